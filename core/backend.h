@@ -1,0 +1,137 @@
+/* A backend: a memory space plus one row of functions per kind of op.
+ *
+ * How to add an op: one name in DefcnOpKind, one file in ops/ (the reference
+ * row, forward above backward), one line in reference.c, one builder in net.c
+ * and one row of cases in tests/ops/checkops.c.  A device overrides the row
+ * with one file in its folder and one assignment in its constructor.
+ *
+ * How to add a backend: one folder, one line in backend.c, one meson block.
+ * A backend starts from the reference rows only where its memory is the host's.
+ *
+ * Thread rule: one thread at a time per backend.
+ */
+#pragma once
+
+#include "tensor.h"
+
+G_BEGIN_DECLS
+
+#define DEFCN_MAX_INPUTS 8
+
+typedef enum
+{
+  DEFCN_OP_CONV,         /* y = relu? (conv (x0, w) + b + x1?), grouped */
+  DEFCN_OP_MAX_POOL,     /* 3x3 stride 2 pad 1, padding counts as -inf */
+  DEFCN_OP_RELU,         /* y = max (x0, 0) */
+  DEFCN_OP_GROUP_NORM,   /* y = relu? ((x0 - mean) / std * w + b), eps 1e-5 */
+  DEFCN_OP_UPSAMPLE_ADD, /* y = x0 + nearest x2 of x1 (FPN top-down) */
+  DEFCN_OP_TUBE_MAX,     /* y = relu? (x0 + max over the tube of x1..), 3DMF */
+  DEFCN_OP_BOX,          /* y = relu (w x0) * factor, or exp (w x0) */
+  DEFCN_N_OPS
+} DefcnOpKind;
+
+typedef struct _DefcnBackend DefcnBackend;
+
+/* One step of a net.  All pointers are borrowed from the net and its params,
+ * but for @state.  Fields that a kind does not name are zero. */
+typedef struct
+{
+  DefcnOpKind kind;
+  const char *name;                 /* official name of the layer, for people */
+  DefcnTensor *x[DEFCN_MAX_INPUTS]; /* inputs, unused ones NULL */
+  DefcnTensor *y;                   /* output */
+  DefcnTensor *w, *b;               /* parameters, NULL where there are none */
+  int size, stride, pad;            /* CONV: kernel side, stride, zero padding */
+  int groups;                       /* CONV and GROUP_NORM */
+  gboolean relu;                    /* CONV, GROUP_NORM, TUBE_MAX: fused ReLU */
+  gboolean exponential;             /* BOX: exp instead of relu times factor */
+  float factor;                     /* BOX: stride of the level in pixels */
+  /* TUBE_MAX: x[0] is the residual, x[1] .. x[n_levels] are the levels of the
+   * tube from fine to coarse and x[1 + self] has the size of y; the others are
+   * resized to it (bilinear, align_corners false) before the maximum over the
+   * levels and a phi x phi window, cut at the border.  Ties: level, row,
+   * column, first wins.  SPEC eq. 5, 6. */
+  int n_levels, self, phi;
+  gboolean train; /* forward keeps what backward needs */
+  /* How backward stores the gradient of x[i]: add to what is there (TRUE) or
+   * overwrite it (FALSE: this step is the first to write it). */
+  gboolean accumulate[DEFCN_MAX_INPUTS];
+  gpointer state; /* whatever prepare() made */
+} DefcnNode;
+
+typedef struct
+{
+  /* Optional; the only one that may fail.  Called once per node when all its
+   * tensors have their memory: check shapes, choose implementations, allocate.
+   * On failure it has released what it took and @state is NULL. */
+  gboolean (*prepare) (DefcnBackend *be, DefcnNode *node, GError **error);
+  /* Queue y = f (x, w, b). */
+  void (*forward) (DefcnBackend *be, const DefcnNode *node);
+  /* Queue the gradients of every x[i], w and b that has one, from y->grad.
+   * x[i]->grad obeys accumulate[i]; w->grad and b->grad are always added to.
+   * y->grad may be destroyed.  The mask of a fused ReLU is y > 0. */
+  void (*backward) (DefcnBackend *be, const DefcnNode *node);
+  /* Optional: undo prepare(); leaves @state NULL. */
+  void (*release) (DefcnBackend *be, DefcnNode *node);
+  /* Optional: which implementation prepare() chose, e.g. "jit:avx2". */
+  const char *(*describe) (DefcnBackend *be, const DefcnNode *node);
+} DefcnOp;
+
+struct _DefcnBackend
+{
+  const char *name; /* "reference", "onednn", "cuda" */
+  int threads;      /* CPU threads that an op may use, at least 1 */
+  DefcnOp ops[DEFCN_N_OPS];
+
+  /* Bytes that @t takes in this backend's layout, a multiple of 64. */
+  gsize (*size) (DefcnBackend *be, const DefcnTensor *t);
+  /* Zeroed memory aligned to 64 bytes, or NULL when there is none. */
+  void *(*alloc) (DefcnBackend *be, gsize bytes);
+  void (*free) (DefcnBackend *be, void *mem);
+  void (*zero) (DefcnBackend *be, void *mem, gsize bytes);
+  /* Between dense NHWC host memory and @mem, which is @t's data or grad; @t
+   * gives dims and role.  download() waits for queued work. */
+  void (*upload) (DefcnBackend *be, const DefcnTensor *t, void *mem,
+      const float *src);
+  void (*download) (DefcnBackend *be, const DefcnTensor *t, float *dst,
+      const void *mem);
+  /* Waits for all queued work; FALSE with the first thing that went wrong. */
+  gboolean (*sync) (DefcnBackend *be, GError **error);
+  void (*destroy) (DefcnBackend *be);
+};
+
+#define DEFCN_ERROR (defcn_error_quark ())
+GQuark defcn_error_quark (void);
+
+typedef enum
+{
+  DEFCN_ERROR_BACKEND, /* the device or its library refused */
+  DEFCN_ERROR_FORMAT,  /* a damaged file, or not of the kind it should be */
+  DEFCN_ERROR_MODEL,   /* a good file for some other net */
+  DEFCN_ERROR_VALUE,   /* a setting or an input out of range */
+} DefcnError;
+
+/* @name: "reference", "onednn", "cuda", "cuda:N"; "cpu" for the fastest CPU
+ * backend built in, "auto" (or NULL) for the fastest that works.
+ * @threads: CPU threads, 0 for one per core that the process may run on.
+ * Returns: (transfer full): NULL with @error (DEFCN_ERROR_BACKEND) that says
+ * why, e.g. that the backend was not built. */
+DefcnBackend *defcn_backend_new (const char *name, int threads,
+    GError **error);
+void defcn_backend_free (DefcnBackend *be);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnBackend, defcn_backend_free)
+
+/* The constructors that backend.c lists, one per folder. */
+DefcnBackend *defcn_reference_new (int threads, GError **error);
+DefcnBackend *defcn_onednn_new (int threads, GError **error);
+
+/* The reference rows, one file each in ops/.  They work on dense NHWC. */
+extern const DefcnOp defcn_conv_reference;
+extern const DefcnOp defcn_max_pool_reference;
+extern const DefcnOp defcn_relu_reference;
+extern const DefcnOp defcn_group_norm_reference;
+extern const DefcnOp defcn_upsample_add_reference;
+extern const DefcnOp defcn_tube_max_reference;
+extern const DefcnOp defcn_box_reference;
+
+G_END_DECLS

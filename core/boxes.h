@@ -1,0 +1,58 @@
+/* Head outputs -> boxes: threshold, top-k, decode; IoU; NMS for baselines.
+ *
+ * Thread rule: re-entrant.
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#define DEFCN_N_LEVELS 5 /* P3 .. P7, strides 8 .. 128 */
+
+/* Corners in pixels, x2 and y2 exclusive edges; score 0..1; class index. */
+typedef struct
+{
+  float x1, y1, x2, y2;
+  float score;
+  int label;
+} DefcnBox;
+
+/* One image's head outputs on one level; host memory, dense (H,W,C). */
+typedef struct
+{
+  int h, w, stride;
+  const float *logits; /* (h, w, n_classes) */
+  const float *deltas; /* (h, w, 4): l, t, r, b in input pixels */
+  const float *filter; /* (h, w, 1), NULL without 3DMF */
+} DefcnLevel;
+
+typedef struct
+{
+  float threshold; /* strict: score > threshold (reference 0.05) */
+  const float *class_thresholds; /* n_classes, overrides @threshold; or NULL */
+  int topk;            /* candidates per level before the threshold, 1000 */
+  int max_detections;  /* best of the image, 100 (CrowdHuman 500) */
+  float nms_iou;       /* > 0 and < 1: class-wise greedy NMS; else none */
+} DefcnDecodeRule;
+
+/* SPEC 7 up to the rescale: per level the best min (topk, h * w) of score =
+ * sigmoid (logit) * sigmoid (filter), those above the threshold, decoded to
+ * input pixels, all levels by score descending (ties: lower index), NMS if
+ * any, the best max_detections.  @boxes: array of DefcnBox, emptied first. */
+void defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
+    int n_classes, const DefcnDecodeRule *rule);
+
+/* x = x * scale_x + offset_x, clipped to [0, width] x [0, height] shifted by
+ * the offset's rectangle (left, top, right, bottom); boxes without area go. */
+void defcn_boxes_to_image (GArray *boxes, float scale_x, float scale_y,
+    float left, float top, float right, float bottom);
+
+/* inter / (a + b - inter), 0 when they do not meet (fp32, pairwise_iou). */
+float defcn_box_iou (const DefcnBox *a, const DefcnBox *b);
+
+/* Greedy class-wise NMS on @boxes sorted by score descending: IoU > @iou with
+ * a better box of the class removes a box. */
+void defcn_boxes_nms (GArray *boxes, float iou);
+
+G_END_DECLS

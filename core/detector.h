@@ -1,0 +1,81 @@
+/* The detector: open a model, images in, boxes out.
+ *
+ * The one header of the core that the plugin includes (with image.h and
+ * boxes.h for its types).
+ *
+ *   g_autoptr (DefcnDetector) d = defcn_detector_new ("m.safetensors", NULL,
+ *       &error);
+ *   g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+ *   if (defcn_detector_run (d, &boxes, &image, NULL, 1, &error))
+ *     for (guint i = 0; i < boxes->len; i++) ...
+ *
+ * Thread rule: one thread at a time per detector; several detectors may run
+ * in several threads.
+ */
+#pragma once
+
+#include "backend.h"
+#include "image.h"
+
+G_BEGIN_DECLS
+
+typedef struct _DefcnDetector DefcnDetector;
+
+/* Zero in a field means its default. */
+typedef struct
+{
+  const char *device;    /* "auto" (default), "cpu", "reference", "cuda[:N]" */
+  const char *precision; /* "auto" (default), "fp32"; others: not built */
+  int threads;           /* CPU threads, 0: one per core */
+} DefcnDetectorOptions;
+
+/* NULL with @error set: a missing, damaged or foreign model file, a device
+ * that does not work. */
+DefcnDetector *defcn_detector_new (const char *path,
+    const DefcnDetectorOptions *options, GError **error);
+void defcn_detector_free (DefcnDetector *detector);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnDetector, defcn_detector_free)
+
+/* A rectangle of an image in pixels. */
+typedef struct
+{
+  int x, y, w, h;
+} DefcnRegion;
+
+/* Finds the objects in @n images of any sizes and formats, each in its own
+ * region of @regions (NULL: whole images; a region is clipped to its image).
+ * @boxes[i]: array of DefcnBox, emptied, filled by descending score, in pixels
+ * of image i.  The result of an image does not depend on the others.  FALSE
+ * with @error set, and all @boxes empty. */
+gboolean defcn_detector_run (DefcnDetector *detector, GArray **boxes,
+    const DefcnImage *images, const DefcnRegion *regions, int n,
+    GError **error);
+
+/* Decode settings; the file's values until set.  Cheap, between two runs. */
+void defcn_detector_set_threshold (DefcnDetector *detector, float threshold);
+/* @thresholds: one per class, copied; NULL: none. */
+void defcn_detector_set_class_thresholds (DefcnDetector *detector,
+    const float *thresholds);
+void defcn_detector_set_max_detections (DefcnDetector *detector, int max);
+/* 0 or less: none, which is what an end-to-end model wants. */
+void defcn_detector_set_nms (DefcnDetector *detector, float iou);
+
+int defcn_detector_n_classes (const DefcnDetector *detector);
+/* Returns: name of class @i, borrowed. */
+const char *defcn_detector_label (const DefcnDetector *detector, int i);
+float defcn_detector_threshold (const DefcnDetector *detector);
+int defcn_detector_max_detections (const DefcnDetector *detector);
+/* SHA-256 of the model file, hex; borrowed. */
+const char *defcn_detector_hash (const DefcnDetector *detector);
+/* "onednn", "reference", "cuda": what runs. */
+const char *defcn_detector_device (const DefcnDetector *detector);
+
+/* Of the last run, nanoseconds. */
+typedef struct
+{
+  guint64 preprocess, inference, postprocess;
+} DefcnTimings;
+void defcn_detector_timings (const DefcnDetector *detector,
+    DefcnTimings *timings);
+
+G_END_DECLS

@@ -1,0 +1,82 @@
+/* Pixels -> network input, and boxes back.
+ *
+ * One path for training, evaluation and the element: any format is converted
+ * to 8-bit R, G, B (by the image's own matrix and range), resized with the
+ * antialiased triangle filter of SPEC 1.3 (bit-exact with Pillow's BILINEAR),
+ * normalised, padded.
+ *
+ * Thread rule: functions are re-entrant; a DefcnScaler is for one thread.
+ */
+#pragma once
+
+#include "boxes.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  DEFCN_FORMAT_RGB,
+  DEFCN_FORMAT_BGR,
+  DEFCN_FORMAT_RGBA, /* also RGBx: the fourth byte is not looked at */
+  DEFCN_FORMAT_BGRA, /* also BGRx */
+  DEFCN_FORMAT_GRAY8,
+  DEFCN_FORMAT_NV12,
+  DEFCN_FORMAT_I420,
+  DEFCN_FORMAT_YUY2,
+  DEFCN_N_FORMATS
+} DefcnFormat;
+
+typedef enum
+{
+  DEFCN_MATRIX_BT601,
+  DEFCN_MATRIX_BT709,
+  DEFCN_MATRIX_BT2020,
+} DefcnMatrix;
+
+/* An image that somebody else owns.  Planes as GStreamer orders them; strides
+ * in bytes, at least the plane's row, not necessarily equal to it. */
+typedef struct
+{
+  DefcnFormat format;
+  int width, height; /* pixels, any >= 1; odd sizes round chroma up */
+  const guint8 *planes[3];
+  int strides[3];
+  DefcnMatrix matrix;  /* YUV formats */
+  gboolean full_range; /* YUV formats and GRAY8: 0..255 instead of 16..235 */
+} DefcnImage;
+
+/* What the network wants; part of the model file's metadata. */
+typedef struct
+{
+  int short_edge, long_edge; /* SPEC 1.2: short side, limit of the long one */
+  int divisor;               /* padded up to a multiple of this, 32 */
+  gboolean bgr;              /* channel order B, G, R */
+  float mean[3], std[3];     /* in channel order, on 0..255 */
+} DefcnInputRule;
+
+/* Size after the resize, SPEC 1.2.  Outputs at least 1. */
+void defcn_image_target_size (int *out_w, int *out_h, int width, int height,
+    int short_edge, int long_edge);
+
+/* Keeps filter tables and scratch rows between images of one size. */
+typedef struct _DefcnScaler DefcnScaler;
+
+DefcnScaler *defcn_scaler_new (void);
+void defcn_scaler_free (DefcnScaler *scaler);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnScaler, defcn_scaler_free)
+
+/* Resizes the rectangle @x, @y, @w, @h of @image (clipped by the caller to
+ * lie inside) to @out_w x @out_h RGB, dense.  @rgb: out_h * out_w * 3 bytes. */
+void defcn_scaler_run (DefcnScaler *scaler, guint8 *rgb, const DefcnImage *image,
+    int x, int y, int w, int h, int out_w, int out_h);
+
+/* (float (rgb) - mean) / std in the rule's channel order, into the top left of
+ * the (pad_h, pad_w, 3) plane @dst, zeros elsewhere (SPEC 1.4). */
+void defcn_image_normalize (float *dst, const guint8 *rgb, int w, int h,
+    int pad_w, int pad_h, const DefcnInputRule *rule);
+
+/* Checks what a caller passes: format, size 1..16384, planes, strides.
+ * FALSE with DEFCN_ERROR_VALUE that names the field. */
+gboolean defcn_image_check (const DefcnImage *image, GError **error);
+
+G_END_DECLS

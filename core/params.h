@@ -1,0 +1,93 @@
+/* The named parameters of a model, shared by all its nets.
+ *
+ * Each parameter has an official name (the state_dict name of the reference
+ * code) and its master copy in host memory.  What the steps of a net read are
+ * *effective* tensors in backend memory: a convolution's weight with the
+ * frozen batch norm behind it folded in (w' = s w, b' = beta - s mean, s =
+ * gamma / sqrt (var + 1e-5); SPEC 2.1), anything else as it is.
+ *
+ *   defcn_params_upload (params);              masters -> effective tensors
+ *   ... forward, backward ...
+ *   defcn_params_download_gradients (params);  dw += s dw'
+ *   ... the optimizer changes the masters ...
+ *
+ * A name is created by the first net that asks for it and found by the others.
+ * Thread rule: one thread at a time.
+ */
+#pragma once
+
+#include "backend.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  DEFCN_PARAM_WEIGHT, /* convolution weight, (out, kh, kw, in / groups) */
+  DEFCN_PARAM_BIAS,   /* convolution bias */
+  DEFCN_PARAM_NORM,   /* group norm gamma or beta: no weight decay */
+  DEFCN_PARAM_SCALE,  /* the learnt scalar of a level */
+  DEFCN_PARAM_BUFFER, /* frozen batch norm: never trained */
+} DefcnParamKind;
+
+typedef enum
+{
+  DEFCN_INIT_CONSTANT,
+  DEFCN_INIT_NORMAL,  /* standard deviation @init_value */
+  DEFCN_INIT_UNIFORM, /* in [-@init_value, @init_value) */
+} DefcnInit;
+
+typedef struct
+{
+  char *name; /* official, e.g. "head.cls_subnet.0.weight" */
+  DefcnParamKind kind;
+  int n, h, w, c;     /* as DefcnTensor has them for a parameter */
+  gboolean trainable; /* has a gradient and is updated */
+  float *value;       /* host, dense OHWI */
+  float *grad;        /* host, NULL unless trainable and training */
+  DefcnInit init;     /* how to start it without a file (SPEC 2.5, 3, 4) */
+  float init_value;
+} DefcnParam;
+
+typedef struct _DefcnParams DefcnParams;
+
+/* @be: borrowed, outlives the params.  @train: keep gradients. */
+DefcnParams *defcn_params_new (DefcnBackend *be, gboolean train);
+void defcn_params_free (DefcnParams *params);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnParams, defcn_params_free)
+
+/* All parameters in order of creation; borrowed. */
+guint defcn_params_count (const DefcnParams *params);
+DefcnParam *defcn_params_get (const DefcnParams *params, guint i);
+/* Returns: (nullable): the parameter of that official name. */
+DefcnParam *defcn_params_lookup (const DefcnParams *params, const char *name);
+static inline gsize
+defcn_param_len (const DefcnParam *p)
+{
+  return (gsize) p->n * p->h * p->w * p->c;
+}
+
+/* For net.c: the effective weight and bias of a convolution called @name
+ * ("@name.weight", and with @norm "@name.norm.*", and with @bias
+ * "@name.bias").  *@b is NULL with neither.  @init, @init_value are the
+ * weight's, @bias_value the bias's; @trainable covers both. */
+void defcn_params_conv (DefcnParams *params, DefcnTensor **w, DefcnTensor **b,
+    const char *name, gboolean norm, gboolean bias, gboolean trainable,
+    DefcnInit init, float init_value, float bias_value, int out, int size,
+    int in_per_group);
+/* For net.c: the effective tensor of a vector parameter. */
+DefcnTensor *defcn_params_vector (DefcnParams *params, const char *name,
+    DefcnParamKind kind, float init_value, int c);
+
+/* Fills every parameter by its init rule from @seed; buffers become the
+ * identity.  Same seed, same values, whatever the order of creation. */
+void defcn_params_initialize (DefcnParams *params, guint64 seed);
+
+/* Folds the masters and uploads the effective tensors. */
+void defcn_params_upload (DefcnParams *params);
+/* Adds the gradients of the effective tensors to the masters' and zeroes
+ * the former. */
+void defcn_params_download_gradients (DefcnParams *params);
+/* Zeroes the masters' gradients. */
+void defcn_params_zero_gradients (DefcnParams *params);
+
+G_END_DECLS

@@ -1,0 +1,44 @@
+/* From an annotated picture to a training example at network size.
+ *
+ * Thread rule: re-entrant; all randomness comes from the GRand passed in.
+ */
+#pragma once
+
+#include "dataset.h"
+#include "picture.h"
+
+G_BEGIN_DECLS
+
+/* The paper's recipe is resize and flip; the rest is off by default. */
+typedef struct
+{
+  int short_edges[16], n_short_edges; /* chosen uniformly, SPEC 9.1 */
+  int long_edge;
+  float flip;            /* probability of a horizontal flip, 0.5 */
+  float color;           /* strength of brightness, contrast, saturation, hue
+                            jitter, 0: off; each factor in 1 +- color */
+  float crop;            /* probability of a random crop to 0.5..1 of each side
+                            that keeps the centre of at least one box */
+  float expand;          /* probability of placing the picture on a mean
+                            coloured canvas up to 1.5 times as large */
+  float mosaic;          /* probability of joining four pictures; done by the
+                            loader, which has the other three */
+} DefcnAugment;
+
+/* A training example: RGB at network size and boxes in its pixels. */
+typedef struct
+{
+  int width, height;
+  guint8 *rgb;
+  GArray *objects; /* of DefcnObject: no crowd, no empty boxes, clipped */
+} DefcnExample;
+
+void defcn_example_free (DefcnExample *example);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnExample, defcn_example_free)
+
+/* SPEC 1.5: scale, flip, clip, drop what is empty.  With everything but
+ * resize and flip off this is the reference's pipeline exactly. */
+DefcnExample *defcn_augment_run (const DefcnAugment *augment,
+    const DefcnPicture *picture, const GArray *objects, GRand *rand);
+
+G_END_DECLS

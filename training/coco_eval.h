@@ -1,0 +1,45 @@
+/* COCO detection metrics (SPEC 10.1), equal to pycocotools, and the duplicate
+ * rate.
+ *
+ * Thread rule: one thread at a time per evaluator.
+ */
+#pragma once
+
+#include "dataset.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  /* AP, AP50, AP75, APs, APm, APl, AR@1, AR@10, AR@100, ARs, ARm, ARl; -1
+   * where there is nothing to measure. */
+  double stats[12];
+  GArray *class_ap; /* of double, one per class; -1 without ground truth */
+  /* Share of detections above duplicate_threshold that overlap a better one
+   * of their class, at IoU > 0.7, on the same object: their best match (IoU >
+   * 0.5) among the image's objects is the same one. */
+  double duplicate_rate;
+  guint64 n_detections; /* above duplicate_threshold */
+  guint64 n_duplicates;
+} DefcnCocoResult;
+
+void defcn_coco_result_clear (DefcnCocoResult *result);
+
+typedef struct _DefcnCocoEval DefcnCocoEval;
+
+/* @dataset: borrowed, outlives the evaluator. */
+DefcnCocoEval *defcn_coco_eval_new (const DefcnDataset *dataset,
+    float duplicate_threshold);
+void defcn_coco_eval_free (DefcnCocoEval *eval);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnCocoEval, defcn_coco_eval_free)
+
+/* Detections (DefcnBox in file pixels, by descending score) of sample @i. */
+void defcn_coco_eval_add (DefcnCocoEval *eval, guint i, const GArray *boxes);
+/* The same with boxes as x, y, w, h in double and the class index, for results
+ * files: n rows of @xywh, @score, @label. */
+void defcn_coco_eval_add_xywh (DefcnCocoEval *eval, guint i,
+    const double (*xywh)[4], const double *score, const int *label, guint n);
+/* @result is filled; clear it after use. */
+void defcn_coco_eval_run (DefcnCocoEval *eval, DefcnCocoResult *result);
+
+G_END_DECLS

@@ -1,0 +1,59 @@
+/* Annotated images: what the COCO and CrowdHuman readers fill.
+ *
+ * Thread rule: read-only after loading, from any thread.
+ */
+#pragma once
+
+#include "boxes.h"
+
+G_BEGIN_DECLS
+
+/* One annotation, in pixels of the image file. */
+typedef struct
+{
+  float x1, y1, x2, y2;
+  int label;       /* class index; -1: ignored (CrowdHuman) */
+  gboolean crowd;  /* COCO iscrowd: evaluated as ignored, never trained on */
+  gboolean person; /* CrowdHuman: tag is "person"; evaluation, SPEC 10.2 */
+  double area;     /* COCO "area" field; evaluation */
+  double bbox[4];  /* x, y, w, h as in the file; evaluation */
+} DefcnObject;
+
+typedef struct
+{
+  gint64 id;       /* COCO image id; CrowdHuman: line number from 0 */
+  char *name;      /* COCO file_name; CrowdHuman ID */
+  int width, height; /* 0 where the file does not say (CrowdHuman) */
+  GArray *objects; /* of DefcnObject */
+} DefcnSample;
+
+typedef struct
+{
+  char *path;           /* annotation file */
+  char *image_dir;      /* where the images are */
+  gboolean crowdhuman;  /* image file is image_dir/ID.jpg */
+  GPtrArray *samples;   /* of DefcnSample, in file order (COCO: ascending id) */
+  GPtrArray *labels;    /* of char *, class index -> name */
+  GArray *category_ids; /* of gint64, class index -> COCO category id */
+} DefcnDataset;
+
+void defcn_dataset_free (DefcnDataset *dataset);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnDataset, defcn_dataset_free)
+
+/* Opens a .json (COCO) or .odgt (CrowdHuman) file.  Streams it: private memory
+ * grows with the annotations kept, not with the file.  NULL with @error that
+ * names the file, and where it can the annotation or line. */
+DefcnDataset *defcn_dataset_open (const char *path, const char *image_dir,
+    GError **error);
+DefcnDataset *defcn_coco_open (const char *path, const char *image_dir,
+    GError **error);
+DefcnDataset *defcn_crowdhuman_open (const char *path, const char *image_dir,
+    GError **error);
+
+/* Path of sample @i's image; (transfer full). */
+char *defcn_dataset_image_path (const DefcnDataset *dataset, guint i);
+/* Indices (of guint) of the samples that training uses: COCO images with a
+ * non-crowd box (SPEC 1.5), CrowdHuman images with any annotation. */
+GArray *defcn_dataset_trainable (const DefcnDataset *dataset);
+
+G_END_DECLS

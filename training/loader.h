@@ -1,0 +1,46 @@
+/* Batches of training examples, decoded ahead by worker threads.
+ *
+ * The order and the augmentation depend on the seed and the batch number
+ * alone, not on the number of workers or on where a run was resumed:
+ * asking for batch i gives the same bytes always.
+ *
+ * Thread rule: one consumer.
+ */
+#pragma once
+
+#include "augment.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  int batch;           /* images per batch */
+  int group;           /* images that share an aspect-ratio group (SPEC 9.1),
+                          2; 0: no grouping */
+  int workers;         /* decoding threads, at least 1 */
+  guint64 seed;
+  double max_unreadable; /* share of unreadable images that stops, 0.01 */
+  DefcnAugment augment;
+} DefcnLoaderOptions;
+
+typedef struct _DefcnLoader DefcnLoader;
+
+/* @dataset: borrowed, outlives the loader.  @first: number of the first batch
+ * that next() returns. */
+DefcnLoader *defcn_loader_new (const DefcnDataset *dataset,
+    const DefcnLoaderOptions *options, guint64 first, GError **error);
+void defcn_loader_free (DefcnLoader *loader);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnLoader, defcn_loader_free)
+
+/* Fills @examples[batch] (transfer full each).  An unreadable image is
+ * replaced by the next readable one of the epoch's order and reported once by
+ * g_warning with its name; past max_unreadable of the dataset: FALSE with
+ * @error. */
+gboolean defcn_loader_next (DefcnLoader *loader, DefcnExample **examples,
+    GError **error);
+/* Batches per epoch, at least 1. */
+guint64 defcn_loader_epoch (const DefcnLoader *loader);
+/* Seconds that next() has waited for the workers so far. */
+double defcn_loader_waited (const DefcnLoader *loader);
+
+G_END_DECLS

@@ -1,0 +1,40 @@
+/* The losses, value beside gradient (SPEC 6).  One image at a time; sums, not
+ * means: the caller passes 1 / normaliser of the whole batch as @scale.
+ *
+ * Thread rule: re-entrant.
+ */
+#pragma once
+
+#include "assign.h"
+
+G_BEGIN_DECLS
+
+/* Gradients beside a DefcnLevel: same shapes, added to.  NULL: not wanted. */
+typedef struct
+{
+  float *logits, *deltas, *filter;
+} DefcnLevelGrad;
+
+/* 6.1: focal loss of the one-to-one branch, on the product of the sigmoids
+ * with 3DMF (levels[0].filter), on the logits without.  Returns the sum over
+ * locations and classes times @scale. */
+double defcn_loss_focal (DefcnLevelGrad *grads, const DefcnLevel *levels,
+    int n_levels, const DefcnAssignment *assignment, double scale);
+/* 6.2: focal loss on the coarse logits with the auxiliary classes. */
+double defcn_loss_aux (DefcnLevelGrad *grads, const DefcnLevel *levels,
+    int n_levels, const DefcnAssignment *aux, double scale);
+/* 6.3: GIoU loss of the foreground locations.  @scale includes the weight
+ * (2.0; 1.0 for FCOS). */
+double defcn_loss_giou (DefcnLevelGrad *grads, const DefcnLevel *levels,
+    int n_levels, const DefcnAssignment *assignment, double scale);
+
+/* The elements, for tests.  focal_logit: alpha .25, gamma 2; *@dx is the
+ * derivative.  focal_product: p = sigmoid (cls) sigmoid (filter). */
+float defcn_focal_logit (float *dx, float x, gboolean positive);
+float defcn_focal_product (float *dcls, float *dfilter, float cls,
+    float filter, gboolean positive);
+/* Both (l, t, r, b). */
+float defcn_giou (float dprediction[4], const float prediction[4],
+    const float target[4]);
+
+G_END_DECLS
