@@ -68,8 +68,8 @@ typedef struct
 {
   DefcnNet *net;
   DefcnTensor *input;                  /* (n, h, w, 3) */
-  DefcnTensor *features[3];            /* C3, C4, C5 */
-  DefcnTensor *fpn[DEFCN_N_LEVELS];    /* P3 .. P7 */
+  DefcnTensor *features[3];            /* C3, C4, C5; readable if training */
+  DefcnTensor *fpn[DEFCN_N_LEVELS];    /* P3 .. P7; likewise */
   DefcnTensor *logits[DEFCN_N_LEVELS]; /* (n, h, w, n_classes) */
   DefcnTensor *deltas[DEFCN_N_LEVELS]; /* (n, h, w, 4), input pixels */
   DefcnTensor *filter[DEFCN_N_LEVELS]; /* (n, h, w, 1); NULL without 3DMF */
@@ -104,8 +104,8 @@ DefcnParams *defcn_model_params (const DefcnModel *model);
 DefcnBackend *defcn_model_backend (const DefcnModel *model);
 
 /* The plan for @n images of @h x @w, multiples of the rule's divisor, made on
- * first use and kept (the 8 last used).  Borrowed, valid until the 8th other
- * size is asked for.  NULL with @error set. */
+ * first use and kept: the 8 last used, fewer when they take more than 4 GiB
+ * together.  Borrowed, valid until the next call.  NULL with @error set. */
 const DefcnPlan *defcn_model_plan (DefcnModel *model, int n, int h, int w,
     GError **error);
 

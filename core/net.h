@@ -7,7 +7,6 @@
  *   DefcnNet *net = defcn_net_new (params, be, n, h, w);
  *   DefcnTensor *x = defcn_net_input (net);
  *   x = defcn_net_conv (net, x, "stem", 64, 7, 2, &(DefcnConvOptions){ ... });
- *   defcn_net_keep (net, x);
  *   if (!defcn_net_plan (net, FALSE, &error)) ...
  *
  * Thread rule: one thread at a time per net, and per backend.
@@ -65,7 +64,8 @@ DefcnTensor *defcn_net_tube_max (DefcnNet *net, DefcnTensor *residual,
 DefcnTensor *defcn_net_box (DefcnNet *net, DefcnTensor *x, const char *name,
     float factor, gboolean exponential);
 
-/* Keeps @t readable after forward when activations share memory. */
+/* Keeps @t readable after forward when activations share memory.  Outputs,
+ * tensors that no step reads, are always kept. */
 void defcn_net_keep (DefcnNet *net, DefcnTensor *t);
 
 /* Allocates all memory and lets the backend prepare every step.  With @train,
@@ -74,8 +74,8 @@ void defcn_net_keep (DefcnNet *net, DefcnTensor *t);
 gboolean defcn_net_plan (DefcnNet *net, gboolean train, GError **error);
 
 void defcn_net_forward (DefcnNet *net);
-/* Goes back from the gradients that the caller uploaded to the kept tensors;
- * every kept tensor that has a gradient needs one, zero if nothing else. */
+/* Goes back from the gradients that the caller uploaded to the outputs: every
+ * output that has a gradient needs one, zero if nothing else. */
 void defcn_net_backward (DefcnNet *net);
 
 /* The steps, for `defcn bench` and tests; borrowed. */
