@@ -1,0 +1,240 @@
+/* Head outputs -> boxes: threshold, top-k, decode; IoU; NMS for baselines. */
+#include "boxes.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* A score of the head.  index: location * n_classes + class in its level. */
+typedef struct
+{
+  float score;
+  int level;
+  gsize index;
+} Candidate;
+
+static inline float
+sigmoid (float x)
+{
+  return 1.0f / (1.0f + expf (-x));
+}
+
+/* Best first; ties by level, then index, so that the order is total. */
+static int
+compare_candidates (const void *pa, const void *pb)
+{
+  const Candidate *a = pa, *b = pb;
+
+  if (a->score != b->score)
+    return a->score > b->score ? -1 : 1;
+  if (a->level != b->level)
+    return a->level < b->level ? -1 : 1;
+  return a->index < b->index ? -1 : a->index > b->index;
+}
+
+/* The worst candidate is at heap[0]; of equal scores the last index is. */
+static inline gboolean
+is_worse (const Candidate *a, const Candidate *b)
+{
+  return a->score < b->score || (a->score == b->score && a->index > b->index);
+}
+
+static void
+heap_push (Candidate *heap, gsize len, Candidate new)
+{
+  gsize i = len;
+
+  while (i > 0 && is_worse (&new, &heap[(i - 1) / 2])) {
+    heap[i] = heap[(i - 1) / 2];
+    i = (i - 1) / 2;
+  }
+  heap[i] = new;
+}
+
+static void
+heap_replace (Candidate *heap, gsize len, Candidate new)
+{
+  gsize i = 0;
+
+  for (gsize child = 1; child < len; child = 2 * i + 1) {
+    if (child + 1 < len && is_worse (&heap[child + 1], &heap[child]))
+      child++;
+    if (!is_worse (&heap[child], &new))
+      break;
+    heap[i] = heap[child];
+    i = child;
+  }
+  heap[i] = new;
+}
+
+/* A logit below this cannot give sigmoid (logit) * @f > @cut.  The margin is
+ * far above the rounding of either side: what passes is computed exactly. */
+static inline float
+logit_bound (float cut, float f)
+{
+  if (cut < 1e-30f)
+    return -INFINITY;
+
+  const float p = cut / f;
+  return p < 0.999f ? logf (p / (1 - p)) - 0.01f : 6.0f;
+}
+
+/* The best @keep scores > @threshold of one level into @heap, unordered.
+ * Returns: how many.  Scores that the threshold would drop after the top-k may
+ * as well go before it.  NaN fails every comparison and so never passes. */
+static gsize
+collect_level (Candidate *heap, gsize keep, const DefcnLevel *l, int level,
+    int n_classes, float threshold)
+{
+  const gsize n_locations = (gsize) l->h * l->w;
+  float cut = threshold;
+  gsize len = 0;
+
+  for (gsize i = 0; i < n_locations; i++) {
+    const float *logits = l->logits + i * n_classes;
+    const float f = l->filter ? sigmoid (l->filter[i]) : 1.0f;
+
+    if (!(f > cut))
+      continue;
+
+    const float bound = logit_bound (cut, f);
+    for (int k = 0; k < n_classes; k++) {
+      if (!(logits[k] >= bound))
+        continue;
+
+      const Candidate new = { sigmoid (logits[k]) * f, level,
+        i * n_classes + k };
+      if (!(new.score > cut))
+        continue;
+      if (len < keep)
+        heap_push (heap, len++, new);
+      else
+        heap_replace (heap, len, new);
+      if (len == keep)
+        cut = MAX (threshold, heap[0].score);
+    }
+  }
+  return len;
+}
+
+/* SPEC 4.3: distances to the four sides around the location's centre. */
+static DefcnBox
+decode_box (const DefcnLevel *l, const Candidate *c, int n_classes)
+{
+  const gsize location = c->index / n_classes;
+  const float *d = l->deltas + location * 4;
+  const float x = (location % l->w + 0.5f) * l->stride;
+  const float y = (location / l->w + 0.5f) * l->stride;
+
+  return (DefcnBox){ x - d[0], y - d[1], x + d[2], y + d[3], c->score,
+    c->index % n_classes };
+}
+
+static inline gboolean
+is_finite (const DefcnBox *b)
+{
+  return isfinite (b->x1) && isfinite (b->y1) && isfinite (b->x2)
+      && isfinite (b->y2);
+}
+
+static float
+lowest_threshold (const DefcnDecodeRule *rule, int n_classes)
+{
+  float lowest = rule->threshold;
+
+  for (int k = 0; rule->class_thresholds && k < n_classes; k++)
+    lowest = k == 0 ? rule->class_thresholds[0]
+                    : MIN (lowest, rule->class_thresholds[k]);
+  return lowest;
+}
+
+void
+defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
+    int n_classes, const DefcnDecodeRule *rule)
+{
+  const float lowest = lowest_threshold (rule, n_classes);
+  gsize room = 0, len = 0;
+
+  g_array_set_size (boxes, 0);
+  for (int i = 0; i < n_levels; i++)
+    room +=
+        MIN ((gsize) MAX (rule->topk, 0), (gsize) levels[i].h * levels[i].w);
+  if (room == 0 || n_classes < 1)
+    return;
+
+  g_autofree Candidate *candidates = g_new (Candidate, room);
+  for (int i = 0; i < n_levels; i++)
+    len += collect_level (candidates + len,
+        MIN ((gsize) rule->topk, (gsize) levels[i].h * levels[i].w), &levels[i],
+        i, n_classes, lowest);
+  qsort (candidates, len, sizeof *candidates, compare_candidates);
+
+  const gboolean nms = rule->nms_iou > 0 && rule->nms_iou < 1;
+  const guint max = MAX (rule->max_detections, 0);
+  for (gsize i = 0; i < len && (nms || boxes->len < max); i++) {
+    const DefcnBox box =
+        decode_box (&levels[candidates[i].level], &candidates[i], n_classes);
+
+    if (rule->class_thresholds
+        && !(box.score > rule->class_thresholds[box.label]))
+      continue;
+    if (is_finite (&box))
+      g_array_append_val (boxes, box);
+  }
+  if (nms)
+    defcn_boxes_nms (boxes, rule->nms_iou);
+  if (boxes->len > max)
+    g_array_set_size (boxes, max);
+}
+
+void
+defcn_boxes_to_image (GArray *boxes, float scale_x, float scale_y, float left,
+    float top, float right, float bottom)
+{
+  guint kept = 0;
+
+  for (guint i = 0; i < boxes->len; i++) {
+    DefcnBox b = g_array_index (boxes, DefcnBox, i);
+
+    /* Clipped before the shift: a region then gives what its crop gives. */
+    b.x1 = CLAMP (b.x1 * scale_x, 0, right - left) + left;
+    b.x2 = CLAMP (b.x2 * scale_x, 0, right - left) + left;
+    b.y1 = CLAMP (b.y1 * scale_y, 0, bottom - top) + top;
+    b.y2 = CLAMP (b.y2 * scale_y, 0, bottom - top) + top;
+    if (b.x2 > b.x1 && b.y2 > b.y1)
+      g_array_index (boxes, DefcnBox, kept++) = b;
+  }
+  g_array_set_size (boxes, kept);
+}
+
+float
+defcn_box_iou (const DefcnBox *a, const DefcnBox *b)
+{
+  const float w = MIN (a->x2, b->x2) - MAX (a->x1, b->x1);
+  const float h = MIN (a->y2, b->y2) - MAX (a->y1, b->y1);
+
+  if (!(w > 0 && h > 0))
+    return 0;
+
+  const float inter = w * h;
+  return inter
+      / ((a->x2 - a->x1) * (a->y2 - a->y1) + (b->x2 - b->x1) * (b->y2 - b->y1)
+          - inter);
+}
+
+void
+defcn_boxes_nms (GArray *boxes, float iou)
+{
+  DefcnBox *b = (DefcnBox *) boxes->data;
+  guint kept = 0;
+
+  for (guint i = 0; i < boxes->len; i++) {
+    guint j = 0;
+
+    while (j < kept
+        && (b[j].label != b[i].label || !(defcn_box_iou (&b[j], &b[i]) > iou)))
+      j++;
+    if (j == kept)
+      b[kept++] = b[i];
+  }
+  g_array_set_size (boxes, kept);
+}
