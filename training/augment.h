@@ -14,15 +14,22 @@ typedef struct
 {
   int short_edges[16], n_short_edges; /* chosen uniformly, SPEC 9.1 */
   int long_edge;
-  float flip;            /* probability of a horizontal flip, 0.5 */
-  float color;           /* strength of brightness, contrast, saturation, hue
+  float flip;   /* probability of a horizontal flip, 0.5 */
+  float color;  /* strength of brightness, contrast, saturation, hue
                             jitter, 0: off; each factor in 1 +- color */
-  float crop;            /* probability of a random crop to 0.5..1 of each side
+  float crop;   /* probability of a random crop to 0.5..1 of each side
                             that keeps the centre of at least one box */
-  float expand;          /* probability of placing the picture on a mean
+  float expand; /* probability of placing the picture on a mean
                             coloured canvas up to 1.5 times as large */
-  float mosaic;          /* probability of joining four pictures; done by the
+  float mosaic; /* probability of joining four pictures; done by the
                             loader, which has the other three */
+  /* Large-scale jitter (Ghiasi et al. 2021), in place of short_edges and
+   * long_edge: every example is canvas_width x canvas_height; the picture is
+   * scaled to fit the canvas times a factor drawn from scale_min..scale_max
+   * (log-uniform), then placed or cropped at random; the rest has the mean
+   * colour.  A box that keeps less than a quarter of its area goes. */
+  int canvas_width, canvas_height; /* 0: off */
+  float scale_min, scale_max;
 } DefcnAugment;
 
 /* A training example: RGB at network size and boxes in its pixels. */

@@ -1,0 +1,64 @@
+/* A training recipe: everything that decides a run, from a preset, a key file
+ * and the command line, in that order.
+ *
+ * The form is GLib's key file with one group, [recipe]; the keys are listed by
+ * `defcn train --help-recipe`.  Presets are named after the rows of the paper.
+ *
+ * Thread rule: read-only after loading.
+ */
+#pragma once
+
+#include "loader.h"
+#include "model.h"
+#include "optimizer.h"
+#include "step.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  char *annotations, *images;         /* training set */
+  char *val_annotations, *val_images; /* validation set, or NULL */
+  char *init;                         /* weights to start from, or NULL */
+  char *backbone;                     /* resnet18 .. resnet152, mobilenetv2 */
+  char *pixels;                       /* "msra" (BGR, 0..255 minus mean) or
+                                         "torchvision" (RGB, mean and std) */
+  DefcnSpec *spec;                    /* labels come from the training set */
+  DefcnStepRule step;
+  DefcnLoaderOptions loader;
+  DefcnOptimizerOptions optimizer;
+  int micro_batch; /* images per pass through the network, 0: the batch */
+  double epochs;   /* > 0: iterations = epochs of the training set */
+  gint64 eval_interval, checkpoint_interval, log_interval;
+  int threads;
+} DefcnRecipe;
+
+/* @preset: NULL for the default, coco.poto.3dmf.aux.  NULL with @error naming
+ * the presets. */
+DefcnRecipe *defcn_recipe_new (const char *preset, GError **error);
+void defcn_recipe_free (DefcnRecipe *recipe);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnRecipe, defcn_recipe_free)
+
+/* Names of the presets, NULL-terminated. */
+const char *const *defcn_recipe_presets (void);
+
+/* Reads the key file @path over the recipe; its key "preset" must have been
+ * given to defcn_recipe_new() by the caller (see defcn_recipe_file_preset).
+ * Relative paths in it are relative to the file. */
+gboolean defcn_recipe_load (DefcnRecipe *recipe, const char *path,
+    GError **error);
+/* The "preset" key of @path, (transfer full) (nullable). */
+char *defcn_recipe_file_preset (const char *path, GError **error);
+/* "key=value" from the command line. */
+gboolean defcn_recipe_set (DefcnRecipe *recipe, const char *assignment,
+    GError **error);
+/* Checks what belongs together and fills the spec from backbone and pixels.
+ * Call once, after all settings. */
+gboolean defcn_recipe_finish (DefcnRecipe *recipe, GError **error);
+
+/* The recipe as a key file, without the paths of data; (transfer full). */
+char *defcn_recipe_to_text (const DefcnRecipe *recipe);
+/* One line per key: name, default, meaning; (transfer full). */
+char *defcn_recipe_help (void);
+
+G_END_DECLS

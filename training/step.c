@@ -1,0 +1,280 @@
+/* One training step up to the gradients. */
+#include "step.h"
+
+#include <string.h>
+
+/* One head output on one level of a micro-batch, in host memory. */
+typedef struct
+{
+  float *value, *grad; /* (n, h, w, c) */
+  gsize len;
+} Head;
+
+struct _DefcnStep
+{
+  DefcnModel *model;
+  DefcnStepRule rule;
+  float *input;
+  gsize input_len;
+  Head heads[3][DEFCN_N_LEVELS];           /* logits, deltas, filter */
+  DefcnLevel (*levels)[DEFCN_N_LEVELS];    /* per image */
+  DefcnLevelGrad (*grads)[DEFCN_N_LEVELS]; /* per image */
+  GPtrArray *assignments, *aux;            /* of DefcnAssignment, per image */
+};
+
+DefcnStep *
+defcn_step_new (DefcnModel *model, const DefcnStepRule *rule)
+{
+  DefcnStep *step = g_new0 (DefcnStep, 1);
+
+  step->model = model;
+  step->rule = *rule;
+  step->assignments =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) defcn_assignment_free);
+  step->aux =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) defcn_assignment_free);
+  return step;
+}
+
+void
+defcn_step_free (DefcnStep *step)
+{
+  if (!step)
+    return;
+  for (int k = 0; k < 3; k++) {
+    for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+      g_free (step->heads[k][l].value);
+      g_free (step->heads[k][l].grad);
+    }
+  }
+  g_free (step->input);
+  g_free (step->levels);
+  g_free (step->grads);
+  g_ptr_array_unref (step->assignments);
+  g_ptr_array_unref (step->aux);
+  g_free (step);
+}
+
+/* The plan for @n examples padded to the largest of them. */
+static const DefcnPlan *
+plan_for (DefcnStep *step, DefcnExample *const *examples, int n, GError **error)
+{
+  const int divisor = defcn_model_spec (step->model)->input.divisor;
+  int h = 1, w = 1;
+
+  for (int i = 0; i < n; i++) {
+    h = MAX (h, examples[i]->height);
+    w = MAX (w, examples[i]->width);
+  }
+  h = (h + divisor - 1) / divisor * divisor;
+  w = (w + divisor - 1) / divisor * divisor;
+  return defcn_model_plan (step->model, n, h, w, error);
+}
+
+static void
+upload_input (DefcnStep *step, const DefcnPlan *plan,
+    DefcnExample *const *examples, int n)
+{
+  const DefcnInputRule *rule = &defcn_model_spec (step->model)->input;
+  DefcnBackend *be = defcn_model_backend (step->model);
+  const DefcnTensor *x = plan->input;
+  const gsize image = (gsize) x->h * x->w * 3;
+
+  if (step->input_len < n * image) {
+    step->input_len = n * image;
+    step->input = g_renew (float, step->input, step->input_len);
+  }
+  for (int i = 0; i < n; i++)
+    defcn_image_normalize (step->input + i * image, examples[i]->rgb,
+        examples[i]->width, examples[i]->height, x->w, x->h, rule);
+  be->upload (be, x, x->data, step->input);
+}
+
+static DefcnTensor *
+head_tensor (const DefcnPlan *plan, int kind, int level)
+{
+  DefcnTensor *const *const tensors[3] = { plan->logits, plan->deltas,
+    plan->filter };
+
+  return tensors[kind][level];
+}
+
+/* Brings the head outputs to the host, zeroes their gradients and points
+ * levels and grads of every image at them. */
+static void
+download_heads (DefcnStep *step, const DefcnPlan *plan, int n)
+{
+  DefcnBackend *be = defcn_model_backend (step->model);
+
+  step->levels = g_realloc (step->levels, n * sizeof *step->levels);
+  step->grads = g_realloc (step->grads, n * sizeof *step->grads);
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    for (int k = 0; k < 3; k++) {
+      const DefcnTensor *t = head_tensor (plan, k, l);
+      Head *head = &step->heads[k][l];
+      const gsize len = t ? defcn_tensor_len (t) : 0;
+
+      if (head->len < len) {
+        head->len = len;
+        head->value = g_renew (float, head->value, len);
+        head->grad = g_renew (float, head->grad, len);
+      }
+      if (t) {
+        be->download (be, t, head->value, t->data);
+        memset (head->grad, 0, len * sizeof (float));
+      }
+      for (int i = 0; i < n; i++) {
+        float *value = t ? head->value + i * (len / n) : NULL;
+        float *grad = t ? head->grad + i * (len / n) : NULL;
+        DefcnLevel *level = &step->levels[i][l];
+
+        *(k == 0         ? &level->logits
+                : k == 1 ? &level->deltas
+                         : &level->filter) = value;
+        *(k == 0         ? &step->grads[i][l].logits
+                : k == 1 ? &step->grads[i][l].deltas
+                         : &step->grads[i][l].filter) = grad;
+      }
+    }
+    for (int i = 0; i < n; i++) {
+      step->levels[i][l].h = plan->logits[l]->h;
+      step->levels[i][l].w = plan->logits[l]->w;
+      step->levels[i][l].stride = 8 << l;
+    }
+  }
+}
+
+/* The @i-th assignment of @list, with room for @n_locations. */
+static DefcnAssignment *
+assignment_at (GPtrArray *list, int i, int n_locations, int n_classes)
+{
+  if ((guint) i >= list->len)
+    g_ptr_array_set_size (list, i + 1);
+
+  DefcnAssignment *a = list->pdata[i];
+  if (a && a->n_locations == n_locations)
+    return a;
+  defcn_assignment_free (a);
+  list->pdata[i] = defcn_assignment_new (n_locations, n_classes);
+  return list->pdata[i];
+}
+
+/* Forward and assignment of one micro-batch; adds to the counts. */
+static const DefcnPlan *
+forward (DefcnStep *step, DefcnExample *const *examples, int n,
+    DefcnStepLosses *counts, GError **error)
+{
+  const int n_classes = defcn_model_spec (step->model)->n_classes;
+  DefcnBackend *be = defcn_model_backend (step->model);
+  const DefcnPlan *plan = plan_for (step, examples, n, error);
+
+  if (!plan)
+    return NULL;
+  upload_input (step, plan, examples, n);
+  defcn_net_forward (plan->net);
+  if (!be->sync (be, error))
+    return NULL;
+  download_heads (step, plan, n);
+  for (int i = 0; i < n; i++) {
+    const DefcnLevel *levels = step->levels[i];
+    const int r = defcn_assign_locations (levels, DEFCN_N_LEVELS);
+    DefcnAssignment *a = assignment_at (step->assignments, i, r, n_classes);
+
+    defcn_assign_run (a, &step->rule.assign, levels, DEFCN_N_LEVELS,
+        examples[i]->objects);
+    counts->n_foreground += a->n_foreground;
+    if (step->rule.assign.aux_topk > 0) {
+      DefcnAssignment *aux = assignment_at (step->aux, i, r, n_classes);
+
+      defcn_assign_aux (aux, &step->rule.assign, levels, DEFCN_N_LEVELS,
+          examples[i]->objects);
+      counts->n_foreground_aux += aux->n_foreground;
+    }
+  }
+  return plan;
+}
+
+static void
+backward (DefcnStep *step, const DefcnPlan *plan, int n,
+    DefcnStepLosses *losses)
+{
+  DefcnBackend *be = defcn_model_backend (step->model);
+  const double scale = 1.0 / MAX (1, losses->n_foreground);
+  const double aux_scale = 1.0 / MAX (1, losses->n_foreground_aux);
+
+  for (int i = 0; i < n; i++) {
+    const DefcnAssignment *a = step->assignments->pdata[i];
+    const DefcnLevel *levels = step->levels[i];
+    DefcnLevelGrad *grads = step->grads[i];
+
+    losses->cls += defcn_loss_focal (grads, levels, DEFCN_N_LEVELS, a, scale);
+    losses->box += defcn_loss_giou (grads, levels, DEFCN_N_LEVELS, a,
+        scale * step->rule.reg_weight);
+    if (step->rule.assign.aux_topk > 0)
+      losses->aux += defcn_loss_aux (grads, levels, DEFCN_N_LEVELS,
+          step->aux->pdata[i], aux_scale);
+  }
+  for (int k = 0; k < 3; k++) {
+    for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+      const DefcnTensor *t = head_tensor (plan, k, l);
+
+      if (t)
+        be->upload (be, t, t->grad, step->heads[k][l].grad);
+    }
+  }
+  defcn_net_backward (plan->net);
+}
+
+gboolean
+defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
+    int micro, DefcnStepLosses *losses, GError **error)
+{
+  DefcnBackend *be = defcn_model_backend (step->model);
+  DefcnParams *params = defcn_model_params (step->model);
+  const DefcnPlan *plan = NULL;
+
+  *losses = (DefcnStepLosses){ 0 };
+  defcn_params_zero_gradients (params);
+  for (int i = 0; i < n; i += micro) {
+    plan = forward (step, examples + i, MIN (micro, n - i), losses, error);
+    if (!plan)
+      return FALSE;
+  }
+  if (n <= micro) {
+    backward (step, plan, n, losses);
+  } else {
+    for (int i = 0; i < n; i += micro) {
+      DefcnStepLosses counted = { 0 };
+      const int m = MIN (micro, n - i);
+
+      plan = forward (step, examples + i, m, &counted, error);
+      if (!plan)
+        return FALSE;
+      backward (step, plan, m, losses);
+    }
+  }
+  if (!be->sync (be, error))
+    return FALSE;
+  defcn_params_download_gradients (params);
+  losses->total = losses->cls + losses->box + losses->aux;
+  return TRUE;
+}
+
+const DefcnAssignment *
+defcn_step_assignment (const DefcnStep *step, int i)
+{
+  return (guint) i < step->assignments->len ? step->assignments->pdata[i]
+                                            : NULL;
+}
+
+const DefcnAssignment *
+defcn_step_aux (const DefcnStep *step, int i)
+{
+  return (guint) i < step->aux->len ? step->aux->pdata[i] : NULL;
+}
+
+const DefcnLevel *
+defcn_step_levels (const DefcnStep *step, int i)
+{
+  return step->levels ? step->levels[i] : NULL;
+}

@@ -1,0 +1,48 @@
+/* One training step up to the gradients: forward, assign, loss, backward.
+ *
+ * Thread rule: one thread at a time per step.
+ */
+#pragma once
+
+#include "augment.h"
+#include "loss.h"
+#include "model.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  DefcnAssignRule assign;
+  double reg_weight; /* of the box loss: 2.0, for FCOS 1.0 (SPEC 6.3) */
+} DefcnStepRule;
+
+/* Normalised as they enter the total (SPEC 6). */
+typedef struct
+{
+  double cls, box, aux, total;
+  int n_foreground, n_foreground_aux;
+} DefcnStepLosses;
+
+typedef struct _DefcnStep DefcnStep;
+
+/* @model: borrowed, opened for training, outlives the step. */
+DefcnStep *defcn_step_new (DefcnModel *model, const DefcnStepRule *rule);
+void defcn_step_free (DefcnStep *step);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnStep, defcn_step_free)
+
+/* Computes the losses of the batch of @n examples and leaves their gradient in
+ * the masters (which are zeroed first).  The batch goes through the network
+ * @micro images at a time, each micro-batch padded to its own largest image;
+ * the normalisers are those of the whole batch, so the result is that of one
+ * large batch (SPEC 6).  With several micro-batches and an auxiliary loss this
+ * takes a second forward pass, because the number of auxiliary foregrounds is
+ * known only after all of them.  FALSE with @error set. */
+gboolean defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
+    int micro, DefcnStepLosses *losses, GError **error);
+
+/* Of the last micro-batch, image @i; borrowed, for tests. */
+const DefcnAssignment *defcn_step_assignment (const DefcnStep *step, int i);
+const DefcnAssignment *defcn_step_aux (const DefcnStep *step, int i);
+const DefcnLevel *defcn_step_levels (const DefcnStep *step, int i);
+
+G_END_DECLS
