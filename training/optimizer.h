@@ -40,6 +40,9 @@ typedef struct
 
 typedef struct _DefcnOptimizer DefcnOptimizer;
 
+/* For the trained parameters of @params, which it borrows; the average starts
+ * from their present values.  Weight decay: SGD on everything but norms
+ * (SPEC 8), AdamW on convolution weights alone. */
 DefcnOptimizer *defcn_optimizer_new (DefcnParams *params,
     const DefcnOptimizerOptions *options);
 void defcn_optimizer_free (DefcnOptimizer *optimizer);
@@ -47,7 +50,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnOptimizer, defcn_optimizer_free)
 
 /* Learning rate of 0-based iteration @i. */
 double defcn_optimizer_lr (const DefcnOptimizerOptions *options, gint64 i);
-/* One update from the masters' gradients as iteration @i; returns the global
+/* One update from the masters' gradients as iteration @i, which also counts
+ * AdamW's steps; not between two swaps.  Returns the global
  * gradient norm before clipping.  Does nothing to the parameters if the norm
  * is not finite, and returns it. */
 double defcn_optimizer_step (DefcnOptimizer *optimizer, gint64 i);
@@ -55,8 +59,10 @@ double defcn_optimizer_step (DefcnOptimizer *optimizer, gint64 i);
  * twice is nothing.  No-op without EMA. */
 void defcn_optimizer_swap_ema (DefcnOptimizer *optimizer);
 
-/* State as tensors "optimizer.<name>.<parameter>"; load: every one must be
- * there with its shape. */
+/* State as F32 tensors "optimizer.<name>.<parameter>" in the parameter's own
+ * order (n, h, w, c), <name> momentum, square (AdamW), ema.  Not between two
+ * swaps.  load: every one must be there with its shape; after a failure the
+ * optimizer is good for freeing alone. */
 void defcn_optimizer_save (const DefcnOptimizer *optimizer,
     DefcnWeightsWriter *writer);
 gboolean defcn_optimizer_load (DefcnOptimizer *optimizer,

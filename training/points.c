@@ -1,0 +1,65 @@
+/* Locations, their predictions and the spatial prior. */
+#include "points.h"
+
+DefcnPoint *
+defcn_points_new (const DefcnLevel *levels, int n_levels, int n_classes)
+{
+  gsize n = 0, j = 0;
+
+  for (int l = 0; l < n_levels; l++)
+    n += (gsize) levels[l].h * levels[l].w;
+
+  DefcnPoint *points = g_new (DefcnPoint, n);
+  for (int l = 0; l < n_levels; l++) {
+    const DefcnLevel *level = &levels[l];
+
+    for (int y = 0; y < level->h; y++) {
+      for (int x = 0; x < level->w; x++, j++) {
+        const gsize i = (gsize) y * level->w + x;
+        const float *d = level->deltas + 4 * i;
+        DefcnPoint *p = &points[j];
+
+        *p = (DefcnPoint){ .x = (x + 0.5f) * level->stride,
+          .y = (y + 0.5f) * level->stride,
+          .stride = level->stride,
+          .level = l,
+          .logits = level->logits + i * n_classes,
+          .filter = level->filter ? level->filter + i : NULL };
+        p->box = (DefcnBox){ .x1 = p->x - d[0],
+          .y1 = p->y - d[1],
+          .x2 = p->x + d[2],
+          .y2 = p->y + d[3] };
+      }
+    }
+  }
+  return points;
+}
+
+void
+defcn_point_targets (float targets[4], const DefcnPoint *point,
+    const DefcnObject *object)
+{
+  targets[0] = point->x - object->x1;
+  targets[1] = point->y - object->y1;
+  targets[2] = object->x2 - point->x;
+  targets[3] = object->y2 - point->y;
+}
+
+gboolean
+defcn_point_allowed (const DefcnPoint *point, const DefcnObject *object,
+    float radius)
+{
+  float x1 = object->x1, y1 = object->y1, x2 = object->x2, y2 = object->y2;
+
+  if (radius > 0) {
+    const float cx = (x1 + x2) / 2, cy = (y1 + y2) / 2;
+    const float reach = point->stride * radius;
+
+    x1 = MAX (cx - reach, x1);
+    y1 = MAX (cy - reach, y1);
+    x2 = MIN (cx + reach, x2);
+    y2 = MIN (cy + reach, y2);
+  }
+  return point->x - x1 > 0 && point->y - y1 > 0 && x2 - point->x > 0
+      && y2 - point->y > 0;
+}

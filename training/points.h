@@ -1,0 +1,34 @@
+/* The locations of an image with what the network predicts there, and where a
+ * location may belong to an object.
+ *
+ * Thread rule: re-entrant.
+ */
+#pragma once
+
+#include "dataset.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  float x, y;          /* centre of the location, input pixels (SPEC 4.3) */
+  float stride;        /* of its level */
+  int level;           /* 0 for P3 */
+  DefcnBox box;        /* predicted, corners alone */
+  const float *logits; /* of all classes, borrowed */
+  const float *filter; /* one logit, borrowed; NULL without 3DMF */
+} DefcnPoint;
+
+/* Returns: (transfer full): the locations of @levels in flat order. */
+DefcnPoint *defcn_points_new (const DefcnLevel *levels, int n_levels,
+    int n_classes);
+
+/* l, t, r, b from @point to the sides of @object; negative outside. */
+void defcn_point_targets (float targets[4], const DefcnPoint *point,
+    const DefcnObject *object);
+/* Spatial prior: strictly inside the object's box, cut to @radius strides
+ * around its centre unless @radius is 0 or less (SPEC 5.1). */
+gboolean defcn_point_allowed (const DefcnPoint *point,
+    const DefcnObject *object, float radius);
+
+G_END_DECLS

@@ -1,0 +1,103 @@
+/* Prediction-aware one-to-one assignment. */
+#include "poto.h"
+
+#include "hungarian.h"
+
+#include <math.h>
+
+static float
+sigmoid (float x)
+{
+  return 1 / (1 + expf (-x));
+}
+
+float
+defcn_poto_quality (const DefcnPoint *point, const DefcnObject *object,
+    float alpha, gboolean with_filter)
+{
+  const DefcnBox box = { .x1 = object->x1,
+    .y1 = object->y1,
+    .x2 = object->x2,
+    .y2 = object->y2 };
+  const float iou = defcn_box_iou (&box, &point->box);
+
+  if (iou == 0 && alpha > 0) /* most pairs: spare the powers */
+    return isnan (point->logits[object->label]) ? -1 : 0;
+
+  float p = sigmoid (point->logits[object->label]);
+  if (with_filter && point->filter)
+    p *= sigmoid (*point->filter);
+  const float quality = powf (p, 1 - alpha) * powf (iou, alpha);
+  return isnan (quality) ? -1 : quality;
+}
+
+static float
+masked_quality (const DefcnAssignRule *rule, const DefcnPoint *point,
+    const DefcnObject *object)
+{
+  return defcn_point_allowed (point, object, rule->radius)
+      ? defcn_poto_quality (point, object, rule->alpha, TRUE)
+      : -1;
+}
+
+void
+defcn_assign_quality (float *quality, const DefcnAssignRule *rule,
+    const DefcnLevel *levels, int n_levels, int n_classes,
+    const GArray *objects)
+{
+  const int n = defcn_assign_locations (levels, n_levels);
+  g_autofree DefcnPoint *points =
+      defcn_points_new (levels, n_levels, n_classes);
+
+  for (guint i = 0; i < objects->len; i++) {
+    const DefcnObject *object = &g_array_index (objects, DefcnObject, i);
+
+    for (int j = 0; j < n; j++)
+      quality[(gsize) i * n + j] =
+          object->label < 0 ? -1 : masked_quality (rule, &points[j], object);
+  }
+}
+
+void
+defcn_poto_match (int *matches, const DefcnAssignRule *rule,
+    const DefcnPoint *points, int n_points, const DefcnObject *const *objects,
+    int n_objects)
+{
+  g_autofree double *quality = g_new (double, (gsize) n_objects *n_points);
+
+  for (int i = 0; i < n_objects; i++)
+    for (int j = 0; j < n_points; j++)
+      quality[(gsize) i * n_points + j] =
+          masked_quality (rule, &points[j], objects[i]);
+  defcn_hungarian_solve (matches, quality, n_objects, n_points, TRUE);
+}
+
+void
+defcn_poto_argmax (int *matches, const DefcnAssignRule *rule,
+    const DefcnPoint *points, int n_points, const DefcnObject *const *objects,
+    int n_objects)
+{
+  g_autofree float *best = g_new (float, n_objects);
+
+  for (int i = 0; i < n_objects; i++) {
+    best[i] = -1;
+    matches[i] = -1;
+    for (int j = 0; j < n_points; j++) {
+      const float quality = masked_quality (rule, &points[j], objects[i]);
+
+      if (quality > best[i]) {
+        best[i] = quality;
+        matches[i] = j;
+      }
+    }
+    /* A location is its best object's, the first on ties. */
+    for (int k = 0; k < i && matches[i] >= 0; k++) {
+      if (matches[k] != matches[i])
+        continue;
+      if (best[i] > best[k])
+        matches[k] = -1;
+      else
+        matches[i] = -1;
+    }
+  }
+}

@@ -1,0 +1,29 @@
+/* Prediction-aware one-to-one assignment: quality and matching (SPEC 5.1, 5.2).
+ *
+ * Thread rule: re-entrant.
+ */
+#pragma once
+
+#include "assign.h"
+#include "points.h"
+
+G_BEGIN_DECLS
+
+/* Quality of @point for @object, eq. 4: p^(1 - alpha) IoU^alpha, p the class
+ * probability, times that of the filter @with_filter.  No prior.  A quality
+ * that is not a number (a diverged network) is -1. */
+float defcn_poto_quality (const DefcnPoint *point, const DefcnObject *object,
+    float alpha, gboolean with_filter);
+
+/* The location of each object by the Hungarian method, -1 only where there are
+ * more objects than locations.  @matches: @n_objects entries. */
+void defcn_poto_match (int *matches, const DefcnAssignRule *rule,
+    const DefcnPoint *points, int n_points, const DefcnObject *const *objects,
+    int n_objects);
+/* The same for the argmax variant: -1 for an object without an allowed
+ * location or whose best location another object has a better quality at. */
+void defcn_poto_argmax (int *matches, const DefcnAssignRule *rule,
+    const DefcnPoint *points, int n_points, const DefcnObject *const *objects,
+    int n_objects);
+
+G_END_DECLS
