@@ -1,0 +1,54 @@
+/* One step on a backend with all its tensors, made from a case of a table. */
+#pragma once
+
+#include "../tensors.h"
+
+/* Where the tensors that a step reads stand in arrays: x[0] .., w, b. */
+enum
+{
+  SLOT_W = DEFCN_MAX_INPUTS,
+  SLOT_B,
+  N_SLOTS
+};
+
+typedef enum
+{
+  BIAS = 1 << 0,
+  RESIDUAL = 1 << 1,
+  RELU = 1 << 2,
+  ADD_0 = 1 << 3,       /* accumulate[0] */
+  ADD_OTHERS = 1 << 4,  /* accumulate[1 ..] */
+  FROZEN = 1 << 5,      /* w and b have no gradient */
+  NO_DX0 = 1 << 6,      /* x[0] has no gradient */
+  NO_DX1 = 1 << 7,      /* x[1] has no gradient */
+  INPUT = 1 << 8,       /* x[0] is the network's input, so no gradient either */
+  EXPONENTIAL = 1 << 9, /* BOX */
+} CaseFlags;
+
+typedef struct
+{
+  int h, w;
+} CaseSize;
+
+typedef struct
+{
+  DefcnOpKind kind;
+  int n, h, w, c;                    /* of x[0] */
+  int out, size, stride, groups;     /* CONV; GROUP_NORM: groups */
+  int n_levels, self, phi;           /* TUBE_MAX */
+  CaseSize levels[DEFCN_MAX_INPUTS]; /* TUBE_MAX: of x[1] .. */
+  float factor;                      /* BOX */
+  CaseFlags flags;
+} RigShape;
+
+typedef struct
+{
+  DefcnBackend *be;
+  DefcnNode node;
+  DefcnTensor *slots[N_SLOTS]; /* NULL where the step has none */
+} Rig;
+
+/* A prepared step; without @train no tensor has a gradient. */
+Rig *rig_new (DefcnBackend *be, const RigShape *shape, gboolean train);
+void rig_free (Rig *rig);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Rig, rig_free)
