@@ -1,0 +1,640 @@
+/* The model file: a safetensors reader that trusts nothing and an atomic
+ * writer. */
+#include "weights.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_HEADER ((guint64) 100 << 20)
+
+static const struct
+{
+  const char *name;
+  gsize bytes;
+} dtypes[] = {
+  [DEFCN_DTYPE_F32] = { "F32", 4 },
+  [DEFCN_DTYPE_F16] = { "F16", 2 },
+  [DEFCN_DTYPE_BF16] = { "BF16", 2 },
+  [DEFCN_DTYPE_I32] = { "I32", 4 },
+  [DEFCN_DTYPE_I64] = { "I64", 8 },
+  [DEFCN_DTYPE_U8] = { "U8", 1 },
+};
+
+struct _DefcnWeights
+{
+  char *path;
+  GBytes *bytes;
+  cJSON *header;       /* owns the names and the metadata strings */
+  GArray *tensors;     /* of DefcnWeightsTensor */
+  GHashTable *by_name; /* name -> index + 1 */
+};
+
+G_GNUC_PRINTF (3, 4)
+static gboolean
+fail (GError **error, const DefcnWeights *weights, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: %s", weights->path,
+      text);
+  return FALSE;
+}
+
+/* A whole number of a JSON item, exact up to 2^53. */
+static gboolean
+read_size (guint64 *value, const cJSON *item)
+{
+  if (!cJSON_IsNumber (item) || !(item->valuedouble >= 0)
+      || item->valuedouble > 9007199254740992.0
+      || item->valuedouble != floor (item->valuedouble))
+    return FALSE;
+  *value = item->valuedouble;
+  return TRUE;
+}
+
+static gboolean
+read_dtype (DefcnWeightsTensor *t, const cJSON *item)
+{
+  const char *name =
+      cJSON_GetStringValue (cJSON_GetObjectItemCaseSensitive (item, "dtype"));
+
+  for (gsize i = 0; name && i < G_N_ELEMENTS (dtypes); i++) {
+    if (g_str_equal (name, dtypes[i].name)) {
+      t->dtype = i;
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+/* dims and their product; FALSE for more than 8, negatives and overflow. */
+static gboolean
+read_shape (DefcnWeightsTensor *t, const cJSON *item)
+{
+  const cJSON *shape = cJSON_GetObjectItemCaseSensitive (item, "shape");
+  const cJSON *dim;
+
+  if (!cJSON_IsArray (shape))
+    return FALSE;
+  t->len = 1;
+  cJSON_ArrayForEach (dim, shape)
+  {
+    guint64 size;
+
+    if (t->n_dims == DEFCN_WEIGHTS_MAX_DIMS || !read_size (&size, dim)
+        || !g_size_checked_mul (&t->len, t->len, size))
+      return FALSE;
+    t->dims[t->n_dims++] = size;
+  }
+  return t->len <= G_MAXSIZE / 8;
+}
+
+static gboolean
+read_offsets (guint64 offsets[2], const cJSON *item)
+{
+  const cJSON *pair = cJSON_GetObjectItemCaseSensitive (item, "data_offsets");
+
+  return cJSON_IsArray (pair) && cJSON_GetArraySize (pair) == 2
+      && read_size (&offsets[0], cJSON_GetArrayItem (pair, 0))
+      && read_size (&offsets[1], cJSON_GetArrayItem (pair, 1))
+      && offsets[0] <= offsets[1];
+}
+
+static gboolean
+read_tensor (DefcnWeights *weights, const cJSON *item, const char *data,
+    guint64 available, GError **error)
+{
+  DefcnWeightsTensor t = { .name = item->string };
+  guint64 offsets[2];
+
+  if (!g_utf8_validate (t.name, -1, NULL) || t.name[0] == '\0')
+    return fail (error, weights, "a tensor's name is not UTF-8 text");
+  if (!cJSON_IsObject (item))
+    return fail (error, weights, "tensor \"%s\" is not a JSON object", t.name);
+  if (!read_dtype (&t, item))
+    return fail (error, weights,
+        "tensor \"%s\": its dtype is none of F32, F16, BF16, I32, I64, U8",
+        t.name);
+  if (!read_shape (&t, item))
+    return fail (error, weights,
+        "tensor \"%s\": its shape is not up to %d sizes that fit memory",
+        t.name, DEFCN_WEIGHTS_MAX_DIMS);
+  if (!read_offsets (offsets, item) || offsets[1] > available)
+    return fail (error, weights,
+        "tensor \"%s\": its data_offsets are not within the %" G_GUINT64_FORMAT
+        " bytes of data",
+        t.name, available);
+  if (offsets[1] - offsets[0] != t.len * dtypes[t.dtype].bytes)
+    return fail (error, weights,
+        "tensor \"%s\": %" G_GUINT64_FORMAT
+        " bytes of data for %" G_GSIZE_FORMAT " elements of %s",
+        t.name, offsets[1] - offsets[0], t.len, dtypes[t.dtype].name);
+  if (g_hash_table_contains (weights->by_name, t.name))
+    return fail (error, weights, "tensor \"%s\" is there twice", t.name);
+
+  t.data = data + offsets[0];
+  g_array_append_val (weights->tensors, t);
+  g_hash_table_insert (weights->by_name, (char *) t.name,
+      GUINT_TO_POINTER (weights->tensors->len));
+  return TRUE;
+}
+
+static gboolean
+check_metadata (DefcnWeights *weights, const cJSON *metadata, GError **error)
+{
+  const cJSON *item;
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+
+  if (!cJSON_IsObject (metadata))
+    return fail (error, weights, "\"__metadata__\" is not a JSON object");
+  cJSON_ArrayForEach (item, metadata)
+  {
+    if (!cJSON_IsString (item))
+      return fail (error, weights, "metadata \"%s\" is not a string",
+          item->string);
+    if (!g_hash_table_add (seen, item->string))
+      return fail (error, weights, "metadata \"%s\" is there twice",
+          item->string);
+  }
+  return TRUE;
+}
+
+static int
+by_position (gconstpointer a, gconstpointer b)
+{
+  const DefcnWeightsTensor *const *p = a, *const *q = b;
+  const char *x = (*p)->data, *y = (*q)->data;
+
+  if (x == y) /* empty tensors come first at their place */
+    return ((*p)->len > 0) - ((*q)->len > 0);
+  return x < y ? -1 : 1;
+}
+
+/* The tensors fill the data without gap or overlap. */
+static gboolean
+check_cover (DefcnWeights *weights, const char *data, guint64 available,
+    GError **error)
+{
+  g_autoptr (GPtrArray) order = g_ptr_array_new ();
+  const char *next = data;
+
+  for (guint i = 0; i < weights->tensors->len; i++)
+    g_ptr_array_add (order,
+        &g_array_index (weights->tensors, DefcnWeightsTensor, i));
+  g_ptr_array_sort (order, by_position);
+  for (guint i = 0; i < order->len; i++) {
+    const DefcnWeightsTensor *t = order->pdata[i];
+
+    if ((const char *) t->data != next)
+      return fail (error, weights, "tensor \"%s\" %s", t->name,
+          (const char *) t->data < next ? "overlaps another"
+                                        : "leaves a gap before it");
+    next += t->len * dtypes[t->dtype].bytes;
+  }
+  if (next != data + available)
+    return fail (error, weights, "%" G_GUINT64_FORMAT " bytes too many",
+        (guint64) (data + available - next));
+  return TRUE;
+}
+
+static gboolean
+read_header (DefcnWeights *weights, GError **error)
+{
+  gsize size;
+  const char *file = g_bytes_get_data (weights->bytes, &size);
+  guint64 length;
+  const cJSON *item;
+  gboolean has_metadata = FALSE;
+
+  if (size < 8)
+    return fail (error, weights, "too short for a safetensors file");
+  memcpy (&length, file, 8);
+  length = GUINT64_FROM_LE (length);
+  if (length > MAX_HEADER || length > size - 8)
+    return fail (error, weights,
+        "not a safetensors file, or cut off: the header would have "
+        "%" G_GUINT64_FORMAT " bytes",
+        length);
+  if (memchr (file + 8, '\0', length))
+    return fail (error, weights, "its header has a NUL byte");
+
+  weights->header = cJSON_ParseWithLength (file + 8, length);
+  if (!cJSON_IsObject (weights->header))
+    return fail (error, weights, "its header is not a JSON object");
+
+  const char *data = file + 8 + length;
+  const guint64 available = size - 8 - length;
+  cJSON_ArrayForEach (item, weights->header)
+  {
+    if (g_str_equal (item->string, "__metadata__")) {
+      if (has_metadata)
+        return fail (error, weights, "\"__metadata__\" is there twice");
+      has_metadata = TRUE;
+      if (!check_metadata (weights, item, error))
+        return FALSE;
+    } else if (!read_tensor (weights, item, data, available, error)) {
+      return FALSE;
+    }
+  }
+  return check_cover (weights, data, available, error);
+}
+
+DefcnWeights *
+defcn_weights_open_bytes (GBytes *bytes, const char *name, GError **error)
+{
+  g_autoptr (DefcnWeights) weights = g_new0 (DefcnWeights, 1);
+
+  weights->path = g_strdup (name);
+  weights->bytes = g_bytes_ref (bytes);
+  weights->tensors = g_array_new (FALSE, FALSE, sizeof (DefcnWeightsTensor));
+  weights->by_name = g_hash_table_new (g_str_hash, g_str_equal);
+  return read_header (weights, error) ? g_steal_pointer (&weights) : NULL;
+}
+
+DefcnWeights *
+defcn_weights_open (const char *path, GError **error)
+{
+  g_autoptr (GMappedFile) map = g_mapped_file_new (path, FALSE, error);
+
+  if (!map)
+    return NULL;
+  g_autoptr (GBytes) bytes = g_mapped_file_get_bytes (map);
+  return defcn_weights_open_bytes (bytes, path, error);
+}
+
+void
+defcn_weights_free (DefcnWeights *weights)
+{
+  if (!weights)
+    return;
+  g_hash_table_unref (weights->by_name);
+  g_array_unref (weights->tensors);
+  cJSON_Delete (weights->header);
+  g_bytes_unref (weights->bytes);
+  g_free (weights->path);
+  g_free (weights);
+}
+
+const char *
+defcn_weights_path (const DefcnWeights *weights)
+{
+  return weights->path;
+}
+
+const char *
+defcn_weights_metadata (const DefcnWeights *weights, const char *key)
+{
+  return cJSON_GetStringValue (cJSON_GetObjectItemCaseSensitive (
+      cJSON_GetObjectItemCaseSensitive (weights->header, "__metadata__"), key));
+}
+
+guint
+defcn_weights_count (const DefcnWeights *weights)
+{
+  return weights->tensors->len;
+}
+
+const DefcnWeightsTensor *
+defcn_weights_get (const DefcnWeights *weights, guint i)
+{
+  g_return_val_if_fail (i < weights->tensors->len, NULL);
+  return &g_array_index (weights->tensors, DefcnWeightsTensor, i);
+}
+
+const DefcnWeightsTensor *
+defcn_weights_lookup (const DefcnWeights *weights, const char *name)
+{
+  const guint i =
+      GPOINTER_TO_UINT (g_hash_table_lookup (weights->by_name, name));
+
+  return i ? defcn_weights_get (weights, i - 1) : NULL;
+}
+
+char *
+defcn_weights_hash (const DefcnWeights *weights)
+{
+  return g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, weights->bytes);
+}
+
+static float
+bits_to_float (guint32 bits)
+{
+  float value;
+
+  memcpy (&value, &bits, sizeof value);
+  return value;
+}
+
+static float
+half_to_float (guint16 half)
+{
+  const guint32 sign = (guint32) (half & 0x8000) << 16;
+  const int exponent = half >> 10 & 31, mantissa = half & 1023;
+
+  if (exponent == 31)
+    return bits_to_float (sign | 0x7f800000 | (guint32) mantissa << 13);
+  if (exponent > 0)
+    return bits_to_float (
+        sign | (guint32) (exponent + 112) << 23 | (guint32) mantissa << 13);
+  return (sign ? -1.0f : 1.0f) * ldexpf (mantissa, -24);
+}
+
+/* Round to nearest even; what is too large becomes infinite. */
+static guint16
+float_to_half (float value)
+{
+  guint32 bits;
+
+  memcpy (&bits, &value, sizeof bits);
+  const guint16 sign = bits >> 16 & 0x8000;
+  const float magnitude = fabsf (value);
+
+  if (isnan (value))
+    return sign | 0x7e00;
+  if (magnitude >= 65520)
+    return sign | 0x7c00;
+  if (magnitude < 0x1p-14f) /* subnormal: steps of 2^-24 */
+    return sign | (guint16) rintf (ldexpf (magnitude, 24));
+
+  const guint32 rest = (bits & 0x7fffffff) - (112u << 23);
+  return sign | (guint16) ((rest + 0xfff + (rest >> 13 & 1)) >> 13);
+}
+
+gboolean
+defcn_weights_read (const DefcnWeights *weights, const DefcnWeightsTensor *t,
+    float *dst, GError **error)
+{
+  const guint8 *src = t->data;
+
+  if (t->dtype != DEFCN_DTYPE_F32 && t->dtype != DEFCN_DTYPE_F16
+      && t->dtype != DEFCN_DTYPE_BF16)
+    return fail (error, weights, "tensor \"%s\" is %s, wanted a float type",
+        t->name, dtypes[t->dtype].name);
+  for (gsize i = 0; i < t->len; i++) {
+    guint32 word = 0;
+
+    memcpy (&word, src + i * dtypes[t->dtype].bytes, dtypes[t->dtype].bytes);
+    word = GUINT32_FROM_LE (word);
+    dst[i] = t->dtype == DEFCN_DTYPE_F16 ? half_to_float (word)
+        : t->dtype == DEFCN_DTYPE_BF16   ? bits_to_float (word << 16)
+                                         : bits_to_float (word);
+    if (!isfinite (dst[i]))
+      return fail (error, weights,
+          "tensor \"%s\": element %" G_GSIZE_FORMAT " is %g", t->name, i,
+          dst[i]);
+  }
+  return TRUE;
+}
+
+/* A tensor to be written. */
+typedef struct
+{
+  char *name;
+  DefcnDtype dtype;
+  int n_dims;
+  gint64 dims[DEFCN_WEIGHTS_MAX_DIMS];
+  gsize len, bytes;
+  guint8 *data; /* little-endian */
+} Entry;
+
+struct _DefcnWeightsWriter
+{
+  GTree *metadata; /* char * -> char * */
+  GTree *entries;  /* name -> Entry */
+};
+
+static void
+entry_free (gpointer data)
+{
+  Entry *entry = data;
+
+  g_free (entry->name);
+  g_free (entry->data);
+  g_free (entry);
+}
+
+static int
+compare_names (gconstpointer a, gconstpointer b, gpointer data)
+{
+  return strcmp (a, b);
+}
+
+DefcnWeightsWriter *
+defcn_weights_writer_new (void)
+{
+  DefcnWeightsWriter *writer = g_new (DefcnWeightsWriter, 1);
+
+  writer->metadata = g_tree_new_full (compare_names, NULL, g_free, g_free);
+  writer->entries = g_tree_new_full (compare_names, NULL, NULL, entry_free);
+  return writer;
+}
+
+void
+defcn_weights_writer_free (DefcnWeightsWriter *writer)
+{
+  if (!writer)
+    return;
+  g_tree_unref (writer->metadata);
+  g_tree_unref (writer->entries);
+  g_free (writer);
+}
+
+void
+defcn_weights_writer_metadata (DefcnWeightsWriter *writer, const char *key,
+    const char *value)
+{
+  g_tree_replace (writer->metadata, g_strdup (key), g_strdup (value));
+}
+
+void
+defcn_weights_writer_add (DefcnWeightsWriter *writer, const char *name,
+    DefcnDtype dtype, int n_dims, const gint64 *dims, const float *data)
+{
+  Entry *entry = g_new0 (Entry, 1);
+
+  g_return_if_fail (dtype == DEFCN_DTYPE_F32 || dtype == DEFCN_DTYPE_F16);
+  g_return_if_fail (n_dims <= DEFCN_WEIGHTS_MAX_DIMS);
+  entry->name = g_strdup (name);
+  entry->dtype = dtype;
+  entry->n_dims = n_dims;
+  entry->len = 1;
+  for (int i = 0; i < n_dims; i++) {
+    entry->dims[i] = dims[i];
+    entry->len *= dims[i];
+  }
+  entry->bytes = entry->len * dtypes[dtype].bytes;
+  entry->data = g_malloc (entry->bytes);
+  for (gsize i = 0; i < entry->len; i++) {
+    guint32 word;
+
+    if (dtype == DEFCN_DTYPE_F16)
+      word = float_to_half (data[i]);
+    else
+      memcpy (&word, &data[i], sizeof word);
+    word = GUINT32_TO_LE (word);
+    memcpy (entry->data + i * dtypes[dtype].bytes, &word, dtypes[dtype].bytes);
+  }
+  g_tree_replace (writer->entries, entry->name, entry);
+}
+
+static gboolean
+header_metadata (gpointer key, gpointer value, gpointer data)
+{
+  cJSON_AddStringToObject (data, key, value);
+  return FALSE;
+}
+
+typedef struct
+{
+  cJSON *header;
+  guint64 offset;
+} Layout;
+
+static gboolean
+header_entry (gpointer key, gpointer value, gpointer data)
+{
+  const Entry *entry = value;
+  Layout *layout = data;
+  cJSON *item = cJSON_AddObjectToObject (layout->header, key);
+  cJSON *shape, *offsets;
+
+  cJSON_AddStringToObject (item, "dtype", dtypes[entry->dtype].name);
+  shape = cJSON_AddArrayToObject (item, "shape");
+  for (int i = 0; i < entry->n_dims; i++)
+    cJSON_AddItemToArray (shape, cJSON_CreateNumber (entry->dims[i]));
+  offsets = cJSON_AddArrayToObject (item, "data_offsets");
+  cJSON_AddItemToArray (offsets, cJSON_CreateNumber (layout->offset));
+  layout->offset += entry->bytes;
+  cJSON_AddItemToArray (offsets, cJSON_CreateNumber (layout->offset));
+  return FALSE;
+}
+
+static gboolean
+append_entry (gpointer key, gpointer value, gpointer data)
+{
+  const Entry *entry = value;
+
+  g_string_append_len (data, (const char *) entry->data, entry->bytes);
+  return FALSE;
+}
+
+/* Name of a tensor that does not fit its half precision, or NULL. */
+static gboolean
+find_overflow (gpointer key, gpointer value, gpointer data)
+{
+  const Entry *entry = value;
+
+  for (gsize i = 0; entry->dtype == DEFCN_DTYPE_F16 && i < entry->len; i++) {
+    guint16 half;
+
+    memcpy (&half, entry->data + 2 * i, 2);
+    if ((GUINT16_FROM_LE (half) & 0x7c00) == 0x7c00) {
+      *(const char **) data = key;
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+/* The whole file. */
+static GString *
+serialize (DefcnWeightsWriter *writer)
+{
+  Layout layout = { .header = cJSON_CreateObject () };
+  GString *file = g_string_new (NULL);
+
+  if (g_tree_nnodes (writer->metadata) > 0)
+    g_tree_foreach (writer->metadata, header_metadata,
+        cJSON_AddObjectToObject (layout.header, "__metadata__"));
+  g_tree_foreach (writer->entries, header_entry, &layout);
+
+  char *text = cJSON_PrintUnformatted (layout.header);
+  const gsize length = strlen (text);
+  const gsize padded = (length + 7) / 8 * 8; /* data aligned to 8 bytes */
+  const guint64 le = GUINT64_TO_LE ((guint64) padded);
+  g_string_append_len (file, (const char *) &le, 8);
+  g_string_append_len (file, text, length);
+  for (gsize i = length; i < padded; i++)
+    g_string_append_c (file, ' ');
+  g_tree_foreach (writer->entries, append_entry, file);
+  cJSON_free (text);
+  cJSON_Delete (layout.header);
+  return file;
+}
+
+static gboolean
+write_all (int fd, const char *data, gsize len)
+{
+  while (len > 0) {
+    const gssize n = write (fd, data, len);
+
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return FALSE;
+    data += n;
+    len -= n;
+  }
+  return TRUE;
+}
+
+/* The rename is on disk only when the folder is. */
+static void
+sync_folder (const char *path)
+{
+  g_autofree char *folder = g_path_get_dirname (path);
+  const int fd = g_open (folder, O_RDONLY | O_DIRECTORY, 0);
+
+  if (fd >= 0) {
+    fsync (fd);
+    close (fd);
+  }
+}
+
+gboolean
+defcn_weights_writer_save (DefcnWeightsWriter *writer, const char *path,
+    GError **error)
+{
+  g_autofree char *temporary = g_strconcat (path, ".XXXXXX", NULL);
+  const char *overflow = NULL;
+
+  g_tree_foreach (writer->entries, find_overflow, &overflow);
+  if (overflow) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: tensor \"%s\" does not fit half precision", path, overflow);
+    return FALSE;
+  }
+
+  const int fd = g_mkstemp_full (temporary, O_RDWR | O_CLOEXEC, 0644);
+  if (fd < 0) {
+    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno),
+        "%s: cannot be written: %s", path, g_strerror (errno));
+    return FALSE;
+  }
+
+  g_autoptr (GString) file = serialize (writer);
+  gboolean good = write_all (fd, file->str, file->len) && fsync (fd) == 0;
+  int failed = errno;
+  good = close (fd) == 0 && good;
+  if (good && g_rename (temporary, path) != 0) {
+    failed = errno;
+    good = FALSE;
+  }
+  if (!good) {
+    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (failed),
+        "%s: cannot be written: %s", path, g_strerror (failed));
+    g_unlink (temporary);
+    return FALSE;
+  }
+  sync_folder (path);
+  return TRUE;
+}
