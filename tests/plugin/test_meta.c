@@ -1,0 +1,380 @@
+/* Detections on a buffer: written, carried, read back. */
+#include <gst/check/gstharness.h>
+
+#include "meta.h"
+
+#define W 640
+#define H 480
+
+static GstDefcnObject
+object (double x_min, double y_min, double x_max, double y_max,
+    double confidence, int label_id)
+{
+  static const char *labels[] = { "person", "car", "dog" };
+
+  return (GstDefcnObject){ x_min, y_min, x_max, y_max, confidence, label_id,
+    g_quark_from_static_string (labels[label_id]), 0 };
+}
+
+/* Two ordinary objects and one that sticks out on all sides. */
+static GArray *
+objects_new (void)
+{
+  GArray *a = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  GstDefcnObject list[] = {
+    object (0.25, 0.5, 0.5, 0.75, 0.875, 0),
+    object (0.1, 0.2, 0.3 + 1e-9, 0.9, 1.0 / 3, 2),
+    object (0, 0, 1, 1, 0.0625, 1),
+  };
+
+  g_array_append_vals (a, list, G_N_ELEMENTS (list));
+  return a;
+}
+
+static const GstDefcnMark looked = { TRUE, "", FALSE, 40, "c0ffee" };
+
+static GstBuffer *
+buffer_new (GstDefcnMetaFlags flags, const GArray *objects,
+    const GstDefcnMark *mark)
+{
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, W * H * 3 / 2, NULL);
+
+  GST_BUFFER_PTS (buffer) = 0;
+  GST_BUFFER_DURATION (buffer) = GST_SECOND / 25;
+  gst_defcn_meta_attach (buffer, objects, mark, flags, W, H);
+  return buffer;
+}
+
+static GArray *
+read_objects (GstBuffer *buffer, int w, int h)
+{
+  GArray *a = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  guint n = gst_defcn_meta_read (buffer, a, w, h);
+
+  g_assert_cmpuint (n, ==, a->len);
+  return a;
+}
+
+static void
+assert_objects (GArray *found, GArray *wanted, double tolerance)
+{
+  g_assert_cmpuint (found->len, ==, wanted->len);
+  for (guint i = 0; i < found->len; i++) {
+    const GstDefcnObject *f = &g_array_index (found, GstDefcnObject, i);
+    const GstDefcnObject *w = &g_array_index (wanted, GstDefcnObject, i);
+
+    g_assert_true (ABS (f->x_min - w->x_min) <= tolerance);
+    g_assert_true (ABS (f->y_min - w->y_min) <= tolerance);
+    g_assert_true (ABS (f->x_max - w->x_max) <= tolerance);
+    g_assert_true (ABS (f->y_max - w->y_max) <= tolerance);
+    g_assert_cmpuint (f->label, ==, w->label);
+  }
+}
+
+/* What was written is read back to the last bit, whichever form carries it
+ * (but for ODMtds, which are whole pixels). */
+static void
+test_round_trip (gconstpointer data)
+{
+  GstDefcnMetaFlags flags = GPOINTER_TO_UINT (data);
+  g_autoptr (GArray) objects = objects_new ();
+  g_autoptr (GstBuffer) buffer = NULL;
+  g_autoptr (GArray) found = NULL;
+  gboolean exact = flags != GST_DEFCN_META_ANALYTICS;
+
+  if (flags & ~gst_defcn_meta_supported ()) {
+    g_test_skip ("GstAnalytics is not built in");
+    return;
+  }
+  buffer = buffer_new (flags, objects, &looked);
+  found = read_objects (buffer, W, H);
+  assert_objects (found, objects, exact ? 0 : 0.5 / H + 1e-6);
+  for (guint i = 0; i < found->len; i++) {
+    const GstDefcnObject *f = &g_array_index (found, GstDefcnObject, i);
+    const GstDefcnObject *w = &g_array_index (objects, GstDefcnObject, i);
+
+    g_assert_true (ABS (f->confidence - w->confidence) <= (exact ? 0 : 1e-6));
+    g_assert_cmpint (f->label_id, ==, exact ? w->label_id : -1);
+  }
+}
+
+/* No objects and no flags still leave a mark with every field. */
+static void
+test_mark (void)
+{
+  g_autoptr (GArray) none = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  GstDefcnMark skipped = { FALSE, "qos", TRUE, 123, "beef" };
+  g_autoptr (GstBuffer) plain = gst_buffer_new ();
+  g_autoptr (GstBuffer) a = buffer_new (0, none, &looked);
+  g_autoptr (GstBuffer) b = buffer_new (0, none, &skipped);
+  g_autoptr (GArray) found = read_objects (a, W, H);
+  GstDefcnMark mark;
+
+  g_assert_cmpuint (found->len, ==, 0);
+  g_assert_true (gst_defcn_meta_read_mark (a, &mark));
+  g_assert_true (mark.inferred);
+  g_assert_false (mark.repeated);
+  g_assert_cmpstr (mark.reason, ==, "");
+  g_assert_cmpstr (mark.model, ==, "c0ffee");
+  g_assert_cmpuint (mark.timestamp, ==, 40);
+
+  g_assert_true (gst_defcn_meta_read_mark (b, &mark));
+  g_assert_false (mark.inferred);
+  g_assert_true (mark.repeated);
+  g_assert_cmpstr (mark.reason, ==, "qos");
+  g_assert_cmpuint (mark.timestamp, ==, 123);
+
+  g_assert_false (gst_defcn_meta_read_mark (plain, &mark));
+  g_assert_cmpstr (mark.reason, ==, "");
+  g_assert_cmpstr (mark.model, ==, "");
+}
+
+/* ROI metas hold whole pixels inside the frame and the structure that DL
+ * Streamer reads. */
+static void
+test_roi_fields (void)
+{
+  g_autoptr (GArray) objects =
+      g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  static const struct
+  {
+    double x_min, y_min, x_max, y_max;
+    guint x, y, w, h;
+  } cases[] = {
+    { 0.25, 0.5, 0.5, 0.75, 160, 240, 160, 120 },
+    { 0, 0, 1, 1, 0, 0, W, H },
+    { -1, -1, 2, 2, 0, 0, W, H },
+    { 1 - 1e-9, 1 - 1e-9, 1, 1, W - 1, H - 1, 1, 1 },
+    { 0.5, 0.5, 0.5 + 1e-9, 0.5 + 1e-9, 320, 240, 1, 1 },
+    { 0.7 / W, 0.2 / H, 1.8 / W, 2.6 / H, 1, 0, 1, 3 },
+  };
+  g_autoptr (GstBuffer) buffer = NULL;
+  gpointer state = NULL;
+  guint n = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstDefcnObject o = object (cases[i].x_min, cases[i].y_min, cases[i].x_max,
+        cases[i].y_max, 0.5, 1);
+
+    g_array_append_val (objects, o);
+  }
+  buffer = buffer_new (GST_DEFCN_META_ROI, objects, &looked);
+  for (;; n++) {
+    GstVideoRegionOfInterestMeta *roi = (GstVideoRegionOfInterestMeta *)
+        gst_buffer_iterate_meta_filtered (buffer, &state,
+            GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
+    GstStructure *s;
+    double x_min;
+    int label_id;
+
+    if (!roi)
+      break;
+    s = gst_video_region_of_interest_meta_get_param (roi, "detection");
+    g_assert_nonnull (s);
+    g_assert_cmpuint (roi->x, ==, cases[n].x);
+    g_assert_cmpuint (roi->y, ==, cases[n].y);
+    g_assert_cmpuint (roi->w, ==, cases[n].w);
+    g_assert_cmpuint (roi->h, ==, cases[n].h);
+    g_assert_cmpint (roi->id, ==, n + 1);
+    g_assert_cmpstr (g_quark_to_string (roi->roi_type), ==, "car");
+    g_assert_true (gst_structure_get_double (s, "x_min", &x_min));
+    g_assert_true (x_min == cases[n].x_min);
+    g_assert_true (gst_structure_has_field_typed (s, "y_max", G_TYPE_DOUBLE));
+    g_assert_true (
+        gst_structure_has_field_typed (s, "confidence", G_TYPE_DOUBLE));
+    g_assert_true (gst_structure_get_int (s, "label_id", &label_id));
+    g_assert_cmpint (label_id, ==, 1);
+  }
+  g_assert_cmpuint (n, ==, G_N_ELEMENTS (cases));
+}
+
+/* A second detector appends: both are read, the mark is the last one's, and
+ * no id comes twice. */
+static void
+test_two_writers (void)
+{
+  GstDefcnMetaFlags flags = GST_DEFCN_META_ROI | GST_DEFCN_META_CUSTOM;
+  g_autoptr (GArray) objects = objects_new ();
+  g_autoptr (GHashTable) ids = g_hash_table_new (NULL, NULL);
+  GstDefcnMark second = { FALSE, "interval", FALSE, 1, "beef" };
+  g_autoptr (GstBuffer) buffer = buffer_new (flags, objects, &looked);
+  GstVideoRegionOfInterestMeta *roi;
+  gpointer state = NULL;
+  GstDefcnMark mark;
+  g_autoptr (GArray) found = NULL;
+
+  gst_defcn_meta_attach (buffer, objects, &second, flags, W, H);
+  found = read_objects (buffer, W, H);
+  g_assert_cmpuint (found->len, ==, 2 * objects->len);
+  g_assert_true (gst_defcn_meta_read_mark (buffer, &mark));
+  g_assert_cmpstr (mark.model, ==, "beef");
+  while ((roi = (GstVideoRegionOfInterestMeta *)
+              gst_buffer_iterate_meta_filtered (buffer, &state,
+                  GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)))
+    g_assert_true (g_hash_table_add (ids, GINT_TO_POINTER (roi->id)));
+  g_assert_cmpuint (g_hash_table_size (ids), ==, 2 * objects->len);
+}
+
+/* Somebody else's regions: bare ones are objects of unknown confidence, but
+ * neither beside real detections nor when a detector found nothing. */
+static void
+test_bare_rois (void)
+{
+  g_autoptr (GArray) none = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  g_autoptr (GArray) objects = objects_new ();
+  g_autoptr (GstBuffer) alone = gst_buffer_new ();
+  g_autoptr (GstBuffer) beside =
+      buffer_new (GST_DEFCN_META_ROI, objects, &looked);
+  g_autoptr (GstBuffer) empty = buffer_new (GST_DEFCN_META_ROI, none, &looked);
+  GstBuffer *all[] = { alone, beside, empty };
+  guint wanted[] = { 1, 3, 0 };
+
+  for (int i = 0; i < 3; i++) {
+    g_autoptr (GArray) found = NULL;
+
+    gst_buffer_add_video_region_of_interest_meta (all[i], "zone", 64, 48, 320,
+        240);
+    found = read_objects (all[i], W, H);
+    g_assert_cmpuint (found->len, ==, wanted[i]);
+    if (i == 0) {
+      const GstDefcnObject *o = &g_array_index (found, GstDefcnObject, 0);
+
+      g_assert_true (o->confidence == -1);
+      g_assert_cmpint (o->label_id, ==, -1);
+      g_assert_cmpfloat_with_epsilon (o->x_min, 0.1, 1e-12);
+      g_assert_cmpfloat_with_epsilon (o->y_max, 0.6, 1e-12);
+      g_assert_cmpstr (g_quark_to_string (o->label), ==, "zone");
+    }
+  }
+}
+
+/* A "detection" in pixels, without a box or with a box inside out is not
+ * believed: the rectangle of the meta is. */
+static void
+test_foreign_detection (void)
+{
+  static const char *cases[] = {
+    "detection, confidence=0.5, label_id=7",
+    "detection, confidence=0.5, label_id=7, x_min=64.0, x_max=384.0, "
+    "y_min=48.0, y_max=288.0",
+    "detection, confidence=0.5, label_id=7, x_min=0.5, x_max=0.25, y_min=0.1, "
+    "y_max=0.2",
+    "detection, confidence=0.5, label_id=7, x_min=1, x_max=2, y_min=0, "
+    "y_max=1",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GstBuffer) buffer = gst_buffer_new ();
+    GstVideoRegionOfInterestMeta *roi =
+        gst_buffer_add_video_region_of_interest_meta (buffer, "bus", 64, 48,
+            320, 240);
+    g_autoptr (GArray) found = NULL;
+    const GstDefcnObject *o;
+
+    gst_video_region_of_interest_meta_add_param (roi,
+        gst_structure_from_string (cases[i], NULL));
+    found = read_objects (buffer, W, H);
+    g_assert_cmpuint (found->len, ==, 1);
+    o = &g_array_index (found, GstDefcnObject, 0);
+    g_assert_cmpint (o->label_id, ==, 7);
+    g_assert_true (o->confidence == 0.5);
+    g_assert_cmpfloat_with_epsilon (o->x_min, 0.1, 1e-12);
+    g_assert_cmpfloat_with_epsilon (o->x_max, 0.6, 1e-12);
+  }
+}
+
+/* Through videoconvert and videoscale the custom meta keeps everything to the
+ * bit; ROI metas keep their rectangles, and at most lose the confidence. */
+static void
+test_conversion (gconstpointer data)
+{
+  gboolean custom = GPOINTER_TO_INT (data);
+  static const struct
+  {
+    const char *launch, *caps;
+    int w, h;
+  } cases[] = {
+    { "videoconvert", "video/x-raw,format=RGB,width=640,height=480", W, H },
+    { "videoscale add-borders=false",
+        "video/x-raw,format=I420,width=320,height=120", 320, 120 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GArray) objects = objects_new ();
+    GstHarness *h = gst_harness_new_parse (cases[i].launch);
+    g_autofree char *sink =
+        g_strconcat (cases[i].caps, ",framerate=25/1", NULL);
+    g_autoptr (GstBuffer) out = NULL;
+    g_autoptr (GArray) found = NULL;
+    GstDefcnMark mark;
+
+    gst_harness_set_src_caps_str (h,
+        "video/x-raw,format=I420,width=640,height=480,framerate=25/1");
+    gst_harness_set_sink_caps_str (h, sink);
+    out = gst_harness_push_and_pull (h,
+        buffer_new (custom ? GST_DEFCN_META_CUSTOM : GST_DEFCN_META_ROI,
+            objects, &looked));
+    g_assert_nonnull (out);
+    g_assert_true (gst_defcn_meta_read_mark (out, &mark));
+    g_assert_true (mark.inferred);
+    g_assert_cmpstr (mark.model, ==, "c0ffee");
+    found = read_objects (out, cases[i].w, cases[i].h);
+    assert_objects (found, objects, custom ? 0 : 2.0 / cases[i].h);
+    gst_harness_teardown (h);
+  }
+}
+
+/* An array of objects for messages has the fields that meta.h promises. */
+static void
+test_value (void)
+{
+  g_autoptr (GArray) objects = objects_new ();
+  GValue value = G_VALUE_INIT;
+  const GstStructure *s;
+  double y_max;
+
+  gst_defcn_meta_objects_to_value (&value, objects);
+  g_assert_cmpuint (gst_value_array_get_size (&value), ==, objects->len);
+  s = gst_value_get_structure (gst_value_array_get_value (&value, 1));
+  g_assert_cmpstr (gst_structure_get_string (s, "label"), ==, "dog");
+  g_assert_true (gst_structure_get_double (s, "y_max", &y_max));
+  g_assert_true (y_max == 0.9);
+  g_value_unset (&value);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const struct
+  {
+    const char *name;
+    guint flags;
+  } forms[] = { { "roi", GST_DEFCN_META_ROI },
+    { "analytics", GST_DEFCN_META_ANALYTICS },
+    { "custom", GST_DEFCN_META_CUSTOM },
+    { "roi+analytics", GST_DEFCN_META_ROI | GST_DEFCN_META_ANALYTICS },
+    { "roi+custom", GST_DEFCN_META_ROI | GST_DEFCN_META_CUSTOM } };
+
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  gst_defcn_meta_register ();
+  gst_defcn_meta_register ();
+  for (guint i = 0; i < G_N_ELEMENTS (forms); i++) {
+    g_autofree char *path =
+        g_strconcat ("/meta/round-trip/", forms[i].name, NULL);
+
+    g_test_add_data_func (path, GUINT_TO_POINTER (forms[i].flags),
+        test_round_trip);
+  }
+  g_test_add_func ("/meta/mark", test_mark);
+  g_test_add_func ("/meta/roi-fields", test_roi_fields);
+  g_test_add_func ("/meta/two-writers", test_two_writers);
+  g_test_add_func ("/meta/bare-rois", test_bare_rois);
+  g_test_add_func ("/meta/foreign-detection", test_foreign_detection);
+  g_test_add_data_func ("/meta/conversion/custom", GINT_TO_POINTER (TRUE),
+      test_conversion);
+  g_test_add_data_func ("/meta/conversion/roi", GINT_TO_POINTER (FALSE),
+      test_conversion);
+  g_test_add_func ("/meta/value", test_value);
+  return g_test_run ();
+}
