@@ -1,0 +1,206 @@
+/* The list of backends, the reference's memory and what its rows refuse. */
+#include "backend.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* Returns: (nullable): the backend's own name, if it is built in and works. */
+static const char *
+made_name (const char *name)
+{
+  g_autoptr (DefcnBackend) be = defcn_backend_new (name, 1, NULL);
+
+  return be ? g_intern_string (be->name) : NULL;
+}
+
+/* "cpu" and "auto" always give a backend, and oneDNN where there is one. */
+static void
+test_names (void)
+{
+  const char *best = made_name ("onednn") ? "onednn" : "reference";
+
+  g_assert_cmpstr (made_name ("reference"), ==, "reference");
+  g_assert_cmpstr (made_name ("cpu"), ==, best);
+  g_assert_cmpstr (made_name ("auto"), ==, best);
+  g_assert_cmpstr (made_name (NULL), ==, best);
+}
+
+/* What cannot be had is refused with a message that says what can. */
+static void
+test_refused_names (void)
+{
+  static const struct
+  {
+    const char *name, *message;
+  } cases[] = {
+    { "cuda", "device \"cuda\": CUDA is not built into this version" },
+    { "cuda:1", "device \"cuda:1\": CUDA is not built into this version" },
+    { "cuda:", "device \"cuda:\" is unknown" },
+    { "cuda:x", "device \"cuda:x\" is unknown" },
+    { "cuda:1x", "device \"cuda:1x\" is unknown" },
+    { "cudart", "device \"cudart\" is unknown" },
+    { "", "device \"\" is unknown" },
+    { "CPU", "device \"CPU\" is unknown" },
+    { "reference ", "device \"reference \" is unknown" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+    g_assert_null (defcn_backend_new (cases[i].name, 0, &error));
+    g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
+    g_assert_true (g_str_has_prefix (error->message, cases[i].message));
+    g_assert_nonnull (strstr (error->message, ": auto, cpu, "));
+    g_assert_nonnull (strstr (error->message, "reference"));
+  }
+}
+
+/* 0 threads means one per core, fewer than that is refused. */
+static void
+test_threads (void)
+{
+  g_autoptr (DefcnBackend) all = defcn_backend_new ("reference", 0, NULL);
+  g_autoptr (DefcnBackend) three = defcn_backend_new ("reference", 3, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (all->threads, ==, g_get_num_processors ());
+  g_assert_cmpint (three->threads, ==, 3);
+  g_assert_null (defcn_backend_new ("reference", -1, &error));
+  g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
+  g_assert_nonnull (strstr (error->message, "-1"));
+  defcn_backend_free (NULL);
+}
+
+/* Every row has what a net calls. */
+static void
+test_rows (void)
+{
+  g_autoptr (DefcnBackend) be = defcn_backend_new (NULL, 1, NULL);
+
+  for (int i = 0; i < DEFCN_N_OPS; i++) {
+    g_assert_nonnull (be->ops[i].forward);
+    g_assert_nonnull (be->ops[i].backward);
+    g_assert_true (!be->ops[i].release || be->ops[i].prepare);
+  }
+}
+
+/* Memory is aligned, zeroed, and holds what is uploaded; what cannot be had is
+ * NULL. */
+static void
+test_memory (void)
+{
+  g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, NULL);
+  const DefcnTensor t = { 1, 2, 3, 5, DEFCN_TENSOR_ACTIVATION };
+  float values[30], back[30];
+  gsize bytes = be->size (be, &t);
+  char *mem = be->alloc (be, bytes);
+
+  g_assert_cmpuint (bytes, ==, 128);
+  g_assert_cmpuint ((uintptr_t) mem % 64, ==, 0);
+  for (gsize i = 0; i < bytes; i++)
+    g_assert_cmpint (mem[i], ==, 0);
+
+  for (int i = 0; i < 30; i++)
+    values[i] = i + 1;
+  be->upload (be, &t, mem, values);
+  be->download (be, &t, back, mem);
+  g_assert_cmpmem (values, sizeof values, back, sizeof back);
+  be->zero (be, mem, 64);
+  be->download (be, &t, back, mem);
+  g_assert_cmpfloat (back[15], ==, 0);
+  g_assert_cmpfloat (back[16], ==, 17);
+  be->free (be, mem);
+
+  g_assert_null (be->alloc (be, G_MAXSIZE));
+  mem = be->alloc (be, 0);
+  g_assert_nonnull (mem);
+  be->free (be, mem);
+}
+
+typedef struct
+{
+  DefcnTensor x[3], y, w, b;
+  DefcnNode node;
+  const char *message;
+} Refused;
+
+/* Steps whose tensors do not fit together are refused by name. */
+static void
+test_refused_steps (void)
+{
+  static Refused cases[] = {
+    { { { 1, 4, 4, 8 } }, { 1, 4, 4, 8 }, { 8, 3, 3, 4 }, { 1, 1, 1, 8 },
+        { DEFCN_OP_CONV, .size = 3, .stride = 1, .pad = 1, .groups = 1 },
+        "weight 8x3x3x4 in 1 groups" },
+    { { { 1, 4, 4, 8 } }, { 1, 4, 4, 8 }, { 8, 3, 3, 8 }, { 1, 1, 1, 8 },
+        { DEFCN_OP_CONV, .size = 1, .stride = 1, .groups = 1 },
+        "weight 8x3x3x8 in 1 groups" },
+    { { { 1, 4, 4, 9 } }, { 1, 4, 4, 8 }, { 8, 1, 1, 3 }, { 1, 1, 1, 8 },
+        { DEFCN_OP_CONV, .size = 1, .stride = 1, .groups = 3 },
+        "in 3 groups does not lead from 9 to 8 channels" },
+    { { { 1, 4, 4, 8 } }, { 1, 4, 4, 8 }, { 8, 1, 1, 8 }, { 1, 1, 1, 7 },
+        { DEFCN_OP_CONV, .size = 1, .stride = 1, .groups = 1 },
+        "does not lead from 8 to 8 channels" },
+    { { { 1, 4, 4, 8 } }, { 1, 4, 4, 8 }, { 8, 3, 3, 8 }, { 1, 1, 1, 8 },
+        { DEFCN_OP_CONV, .size = 3, .stride = 2, .pad = 1, .groups = 1 },
+        "is not 1x2x2x8" },
+    { { { 1, 4, 4, 8 }, { 1, 2, 2, 8 } }, { 1, 4, 4, 8 }, { 8, 1, 1, 8 },
+        { 1, 1, 1, 8 }, { DEFCN_OP_CONV, .size = 1, .stride = 1, .groups = 1 },
+        "is not 1x4x4x8" },
+    { { { 1, 5, 4, 8 } }, { 1, 2, 2, 8 }, { 0 }, { 0 }, { DEFCN_OP_MAX_POOL },
+        "output is 1x2x2x8, wanted half of 1x5x4x8" },
+    { { { 1, 5, 4, 8 } }, { 1, 5, 4, 7 }, { 0 }, { 0 }, { DEFCN_OP_RELU },
+        "output is 1x5x4x7, wanted 1x5x4x8" },
+    { { { 1, 5, 4, 8 } }, { 1, 5, 4, 8 }, { 1, 1, 1, 8 }, { 1, 1, 1, 8 },
+        { DEFCN_OP_GROUP_NORM, .groups = 3 }, "do not fit 8 channels" },
+    { { { 1, 5, 4, 8 } }, { 1, 5, 4, 8 }, { 1, 1, 1, 8 }, { 1, 1, 1, 4 },
+        { DEFCN_OP_GROUP_NORM, .groups = 4 }, "4 biases do not fit" },
+    { { { 1, 5, 4, 8 } }, { 1, 5, 5, 8 }, { 1, 1, 1, 8 }, { 1, 1, 1, 8 },
+        { DEFCN_OP_GROUP_NORM, .groups = 4 }, "wanted 1x5x4x8" },
+    { { { 1, 5, 4, 8 }, { 1, 3, 2, 8 } }, { 1, 5, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_UPSAMPLE_ADD }, "not twice as high and wide as 1x3x2x8" },
+    { { { 1, 5, 4, 8 }, { 1, 5, 4, 8 } }, { 1, 5, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_TUBE_MAX, .n_levels = 1, .phi = 2 }, "with phi 2" },
+    { { { 1, 5, 4, 8 }, { 1, 3, 2, 8 } }, { 1, 5, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_TUBE_MAX, .n_levels = 1, .phi = 3 }, "do not fit level 0" },
+    { { { 1, 5, 4, 8 }, { 1, 5, 4, 8 } }, { 1, 5, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_TUBE_MAX, .n_levels = 2, .phi = 3 }, "the 2 levels" },
+    { { { 1, 5, 4, 8 }, { 1, 5, 4, 8 } }, { 1, 5, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_TUBE_MAX, .n_levels = 1, .self = 1, .phi = 3 },
+        "do not fit level 1" },
+    { { { 1, 5, 4, 8 } }, { 1, 5, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_TUBE_MAX, .n_levels = 0, .phi = 3 }, "the 0 levels" },
+    { { { 1, 5, 4, 4 } }, { 1, 5, 4, 4 }, { 1, 1, 1, 4 }, { 0 },
+        { DEFCN_OP_BOX }, "with 4 scales, wanted 1x5x4x4 with one" },
+  };
+  g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Refused *c = &cases[i];
+    g_autoptr (GError) error = NULL;
+    c->node.name = "head.step";
+    c->node.y = &c->y;
+    c->node.w = c->w.n ? &c->w : NULL;
+    c->node.b = c->b.n ? &c->b : NULL;
+    for (int k = 0; k < 3; k++)
+      c->node.x[k] = c->x[k].n ? &c->x[k] : NULL;
+    g_assert_false (be->ops[c->node.kind].prepare (be, &c->node, &error));
+    g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
+    g_assert_true (g_str_has_prefix (error->message, "head.step: "));
+    if (!strstr (error->message, c->message))
+      g_error ("\"%s\" does not say \"%s\"", error->message, c->message);
+    g_assert_null (c->node.state);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/backend/names", test_names);
+  g_test_add_func ("/backend/refused-names", test_refused_names);
+  g_test_add_func ("/backend/threads", test_threads);
+  g_test_add_func ("/backend/rows", test_rows);
+  g_test_add_func ("/backend/memory", test_memory);
+  g_test_add_func ("/backend/refused-steps", test_refused_steps);
+  return g_test_run ();
+}
