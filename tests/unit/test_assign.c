@@ -1,0 +1,527 @@
+/* Label assignment on predictions small enough to work out by hand. */
+#include "assign.h"
+
+#include "poto.h"
+
+#include <math.h>
+#include <string.h>
+
+#define N_CLASSES 2
+#define MAX_LEVELS 5
+#define MAX_LOCATIONS 512
+
+/* A pyramid of square levels, h = side, then its halves rounded up.  Every
+ * location starts with logits and filter 0 (p = 1/2) and no box. */
+typedef struct
+{
+  DefcnLevel levels[MAX_LEVELS];
+  int n_levels, n;
+  float logits[MAX_LOCATIONS * N_CLASSES], deltas[MAX_LOCATIONS * 4],
+      filter[MAX_LOCATIONS];
+} Scene;
+
+static Scene *
+scene_new (int n_levels, int side, gboolean filter)
+{
+  Scene *s = g_new0 (Scene, 1);
+
+  s->n_levels = n_levels;
+  for (int l = 0; l < n_levels; l++) {
+    s->levels[l] = (DefcnLevel){ .h = side,
+      .w = side,
+      .stride = 8 << l,
+      .logits = s->logits + s->n * N_CLASSES,
+      .deltas = s->deltas + s->n * 4,
+      .filter = filter ? s->filter + s->n : NULL };
+    s->n += side * side;
+    side = (side + 1) / 2;
+  }
+  g_assert_cmpint (s->n, <=, MAX_LOCATIONS);
+  g_assert_cmpint (s->n, ==, defcn_assign_locations (s->levels, n_levels));
+  return s;
+}
+
+static DefcnObject
+object (float x1, float y1, float x2, float y2, int label)
+{
+  return (
+      DefcnObject){ .x1 = x1, .y1 = y1, .x2 = x2, .y2 = y2, .label = label };
+}
+
+/* Makes location @j predict the box of @o scaled about its centre. */
+static void
+predict (Scene *s, int j, const DefcnObject *o, float grow)
+{
+  g_autofree DefcnPoint *points =
+      defcn_points_new (s->levels, s->n_levels, N_CLASSES);
+  const float dx = (grow - 1) * (o->x2 - o->x1) / 2;
+  const float dy = (grow - 1) * (o->y2 - o->y1) / 2;
+  float *d = s->deltas + 4 * j;
+
+  defcn_point_targets (d, &points[j], o);
+  d[0] += dx;
+  d[1] += dy;
+  d[2] += dx;
+  d[3] += dy;
+}
+
+static GArray *
+objects_new (const DefcnObject *objects, guint n)
+{
+  GArray *array = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+
+  return g_array_append_vals (array, objects, n);
+}
+
+static const DefcnAssignRule poto = { DEFCN_ASSIGN_POTO, 0.8f, 1.5f, 9 };
+static const DefcnAssignRule inside = { DEFCN_ASSIGN_POTO, 0.8f, 0, 9 };
+static const DefcnAssignRule argmax = { DEFCN_ASSIGN_POTO_ARGMAX, 0.8f, 1.5f,
+  9 };
+static const DefcnAssignRule fcos = { DEFCN_ASSIGN_FCOS, 0.8f, 1.5f, 9 };
+
+static DefcnAssignment *
+run (const Scene *s, const DefcnAssignRule *rule, const DefcnObject *objects,
+    guint n)
+{
+  g_autoptr (GArray) array = objects_new (objects, n);
+  DefcnAssignment *a = defcn_assignment_new (s->n, N_CLASSES);
+
+  /* What was there before must not show. */
+  for (int j = 0; j < s->n; j++)
+    a->classes[j] = a->objects[j] = 77;
+  defcn_assign_run (a, rule, s->levels, s->n_levels, array);
+  return a;
+}
+
+/* Foreground is exactly the @n locations of @want (location, object) with the
+ * objects' classes and targets; all else is background. */
+static void
+check (const DefcnAssignment *a, const Scene *s, const DefcnObject *objects,
+    const int (*want)[2], int n)
+{
+  g_autofree DefcnPoint *points =
+      defcn_points_new (s->levels, s->n_levels, N_CLASSES);
+
+  g_assert_cmpint (a->n_foreground, ==, n);
+  for (int j = 0; j < s->n; j++) {
+    int expected = -1;
+
+    for (int k = 0; k < n; k++)
+      if (want[k][0] == j)
+        expected = want[k][1];
+    g_assert_cmpint (a->objects[j], ==, expected);
+    g_assert_cmpint (a->classes[j], ==,
+        expected < 0 ? N_CLASSES : objects[expected].label);
+    if (expected < 0)
+      continue;
+    g_assert_cmpfloat (a->targets[j][0], ==,
+        points[j].x - objects[expected].x1);
+    g_assert_cmpfloat (a->targets[j][1], ==,
+        points[j].y - objects[expected].y1);
+    g_assert_cmpfloat (a->targets[j][2], ==,
+        objects[expected].x2 - points[j].x);
+    g_assert_cmpfloat (a->targets[j][3], ==,
+        objects[expected].y2 - points[j].y);
+  }
+}
+
+/* Locations run level by level, row by row, at the middle of their cells. */
+static void
+test_locations (void)
+{
+  g_autofree Scene *s = scene_new (3, 3, TRUE);
+  g_autofree DefcnPoint *points =
+      defcn_points_new (s->levels, s->n_levels, N_CLASSES);
+  static const float want[][4] = { { 0, 4, 4, 8 }, { 1, 12, 4, 8 },
+    { 3, 4, 12, 8 }, { 8, 20, 20, 8 }, { 9, 8, 8, 16 }, { 10, 24, 8, 16 },
+    { 12, 24, 24, 16 }, { 13, 16, 16, 32 } };
+
+  g_assert_cmpint (s->n, ==, 14);
+  for (gsize k = 0; k < G_N_ELEMENTS (want); k++) {
+    const int j = want[k][0];
+
+    g_assert_cmpfloat (points[j].x, ==, want[k][1]);
+    g_assert_cmpfloat (points[j].y, ==, want[k][2]);
+    g_assert_cmpfloat (points[j].stride, ==, want[k][3]);
+    g_assert_true (points[j].logits == s->logits + j * N_CLASSES);
+    g_assert_true (points[j].filter == s->filter + j);
+  }
+}
+
+/* Quality is p^(1 - alpha) IoU^alpha with the filter in p, and -1 outside the
+ * prior or for an ignored object. */
+static void
+test_quality (void)
+{
+  static const float alphas[] = { 0, 0.5f, 0.8f, 1 };
+
+  for (gsize k = 0; k < G_N_ELEMENTS (alphas); k++) {
+    g_autofree Scene *s = scene_new (1, 8, TRUE);
+    DefcnAssignRule rule = poto;
+    const DefcnObject objects[] = { object (8, 8, 56, 56, 1),
+      object (8, 8, 56, 56, -1) };
+    g_autoptr (GArray) array = objects_new (objects, 2);
+    g_autofree float *q = g_new (float, 2 * s->n);
+    const int middle = 3 * 8 + 3;
+
+    rule.alpha = alphas[k];
+    predict (s, middle, &objects[0], 0.5f); /* IoU 1/4 */
+    s->logits[middle * N_CLASSES + 1] = 1;
+    s->filter[middle] = 2;
+    defcn_assign_quality (q, &rule, s->levels, s->n_levels, N_CLASSES, array);
+
+    const double p = 1 / (1 + exp (-1)) / (1 + exp (-2));
+    g_assert_cmpfloat_with_epsilon (q[middle],
+        pow (p, 1 - alphas[k]) * pow (0.25, alphas[k]), 1e-6);
+    /* inside the radius with no overlap: 0^alpha, and 0^0 is 1 */
+    g_assert_cmpfloat_with_epsilon (q[middle + 1], alphas[k] > 0 ? 0 : 0.25,
+        1e-6);
+    /* centre 32, 32: the cells at 12 +- strides are out of 1.5 strides */
+    g_assert_cmpfloat (q[3 * 8 + 1], ==, -1);
+    for (int j = 0; j < s->n; j++)
+      g_assert_cmpfloat (q[s->n + j], ==, -1);
+
+    rule.radius = 0; /* the whole box */
+    defcn_assign_quality (q, &rule, s->levels, s->n_levels, N_CLASSES, array);
+    g_assert_cmpfloat (q[3 * 8 + 1], >=, 0);
+    g_assert_cmpfloat (q[0], ==, -1);
+  }
+}
+
+/* The prior is strict and cut to the object on the side that is near. */
+static void
+test_prior (void)
+{
+  static const struct
+  {
+    float x, radius;
+    gboolean want;
+  } cases[] = { { 10, 0, FALSE }, { 10.5f, 0, TRUE }, { 50, 0, FALSE },
+    { 49, 0, TRUE }, { 18, 1.5f, FALSE }, { 18.5f, 1.5f, TRUE },
+    { 42, 1.5f, FALSE }, { 41.5f, 1.5f, TRUE }, { 12, 100, TRUE },
+    { 9, 100, FALSE } };
+  const DefcnObject o = object (10, 0, 50, 1000, 0);
+
+  for (gsize k = 0; k < G_N_ELEMENTS (cases); k++) {
+    const DefcnPoint p = { .x = cases[k].x, .y = 500, .stride = 8 };
+    const DefcnPoint above = { .x = cases[k].x, .y = -1, .stride = 8 };
+
+    g_assert_cmpint (defcn_point_allowed (&p, &o, cases[k].radius), ==,
+        cases[k].want);
+    g_assert_false (defcn_point_allowed (&above, &o, cases[k].radius));
+  }
+}
+
+/* Each object gets the allowed location that predicts it best; a better one
+ * outside the prior or of another class does not count. */
+static void
+test_best (void)
+{
+  g_autofree Scene *s = scene_new (2, 8, TRUE);
+  const DefcnObject objects[] = { object (4, 4, 28, 28, 0),
+    object (32, 32, 64, 64, 1) };
+  static const int want[][2] = { { 8 + 2, 0 }, { 64 + 2 * 4 + 2, 1 } };
+
+  predict (s, 8 + 1, &objects[0], 0.7f);
+  predict (s, 8 + 2, &objects[0], 0.9f);
+  predict (s, 63, &objects[0], 1); /* far away */
+  predict (s, 5 * 8 + 5, &objects[1], 0.9f);
+  predict (s, 64 + 2 * 4 + 2, &objects[1], 0.9f);
+  s->logits[(64 + 2 * 4 + 2) * N_CLASSES + 1] = 0.5f;
+  s->logits[(5 * 8 + 5) * N_CLASSES] = 3; /* of class 0 */
+  g_autoptr (DefcnAssignment) a = run (s, &poto, objects, 2);
+  check (a, s, objects, want, 2);
+  g_autoptr (DefcnAssignment) b = run (s, &argmax, objects, 2);
+  check (b, s, objects, want, 2);
+  g_autoptr (DefcnAssignment) c = run (s, &inside, objects, 2);
+  check (c, s, objects, want, 2);
+}
+
+/* The filter takes part in the one-to-one choice. */
+static void
+test_filter (void)
+{
+  g_autofree Scene *s = scene_new (1, 8, TRUE);
+  const DefcnObject o = object (8, 8, 56, 56, 0);
+  static const int want[][2] = { { 4 * 8 + 4, 0 } };
+
+  predict (s, 3 * 8 + 3, &o, 0.95f);
+  predict (s, 4 * 8 + 4, &o, 0.94f);
+  s->filter[3 * 8 + 3] = -4;
+  g_autoptr (DefcnAssignment) a = run (s, &poto, &o, 1);
+  check (a, s, &o, want, 1);
+}
+
+/* Of two objects that want one location the total decides under POTO, the
+ * larger quality under argmax, where the other goes without. */
+static void
+test_conflict (void)
+{
+  g_autofree Scene *s = scene_new (1, 8, FALSE);
+  const DefcnObject objects[] = { object (8, 8, 56, 56, 0),
+    object (10, 8, 56, 56, 1), object (8, 8, 56, 56, 0) };
+  static const int both[][2] = { { 27, 1 }, { 28, 0 } };
+  static const int one[][2] = { { 27, 0 } };
+
+  predict (s, 27, &objects[0], 1); /* the first choice of both */
+  predict (s, 28, &objects[0], 0.9f);
+  s->logits[28 * N_CLASSES + 1] = -5; /* no choice for the second */
+  g_autoptr (DefcnAssignment) a = run (s, &poto, objects, 2);
+  check (a, s, objects, both, 2);
+  g_autoptr (DefcnAssignment) b = run (s, &argmax, objects, 2);
+  check (b, s, objects, one, 1);
+  g_autoptr (DefcnAssignment) c = run (s, &argmax, objects, 3);
+  check (c, s, objects, one, 1); /* equal quality: the first object */
+  g_autoptr (DefcnAssignment) d = run (s, &poto, objects, 3);
+  g_assert_cmpint (d->n_foreground, ==, 3);
+}
+
+/* An object with no allowed location: location 0 under POTO, with its true and
+ * negative targets; nothing under argmax and FCOS. */
+static void
+test_unreachable (void)
+{
+  g_autofree Scene *s = scene_new (2, 8, TRUE);
+  const DefcnObject o = object (100, 100, 103, 103, 1);
+  static const int first[][2] = { { 0, 0 } };
+
+  g_autoptr (DefcnAssignment) a = run (s, &poto, &o, 1);
+  check (a, s, &o, first, 1);
+  g_assert_cmpfloat (a->targets[0][0], ==, -96);
+  g_autoptr (DefcnAssignment) b = run (s, &argmax, &o, 1);
+  check (b, s, &o, NULL, 0);
+  g_autoptr (DefcnAssignment) c = run (s, &fcos, &o, 1);
+  check (c, s, &o, NULL, 0);
+}
+
+/* More objects than locations: every location is used, the rest go without. */
+static void
+test_crowded (void)
+{
+  g_autofree Scene *s = scene_new (1, 2, TRUE);
+  DefcnObject objects[9];
+
+  for (int i = 0; i < 9; i++)
+    objects[i] = object (0, 0, 16 + i, 16, i % 2);
+  g_autoptr (DefcnAssignment) a = run (s, &poto, objects, 9);
+  g_assert_cmpint (a->n_foreground, ==, 4);
+  g_autoptr (DefcnAssignment) b = run (s, &argmax, objects, 9);
+  g_assert_cmpint (b->n_foreground, >=, 1);
+  g_assert_cmpint (b->n_foreground, <=, 4);
+}
+
+/* Ignored objects are as if they were not there, but indices stay the
+ * caller's; an image without objects is all background. */
+static void
+test_ignored (void)
+{
+  static const DefcnAssignRule *const rules[] = { &poto, &inside, &argmax,
+    &fcos };
+  const DefcnObject objects[] = { object (8, 8, 56, 56, -1),
+    object (8, 8, 56, 56, 1), object (0, 0, 40, 40, -1) };
+
+  for (gsize r = 0; r < G_N_ELEMENTS (rules); r++) {
+    g_autofree Scene *s = scene_new (1, 8, TRUE);
+
+    predict (s, 27, &objects[1], 1);
+    g_autoptr (DefcnAssignment) a = run (s, rules[r], objects, 3);
+    g_autoptr (DefcnAssignment) alone = run (s, rules[r], &objects[1], 1);
+    g_assert_cmpint (a->objects[27], ==, 1);
+    g_assert_cmpint (a->n_foreground, ==, alone->n_foreground);
+    for (int j = 0; j < s->n; j++)
+      g_assert_cmpint (a->classes[j], ==, alone->classes[j]);
+
+    g_autoptr (DefcnAssignment) none = run (s, rules[r], objects, 0);
+    check (none, s, objects, NULL, 0);
+    g_autoptr (DefcnAssignment) ignored = run (s, rules[r], objects, 1);
+    check (ignored, s, objects, NULL, 0);
+  }
+}
+
+/* A network that has diverged still gets a defined assignment. */
+static void
+test_not_a_number (void)
+{
+  static const float bad[] = { NAN, INFINITY, -INFINITY };
+  const DefcnObject objects[] = { object (8, 8, 56, 56, 0),
+    object (0, 0, 30, 30, 1) };
+  g_autoptr (GArray) array = objects_new (objects, 2);
+
+  for (gsize b = 0; b < G_N_ELEMENTS (bad); b++) {
+    g_autofree Scene *s = scene_new (2, 8, TRUE);
+
+    for (int j = 0; j < s->n; j++)
+      s->filter[j] = s->logits[2 * j] = s->logits[2 * j + 1] =
+          s->deltas[4 * j + b] = bad[b];
+    g_autoptr (DefcnAssignment) a = run (s, &poto, objects, 2);
+    g_assert_cmpint (a->n_foreground, ==, 2);
+    g_autoptr (DefcnAssignment) c = run (s, &argmax, objects, 2);
+    g_assert_cmpint (c->n_foreground, <=, 2);
+    g_autoptr (DefcnAssignment) d = defcn_assignment_new (s->n, N_CLASSES);
+    defcn_assign_aux (d, &poto, s->levels, s->n_levels, array);
+    g_assert_cmpint (d->n_foreground, <=, s->n);
+  }
+}
+
+/* FCOS: the level of the object's size, borders belonging to both; the
+ * smallest of several objects, the first of equals. */
+static void
+test_fcos (void)
+{
+  g_autofree Scene *s = scene_new (4, 16, FALSE);
+  const DefcnObject small = object (40, 40, 56, 56, 0);
+
+  /* centre 48, 48: the four cells of P3 around it, and not their neighbours,
+   * which are on the border of the box */
+  static const int four[][2] = { { 5 * 16 + 5, 0 }, { 5 * 16 + 6, 0 },
+    { 6 * 16 + 5, 0 }, { 6 * 16 + 6, 0 } };
+  g_autoptr (DefcnAssignment) a = run (s, &fcos, &small, 1);
+  check (a, s, &small, four, 4);
+
+  /* too large for P3; centre 64, 64: the four cells of P4 around it */
+  const DefcnObject medium = object (0, 0, 128, 128, 1);
+  static const int coarse[][2] = { { 256 + 3 * 8 + 3, 0 },
+    { 256 + 3 * 8 + 4, 0 }, { 256 + 4 * 8 + 3, 0 }, { 256 + 4 * 8 + 4, 0 } };
+  g_autoptr (DefcnAssignment) b = run (s, &fcos, &medium, 1);
+  check (b, s, &medium, coarse, 4);
+
+  /* 64 away on all sides: of both levels, seen where each has its middle */
+  const DefcnObject borders[] = { object (4, 4, 132, 132, 0),
+    object (8, 8, 136, 136, 0) };
+  const int middles[] = { 8 * 16 + 8, 256 + 4 * 8 + 4 };
+  for (int k = 0; k < 2; k++) {
+    g_autoptr (DefcnAssignment) edge = run (s, &fcos, &borders[k], 1);
+    g_assert_cmpint (edge->objects[middles[k]], ==, 0);
+  }
+
+  const DefcnObject nested[] = { object (32, 32, 64, 64, 1), small, small };
+  g_autoptr (DefcnAssignment) c = run (s, &fcos, nested, 3);
+  for (int k = 0; k < 4; k++)
+    g_assert_cmpint (c->objects[four[k][0]], ==, 1);
+  g_assert_cmpint (c->n_foreground, >, 4 - 1);
+}
+
+static DefcnAssignment *
+run_aux (const Scene *s, const DefcnAssignRule *rule,
+    const DefcnObject *objects, guint n)
+{
+  g_autoptr (GArray) array = objects_new (objects, n);
+  DefcnAssignment *a = defcn_assignment_new (s->n, N_CLASSES);
+
+  defcn_assign_aux (a, rule, s->levels, s->n_levels, array);
+  return a;
+}
+
+static void
+check_classes (const DefcnAssignment *a, const int *foreground, int n,
+    int label)
+{
+  g_assert_cmpint (a->n_foreground, ==, n);
+  for (int k = 0; k < n; k++)
+    g_assert_cmpint (a->classes[foreground[k]], ==, label);
+}
+
+/* Auxiliary: candidates above mean plus deviation and inside the box; the
+ * filter is not asked. */
+static void
+test_aux (void)
+{
+  g_autofree Scene *s = scene_new (2, 8, TRUE);
+  const DefcnObject o = object (8, 8, 56, 56, 1);
+  static const int best[] = { 27, 28 };
+
+  /* qualities .9 .9 of 18 candidates, the others 0 to .1: the threshold is
+   * about .1 + .28 */
+  predict (s, 27, &o, 0.95f);
+  predict (s, 28, &o, 0.95f);
+  predict (s, 0, &o, 1); /* the best, but outside the box */
+  predict (s, 35, &o, 0.1f);
+  s->filter[27] = -20;
+  g_autoptr (DefcnAssignment) a = run_aux (s, &poto, &o, 1);
+  check_classes (a, best, 2, 1);
+  g_assert_cmpint (a->objects[27], ==, 0);
+}
+
+/* With one candidate a level the threshold is exact: q of 1 and x give mean
+ * (1 + x) / 2 plus |1 - x| / sqrt (2), more than 1 for x < 1, so that only
+ * equals pass. */
+static void
+test_aux_threshold (void)
+{
+  DefcnAssignRule rule = poto;
+  const DefcnObject o = object (8, 8, 56, 56, 0);
+  static const int both[] = { 27, 64 + 5 };
+
+  rule.aux_topk = 1;
+  for (int equal = 0; equal < 2; equal++) {
+    g_autofree Scene *s = scene_new (2, 8, FALSE);
+
+    predict (s, 27, &o, 1);
+    predict (s, 64 + 5, &o, equal ? 1 : 0.9f);
+    g_autoptr (DefcnAssignment) a = run_aux (s, &rule, &o, 1);
+    check_classes (a, both, equal ? 2 : 0, 0);
+  }
+}
+
+/* Two objects that both want a location: the larger quality, the first of
+ * equals.  No objects, or ignored ones: all background. */
+static void
+test_aux_conflict (void)
+{
+  g_autofree Scene *s = scene_new (1, 8, FALSE);
+  const DefcnObject objects[] = { object (10, 8, 56, 56, 0),
+    object (8, 8, 56, 56, 1), object (8, 8, 56, 56, 0),
+    object (8, 8, 56, 56, -1) };
+
+  predict (s, 27, &objects[1], 1);
+  g_autoptr (DefcnAssignment) a = run_aux (s, &poto, objects, 4);
+  g_assert_cmpint (a->n_foreground, ==, 1);
+  g_assert_cmpint (a->classes[27], ==, 1);
+  g_assert_cmpint (a->objects[27], ==, 1);
+
+  g_autoptr (DefcnAssignment) b = run_aux (s, &poto, objects, 0);
+  check (b, s, objects, NULL, 0);
+  g_autoptr (DefcnAssignment) c = run_aux (s, &poto, &objects[3], 1);
+  check (c, s, objects, NULL, 0);
+}
+
+/* A level smaller than the number of candidates gives all it has, down to a
+ * pyramid of one location. */
+static void
+test_aux_small (void)
+{
+  for (int side = 1; side <= 4; side++) {
+    g_autofree Scene *s = scene_new (MAX_LEVELS, side, TRUE);
+    const DefcnObject o = object (0, 0, 8 * side, 8 * side, 0);
+
+    predict (s, 0, &o, 1);
+    g_autoptr (DefcnAssignment) a = run_aux (s, &poto, &o, 1);
+    g_assert_cmpint (a->classes[0], ==, 0);
+  }
+  g_autofree Scene *one = scene_new (1, 1, TRUE);
+  const DefcnObject o = object (0, 0, 8, 8, 0);
+  g_autoptr (DefcnAssignment) a = run_aux (one, &poto, &o, 1);
+  g_assert_cmpint (a->n_foreground, ==, 1);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/assign/locations", test_locations);
+  g_test_add_func ("/assign/quality", test_quality);
+  g_test_add_func ("/assign/prior", test_prior);
+  g_test_add_func ("/assign/best", test_best);
+  g_test_add_func ("/assign/filter", test_filter);
+  g_test_add_func ("/assign/conflict", test_conflict);
+  g_test_add_func ("/assign/unreachable", test_unreachable);
+  g_test_add_func ("/assign/crowded", test_crowded);
+  g_test_add_func ("/assign/ignored", test_ignored);
+  g_test_add_func ("/assign/not-a-number", test_not_a_number);
+  g_test_add_func ("/assign/fcos", test_fcos);
+  g_test_add_func ("/assign/aux", test_aux);
+  g_test_add_func ("/assign/aux-threshold", test_aux_threshold);
+  g_test_add_func ("/assign/aux-conflict", test_aux_conflict);
+  g_test_add_func ("/assign/aux-small", test_aux_small);
+  return g_test_run ();
+}
