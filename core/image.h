@@ -3,7 +3,8 @@
  * One path for training, evaluation and the element: any format is converted
  * to 8-bit R, G, B (by the image's own matrix and range), resized with the
  * antialiased triangle filter of SPEC 1.3 (bit-exact with Pillow's BILINEAR),
- * normalised, padded.
+ * normalised, padded.  YUV is converted in fixed point, within 1 of the exact
+ * value; a chroma sample serves all the pixels it was taken from (nearest).
  *
  * Thread rule: functions are re-entrant; a DefcnScaler is for one thread.
  */
@@ -64,6 +65,9 @@ typedef struct _DefcnScaler DefcnScaler;
 DefcnScaler *defcn_scaler_new (void);
 void defcn_scaler_free (DefcnScaler *scaler);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnScaler, defcn_scaler_free)
+
+/* For tests: FALSE keeps to the CPU's baseline, which gives the same bits. */
+void defcn_scaler_set_simd (DefcnScaler *scaler, gboolean simd);
 
 /* Resizes the rectangle @x, @y, @w, @h of @image (clipped by the caller to
  * lie inside) to @out_w x @out_h RGB, dense.  @rgb: out_h * out_w * 3 bytes. */

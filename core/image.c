@@ -1,0 +1,436 @@
+/* Pixels -> network input: checks, sizes, colour conversion, resampling. */
+#include "image.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "backend.h"
+#include "pixels.h"
+
+#define MAX_SIDE 16384
+
+static const struct
+{
+  const char *name;
+  int n_planes;
+} formats[DEFCN_N_FORMATS] = {
+  [DEFCN_FORMAT_RGB] = { "RGB", 1 },
+  [DEFCN_FORMAT_BGR] = { "BGR", 1 },
+  [DEFCN_FORMAT_RGBA] = { "RGBA", 1 },
+  [DEFCN_FORMAT_BGRA] = { "BGRA", 1 },
+  [DEFCN_FORMAT_GRAY8] = { "GRAY8", 1 },
+  [DEFCN_FORMAT_NV12] = { "NV12", 2 },
+  [DEFCN_FORMAT_I420] = { "I420", 3 },
+  [DEFCN_FORMAT_YUY2] = { "YUY2", 1 },
+};
+
+/* Bytes of pixels in a row of @plane. */
+static int
+row_bytes (DefcnFormat format, int plane, int width)
+{
+  const int half = (width + 1) / 2;
+
+  switch (format) {
+    case DEFCN_FORMAT_RGB:
+    case DEFCN_FORMAT_BGR:
+      return 3 * width;
+    case DEFCN_FORMAT_RGBA:
+    case DEFCN_FORMAT_BGRA:
+      return 4 * width;
+    case DEFCN_FORMAT_NV12:
+      return plane ? 2 * half : width;
+    case DEFCN_FORMAT_I420:
+      return plane ? half : width;
+    case DEFCN_FORMAT_YUY2:
+      return 4 * half;
+    default:
+      return width;
+  }
+}
+
+gboolean
+defcn_image_check (const DefcnImage *image, GError **error)
+{
+  if ((guint) image->format >= DEFCN_N_FORMATS) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "image format %d is unknown", (int) image->format);
+    return FALSE;
+  }
+  if (image->width < 1 || image->height < 1 || image->width > MAX_SIDE
+      || image->height > MAX_SIDE) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "image size %d x %d is not within 1 .. %d", image->width, image->height,
+        MAX_SIDE);
+    return FALSE;
+  }
+  if ((guint) image->matrix > DEFCN_MATRIX_BT2020) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "image matrix %d is unknown", (int) image->matrix);
+    return FALSE;
+  }
+  for (int i = 0; i < formats[image->format].n_planes; i++) {
+    const int wanted = row_bytes (image->format, i, image->width);
+
+    if (!image->planes[i] || image->strides[i] < wanted) {
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+          "plane %d of a %s image %d pixels wide %s: stride %d, wanted at "
+          "least %d",
+          i, formats[image->format].name, image->width,
+          image->planes[i] ? "is too narrow" : "is missing", image->strides[i],
+          wanted);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+void
+defcn_image_target_size (int *out_w, int *out_h, int width, int height,
+    int short_edge, int long_edge)
+{
+  const double scale = (double) short_edge / MIN (width, height);
+  double w = height < width ? scale * width : short_edge;
+  double h = height < width ? short_edge : scale * height;
+
+  if (MAX (w, h) > long_edge) {
+    const double limit = long_edge / MAX (w, h);
+
+    w *= limit;
+    h *= limit;
+  }
+  *out_w = MAX (1, (int) floor (w + 0.5));
+  *out_h = MAX (1, (int) floor (h + 0.5));
+}
+
+/* One dimension of the triangle filter, SPEC 1.3: output i is the weighted sum
+ * of the count[i] inputs from first[i] on.  Rows of weights have @taps entries,
+ * an even number, zero behind the last. */
+typedef struct
+{
+  int in, out, taps;
+  int *first, *count;
+  gint32 *weights;
+} Table;
+
+static void
+table_clear (Table *t)
+{
+  g_free (t->first);
+  g_free (t->count);
+  g_free (t->weights);
+  memset (t, 0, sizeof *t);
+}
+
+static void
+table_fill_row (Table *t, int i, double scale, double *w)
+{
+  const double stretch = MAX (scale, 1.0), inverse = 1.0 / stretch;
+  const double center = (i + 0.5) * scale;
+  const int first = MAX (0, (int) (center - stretch + 0.5));
+  const int end = MIN (t->in, (int) (center + stretch + 0.5));
+  double sum = 0;
+
+  for (int j = first; j < end; j++) {
+    const double x = fabs ((j - center + 0.5) * inverse);
+
+    w[j - first] = x < 1 ? 1 - x : 0;
+    sum += w[j - first];
+  }
+  t->first[i] = first;
+  t->count[i] = end - first;
+  for (int j = 0; j < end - first; j++)
+    t->weights[(gsize) i * t->taps + j] =
+        (int) (0.5 + w[j] / sum * (1 << DEFCN_WEIGHT_BITS));
+}
+
+/* Does nothing when @t is already for these sizes. */
+static void
+table_build (Table *t, int in, int out)
+{
+  if (t->in == in && t->out == out)
+    return;
+  table_clear (t);
+
+  const double scale = (double) in / out;
+  const int taps = 2 * (int) ceil (MAX (scale, 1.0)) + 2;
+  g_autofree double *w = g_new (double, taps);
+
+  *t = (Table){ in, out, taps, g_new (int, out), g_new (int, out),
+    g_new0 (gint32, (gsize) out * taps) };
+  for (int i = 0; i < out; i++)
+    table_fill_row (t, i, scale, w);
+}
+
+/* Scratch memory that only grows, zero at first. */
+typedef struct
+{
+  guint8 *data;
+  gsize size;
+} Scratch;
+
+static guint8 *
+scratch_get (Scratch *s, gsize size)
+{
+  if (s->size < size) {
+    g_free (s->data);
+    s->data = g_malloc0 (size);
+    s->size = size;
+  }
+  return s->data;
+}
+
+struct _DefcnScaler
+{
+  const DefcnPixelKernels *kernels;
+  Table x, y;
+  Scratch chroma;  /* a row of U and one of V at full resolution */
+  Scratch pixels;  /* a source row, R, G, B, 0 */
+  Scratch ring;    /* rows after the horizontal pass, by row number modulo */
+  Scratch out;     /* an output row, R, G, B, 0 */
+  GPtrArray *taps; /* the ring's rows that make one output row */
+};
+
+DefcnScaler *
+defcn_scaler_new (void)
+{
+  DefcnScaler *s = g_new0 (DefcnScaler, 1);
+
+  s->kernels = defcn_pixels_kernels (TRUE);
+  s->taps = g_ptr_array_new ();
+  return s;
+}
+
+void
+defcn_scaler_free (DefcnScaler *s)
+{
+  if (!s)
+    return;
+  table_clear (&s->x);
+  table_clear (&s->y);
+  g_free (s->chroma.data);
+  g_free (s->pixels.data);
+  g_free (s->ring.data);
+  g_free (s->out.data);
+  g_ptr_array_unref (s->taps);
+  g_free (s);
+}
+
+void
+defcn_scaler_set_simd (DefcnScaler *s, gboolean simd)
+{
+  s->kernels = defcn_pixels_kernels (simd);
+}
+
+/* R = Y' + 2 (1 - kr) Cr, B = Y' + 2 (1 - kb) Cb and G from Y' = kr R + kg G +
+ * kb B, with Y' stretched from 219 steps and C from 224 unless @full_range. */
+static DefcnYuvTable
+yuv_table (DefcnMatrix matrix, gboolean full_range)
+{
+  static const double k[][2] = {
+    [DEFCN_MATRIX_BT601] = { 0.299, 0.114 },
+    [DEFCN_MATRIX_BT709] = { 0.2126, 0.0722 },
+    [DEFCN_MATRIX_BT2020] = { 0.2627, 0.0593 },
+  };
+  const double kr = k[matrix][0], kb = k[matrix][1], kg = 1 - kr - kb;
+  const double y = full_range ? 65536 : 65536 * 255.0 / 219;
+  const double c = full_range ? 65536 : 65536 * 255.0 / 224;
+
+  return (DefcnYuvTable){
+    .offset = full_range ? 0 : 16,
+    .y = lrint (y),
+    .rv = lrint (c * 2 * (1 - kr)),
+    .gu = lrint (-c * 2 * (1 - kb) * kb / kg),
+    .gv = lrint (-c * 2 * (1 - kr) * kr / kg),
+    .bu = lrint (c * 2 * (1 - kb)),
+  };
+}
+
+/* @step and the offsets of the channels are constants where this is used. */
+static inline void
+unpack_rgb (guint8 *dst, const guint8 *src, int n, int step, int r, int b)
+{
+  guint32 *out = (guint32 *) (void *) dst;
+
+  for (int i = 0; i < n; i++, src += step)
+    out[i] =
+        GUINT32_TO_LE (src[r] | (guint32) src[1] << 8 | (guint32) src[b] << 16);
+}
+
+/* Chroma samples of every second pixel -> one for each of @n pixels. */
+static inline void
+spread_chroma (guint8 *u, guint8 *v, const guint8 *src_u, const guint8 *src_v,
+    int step, int n)
+{
+  for (int i = 0; i < n / 2; i++) {
+    u[2 * i] = u[2 * i + 1] = src_u[i * step];
+    v[2 * i] = v[2 * i + 1] = src_v[i * step];
+  }
+  if (n % 2) {
+    u[n - 1] = src_u[n / 2 * step];
+    v[n - 1] = src_v[n / 2 * step];
+  }
+}
+
+/* One rectangle of an image that is being read row by row. */
+typedef struct
+{
+  const DefcnImage *image;
+  int x, y, w;
+  DefcnYuvTable table;
+  guint8 *pixels, *luma, *u, *v; /* scratch rows; @luma for YUY2 alone */
+  int chroma_row;                /* what u and v hold, -1 for nothing */
+} Reader;
+
+/* Makes @w + 1 pixels of room and what @extra more a filter may touch. */
+static void
+reader_init (Reader *r, DefcnScaler *s, const DefcnImage *image, int x, int y,
+    int w, int extra)
+{
+  const gsize n = (gsize) w + 1;
+  guint8 *rows = scratch_get (&s->chroma, 3 * n);
+
+  *r = (Reader){ image, x, y, w, yuv_table (image->matrix, image->full_range),
+    scratch_get (&s->pixels, (n + extra) * 4), rows, rows + n, rows + 2 * n,
+    -1 };
+  if (image->format == DEFCN_FORMAT_GRAY8)
+    memset (r->u, 128, 2 * n);
+}
+
+/* The luma row, with u and v made to belong to it, from even column @x on. */
+static const guint8 *
+reader_yuv (Reader *r, int y, int x, int n)
+{
+  const DefcnImage *image = r->image;
+  const guint8 *row = image->planes[0] + (gsize) y * image->strides[0];
+
+  switch (image->format) {
+    case DEFCN_FORMAT_YUY2:
+      row += 2 * x;
+      for (int i = 0; i < n; i++)
+        r->luma[i] = row[2 * i];
+      spread_chroma (r->u, r->v, row + 1, row + 3, 4, n);
+      return r->luma;
+    case DEFCN_FORMAT_NV12:
+    case DEFCN_FORMAT_I420:
+      if (r->chroma_row != y / 2) {
+        const guint8 *u =
+            image->planes[1] + (gsize) (y / 2) * image->strides[1];
+
+        r->chroma_row = y / 2;
+        if (image->format == DEFCN_FORMAT_NV12)
+          spread_chroma (r->u, r->v, u + x, u + x + 1, 2, n);
+        else
+          spread_chroma (r->u, r->v, u + x / 2,
+              image->planes[2] + (gsize) (y / 2) * image->strides[2] + x / 2, 1,
+              n);
+      }
+      return row + x;
+    default:
+      return row + x;
+  }
+}
+
+/* Row @i of the rectangle as pixels R, G, B, 0. */
+static const guint8 *
+reader_row (Reader *r, const DefcnPixelKernels *kernels, int i)
+{
+  const DefcnImage *image = r->image;
+  const int y = r->y + i, odd = r->x & 1;
+  const guint8 *row = image->planes[0] + (gsize) y * image->strides[0];
+
+  switch (image->format) {
+    case DEFCN_FORMAT_RGB:
+      unpack_rgb (r->pixels, row + 3 * r->x, r->w, 3, 0, 2);
+      return r->pixels;
+    case DEFCN_FORMAT_BGR:
+      unpack_rgb (r->pixels, row + 3 * r->x, r->w, 3, 2, 0);
+      return r->pixels;
+    case DEFCN_FORMAT_RGBA:
+      unpack_rgb (r->pixels, row + 4 * r->x, r->w, 4, 0, 2);
+      return r->pixels;
+    case DEFCN_FORMAT_BGRA:
+      unpack_rgb (r->pixels, row + 4 * r->x, r->w, 4, 2, 0);
+      return r->pixels;
+    default:
+      /* From an even column on, so that chroma pairs stay together. */
+      row = reader_yuv (r, y, r->x - odd, r->w + odd);
+      kernels->yuv (r->pixels, row, r->u, r->v, r->w + odd, &r->table);
+      return r->pixels + 4 * odd;
+  }
+}
+
+static inline void
+pack_rgb (guint8 *dst, const guint8 *src, int n)
+{
+  for (int i = 0; i < n; i++) {
+    dst[3 * i] = src[4 * i];
+    dst[3 * i + 1] = src[4 * i + 1];
+    dst[3 * i + 2] = src[4 * i + 2];
+  }
+}
+
+void
+defcn_scaler_run (DefcnScaler *s, guint8 *rgb, const DefcnImage *image, int x,
+    int y, int w, int h, int out_w, int out_h)
+{
+  Reader reader;
+  int next = 0; /* first source row that is not in the ring yet */
+
+  table_build (&s->x, w, out_w);
+  table_build (&s->y, h, out_h);
+  reader_init (&reader, s, image, x, y, w, s->x.taps);
+
+  const int n_rows = MIN (s->y.taps, h);
+  const gsize row = ((gsize) out_w * 4 + DEFCN_PIXELS_PAD - 1)
+      / DEFCN_PIXELS_PAD * DEFCN_PIXELS_PAD;
+  guint8 *ring = scratch_get (&s->ring, n_rows * row);
+  guint8 *out = scratch_get (&s->out, row);
+
+  g_ptr_array_set_size (s->taps, s->y.taps);
+  for (int i = 0; i < out_h; i++) {
+    const int first = s->y.first[i], count = s->y.count[i];
+
+    for (; next < first + count; next++) {
+      const guint8 *pixels = reader_row (&reader, s->kernels, next);
+      guint8 *dst = ring + next % n_rows * row;
+
+      if (w == out_w)
+        memcpy (dst, pixels, (gsize) w * 4);
+      else
+        s->kernels->horizontal (dst, pixels, out_w, s->x.first, s->x.weights,
+            s->x.taps);
+    }
+    for (int j = 0; j < count; j++)
+      s->taps->pdata[j] = ring + (first + j) % n_rows * row;
+    if (count > 1)
+      s->kernels->vertical (out, (const guint8 *const *) s->taps->pdata,
+          s->y.weights + (gsize) i * s->y.taps, count, row);
+    pack_rgb (rgb + (gsize) i * out_w * 3, count > 1 ? out : s->taps->pdata[0],
+        out_w);
+  }
+}
+
+void
+defcn_image_normalize (float *dst, const guint8 *rgb, int w, int h, int pad_w,
+    int pad_h, const DefcnInputRule *rule)
+{
+  float values[3][256];
+
+  for (int c = 0; c < 3; c++) {
+    for (int i = 0; i < 256; i++)
+      values[c][i] = (i - rule->mean[c]) / rule->std[c];
+  }
+  for (int y = 0; y < h; y++) {
+    float *row = dst + (gsize) y * pad_w * 3;
+    const int first = rule->bgr ? 2 : 0, last = 2 - first;
+
+    for (int x = 0; x < w; x++, rgb += 3) {
+      row[3 * x] = values[0][rgb[first]];
+      row[3 * x + 1] = values[1][rgb[1]];
+      row[3 * x + 2] = values[2][rgb[last]];
+    }
+    memset (row + 3 * w, 0, (gsize) (pad_w - w) * 3 * sizeof *row);
+  }
+  memset (dst + (gsize) h * pad_w * 3, 0,
+      (gsize) (pad_h - h) * pad_w * 3 * sizeof *dst);
+}
