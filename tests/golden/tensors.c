@@ -1,0 +1,137 @@
+/* Tensors of the golden set for tests. */
+#include "tensors.h"
+
+#include "testing.h"
+
+#include <math.h>
+#include <string.h>
+
+static char *
+find (const char *below)
+{
+  char *path = testing_golden (below);
+
+  if (!path) {
+    g_autofree char *message = g_strdup_printf ("no golden data: %s", below);
+
+    g_test_skip (message);
+  }
+  return path;
+}
+
+DefcnWeights *
+testing_tensors_open (const char *below)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = find (below);
+  DefcnWeights *file = path ? defcn_weights_open (path, &error) : NULL;
+
+  g_assert_no_error (error);
+  return file;
+}
+
+char *
+testing_tensors_text (const char *below)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = find (below);
+  char *text = NULL;
+
+  if (path)
+    g_file_get_contents (path, &text, NULL, &error);
+  g_assert_no_error (error);
+  return text;
+}
+
+gboolean
+testing_tensors_has (const DefcnWeights *file, const char *name)
+{
+  return defcn_weights_lookup (file, name) != NULL;
+}
+
+static const DefcnWeightsTensor *
+get (const DefcnWeights *file, const char *name)
+{
+  const DefcnWeightsTensor *t = defcn_weights_lookup (file, name);
+
+  if (!t)
+    g_error ("%s: no tensor \"%s\"", defcn_weights_path (file), name);
+  return t;
+}
+
+float *
+testing_tensors_floats (const DefcnWeights *file, const char *name, gsize *len)
+{
+  const DefcnWeightsTensor *t = get (file, name);
+  g_autoptr (GError) error = NULL;
+  float *values = g_new (float, t->len);
+
+  defcn_weights_read (file, t, values, &error);
+  g_assert_no_error (error);
+  if (len)
+    *len = t->len;
+  return values;
+}
+
+int *
+testing_tensors_ints (const DefcnWeights *file, const char *name, gsize *len)
+{
+  const DefcnWeightsTensor *t = get (file, name);
+  int *values = g_new (int, t->len);
+
+  for (gsize i = 0; i < t->len; i++) {
+    gint32 narrow;
+    gint64 wide;
+
+    switch (t->dtype) {
+      case DEFCN_DTYPE_I32:
+        memcpy (&narrow, (const char *) t->data + 4 * i, 4);
+        values[i] = narrow;
+        break;
+      case DEFCN_DTYPE_I64:
+        memcpy (&wide, (const char *) t->data + 8 * i, 8);
+        values[i] = wide;
+        break;
+      case DEFCN_DTYPE_U8:
+        values[i] = ((const guint8 *) t->data)[i];
+        break;
+      default:
+        g_error ("%s: \"%s\" has no integers", defcn_weights_path (file), name);
+    }
+  }
+  if (len)
+    *len = t->len;
+  return values;
+}
+
+const gint64 *
+testing_tensors_dims (const DefcnWeights *file, const char *name)
+{
+  return get (file, name)->dims;
+}
+
+void
+testing_tensors_to_nhwc (float *values, int n, int c, int h, int w)
+{
+  const gsize plane = (gsize) h * w, len = n * c * plane;
+  g_autofree float *copy = g_memdup2 (values, len * sizeof (float));
+
+  for (int i = 0; i < n; i++)
+    for (int k = 0; k < c; k++)
+      for (gsize j = 0; j < plane; j++)
+        values[(i * plane + j) * c + k] = copy[((gsize) i * c + k) * plane + j];
+}
+
+double
+testing_tensors_difference (const float *found, const float *want, gsize len)
+{
+  double difference = 0, largest = 0;
+
+  for (gsize i = 0; i < len; i++) {
+    if (!isfinite (found[i]))
+      return INFINITY;
+    difference = MAX (difference, fabs ((double) found[i] - want[i]));
+    largest = MAX (largest, fabs (want[i]));
+  }
+  return largest > 0 ? difference / largest : difference;
+}

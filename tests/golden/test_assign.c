@@ -1,0 +1,365 @@
+/* IoU, the Hungarian method and every assigner against the reference code. */
+#include "assign.h"
+#include "hungarian.h"
+#include "tensors.h"
+#include "testing.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <string.h>
+
+/* IoU of all pairs. */
+static void
+test_pairwise_iou (void)
+{
+  g_autoptr (DefcnWeights) file =
+      testing_tensors_open ("ops/pairwise_iou.safetensors");
+  gsize n, m;
+
+  if (!file)
+    return;
+  g_autofree float *a = testing_tensors_floats (file, "a", &n);
+  g_autofree float *b = testing_tensors_floats (file, "b", &m);
+  g_autofree float *want = testing_tensors_floats (file, "iou", NULL);
+  for (gsize i = 0; i < n / 4; i++) {
+    for (gsize j = 0; j < m / 4; j++) {
+      const float *p = a + 4 * i, *q = b + 4 * j;
+      const DefcnBox x = { .x1 = p[0], .y1 = p[1], .x2 = p[2], .y2 = p[3] };
+      const DefcnBox y = { .x1 = q[0], .y1 = q[1], .x2 = q[2], .y2 = q[3] };
+
+      g_assert_cmpfloat_with_epsilon (defcn_box_iou (&x, &y),
+          want[i * (m / 4) + j], 1e-6);
+    }
+  }
+}
+
+static double
+number (const cJSON *object, const char *name)
+{
+  const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, name);
+
+  if (!cJSON_IsNumber (item))
+    g_error ("golden JSON: no number \"%s\"", name);
+  return item->valuedouble;
+}
+
+/* One matrix: the very columns of scipy, ties included. */
+static void
+check_matrix (const DefcnWeights *file, const cJSON *entry)
+{
+  const int id = number (entry, "id");
+  g_autofree char *cost_name = g_strdup_printf ("m%02d.cost", id);
+  g_autofree char *row_name = g_strdup_printf ("m%02d.row", id);
+  g_autofree char *col_name = g_strdup_printf ("m%02d.col", id);
+  const gint64 *dims = testing_tensors_dims (file, cost_name);
+  const int rows = dims[0], cols = dims[1];
+  gsize len, n;
+  g_autofree float *cost = testing_tensors_floats (file, cost_name, &len);
+  g_autofree int *row = testing_tensors_ints (file, row_name, &n);
+  g_autofree int *col = testing_tensors_ints (file, col_name, NULL);
+  g_autofree double *wide = g_new (double, len);
+  g_autofree int *found = g_new (int, rows);
+  double total = 0;
+
+  for (gsize i = 0; i < len; i++)
+    wide[i] = cost[i];
+  g_assert_true (defcn_hungarian_solve (found, wide, rows, cols,
+      cJSON_IsTrue (cJSON_GetObjectItemCaseSensitive (entry, "maximize"))));
+  for (gsize k = 0; k < n; k++) {
+    g_assert_cmpint (found[row[k]], ==, col[k]);
+    total += wide[(gsize) row[k] * cols + col[k]];
+  }
+  g_assert_cmpint (n, ==, MIN (rows, cols));
+  const double want = number (entry, "total_f64");
+  g_assert_cmpfloat (fabs (total - want), <=, 1e-6 * MAX (1, fabs (want)));
+}
+
+/* Every matrix of the set. */
+static void
+test_hungarian (void)
+{
+  g_autoptr (DefcnWeights) file =
+      testing_tensors_open ("ops/hungarian.safetensors");
+  g_autofree char *text = testing_tensors_text ("ops/hungarian.json");
+  cJSON *list = text ? cJSON_Parse (text) : NULL;
+  const cJSON *entry;
+
+  if (!file || !text)
+    return;
+  g_assert_cmpint (cJSON_GetArraySize (list), >, 0);
+  cJSON_ArrayForEach (entry, list) check_matrix (file, entry);
+  cJSON_Delete (list);
+}
+
+typedef struct
+{
+  const char *name;
+  gboolean filter, aux;
+  DefcnAssignRule rule;
+} Variant;
+
+/* The assigners of the golden set that are built, by its names. */
+static const Variant variants[] = {
+  { "poto_center1.5", FALSE, FALSE, { DEFCN_ASSIGN_POTO, 0.8f, 1.5f, 0 } },
+  { "poto_inside", FALSE, FALSE, { DEFCN_ASSIGN_POTO, 0.8f, 0, 0 } },
+  { "poto_3dmf_aux", TRUE, FALSE, { DEFCN_ASSIGN_POTO, 0.8f, 1.5f, 9 } },
+  { "ch_poto_3dmf_aux", TRUE, FALSE, { DEFCN_ASSIGN_POTO, 0.8f, 0, 9 } },
+  { "aux", TRUE, TRUE, { DEFCN_ASSIGN_POTO, 0.8f, 1.5f, 9 } },
+  { "poto_argmax", FALSE, FALSE, { DEFCN_ASSIGN_POTO_ARGMAX, 0.8f, 1.5f, 0 } },
+  { "fcos_wo_ctr", FALSE, FALSE, { DEFCN_ASSIGN_FCOS, 0.8f, 1.5f, 0 } },
+};
+
+/* One variant on one set of synthetic head outputs. */
+typedef struct
+{
+  char *set, *variant;
+  cJSON *expected; /* of assign.json */
+} Case;
+
+typedef struct
+{
+  DefcnLevel levels[DEFCN_N_LEVELS];
+  float *logits[DEFCN_N_LEVELS], *deltas[DEFCN_N_LEVELS],
+      *filter[DEFCN_N_LEVELS];
+  int n_classes;
+} Heads;
+
+static float *
+read_map (const DefcnWeights *file, const char *kind, int level, int *c, int *h,
+    int *w)
+{
+  g_autofree char *name = g_strdup_printf ("%s.p%d", kind, level + 3);
+  const gint64 *dims = testing_tensors_dims (file, name);
+  float *values = testing_tensors_floats (file, name, NULL);
+
+  *c = dims[1];
+  *h = dims[2];
+  *w = dims[3];
+  testing_tensors_to_nhwc (values, 1, *c, *h, *w);
+  return values;
+}
+
+static void
+heads_read (Heads *heads, const DefcnWeights *file, gboolean filter)
+{
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    int c, h, w;
+
+    heads->deltas[l] = read_map (file, "deltas", l, &c, &h, &w);
+    heads->filter[l] = read_map (file, "filter", l, &c, &h, &w);
+    heads->logits[l] = read_map (file, "logits", l, &heads->n_classes, &h, &w);
+    heads->levels[l] = (DefcnLevel){ .h = h,
+      .w = w,
+      .stride = 8 << l,
+      .logits = heads->logits[l],
+      .deltas = heads->deltas[l],
+      .filter = filter ? heads->filter[l] : NULL };
+  }
+}
+
+static void
+heads_clear (Heads *heads)
+{
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    g_free (heads->logits[l]);
+    g_free (heads->deltas[l]);
+    g_free (heads->filter[l]);
+  }
+}
+
+static GArray *
+read_objects (const DefcnWeights *file)
+{
+  gsize n;
+  g_autofree float *boxes = testing_tensors_floats (file, "gt_boxes", NULL);
+  g_autofree int *classes = testing_tensors_ints (file, "gt_classes", &n);
+  GArray *objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
+
+  for (gsize i = 0; i < n; i++) {
+    const DefcnObject object = { .x1 = boxes[4 * i],
+      .y1 = boxes[4 * i + 1],
+      .x2 = boxes[4 * i + 2],
+      .y2 = boxes[4 * i + 3],
+      .label = classes[i] };
+
+    g_array_append_val (objects, object);
+  }
+  return objects;
+}
+
+static char *
+tensor_name (const Case *c, const char *what)
+{
+  return g_strdup_printf ("%s.%s", c->variant, what);
+}
+
+/* The whole quality matrix where the set has it. */
+static void
+check_quality (const Case *c, const DefcnWeights *file, const float *quality,
+    gsize len)
+{
+  g_autofree char *name = tensor_name (c, "matrix");
+  gsize want_len;
+
+  if (!testing_tensors_has (file, name))
+    return;
+  g_autofree float *want = testing_tensors_floats (file, name, &want_len);
+  g_assert_cmpuint (len, ==, want_len);
+  for (gsize k = 0; k < len; k++)
+    g_assert_cmpfloat_with_epsilon (quality[k], want[k], 1e-5);
+}
+
+/* The total quality of the assignment is the set's optimum. */
+static void
+check_total (const Case *c, const DefcnWeights *file, const Variant *v,
+    const Heads *heads, const GArray *objects, const DefcnAssignment *a)
+{
+  const gsize len = (gsize) objects->len * a->n_locations;
+  g_autofree float *quality = g_new (float, len);
+  double total = 0;
+
+  if (!cJSON_HasObjectItem (c->expected, "lsa_total"))
+    return;
+  defcn_assign_quality (quality, &v->rule, heads->levels, DEFCN_N_LEVELS,
+      heads->n_classes, objects);
+  check_quality (c, file, quality, len);
+  for (int j = 0; j < a->n_locations; j++)
+    if (a->objects[j] >= 0)
+      total += quality[(gsize) a->objects[j] * a->n_locations + j];
+  g_assert_cmpfloat_with_epsilon (total, number (c->expected, "lsa_total"),
+      1e-5);
+}
+
+static void
+check_targets (const Case *c, const DefcnWeights *file,
+    const DefcnAssignment *a)
+{
+  g_autofree char *index_name = tensor_name (c, "fg_index");
+  g_autofree char *targets_name = tensor_name (c, "fg_targets");
+  gsize n;
+
+  g_autofree int *index = testing_tensors_ints (file, index_name, &n);
+  g_autofree float *targets = testing_tensors_floats (file, targets_name, NULL);
+  g_assert_cmpint (a->n_foreground, ==, n);
+  for (gsize k = 0; k < n; k++)
+    for (int i = 0; i < 4; i++)
+      g_assert_cmpfloat_with_epsilon (a->targets[index[k]][i],
+          targets[4 * k + i], 1e-3);
+}
+
+/* Classes of all locations, targets, total; background alone where the
+ * reference code fails. */
+static void
+test_case (gconstpointer data)
+{
+  const Case *c = data;
+  const Variant *v = NULL;
+  g_autofree char *below =
+      g_strdup_printf ("ops/assign_%s.safetensors", c->set);
+  g_autofree char *name = tensor_name (c, "classes");
+  Heads heads;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (variants); i++)
+    if (g_str_equal (variants[i].name, c->variant))
+      v = &variants[i];
+  if (!v) {
+    g_autofree char *message =
+        g_strdup_printf ("assigner \"%s\" is not built", c->variant);
+
+    g_test_skip (message);
+    return;
+  }
+
+  g_autoptr (DefcnWeights) file = testing_tensors_open (below);
+  if (!file)
+    return;
+  heads_read (&heads, file, v->filter);
+  g_autoptr (GArray) objects = read_objects (file);
+  g_autoptr (DefcnAssignment) a =
+      defcn_assignment_new (defcn_assign_locations (heads.levels,
+                                DEFCN_N_LEVELS),
+          heads.n_classes);
+  if (v->aux)
+    defcn_assign_aux (a, &v->rule, heads.levels, DEFCN_N_LEVELS, objects);
+  else
+    defcn_assign_run (a, &v->rule, heads.levels, DEFCN_N_LEVELS, objects);
+
+  if (cJSON_HasObjectItem (c->expected, "reference_raises")) {
+    g_assert_cmpint (a->n_foreground, ==, 0);
+    for (int j = 0; j < a->n_locations; j++)
+      g_assert_cmpint (a->classes[j], ==, heads.n_classes);
+  } else {
+    gsize n;
+    g_autofree int *classes = testing_tensors_ints (file, name, &n);
+
+    g_assert_cmpint (a->n_locations, ==, n);
+    for (gsize j = 0; j < n; j++)
+      g_assert_cmpint (a->classes[j], ==, classes[j]);
+    g_assert_cmpint (a->n_foreground, ==, number (c->expected, "num_fg"));
+    if (!v->aux)
+      check_targets (c, file, a);
+    check_total (c, file, v, &heads, objects, a);
+  }
+  heads_clear (&heads);
+}
+
+static void
+case_free (gpointer data)
+{
+  Case *c = data;
+
+  g_free (c->set);
+  g_free (c->variant);
+  g_free (c);
+}
+
+static void
+test_absent (void)
+{
+  g_test_skip ("no golden data: ops/assign.json");
+}
+
+/* One test for every set and variant that assign.json names.  Returns: its
+ * JSON, which the tests use. */
+static cJSON *
+add_cases (void)
+{
+  g_autofree char *path = testing_golden ("ops/assign.json");
+  g_autofree char *text = NULL;
+  const cJSON *set;
+
+  if (!path || !g_file_get_contents (path, &text, NULL, NULL)) {
+    g_test_add_func ("/golden/assign", test_absent);
+    return NULL;
+  }
+
+  cJSON *json = cJSON_Parse (text);
+  cJSON_ArrayForEach (set, cJSON_GetObjectItemCaseSensitive (json, "sets"))
+  {
+    cJSON *variant;
+
+    cJSON_ArrayForEach (variant, set)
+    {
+      Case *c = g_new (Case, 1);
+      g_autofree char *name = g_strdup_printf ("/golden/assign/%s/%s",
+          set->string, variant->string);
+
+      *c =
+          (Case){ g_strdup (set->string), g_strdup (variant->string), variant };
+      g_test_add_data_func_full (name, c, test_case, case_free);
+    }
+  }
+  return json;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/golden/pairwise-iou", test_pairwise_iou);
+  g_test_add_func ("/golden/hungarian", test_hungarian);
+  cJSON *json = add_cases ();
+  const int status = g_test_run ();
+  cJSON_Delete (json);
+  return status;
+}

@@ -1,0 +1,206 @@
+/* Losses and their gradients against the reference code. */
+#include "loss.h"
+#include "tensors.h"
+
+#include <math.h>
+
+#define TOLERANCE 1e-4
+#define EXTREME_TOLERANCE 1e-3
+
+/* A one-row level of all locations with the golden classes. */
+typedef struct
+{
+  DefcnLevel level;
+  DefcnLevelGrad grad;
+  DefcnAssignment *assignment;
+  int n, k;
+} Heads;
+
+static void
+heads_init (Heads *heads, const int *classes, int n, int k, const float *logits,
+    const float *filter)
+{
+  *heads = (Heads){ .n = n, .k = k };
+  heads->level = (DefcnLevel){ .h = 1,
+    .w = n,
+    .stride = 8,
+    .logits = logits,
+    .filter = filter };
+  heads->grad.logits = g_new0 (float, (gsize) n *k);
+  heads->grad.filter = g_new0 (float, n);
+  heads->assignment = defcn_assignment_new (n, k);
+  for (int j = 0; j < n; j++)
+    heads->assignment->classes[j] = classes[j];
+}
+
+static void
+heads_clear (Heads *heads)
+{
+  g_free (heads->grad.logits);
+  g_free (heads->grad.filter);
+  defcn_assignment_free (heads->assignment);
+}
+
+static void
+assert_close (const char *what, double difference, double tolerance)
+{
+  g_test_message ("%s: %.3g", what, difference);
+  g_assert_cmpfloat (difference, <=, tolerance);
+}
+
+static double
+tolerance_of (const char *set)
+{
+  return g_str_equal (set, "extreme") ? EXTREME_TOLERANCE : TOLERANCE;
+}
+
+/* Focal loss on logits: every element, the sum without rows of class -1, the
+ * gradient of the sum. */
+static void
+test_focal_logit (gconstpointer data)
+{
+  const char *set = data;
+  const double tolerance = tolerance_of (set);
+  g_autoptr (DefcnWeights) file =
+      testing_tensors_open ("ops/focal_loss.safetensors");
+  g_autofree char *x_name = g_strdup_printf ("logit.%s.x", set);
+  g_autofree char *each_name = g_strdup_printf ("logit.%s.per_element", set);
+  g_autofree char *sum_name = g_strdup_printf ("logit.%s.sum", set);
+  g_autofree char *dx_name = g_strdup_printf ("logit.%s.gx", set);
+  gsize n, len;
+  Heads heads;
+
+  if (!file)
+    return;
+  g_autofree int *classes = testing_tensors_ints (file, "classes", &n);
+  g_autofree float *x = testing_tensors_floats (file, x_name, &len);
+  g_autofree float *each = testing_tensors_floats (file, each_name, NULL);
+  g_autofree float *sum = testing_tensors_floats (file, sum_name, NULL);
+  g_autofree float *dx = testing_tensors_floats (file, dx_name, NULL);
+  const int k = len / n;
+
+  g_autofree float *found = g_new (float, len);
+  for (gsize i = 0; i < len; i++) {
+    float d;
+
+    found[i] = defcn_focal_logit (&d, x[i], classes[i / k] == (int) (i % k));
+  }
+  assert_close ("elements", testing_tensors_difference (found, each, len),
+      tolerance);
+
+  heads_init (&heads, classes, n, k, x, NULL);
+  const double total =
+      defcn_loss_focal (&heads.grad, &heads.level, 1, heads.assignment, 1);
+  assert_close ("sum", fabs (total - sum[0]) / fabs (sum[0]), tolerance);
+  assert_close ("gradient",
+      testing_tensors_difference (heads.grad.logits, dx, len), tolerance);
+  heads_clear (&heads);
+}
+
+/* The same on the product of two sigmoids, with the gradient of both; of the
+ * extreme set only elements with both logits inside +-15, and no sums. */
+static void
+test_focal_product (gconstpointer data)
+{
+  const char *set = data;
+  const gboolean extreme = g_str_equal (set, "extreme");
+  const double tolerance = tolerance_of (set);
+  g_autoptr (DefcnWeights) file =
+      testing_tensors_open ("ops/focal_loss.safetensors");
+  g_autofree char *cls_name = g_strdup_printf ("prob.%s.cls", set);
+  g_autofree char *filter_name = g_strdup_printf ("prob.%s.flt", set);
+  g_autofree char *each_name = g_strdup_printf ("prob.%s.per_element", set);
+  g_autofree char *sum_name = g_strdup_printf ("prob.%s.sum", set);
+  g_autofree char *dcls_name = g_strdup_printf ("prob.%s.gcls", set);
+  g_autofree char *dfilter_name = g_strdup_printf ("prob.%s.gflt", set);
+  gsize n, len, kept = 0;
+  Heads heads;
+
+  if (!file)
+    return;
+  g_autofree int *classes = testing_tensors_ints (file, "classes", &n);
+  g_autofree float *cls = testing_tensors_floats (file, cls_name, &len);
+  g_autofree float *filter = testing_tensors_floats (file, filter_name, NULL);
+  g_autofree float *each = testing_tensors_floats (file, each_name, NULL);
+  g_autofree float *sum = testing_tensors_floats (file, sum_name, NULL);
+  g_autofree float *dcls = testing_tensors_floats (file, dcls_name, NULL);
+  g_autofree float *dfilter = testing_tensors_floats (file, dfilter_name, NULL);
+  const int k = len / n;
+
+  heads_init (&heads, classes, n, k, cls, filter);
+  const double total =
+      defcn_loss_focal (&heads.grad, &heads.level, 1, heads.assignment, 1);
+
+  /* What is not compared is set to what is wanted. */
+  g_autofree float *found = g_new (float, len);
+  for (gsize i = 0; i < len; i++) {
+    const gsize j = i / k;
+    float d, df;
+
+    found[i] = defcn_focal_product (&d, &df, cls[i], filter[j],
+        classes[j] == (int) (i % k));
+    if (!extreme || (fabsf (cls[i]) <= 15 && fabsf (filter[j]) <= 15)) {
+      kept++;
+      continue;
+    }
+    found[i] = each[i];
+    heads.grad.logits[i] = dcls[i];
+  }
+  g_test_message ("%zu of %zu elements", kept, len);
+  g_assert_cmpuint (kept, >, 100);
+  assert_close ("elements", testing_tensors_difference (found, each, len),
+      tolerance);
+  assert_close ("gradient of cls",
+      testing_tensors_difference (heads.grad.logits, dcls, len), tolerance);
+  if (!extreme) {
+    assert_close ("gradient of filter",
+        testing_tensors_difference (heads.grad.filter, dfilter, n), tolerance);
+    assert_close ("sum", fabs (total - sum[0]) / fabs (sum[0]), tolerance);
+  }
+  heads_clear (&heads);
+}
+
+/* GIoU loss and gradient per element: zero boxes, ties, outside targets. */
+static void
+test_giou (void)
+{
+  g_autoptr (DefcnWeights) file =
+      testing_tensors_open ("ops/iou_loss.safetensors");
+  gsize len;
+
+  if (!file)
+    return;
+  g_autofree float *prediction = testing_tensors_floats (file, "pred", &len);
+  g_autofree float *target = testing_tensors_floats (file, "target", NULL);
+  g_autofree float *loss = testing_tensors_floats (file, "giou.loss", NULL);
+  g_autofree float *want = testing_tensors_floats (file, "giou.gpred", NULL);
+  g_autofree float *found = g_new (float, len / 4);
+  g_autofree float *d = g_new (float, len);
+  double worst = 0;
+
+  for (gsize i = 0; i < len / 4; i++) {
+    found[i] = defcn_giou (d + 4 * i, prediction + 4 * i, target + 4 * i);
+    /* each by its own scale: small boxes have large gradients */
+    worst =
+        MAX (worst, testing_tensors_difference (d + 4 * i, want + 4 * i, 4));
+  }
+  assert_close ("gradient", worst, TOLERANCE);
+  assert_close ("losses", testing_tensors_difference (found, loss, len / 4),
+      TOLERANCE);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_data_func ("/golden/focal/logit/normal", "normal",
+      test_focal_logit);
+  g_test_add_data_func ("/golden/focal/logit/extreme", "extreme",
+      test_focal_logit);
+  g_test_add_data_func ("/golden/focal/product/normal", "normal",
+      test_focal_product);
+  g_test_add_data_func ("/golden/focal/product/extreme", "extreme",
+      test_focal_product);
+  g_test_add_func ("/golden/giou", test_giou);
+  return g_test_run ();
+}
