@@ -1,0 +1,161 @@
+/* The oneDNN backend: memory and the list of its rows. */
+#include "onednn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static gsize
+backend_size (DefcnBackend *base, const DefcnTensor *t)
+{
+  const Onednn *be = onednn_of (base);
+  const gsize len = t->role == DEFCN_TENSOR_ACTIVATION
+      ? t->n * onednn_blocks (be, t) * onednn_plane (be, t)
+      : defcn_tensor_len (t);
+
+  return (len * sizeof (float) + 63) / 64 * 64;
+}
+
+static void *
+backend_alloc (DefcnBackend *be, gsize bytes)
+{
+  void *mem = aligned_alloc (64, MAX ((bytes + 63) / 64 * 64, 64));
+
+  if (mem)
+    memset (mem, 0, bytes);
+  return mem;
+}
+
+static void
+backend_free (DefcnBackend *be, void *mem)
+{
+  free (mem);
+}
+
+static void
+backend_zero (DefcnBackend *be, void *mem, gsize bytes)
+{
+  memset (mem, 0, bytes);
+}
+
+/* Between NHWC @dense and the layout of @t's role, one image. */
+static void
+convert_image (const Onednn *be, const DefcnTensor *t, float *blocked,
+    float *dense, gboolean up)
+{
+  const gboolean is_input = t->role == DEFCN_TENSOR_INPUT;
+  const int block = is_input ? 1 : be->block;
+  const int hw = t->h * t->w;
+
+  for (int i = 0; i < hw; i++) {
+    for (int c = 0; c < t->c; c++) {
+      const gsize b =
+          (gsize) (c / block) * hw * block + (gsize) i * block + c % block;
+      const gsize d = (gsize) i * t->c + c;
+
+      if (up)
+        blocked[b] = dense[d];
+      else
+        dense[d] = blocked[b];
+    }
+  }
+}
+
+static void
+convert (DefcnBackend *base, const DefcnTensor *t, float *mem, float *dense,
+    gboolean up)
+{
+  const Onednn *be = onednn_of (base);
+  const gsize image = (gsize) t->h * t->w * t->c;
+  const gsize padded = t->role == DEFCN_TENSOR_INPUT
+      ? image
+      : onednn_blocks (be, t) * onednn_plane (be, t);
+
+  onednn_enter (base);
+#pragma omp parallel for
+  for (int n = 0; n < t->n; n++)
+    convert_image (be, t, mem + n * padded, dense + n * image, up);
+}
+
+static void
+backend_upload (DefcnBackend *be, const DefcnTensor *t, void *mem,
+    const float *src)
+{
+  if (t->role == DEFCN_TENSOR_PARAM)
+    memcpy (mem, src, defcn_tensor_len (t) * sizeof (float));
+  else
+    convert (be, t, mem, (float *) src, TRUE);
+}
+
+static void
+backend_download (DefcnBackend *be, const DefcnTensor *t, float *dst,
+    const void *mem)
+{
+  if (t->role == DEFCN_TENSOR_PARAM)
+    memcpy (dst, mem, defcn_tensor_len (t) * sizeof (float));
+  else
+    convert (be, t, (float *) mem, dst, FALSE);
+}
+
+static gboolean
+backend_sync (DefcnBackend *base, GError **error)
+{
+  Onednn *be = onednn_of (base);
+
+  dnnl_stream_wait (be->stream);
+  if (be->failed == dnnl_success)
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "onednn: status %d at %s", be->failed, be->failed_name);
+  be->failed = dnnl_success;
+  return FALSE;
+}
+
+static void
+backend_destroy (DefcnBackend *base)
+{
+  Onednn *be = onednn_of (base);
+
+  if (be->stream)
+    dnnl_stream_destroy (be->stream);
+  if (be->engine)
+    dnnl_engine_destroy (be->engine);
+  g_ptr_array_unref (be->packs);
+  g_free (be);
+}
+
+DefcnBackend *
+defcn_onednn_new (int threads, GError **error)
+{
+  const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa ();
+  Onednn *be = g_new0 (Onednn, 1);
+
+  be->base = (DefcnBackend){ .name = "onednn",
+    .threads = threads,
+    .size = backend_size,
+    .alloc = backend_alloc,
+    .free = backend_free,
+    .zero = backend_zero,
+    .upload = backend_upload,
+    .download = backend_download,
+    .sync = backend_sync,
+    .destroy = backend_destroy };
+  be->base.ops[DEFCN_OP_CONV] = defcn_onednn_conv;
+  be->base.ops[DEFCN_OP_MAX_POOL] = defcn_onednn_max_pool;
+  be->base.ops[DEFCN_OP_RELU] = defcn_onednn_relu;
+  be->base.ops[DEFCN_OP_GROUP_NORM] = defcn_onednn_group_norm;
+  be->base.ops[DEFCN_OP_UPSAMPLE_ADD] = defcn_onednn_upsample_add;
+  be->base.ops[DEFCN_OP_TUBE_MAX] = defcn_onednn_tube_max;
+  be->base.ops[DEFCN_OP_BOX] = defcn_onednn_box;
+  be->block =
+      (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : 8;
+  be->packs = g_ptr_array_new ();
+  if (dnnl_engine_create (&be->engine, dnnl_cpu, 0) != dnnl_success
+      || dnnl_stream_create (&be->stream, be->engine, dnnl_stream_default_flags)
+          != dnnl_success) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+        "onednn: cannot create an engine on this CPU");
+    backend_destroy (&be->base);
+    return NULL;
+  }
+  return &be->base;
+}

@@ -1,0 +1,91 @@
+/* The oneDNN backend, private to its folder.
+ *
+ * Layout: an activation is nChw{B}c, B = block, channels padded to a multiple
+ * of B; the padding is zero and every row keeps it so.  The network's input is
+ * nchw.  Parameters are dense OHWI; a convolution packs them for itself.
+ *
+ * Threads: oneDNN and our own rows run on OpenMP.  Its number of threads is a
+ * property of the calling thread, so every row sets it first.
+ */
+#pragma once
+
+#include "backend.h"
+#include "dnnl_shim.h"
+
+#include <omp.h>
+
+/* Clones of a loop over lanes for the vector units of x86; the loader picks.
+ * Not with address sanitizer, whose start-up comes after the choice. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ONEDNN_NO_CLONES 1
+#endif
+#endif
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)                      \
+    && !defined(ONEDNN_NO_CLONES)
+#define ONEDNN_CLONES                                                          \
+  __attribute__ ((                                                             \
+      target_clones ("arch=skylake-avx512", "arch=haswell", "default")))
+#else
+#define ONEDNN_CLONES
+#endif
+
+/* Calls a kernel whose last argument is the block with a constant, so that
+ * its loops over lanes unroll. */
+#define ONEDNN_BLOCKED(block, kernel, ...)                                     \
+  do {                                                                         \
+    if ((block) == 16)                                                         \
+      kernel (__VA_ARGS__, 16);                                                \
+    else                                                                       \
+      kernel (__VA_ARGS__, 8);                                                 \
+  } while (0)
+
+typedef struct
+{
+  DefcnBackend base;
+  int block; /* 8, or 16 with AVX-512 */
+  dnnl_engine_t engine;
+  dnnl_stream_t stream;
+  GPtrArray *packs;     /* of the convolutions' packed weights */
+  dnnl_status_t failed; /* first status that was not success */
+  const char *failed_name;
+} Onednn;
+
+static inline Onednn *
+onednn_of (DefcnBackend *be)
+{
+  return (Onednn *) be;
+}
+
+static inline void
+onednn_enter (DefcnBackend *be)
+{
+  if (omp_get_max_threads () != be->threads)
+    omp_set_num_threads (be->threads);
+}
+
+/* Blocks of channels of @t, and floats of one block's plane. */
+static inline int
+onednn_blocks (const Onednn *be, const DefcnTensor *t)
+{
+  return (t->c + be->block - 1) / be->block;
+}
+
+static inline gsize
+onednn_plane (const Onednn *be, const DefcnTensor *t)
+{
+  return (gsize) t->h * t->w * be->block;
+}
+
+extern const DefcnOp defcn_onednn_conv;
+extern const DefcnOp defcn_onednn_max_pool;
+extern const DefcnOp defcn_onednn_relu;
+extern const DefcnOp defcn_onednn_group_norm;
+extern const DefcnOp defcn_onednn_upsample_add;
+extern const DefcnOp defcn_onednn_tube_max;
+extern const DefcnOp defcn_onednn_box;
+
+/* dy = 0 where y <= 0, and dst = or += src; whole tensors. */
+void defcn_onednn_mask (DefcnBackend *be, float *dy, const float *y, gsize len);
+void defcn_onednn_add (DefcnBackend *be, float *dst, const float *src,
+    gsize len, gboolean accumulate);
