@@ -43,7 +43,8 @@ typedef struct
 } DefcnRegion;
 
 /* Finds the objects in @n images of any sizes and formats, each in its own
- * region of @regions (NULL: whole images; a region is clipped to its image).
+ * region of @regions (NULL: whole images; a region is clipped to its image, and
+ * one outside of it has no boxes).
  * @boxes[i]: array of DefcnBox, emptied, filled by descending score, in pixels
  * of image i.  The result of an image does not depend on the others.  FALSE
  * with @error set, and all @boxes empty. */

@@ -1,0 +1,314 @@
+/* The detector: images -> network input -> heads -> boxes. */
+#include "detector.h"
+
+#include <string.h>
+
+#include "model.h"
+
+/* Scratch memory of floats that only grows. */
+typedef struct
+{
+  float *data;
+  gsize len;
+} Floats;
+
+struct _DefcnDetector
+{
+  DefcnBackend *be;
+  DefcnModel *model;
+  DefcnScaler *scaler;
+  char *hash;
+  DefcnDecodeRule rule;
+  float *class_thresholds; /* what rule points to, or NULL */
+  guint8 *rgb;             /* the resized image */
+  gsize rgb_size;
+  Floats input, heads;
+  DefcnTimings timings;
+};
+
+static float *
+floats_get (Floats *floats, gsize len)
+{
+  if (floats->len < len) {
+    g_free (floats->data);
+    floats->data = g_new (float, len);
+    floats->len = len;
+  }
+  return floats->data;
+}
+
+static gboolean
+check_precision (const char *precision, GError **error)
+{
+  static const char *const known[] = { "fp16", "bf16", "int8", NULL };
+
+  if (!precision || g_str_equal (precision, "auto")
+      || g_str_equal (precision, "fp32"))
+    return TRUE;
+  if (g_strv_contains (known, precision))
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+        "precision \"%s\" is not built into this version, which has fp32",
+        precision);
+  else
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "precision \"%s\" is unknown, wanted auto or fp32", precision);
+  return FALSE;
+}
+
+DefcnDetector *
+defcn_detector_new (const char *path, const DefcnDetectorOptions *options,
+    GError **error)
+{
+  const DefcnDetectorOptions defaults = { 0 };
+  g_autoptr (DefcnDetector) d = g_new0 (DefcnDetector, 1);
+
+  g_return_val_if_fail (path != NULL, NULL);
+  if (!options)
+    options = &defaults;
+  if (!check_precision (options->precision, error))
+    return NULL;
+
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, error);
+  if (!weights)
+    return NULL;
+  d->be = defcn_backend_new (options->device, options->threads, error);
+  if (!d->be)
+    return NULL;
+  d->model = defcn_model_open (weights, d->be, FALSE, error);
+  if (!d->model)
+    return NULL;
+
+  const DefcnSpec *spec = defcn_model_spec (d->model);
+  d->hash = defcn_weights_hash (weights);
+  d->scaler = defcn_scaler_new ();
+  d->rule = (DefcnDecodeRule){ .threshold = spec->threshold,
+    .topk = spec->topk,
+    .max_detections = spec->max_detections,
+    .nms_iou = spec->nms_iou };
+  return g_steal_pointer (&d);
+}
+
+void
+defcn_detector_free (DefcnDetector *d)
+{
+  if (!d)
+    return;
+  defcn_scaler_free (d->scaler);
+  defcn_model_free (d->model);
+  defcn_backend_free (d->be);
+  g_free (d->hash);
+  g_free (d->class_thresholds);
+  g_free (d->rgb);
+  g_free (d->input.data);
+  g_free (d->heads.data);
+  g_free (d);
+}
+
+static DefcnRegion
+clip_region (const DefcnRegion *region, const DefcnImage *image)
+{
+  if (!region)
+    return (DefcnRegion){ 0, 0, image->width, image->height };
+
+  /* 64 bits: a caller's region may lie anywhere. */
+  const gint64 x1 = MAX (0, region->x), y1 = MAX (0, region->y);
+  const gint64 x2 = MIN (image->width, (gint64) region->x + region->w);
+  const gint64 y2 = MIN (image->height, (gint64) region->y + region->h);
+  return (DefcnRegion){ x1, y1, MAX (0, x2 - x1), MAX (0, y2 - y1) };
+}
+
+static int
+round_up (int x, int divisor)
+{
+  return (x + divisor - 1) / divisor * divisor;
+}
+
+/* Resizes, normalises, uploads.  Returns the plan, and the size inside it. */
+static const DefcnPlan *
+prepare_input (DefcnDetector *d, int *w, int *h, const DefcnImage *image,
+    const DefcnRegion *r, GError **error)
+{
+  const DefcnInputRule *rule = &defcn_model_spec (d->model)->input;
+
+  defcn_image_target_size (w, h, r->w, r->h, rule->short_edge, rule->long_edge);
+
+  const int pad_w = round_up (*w, rule->divisor);
+  const int pad_h = round_up (*h, rule->divisor);
+  const gsize size = (gsize) *w * *h * 3;
+  const DefcnPlan *plan = defcn_model_plan (d->model, 1, pad_h, pad_w, error);
+  if (!plan)
+    return NULL;
+
+  float *input = floats_get (&d->input, defcn_tensor_len (plan->input));
+  if (d->rgb_size < size) {
+    d->rgb = g_realloc (d->rgb, size);
+    d->rgb_size = size;
+  }
+  defcn_scaler_run (d->scaler, d->rgb, image, r->x, r->y, r->w, r->h, *w, *h);
+  defcn_image_normalize (input, d->rgb, *w, *h, pad_w, pad_h, rule);
+  d->be->upload (d->be, plan->input, plan->input->data, input);
+  return plan;
+}
+
+static const float *
+download_head (DefcnDetector *d, float **at, const DefcnTensor *head)
+{
+  float *dst = *at;
+
+  if (!head)
+    return NULL;
+  d->be->download (d->be, head, dst, head->data);
+  *at += defcn_tensor_len (head);
+  return dst;
+}
+
+static void
+download_heads (DefcnDetector *d, DefcnLevel *levels, const DefcnPlan *plan)
+{
+  gsize len = 0;
+
+  for (int i = 0; i < DEFCN_N_LEVELS; i++)
+    len += defcn_tensor_len (plan->logits[i])
+        + defcn_tensor_len (plan->deltas[i])
+        + (plan->filter[i] ? defcn_tensor_len (plan->filter[i]) : 0);
+
+  float *at = floats_get (&d->heads, len);
+  for (int i = 0; i < DEFCN_N_LEVELS; i++) {
+    levels[i].h = plan->logits[i]->h;
+    levels[i].w = plan->logits[i]->w;
+    levels[i].stride = 8 << i;
+    levels[i].logits = download_head (d, &at, plan->logits[i]);
+    levels[i].deltas = download_head (d, &at, plan->deltas[i]);
+    levels[i].filter = download_head (d, &at, plan->filter[i]);
+  }
+}
+
+static gboolean
+run_one (DefcnDetector *d, GArray *boxes, const DefcnImage *image,
+    const DefcnRegion *region, GError **error)
+{
+  const DefcnRegion r = clip_region (region, image);
+  const gint64 start = g_get_monotonic_time ();
+  DefcnLevel levels[DEFCN_N_LEVELS];
+  int w, h;
+
+  if (r.w == 0 || r.h == 0)
+    return TRUE;
+
+  const DefcnPlan *plan = prepare_input (d, &w, &h, image, &r, error);
+  if (!plan)
+    return FALSE;
+
+  const gint64 prepared = g_get_monotonic_time ();
+  defcn_net_forward (plan->net);
+  if (!d->be->sync (d->be, error))
+    return FALSE;
+  download_heads (d, levels, plan);
+
+  const gint64 inferred = g_get_monotonic_time ();
+  defcn_boxes_decode (boxes, levels, DEFCN_N_LEVELS,
+      defcn_detector_n_classes (d), &d->rule);
+  defcn_boxes_to_image (boxes, (double) r.w / w, (double) r.h / h, r.x, r.y,
+      r.x + r.w, r.y + r.h);
+
+  d->timings.preprocess += (prepared - start) * 1000;
+  d->timings.inference += (inferred - prepared) * 1000;
+  d->timings.postprocess += (g_get_monotonic_time () - inferred) * 1000;
+  return TRUE;
+}
+
+gboolean
+defcn_detector_run (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
+    const DefcnRegion *regions, int n, GError **error)
+{
+  gboolean good = TRUE;
+
+  memset (&d->timings, 0, sizeof d->timings);
+  for (int i = 0; i < n; i++)
+    g_array_set_size (boxes[i], 0);
+  for (int i = 0; i < n && good; i++) {
+    good = defcn_image_check (&images[i], error);
+    if (!good && n > 1)
+      g_prefix_error (error, "image %d: ", i);
+  }
+  for (int i = 0; i < n && good; i++)
+    good =
+        run_one (d, boxes[i], &images[i], regions ? &regions[i] : NULL, error);
+  for (int i = 0; i < n && !good; i++)
+    g_array_set_size (boxes[i], 0);
+  return good;
+}
+
+void
+defcn_detector_set_threshold (DefcnDetector *d, float threshold)
+{
+  d->rule.threshold = threshold;
+}
+
+void
+defcn_detector_set_class_thresholds (DefcnDetector *d, const float *thresholds)
+{
+  const gsize n = defcn_detector_n_classes (d);
+  float *copy =
+      thresholds ? g_memdup2 (thresholds, n * sizeof *thresholds) : NULL;
+
+  g_free (d->class_thresholds);
+  d->class_thresholds = copy;
+  d->rule.class_thresholds = d->class_thresholds;
+}
+
+void
+defcn_detector_set_max_detections (DefcnDetector *d, int max)
+{
+  d->rule.max_detections = max;
+}
+
+void
+defcn_detector_set_nms (DefcnDetector *d, float iou)
+{
+  d->rule.nms_iou = iou;
+}
+
+int
+defcn_detector_n_classes (const DefcnDetector *d)
+{
+  return defcn_model_spec (d->model)->n_classes;
+}
+
+const char *
+defcn_detector_label (const DefcnDetector *d, int i)
+{
+  g_return_val_if_fail (i >= 0 && i < defcn_detector_n_classes (d), NULL);
+
+  return defcn_model_spec (d->model)->labels[i];
+}
+
+float
+defcn_detector_threshold (const DefcnDetector *d)
+{
+  return d->rule.threshold;
+}
+
+int
+defcn_detector_max_detections (const DefcnDetector *d)
+{
+  return d->rule.max_detections;
+}
+
+const char *
+defcn_detector_hash (const DefcnDetector *d)
+{
+  return d->hash;
+}
+
+const char *
+defcn_detector_device (const DefcnDetector *d)
+{
+  return d->be->name;
+}
+
+void
+defcn_detector_timings (const DefcnDetector *d, DefcnTimings *timings)
+{
+  *timings = d->timings;
+}

@@ -1,0 +1,435 @@
+/* The detector, over a tiny random model written for the purpose. */
+#include "detector.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "model.h"
+#include "testing.h"
+
+static char *folder;
+static char *model_path;
+
+static void
+set_all (DefcnModel *model, const char *name, float value, float factor)
+{
+  const DefcnParam *p = defcn_params_lookup (defcn_model_params (model), name);
+
+  g_assert_nonnull (p);
+  for (gsize i = 0; i < defcn_param_len (p); i++)
+    p->value[i] = p->value[i] * factor + value;
+}
+
+/* Three classes, tiny widths, and heads strong enough to find something in
+ * noise: the initial prior alone would keep every score at 0.01. */
+static void
+write_model (const char *path)
+{
+  static const char *const labels[] = { "person", "car", "dog", NULL };
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autoptr (GError) error = NULL;
+
+  spec->depth = 18;
+  spec->stem_channels = spec->res2_channels = 8;
+  spec->fpn_channels = 16;
+  spec->norm_groups = 4;
+  spec->tower_depth = 1;
+  spec->input.short_edge = 64;
+  spec->input.long_edge = 128;
+  spec->threshold = 0.3f;
+  spec->max_detections = 50;
+
+  g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, &error);
+  g_assert_no_error (error);
+  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, FALSE, 5, &error);
+  g_assert_no_error (error);
+  set_all (model, "head.cls_score.bias", 0, 0);
+  set_all (model, "head.cls_score.weight", 0, 30);
+  set_all (model, "head.filter.weight", 0, 30);
+  set_all (model, "head.bbox_pred.bias", 2, 0);
+  set_all (model, "head.bbox_pred.weight", 0, 10);
+  defcn_model_save (model, writer, DEFCN_DTYPE_F32);
+  g_assert_true (defcn_weights_writer_save (writer, path, &error));
+  g_assert_no_error (error);
+}
+
+static DefcnDetector *
+open_detector (void)
+{
+  const DefcnDetectorOptions options = { .device = testing_backend (),
+    .threads = 1 };
+  g_autoptr (GError) error = NULL;
+  DefcnDetector *d = defcn_detector_new (model_path, &options, &error);
+
+  g_assert_no_error (error);
+  return d;
+}
+
+/* Noise in blocks, so that something of it survives the resize. */
+static DefcnImage
+noise (int width, int height, guint32 seed)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+  const int cells = width / 8 + 1;
+  guint8 *rgb = g_malloc ((gsize) width * height * 3);
+  g_autofree guint8 *values = g_malloc ((gsize) cells * (height / 8 + 1) * 3);
+
+  for (int i = 0; i < cells * (height / 8 + 1) * 3; i++)
+    values[i] = g_rand_int_range (rand, 0, 256);
+  for (int i = 0; i < width * height * 3; i++) {
+    const int x = i / 3 % width, y = i / 3 / width;
+
+    rgb[i] = values[(y / 8 * cells + x / 8) * 3 + i % 3];
+  }
+  return (
+      DefcnImage){ DEFCN_FORMAT_RGB, width, height, { rgb }, { 3 * width } };
+}
+
+static void
+noise_clear (DefcnImage *image)
+{
+  g_free ((guint8 *) image->planes[0]);
+}
+
+static GArray *
+boxes_new (void)
+{
+  return g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+}
+
+static GArray *
+detect (DefcnDetector *d, const DefcnImage *image, const DefcnRegion *region)
+{
+  GArray *boxes = boxes_new ();
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (defcn_detector_run (d, &boxes, image, region, 1, &error));
+  g_assert_no_error (error);
+  return boxes;
+}
+
+static void
+assert_same (const GArray *a, const GArray *b)
+{
+  g_assert_cmpmem (a->data, a->len * sizeof (DefcnBox), b->data,
+      b->len * sizeof (DefcnBox));
+}
+
+static const DefcnBox *
+box_at (const GArray *boxes, guint i)
+{
+  return &g_array_index (boxes, DefcnBox, i);
+}
+
+/* What the file says is what the detector says. */
+static void
+test_properties (void)
+{
+  g_autoptr (DefcnDetector) d = open_detector ();
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (model_path, NULL);
+  g_autofree char *hash = defcn_weights_hash (weights);
+
+  g_assert_cmpint (defcn_detector_n_classes (d), ==, 3);
+  g_assert_cmpstr (defcn_detector_label (d, 2), ==, "dog");
+  g_assert_cmpfloat (defcn_detector_threshold (d), ==, 0.3f);
+  g_assert_cmpint (defcn_detector_max_detections (d), ==, 50);
+  g_assert_cmpstr (defcn_detector_hash (d), ==, hash);
+  g_assert_cmpstr (defcn_detector_device (d), ==, testing_backend ());
+}
+
+/* Boxes come best first, above the threshold, inside the image, with area; the
+ * stages' times are kept. */
+static void
+test_run (void)
+{
+  g_autoptr (DefcnDetector) d = open_detector ();
+  DefcnImage image = noise (200, 150, 1);
+  g_autoptr (GArray) boxes = detect (d, &image, NULL);
+  DefcnTimings timings;
+
+  g_assert_cmpuint (boxes->len, >, 5);
+  g_assert_cmpuint (boxes->len, <=, 50);
+  for (guint i = 0; i < boxes->len; i++) {
+    const DefcnBox *b = box_at (boxes, i);
+
+    g_assert_true (b->x1 >= 0 && b->x1 < b->x2 && b->x2 <= 200);
+    g_assert_true (b->y1 >= 0 && b->y1 < b->y2 && b->y2 <= 150);
+    g_assert_cmpfloat (b->score, >, 0.3f);
+    g_assert_true (i == 0 || box_at (boxes, i - 1)->score >= b->score);
+    g_assert_true (b->label >= 0 && b->label < 3);
+  }
+  defcn_detector_timings (d, &timings);
+  g_assert_cmpuint (timings.preprocess, >, 0);
+  g_assert_cmpuint (timings.inference, >, 0);
+  noise_clear (&image);
+}
+
+/* A region gives, bit for bit, the boxes of the same pixels cut out, shifted
+ * by its corner; what lies outside the image is cut off. */
+static void
+test_region (void)
+{
+  static const DefcnRegion regions[] = { { 9, 7, 120, 90 }, { 0, 0, 200, 150 },
+    { -50, 31, 120, 400 }, { 100, -9, G_MAXINT, 80 }, { 199, 149, 9, 9 } };
+  g_autoptr (DefcnDetector) d = open_detector ();
+  DefcnImage image = noise (200, 150, 2);
+  guint found = 0;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (regions); i++) {
+    const int x1 = MAX (0, regions[i].x), y1 = MAX (0, regions[i].y);
+    const int x2 = MIN (200, (gint64) regions[i].x + regions[i].w);
+    const int y2 = MIN (150, regions[i].y + regions[i].h);
+    DefcnImage crop = image;
+
+    crop.planes[0] += y1 * crop.strides[0] + 3 * x1;
+    crop.width = x2 - x1;
+    crop.height = y2 - y1;
+
+    g_autoptr (GArray) a = detect (d, &image, &regions[i]);
+    g_autoptr (GArray) b = detect (d, &crop, NULL);
+    for (guint j = 0; j < b->len; j++) {
+      DefcnBox *box = &g_array_index (b, DefcnBox, j);
+
+      box->x1 += x1;
+      box->x2 += x1;
+      box->y1 += y1;
+      box->y2 += y1;
+    }
+    assert_same (a, b);
+    found += a->len;
+  }
+  g_assert_cmpuint (found, >, 20);
+  noise_clear (&image);
+}
+
+/* A region that misses the image is not an error; it has no boxes. */
+static void
+test_region_outside (void)
+{
+  static const DefcnRegion regions[] = { { 200, 0, 5, 5 }, { -9, 0, 9, 9 },
+    { 5, 5, 0, 10 }, { 5, 5, -5, 10 }, { G_MAXINT, G_MAXINT, 10, 10 },
+    { G_MININT, 0, 10, 10 } };
+  g_autoptr (DefcnDetector) d = open_detector ();
+  DefcnImage image = noise (200, 150, 2);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (regions); i++) {
+    g_autoptr (GArray) boxes = detect (d, &image, &regions[i]);
+
+    g_assert_cmpuint (boxes->len, ==, 0);
+  }
+  noise_clear (&image);
+}
+
+/* Bit for bit, what an image gives does not depend on what runs with it, in
+ * what order, or before. */
+static void
+test_batch_independence (void)
+{
+  static const int sizes[][2] = { { 200, 150 }, { 90, 160 }, { 128, 128 },
+    { 200, 150 }, { 31, 77 } };
+  enum
+  {
+    N = G_N_ELEMENTS (sizes)
+  };
+  g_autoptr (DefcnDetector) d = open_detector ();
+  DefcnImage images[N], reversed[N];
+  GArray *alone[N], *together[N], *backwards[N];
+  g_autoptr (GError) error = NULL;
+
+  for (int i = 0; i < N; i++) {
+    images[i] = reversed[N - 1 - i] = noise (sizes[i][0], sizes[i][1], 10 + i);
+    alone[i] = detect (d, &images[i], NULL);
+    together[i] = boxes_new ();
+    backwards[i] = boxes_new ();
+  }
+  g_assert_true (defcn_detector_run (d, together, images, NULL, N, &error));
+  g_assert_true (defcn_detector_run (d, backwards, reversed, NULL, N, &error));
+  for (int i = 0; i < N; i++) {
+    assert_same (alone[i], together[i]);
+    assert_same (alone[i], backwards[N - 1 - i]);
+  }
+  g_assert_cmpuint (alone[0]->len, >, 0);
+  g_assert_true (defcn_detector_run (d, together, images, NULL, 0, &error));
+  for (int i = 0; i < N; i++) {
+    g_array_unref (alone[i]);
+    g_array_unref (together[i]);
+    g_array_unref (backwards[i]);
+    noise_clear (&images[i]);
+  }
+}
+
+/* Settings take effect with the next run and cut the list as they should. */
+static void
+test_settings (void)
+{
+  static const float only_car[] = { 2, 0.3f, 2 };
+  g_autoptr (DefcnDetector) d = open_detector ();
+  DefcnImage image = noise (200, 150, 1);
+  g_autoptr (GArray) all = detect (d, &image, NULL);
+  const float middle = box_at (all, all->len / 2)->score;
+
+  defcn_detector_set_threshold (d, middle);
+  g_autoptr (GArray) half = detect (d, &image, NULL);
+  g_assert_cmpuint (half->len, >, 0);
+  g_assert_cmpuint (half->len, <, all->len);
+  for (guint i = 0; i < half->len; i++)
+    g_assert_cmpfloat (box_at (half, i)->score, >, middle);
+
+  defcn_detector_set_class_thresholds (d, only_car);
+  g_autoptr (GArray) cars = detect (d, &image, NULL);
+  g_assert_cmpuint (cars->len, >, 0);
+  for (guint i = 0; i < cars->len; i++)
+    g_assert_cmpint (box_at (cars, i)->label, ==, 1);
+
+  defcn_detector_set_class_thresholds (d, NULL);
+  defcn_detector_set_threshold (d, 0.3f);
+  defcn_detector_set_max_detections (d, 3);
+  g_assert_cmpint (defcn_detector_max_detections (d), ==, 3);
+  g_autoptr (GArray) three = detect (d, &image, NULL);
+  g_assert_cmpmem (three->data, three->len * sizeof (DefcnBox), all->data,
+      3 * sizeof (DefcnBox));
+
+  defcn_detector_set_max_detections (d, 5000);
+  g_autoptr (GArray) many = detect (d, &image, NULL);
+  defcn_detector_set_nms (d, 0.2f);
+  g_autoptr (GArray) apart = detect (d, &image, NULL);
+  g_assert_cmpuint (apart->len, <, many->len);
+  g_assert_cmpmem (apart->data, sizeof (DefcnBox), all->data,
+      sizeof (DefcnBox));
+
+  defcn_detector_set_max_detections (d, 50);
+  defcn_detector_set_nms (d, 0);
+  g_autoptr (GArray) again = detect (d, &image, NULL);
+  assert_same (again, all);
+  noise_clear (&image);
+}
+
+/* The order of the channels in memory does not matter. */
+static void
+test_formats (void)
+{
+  g_autoptr (DefcnDetector) d = open_detector ();
+  DefcnImage rgb = noise (100, 80, 4), bgr = noise (100, 80, 4);
+  guint8 *mem = (guint8 *) bgr.planes[0];
+
+  bgr.format = DEFCN_FORMAT_BGR;
+  for (int i = 0; i < 100 * 80; i++, mem += 3) {
+    const guint8 red = mem[0];
+
+    mem[0] = mem[2];
+    mem[2] = red;
+  }
+  g_autoptr (GArray) a = detect (d, &rgb, NULL);
+  g_autoptr (GArray) b = detect (d, &bgr, NULL);
+  g_assert_cmpuint (a->len, >, 0);
+  assert_same (a, b);
+  noise_clear (&rgb);
+  noise_clear (&bgr);
+}
+
+/* The smallest and the most oblong images run. */
+static void
+test_extreme_sizes (void)
+{
+  static const int sizes[][2] = { { 1, 1 }, { 600, 2 }, { 1, 300 } };
+  g_autoptr (DefcnDetector) d = open_detector ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    DefcnImage image = noise (sizes[i][0], sizes[i][1], 3);
+    g_autoptr (GArray) boxes = detect (d, &image, NULL);
+
+    for (guint j = 0; j < boxes->len; j++)
+      g_assert_true (box_at (boxes, j)->x2 <= sizes[i][0]
+          && box_at (boxes, j)->y2 <= sizes[i][1]);
+    noise_clear (&image);
+  }
+}
+
+/* One bad image fails the call, is named, and leaves no boxes anywhere. */
+static void
+test_bad_image (void)
+{
+  g_autoptr (DefcnDetector) d = open_detector ();
+  g_autoptr (GError) error = NULL;
+  DefcnImage images[2] = { noise (100, 80, 1), noise (100, 80, 1) };
+  GArray *boxes[] = { boxes_new (), boxes_new () };
+
+  g_assert_true (defcn_detector_run (d, boxes, images, NULL, 2, &error));
+  g_assert_cmpuint (boxes[0]->len, >, 0);
+  images[1].strides[0] = 299;
+  g_assert_false (defcn_detector_run (d, boxes, images, NULL, 2, &error));
+  g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
+  g_assert_nonnull (strstr (error->message, "image 1"));
+  g_assert_nonnull (strstr (error->message, "299"));
+  for (int i = 0; i < 2; i++) {
+    g_assert_cmpuint (boxes[i]->len, ==, 0);
+    g_array_unref (boxes[i]);
+    noise_clear (&images[i]);
+  }
+}
+
+/* A file, device or precision that will not do is refused with a reason. */
+static void
+test_open_errors (void)
+{
+  g_autofree char *missing = g_build_filename (folder, "missing", NULL);
+  g_autofree char *garbage = g_build_filename (folder, "garbage", NULL);
+  g_autofree char *foreign = g_build_filename (folder, "foreign", NULL);
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  const struct
+  {
+    const char *path, *device, *precision, *word;
+  } cases[] = {
+    { missing, "reference", NULL, missing },
+    { garbage, "reference", NULL, garbage },
+    { foreign, "reference", NULL, "defcn.spec" },
+    { model_path, "tpu", NULL, "tpu" },
+    { model_path, "reference", "fp16", "fp16" },
+    { model_path, "reference", "bf16", "bf16" },
+    { model_path, "reference", "fp8", "fp8" },
+  };
+
+  g_assert_true (g_file_set_contents (garbage, "not a model", -1, NULL));
+  defcn_weights_writer_add (writer, "x", DEFCN_DTYPE_F32, 1, (gint64[]){ 1 },
+      (float[]){ 1 });
+  g_assert_true (defcn_weights_writer_save (writer, foreign, NULL));
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const DefcnDetectorOptions options = { .device = cases[i].device,
+      .precision = cases[i].precision };
+    g_autoptr (GError) error = NULL;
+
+    g_assert_null (defcn_detector_new (cases[i].path, &options, &error));
+    g_assert_nonnull (error);
+    g_assert_nonnull (strstr (error->message, cases[i].word));
+  }
+  g_remove (garbage);
+  g_remove (foreign);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  folder = g_dir_make_tmp ("defcn-detector-XXXXXX", NULL);
+  model_path = g_build_filename (folder, "tiny.safetensors", NULL);
+  write_model (model_path);
+
+  g_test_add_func ("/detector/properties", test_properties);
+  g_test_add_func ("/detector/run", test_run);
+  g_test_add_func ("/detector/region", test_region);
+  g_test_add_func ("/detector/region/outside", test_region_outside);
+  g_test_add_func ("/detector/batch-independence", test_batch_independence);
+  g_test_add_func ("/detector/settings", test_settings);
+  g_test_add_func ("/detector/formats", test_formats);
+  g_test_add_func ("/detector/extreme-sizes", test_extreme_sizes);
+  g_test_add_func ("/detector/bad-image", test_bad_image);
+  g_test_add_func ("/detector/open-errors", test_open_errors);
+
+  const int status = g_test_run ();
+  g_remove (model_path);
+  g_rmdir (folder);
+  g_free (model_path);
+  g_free (folder);
+  return status;
+}
