@@ -1,4 +1,5 @@
 /* The plugin: what libgstdefcn.so registers. */
+#include "gstdefcndetect.h"
 #include "meta.h"
 
 /* Nothing here may fail for want of a device: a plugin that fails to load is
@@ -6,8 +7,11 @@
 static gboolean
 plugin_init (GstPlugin *plugin)
 {
+  gboolean any = FALSE;
+
   gst_defcn_meta_register ();
-  return TRUE;
+  any |= GST_ELEMENT_REGISTER (defcndetect, plugin);
+  return any;
 }
 
 #define PACKAGE "defcn"

@@ -1,0 +1,328 @@
+/* One frame through defcndetect: look at it or not, attach, report. */
+#include "gstdefcndetect.h"
+
+GST_DEBUG_CATEGORY_EXTERN (gst_defcn_detect_debug);
+#define GST_CAT_DEFAULT gst_defcn_detect_debug
+
+/* How often the latency is looked at, in frames. */
+#define LATENCY_EVERY 8
+
+/* Where a frame stands in time. */
+typedef struct
+{
+  GstClockTime timestamp, duration, stream_time, running_time;
+} FrameTime;
+
+static FrameTime
+frame_time (GstDefcnDetect *self, GstBuffer *buffer)
+{
+  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
+  FrameTime t = { GST_BUFFER_PTS (buffer), GST_BUFFER_DURATION (buffer),
+    GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE };
+
+  if (segment->format == GST_FORMAT_TIME
+      && GST_CLOCK_TIME_IS_VALID (t.timestamp)) {
+    t.stream_time =
+        gst_segment_to_stream_time (segment, GST_FORMAT_TIME, t.timestamp);
+    t.running_time =
+        gst_segment_to_running_time (segment, GST_FORMAT_TIME, t.timestamp);
+  }
+  return t;
+}
+
+/* TRUE, with a QOS message, when downstream would be late with this frame. */
+static gboolean
+is_late (GstDefcnDetect *self, const FrameTime *t)
+{
+  GstMessage *message;
+  GstClockTime earliest;
+  guint64 processed, dropped;
+  double proportion;
+
+  GST_OBJECT_LOCK (self);
+  earliest = self->earliest_time;
+  proportion = self->proportion;
+  processed = self->stats.inferred;
+  dropped = self->stats.skipped_qos + 1;
+  GST_OBJECT_UNLOCK (self);
+  if (!GST_CLOCK_TIME_IS_VALID (earliest)
+      || !GST_CLOCK_TIME_IS_VALID (t->running_time)
+      || t->running_time > earliest)
+    return FALSE;
+
+  GST_DEBUG_OBJECT (self, "late: %" GST_TIME_FORMAT " <= %" GST_TIME_FORMAT,
+      GST_TIME_ARGS (t->running_time), GST_TIME_ARGS (earliest));
+  message = gst_message_new_qos (GST_OBJECT (self), FALSE, t->running_time,
+      t->stream_time, t->timestamp, t->duration);
+  gst_message_set_qos_values (message,
+      GST_CLOCK_DIFF (t->running_time, earliest), proportion, 1000000);
+  gst_message_set_qos_stats (message, GST_FORMAT_BUFFERS, processed, dropped);
+  gst_element_post_message (GST_ELEMENT (self), message);
+  return TRUE;
+}
+
+static void
+add_region (GstDefcnJob *job, int x, int y, int w, int h, int parent_id)
+{
+  int left = CLAMP (x, 0, job->image.width);
+  int top = CLAMP (y, 0, job->image.height);
+  GstDefcnRegion r = { { left, top, MIN (x + w, job->image.width) - left,
+                           MIN (y + h, job->image.height) - top },
+    parent_id };
+
+  if (r.rectangle.w > 0 && r.rectangle.h > 0)
+    g_array_append_val (job->regions, r);
+}
+
+/* Leaves no region when there is nothing to look at. */
+static void
+set_regions (GstDefcnDetect *self, GstDefcnJob *job, GstBuffer *buffer)
+{
+  const GArray *roi = job->settings->roi;
+  GstVideoRegionOfInterestMeta *meta;
+  gpointer state = NULL;
+
+  if (!roi->len && self->region == GST_DEFCN_FULL_FRAME)
+    return;
+  g_array_set_size (job->regions, 0);
+  for (guint i = 0; i < roi->len; i++) {
+    const DefcnRegion *r = &g_array_index (roi, DefcnRegion, i);
+
+    add_region (job, r->x, r->y, r->w, r->h, 0);
+  }
+  while (self->region == GST_DEFCN_ROI_LIST
+      && (meta = (GstVideoRegionOfInterestMeta *)
+              gst_buffer_iterate_meta_filtered (buffer, &state,
+                  GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)))
+    if (!self->object_class || meta->roi_type == self->object_class)
+      add_region (job, (int) MIN (meta->x, 16384), (int) MIN (meta->y, 16384),
+          (int) MIN (meta->w, 16384), (int) MIN (meta->h, 16384), meta->id);
+}
+
+/* Keeps the result of @job; FALSE, with an error posted, if it failed. */
+static gboolean
+take_result (GstDefcnDetect *self, GstDefcnJob *job)
+{
+  if (job->error) {
+    GST_ELEMENT_ERROR (self, STREAM, FAILED, ("%s", job->error->message),
+        (NULL));
+    return FALSE;
+  }
+  g_clear_pointer (&self->last, g_array_unref);
+  self->last = g_array_ref (job->objects);
+  self->last_time = job->timestamp;
+  GST_OBJECT_LOCK (self);
+  gst_defcn_stats_add (&self->stats, &job->timings, job->objects->len);
+  GST_OBJECT_UNLOCK (self);
+  return TRUE;
+}
+
+/* Looks at a frame and waits for the result. */
+static GstFlowReturn
+look (GstDefcnDetect *self, GstDefcnJob *job)
+{
+  g_autoptr (GstDefcnJob) done = NULL;
+
+  if (!gst_defcn_worker_submit (self->worker, job))
+    return GST_FLOW_FLUSHING;
+  done = gst_defcn_worker_collect (self->worker, TRUE);
+  if (!done)
+    return GST_FLOW_FLUSHING;
+  return take_result (self, done) ? GST_FLOW_OK : GST_FLOW_ERROR;
+}
+
+/* What became of a frame, and what its mark says. */
+typedef enum
+{
+  LOOKED,
+  NOT_ITS_TURN,
+  LATE,
+  BUSY,
+  NO_REGION,
+  PENDING, /* being looked at: the result goes to a later frame */
+} Fate;
+
+static const char *reasons[] = { "", "interval", "qos", "busy", "region",
+  "busy" };
+
+/* What speaks against looking at this frame; LOOKED: nothing. */
+static Fate
+why_not (GstDefcnDetect *self, const GstDefcnSettings *settings,
+    const FrameTime *t)
+{
+  if (self->since && self->since++ < settings->interval)
+    return NOT_ITS_TURN;
+  if (settings->qos && is_late (self, t))
+    return LATE;
+  if (settings->no_block && gst_defcn_worker_busy (self->worker))
+    return BUSY;
+  return LOOKED;
+}
+
+/* Looks at the frame if it is its turn and there is time. */
+static GstFlowReturn
+look_or_skip (GstDefcnDetect *self, GstDefcnSettings *settings,
+    GstBuffer *buffer, const FrameTime *t, Fate *fate)
+{
+  g_autoptr (GstDefcnJob) job = NULL;
+
+  *fate = why_not (self, settings, t);
+  if (*fate != LOOKED)
+    return GST_FLOW_OK;
+  job = gst_defcn_job_new (buffer, &self->info, settings);
+  if (!job) {
+    GST_ELEMENT_ERROR (self, STREAM, FAILED, ("A frame cannot be read."),
+        (NULL));
+    return GST_FLOW_ERROR;
+  }
+  set_regions (self, job, buffer);
+  if (!job->regions->len) {
+    *fate = NO_REGION;
+    return GST_FLOW_OK;
+  }
+
+  self->since = 1;
+  if (!settings->no_block)
+    return look (self, g_steal_pointer (&job));
+  *fate = PENDING;
+  gst_defcn_worker_submit (self->worker, g_steal_pointer (&job));
+  return GST_FLOW_OK;
+}
+
+static void
+count_frame (GstDefcnDetect *self, Fate fate)
+{
+  GstDefcnStats *stats = &self->stats;
+
+  GST_OBJECT_LOCK (self);
+  stats->frames++;
+  stats->skipped_interval += fate == NOT_ITS_TURN;
+  stats->skipped_qos += fate == LATE;
+  stats->skipped_busy += fate == BUSY;
+  stats->skipped_region += fate == NO_REGION;
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+post_detections (GstDefcnDetect *self, const FrameTime *t,
+    const GstDefcnMark *mark, const GArray *objects)
+{
+  GValue value = G_VALUE_INIT;
+  GstStructure *s = gst_structure_new (GST_DEFCN_META_NAME, "timestamp",
+      G_TYPE_UINT64, t->timestamp, "stream-time", G_TYPE_UINT64, t->stream_time,
+      "running-time", G_TYPE_UINT64, t->running_time, "duration", G_TYPE_UINT64,
+      t->duration, "width", G_TYPE_INT, GST_VIDEO_INFO_WIDTH (&self->info),
+      "height", G_TYPE_INT, GST_VIDEO_INFO_HEIGHT (&self->info), "inferred",
+      G_TYPE_BOOLEAN, mark->inferred, "reason", G_TYPE_STRING, mark->reason,
+      "repeated", G_TYPE_BOOLEAN, mark->repeated, "inferred-timestamp",
+      G_TYPE_UINT64, mark->timestamp, "model", G_TYPE_STRING, mark->model,
+      "n-objects", G_TYPE_UINT, objects->len, NULL);
+
+  gst_defcn_meta_objects_to_value (&value, objects);
+  gst_structure_take_value (s, "objects", &value);
+  gst_element_post_message (GST_ELEMENT (self),
+      gst_message_new_element (GST_OBJECT (self), s));
+}
+
+GstStructure *
+gst_defcn_detect_stats (GstDefcnDetect *self)
+{
+  GstStructure *s;
+
+  GST_OBJECT_LOCK (self);
+  s = gst_defcn_stats_to_structure (&self->stats,
+      self->worker ? gst_defcn_worker_info (self->worker) : NULL);
+  GST_OBJECT_UNLOCK (self);
+  return s;
+}
+
+static void
+post_stats (GstDefcnDetect *self, GstClockTime interval)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (!interval
+      || (GstClockTime) (now - self->last_stats)
+          < GST_TIME_AS_USECONDS (interval))
+    return;
+  self->last_stats = now;
+  gst_element_post_message (GST_ELEMENT (self),
+      gst_message_new_element (GST_OBJECT (self),
+          gst_defcn_detect_stats (self)));
+}
+
+/* Attaches and posts what is known after a frame.  @fresh: the result of an
+ * earlier one has just arrived. */
+static void
+report (GstDefcnDetect *self, const GstDefcnSettings *settings,
+    GstBuffer *buffer, const FrameTime *t, Fate fate, gboolean fresh)
+{
+  gboolean looked = fate == LOOKED;
+  gboolean known = looked || (self->last && (fresh || settings->repeat));
+  const GArray *objects = known ? self->last : self->none;
+  GstDefcnMark mark = { .inferred = looked,
+    .reason = reasons[fate],
+    .repeated = known && !looked,
+    .timestamp = known ? self->last_time : GST_CLOCK_TIME_NONE,
+    .model = gst_defcn_worker_info (self->worker)->hash };
+
+  gst_defcn_meta_attach (buffer, objects, &mark, self->meta,
+      GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info));
+  if (settings->message)
+    post_detections (self, t, &mark, objects);
+}
+
+GstClockTime
+gst_defcn_detect_estimate_latency (GstDefcnDetect *self)
+{
+  if (self->settings && self->settings->no_block)
+    return 0;
+  return gst_defcn_stats_percentile (&self->stats, GST_DEFCN_TIME_TOTAL, 95);
+}
+
+/* Lets a live pipeline ask again when what it was told is a quarter off. */
+static void
+check_latency (GstDefcnDetect *self)
+{
+  GstClockTime wanted;
+  gboolean changed;
+
+  GST_OBJECT_LOCK (self);
+  wanted = gst_defcn_detect_estimate_latency (self);
+  changed = self->upstream_live
+      && (wanted > self->latency + self->latency / 4
+          || wanted < self->latency - self->latency / 4);
+  GST_OBJECT_UNLOCK (self);
+  if (changed) {
+    GST_DEBUG_OBJECT (self, "latency is now %" GST_TIME_FORMAT,
+        GST_TIME_ARGS (wanted));
+    gst_element_post_message (GST_ELEMENT (self),
+        gst_message_new_latency (GST_OBJECT (self)));
+  }
+}
+
+GstFlowReturn
+gst_defcn_detect_frame (GstDefcnDetect *self, GstBuffer *buffer)
+{
+  FrameTime t = frame_time (self, buffer);
+  g_autoptr (GstDefcnJob) earlier =
+      gst_defcn_worker_collect (self->worker, FALSE);
+  g_autoptr (GstDefcnSettings) settings = NULL;
+  GstFlowReturn ret;
+  Fate fate;
+
+  GST_OBJECT_LOCK (self);
+  settings = gst_defcn_settings_ref (self->settings);
+  GST_OBJECT_UNLOCK (self);
+  if (earlier && !take_result (self, earlier))
+    return GST_FLOW_ERROR;
+  ret = look_or_skip (self, settings, buffer, &t, &fate);
+  if (ret != GST_FLOW_OK)
+    return ret;
+  count_frame (self, fate);
+  report (self, settings, buffer, &t, fate, earlier != NULL);
+  post_stats (self, settings->stats_interval);
+  if (++self->frames % LATENCY_EVERY == 0)
+    check_latency (self);
+  return GST_FLOW_OK;
+}

@@ -1,0 +1,595 @@
+/* The properties of defcndetect. */
+#include "gstdefcndetect.h"
+
+enum
+{
+  PROP_0,
+  PROP_MODEL,
+  PROP_DEVICE,
+  PROP_ACTIVE_DEVICE,
+  PROP_PRECISION,
+  PROP_THRESHOLD,
+  PROP_CLASS_THRESHOLDS,
+  PROP_CLASSES,
+  PROP_MAX_DETECTIONS,
+  PROP_LABELS,
+  PROP_LABELS_FILE,
+  PROP_INFERENCE_INTERVAL,
+  PROP_REPEAT_DETECTIONS,
+  PROP_INFERENCE_REGION,
+  PROP_OBJECT_CLASS,
+  PROP_ROI,
+  PROP_NO_BLOCK,
+  PROP_THREADS,
+  PROP_META,
+  PROP_MESSAGE,
+  PROP_STATS,
+  PROP_STATS_INTERVAL,
+  PROP_QOS,
+};
+
+#define DEFAULT_DEVICE "auto"
+#define DEFAULT_THRESHOLD 0.5f
+#define DEFAULT_MAX_DETECTIONS 100
+#define DEFAULT_META                                                           \
+  (gst_defcn_meta_supported ()                                                 \
+      & (GST_DEFCN_META_ROI | GST_DEFCN_META_ANALYTICS))
+
+#define LIVE                                                                   \
+  (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING)
+#define SETUP                                                                  \
+  (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)
+#define REPORT (G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)
+
+#define GST_TYPE_DEFCN_PRECISION (gst_defcn_precision_get_type ())
+static GType
+gst_defcn_precision_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { GST_DEFCN_PRECISION_AUTO, "What suits the device", "auto" },
+    { GST_DEFCN_PRECISION_FP32, "32-bit floating point", "fp32" },
+    { GST_DEFCN_PRECISION_FP16, "16-bit floating point", "fp16" },
+    { GST_DEFCN_PRECISION_BF16, "bfloat16", "bf16" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type,
+        g_enum_register_static ("GstDefcnPrecision", values));
+  return type;
+}
+
+#define GST_TYPE_DEFCN_INFERENCE_REGION (gst_defcn_inference_region_get_type ())
+static GType
+gst_defcn_inference_region_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { GST_DEFCN_FULL_FRAME, "The frame, or the regions of roi", "full-frame" },
+    { GST_DEFCN_ROI_LIST, "The frame's ROI metas, and the regions of roi",
+        "roi-list" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type,
+        g_enum_register_static ("GstDefcnInferenceRegion", values));
+  return type;
+}
+
+/* Where the properties that are plain fields live in the element. */
+#define FIELD(member) G_STRUCT_OFFSET (GstDefcnDetect, member)
+static const gsize fields[] = {
+  [PROP_MODEL] = FIELD (setup.model),
+  [PROP_DEVICE] = FIELD (setup.device),
+  [PROP_PRECISION] = FIELD (setup.precision),
+  [PROP_THRESHOLD] = FIELD (live.threshold),
+  [PROP_CLASS_THRESHOLDS] = FIELD (live.class_thresholds),
+  [PROP_CLASSES] = FIELD (live.classes),
+  [PROP_MAX_DETECTIONS] = FIELD (live.max_detections),
+  [PROP_LABELS] = FIELD (setup.labels),
+  [PROP_LABELS_FILE] = FIELD (setup.labels_file),
+  [PROP_INFERENCE_INTERVAL] = FIELD (live.interval),
+  [PROP_REPEAT_DETECTIONS] = FIELD (live.repeat),
+  [PROP_INFERENCE_REGION] = FIELD (setup.region),
+  [PROP_OBJECT_CLASS] = FIELD (setup.object_class),
+  [PROP_ROI] = FIELD (live.roi),
+  [PROP_NO_BLOCK] = FIELD (live.no_block),
+  [PROP_THREADS] = FIELD (setup.threads),
+  [PROP_META] = FIELD (setup.meta),
+  [PROP_MESSAGE] = FIELD (live.message),
+  [PROP_STATS_INTERVAL] = FIELD (live.stats_interval),
+  [PROP_QOS] = FIELD (live.qos),
+};
+
+/* The field is of the C type that the property's type says; an enum or a set
+ * of flags has the size of an int. */
+static void
+field_set (gpointer field, const GValue *value)
+{
+  switch (G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value))) {
+    case G_TYPE_STRING:
+      g_free (*(char **) field);
+      *(char **) field = g_value_dup_string (value);
+      break;
+    case G_TYPE_BOOLEAN:
+      *(gboolean *) field = g_value_get_boolean (value);
+      break;
+    case G_TYPE_UINT:
+      *(guint *) field = g_value_get_uint (value);
+      break;
+    case G_TYPE_UINT64:
+      *(guint64 *) field = g_value_get_uint64 (value);
+      break;
+    case G_TYPE_FLOAT:
+      *(float *) field = g_value_get_float (value);
+      break;
+    case G_TYPE_ENUM:
+      *(int *) field = g_value_get_enum (value);
+      break;
+    default:
+      *(guint *) field = g_value_get_flags (value);
+      break;
+  }
+}
+
+static void
+field_get (GValue *value, gconstpointer field)
+{
+  switch (G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value))) {
+    case G_TYPE_STRING:
+      g_value_set_string (value, *(char *const *) field);
+      break;
+    case G_TYPE_BOOLEAN:
+      g_value_set_boolean (value, *(const gboolean *) field);
+      break;
+    case G_TYPE_UINT:
+      g_value_set_uint (value, *(const guint *) field);
+      break;
+    case G_TYPE_UINT64:
+      g_value_set_uint64 (value, *(const guint64 *) field);
+      break;
+    case G_TYPE_FLOAT:
+      g_value_set_float (value, *(const float *) field);
+      break;
+    case G_TYPE_ENUM:
+      g_value_set_enum (value, *(const int *) field);
+      break;
+    default:
+      g_value_set_flags (value, *(const guint *) field);
+      break;
+  }
+}
+
+/* What changed the live properties, with the lock held: make the new settings.
+ * Nothing to do before the model is there to check them against. */
+static gboolean
+update_settings (GstDefcnDetect *self, GError **error)
+{
+  GstDefcnSettings *settings;
+
+  if (!self->worker)
+    return TRUE;
+  settings = gst_defcn_settings_new (&self->live,
+      gst_defcn_worker_info (self->worker), error);
+  if (!settings)
+    return FALSE;
+  gst_defcn_settings_unref (self->settings);
+  self->settings = settings;
+  return TRUE;
+}
+
+/* A live string that does not parse is refused: the old one goes on. */
+static void
+set_live_string (GstDefcnDetect *self, char **field, const GValue *value)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *old = NULL;
+
+  GST_OBJECT_LOCK (self);
+  old = *field;
+  *field = g_value_dup_string (value);
+  if (!update_settings (self, &error)) {
+    g_free (*field);
+    *field = g_steal_pointer (&old);
+  }
+  GST_OBJECT_UNLOCK (self);
+  if (error)
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", error->message),
+        ("The old value goes on."));
+}
+
+static void
+set_model (GstDefcnDetect *self, const GValue *value)
+{
+  gboolean running;
+
+  GST_OBJECT_LOCK (self);
+  running = self->worker != NULL;
+  if (!running) {
+    g_free (self->setup.model);
+    self->setup.model = g_value_dup_string (value);
+  }
+  GST_OBJECT_UNLOCK (self);
+  if (running)
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+        ("The model cannot be changed while the element runs."),
+        ("Set it in the state READY; the old model goes on."));
+}
+
+static void
+set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstDefcnDetect *self = GST_DEFCN_DETECT (object);
+  gpointer field = G_STRUCT_MEMBER_P (self, fields[id]);
+
+  switch (id) {
+    case PROP_MODEL:
+      set_model (self, value);
+      return;
+    case PROP_CLASS_THRESHOLDS:
+    case PROP_CLASSES:
+    case PROP_ROI:
+      set_live_string (self, field, value);
+      return;
+    default:
+      break;
+  }
+  GST_OBJECT_LOCK (self);
+  field_set (field, value);
+  if (id == PROP_THRESHOLD)
+    self->live.threshold_set = TRUE;
+  if (id == PROP_MAX_DETECTIONS)
+    self->live.max_detections_set = TRUE;
+  /* Cannot fail: the strings have been accepted before. */
+  update_settings (self, NULL);
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstDefcnDetect *self = GST_DEFCN_DETECT (object);
+
+  if (id == PROP_STATS) {
+    g_value_take_boxed (value, gst_defcn_detect_stats (self));
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  if (id == PROP_ACTIVE_DEVICE)
+    g_value_set_string (value,
+        self->worker ? gst_defcn_worker_info (self->worker)->device : NULL);
+  else if (id == PROP_THRESHOLD && self->settings)
+    g_value_set_float (value, self->settings->threshold);
+  else if (id == PROP_MAX_DETECTIONS && self->settings)
+    g_value_set_uint (value, self->settings->max_detections);
+  else
+    field_get (value, G_STRUCT_MEMBER_P (self, fields[id]));
+  GST_OBJECT_UNLOCK (self);
+}
+
+void
+gst_defcn_detect_install_properties (GObjectClass *klass)
+{
+  klass->set_property = set_property;
+  klass->get_property = get_property;
+
+  /**
+   * GstDefcnDetect:model:
+   *
+   * The model file: weights, labels, input size and thresholds in one.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_MODEL,
+      g_param_spec_string ("model", "Model",
+          "The model file: weights, labels, input size and thresholds in one",
+          NULL, SETUP));
+
+  /**
+   * GstDefcnDetect:device:
+   *
+   * What the network runs on.  "auto" takes the fastest that works and says
+   * which in an INFO message and in #GstDefcnDetect:active-device; any other name
+   * either works or is an error.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_DEVICE,
+      g_param_spec_string ("device", "Device",
+          "auto, cpu, reference, cuda or cuda:N; only auto falls back",
+          DEFAULT_DEVICE, SETUP));
+
+  /**
+   * GstDefcnDetect:active-device:
+   *
+   * What the network runs on, once the element has started.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_ACTIVE_DEVICE,
+      g_param_spec_string ("active-device", "Active device",
+          "What the network runs on, once the element has started", NULL,
+          REPORT));
+
+  /**
+   * GstDefcnDetect:precision:
+   *
+   * Number format of the network; one that is not built for the device is an
+   * error.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_PRECISION,
+      g_param_spec_enum ("precision", "Precision",
+          "Number format of the network; one that is not built for the device "
+          "is an error",
+          GST_TYPE_DEFCN_PRECISION, GST_DEFCN_PRECISION_AUTO, SETUP));
+
+  /**
+   * GstDefcnDetect:threshold:
+   *
+   * Objects of a higher confidence are reported; if never set, the model
+   * file's value.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_THRESHOLD,
+      g_param_spec_float ("threshold", "Threshold",
+          "Objects of a higher confidence are reported; if never set, the "
+          "model file's value",
+          0, 1, DEFAULT_THRESHOLD, LIVE));
+
+  /**
+   * GstDefcnDetect:class-thresholds:
+   *
+   * Thresholds of single classes over the common one: person=0.6,car=0.35.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_CLASS_THRESHOLDS,
+      g_param_spec_string ("class-thresholds", "Class thresholds",
+          "Thresholds of single classes over the common one: "
+          "person=0.6,car=0.35",
+          NULL, LIVE));
+
+  /**
+   * GstDefcnDetect:classes:
+   *
+   * Report only these classes: person,car; unset: all.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_CLASSES,
+      g_param_spec_string ("classes", "Classes",
+          "Report only these classes: person,car; unset: all", NULL, LIVE));
+
+  /**
+   * GstDefcnDetect:max-detections:
+   *
+   * Report at most this many objects, the best; if never set, the model file's
+   * value.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_MAX_DETECTIONS,
+      g_param_spec_uint ("max-detections", "Maximum of detections",
+          "Report at most this many objects, the best; if never set, the "
+          "model file's value",
+          1, 1000, DEFAULT_MAX_DETECTIONS, LIVE));
+
+  /**
+   * GstDefcnDetect:labels:
+   *
+   * Names of the classes in place of the model file's: a,b,c.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_LABELS,
+      g_param_spec_string ("labels", "Labels",
+          "Names of the classes in place of the model file's: a,b,c", NULL,
+          SETUP));
+
+  /**
+   * GstDefcnDetect:labels-file:
+   *
+   * File with the names of the classes in place of the model file's, one a
+   * line.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_LABELS_FILE,
+      g_param_spec_string ("labels-file", "Labels file",
+          "File with the names of the classes in place of the model file's, "
+          "one a line",
+          NULL, SETUP));
+
+  /**
+   * GstDefcnDetect:inference-interval:
+   *
+   * Look at every Nth frame; 1: every frame (DeepStream's interval plus one).
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_INFERENCE_INTERVAL,
+      g_param_spec_uint ("inference-interval", "Inference interval",
+          "Look at every Nth frame; 1: every frame (DeepStream's interval "
+          "plus one)",
+          1, G_MAXUINT, 1, LIVE));
+
+  /**
+   * GstDefcnDetect:repeat-detections:
+   *
+   * Attach the last objects to frames that were not looked at, marked as
+   * repeated.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_REPEAT_DETECTIONS,
+      g_param_spec_boolean ("repeat-detections", "Repeat detections",
+          "Attach the last objects to frames that were not looked at, marked "
+          "as repeated",
+          FALSE, LIVE));
+
+  /**
+   * GstDefcnDetect:inference-region:
+   *
+   * Where to look: the full frame, or the regions that arrive as ROI metas.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_INFERENCE_REGION,
+      g_param_spec_enum ("inference-region", "Inference region",
+          "Where to look: the full frame, or the regions that arrive as ROI "
+          "metas",
+          GST_TYPE_DEFCN_INFERENCE_REGION, GST_DEFCN_FULL_FRAME, SETUP));
+
+  /**
+   * GstDefcnDetect:object-class:
+   *
+   * With inference-region=roi-list, look only in ROI metas of this type;
+   * unset: all.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_OBJECT_CLASS,
+      g_param_spec_string ("object-class", "Object class",
+          "With inference-region=roi-list, look only in ROI metas of this "
+          "type; unset: all",
+          NULL, SETUP));
+
+  /**
+   * GstDefcnDetect:roi:
+   *
+   * Each region is scaled to the network's input on its own, so small objects are
+   * seen better; objects that two regions share are found twice.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_ROI,
+      g_param_spec_string ("roi", "Regions",
+          "Look only in these rectangles of the frame, in pixels: "
+          "x,y,width,height;...",
+          NULL, LIVE));
+
+  /**
+   * GstDefcnDetect:no-block:
+   *
+   * A frame is handed to the network when that is idle and goes on at once.  Its
+   * objects are attached to the first frame after the network has finished, marked
+   * as repeated, with the timestamp of the frame that they were found in.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_NO_BLOCK,
+      g_param_spec_boolean ("no-block", "Never block",
+          "Never delay a frame: those that come while the network is busy "
+          "pass, and its result goes to the next one",
+          FALSE, LIVE));
+
+  /**
+   * GstDefcnDetect:threads:
+   *
+   * CPU threads of the network; 0: one per core.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_THREADS,
+      g_param_spec_uint ("threads", "Threads",
+          "CPU threads of the network; 0: one per core", 0, 1024, 0, SETUP));
+
+  /**
+   * GstDefcnDetect:meta:
+   *
+   * How to attach objects; custom survives videoconvert on every GStreamer.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_META,
+      g_param_spec_flags ("meta", "Metadata",
+          "How to attach objects; custom survives videoconvert on every "
+          "GStreamer",
+          GST_TYPE_DEFCN_META_FLAGS, DEFAULT_META, SETUP));
+
+  /**
+   * GstDefcnDetect:message:
+   *
+   * Post an element message defcn-detections for every frame.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_MESSAGE,
+      g_param_spec_boolean ("message", "Message",
+          "Post an element message defcn-detections for every frame", FALSE,
+          LIVE));
+
+  /**
+   * GstDefcnDetect:stats:
+   *
+   * A structure defcn-stats: frames, inferred, skipped-interval, skipped-qos,
+   * skipped-busy, skipped-region, objects, preprocess-p50, preprocess-p95, the
+   * same of inference, postprocess and total (all uint64, times in nanoseconds
+   * over the last 128 inferences), model-hash and device (strings).
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_STATS,
+      g_param_spec_boxed ("stats", "Statistics",
+          "Counts of frames and times of the stages in ns", GST_TYPE_STRUCTURE,
+          REPORT));
+
+  /**
+   * GstDefcnDetect:stats-interval:
+   *
+   * Post an element message defcn-stats about every so many nanoseconds; 0:
+   * never.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_STATS_INTERVAL,
+      g_param_spec_uint64 ("stats-interval", "Statistics interval",
+          "Post an element message defcn-stats about every so many "
+          "nanoseconds; 0: never",
+          0, G_MAXUINT64, 0, LIVE));
+
+  /**
+   * GstDefcnDetect:qos:
+   *
+   * Skip the inference, never the frame, when downstream is late.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_QOS,
+      g_param_spec_boolean ("qos", "QoS",
+          "Skip the inference, never the frame, when downstream is late", TRUE,
+          LIVE));
+
+  gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_PRECISION, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_INFERENCE_REGION, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_META_FLAGS, 0);
+}
+
+void
+gst_defcn_detect_init_properties (GstDefcnDetect *self)
+{
+  self->setup.device = g_strdup (DEFAULT_DEVICE);
+  self->setup.meta = DEFAULT_META;
+  self->live.threshold = DEFAULT_THRESHOLD;
+  self->live.max_detections = DEFAULT_MAX_DETECTIONS;
+  self->live.interval = 1;
+  self->live.qos = TRUE;
+}
+
+void
+gst_defcn_detect_clear_properties (GstDefcnDetect *self)
+{
+  g_free (self->setup.model);
+  g_free (self->setup.device);
+  g_free (self->setup.labels);
+  g_free (self->setup.labels_file);
+  g_free (self->setup.object_class);
+  g_free (self->live.class_thresholds);
+  g_free (self->live.classes);
+  g_free (self->live.roi);
+}

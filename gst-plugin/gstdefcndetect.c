@@ -1,0 +1,444 @@
+/**
+ * SECTION:element-defcndetect
+ * @title: defcndetect
+ * @short_description: finds objects with a DeFCN network
+ *
+ * Runs a DeFCN model on every frame (or on some of them, see
+ * #GstDefcnDetect:inference-interval, #GstDefcnDetect:no-block and
+ * #GstDefcnDetect:qos) and attaches what it finds as metadata.  The picture
+ * passes untouched and uncopied.  Conversion and scaling to the network's
+ * input happen inside, so neither videoconvert nor videoscale is needed.
+ *
+ * The network is trained end to end to report every object once: there is no
+ * non-maximum suppression and no threshold for it.
+ *
+ * Objects are attached as #GstVideoRegionOfInterestMeta, on GStreamer 1.24 or
+ * newer also as GstAnalyticsODMtd, on demand (#GstDefcnDetect:meta) also
+ * normalised in the custom meta "defcn-detections", which every frame carries
+ * anyway and which says whether this very frame was looked at:
+ *
+ * * `inferred` (boolean), and if not,
+ * * `reason` (string): `interval`, `qos`, `busy` or `region` (no region to look
+ *   in),
+ * * `repeated` (boolean): the objects are those of an earlier frame,
+ * * `inferred-timestamp` (guint64): the PTS of that frame,
+ * * `model` (string): SHA-256 of the model file,
+ * * `n-objects` (guint).
+ *
+ * With #GstDefcnDetect:message an element message `defcn-detections` is posted
+ * for every frame, with `timestamp`, `stream-time`, `running-time` and
+ * `duration` (guint64), `width` and `height` (gint), the fields above and
+ * `objects`, a #GstValueArray of structures with `label` (string), `label_id`
+ * (gint), `confidence`, `x_min`, `x_max`, `y_min` and `y_max` (gdouble, 0..1 of
+ * the frame).
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 filesrc location=in.mp4 ! decodebin ! defcndetect model=coco.safetensors ! fakesink
+ * ]| Detects objects in a file as fast as possible.
+ * |[
+ * gst-launch-1.0 -m videotestsrc num-buffers=10 ! defcndetect model=coco.safetensors message=true threshold=0.3 ! fakesink
+ * ]| Prints what is found.
+ * |[
+ * gst-launch-1.0 v4l2src ! defcndetect model=coco.safetensors no-block=true repeat-detections=true class-thresholds="person=0.6,car=0.35" ! videoconvert ! autovideosink sync=false
+ * ]| Never delays the picture of a camera.
+ *
+ * Since: 0.1
+ */
+#include "gstdefcndetect.h"
+
+GST_DEBUG_CATEGORY (gst_defcn_detect_debug);
+#define GST_CAT_DEFAULT gst_defcn_detect_debug
+
+#define CAPS                                                                   \
+  "video/x-raw, format=" GST_DEFCN_FORMATS ", width=[ 16, 8192 ], "            \
+  "height=[ 16, 8192 ], framerate=" GST_VIDEO_FPS_RANGE
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+
+G_DEFINE_TYPE (GstDefcnDetect, gst_defcn_detect, GST_TYPE_BASE_TRANSFORM)
+GST_ELEMENT_REGISTER_DEFINE (defcndetect, "defcndetect", GST_RANK_NONE,
+    GST_TYPE_DEFCN_DETECT)
+
+/* Start and stop. */
+
+/* A bad model file, a bad setting and a device that does not work are
+ * different errors to an application. */
+static void
+post_open_error (GstDefcnDetect *self, const char *model, const GError *error)
+{
+  if (!g_file_test (model, G_FILE_TEST_EXISTS))
+    GST_ELEMENT_ERROR (self, RESOURCE, NOT_FOUND,
+        ("There is no model file \"%s\".", model), ("%s", error->message));
+  else if (g_error_matches (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND)
+      || g_error_matches (error, DEFCN_ERROR, DEFCN_ERROR_VALUE))
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message),
+        (NULL));
+  else
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ, ("%s", error->message),
+        (NULL));
+}
+
+static GstDefcnSetup
+setup_copy (GstDefcnDetect *self)
+{
+  GstDefcnSetup copy;
+
+  GST_OBJECT_LOCK (self);
+  copy = self->setup;
+  copy.model = g_strdup (copy.model);
+  copy.device = g_strdup (copy.device);
+  copy.labels = g_strdup (copy.labels);
+  copy.labels_file = g_strdup (copy.labels_file);
+  copy.object_class = g_strdup (copy.object_class);
+  GST_OBJECT_UNLOCK (self);
+  return copy;
+}
+
+static void
+setup_clear (GstDefcnSetup *setup)
+{
+  g_free (setup->model);
+  g_free (setup->device);
+  g_free (setup->labels);
+  g_free (setup->labels_file);
+  g_free (setup->object_class);
+}
+
+/* NULL after posting an error. */
+static GstDefcnWorker *
+open_model (GstDefcnDetect *self, const GstDefcnSetup *setup)
+{
+  static const char *precisions[] = { "auto", "fp32", "fp16", "bf16" };
+  DefcnDetectorOptions options = { .device = setup->device,
+    .precision = precisions[setup->precision],
+    .threads = (int) setup->threads };
+  g_autoptr (GError) error = NULL;
+  GstDefcnWorker *worker;
+
+  if (!setup->model || !*setup->model) {
+    GST_ELEMENT_ERROR (self, RESOURCE, NOT_FOUND, ("No model file is given."),
+        ("Set the property \"model\"."));
+    return NULL;
+  }
+  worker = gst_defcn_worker_new (setup->model, &options, &error);
+  if (!worker) {
+    post_open_error (self, setup->model, error);
+    return NULL;
+  }
+  if (!gst_defcn_model_info_relabel (gst_defcn_worker_info (worker),
+          setup->labels, setup->labels_file, &error)) {
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message),
+        (NULL));
+    gst_defcn_worker_free (worker);
+    return NULL;
+  }
+  return worker;
+}
+
+static gboolean
+check_meta (GstDefcnDetect *self, GstDefcnMetaFlags meta)
+{
+  if (!(meta & ~gst_defcn_meta_supported ()))
+    return TRUE;
+  GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
+      ("meta=analytics is not built in: it needs GStreamer 1.24 or newer."),
+      (NULL));
+  return FALSE;
+}
+
+/* What a new stream and a flush forget. */
+static void
+reset_stream (GstDefcnDetect *self)
+{
+  self->since = 0;
+  g_clear_pointer (&self->last, g_array_unref);
+  self->last_time = GST_CLOCK_TIME_NONE;
+}
+
+static void
+reset_qos (GstDefcnDetect *self)
+{
+  GST_OBJECT_LOCK (self);
+  self->earliest_time = GST_CLOCK_TIME_NONE;
+  self->proportion = 1;
+  GST_OBJECT_UNLOCK (self);
+}
+
+/* Hands @worker to the element, which is started then. */
+static gboolean
+take_worker (GstDefcnDetect *self, GstDefcnWorker *worker)
+{
+  g_autoptr (GError) error = NULL;
+
+  GST_OBJECT_LOCK (self);
+  self->settings = gst_defcn_settings_new (&self->live,
+      gst_defcn_worker_info (worker), &error);
+  if (self->settings) {
+    self->worker = worker;
+    self->stats = (GstDefcnStats){ 0 };
+    self->latency = 0;
+    self->upstream_live = FALSE;
+  }
+  GST_OBJECT_UNLOCK (self);
+  if (!error)
+    return TRUE;
+  GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message), (NULL));
+  gst_defcn_worker_free (worker);
+  return FALSE;
+}
+
+static void
+announce_device (GstDefcnDetect *self, const GstDefcnSetup *setup)
+{
+  const char *device = gst_defcn_worker_info (self->worker)->device;
+
+  GST_INFO_OBJECT (self, "%s runs on %s", setup->model, device);
+  if (!setup->device || g_str_equal (setup->device, "auto"))
+    GST_ELEMENT_INFO (self, LIBRARY, INIT, ("device=auto runs on %s.", device),
+        (NULL));
+  g_object_notify (G_OBJECT (self), "active-device");
+}
+
+static gboolean
+start (GstBaseTransform *trans)
+{
+  GstDefcnDetect *self = GST_DEFCN_DETECT (trans);
+  GstDefcnSetup setup = setup_copy (self);
+  GstDefcnWorker *worker = NULL;
+  gboolean started;
+
+  if (check_meta (self, setup.meta))
+    worker = open_model (self, &setup);
+  started = worker && take_worker (self, worker);
+  if (started) {
+    self->region = setup.region;
+    self->meta = setup.meta;
+    self->object_class = setup.object_class && *setup.object_class
+        ? g_quark_from_string (setup.object_class)
+        : 0;
+    self->frames = 0;
+    self->last_stats = g_get_monotonic_time ();
+    gst_video_info_init (&self->info);
+    reset_stream (self);
+    reset_qos (self);
+    announce_device (self, &setup);
+  }
+  setup_clear (&setup);
+  return started;
+}
+
+static gboolean
+stop (GstBaseTransform *trans)
+{
+  GstDefcnDetect *self = GST_DEFCN_DETECT (trans);
+  GstDefcnWorker *worker;
+  GstDefcnSettings *settings;
+
+  GST_OBJECT_LOCK (self);
+  worker = g_steal_pointer (&self->worker);
+  settings = g_steal_pointer (&self->settings);
+  GST_OBJECT_UNLOCK (self);
+  gst_defcn_worker_free (worker);
+  gst_defcn_settings_unref (settings);
+  reset_stream (self);
+  return TRUE;
+}
+
+static gboolean
+set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
+{
+  GstDefcnDetect *self = GST_DEFCN_DETECT (trans);
+
+  if (!gst_video_info_from_caps (&self->info, in)) {
+    GST_ERROR_OBJECT (self, "cannot parse caps %" GST_PTR_FORMAT, in);
+    return FALSE;
+  }
+  /* Where the old picture had its objects says nothing about the new one. */
+  gst_defcn_worker_discard (self->worker);
+  reset_stream (self);
+  return TRUE;
+}
+
+/* We read frames with any strides and may keep one frame in flight. */
+static gboolean
+propose_allocation (GstBaseTransform *trans, GstQuery *decide_query,
+    GstQuery *query)
+{
+  GstCaps *caps;
+  GstVideoInfo info;
+
+  if (!GST_BASE_TRANSFORM_CLASS (gst_defcn_detect_parent_class)
+           ->propose_allocation (trans, decide_query, query))
+    return FALSE;
+  gst_query_parse_allocation (query, &caps, NULL);
+  if (!caps || !gst_video_info_from_caps (&info, caps))
+    return TRUE;
+  if (gst_query_get_n_allocation_pools (query) == 0)
+    gst_query_add_allocation_pool (query, NULL, GST_VIDEO_INFO_SIZE (&info), 2,
+        0);
+  if (!gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL))
+    gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
+  return TRUE;
+}
+
+static GstFlowReturn
+transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
+{
+  return gst_defcn_detect_frame (GST_DEFCN_DETECT (trans), buffer);
+}
+
+/* Events and queries. */
+
+static void
+set_flushing (GstDefcnDetect *self, gboolean flushing)
+{
+  /* Under the lock: flushing races with stop(). */
+  GST_OBJECT_LOCK (self);
+  if (self->worker)
+    gst_defcn_worker_set_flushing (self->worker, flushing);
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+forget_stream (GstDefcnDetect *self)
+{
+  if (self->worker)
+    gst_defcn_worker_discard (self->worker);
+  reset_stream (self);
+  reset_qos (self);
+}
+
+static gboolean
+sink_event (GstBaseTransform *trans, GstEvent *event)
+{
+  GstDefcnDetect *self = GST_DEFCN_DETECT (trans);
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_FLUSH_START:
+      set_flushing (self, TRUE);
+      break;
+    case GST_EVENT_FLUSH_STOP:
+      set_flushing (self, FALSE);
+      forget_stream (self);
+      break;
+    case GST_EVENT_STREAM_START:
+      forget_stream (self);
+      break;
+    case GST_EVENT_SEGMENT:
+      reset_qos (self);
+      break;
+    default:
+      break;
+  }
+  return GST_BASE_TRANSFORM_CLASS (gst_defcn_detect_parent_class)
+      ->sink_event (trans, event);
+}
+
+static gboolean
+src_event (GstBaseTransform *trans, GstEvent *event)
+{
+  GstDefcnDetect *self = GST_DEFCN_DETECT (trans);
+  GstClockTime timestamp;
+  GstClockTimeDiff diff;
+  double proportion;
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_QOS) {
+    gst_event_parse_qos (event, NULL, &proportion, &diff, &timestamp);
+    GST_OBJECT_LOCK (self);
+    self->proportion = proportion;
+    if (!GST_CLOCK_TIME_IS_VALID (timestamp))
+      self->earliest_time = GST_CLOCK_TIME_NONE;
+    else if (diff < 0 && timestamp < (GstClockTime) -diff)
+      self->earliest_time = 0;
+    else
+      self->earliest_time = timestamp + diff;
+    GST_OBJECT_UNLOCK (self);
+  }
+  return GST_BASE_TRANSFORM_CLASS (gst_defcn_detect_parent_class)
+      ->src_event (trans, event);
+}
+
+static gboolean
+query_latency (GstDefcnDetect *self, GstQuery *query)
+{
+  GstClockTime min, max, ours = 0;
+  gboolean live;
+
+  if (!gst_pad_peer_query (GST_BASE_TRANSFORM_SINK_PAD (self), query))
+    return FALSE;
+  gst_query_parse_latency (query, &live, &min, &max);
+  GST_OBJECT_LOCK (self);
+  self->upstream_live = live;
+  if (live)
+    ours = self->latency = gst_defcn_detect_estimate_latency (self);
+  GST_OBJECT_UNLOCK (self);
+  min += ours;
+  if (GST_CLOCK_TIME_IS_VALID (max))
+    max += ours;
+  gst_query_set_latency (query, live, min, max);
+  return TRUE;
+}
+
+static gboolean
+query (GstBaseTransform *trans, GstPadDirection direction, GstQuery *query)
+{
+  if (direction == GST_PAD_SRC && GST_QUERY_TYPE (query) == GST_QUERY_LATENCY)
+    return query_latency (GST_DEFCN_DETECT (trans), query);
+  return GST_BASE_TRANSFORM_CLASS (gst_defcn_detect_parent_class)
+      ->query (trans, direction, query);
+}
+
+/* The class. */
+
+static void
+finalize (GObject *object)
+{
+  GstDefcnDetect *self = GST_DEFCN_DETECT (object);
+
+  gst_defcn_detect_clear_properties (self);
+  g_array_unref (self->none);
+  G_OBJECT_CLASS (gst_defcn_detect_parent_class)->finalize (object);
+}
+
+static void
+gst_defcn_detect_class_init (GstDefcnDetectClass *klass)
+{
+  GObjectClass *object = G_OBJECT_CLASS (klass);
+  GstElementClass *element = GST_ELEMENT_CLASS (klass);
+  GstBaseTransformClass *trans = GST_BASE_TRANSFORM_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (gst_defcn_detect_debug, "defcndetect", 0,
+      "DeFCN object detector");
+  object->finalize = finalize;
+  gst_defcn_detect_install_properties (object);
+
+  gst_element_class_add_static_pad_template (element, &sink_template);
+  gst_element_class_add_static_pad_template (element, &src_template);
+  gst_element_class_set_static_metadata (element, "DeFCN object detector",
+      "Filter/Analyzer/Video",
+      "Finds objects with an end-to-end network and attaches them as metadata",
+      "The defcn project");
+
+  trans->start = GST_DEBUG_FUNCPTR (start);
+  trans->stop = GST_DEBUG_FUNCPTR (stop);
+  trans->set_caps = GST_DEBUG_FUNCPTR (set_caps);
+  trans->propose_allocation = GST_DEBUG_FUNCPTR (propose_allocation);
+  trans->transform_ip = GST_DEBUG_FUNCPTR (transform_ip);
+  trans->sink_event = GST_DEBUG_FUNCPTR (sink_event);
+  trans->src_event = GST_DEBUG_FUNCPTR (src_event);
+  trans->query = GST_DEBUG_FUNCPTR (query);
+}
+
+static void
+gst_defcn_detect_init (GstDefcnDetect *self)
+{
+  gst_defcn_detect_init_properties (self);
+  self->none = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  /* Not the base class's, which throws away whole frames. */
+  gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);
+  gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
+}

@@ -1,0 +1,113 @@
+/* A job: one frame to look at, and what was found there. */
+#include "job.h"
+#include "meta.h"
+
+static const struct
+{
+  GstVideoFormat from;
+  DefcnFormat to;
+} formats[] = {
+  { GST_VIDEO_FORMAT_NV12, DEFCN_FORMAT_NV12 },
+  { GST_VIDEO_FORMAT_I420, DEFCN_FORMAT_I420 },
+  { GST_VIDEO_FORMAT_YUY2, DEFCN_FORMAT_YUY2 },
+  { GST_VIDEO_FORMAT_RGB, DEFCN_FORMAT_RGB },
+  { GST_VIDEO_FORMAT_BGR, DEFCN_FORMAT_BGR },
+  { GST_VIDEO_FORMAT_RGBA, DEFCN_FORMAT_RGBA },
+  { GST_VIDEO_FORMAT_RGBx, DEFCN_FORMAT_RGBA },
+  { GST_VIDEO_FORMAT_BGRA, DEFCN_FORMAT_BGRA },
+  { GST_VIDEO_FORMAT_BGRx, DEFCN_FORMAT_BGRA },
+  { GST_VIDEO_FORMAT_GRAY8, DEFCN_FORMAT_GRAY8 },
+};
+
+static gboolean
+image_set_format (DefcnImage *image, GstVideoFormat format)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (formats); i++)
+    if (formats[i].from == format) {
+      image->format = formats[i].to;
+      return TRUE;
+    }
+  return FALSE;
+}
+
+/* The nearest of the three that the core knows: FCC differs from BT.601 in the
+ * third digit, SMPTE 240M from BT.709 in the second. */
+static DefcnMatrix
+image_matrix (const GstVideoInfo *info)
+{
+  switch (GST_VIDEO_INFO_COLORIMETRY (info).matrix) {
+    case GST_VIDEO_COLOR_MATRIX_BT2020:
+      return DEFCN_MATRIX_BT2020;
+    case GST_VIDEO_COLOR_MATRIX_BT709:
+    case GST_VIDEO_COLOR_MATRIX_SMPTE240M:
+      return DEFCN_MATRIX_BT709;
+    case GST_VIDEO_COLOR_MATRIX_BT601:
+    case GST_VIDEO_COLOR_MATRIX_FCC:
+      return DEFCN_MATRIX_BT601;
+    default:
+      return GST_VIDEO_INFO_HEIGHT (info) > 576 ? DEFCN_MATRIX_BT709
+                                                : DEFCN_MATRIX_BT601;
+  }
+}
+
+static gboolean
+image_from_frame (DefcnImage *image, const GstVideoFrame *frame)
+{
+  *image = (DefcnImage){ .width = GST_VIDEO_FRAME_WIDTH (frame),
+    .height = GST_VIDEO_FRAME_HEIGHT (frame),
+    .matrix = image_matrix (&frame->info),
+    .full_range = GST_VIDEO_INFO_COLORIMETRY (&frame->info).range
+        == GST_VIDEO_COLOR_RANGE_0_255 };
+  for (guint i = 0; i < MIN (GST_VIDEO_FRAME_N_PLANES (frame), 3); i++) {
+    image->planes[i] = GST_VIDEO_FRAME_PLANE_DATA (frame, i);
+    image->strides[i] = GST_VIDEO_FRAME_PLANE_STRIDE (frame, i);
+  }
+  return image_set_format (image, GST_VIDEO_FRAME_FORMAT (frame));
+}
+
+GstDefcnJob *
+gst_defcn_job_new (GstBuffer *buffer, const GstVideoInfo *info,
+    GstDefcnSettings *settings)
+{
+  g_autoptr (GstDefcnJob) job = g_new0 (GstDefcnJob, 1);
+  /* Shares the memory.  The metas come along for the video meta's strides. */
+  g_autoptr (GstBuffer) pixels = gst_buffer_copy_region (buffer,
+      GST_BUFFER_COPY_MEMORY | GST_BUFFER_COPY_META, 0, -1);
+  GstDefcnRegion all;
+
+  if (!pixels
+      || !gst_video_frame_map (&job->frame, info, pixels, GST_MAP_READ)) {
+    job->frame.buffer = NULL;
+    return NULL;
+  }
+  if (!image_from_frame (&job->image, &job->frame))
+    return NULL;
+  job->settings = gst_defcn_settings_ref (settings);
+  job->timestamp = GST_BUFFER_PTS (buffer);
+  job->regions = g_array_new (FALSE, FALSE, sizeof (GstDefcnRegion));
+  job->objects = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  all = (GstDefcnRegion){ { 0, 0, job->image.width, job->image.height }, 0 };
+  g_array_append_val (job->regions, all);
+  return g_steal_pointer (&job);
+}
+
+void
+gst_defcn_job_release_pixels (GstDefcnJob *job)
+{
+  if (job->frame.buffer)
+    gst_video_frame_unmap (&job->frame);
+  job->frame.buffer = NULL;
+}
+
+void
+gst_defcn_job_free (GstDefcnJob *job)
+{
+  if (!job)
+    return;
+  gst_defcn_job_release_pixels (job);
+  g_clear_pointer (&job->regions, g_array_unref);
+  g_clear_pointer (&job->objects, g_array_unref);
+  gst_defcn_settings_unref (job->settings);
+  g_clear_error (&job->error);
+  g_free (job);
+}

@@ -1,0 +1,49 @@
+/* A job: one frame to look at, and what was found there.
+ *
+ * Thread rule: belongs to one thread at a time.
+ */
+#pragma once
+
+#include <gst/video/video.h>
+
+#include "detector.h"
+#include "settings.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  DefcnRegion rectangle; /* inside the frame */
+  int parent_id;         /* id of the ROI meta it comes from, 0: none */
+} GstDefcnRegion;
+
+typedef struct
+{
+  GstVideoFrame frame; /* mapped for reading */
+  DefcnImage image;    /* the same pixels */
+  GArray *regions;     /* GstDefcnRegion; empty: nowhere */
+  GstDefcnSettings *settings;
+  GstClockTime timestamp; /* PTS of the frame */
+
+  /* The result. */
+  GArray *objects; /* GstDefcnObject, best first */
+  DefcnTimings timings;
+  GError *error; /* set: it failed */
+} GstDefcnJob;
+
+/* Holds the pixels of @buffer, not the buffer: it stays writable for metas and
+ * whoever writes to its pixels meanwhile gets a copy.  @settings gets a
+ * reference.  The one region is the whole frame until the caller changes that.
+ * NULL when the buffer cannot be mapped or is no frame of @info. */
+GstDefcnJob *gst_defcn_job_new (GstBuffer *buffer, const GstVideoInfo *info,
+    GstDefcnSettings *settings);
+/* Lets go of the pixels; the result stays. */
+void gst_defcn_job_release_pixels (GstDefcnJob *job);
+void gst_defcn_job_free (GstDefcnJob *job);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstDefcnJob, gst_defcn_job_free)
+
+/* The formats that jobs take, for pad templates. */
+#define GST_DEFCN_FORMATS                                                      \
+  "{ NV12, I420, YUY2, RGB, BGR, RGBA, BGRA, RGBx, BGRx, GRAY8 }"
+
+G_END_DECLS

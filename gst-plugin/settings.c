@@ -1,0 +1,257 @@
+/* What the properties of defcndetect say, checked against a model. */
+#include <string.h>
+
+#include "settings.h"
+
+/* No score is above it: the threshold of a class that is not wanted. */
+#define NEVER 2.0f
+
+static void settings_error (GError **error, const char *format, ...)
+    G_GNUC_PRINTF (2, 3);
+
+static void
+settings_error (GError **error, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  if (error)
+    *error = g_error_new_valist (GST_RESOURCE_ERROR,
+        GST_RESOURCE_ERROR_SETTINGS, format, args);
+  va_end (args);
+}
+
+void
+gst_defcn_model_info_free (GstDefcnModelInfo *info)
+{
+  if (!info)
+    return;
+  g_strfreev (info->labels);
+  g_free (info);
+}
+
+static gboolean
+take_labels (GstDefcnModelInfo *info, char **labels, const char *where,
+    GError **error)
+{
+  int n = (int) g_strv_length (labels);
+
+  if (n != info->n_classes) {
+    settings_error (error, "%s: %d labels, the model has %d classes", where, n,
+        info->n_classes);
+    g_strfreev (labels);
+    return FALSE;
+  }
+  for (int i = 0; i < n; i++)
+    if (!*g_strstrip (labels[i]) || !g_utf8_validate (labels[i], -1, NULL)) {
+      settings_error (error, "%s: label %d is empty or not UTF-8", where,
+          i + 1);
+      g_strfreev (labels);
+      return FALSE;
+    }
+  g_strfreev (info->labels);
+  info->labels = labels;
+  return TRUE;
+}
+
+gboolean
+gst_defcn_model_info_relabel (GstDefcnModelInfo *info, const char *text,
+    const char *path, GError **error)
+{
+  g_autofree char *content = NULL;
+  g_autoptr (GError) why = NULL;
+
+  if (text && path) {
+    settings_error (error, "labels and labels-file are both set");
+    return FALSE;
+  }
+  if (text)
+    return take_labels (info, g_strsplit (text, ",", -1), "labels", error);
+  if (!path)
+    return TRUE;
+  if (!g_file_get_contents (path, &content, NULL, &why)) {
+    settings_error (error, "labels-file: %s", why->message);
+    return FALSE;
+  }
+  return take_labels (info, g_strsplit (g_strchomp (content), "\n", -1), path,
+      error);
+}
+
+/* Sets @thresholds[i] of every class called @name, FALSE if none is. */
+static gboolean
+set_class (float *thresholds, const GstDefcnModelInfo *info, const char *name,
+    float value)
+{
+  gboolean found = FALSE;
+
+  for (int i = 0; i < info->n_classes; i++)
+    if (g_str_equal (info->labels[i], name)) {
+      thresholds[i] = value;
+      found = TRUE;
+    }
+  return found;
+}
+
+static float *
+fill (int n, float value)
+{
+  float *array = g_new (float, n);
+
+  for (int i = 0; i < n; i++)
+    array[i] = value;
+  return array;
+}
+
+/* "person=0.6,car=0.35" over @thresholds. */
+static gboolean
+parse_class_thresholds (float *thresholds, const char *text,
+    const GstDefcnModelInfo *info, GError **error)
+{
+  g_auto (GStrv) items = g_strsplit (text, ",", -1);
+
+  for (char **item = items; *item; item++) {
+    char *equals = strrchr (*item, '='), *end = NULL;
+    double value;
+
+    if (!equals) {
+      settings_error (error,
+          "class-thresholds: \"%s\" is not of the form class=threshold", *item);
+      return FALSE;
+    }
+    *equals++ = '\0';
+    g_strstrip (*item);
+    g_strstrip (equals);
+    value = g_ascii_strtod (equals, &end);
+    /* Written so that NaN is refused. */
+    if (!*equals || *end || !(value >= 0 && value <= 1)) {
+      settings_error (error,
+          "class-thresholds: \"%s\" of %s is not a number from 0 to 1", equals,
+          *item);
+      return FALSE;
+    }
+    if (!set_class (thresholds, info, *item, (float) value)) {
+      settings_error (error, "class-thresholds: the model has no class \"%s\"",
+          *item);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+/* "person,car": all other classes of @thresholds become NEVER. */
+static gboolean
+parse_classes (float *thresholds, const char *text,
+    const GstDefcnModelInfo *info, GError **error)
+{
+  g_auto (GStrv) items = g_strsplit (text, ",", -1);
+  g_autofree float *keep = fill (info->n_classes, 0);
+
+  for (char **item = items; *item; item++)
+    if (!set_class (keep, info, g_strstrip (*item), 1)) {
+      settings_error (error, "classes: the model has no class \"%s\"", *item);
+      return FALSE;
+    }
+  for (int i = 0; i < info->n_classes; i++)
+    if (keep[i] == 0)
+      thresholds[i] = NEVER;
+  return TRUE;
+}
+
+static gboolean
+parse_region (DefcnRegion *region, const char *text)
+{
+  g_auto (GStrv) parts = g_strsplit (text, ",", -1);
+  int *fields[] = { &region->x, &region->y, &region->w, &region->h };
+
+  if (g_strv_length (parts) != 4)
+    return FALSE;
+  for (int i = 0; i < 4; i++) {
+    gint64 value;
+
+    if (!g_ascii_string_to_signed (g_strstrip (parts[i]), 10, i < 2 ? 0 : 1,
+            16384, &value, NULL))
+      return FALSE;
+    *fields[i] = (int) value;
+  }
+  return TRUE;
+}
+
+/* "x,y,w,h;x,y,w,h", a last semicolon allowed. */
+static gboolean
+parse_roi (GArray *roi, const char *text, GError **error)
+{
+  g_auto (GStrv) items = g_strsplit (text, ";", -1);
+
+  for (char **item = items; *item; item++) {
+    DefcnRegion region;
+
+    if (!*g_strstrip (*item) && !item[1] && item != items)
+      break;
+    if (!parse_region (&region, *item)) {
+      settings_error (error, "roi: \"%s\" is not x,y,width,height in pixels",
+          *item);
+      return FALSE;
+    }
+    g_array_append_val (roi, region);
+  }
+  return TRUE;
+}
+
+static gboolean
+given (const char *text)
+{
+  return text && *text;
+}
+
+static void
+settings_clear (gpointer data)
+{
+  GstDefcnSettings *s = data;
+
+  g_free (s->class_thresholds);
+  g_array_unref (s->roi);
+}
+
+GstDefcnSettings *
+gst_defcn_settings_new (const GstDefcnLive *live, const GstDefcnModelInfo *info,
+    GError **error)
+{
+  g_autoptr (GstDefcnSettings) s = g_atomic_rc_box_new0 (GstDefcnSettings);
+
+  s->threshold = live->threshold_set ? live->threshold : info->threshold;
+  s->max_detections = live->max_detections_set ? (int) live->max_detections
+                                               : info->max_detections;
+  s->roi = g_array_new (FALSE, FALSE, sizeof (DefcnRegion));
+  s->interval = live->interval;
+  s->repeat = live->repeat;
+  s->no_block = live->no_block;
+  s->message = live->message;
+  s->qos = live->qos;
+  s->stats_interval = live->stats_interval;
+
+  if (given (live->class_thresholds) || given (live->classes))
+    s->class_thresholds = fill (info->n_classes, s->threshold);
+  if (given (live->class_thresholds)
+      && !parse_class_thresholds (s->class_thresholds, live->class_thresholds,
+          info, error))
+    return NULL;
+  if (given (live->classes)
+      && !parse_classes (s->class_thresholds, live->classes, info, error))
+    return NULL;
+  if (given (live->roi) && !parse_roi (s->roi, live->roi, error))
+    return NULL;
+  return g_steal_pointer (&s);
+}
+
+GstDefcnSettings *
+gst_defcn_settings_ref (GstDefcnSettings *settings)
+{
+  return g_atomic_rc_box_acquire (settings);
+}
+
+void
+gst_defcn_settings_unref (GstDefcnSettings *settings)
+{
+  if (settings)
+    g_atomic_rc_box_release_full (settings, settings_clear);
+}

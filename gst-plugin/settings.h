@@ -1,0 +1,69 @@
+/* What the properties of defcndetect say, checked against a model.
+ *
+ * The element keeps the properties that may change while it runs as the user
+ * wrote them (GstDefcnLive).  Every change makes a new GstDefcnSettings, which
+ * never changes and which a frame holds from its beginning to its end.
+ *
+ * Errors are of the domain GST_RESOURCE_ERROR, code SETTINGS.
+ * Thread rule: re-entrant; references are counted atomically.
+ */
+#pragma once
+
+#include <gst/gst.h>
+
+#include "detector.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  gboolean threshold_set, max_detections_set; /* else the model's values */
+  float threshold;
+  guint max_detections;
+  char *class_thresholds; /* "person=0.6,car=0.35" */
+  char *classes;          /* "person,car": keep these; NULL: all */
+  char *roi;              /* "x,y,w,h;.." in pixels */
+  guint interval;
+  gboolean repeat, no_block, message, qos;
+  guint64 stats_interval;
+} GstDefcnLive;
+
+/* What an opened model offers; strings owned, see gst_defcn_model_info_free. */
+typedef struct
+{
+  char **labels; /* NULL-terminated, n_classes of them */
+  int n_classes;
+  float threshold;
+  int max_detections;
+  const char *hash, *device; /* interned */
+} GstDefcnModelInfo;
+
+void gst_defcn_model_info_free (GstDefcnModelInfo *info);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstDefcnModelInfo, gst_defcn_model_info_free)
+
+/* Replaces the labels by those of @text ("a,b,c") or of the file @path (one a
+ * line), whichever is not NULL; both is an error, and so is another number
+ * of them than the model has classes. */
+gboolean gst_defcn_model_info_relabel (GstDefcnModelInfo *info,
+    const char *text, const char *path, GError **error);
+
+typedef struct
+{
+  float threshold;
+  float *class_thresholds; /* n_classes, NULL: @threshold for all */
+  int max_detections;
+  GArray *roi; /* DefcnRegion, empty: none */
+  guint interval;
+  gboolean repeat, no_block, message, qos;
+  GstClockTime stats_interval;
+} GstDefcnSettings;
+
+/* NULL with @error set when a string does not parse or names a class that the
+ * model does not have. */
+GstDefcnSettings *gst_defcn_settings_new (const GstDefcnLive *live,
+    const GstDefcnModelInfo *info, GError **error);
+GstDefcnSettings *gst_defcn_settings_ref (GstDefcnSettings *settings);
+void gst_defcn_settings_unref (GstDefcnSettings *settings);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstDefcnSettings, gst_defcn_settings_unref)
+
+G_END_DECLS
