@@ -21,10 +21,10 @@ typedef struct
 
 typedef struct
 {
-  gint64 id;         /* COCO image id; CrowdHuman: line number from 0 */
-  char *name;        /* COCO file_name; CrowdHuman ID */
+  gint64 id;       /* COCO image id; CrowdHuman: line number from 0 */
+  char *name;      /* COCO file_name; CrowdHuman ID */
   int width, height; /* 0 where the file does not say (CrowdHuman) */
-  GArray *objects;   /* of DefcnObject */
+  GArray *objects; /* of DefcnObject */
 } DefcnSample;
 
 typedef struct

@@ -1,0 +1,327 @@
+/* What the element's tests share. */
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "model.h"
+#include "rig.h"
+#include "testing.h"
+
+static char *folder;
+
+void
+rig_init (int *argc, char ***argv)
+{
+  gst_init (argc, argv);
+  g_test_init (argc, argv, NULL);
+  gst_defcn_meta_register ();
+  folder = g_dir_make_tmp ("defcn-plugin-XXXXXX", NULL);
+  g_assert_nonnull (folder);
+}
+
+int
+rig_run (void)
+{
+  int status = g_test_run ();
+  GDir *dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+
+  while ((name = g_dir_read_name (dir))) {
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+
+    g_unlink (path);
+  }
+  g_dir_close (dir);
+  g_rmdir (folder);
+  g_free (folder);
+  return status;
+}
+
+static void
+set_all (DefcnModel *model, const char *name, float value, float factor)
+{
+  const DefcnParam *p = defcn_params_lookup (defcn_model_params (model), name);
+
+  g_assert_nonnull (p);
+  for (gsize i = 0; i < defcn_param_len (p); i++)
+    p->value[i] = p->value[i] * factor + value;
+}
+
+/* The initial prior would keep every score at 0.01: the heads are made strong
+ * enough to find something in noise. */
+static char *
+write_model (const char *name, int short_edge)
+{
+  static const char *const labels[] = { "person", "car", "dog", NULL };
+  char *path = g_build_filename (folder, name, NULL);
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autoptr (GError) error = NULL;
+
+  spec->depth = 18;
+  spec->stem_channels = spec->res2_channels = 8;
+  spec->fpn_channels = 16;
+  spec->norm_groups = 4;
+  spec->tower_depth = 1;
+  spec->input.short_edge = short_edge;
+  spec->input.long_edge = 2 * short_edge;
+  spec->threshold = 0.3f;
+  spec->max_detections = 50;
+
+  g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, &error);
+  g_assert_no_error (error);
+  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, FALSE, 5, &error);
+  g_assert_no_error (error);
+  set_all (model, "head.cls_score.bias", -4, 0);
+  set_all (model, "head.cls_score.weight", 0, 30);
+  set_all (model, "head.filter.weight", 0, 30);
+  set_all (model, "head.bbox_pred.bias", 2, 0);
+  set_all (model, "head.bbox_pred.weight", 0, 10);
+  defcn_model_save (model, writer, DEFCN_DTYPE_F32);
+  defcn_weights_writer_save (writer, path, &error);
+  g_assert_no_error (error);
+  return path;
+}
+
+const char *
+rig_model (void)
+{
+  static char *path;
+
+  if (!path)
+    path = write_model ("tiny.safetensors", 64);
+  return path;
+}
+
+const char *
+rig_slow_model (void)
+{
+  static char *path;
+
+  if (!path)
+    path = write_model ("slow.safetensors", 640);
+  return path;
+}
+
+char *
+rig_file (const char *name, const char *content)
+{
+  char *path = g_build_filename (folder, name, NULL);
+
+  g_assert_true (g_file_set_contents (path, content, -1, NULL));
+  return path;
+}
+
+GstHarness *
+rig_harness_model (const char *model, const char *properties, const char *caps)
+{
+  g_autofree char *launch = g_strdup_printf ("defcndetect name=detect "
+                                             "device=%s threads=1 model=%s %s",
+      testing_backend (), model, properties);
+  GstHarness *h = gst_harness_new_parse (launch);
+
+  g_assert_nonnull (h);
+  if (caps)
+    gst_harness_set_src_caps_str (h, caps);
+  return h;
+}
+
+GstHarness *
+rig_harness (const char *properties, const char *caps)
+{
+  return rig_harness_model (rig_model (), properties, caps);
+}
+
+GstElement *
+rig_element (GstHarness *h)
+{
+  GstElement *element = gst_harness_find_element (h, "defcndetect");
+
+  g_assert_nonnull (element);
+  return element;
+}
+
+static guint8
+noise (guint32 seed, guint32 plane, guint32 x, guint32 y)
+{
+  guint32 v =
+      seed * 2654435761u ^ plane * 40503u ^ x * 2246822519u ^ y * 3266489917u;
+
+  v ^= v >> 15;
+  v *= 2246822519u;
+  v ^= v >> 13;
+  return (guint8) v;
+}
+
+GstBuffer *
+rig_frame_of (const GstVideoInfo *info, guint n)
+{
+  GstBuffer *buffer =
+      gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (info), NULL);
+  GstVideoFrame frame;
+
+  g_assert_true (gst_video_frame_map (&frame, info, buffer, GST_MAP_WRITE));
+  for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES (&frame); p++) {
+    guint8 *data = GST_VIDEO_FRAME_PLANE_DATA (&frame, p);
+    int stride = GST_VIDEO_FRAME_PLANE_STRIDE (&frame, p);
+    int step = GST_VIDEO_FRAME_COMP_PSTRIDE (&frame, p);
+    int rows = GST_VIDEO_FRAME_COMP_HEIGHT (&frame, p);
+
+    for (int y = 0; y < rows; y++)
+      for (int x = 0; x < stride; x++)
+        data[(gsize) y * stride + x] =
+            noise (n + 1, p, x / (8 * step) * step + x % step, y / 8);
+  }
+  gst_video_frame_unmap (&frame);
+  GST_BUFFER_PTS (buffer) = n * (GST_SECOND / 25);
+  GST_BUFFER_DURATION (buffer) = GST_SECOND / 25;
+  return buffer;
+}
+
+static void
+harness_info (GstVideoInfo *info, GstHarness *h)
+{
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (h->srcpad);
+
+  g_assert_nonnull (caps);
+  g_assert_true (gst_video_info_from_caps (info, caps));
+}
+
+GstBuffer *
+rig_frame (GstHarness *h, guint n)
+{
+  GstVideoInfo info;
+
+  harness_info (&info, h);
+  return rig_frame_of (&info, n);
+}
+
+static DefcnFormat
+core_format (GstVideoFormat format)
+{
+  static const DefcnFormat formats[] = {
+    [GST_VIDEO_FORMAT_RGB] = DEFCN_FORMAT_RGB,
+    [GST_VIDEO_FORMAT_BGR] = DEFCN_FORMAT_BGR,
+    [GST_VIDEO_FORMAT_RGBA] = DEFCN_FORMAT_RGBA,
+    [GST_VIDEO_FORMAT_RGBx] = DEFCN_FORMAT_RGBA,
+    [GST_VIDEO_FORMAT_BGRA] = DEFCN_FORMAT_BGRA,
+    [GST_VIDEO_FORMAT_BGRx] = DEFCN_FORMAT_BGRA,
+    [GST_VIDEO_FORMAT_GRAY8] = DEFCN_FORMAT_GRAY8,
+    [GST_VIDEO_FORMAT_NV12] = DEFCN_FORMAT_NV12,
+    [GST_VIDEO_FORMAT_I420] = DEFCN_FORMAT_I420,
+    [GST_VIDEO_FORMAT_YUY2] = DEFCN_FORMAT_YUY2,
+  };
+
+  return formats[format];
+}
+
+/* The detector itself, fed with the buffer's bytes at GStreamer's offsets. */
+GArray *
+rig_boxes (GstBuffer *buffer, const GstVideoInfo *info,
+    const DefcnRegion *region)
+{
+  const DefcnDetectorOptions options = { .device = testing_backend (),
+    .threads = 1 };
+  GstVideoColorMatrix matrix = GST_VIDEO_INFO_COLORIMETRY (info).matrix;
+  GArray *boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnDetector) d =
+      defcn_detector_new (rig_model (), &options, &error);
+  GstMapInfo map;
+  DefcnImage image = { .format = core_format (GST_VIDEO_INFO_FORMAT (info)),
+    .width = GST_VIDEO_INFO_WIDTH (info),
+    .height = GST_VIDEO_INFO_HEIGHT (info),
+    .matrix = matrix == GST_VIDEO_COLOR_MATRIX_BT709 ? DEFCN_MATRIX_BT709
+        : matrix == GST_VIDEO_COLOR_MATRIX_BT2020    ? DEFCN_MATRIX_BT2020
+                                                     : DEFCN_MATRIX_BT601,
+    .full_range = GST_VIDEO_INFO_COLORIMETRY (info).range
+        == GST_VIDEO_COLOR_RANGE_0_255 };
+
+  g_assert_no_error (error);
+  g_assert_true (gst_buffer_map (buffer, &map, GST_MAP_READ));
+  for (guint p = 0; p < GST_VIDEO_INFO_N_PLANES (info); p++) {
+    image.planes[p] = map.data + GST_VIDEO_INFO_PLANE_OFFSET (info, p);
+    image.strides[p] = GST_VIDEO_INFO_PLANE_STRIDE (info, p);
+  }
+  defcn_detector_run (d, &boxes, &image, region, 1, &error);
+  g_assert_no_error (error);
+  gst_buffer_unmap (buffer, &map);
+  return boxes;
+}
+
+static GArray *
+read_objects (GstBuffer *buffer, int w, int h)
+{
+  GArray *objects = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+
+  gst_defcn_meta_read (buffer, objects, w, h);
+  return objects;
+}
+
+void
+rig_assert_boxes (GstBuffer *buffer, const GArray *boxes,
+    const GstVideoInfo *info)
+{
+  int w = GST_VIDEO_INFO_WIDTH (info), h = GST_VIDEO_INFO_HEIGHT (info);
+  g_autoptr (GArray) objects = read_objects (buffer, w, h);
+
+  g_assert_cmpuint (objects->len, ==, boxes->len);
+  for (guint i = 0; i < boxes->len; i++) {
+    const GstDefcnObject *o = &g_array_index (objects, GstDefcnObject, i);
+    const DefcnBox *b = &g_array_index (boxes, DefcnBox, i);
+
+    g_assert_true ((float) (o->x_min * w) == b->x1);
+    g_assert_true ((float) (o->y_min * h) == b->y1);
+    g_assert_true ((float) (o->x_max * w) == b->x2);
+    g_assert_true ((float) (o->y_max * h) == b->y2);
+    g_assert_true ((float) o->confidence == b->score);
+    g_assert_cmpint (o->label_id, ==, b->label);
+  }
+}
+
+GstDefcnMark
+rig_mark (GstBuffer *buffer)
+{
+  GstDefcnMark mark;
+
+  g_assert_true (gst_defcn_meta_read_mark (buffer, &mark));
+  return mark;
+}
+
+guint
+rig_count_objects (GstBuffer *buffer)
+{
+  g_autoptr (GArray) objects = read_objects (buffer, 1000, 1000);
+
+  return objects->len;
+}
+
+guint64
+rig_stat (GstHarness *h, const char *field)
+{
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstStructure) stats = NULL;
+  guint64 value;
+
+  g_object_get (element, "stats", &stats, NULL);
+  g_assert_true (gst_structure_get_uint64 (stats, field, &value));
+  return value;
+}
+
+GstBus *
+rig_bus (GstHarness *h)
+{
+  g_autoptr (GstElement) element = rig_element (h);
+  GstBus *bus = gst_bus_new ();
+
+  gst_element_set_bus (element, bus);
+  return bus;
+}
+
+GstMessage *
+rig_message (GstBus *bus, GstMessageType type)
+{
+  GstMessage *message = gst_bus_timed_pop_filtered (bus, 5 * GST_SECOND, type);
+
+  g_assert_nonnull (message);
+  return message;
+}
