@@ -12,19 +12,21 @@ G_BEGIN_DECLS
 typedef struct
 {
   float x1, y1, x2, y2;
-  int label;       /* class index; -1: ignored (CrowdHuman) */
-  gboolean crowd;  /* COCO iscrowd: evaluated as ignored, never trained on */
-  gboolean person; /* CrowdHuman: tag is "person"; evaluation, SPEC 10.2 */
-  double area;     /* COCO "area" field; evaluation */
-  double bbox[4];  /* x, y, w, h as in the file; evaluation */
+  int label;      /* class index; -1: ignored (CrowdHuman) */
+  gboolean crowd; /* COCO iscrowd: evaluated as ignored, never trained on */
+  gboolean untrainable; /* COCO: only invalid polygons; evaluated, not trained
+                           on */
+  gboolean person;      /* CrowdHuman: tag is "person"; evaluation, SPEC 10.2 */
+  double area;          /* COCO "area" field; evaluation */
+  double bbox[4];       /* x, y, w, h as in the file; evaluation */
 } DefcnObject;
 
 typedef struct
 {
-  gint64 id;       /* COCO image id; CrowdHuman: line number from 0 */
-  char *name;      /* COCO file_name; CrowdHuman ID */
+  gint64 id;         /* COCO image id; CrowdHuman: line number from 0 */
+  char *name;        /* COCO file_name; CrowdHuman ID */
   int width, height; /* 0 where the file does not say (CrowdHuman) */
-  GArray *objects; /* of DefcnObject */
+  GArray *objects;   /* of DefcnObject */
 } DefcnSample;
 
 typedef struct

@@ -24,8 +24,7 @@
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)                      \
     && !defined(ONEDNN_NO_CLONES)
 #define ONEDNN_CLONES                                                          \
-  __attribute__ ((                                                             \
-      target_clones ("arch=skylake-avx512", "arch=haswell", "default")))
+  __attribute__ ((target_clones ("avx512f", "avx2", "default")))
 #else
 #define ONEDNN_CLONES
 #endif

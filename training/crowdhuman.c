@@ -1,0 +1,157 @@
+/* CrowdHuman annotation files (.odgt): one JSON object a line, streamed. */
+#include "dataset.h"
+
+#include "backend.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <string.h>
+
+static void
+sample_free (gpointer data)
+{
+  DefcnSample *sample = data;
+
+  g_free (sample->name);
+  g_array_unref (sample->objects);
+  g_free (sample);
+}
+
+G_GNUC_PRINTF (4, 5)
+static gboolean
+fail (GError **error, const DefcnDataset *dataset, guint line,
+    const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: line %u: %s",
+      dataset->path, line, text);
+  return FALSE;
+}
+
+/* fbox: x, y, width, height of the full body; may leave the image. */
+static gboolean
+read_fbox (double box[4], const cJSON *object)
+{
+  const cJSON *array = cJSON_GetObjectItemCaseSensitive (object, "fbox");
+  gboolean good = cJSON_IsArray (array) && cJSON_GetArraySize (array) == 4;
+
+  for (int k = 0; good && k < 4; k++) {
+    const cJSON *item = cJSON_GetArrayItem (array, k);
+
+    good = cJSON_IsNumber (item) && isfinite (item->valuedouble)
+        && (k < 2 || item->valuedouble >= 0);
+    box[k] = good ? item->valuedouble : 0;
+  }
+  return good;
+}
+
+/* SPEC 9.3: class -1 where extra.ignore is present and not 0. */
+static gboolean
+read_object (DefcnSample *sample, const DefcnDataset *dataset, guint line,
+    const cJSON *object, GError **error)
+{
+  const cJSON *extra = cJSON_GetObjectItemCaseSensitive (object, "extra");
+  const cJSON *ignore = cJSON_GetObjectItemCaseSensitive (extra, "ignore");
+  const char *tag =
+      cJSON_GetStringValue (cJSON_GetObjectItemCaseSensitive (object, "tag"));
+  DefcnObject o = { 0 };
+
+  if (!read_fbox (o.bbox, object))
+    return fail (error, dataset, line,
+        "gtboxes[%u]: \"fbox\" is not four numbers x, y, width, height",
+        sample->objects->len);
+  if (!tag)
+    return fail (error, dataset, line, "gtboxes[%u] has no \"tag\"",
+        sample->objects->len);
+  o.x1 = o.bbox[0];
+  o.y1 = o.bbox[1];
+  o.x2 = o.bbox[0] + o.bbox[2];
+  o.y2 = o.bbox[1] + o.bbox[3];
+  o.area = o.bbox[2] * o.bbox[3];
+  o.label = cJSON_IsNumber (ignore) && ignore->valuedouble != 0 ? -1 : 0;
+  o.person = g_str_equal (tag, "person") && o.label == 0;
+  g_array_append_val (sample->objects, o);
+  return TRUE;
+}
+
+static gboolean
+read_line (DefcnDataset *dataset, guint line, const char *text, gsize len,
+    GError **error)
+{
+  cJSON *object = cJSON_ParseWithLength (text, len);
+  const char *id =
+      cJSON_GetStringValue (cJSON_GetObjectItemCaseSensitive (object, "ID"));
+  const cJSON *boxes = cJSON_GetObjectItemCaseSensitive (object, "gtboxes");
+  const cJSON *box;
+  gboolean good = TRUE;
+
+  if (!cJSON_IsObject (object))
+    good = fail (error, dataset, line, "not a JSON object");
+  else if (!id || !id[0] || strpbrk (id, "/\\"))
+    good = fail (error, dataset, line, "\"ID\" is not a picture's name");
+  else if (!cJSON_IsArray (boxes))
+    good = fail (error, dataset, line, "\"gtboxes\" is not an array");
+  if (good) {
+    DefcnSample *sample = g_new0 (DefcnSample, 1);
+
+    sample->id = dataset->samples->len;
+    sample->name = g_strdup (id);
+    sample->objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
+    g_ptr_array_add (dataset->samples, sample);
+    cJSON_ArrayForEach (box, boxes)
+    {
+      good = good && read_object (sample, dataset, line, box, error);
+    }
+  }
+  cJSON_Delete (object);
+  return good;
+}
+
+static gboolean
+is_blank (const char *text, gsize len)
+{
+  for (gsize i = 0; i < len; i++) {
+    if (!g_ascii_isspace (text[i]))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+DefcnDataset *
+defcn_crowdhuman_open (const char *path, const char *image_dir, GError **error)
+{
+  g_autoptr (DefcnDataset) dataset = g_new0 (DefcnDataset, 1);
+  g_autoptr (GMappedFile) map = g_mapped_file_new (path, FALSE, error);
+  const gint64 category = 1;
+
+  dataset->path = g_strdup (path);
+  dataset->image_dir = g_strdup (image_dir);
+  dataset->crowdhuman = TRUE;
+  dataset->samples = g_ptr_array_new_with_free_func (sample_free);
+  dataset->labels = g_ptr_array_new_with_free_func (g_free);
+  dataset->category_ids = g_array_new (FALSE, FALSE, sizeof (gint64));
+  g_ptr_array_add (dataset->labels, g_strdup ("person"));
+  g_array_append_val (dataset->category_ids, category);
+  if (!map)
+    return NULL;
+
+  const char *at = g_mapped_file_get_contents (map);
+  const char *end = at + g_mapped_file_get_length (map);
+  for (guint line = 1; at < end; line++) {
+    const char *newline = memchr (at, '\n', end - at);
+    const gsize len = (newline ? newline : end) - at;
+
+    if (!is_blank (at, len) && !read_line (dataset, line, at, len, error))
+      return NULL;
+    at += len + 1;
+  }
+  if (dataset->samples->len == 0) {
+    fail (error, dataset, 1, "no images");
+    return NULL;
+  }
+  return g_steal_pointer (&dataset);
+}
