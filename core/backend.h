@@ -41,11 +41,11 @@ typedef struct
   DefcnTensor *x[DEFCN_MAX_INPUTS]; /* inputs, unused ones NULL */
   DefcnTensor *y;                   /* output */
   DefcnTensor *w, *b;               /* parameters, NULL where there are none */
-  int size, stride, pad;            /* CONV: kernel side, stride, zero padding */
-  int groups;                       /* CONV and GROUP_NORM */
-  gboolean relu;                    /* CONV, GROUP_NORM, TUBE_MAX: fused ReLU */
-  gboolean exponential;             /* BOX: exp instead of relu times factor */
-  float factor;                     /* BOX: stride of the level in pixels */
+  int size, stride, pad; /* CONV: kernel side, stride, zero padding */
+  int groups;            /* CONV and GROUP_NORM */
+  gboolean relu;         /* CONV, GROUP_NORM, TUBE_MAX: fused ReLU */
+  gboolean exponential;  /* BOX: exp instead of relu times factor */
+  float factor;          /* BOX: stride of the level in pixels */
   /* TUBE_MAX: x[0] is the residual, x[1] .. x[n_levels] are the levels of the
    * tube from fine to coarse and x[1 + self] has the size of y; the others are
    * resized to it (bilinear, align_corners false) before the maximum over the
@@ -116,8 +116,7 @@ typedef enum
  * @threads: CPU threads, 0 for one per core that the process may run on.
  * Returns: (transfer full): NULL with @error (DEFCN_ERROR_BACKEND) that says
  * why, e.g. that the backend was not built. */
-DefcnBackend *defcn_backend_new (const char *name, int threads,
-    GError **error);
+DefcnBackend *defcn_backend_new (const char *name, int threads, GError **error);
 void defcn_backend_free (DefcnBackend *be);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnBackend, defcn_backend_free)
 

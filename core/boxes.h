@@ -31,9 +31,9 @@ typedef struct
 {
   float threshold; /* strict: score > threshold (reference 0.05) */
   const float *class_thresholds; /* n_classes, overrides @threshold; or NULL */
-  int topk;            /* candidates per level before the threshold, 1000 */
-  int max_detections;  /* best of the image, 100 (CrowdHuman 500) */
-  float nms_iou;       /* > 0 and < 1: class-wise greedy NMS; else none */
+  int topk;           /* candidates per level before the threshold, 1000 */
+  int max_detections; /* best of the image, 100 (CrowdHuman 500) */
+  float nms_iou;      /* > 0 and < 1: class-wise greedy NMS; else none */
 } DefcnDecodeRule;
 
 /* SPEC 7 up to the rescale: per level the best min (topk, h * w) of score =

@@ -71,8 +71,8 @@ void defcn_scaler_set_simd (DefcnScaler *scaler, gboolean simd);
 
 /* Resizes the rectangle @x, @y, @w, @h of @image (clipped by the caller to
  * lie inside) to @out_w x @out_h RGB, dense.  @rgb: out_h * out_w * 3 bytes. */
-void defcn_scaler_run (DefcnScaler *scaler, guint8 *rgb, const DefcnImage *image,
-    int x, int y, int w, int h, int out_w, int out_h);
+void defcn_scaler_run (DefcnScaler *scaler, guint8 *rgb,
+    const DefcnImage *image, int x, int y, int w, int h, int out_w, int out_h);
 
 /* (float (rgb) - mean) / std in the rule's channel order, into the top left of
  * the (pad_h, pad_w, 3) plane @dst, zeros elsewhere (SPEC 1.4). */

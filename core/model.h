@@ -45,9 +45,9 @@ typedef struct
   gboolean filter_norm;      /* group norm in it */
   int tau, phi;              /* 2, 3 */
   DefcnInputRule input;
-  float threshold;           /* decode rule of the file */
+  float threshold; /* decode rule of the file */
   int topk, max_detections;
-  float nms_iou;             /* 0: none */
+  float nms_iou; /* 0: none */
   int n_classes;
   char **labels; /* n_classes names, NULL-terminated */
 } DefcnSpec;

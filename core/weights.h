@@ -76,8 +76,8 @@ DefcnWeightsWriter *defcn_weights_writer_new (void);
 void defcn_weights_writer_free (DefcnWeightsWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnWeightsWriter, defcn_weights_writer_free)
 
-void defcn_weights_writer_metadata (DefcnWeightsWriter *writer,
-    const char *key, const char *value);
+void defcn_weights_writer_metadata (DefcnWeightsWriter *writer, const char *key,
+    const char *value);
 /* @data: float32 in the file's order (OIHW for a conv), copied; stored as
  * @dtype, F32 or F16 (round to nearest even; what overflows F16 is an error
  * of save()). */

@@ -17,8 +17,7 @@ typedef struct _DefcnCrowdhumanEval DefcnCrowdhumanEval;
 
 DefcnCrowdhumanEval *defcn_crowdhuman_eval_new (const DefcnDataset *dataset);
 void defcn_crowdhuman_eval_free (DefcnCrowdhumanEval *eval);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnCrowdhumanEval,
-    defcn_crowdhuman_eval_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnCrowdhumanEval, defcn_crowdhuman_eval_free)
 
 /* Detections of sample @i, whose image is @width x @height: x, y, w, h. */
 void defcn_crowdhuman_eval_add (DefcnCrowdhumanEval *eval, guint i, int width,

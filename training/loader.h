@@ -14,10 +14,10 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  int batch;           /* images per batch */
-  int group;           /* images that share an aspect-ratio group (SPEC 9.1),
+  int batch;   /* images per batch */
+  int group;   /* images that share an aspect-ratio group (SPEC 9.1),
                           2; 0: no grouping */
-  int workers;         /* decoding threads, at least 1 */
+  int workers; /* decoding threads, at least 1 */
   guint64 seed;
   double max_unreadable; /* share of unreadable images that stops, 0.01 */
   DefcnAugment augment;
