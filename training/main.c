@@ -11,6 +11,8 @@ static const struct
   int (*main) (int argc, char **argv);
   const char *summary;
 } commands[] = {
+  { "train", defcn_train_main, "train a detector on your data" },
+  { "eval", defcn_eval_main, "measure a model on a data set" },
   { "bench", defcn_bench_main, "measure a network stage by stage" },
 };
 
