@@ -350,12 +350,9 @@ src_event (GstBaseTransform *trans, GstEvent *event)
     gst_event_parse_qos (event, NULL, &proportion, &diff, &timestamp);
     GST_OBJECT_LOCK (self);
     self->proportion = proportion;
-    if (!GST_CLOCK_TIME_IS_VALID (timestamp))
-      self->earliest_time = GST_CLOCK_TIME_NONE;
-    else if (diff < 0 && timestamp < (GstClockTime) -diff)
-      self->earliest_time = 0;
-    else
-      self->earliest_time = timestamp + diff;
+    self->earliest_time = GST_CLOCK_TIME_IS_VALID (timestamp)
+        ? timestamp + diff
+        : GST_CLOCK_TIME_NONE;
     GST_OBJECT_UNLOCK (self);
   }
   return GST_BASE_TRANSFORM_CLASS (gst_defcn_detect_parent_class)
