@@ -8,11 +8,44 @@
 
 static char *folder;
 
+#ifdef RIG_SANITIZED
+const char *__asan_default_options (void);
+const char *__lsan_default_suppressions (void);
+
+/* GLib's constructor makes a table of quarks and lets go of it when it grows.
+ * Debian's GLib has no frame pointers: only slow unwinding sees that far. */
+const char *
+__asan_default_options (void)
+{
+  return "fast_unwind_on_malloc=0";
+}
+
+const char *
+__lsan_default_suppressions (void)
+{
+  return "leak:call_init\n";
+}
+#endif
+
+/* Loaded by name: the scanner that would find it by GST_PLUGIN_PATH is another
+ * process, which cannot load what a sanitizer has instrumented. */
+static void
+load_plugin (void)
+{
+  g_autofree char *path = g_build_filename (g_getenv ("DEFCN_TEST_BUILD"),
+      "gst-plugin", "libgstdefcn.so", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GstPlugin) plugin = gst_plugin_load_file (path, &error);
+
+  g_assert_no_error (error);
+}
+
 void
 rig_init (int *argc, char ***argv)
 {
   gst_init (argc, argv);
   g_test_init (argc, argv, NULL);
+  load_plugin ();
   gst_defcn_meta_register ();
   folder = g_dir_make_tmp ("defcn-plugin-XXXXXX", NULL);
   g_assert_nonnull (folder);
@@ -92,13 +125,20 @@ rig_model (void)
   return path;
 }
 
+/* Slow enough to be caught at work, a sanitizer makes it ten times slower. */
+#ifdef RIG_SANITIZED
+#define SLOW_EDGE 192
+#else
+#define SLOW_EDGE 512
+#endif
+
 const char *
 rig_slow_model (void)
 {
   static char *path;
 
   if (!path)
-    path = write_model ("slow.safetensors", 640);
+    path = write_model ("slow.safetensors", SLOW_EDGE);
   return path;
 }
 

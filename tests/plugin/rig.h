@@ -7,6 +7,14 @@
 #include "detector.h"
 #include "meta.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define RIG_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define RIG_SANITIZED 1
+#endif
+#endif
+
 /* g_test_init() and gst_init(); for the first line of main(). */
 void rig_init (int *argc, char ***argv);
 /* g_test_run(), and away with the files. */

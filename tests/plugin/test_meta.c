@@ -1,7 +1,5 @@
 /* Detections on a buffer: written, carried, read back. */
-#include <gst/check/gstharness.h>
-
-#include "meta.h"
+#include "rig.h"
 
 #define W 640
 #define H 480
@@ -355,9 +353,7 @@ main (int argc, char **argv)
     { "roi+analytics", GST_DEFCN_META_ROI | GST_DEFCN_META_ANALYTICS },
     { "roi+custom", GST_DEFCN_META_ROI | GST_DEFCN_META_CUSTOM } };
 
-  gst_init (&argc, &argv);
-  g_test_init (&argc, &argv, NULL);
-  gst_defcn_meta_register ();
+  rig_init (&argc, &argv);
   gst_defcn_meta_register ();
   for (guint i = 0; i < G_N_ELEMENTS (forms); i++) {
     g_autofree char *path =
@@ -376,5 +372,5 @@ main (int argc, char **argv)
   g_test_add_data_func ("/meta/conversion/roi", GINT_TO_POINTER (FALSE),
       test_conversion);
   g_test_add_func ("/meta/value", test_value);
-  return g_test_run ();
+  return rig_run ();
 }

@@ -1,0 +1,685 @@
+/* defcndetect in the stream: states, events, skipping, time. */
+#include "rig.h"
+
+#define CAPS "video/x-raw,format=RGB,width=160,height=120,framerate=25/1"
+
+static GstBuffer *
+pass (GstHarness *h, guint n)
+{
+  GstBuffer *out = gst_harness_push_and_pull (h, rig_frame (h, n));
+
+  g_assert_nonnull (out);
+  g_assert_cmpuint (GST_BUFFER_PTS (out), ==, n * (GST_SECOND / 25));
+  return out;
+}
+
+/* Twenty times up and down, through READY and through NULL in turns, with
+ * frames and an EOS each time: the element starts afresh. */
+static void
+test_state_cycles (void)
+{
+  g_autofree char *launch =
+      g_strdup_printf ("videotestsrc num-buffers=2 ! %s ! defcndetect name=d "
+                       "model=%s "
+                       "device=reference threads=1 ! fakesink sync=false",
+          CAPS, rig_model ());
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GstElement) pipeline = gst_parse_launch (launch, &error);
+  g_autoptr (GstElement) element = NULL;
+  g_autoptr (GstBus) bus = NULL;
+
+  g_assert_no_error (error);
+  element = gst_bin_get_by_name (GST_BIN (pipeline), "d");
+  bus = gst_element_get_bus (pipeline);
+  for (int i = 0; i < 20; i++) {
+    g_autoptr (GstMessage) message = NULL;
+    g_autoptr (GstStructure) stats = NULL;
+    guint64 frames;
+
+    gst_element_set_state (pipeline, GST_STATE_PLAYING);
+    message = gst_bus_timed_pop_filtered (bus, 10 * GST_SECOND,
+        GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+    g_assert_nonnull (message);
+    g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
+    g_object_get (element, "stats", &stats, NULL);
+    g_assert_true (gst_structure_get_uint64 (stats, "frames", &frames));
+    g_assert_cmpuint (frames, ==, 2);
+    gst_element_set_state (pipeline, i % 2 ? GST_STATE_NULL : GST_STATE_READY);
+  }
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+}
+
+/* Up and down without a single frame, and down in the middle of one. */
+static void
+test_state_without_frames (void)
+{
+  for (int i = 0; i < 5; i++) {
+    GstHarness *h = rig_harness ("", i % 2 ? CAPS : NULL);
+
+    gst_harness_teardown (h);
+  }
+}
+
+/* EOS goes through; after a flush the element works again. */
+static void
+test_eos_and_reuse (void)
+{
+  GstHarness *h = rig_harness ("", CAPS);
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_buffer_unref (pass (h, 0));
+  g_assert_true (gst_harness_push_event (h, gst_event_new_eos ()));
+  g_assert_cmpint (gst_harness_push (h, rig_frame (h, 1)), ==, GST_FLOW_EOS);
+  gst_harness_push_event (h, gst_event_new_flush_start ());
+  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  {
+    g_autoptr (GstBuffer) out = pass (h, 5);
+
+    g_assert_true (rig_mark (out).inferred);
+    g_assert_cmpuint (rig_count_objects (out), >, 0);
+  }
+  gst_harness_teardown (h);
+}
+
+/* A flush forgets the count of the interval and the last objects. */
+static void
+test_flush_forgets (void)
+{
+  GstHarness *h =
+      rig_harness ("inference-interval=5 repeat-detections=true", CAPS);
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_buffer_unref (pass (h, 0));
+  for (int i = 0; i < 3; i++) {
+    g_autoptr (GstBuffer) skipped = pass (h, 1);
+    g_autoptr (GstBuffer) first = NULL;
+
+    g_assert_false (rig_mark (skipped).inferred);
+    gst_harness_push_event (h, gst_event_new_flush_start ());
+    gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+    gst_harness_push_event (h, gst_event_new_segment (&segment));
+    first = pass (h, 0);
+    g_assert_true (rig_mark (first).inferred);
+  }
+  gst_harness_teardown (h);
+}
+
+static gpointer
+push_one (gpointer data)
+{
+  GstHarness *h = data;
+
+  return GINT_TO_POINTER (gst_harness_push (h, rig_frame (h, 0)));
+}
+
+/* A flush ends the wait for the network, and what that was busy with never
+ * appears. */
+static void
+test_flush_while_waiting (void)
+{
+  GstHarness *h = rig_harness_model (rig_slow_model (), "", CAPS);
+  GThread *thread = g_thread_new ("push", push_one, h);
+  g_autoptr (GstBuffer) out = NULL;
+  GstFlowReturn ret;
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  g_usleep (50000);
+  gst_harness_push_event (h, gst_event_new_flush_start ());
+  ret = GPOINTER_TO_INT (g_thread_join (thread));
+  g_assert_cmpint (ret, ==, GST_FLOW_FLUSHING);
+  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  out = pass (h, 7);
+  g_assert_true (rig_mark (out).inferred);
+  g_assert_cmpuint (rig_mark (out).timestamp, ==, 7 * (GST_SECOND / 25));
+  g_assert_cmpuint (rig_stat (h, "inferred"), ==, 1);
+  gst_harness_teardown (h);
+}
+
+/* New caps in mid-stream: each frame gets the core's boxes for its own. */
+static void
+test_caps_change (void)
+{
+  static const char *caps[] = { CAPS,
+    "video/x-raw,format=NV12,width=320,height=240,framerate=25/1",
+    "video/x-raw,format=GRAY8,width=17,height=33,framerate=30/1", CAPS };
+  GstHarness *h = rig_harness ("", NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (caps); i++) {
+    g_autoptr (GstCaps) c = gst_caps_from_string (caps[i]);
+    g_autoptr (GstBuffer) in = NULL;
+    g_autoptr (GstBuffer) out = NULL;
+    g_autoptr (GArray) boxes = NULL;
+    GstVideoInfo info;
+
+    gst_harness_set_src_caps_str (h, caps[i]);
+    g_assert_true (gst_video_info_from_caps (&info, c));
+    in = rig_frame (h, i);
+    boxes = rig_boxes (in, &info, NULL);
+    out = gst_harness_push_and_pull (h, gst_buffer_ref (in));
+    rig_assert_boxes (out, boxes, &info);
+  }
+  gst_harness_teardown (h);
+}
+
+/* Every third frame is looked at and the others say why not; a change of the
+ * property counts at once. */
+static void
+test_interval (void)
+{
+  GstHarness *h = rig_harness ("inference-interval=3", CAPS);
+  g_autoptr (GstElement) element = rig_element (h);
+
+  for (guint i = 0; i < 10; i++) {
+    g_autoptr (GstBuffer) out = pass (h, i);
+    GstDefcnMark mark = rig_mark (out);
+
+    g_assert_cmpint (mark.inferred, ==, i % 3 == 0);
+    g_assert_cmpstr (mark.reason, ==, i % 3 == 0 ? "" : "interval");
+    g_assert_false (mark.repeated);
+    g_assert_cmpint (rig_count_objects (out) > 0, ==, i % 3 == 0);
+  }
+  g_assert_cmpuint (rig_stat (h, "frames"), ==, 10);
+  g_assert_cmpuint (rig_stat (h, "inferred"), ==, 4);
+  g_assert_cmpuint (rig_stat (h, "skipped-interval"), ==, 6);
+  g_object_set (element, "inference-interval", 1, NULL);
+  for (guint i = 0; i < 3; i++) {
+    g_autoptr (GstBuffer) out = pass (h, i);
+
+    g_assert_true (rig_mark (out).inferred);
+  }
+  gst_harness_teardown (h);
+}
+
+/* With repeat-detections skipped frames carry the last objects, marked with
+ * the time of their own frame. */
+static void
+test_repeat (void)
+{
+  GstHarness *h =
+      rig_harness ("inference-interval=3 repeat-detections=true", CAPS);
+  guint n = 0;
+
+  for (guint i = 0; i < 7; i++) {
+    g_autoptr (GstBuffer) out = pass (h, i);
+    GstDefcnMark mark = rig_mark (out);
+
+    if (i % 3 == 0)
+      n = rig_count_objects (out);
+    g_assert_cmpuint (n, >, 0);
+    g_assert_cmpuint (rig_count_objects (out), ==, n);
+    g_assert_cmpint (mark.repeated, ==, i % 3 != 0);
+    g_assert_cmpint (mark.inferred, ==, i % 3 == 0);
+    g_assert_cmpuint (mark.timestamp, ==, i / 3 * 3 * (GST_SECOND / 25));
+  }
+  gst_harness_teardown (h);
+}
+
+static void
+push_qos (GstHarness *h, GstClockTimeDiff diff, GstClockTime timestamp)
+{
+  gst_harness_push_upstream_event (h,
+      gst_event_new_qos (GST_QOS_TYPE_UNDERFLOW, 2.0, diff, timestamp));
+}
+
+/* Late frames pass without being looked at, a message says so; with qos=false
+ * or when downstream has caught up they are looked at again. */
+static void
+test_qos (void)
+{
+  GstHarness *h = rig_harness ("", CAPS);
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBus) bus = rig_bus (h);
+  guint n = 0;
+
+  gst_buffer_unref (pass (h, 0));
+  /* Frame 0 came 100 ms late: frames up to 100 ms (1, 2) cannot be in time. */
+  push_qos (h, 100 * GST_MSECOND, 0);
+  for (guint i = 1; i < 5; i++) {
+    g_autoptr (GstBuffer) out = pass (h, i);
+    GstDefcnMark mark = rig_mark (out);
+
+    g_assert_cmpint (mark.inferred, ==, i > 2);
+    g_assert_cmpstr (mark.reason, ==, i > 2 ? "" : "qos");
+    if (i <= 2) {
+      g_autoptr (GstMessage) message = rig_message (bus, GST_MESSAGE_QOS);
+      guint64 running, processed, dropped;
+      gint64 jitter;
+      double proportion;
+      GstFormat format;
+
+      gst_message_parse_qos (message, NULL, &running, NULL, NULL, NULL);
+      gst_message_parse_qos_values (message, &jitter, &proportion, NULL);
+      gst_message_parse_qos_stats (message, &format, &processed, &dropped);
+      g_assert_cmpuint (running, ==, i * (GST_SECOND / 25));
+      g_assert_cmpint (jitter, ==, 100 * GST_MSECOND - i * (GST_SECOND / 25));
+      g_assert_cmpfloat (proportion, ==, 2.0);
+      g_assert_cmpint (format, ==, GST_FORMAT_BUFFERS);
+      g_assert_cmpuint (processed, ==, 1);
+      g_assert_cmpuint (dropped, ==, ++n);
+    }
+  }
+  g_assert_cmpuint (rig_stat (h, "skipped-qos"), ==, 2);
+
+  push_qos (h, 10 * GST_SECOND, 0);
+  gst_buffer_unref (pass (h, 5));
+  g_assert_cmpuint (rig_stat (h, "skipped-qos"), ==, 3);
+  push_qos (h, -(gint64) GST_SECOND, GST_SECOND);
+  gst_buffer_unref (pass (h, 6));
+  g_assert_cmpuint (rig_stat (h, "skipped-qos"), ==, 3);
+  push_qos (h, 10 * GST_SECOND, 0);
+  g_object_set (element, "qos", FALSE, NULL);
+  gst_buffer_unref (pass (h, 7));
+  g_assert_cmpuint (rig_stat (h, "skipped-qos"), ==, 3);
+  g_assert_cmpuint (rig_stat (h, "frames"), ==, 8);
+  gst_element_set_bus (element, NULL);
+  gst_harness_teardown (h);
+}
+
+/* Without time stamps nothing is ever late. */
+static void
+test_qos_without_time (void)
+{
+  GstHarness *h = rig_harness ("", CAPS);
+  GstBuffer *in = rig_frame (h, 0);
+  g_autoptr (GstBuffer) out = NULL;
+
+  push_qos (h, 10 * GST_SECOND, 0);
+  GST_BUFFER_PTS (in) = GST_BUFFER_DURATION (in) = GST_CLOCK_TIME_NONE;
+  out = gst_harness_push_and_pull (h, in);
+  g_assert_true (rig_mark (out).inferred);
+  g_assert_false (GST_CLOCK_TIME_IS_VALID (rig_mark (out).timestamp));
+  gst_harness_teardown (h);
+}
+
+/* Pushes frame after frame until one carries the result of an earlier one. */
+static GstBuffer *
+pass_until_fresh (GstHarness *h, guint *n)
+{
+  for (guint tries = 0; tries < 10000; tries++) {
+    GstBuffer *out = pass (h, (*n)++);
+
+    g_assert_false (rig_mark (out).inferred);
+    g_assert_cmpstr (rig_mark (out).reason, ==, "busy");
+    if (rig_mark (out).repeated)
+      return out;
+    g_assert_cmpuint (rig_count_objects (out), ==, 0);
+    gst_buffer_unref (out);
+    g_usleep (5000);
+  }
+  g_assert_not_reached ();
+}
+
+/* no-block: frames pass at once while the network works, whoever writes into
+ * them does not disturb it, and the next frame gets the result that the same
+ * frame has when it is waited for. */
+static void
+test_no_block (void)
+{
+  GstHarness *wait = rig_harness_model (rig_slow_model (), "", CAPS);
+  GstHarness *h = rig_harness_model (rig_slow_model (), "no-block=true", CAPS);
+  g_autoptr (GstBuffer) wanted = pass (wait, 0);
+  g_autoptr (GstBuffer) fresh = NULL;
+  guint n = 0;
+
+  for (; n < 3; n++) {
+    g_autoptr (GstBuffer) out = pass (h, n);
+
+    g_assert_cmpstr (rig_mark (out).reason, ==, "busy");
+    g_assert_false (rig_mark (out).repeated);
+    g_assert_true (gst_buffer_is_writable (out));
+    gst_buffer_memset (out, 0, 0, -1);
+  }
+  g_assert_cmpuint (rig_stat (h, "skipped-busy"), ==, 2);
+  g_assert_cmpuint (rig_stat (h, "inferred"), ==, 0);
+
+  fresh = pass_until_fresh (h, &n);
+  g_assert_cmpuint (rig_mark (fresh).timestamp, ==, 0);
+  g_assert_cmpuint (rig_count_objects (fresh), >, 0);
+  g_assert_cmpuint (rig_count_objects (fresh), ==, rig_count_objects (wanted));
+  {
+    g_autoptr (GArray) a = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+    g_autoptr (GArray) b = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+
+    gst_defcn_meta_read (fresh, a, 160, 120);
+    gst_defcn_meta_read (wanted, b, 160, 120);
+    g_assert_cmpmem (a->data, a->len * sizeof (GstDefcnObject), b->data,
+        b->len * sizeof (GstDefcnObject));
+  }
+  gst_harness_teardown (wait);
+  /* And down with a job running. */
+  gst_harness_teardown (h);
+}
+
+/* no-block with repeat-detections: from the first result on every frame has
+ * objects. */
+static void
+test_no_block_repeat (void)
+{
+  GstHarness *h = rig_harness_model (rig_slow_model (),
+      "no-block=true repeat-detections=true", CAPS);
+  guint n = 0;
+  GstBuffer *out = pass_until_fresh (h, &n);
+  guint objects = rig_count_objects (out);
+
+  gst_buffer_unref (out);
+  out = pass (h, n);
+  g_assert_true (rig_mark (out).repeated);
+  g_assert_cmpuint (rig_mark (out).timestamp, ==, 0);
+  g_assert_cmpuint (rig_count_objects (out), ==, objects);
+  gst_buffer_unref (out);
+  gst_harness_teardown (h);
+}
+
+/* Switching no-block off in mid-stream waits again, with nothing lost. */
+static void
+test_no_block_off (void)
+{
+  GstHarness *h = rig_harness_model (rig_slow_model (), "no-block=true", CAPS);
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBuffer) out = NULL;
+
+  gst_buffer_unref (pass (h, 0));
+  g_object_set (element, "no-block", FALSE, NULL);
+  out = pass (h, 1);
+  g_assert_true (rig_mark (out).inferred);
+  g_assert_cmpuint (rig_mark (out).timestamp, ==, GST_SECOND / 25);
+  gst_harness_teardown (h);
+}
+
+/* A result that was on its way when the stream was flushed is not attached to
+ * the new one. */
+static void
+test_no_block_flush (void)
+{
+  GstHarness *h = rig_harness_model (rig_slow_model (), "no-block=true", CAPS);
+  GstSegment segment;
+  guint n = 10;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_buffer_unref (pass (h, 0));
+  gst_harness_push_event (h, gst_event_new_flush_start ());
+  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  {
+    g_autoptr (GstBuffer) fresh = pass_until_fresh (h, &n);
+
+    g_assert_cmpuint (rig_mark (fresh).timestamp, >=, 10 * (GST_SECOND / 25));
+  }
+  gst_harness_teardown (h);
+}
+
+static void
+query_latency (GstHarness *h, gboolean *live, GstClockTime *min,
+    GstClockTime *max)
+{
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstPad) src = gst_element_get_static_pad (element, "src");
+  g_autoptr (GstQuery) query = gst_query_new_latency ();
+
+  g_assert_true (gst_pad_query (src, query));
+  gst_query_parse_latency (query, live, min, max);
+}
+
+/* A live pipeline is told the p95 time of a frame, and to ask again when that
+ * has changed; with no-block nothing is added. */
+static void
+test_latency_live (void)
+{
+  GstHarness *h = rig_harness ("", CAPS);
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBus) bus = rig_bus (h);
+  GstClockTime min, max;
+  gboolean live;
+
+  gst_harness_set_live (h, TRUE);
+  gst_harness_set_upstream_latency (h, 10 * GST_MSECOND);
+  query_latency (h, &live, &min, &max);
+  g_assert_true (live);
+  g_assert_cmpuint (min, ==, 10 * GST_MSECOND);
+
+  for (guint i = 0; i < 8; i++)
+    gst_buffer_unref (pass (h, i));
+  gst_message_unref (rig_message (bus, GST_MESSAGE_LATENCY));
+  query_latency (h, &live, &min, &max);
+  g_assert_cmpuint (rig_stat (h, "total-p95"), >, 0);
+  g_assert_cmpuint (min, ==, 10 * GST_MSECOND + rig_stat (h, "total-p95"));
+  if (GST_CLOCK_TIME_IS_VALID (max))
+    g_assert_cmpuint (max, >=, min);
+
+  g_object_set (element, "no-block", TRUE, NULL);
+  for (guint i = 8; i < 16; i++)
+    gst_buffer_unref (pass (h, i));
+  gst_message_unref (rig_message (bus, GST_MESSAGE_LATENCY));
+  query_latency (h, &live, &min, &max);
+  g_assert_cmpuint (min, ==, 10 * GST_MSECOND);
+  gst_element_set_bus (element, NULL);
+  gst_harness_teardown (h);
+}
+
+/* Where nothing is live nothing is added and nobody is bothered. */
+static void
+test_latency_not_live (void)
+{
+  GstHarness *h = rig_harness ("", CAPS);
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBus) bus = rig_bus (h);
+  GstClockTime min, max;
+  gboolean live;
+
+  gst_harness_set_live (h, FALSE);
+  query_latency (h, &live, &min, &max);
+  for (guint i = 0; i < 9; i++)
+    gst_buffer_unref (pass (h, i));
+  query_latency (h, &live, &min, &max);
+  g_assert_false (live);
+  g_assert_cmpuint (min, ==, 0);
+  g_assert_null (gst_bus_pop_filtered (bus, GST_MESSAGE_LATENCY));
+  gst_element_set_bus (element, NULL);
+  gst_harness_teardown (h);
+}
+
+/* A frame that somebody else holds too is not copied, only its header is; one
+ * that nobody holds goes through as it is. */
+static void
+test_no_copy (void)
+{
+  GstHarness *h = rig_harness ("", CAPS);
+  GstBuffer *shared = rig_frame (h, 0), *alone = rig_frame (h, 1);
+  GstMemory *memory = gst_buffer_peek_memory (alone, 0);
+  GstBuffer *out = gst_harness_push_and_pull (h, gst_buffer_ref (shared));
+
+  g_assert_true (out != shared);
+  g_assert_true (
+      gst_buffer_peek_memory (out, 0) == gst_buffer_peek_memory (shared, 0));
+  g_assert_cmpuint (rig_count_objects (shared), ==, 0);
+  g_assert_cmpuint (rig_count_objects (out), >, 0);
+  gst_buffer_unref (out);
+  gst_buffer_unref (shared);
+
+  out = gst_harness_push_and_pull (h, alone);
+  g_assert_true (out == alone);
+  g_assert_true (gst_buffer_peek_memory (out, 0) == memory);
+  /* Nothing of ours still holds the pixels. */
+  g_assert_true (gst_buffer_is_all_memory_writable (out));
+  gst_buffer_unref (out);
+  gst_harness_teardown (h);
+}
+
+/* Upstream hears that any strides will do. */
+static void
+test_allocation (void)
+{
+  GstHarness *h = rig_harness ("", CAPS);
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
+  g_autoptr (GstCaps) caps = gst_caps_from_string (CAPS);
+  g_autoptr (GstQuery) query = gst_query_new_allocation (caps, TRUE);
+
+  g_assert_true (gst_pad_query (sink, query));
+  g_assert_true (
+      gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL));
+  g_assert_cmpuint (gst_query_get_n_allocation_pools (query), ==, 1);
+  gst_harness_teardown (h);
+}
+
+static guint64
+field_uint64 (const GstStructure *s, const char *name)
+{
+  guint64 value;
+
+  g_assert_true (gst_structure_get_uint64 (s, name, &value));
+  return value;
+}
+
+/* The message of a frame has its times and its objects; without `message`
+ * there is none. */
+static void
+test_message (void)
+{
+  GstHarness *h = rig_harness ("message=true inference-interval=2", CAPS);
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBus) bus = rig_bus (h);
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  segment.start = segment.time = 0;
+  segment.base = GST_SECOND;
+  segment.time = 2 * GST_SECOND;
+  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (GstBuffer) out = pass (h, i);
+    g_autoptr (GstMessage) message = rig_message (bus, GST_MESSAGE_ELEMENT);
+    const GstStructure *s = gst_message_get_structure (message);
+    const GValue *objects = gst_structure_get_value (s, "objects");
+    GstClockTime pts = i * (GST_SECOND / 25);
+    guint n = rig_count_objects (out), n_objects;
+    gboolean inferred;
+
+    g_assert_cmpstr (gst_structure_get_name (s), ==, "defcn-detections");
+    g_assert_cmpuint (field_uint64 (s, "timestamp"), ==, pts);
+    g_assert_cmpuint (field_uint64 (s, "running-time"), ==, pts + GST_SECOND);
+    g_assert_cmpuint (field_uint64 (s, "stream-time"), ==,
+        pts + 2 * GST_SECOND);
+    g_assert_cmpuint (field_uint64 (s, "duration"), ==, GST_SECOND / 25);
+    g_assert_true (gst_structure_get_boolean (s, "inferred", &inferred));
+    g_assert_cmpint (inferred, ==, i == 0);
+    g_assert_cmpstr (gst_structure_get_string (s, "reason"), ==,
+        i == 0 ? "" : "interval");
+    g_assert_true (gst_structure_get_uint (s, "n-objects", &n_objects));
+    g_assert_cmpuint (n_objects, ==, n);
+    g_assert_true (GST_VALUE_HOLDS_ARRAY (objects));
+    g_assert_cmpuint (gst_value_array_get_size (objects), ==, n);
+    if (i == 0) {
+      const GstStructure *o =
+          gst_value_get_structure (gst_value_array_get_value (objects, 0));
+
+      g_assert_cmpuint (n, >, 0);
+      g_assert_nonnull (gst_structure_get_string (o, "label"));
+      g_assert_true (gst_structure_has_field_typed (o, "label_id", G_TYPE_INT));
+      g_assert_true (
+          gst_structure_has_field_typed (o, "confidence", G_TYPE_DOUBLE));
+      g_assert_true (gst_structure_has_field_typed (o, "x_min", G_TYPE_DOUBLE));
+    }
+  }
+  g_object_set (element, "message", FALSE, NULL);
+  gst_buffer_unref (pass (h, 2));
+  g_assert_null (gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT));
+  gst_element_set_bus (element, NULL);
+  gst_harness_teardown (h);
+}
+
+/* stats-interval posts the statistics. */
+static void
+test_stats_message (void)
+{
+  GstHarness *h = rig_harness ("stats-interval=1000000", CAPS);
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBus) bus = rig_bus (h);
+  g_autoptr (GstMessage) message = NULL;
+  const GstStructure *s;
+
+  g_usleep (2000);
+  gst_buffer_unref (pass (h, 0));
+  message = rig_message (bus, GST_MESSAGE_ELEMENT);
+  s = gst_message_get_structure (message);
+  g_assert_cmpstr (gst_structure_get_name (s), ==, "defcn-stats");
+  g_assert_cmpuint (field_uint64 (s, "frames"), ==, 1);
+  g_assert_cmpuint (field_uint64 (s, "inferred"), ==, 1);
+  g_assert_cmpuint (field_uint64 (s, "objects"), >, 0);
+  g_assert_cmpuint (field_uint64 (s, "inference-p50"), >, 0);
+  g_assert_cmpuint (field_uint64 (s, "total-p95"), >=,
+      field_uint64 (s, "inference-p95"));
+  g_assert_cmpuint (strlen (gst_structure_get_string (s, "model-hash")), ==,
+      64);
+  g_assert_cmpstr (gst_structure_get_string (s, "device"), ==, "reference");
+  gst_element_set_bus (element, NULL);
+  gst_harness_teardown (h);
+}
+
+/* Properties change from another thread while frames pass and states change:
+ * nothing deadlocks, nothing races (under the sanitizers). */
+static void
+test_stress (void)
+{
+  GstElement *element = gst_element_factory_make_full ("defcndetect", "model",
+      rig_model (), "device", "reference", "threads", 1, NULL);
+  GstHarness *h = gst_harness_new_with_element (element, "sink", "src");
+  GstHarnessThread *threads[3];
+  GValue value = G_VALUE_INIT;
+
+  gst_harness_set_src_caps_str (h, CAPS);
+  g_value_init (&value, G_TYPE_FLOAT);
+  g_value_set_float (&value, 0.4f);
+  threads[0] =
+      gst_harness_stress_property_start_full (h, "threshold", &value, 1000);
+  g_value_unset (&value);
+  g_value_init (&value, G_TYPE_STRING);
+  g_value_set_static_string (&value, "person=0.5");
+  threads[1] = gst_harness_stress_property_start_full (h, "class-thresholds",
+      &value, 1000);
+  g_value_unset (&value);
+  threads[2] = gst_harness_stress_push_upstream_event_start_full (h,
+      gst_event_new_qos (GST_QOS_TYPE_UNDERFLOW, 1, -1, GST_SECOND), 1000);
+  for (guint i = 0; i < 30; i++) {
+    g_object_set (element, "no-block", i % 3 == 0, NULL);
+    gst_buffer_unref (pass (h, i));
+  }
+  for (int i = 0; i < 3; i++)
+    gst_harness_stress_thread_stop (threads[i]);
+  g_assert_cmpuint (rig_stat (h, "frames"), ==, 30);
+  gst_harness_teardown (h);
+  gst_object_unref (element);
+}
+
+int
+main (int argc, char **argv)
+{
+  rig_init (&argc, &argv);
+  g_test_add_func ("/flow/state-cycles", test_state_cycles);
+  g_test_add_func ("/flow/state-without-frames", test_state_without_frames);
+  g_test_add_func ("/flow/eos-and-reuse", test_eos_and_reuse);
+  g_test_add_func ("/flow/flush-forgets", test_flush_forgets);
+  g_test_add_func ("/flow/flush-while-waiting", test_flush_while_waiting);
+  g_test_add_func ("/flow/caps-change", test_caps_change);
+  g_test_add_func ("/flow/interval", test_interval);
+  g_test_add_func ("/flow/repeat", test_repeat);
+  g_test_add_func ("/flow/qos", test_qos);
+  g_test_add_func ("/flow/qos-without-time", test_qos_without_time);
+  g_test_add_func ("/flow/no-block/result", test_no_block);
+  g_test_add_func ("/flow/no-block/repeat", test_no_block_repeat);
+  g_test_add_func ("/flow/no-block/off", test_no_block_off);
+  g_test_add_func ("/flow/no-block/flush", test_no_block_flush);
+  g_test_add_func ("/flow/latency/live", test_latency_live);
+  g_test_add_func ("/flow/latency/not-live", test_latency_not_live);
+  g_test_add_func ("/flow/no-copy", test_no_copy);
+  g_test_add_func ("/flow/allocation", test_allocation);
+  g_test_add_func ("/flow/message", test_message);
+  g_test_add_func ("/flow/stats-message", test_stats_message);
+  g_test_add_func ("/flow/stress", test_stress);
+  return rig_run ();
+}

@@ -1,0 +1,246 @@
+/* The plugin from outside: its face, its documentation, and what it leaves
+ * behind. */
+#include "rig.h"
+
+/* Nobody can call into the plugin but GStreamer. */
+static void
+test_exports (void)
+{
+  g_autofree char *path = g_build_filename (g_getenv ("DEFCN_TEST_BUILD"),
+      "gst-plugin", "libgstdefcn.so", NULL);
+  const char *argv[] = { "nm", "-D", "--defined-only", path, NULL };
+  g_autofree char *out = NULL;
+  g_auto (GStrv) lines = NULL;
+  int status;
+
+  if (!g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL,
+          NULL, &out, NULL, &status, NULL)
+      || status != 0) {
+    g_test_skip ("nm is not installed");
+    return;
+  }
+  lines = g_strsplit (g_strchomp (out), "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), ==, 2);
+  for (char **line = lines; *line; line++)
+    if (!strstr (*line, " T gst_plugin_defcn_"))
+      g_error ("exported: %s", *line);
+}
+
+/* GStreamer finds the plugin by itself, with all elements and no complaint,
+ * be there a GPU or not. */
+static void
+test_scanned (void)
+{
+#ifdef RIG_SANITIZED
+  g_test_skip ("gst-inspect-1.0 cannot load a sanitized plugin");
+#else
+  const char *argv[] = { "gst-inspect-1.0", "defcndetect", NULL };
+  g_autofree char *path =
+      g_build_filename (g_getenv ("DEFCN_TEST_BUILD"), "gst-plugin", NULL);
+  g_autofree char *registry = rig_file ("scanned.registry", "");
+  g_auto (GStrv) env = g_get_environ ();
+  g_autofree char *out = NULL, *err = NULL;
+  int status;
+
+  env = g_environ_setenv (env, "GST_PLUGIN_PATH_1_0", path, TRUE);
+  env = g_environ_setenv (env, "GST_PLUGIN_SYSTEM_PATH_1_0", "", TRUE);
+  env = g_environ_setenv (env, "GST_REGISTRY", registry, TRUE);
+  if (!g_spawn_sync (NULL, (char **) argv, env, G_SPAWN_SEARCH_PATH, NULL, NULL,
+          &out, &err, &status, NULL)) {
+    g_test_skip ("gst-inspect-1.0 is not installed");
+    return;
+  }
+  g_assert_cmpint (status, ==, 0);
+  g_assert_cmpstr (err, ==, "");
+  g_assert_nonnull (strstr (out, "Filter/Analyzer/Video"));
+  g_assert_nonnull (strstr (out, "GRAY8"));
+#endif
+}
+
+/* The plugin says what it is, under a licence that GStreamer knows. */
+static void
+test_plugin (void)
+{
+  g_autoptr (GstPlugin) plugin =
+      gst_registry_find_plugin (gst_registry_get (), "defcn");
+
+  g_assert_nonnull (plugin);
+  g_assert_cmpstr (gst_plugin_get_license (plugin), ==, "MIT/X11");
+  g_assert_cmpstr (gst_plugin_get_version (plugin), ==, DEFCN_VERSION);
+}
+
+/* Each element is an analyser or visualiser of video and never chosen by
+ * itself. */
+static void
+test_factory (void)
+{
+  g_autoptr (GstElementFactory) factory =
+      gst_element_factory_find ("defcndetect");
+
+  g_assert_nonnull (factory);
+  g_assert_cmpstr (gst_element_factory_get_metadata (factory,
+                       GST_ELEMENT_METADATA_KLASS),
+      ==, "Filter/Analyzer/Video");
+  g_assert_cmpuint (gst_plugin_feature_get_rank (GST_PLUGIN_FEATURE (factory)),
+      ==, GST_RANK_NONE);
+}
+
+/* The launch line between |[ and ]| without the tool and its options. */
+static char *
+launch_line (const char *comment)
+{
+  g_autoptr (GRegex) star =
+      g_regex_new ("^ \\*( |$)", G_REGEX_MULTILINE, 0, NULL);
+  g_autoptr (GRegex) tool =
+      g_regex_new ("^\\s*gst-launch-1.0( -[a-z]+)*\\s", 0, 0, NULL);
+  g_autofree char *text =
+      g_regex_replace_literal (star, comment, -1, 0, "", 0, NULL);
+
+  return g_regex_replace_literal (tool, text, -1, 0, "", 0, NULL);
+}
+
+static guint
+parse_examples (const char *source)
+{
+  g_autofree char *text = NULL;
+  guint n = 0;
+
+  g_assert_true (g_file_get_contents (source, &text, NULL, NULL));
+  for (char *start = strstr (text, "|["), *end; start;
+       start = strstr (end, "|["), n++) {
+    g_autofree char *comment = NULL, *line = NULL;
+    g_autoptr (GError) error = NULL;
+    g_autoptr (GstElement) pipeline = NULL;
+
+    end = strstr (start, "]|");
+    g_assert_nonnull (end);
+    comment = g_strndup (start + 2, end - start - 2);
+    line = launch_line (comment);
+    pipeline = gst_parse_launch (line, &error);
+    if (g_error_matches (error, GST_PARSE_ERROR,
+            GST_PARSE_ERROR_NO_SUCH_ELEMENT)
+        && !strstr (error->message, "defcn")) {
+      g_test_message ("not here: %s", error->message);
+      continue;
+    }
+    if (error)
+      g_error ("%s: %s", line, error->message);
+  }
+  return n;
+}
+
+/* Every example of the elements' documentation parses. */
+static void
+test_examples (void)
+{
+  g_autofree char *folder =
+      g_build_filename (g_getenv ("DEFCN_TEST_SOURCES"), "gst-plugin", NULL);
+  GDir *dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+  guint n = 0;
+
+  g_assert_nonnull (dir);
+  while ((name = g_dir_read_name (dir)))
+    if (g_str_has_prefix (name, "gstdefcn") && g_str_has_suffix (name, ".c")) {
+      g_autofree char *path = g_build_filename (folder, name, NULL);
+
+      n += parse_examples (path);
+    }
+  g_dir_close (dir);
+  g_assert_cmpuint (n, >=, 3);
+}
+
+static void
+run_pipeline (const char *properties)
+{
+  g_autofree char *launch = g_strdup_printf (
+      "videotestsrc num-buffers=5 ! video/x-raw,width=64,height=48 ! tee "
+      "name=t ! queue ! defcndetect model=%s threads=1 %s ! videoconvert ! "
+      "video/x-raw,format=RGB ! fakesink sync=false t. ! queue ! fakesink "
+      "sync=false",
+      rig_model (), properties);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GstElement) pipeline = gst_parse_launch (launch, &error);
+  g_autoptr (GstBus) bus = NULL;
+  g_autoptr (GstMessage) message = NULL;
+
+  g_assert_no_error (error);
+  bus = gst_element_get_bus (pipeline);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  message = gst_bus_timed_pop_filtered (bus, 10 * GST_SECOND,
+      GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  g_assert_nonnull (message);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+}
+
+/* A pipeline leaves nothing behind, be it after EOS or after an error, says
+ * GStreamer's leaks tracer, which reports when GStreamer is shut down. */
+static void
+test_leaks (gconstpointer properties)
+{
+  if (g_test_subprocess ()) {
+    run_pipeline (properties);
+    gst_deinit ();
+    return;
+  }
+  g_setenv ("GST_TRACERS", "leaks", TRUE);
+  g_setenv ("GST_DEBUG", "GST_TRACER:7", TRUE);
+  g_test_trap_subprocess (NULL, 60 * G_USEC_PER_SEC, 0);
+  g_unsetenv ("GST_TRACERS");
+  g_unsetenv ("GST_DEBUG");
+  g_test_trap_assert_passed ();
+  g_test_trap_assert_stderr_unmatched ("*object-alive, type-name=(string)Gst*");
+}
+
+/* The tracer is there and would have told of an object that lives on. */
+static void
+test_leaks_seen (void)
+{
+  if (g_test_subprocess ()) {
+    gst_object_ref_sink (gst_element_factory_make ("defcndetect", NULL));
+    gst_deinit ();
+    return;
+  }
+  g_setenv ("GST_TRACERS", "leaks", TRUE);
+  g_setenv ("GST_DEBUG", "GST_TRACER:7", TRUE);
+  g_test_trap_subprocess (NULL, 60 * G_USEC_PER_SEC, 0);
+  g_unsetenv ("GST_TRACERS");
+  g_unsetenv ("GST_DEBUG");
+  g_test_trap_assert_stderr (
+      "*object-alive, type-name=(string)GstDefcnDetect*");
+}
+
+int
+main (int argc, char **argv)
+{
+  static const struct
+  {
+    const char *name, *properties;
+  } leak_cases[] = {
+    { "plain", "" },
+    { "messages", "message=true stats-interval=1" },
+    { "no-block", "no-block=true" },
+    { "custom",
+        "meta=roi+custom inference-interval=2 "
+        "repeat-detections=true" },
+    { "regions", "roi=\"0,0,32,32;32,0,32,32\"" },
+    { "no-device", "device=cuda" },
+    { "no-class", "class-thresholds=cat=1" },
+    { "no-label", "labels=a" },
+  };
+
+  rig_init (&argc, &argv);
+  g_test_add_func ("/launch/exports", test_exports);
+  g_test_add_func ("/launch/scanned", test_scanned);
+  g_test_add_func ("/launch/plugin", test_plugin);
+  g_test_add_func ("/launch/factory", test_factory);
+  g_test_add_func ("/launch/examples", test_examples);
+  g_test_add_func ("/launch/leaks-seen", test_leaks_seen);
+  for (guint i = 0; i < G_N_ELEMENTS (leak_cases); i++) {
+    g_autofree char *path =
+        g_strconcat ("/launch/leaks/", leak_cases[i].name, NULL);
+
+    g_test_add_data_func (path, leak_cases[i].properties, test_leaks);
+  }
+  return rig_run ();
+}
