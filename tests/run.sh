@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what building and testing needs, builds, runs every suite.
+#   tests/run.sh [BUILD_DIR] [MESON_SETUP_OPTION...]
+# The last line is "N passed, N failed, N skipped"; fails when anything fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(
+  gcc meson ninja-build pkg-config python3 clang-format
+  libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+  libgstreamer-plugins-bad1.0-dev libdnnl-dev libcjson-dev libjpeg-dev
+  libpng-dev libcairo2-dev zlib1g-dev
+  gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+  gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+)
+
+install_missing () {
+  local missing=() package sudo=
+  for package in "${packages[@]}"; do
+    dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq \
+    --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+build=${1:-build}
+[ $# -eq 0 ] || shift
+install_missing
+if [ -d "$build/meson-private" ]; then
+  meson configure "$build" "$@" -Dtests=true
+else
+  meson setup "$build" "$@"
+fi
+ninja -C "$build"
+
+# Each suite's programs one after the other: some of them use all cores.
+status=0
+meson test -C "$build" --no-rebuild --num-processes 1 --print-errorlogs \
+  || status=$?
+python3 tests/count.py "$build/meson-logs/testlog.junit.xml" || status=1
+exit $status

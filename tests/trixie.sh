@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Builds and tests in a Debian 13 chroot: GStreamer 1.26, oneDNN 3.7, gcc 14.
+#   tests/trixie.sh [CHROOT]     (needs root; made where it is absent)
+# DEFCN_GOLDEN is passed on, its folder bound to the same path inside.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source=$PWD
+chroot=${1:-/var/tmp/defcn-trixie}
+golden=${DEFCN_GOLDEN:-$source/../shared/golden}
+
+if [ ! -e "$chroot/etc/debian_version" ]; then
+  command -v debootstrap >/dev/null || {
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
+  }
+  debootstrap --variant=minbase --components=main trixie "$chroot" \
+    "${DEBIAN_MIRROR:-$(sed -nE 's/^deb (\[[^]]*\] )?(https?:[^ ]+) bookworm main.*/\2/p; s/^URIs: (\S+).*/\1/p' \
+      /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null \
+      | grep -v security | head -n 1)}" >/dev/null
+fi
+cp /etc/resolv.conf "$chroot/etc/" 2>/dev/null || true
+for proxy in /etc/apt/apt.conf /etc/apt/apt.conf.d/*; do
+  [ -f "$proxy" ] && cp -n "$proxy" "$chroot/etc/apt/apt.conf.d/" || true
+done
+
+mounted=()
+finish () {
+  local at
+  for at in "${mounted[@]}"; do
+    umount "$at" 2>/dev/null || umount -l "$at"
+  done
+}
+trap finish EXIT
+bind () {
+  mkdir -p "$chroot$2"
+  mount --bind "$1" "$chroot$2"
+  mounted=("$chroot$2" "${mounted[@]}")
+}
+bind /proc /proc
+bind /dev /dev
+bind "$source" /src/defcn
+if [ -d "$golden" ]; then
+  bind "$golden" /src/golden
+fi
+chroot "$chroot" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+  LC_ALL=C.UTF-8 DEFCN_GOLDEN=/src/golden CI="${CI:-}" \
+  /src/defcn/tests/run.sh /src/defcn/build-trixie -Dwerror=true
