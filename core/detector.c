@@ -16,6 +16,7 @@ struct _DefcnDetector
 {
   DefcnBackend *be;
   DefcnModel *model;
+  gboolean owns_model; /* and the backend */
   DefcnScaler *scaler;
   char *hash;
   DefcnDecodeRule rule;
@@ -23,6 +24,11 @@ struct _DefcnDetector
   guint8 *rgb;             /* the resized image */
   gsize rgb_size;
   Floats input, heads;
+  /* The last image: its heads, its region and the region's size in the
+   * network's input. */
+  DefcnLevel levels[DEFCN_N_LEVELS];
+  DefcnRegion region;
+  int w, h;
   DefcnTimings timings;
 };
 
@@ -55,6 +61,19 @@ check_precision (const char *precision, GError **error)
   return FALSE;
 }
 
+/* What follows from the model. */
+static void
+init (DefcnDetector *d)
+{
+  const DefcnSpec *spec = defcn_model_spec (d->model);
+
+  d->scaler = defcn_scaler_new ();
+  d->rule = (DefcnDecodeRule){ .threshold = spec->threshold,
+    .topk = spec->topk,
+    .max_detections = spec->max_detections,
+    .nms_iou = spec->nms_iou };
+}
+
 DefcnDetector *
 defcn_detector_new (const char *path, const DefcnDetectorOptions *options,
     GError **error)
@@ -62,6 +81,7 @@ defcn_detector_new (const char *path, const DefcnDetectorOptions *options,
   const DefcnDetectorOptions defaults = { 0 };
   g_autoptr (DefcnDetector) d = g_new0 (DefcnDetector, 1);
 
+  d->owns_model = TRUE;
   g_return_val_if_fail (path != NULL, NULL);
   if (!options)
     options = &defaults;
@@ -78,14 +98,20 @@ defcn_detector_new (const char *path, const DefcnDetectorOptions *options,
   if (!d->model)
     return NULL;
 
-  const DefcnSpec *spec = defcn_model_spec (d->model);
   d->hash = defcn_weights_hash (weights);
-  d->scaler = defcn_scaler_new ();
-  d->rule = (DefcnDecodeRule){ .threshold = spec->threshold,
-    .topk = spec->topk,
-    .max_detections = spec->max_detections,
-    .nms_iou = spec->nms_iou };
+  init (d);
   return g_steal_pointer (&d);
+}
+
+DefcnDetector *
+defcn_detector_new_from_model (DefcnModel *model)
+{
+  DefcnDetector *d = g_new0 (DefcnDetector, 1);
+
+  d->model = model;
+  d->be = defcn_model_backend (model);
+  init (d);
+  return d;
 }
 
 void
@@ -94,8 +120,10 @@ defcn_detector_free (DefcnDetector *d)
   if (!d)
     return;
   defcn_scaler_free (d->scaler);
-  defcn_model_free (d->model);
-  defcn_backend_free (d->be);
+  if (d->owns_model) {
+    defcn_model_free (d->model);
+    defcn_backend_free (d->be);
+  }
   g_free (d->hash);
   g_free (d->class_thresholds);
   g_free (d->rgb);
@@ -183,19 +211,31 @@ download_heads (DefcnDetector *d, DefcnLevel *levels, const DefcnPlan *plan)
   }
 }
 
+void
+defcn_detector_decode (DefcnDetector *d, GArray *boxes)
+{
+  const DefcnRegion *r = &d->region;
+
+  g_return_if_fail (d->w > 0);
+  defcn_boxes_decode (boxes, d->levels, DEFCN_N_LEVELS,
+      defcn_detector_n_classes (d), &d->rule);
+  defcn_boxes_to_image (boxes, (double) r->w / d->w, (double) r->h / d->h, r->x,
+      r->y, r->x + r->w, r->y + r->h);
+}
+
 static gboolean
 run_one (DefcnDetector *d, GArray *boxes, const DefcnImage *image,
     const DefcnRegion *region, GError **error)
 {
-  const DefcnRegion r = clip_region (region, image);
   const gint64 start = g_get_monotonic_time ();
-  DefcnLevel levels[DEFCN_N_LEVELS];
-  int w, h;
 
-  if (r.w == 0 || r.h == 0)
+  d->w = 0;
+  d->region = clip_region (region, image);
+  if (d->region.w == 0 || d->region.h == 0)
     return TRUE;
 
-  const DefcnPlan *plan = prepare_input (d, &w, &h, image, &r, error);
+  int w, h;
+  const DefcnPlan *plan = prepare_input (d, &w, &h, image, &d->region, error);
   if (!plan)
     return FALSE;
 
@@ -203,13 +243,12 @@ run_one (DefcnDetector *d, GArray *boxes, const DefcnImage *image,
   defcn_net_forward (plan->net);
   if (!d->be->sync (d->be, error))
     return FALSE;
-  download_heads (d, levels, plan);
+  download_heads (d, d->levels, plan);
 
   const gint64 inferred = g_get_monotonic_time ();
-  defcn_boxes_decode (boxes, levels, DEFCN_N_LEVELS,
-      defcn_detector_n_classes (d), &d->rule);
-  defcn_boxes_to_image (boxes, (double) r.w / w, (double) r.h / h, r.x, r.y,
-      r.x + r.w, r.y + r.h);
+  d->w = w;
+  d->h = h;
+  defcn_detector_decode (d, boxes);
 
   d->timings.preprocess += (prepared - start) * 1000;
   d->timings.inference += (inferred - prepared) * 1000;
@@ -267,6 +306,12 @@ void
 defcn_detector_set_nms (DefcnDetector *d, float iou)
 {
   d->rule.nms_iou = iou;
+}
+
+float
+defcn_detector_nms (const DefcnDetector *d)
+{
+  return d->rule.nms_iou;
 }
 
 int

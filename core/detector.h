@@ -36,6 +36,12 @@ DefcnDetector *defcn_detector_new (const char *path,
 void defcn_detector_free (DefcnDetector *detector);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnDetector, defcn_detector_free)
 
+/* A detector over a model that is open already (model.h), for evaluation while
+ * training: @model is borrowed, outlives the detector, was not opened for
+ * training, and may get other weights between two runs.  It has no hash. */
+struct _DefcnModel;
+DefcnDetector *defcn_detector_new_from_model (struct _DefcnModel *model);
+
 /* A rectangle of an image in pixels. */
 typedef struct
 {
@@ -52,6 +58,11 @@ gboolean defcn_detector_run (DefcnDetector *detector, GArray **boxes,
     const DefcnImage *images, const DefcnRegion *regions, int n,
     GError **error);
 
+/* Decodes the last image of the last run again, with the settings as they are
+ * now: the same forward pass with another threshold, or with NMS.  The last run
+ * must have succeeded and its last region not have been empty. */
+void defcn_detector_decode (DefcnDetector *detector, GArray *boxes);
+
 /* Decode settings; the file's values until set.  Cheap, between two runs. */
 void defcn_detector_set_threshold (DefcnDetector *detector, float threshold);
 /* @thresholds: one per class, copied; NULL: none. */
@@ -60,6 +71,7 @@ void defcn_detector_set_class_thresholds (DefcnDetector *detector,
 void defcn_detector_set_max_detections (DefcnDetector *detector, int max);
 /* 0 or less: none, which is what an end-to-end model wants. */
 void defcn_detector_set_nms (DefcnDetector *detector, float iou);
+float defcn_detector_nms (const DefcnDetector *detector);
 
 int defcn_detector_n_classes (const DefcnDetector *detector);
 /* Returns: name of class @i, borrowed. */

@@ -118,7 +118,8 @@ order_of (DefcnLoader *loader, guint64 epoch)
 static guint
 sample_at (DefcnLoader *loader, guint64 place)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&loader->lock);
+  g_autoptr (GMutexLocker) locker G_GNUC_UNUSED =
+      g_mutex_locker_new (&loader->lock);
   const GArray *order = order_of (loader, place / loader->used->len);
 
   return g_array_index (order, guint, place % loader->used->len);
@@ -127,7 +128,8 @@ sample_at (DefcnLoader *loader, guint64 place)
 static void
 report (DefcnLoader *loader, guint sample, const GError *error)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&loader->lock);
+  g_autoptr (GMutexLocker) locker G_GNUC_UNUSED =
+      g_mutex_locker_new (&loader->lock);
 
   if (g_hash_table_add (loader->unreadable, GUINT_TO_POINTER (sample)))
     g_warning ("skipped: %s", error->message);
@@ -340,7 +342,8 @@ defcn_loader_free (DefcnLoader *loader)
 static DefcnExample *
 take (DefcnLoader *loader, guint64 slot, gboolean *too_many)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&loader->lock);
+  g_autoptr (GMutexLocker) locker G_GNUC_UNUSED =
+      g_mutex_locker_new (&loader->lock);
   const guint i = slot % loader->ahead;
   const gint64 start = g_get_monotonic_time ();
 

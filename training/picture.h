@@ -1,11 +1,9 @@
-/* Picture files: JPEG (libjpeg-turbo) and PNG (libpng) in and out, and simple
- * drawing on RGB.
+/* Picture files: JPEG (libjpeg-turbo) and PNG (libpng) in and out.
  *
  * Thread rule: re-entrant.
  */
 #pragma once
 
-#include "boxes.h"
 #include "image.h"
 
 G_BEGIN_DECLS
@@ -30,16 +28,5 @@ gboolean defcn_picture_save (const DefcnPicture *picture, const char *path,
     GError **error);
 /* The core's view of it, borrowed. */
 DefcnImage defcn_picture_image (const DefcnPicture *picture);
-
-/* Draws with clipping.  Text is 7-bit ASCII in a built-in 6x10 font. */
-void defcn_picture_rect (DefcnPicture *picture, int x1, int y1, int x2, int y2,
-    int thickness, guint32 rgb);
-void defcn_picture_line (DefcnPicture *picture, int x1, int y1, int x2, int y2,
-    guint32 rgb);
-void defcn_picture_text (DefcnPicture *picture, int x, int y, const char *text,
-    guint32 rgb);
-/* Box and "label score" in the class's colour. */
-void defcn_picture_boxes (DefcnPicture *picture, const GArray *boxes,
-    const char *const *labels);
 
 G_END_DECLS

@@ -1,7 +1,7 @@
 /* IoU, the Hungarian method and every assigner against the reference code. */
 #include "assign.h"
+#include "golden.h"
 #include "hungarian.h"
-#include "tensors.h"
 #include "testing.h"
 
 #include <cjson/cJSON.h>
@@ -13,14 +13,14 @@ static void
 test_pairwise_iou (void)
 {
   g_autoptr (DefcnWeights) file =
-      testing_tensors_open ("ops/pairwise_iou.safetensors");
+      testing_golden_open ("ops/pairwise_iou.safetensors");
   gsize n, m;
 
   if (!file)
     return;
-  g_autofree float *a = testing_tensors_floats (file, "a", &n);
-  g_autofree float *b = testing_tensors_floats (file, "b", &m);
-  g_autofree float *want = testing_tensors_floats (file, "iou", NULL);
+  g_autofree float *a = testing_golden_floats (file, "a", &n);
+  g_autofree float *b = testing_golden_floats (file, "b", &m);
+  g_autofree float *want = testing_golden_floats (file, "iou", NULL);
   for (gsize i = 0; i < n / 4; i++) {
     for (gsize j = 0; j < m / 4; j++) {
       const float *p = a + 4 * i, *q = b + 4 * j;
@@ -51,12 +51,12 @@ check_matrix (const DefcnWeights *file, const cJSON *entry)
   g_autofree char *cost_name = g_strdup_printf ("m%02d.cost", id);
   g_autofree char *row_name = g_strdup_printf ("m%02d.row", id);
   g_autofree char *col_name = g_strdup_printf ("m%02d.col", id);
-  const gint64 *dims = testing_tensors_dims (file, cost_name);
+  const gint64 *dims = testing_golden_dims (file, cost_name);
   const int rows = dims[0], cols = dims[1];
   gsize len, n;
-  g_autofree float *cost = testing_tensors_floats (file, cost_name, &len);
-  g_autofree int *row = testing_tensors_ints (file, row_name, &n);
-  g_autofree int *col = testing_tensors_ints (file, col_name, NULL);
+  g_autofree float *cost = testing_golden_floats (file, cost_name, &len);
+  g_autofree int *row = testing_golden_ints (file, row_name, &n);
+  g_autofree int *col = testing_golden_ints (file, col_name, NULL);
   g_autofree double *wide = g_new (double, len);
   g_autofree int *found = g_new (int, rows);
   double total = 0;
@@ -79,8 +79,8 @@ static void
 test_hungarian (void)
 {
   g_autoptr (DefcnWeights) file =
-      testing_tensors_open ("ops/hungarian.safetensors");
-  g_autofree char *text = testing_tensors_text ("ops/hungarian.json");
+      testing_golden_open ("ops/hungarian.safetensors");
+  g_autofree char *text = testing_golden_text ("ops/hungarian.json");
   cJSON *list = text ? cJSON_Parse (text) : NULL;
   const cJSON *entry;
 
@@ -129,13 +129,13 @@ read_map (const DefcnWeights *file, const char *kind, int level, int *c, int *h,
     int *w)
 {
   g_autofree char *name = g_strdup_printf ("%s.p%d", kind, level + 3);
-  const gint64 *dims = testing_tensors_dims (file, name);
-  float *values = testing_tensors_floats (file, name, NULL);
+  const gint64 *dims = testing_golden_dims (file, name);
+  float *values = testing_golden_floats (file, name, NULL);
 
   *c = dims[1];
   *h = dims[2];
   *w = dims[3];
-  testing_tensors_to_nhwc (values, 1, *c, *h, *w);
+  testing_golden_to_nhwc (values, 1, *c, *h, *w);
   return values;
 }
 
@@ -171,8 +171,8 @@ static GArray *
 read_objects (const DefcnWeights *file)
 {
   gsize n;
-  g_autofree float *boxes = testing_tensors_floats (file, "gt_boxes", NULL);
-  g_autofree int *classes = testing_tensors_ints (file, "gt_classes", &n);
+  g_autofree float *boxes = testing_golden_floats (file, "gt_boxes", NULL);
+  g_autofree int *classes = testing_golden_ints (file, "gt_classes", &n);
   GArray *objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
 
   for (gsize i = 0; i < n; i++) {
@@ -201,9 +201,9 @@ check_quality (const Case *c, const DefcnWeights *file, const float *quality,
   g_autofree char *name = tensor_name (c, "matrix");
   gsize want_len;
 
-  if (!testing_tensors_has (file, name))
+  if (!testing_golden_has (file, name))
     return;
-  g_autofree float *want = testing_tensors_floats (file, name, &want_len);
+  g_autofree float *want = testing_golden_floats (file, name, &want_len);
   g_assert_cmpuint (len, ==, want_len);
   for (gsize k = 0; k < len; k++)
     g_assert_cmpfloat_with_epsilon (quality[k], want[k], 1e-5);
@@ -238,8 +238,8 @@ check_targets (const Case *c, const DefcnWeights *file,
   g_autofree char *targets_name = tensor_name (c, "fg_targets");
   gsize n;
 
-  g_autofree int *index = testing_tensors_ints (file, index_name, &n);
-  g_autofree float *targets = testing_tensors_floats (file, targets_name, NULL);
+  g_autofree int *index = testing_golden_ints (file, index_name, &n);
+  g_autofree float *targets = testing_golden_floats (file, targets_name, NULL);
   g_assert_cmpint (a->n_foreground, ==, n);
   for (gsize k = 0; k < n; k++)
     for (int i = 0; i < 4; i++)
@@ -270,7 +270,7 @@ test_case (gconstpointer data)
     return;
   }
 
-  g_autoptr (DefcnWeights) file = testing_tensors_open (below);
+  g_autoptr (DefcnWeights) file = testing_golden_open (below);
   if (!file)
     return;
   heads_read (&heads, file, v->filter);
@@ -290,7 +290,7 @@ test_case (gconstpointer data)
       g_assert_cmpint (a->classes[j], ==, heads.n_classes);
   } else {
     gsize n;
-    g_autofree int *classes = testing_tensors_ints (file, name, &n);
+    g_autofree int *classes = testing_golden_ints (file, name, &n);
 
     g_assert_cmpint (a->n_locations, ==, n);
     for (gsize j = 0; j < n; j++)

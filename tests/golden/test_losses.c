@@ -1,6 +1,6 @@
 /* Losses and their gradients against the reference code. */
+#include "golden.h"
 #include "loss.h"
-#include "tensors.h"
 
 #include <math.h>
 
@@ -62,7 +62,7 @@ test_focal_logit (gconstpointer data)
   const char *set = data;
   const double tolerance = tolerance_of (set);
   g_autoptr (DefcnWeights) file =
-      testing_tensors_open ("ops/focal_loss.safetensors");
+      testing_golden_open ("ops/focal_loss.safetensors");
   g_autofree char *x_name = g_strdup_printf ("logit.%s.x", set);
   g_autofree char *each_name = g_strdup_printf ("logit.%s.per_element", set);
   g_autofree char *sum_name = g_strdup_printf ("logit.%s.sum", set);
@@ -72,11 +72,11 @@ test_focal_logit (gconstpointer data)
 
   if (!file)
     return;
-  g_autofree int *classes = testing_tensors_ints (file, "classes", &n);
-  g_autofree float *x = testing_tensors_floats (file, x_name, &len);
-  g_autofree float *each = testing_tensors_floats (file, each_name, NULL);
-  g_autofree float *sum = testing_tensors_floats (file, sum_name, NULL);
-  g_autofree float *dx = testing_tensors_floats (file, dx_name, NULL);
+  g_autofree int *classes = testing_golden_ints (file, "classes", &n);
+  g_autofree float *x = testing_golden_floats (file, x_name, &len);
+  g_autofree float *each = testing_golden_floats (file, each_name, NULL);
+  g_autofree float *sum = testing_golden_floats (file, sum_name, NULL);
+  g_autofree float *dx = testing_golden_floats (file, dx_name, NULL);
   const int k = len / n;
 
   g_autofree float *found = g_new (float, len);
@@ -85,7 +85,7 @@ test_focal_logit (gconstpointer data)
 
     found[i] = defcn_focal_logit (&d, x[i], classes[i / k] == (int) (i % k));
   }
-  assert_close ("elements", testing_tensors_difference (found, each, len),
+  assert_close ("elements", testing_golden_difference (found, each, len),
       tolerance);
 
   heads_init (&heads, classes, n, k, x, NULL);
@@ -93,7 +93,7 @@ test_focal_logit (gconstpointer data)
       defcn_loss_focal (&heads.grad, &heads.level, 1, heads.assignment, 1);
   assert_close ("sum", fabs (total - sum[0]) / fabs (sum[0]), tolerance);
   assert_close ("gradient",
-      testing_tensors_difference (heads.grad.logits, dx, len), tolerance);
+      testing_golden_difference (heads.grad.logits, dx, len), tolerance);
   heads_clear (&heads);
 }
 
@@ -106,7 +106,7 @@ test_focal_product (gconstpointer data)
   const gboolean extreme = g_str_equal (set, "extreme");
   const double tolerance = tolerance_of (set);
   g_autoptr (DefcnWeights) file =
-      testing_tensors_open ("ops/focal_loss.safetensors");
+      testing_golden_open ("ops/focal_loss.safetensors");
   g_autofree char *cls_name = g_strdup_printf ("prob.%s.cls", set);
   g_autofree char *filter_name = g_strdup_printf ("prob.%s.flt", set);
   g_autofree char *each_name = g_strdup_printf ("prob.%s.per_element", set);
@@ -118,13 +118,13 @@ test_focal_product (gconstpointer data)
 
   if (!file)
     return;
-  g_autofree int *classes = testing_tensors_ints (file, "classes", &n);
-  g_autofree float *cls = testing_tensors_floats (file, cls_name, &len);
-  g_autofree float *filter = testing_tensors_floats (file, filter_name, NULL);
-  g_autofree float *each = testing_tensors_floats (file, each_name, NULL);
-  g_autofree float *sum = testing_tensors_floats (file, sum_name, NULL);
-  g_autofree float *dcls = testing_tensors_floats (file, dcls_name, NULL);
-  g_autofree float *dfilter = testing_tensors_floats (file, dfilter_name, NULL);
+  g_autofree int *classes = testing_golden_ints (file, "classes", &n);
+  g_autofree float *cls = testing_golden_floats (file, cls_name, &len);
+  g_autofree float *filter = testing_golden_floats (file, filter_name, NULL);
+  g_autofree float *each = testing_golden_floats (file, each_name, NULL);
+  g_autofree float *sum = testing_golden_floats (file, sum_name, NULL);
+  g_autofree float *dcls = testing_golden_floats (file, dcls_name, NULL);
+  g_autofree float *dfilter = testing_golden_floats (file, dfilter_name, NULL);
   const int k = len / n;
 
   heads_init (&heads, classes, n, k, cls, filter);
@@ -148,13 +148,13 @@ test_focal_product (gconstpointer data)
   }
   g_test_message ("%zu of %zu elements", kept, len);
   g_assert_cmpuint (kept, >, 100);
-  assert_close ("elements", testing_tensors_difference (found, each, len),
+  assert_close ("elements", testing_golden_difference (found, each, len),
       tolerance);
   assert_close ("gradient of cls",
-      testing_tensors_difference (heads.grad.logits, dcls, len), tolerance);
+      testing_golden_difference (heads.grad.logits, dcls, len), tolerance);
   if (!extreme) {
     assert_close ("gradient of filter",
-        testing_tensors_difference (heads.grad.filter, dfilter, n), tolerance);
+        testing_golden_difference (heads.grad.filter, dfilter, n), tolerance);
     assert_close ("sum", fabs (total - sum[0]) / fabs (sum[0]), tolerance);
   }
   heads_clear (&heads);
@@ -165,15 +165,15 @@ static void
 test_giou (void)
 {
   g_autoptr (DefcnWeights) file =
-      testing_tensors_open ("ops/iou_loss.safetensors");
+      testing_golden_open ("ops/iou_loss.safetensors");
   gsize len;
 
   if (!file)
     return;
-  g_autofree float *prediction = testing_tensors_floats (file, "pred", &len);
-  g_autofree float *target = testing_tensors_floats (file, "target", NULL);
-  g_autofree float *loss = testing_tensors_floats (file, "giou.loss", NULL);
-  g_autofree float *want = testing_tensors_floats (file, "giou.gpred", NULL);
+  g_autofree float *prediction = testing_golden_floats (file, "pred", &len);
+  g_autofree float *target = testing_golden_floats (file, "target", NULL);
+  g_autofree float *loss = testing_golden_floats (file, "giou.loss", NULL);
+  g_autofree float *want = testing_golden_floats (file, "giou.gpred", NULL);
   g_autofree float *found = g_new (float, len / 4);
   g_autofree float *d = g_new (float, len);
   double worst = 0;
@@ -181,11 +181,10 @@ test_giou (void)
   for (gsize i = 0; i < len / 4; i++) {
     found[i] = defcn_giou (d + 4 * i, prediction + 4 * i, target + 4 * i);
     /* each by its own scale: small boxes have large gradients */
-    worst =
-        MAX (worst, testing_tensors_difference (d + 4 * i, want + 4 * i, 4));
+    worst = MAX (worst, testing_golden_difference (d + 4 * i, want + 4 * i, 4));
   }
   assert_close ("gradient", worst, TOLERANCE);
-  assert_close ("losses", testing_tensors_difference (found, loss, len / 4),
+  assert_close ("losses", testing_golden_difference (found, loss, len / 4),
       TOLERANCE);
 }
 

@@ -1,6 +1,6 @@
 /* SGD and the learning-rate schedules against the reference code. */
+#include "golden.h"
 #include "optimizer.h"
-#include "tensors.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -19,14 +19,14 @@ test_sgd (void)
     .iterations = 3,
     .warmup = 2, /* 1/3, 2/3, 1 of the rate */
     .warmup_factor = 1 / 3.0 };
-  g_autoptr (DefcnWeights) file = testing_tensors_open ("ops/sgd.safetensors");
+  g_autoptr (DefcnWeights) file = testing_golden_open ("ops/sgd.safetensors");
   g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, NULL);
   g_autoptr (DefcnParams) params = defcn_params_new (be, TRUE);
   gsize n;
 
   if (!file)
     return;
-  g_autofree float *start = testing_tensors_floats (file, "p0", &n);
+  g_autofree float *start = testing_golden_floats (file, "p0", &n);
   defcn_params_vector (params, "x", DEFCN_PARAM_SCALE, 0, n);
   DefcnParam *x = defcn_params_lookup (params, "x");
   memcpy (x->value, start, n * sizeof (float));
@@ -34,13 +34,12 @@ test_sgd (void)
   for (int i = 0; i < 3; i++) {
     g_autofree char *grad_name = g_strdup_printf ("g%d", i);
     g_autofree char *next_name = g_strdup_printf ("p%d", i + 1);
-    g_autofree float *grad = testing_tensors_floats (file, grad_name, NULL);
-    g_autofree float *want = testing_tensors_floats (file, next_name, NULL);
+    g_autofree float *grad = testing_golden_floats (file, grad_name, NULL);
+    g_autofree float *want = testing_golden_floats (file, next_name, NULL);
 
     memcpy (x->grad, grad, n * sizeof (float));
     defcn_optimizer_step (optimizer, i);
-    g_assert_cmpfloat (testing_tensors_difference (x->value, want, n), <=,
-        2e-7);
+    g_assert_cmpfloat (testing_golden_difference (x->value, want, n), <=, 2e-7);
   }
 }
 
@@ -60,7 +59,7 @@ static const struct
 static void
 test_schedule (void)
 {
-  g_autofree char *text = testing_tensors_text ("ops/lr_schedule.json");
+  g_autofree char *text = testing_golden_text ("ops/lr_schedule.json");
   cJSON *json = text ? cJSON_Parse (text) : NULL;
 
   if (!text)

@@ -4,55 +4,11 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "model.h"
 #include "testing.h"
+#include "tiny_model.h"
 
 static char *folder;
 static char *model_path;
-
-static void
-set_all (DefcnModel *model, const char *name, float value, float factor)
-{
-  const DefcnParam *p = defcn_params_lookup (defcn_model_params (model), name);
-
-  g_assert_nonnull (p);
-  for (gsize i = 0; i < defcn_param_len (p); i++)
-    p->value[i] = p->value[i] * factor + value;
-}
-
-/* Three classes, tiny widths, and heads strong enough to find something in
- * noise: the initial prior alone would keep every score at 0.01. */
-static void
-write_model (const char *path)
-{
-  static const char *const labels[] = { "person", "car", "dog", NULL };
-  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
-  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
-  g_autoptr (GError) error = NULL;
-
-  spec->depth = 18;
-  spec->stem_channels = spec->res2_channels = 8;
-  spec->fpn_channels = 16;
-  spec->norm_groups = 4;
-  spec->tower_depth = 1;
-  spec->input.short_edge = 64;
-  spec->input.long_edge = 128;
-  spec->threshold = 0.3f;
-  spec->max_detections = 50;
-
-  g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, &error);
-  g_assert_no_error (error);
-  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, FALSE, 5, &error);
-  g_assert_no_error (error);
-  set_all (model, "head.cls_score.bias", 0, 0);
-  set_all (model, "head.cls_score.weight", 0, 30);
-  set_all (model, "head.filter.weight", 0, 30);
-  set_all (model, "head.bbox_pred.bias", 2, 0);
-  set_all (model, "head.bbox_pred.weight", 0, 10);
-  defcn_model_save (model, writer, DEFCN_DTYPE_F32);
-  g_assert_true (defcn_weights_writer_save (writer, path, &error));
-  g_assert_no_error (error);
-}
 
 static DefcnDetector *
 open_detector (void)
@@ -413,7 +369,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   folder = g_dir_make_tmp ("defcn-detector-XXXXXX", NULL);
   model_path = g_build_filename (folder, "tiny.safetensors", NULL);
-  write_model (model_path);
+  testing_tiny_model_write (model_path);
 
   g_test_add_func ("/detector/properties", test_properties);
   g_test_add_func ("/detector/run", test_run);

@@ -1,5 +1,5 @@
 /* Tensors of the golden set for tests. */
-#include "tensors.h"
+#include "golden.h"
 
 #include "testing.h"
 
@@ -20,7 +20,7 @@ find (const char *below)
 }
 
 DefcnWeights *
-testing_tensors_open (const char *below)
+testing_golden_open (const char *below)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *path = find (below);
@@ -31,7 +31,7 @@ testing_tensors_open (const char *below)
 }
 
 char *
-testing_tensors_text (const char *below)
+testing_golden_text (const char *below)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *path = find (below);
@@ -44,7 +44,7 @@ testing_tensors_text (const char *below)
 }
 
 gboolean
-testing_tensors_has (const DefcnWeights *file, const char *name)
+testing_golden_has (const DefcnWeights *file, const char *name)
 {
   return defcn_weights_lookup (file, name) != NULL;
 }
@@ -60,7 +60,7 @@ get (const DefcnWeights *file, const char *name)
 }
 
 float *
-testing_tensors_floats (const DefcnWeights *file, const char *name, gsize *len)
+testing_golden_floats (const DefcnWeights *file, const char *name, gsize *len)
 {
   const DefcnWeightsTensor *t = get (file, name);
   g_autoptr (GError) error = NULL;
@@ -74,7 +74,7 @@ testing_tensors_floats (const DefcnWeights *file, const char *name, gsize *len)
 }
 
 int *
-testing_tensors_ints (const DefcnWeights *file, const char *name, gsize *len)
+testing_golden_ints (const DefcnWeights *file, const char *name, gsize *len)
 {
   const DefcnWeightsTensor *t = get (file, name);
   int *values = g_new (int, t->len);
@@ -105,13 +105,13 @@ testing_tensors_ints (const DefcnWeights *file, const char *name, gsize *len)
 }
 
 const gint64 *
-testing_tensors_dims (const DefcnWeights *file, const char *name)
+testing_golden_dims (const DefcnWeights *file, const char *name)
 {
   return get (file, name)->dims;
 }
 
 void
-testing_tensors_to_nhwc (float *values, int n, int c, int h, int w)
+testing_golden_to_nhwc (float *values, int n, int c, int h, int w)
 {
   const gsize plane = (gsize) h * w, len = n * c * plane;
   g_autofree float *copy = g_memdup2 (values, len * sizeof (float));
@@ -123,7 +123,7 @@ testing_tensors_to_nhwc (float *values, int n, int c, int h, int w)
 }
 
 double
-testing_tensors_difference (const float *found, const float *want, gsize len)
+testing_golden_difference (const float *found, const float *want, gsize len)
 {
   double difference = 0, largest = 0;
 

@@ -1,0 +1,45 @@
+/* A model file for tests that need one and do not care which. */
+#include "tiny_model.h"
+
+static void
+set_all (DefcnModel *model, const char *name, float value, float factor)
+{
+  const DefcnParam *p = defcn_params_lookup (defcn_model_params (model), name);
+
+  g_assert_nonnull (p);
+  for (gsize i = 0; i < defcn_param_len (p); i++)
+    p->value[i] = p->value[i] * factor + value;
+}
+
+void
+testing_tiny_model_write (const char *path)
+{
+  static const char *const labels[] = { "person", "car", "dog", NULL };
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autoptr (GError) error = NULL;
+
+  spec->depth = 18;
+  spec->stem_channels = spec->res2_channels = 8;
+  spec->fpn_channels = 16;
+  spec->norm_groups = 4;
+  spec->tower_depth = 1;
+  spec->input.short_edge = 64;
+  spec->input.long_edge = 128;
+  spec->threshold = 0.3f;
+  spec->max_detections = 50;
+
+  g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, &error);
+  g_assert_no_error (error);
+  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, FALSE, 5, &error);
+  g_assert_no_error (error);
+  /* The initial prior alone would keep every score at 0.01. */
+  set_all (model, "head.cls_score.bias", 0, 0);
+  set_all (model, "head.cls_score.weight", 0, 30);
+  set_all (model, "head.filter.weight", 0, 30);
+  set_all (model, "head.bbox_pred.bias", 2, 0);
+  set_all (model, "head.bbox_pred.weight", 0, 10);
+  defcn_model_save (model, writer, DEFCN_DTYPE_F32);
+  g_assert_true (defcn_weights_writer_save (writer, path, &error));
+  g_assert_no_error (error);
+}

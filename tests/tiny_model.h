@@ -1,0 +1,13 @@
+/* A model file for tests that need one and do not care which. */
+#pragma once
+
+#include "model.h"
+
+G_BEGIN_DECLS
+
+/* Writes a ResNet-18 of tiny widths with 3DMF and the classes person, car and
+ * dog to @path: random, but with heads strong enough to find something in
+ * noise.  Short edge 64, long edge 128, threshold 0.3, 50 detections. */
+void testing_tiny_model_write (const char *path);
+
+G_END_DECLS

@@ -1,0 +1,400 @@
+/* `defcn bench`: where the time of a detection goes, stage by stage. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bench.h"
+#include "command.h"
+#include "recipe.h"
+
+/* Which stage a step belongs to: the first prefix of its name that fits. */
+static const struct
+{
+  const char *prefix;
+  DefcnStage stage;
+} prefixes[] = {
+  { "backbone.bottom_up.stem", DEFCN_STAGE_STEM },
+  { "max_pool", DEFCN_STAGE_STEM },
+  { "backbone.bottom_up.res2", DEFCN_STAGE_RES2 },
+  { "backbone.bottom_up.res3", DEFCN_STAGE_RES3 },
+  { "backbone.bottom_up.res4", DEFCN_STAGE_RES4 },
+  { "backbone.bottom_up.res5", DEFCN_STAGE_RES5 },
+  { "backbone.bottom_up", DEFCN_STAGE_BACKBONE },
+  { "head.cls_subnet", DEFCN_STAGE_TOWERS },
+  { "head.bbox_subnet", DEFCN_STAGE_TOWERS },
+  { "head.max3d", DEFCN_STAGE_MAX3D }, { "head.filter", DEFCN_STAGE_FILTER },
+  { "head.cls_score", DEFCN_STAGE_CLS }, { "head.bbox_pred", DEFCN_STAGE_BOX },
+  { "head.scales", DEFCN_STAGE_BOX },
+  { "", DEFCN_STAGE_FPN }, /* laterals, outputs, P6, P7 and what joins them */
+};
+
+typedef struct
+{
+  char *model, *preset, *size, *device;
+  char **settings; /* KEY=VALUE over the preset */
+  int width, height, batch, threads, classes, repetitions;
+  gboolean json, verbose;
+} Options;
+
+static double
+now (void)
+{
+  struct timespec t;
+
+  clock_gettime (CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1e3 + t.tv_nsec * 1e-6;
+}
+
+static DefcnStage
+stage_of (const DefcnNode *node)
+{
+  int i = 0;
+
+  while (!g_str_has_prefix (node->name, prefixes[i].prefix))
+    i++;
+  return prefixes[i].stage;
+}
+
+static gboolean
+parse_size (Options *o, GError **error)
+{
+  char *end = NULL;
+
+  o->width = 864;
+  o->height = 512;
+  if (o->size) {
+    o->width = strtol (o->size, &end, 10);
+    o->height = *end == 'x' ? strtol (end + 1, &end, 10) : 0;
+  }
+  if (o->width < 1 || o->height < 1 || o->width > 16384 || o->height > 16384
+      || (end && *end)) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--size \"%s\" is not WIDTHxHEIGHT within 1 .. 16384", o->size);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+parse (Options *o, int argc, char **argv, GError **error)
+{
+  const GOptionEntry entries[] = {
+    { "model", 'm', 0, G_OPTION_ARG_FILENAME, &o->model, "Model file", "FILE" },
+    { "preset", 'p', 0, G_OPTION_ARG_STRING, &o->preset,
+        "Network of a training preset, random weights", "NAME" },
+    { "set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o->settings,
+        "Recipe key of the preset, e.g. backbone=resnet18", "KEY=VALUE" },
+    { "classes", 'c', 0, G_OPTION_ARG_INT, &o->classes,
+        "Classes of a preset's network (80)", "N" },
+    { "size", 0, 0, G_OPTION_ARG_STRING, &o->size,
+        "Network input, rounded up to what the network wants (864x512)",
+        "WxH" },
+    { "batch", 'b', 0, G_OPTION_ARG_INT, &o->batch, "Images at once (1)", "N" },
+    { "device", 'd', 0, G_OPTION_ARG_STRING, &o->device,
+        "auto, cpu, reference, cuda (auto)", "NAME" },
+    { "threads", 0, 0, G_OPTION_ARG_INT, &o->threads,
+        "CPU threads (one per core)", "N" },
+    { "repetitions", 'r', 0, G_OPTION_ARG_INT, &o->repetitions,
+        "Measurements, of which the median counts (10)", "N" },
+    { "json", 'j', 0, G_OPTION_ARG_NONE, &o->json, "Print JSON", NULL },
+    { "verbose", 'v', 0, G_OPTION_ARG_NONE, &o->verbose,
+        "Also every step and its implementation", NULL },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+
+  g_set_prgname ("defcn bench");
+  g_option_context_set_summary (context,
+      "Measures a network stage by stage, and the 1920x1080 NV12 frame before "
+      "and the boxes\nafter it: the median of the repetitions, least and "
+      "most.");
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, error))
+    return FALSE;
+  if (argc > 1)
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "\"%s\" is not expected", argv[1]);
+  else if (o->model && o->preset)
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--model and --preset exclude each other");
+  else if (o->batch < 1 || o->repetitions < 1 || o->classes < 1
+      || o->threads < 0)
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--batch, --repetitions and --classes are at least 1, --threads 0");
+  else
+    return parse_size (o, error);
+  return FALSE;
+}
+
+static void
+options_clear (Options *o)
+{
+  g_free (o->model);
+  g_free (o->preset);
+  g_free (o->size);
+  g_free (o->device);
+  g_strfreev (o->settings);
+}
+
+/* The network that `defcn train` would build; the recipe's data is not used,
+ * but a recipe without is not complete. */
+static DefcnModel *
+model_of_preset (const Options *o, DefcnBackend *be, GError **error)
+{
+  g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (o->preset, error);
+
+  if (!recipe || !defcn_recipe_set (recipe, "annotations=none", error)
+      || !defcn_recipe_set (recipe, "images=none", error))
+    return NULL;
+  for (char **s = o->settings; s && *s; s++)
+    if (!defcn_recipe_set (recipe, *s, error))
+      return NULL;
+  if (!defcn_recipe_finish (recipe, error))
+    return NULL;
+
+  DefcnSpec *spec = recipe->spec;
+  g_strfreev (spec->labels);
+  spec->labels = g_new0 (char *, o->classes + 1);
+  spec->n_classes = o->classes;
+  for (int i = 0; i < o->classes; i++)
+    spec->labels[i] = g_strdup_printf ("class%d", i);
+  return defcn_model_new (spec, be, FALSE, 1, error);
+}
+
+static gboolean
+open_model (DefcnBench *b, const Options *o, GError **error)
+{
+  g_autoptr (DefcnWeights) weights = NULL;
+
+  b->be = defcn_backend_new (o->device, o->threads, error);
+  if (!b->be)
+    return FALSE;
+  if (!o->model) {
+    b->model = model_of_preset (o, b->be, error);
+    return b->model != NULL;
+  }
+  weights = defcn_weights_open (o->model, error);
+  if (weights)
+    b->model = defcn_model_open (weights, b->be, FALSE, error);
+  return b->model != NULL;
+}
+
+static gsize
+heads_len (const DefcnPlan *plan)
+{
+  gsize len = 0;
+
+  for (int i = 0; i < DEFCN_N_LEVELS; i++)
+    len += defcn_tensor_len (plan->logits[i])
+        + defcn_tensor_len (plan->deltas[i])
+        + (plan->filter[i] ? defcn_tensor_len (plan->filter[i]) : 0);
+  return len;
+}
+
+static void
+samples_init (DefcnSamples *s, int n)
+{
+  s->ms = g_new0 (double, n);
+  s->n = n;
+}
+
+static gboolean
+prepare (DefcnBench *b, const Options *o, GError **error)
+{
+  enum
+  {
+    W = 1920,
+    H = 1080
+  };
+
+  if (!open_model (b, o, error))
+    return FALSE;
+
+  const int divisor = defcn_model_spec (b->model)->input.divisor;
+  const int w = (o->width + divisor - 1) / divisor * divisor;
+  const int h = (o->height + divisor - 1) / divisor * divisor;
+  b->plan = defcn_model_plan (b->model, o->batch, h, w, error);
+  if (!b->plan)
+    return FALSE;
+
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
+  b->frame = g_malloc (W * H * 3 / 2);
+  for (int i = 0; i < W * H * 3 / 2; i++)
+    b->frame[i] = g_rand_int (rand) >> 24;
+  b->image = (DefcnImage){ DEFCN_FORMAT_NV12, W, H,
+    { b->frame, b->frame + W * H }, { W, W }, DEFCN_MATRIX_BT709, FALSE };
+  b->rgb = g_malloc ((gsize) w * h * 3);
+  b->input = g_new (float, defcn_tensor_len (b->plan->input));
+  b->heads = g_new (float, heads_len (b->plan));
+  b->boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  b->scaler = defcn_scaler_new ();
+
+  const guint n_nodes = defcn_net_count (b->plan->net);
+  for (int i = 0; i < DEFCN_N_STAGES; i++)
+    samples_init (&b->stages[i], o->repetitions);
+  samples_init (&b->forward, o->repetitions);
+  samples_init (&b->total, o->repetitions);
+  b->nodes = g_new0 (DefcnSamples, n_nodes);
+  for (guint i = 0; i < n_nodes; i++) {
+    const DefcnNode *node = defcn_net_node (b->plan->net, i);
+
+    samples_init (&b->nodes[i], o->repetitions);
+    b->macs[stage_of (node)] += defcn_node_macs (node);
+  }
+  return TRUE;
+}
+
+static void
+bench_clear (DefcnBench *b)
+{
+  for (guint i = 0; b->nodes && i < defcn_net_count (b->plan->net); i++)
+    g_free (b->nodes[i].ms);
+  g_free (b->nodes);
+  for (int i = 0; i < DEFCN_N_STAGES; i++)
+    g_free (b->stages[i].ms);
+  g_free (b->forward.ms);
+  g_free (b->total.ms);
+  if (b->boxes)
+    g_array_unref (b->boxes);
+  defcn_scaler_free (b->scaler);
+  g_free (b->heads);
+  g_free (b->input);
+  g_free (b->rgb);
+  g_free (b->frame);
+  defcn_model_free (b->model);
+  defcn_backend_free (b->be);
+}
+
+/* The frame fills the whole input, once per image of the batch. */
+static void
+preprocess (DefcnBench *b)
+{
+  const DefcnTensor *x = b->plan->input;
+
+  for (int i = 0; i < x->n; i++) {
+    defcn_scaler_run (b->scaler, b->rgb, &b->image, 0, 0, b->image.width,
+        b->image.height, x->w, x->h);
+    defcn_image_normalize (b->input + (gsize) i * x->h * x->w * 3, b->rgb, x->w,
+        x->h, x->w, x->h, &defcn_model_spec (b->model)->input);
+  }
+  b->be->upload (b->be, x, x->data, b->input);
+}
+
+/* Returns: image 0's part of @head, downloaded to *@at. */
+static const float *
+download (DefcnBench *b, float **at, const DefcnTensor *head)
+{
+  float *dst = *at;
+
+  if (!head)
+    return NULL;
+  b->be->download (b->be, head, dst, head->data);
+  *at += defcn_tensor_len (head);
+  return dst;
+}
+
+static void
+postprocess (DefcnBench *b)
+{
+  const DefcnSpec *spec = defcn_model_spec (b->model);
+  const DefcnDecodeRule rule = { spec->threshold, NULL, spec->topk,
+    spec->max_detections, spec->nms_iou };
+  DefcnLevel levels[DEFCN_N_LEVELS];
+  float *at = b->heads;
+
+  for (int i = 0; i < DEFCN_N_LEVELS; i++) {
+    const DefcnTensor *logits = b->plan->logits[i];
+
+    levels[i] = (DefcnLevel){ logits->h, logits->w, 8 << i,
+      download (b, &at, logits), download (b, &at, b->plan->deltas[i]),
+      download (b, &at, b->plan->filter[i]) };
+  }
+  for (int n = 0; n < b->plan->input->n; n++) {
+    defcn_boxes_decode (b->boxes, levels, DEFCN_N_LEVELS, spec->n_classes,
+        &rule);
+    for (int i = 0; i < DEFCN_N_LEVELS; i++) {
+      const gsize locations = (gsize) levels[i].h * levels[i].w;
+
+      levels[i].logits += locations * spec->n_classes;
+      levels[i].deltas += locations * 4;
+      levels[i].filter += levels[i].filter ? locations : 0;
+    }
+  }
+}
+
+/* One step at a time, each waited for. */
+static gboolean
+measure_nodes (DefcnBench *b, int repetition, GError **error)
+{
+  for (guint i = 0; i < defcn_net_count (b->plan->net); i++) {
+    const DefcnNode *node = defcn_net_node (b->plan->net, i);
+    const double start = now ();
+
+    b->be->ops[node->kind].forward (b->be, node);
+    if (!b->be->sync (b->be, error))
+      return FALSE;
+
+    const double ms = now () - start;
+    b->nodes[i].ms[repetition] = ms;
+    b->stages[stage_of (node)].ms[repetition] += ms;
+  }
+  return TRUE;
+}
+
+/* Repetition -1 warms up and leaves no trace. */
+static gboolean
+measure (DefcnBench *b, int repetition, GError **error)
+{
+  const int at = MAX (repetition, 0);
+  const double start = now ();
+
+  for (int i = 0; i < DEFCN_N_STAGES; i++)
+    b->stages[i].ms[at] = 0;
+  preprocess (b);
+  if (!b->be->sync (b->be, error))
+    return FALSE;
+
+  const double prepared = now ();
+  defcn_net_forward (b->plan->net);
+  if (!b->be->sync (b->be, error))
+    return FALSE;
+
+  const double inferred = now ();
+  postprocess (b);
+
+  const double end = now ();
+  if (!measure_nodes (b, at, error))
+    return FALSE;
+  b->stages[DEFCN_STAGE_PREPROCESS].ms[at] = prepared - start;
+  b->forward.ms[at] = inferred - prepared;
+  b->stages[DEFCN_STAGE_POSTPROCESS].ms[at] = end - inferred;
+  b->total.ms[at] = end - start;
+  return TRUE;
+}
+
+int
+defcn_bench_main (int argc, char **argv)
+{
+  Options options = { .batch = 1, .classes = 80, .repetitions = 10 };
+  DefcnBench bench = { 0 };
+  g_autoptr (GError) error = NULL;
+  int status = 2;
+
+  if (parse (&options, argc, argv, &error)) {
+    bench.verbose = options.verbose;
+    gboolean good = prepare (&bench, &options, &error);
+
+    for (int i = -1; i < options.repetitions && good; i++)
+      good = measure (&bench, i, &error);
+    if (good && options.json)
+      defcn_bench_report_json (&bench);
+    else if (good)
+      defcn_bench_report_text (&bench);
+    status = !good;
+  }
+  if (error)
+    g_printerr ("defcn bench: %s\n", error->message);
+  bench_clear (&bench);
+  options_clear (&options);
+  return status;
+}

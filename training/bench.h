@@ -1,0 +1,55 @@
+/* What `defcn bench` measures, and the two forms of its report. */
+#pragma once
+
+#include "model.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  DEFCN_STAGE_PREPROCESS,
+  DEFCN_STAGE_STEM,
+  DEFCN_STAGE_RES2,
+  DEFCN_STAGE_RES3,
+  DEFCN_STAGE_RES4,
+  DEFCN_STAGE_RES5,
+  DEFCN_STAGE_BACKBONE,
+  DEFCN_STAGE_FPN,
+  DEFCN_STAGE_TOWERS,
+  DEFCN_STAGE_MAX3D,
+  DEFCN_STAGE_FILTER,
+  DEFCN_STAGE_CLS,
+  DEFCN_STAGE_BOX,
+  DEFCN_STAGE_POSTPROCESS,
+  DEFCN_N_STAGES
+} DefcnStage;
+
+/* Milliseconds of every repetition. */
+typedef struct
+{
+  double *ms;
+  int n;
+} DefcnSamples;
+
+typedef struct
+{
+  DefcnBackend *be;
+  DefcnModel *model;
+  const DefcnPlan *plan;
+  DefcnScaler *scaler;
+  DefcnImage image; /* the frame that is preprocessed, NV12 */
+  guint8 *frame, *rgb;
+  float *input, *heads;
+  GArray *boxes;
+  DefcnSamples stages[DEFCN_N_STAGES];
+  DefcnSamples *nodes; /* one per step */
+  guint64 macs[DEFCN_N_STAGES];
+  DefcnSamples forward, total; /* the network without stops; with both ends */
+  gboolean verbose;            /* report every step too */
+} DefcnBench;
+
+/* A table for people, or a JSON object, on standard output. */
+void defcn_bench_report_text (const DefcnBench *bench);
+void defcn_bench_report_json (const DefcnBench *bench);
+
+G_END_DECLS

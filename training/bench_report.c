@@ -1,0 +1,170 @@
+/* The report of `defcn bench`: a table, or JSON. */
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench.h"
+
+static const char *const stage_names[DEFCN_N_STAGES] = { "preprocess", "stem",
+  "res2", "res3", "res4", "res5", "blocks", "fpn", "towers", "3dmf", "filter",
+  "cls", "box", "postprocess" };
+
+static int
+compare_doubles (const void *a, const void *b)
+{
+  const double x = *(const double *) a, y = *(const double *) b;
+
+  return (x > y) - (x < y);
+}
+
+/* The value at @part of the sorted samples: 0 least, 0.5 median, 1 most. */
+static double
+quantile (const DefcnSamples *s, double part)
+{
+  g_autofree double *sorted = g_memdup2 (s->ms, s->n * sizeof *s->ms);
+  const double at = part * (s->n - 1);
+  const int i = at;
+
+  qsort (sorted, s->n, sizeof *sorted, compare_doubles);
+  return sorted[i] + (at - i) * (sorted[MIN (i + 1, s->n - 1)] - sorted[i]);
+}
+
+static double
+gflop (guint64 macs)
+{
+  return macs * 2e-9;
+}
+
+static const char *
+implementation (const DefcnBench *b, const DefcnNode *node)
+{
+  const DefcnOp *op = &b->be->ops[node->kind];
+  const char *name = op->describe ? op->describe (b->be, node) : NULL;
+
+  return name ? name : "-";
+}
+
+static void
+print_row (const char *name, const DefcnSamples *s, guint64 macs)
+{
+  const double ms = quantile (s, 0.5);
+
+  printf ("%-12s %9.2f  %9.2f .. %-9.2f", name, ms, quantile (s, 0),
+      quantile (s, 1));
+  if (macs)
+    printf (" %8.2f %8.1f", gflop (macs), gflop (macs) / ms * 1e3);
+  printf ("\n");
+}
+
+static void
+print_nodes (const DefcnBench *b)
+{
+  printf ("\n%-36s %-20s %-16s %9s %9s\n", "step", "implementation", "output",
+      "ms", "GFLOP/s");
+  for (guint i = 0; i < defcn_net_count (b->plan->net); i++) {
+    const DefcnNode *node = defcn_net_node (b->plan->net, i);
+    const double ms = quantile (&b->nodes[i], 0.5);
+    g_autofree char *shape =
+        g_strdup_printf ("%dx%dx%d", node->y->h, node->y->w, node->y->c);
+
+    printf ("%-36s %-20s %-16s %9.3f", node->name, implementation (b, node),
+        shape, ms);
+    if (defcn_node_macs (node))
+      printf (" %9.1f", gflop (defcn_node_macs (node)) / ms * 1e3);
+    printf ("\n");
+  }
+}
+
+static guint64
+all_macs (const DefcnBench *b)
+{
+  guint64 macs = 0;
+
+  for (int i = 0; i < DEFCN_N_STAGES; i++)
+    macs += b->macs[i];
+  return macs;
+}
+
+void
+defcn_bench_report_text (const DefcnBench *b)
+{
+  const DefcnTensor *x = b->plan->input;
+
+  printf ("%s, %d threads, input %d x %dx%d, %d repetitions\n\n", b->be->name,
+      b->be->threads, x->n, x->w, x->h, b->total.n);
+  printf ("%-12s %9s  %9s .. %-9s %8s %8s\n", "stage", "ms", "least", "most",
+      "GFLOP", "GFLOP/s");
+  for (int i = 0; i < DEFCN_N_STAGES; i++)
+    if (quantile (&b->stages[i], 1) > 0)
+      print_row (stage_names[i], &b->stages[i], b->macs[i]);
+  print_row ("network", &b->forward, all_macs (b));
+  print_row ("total", &b->total, 0);
+  printf ("\n%.2f images/s\n", x->n * 1e3 / quantile (&b->total, 0.5));
+  if (b->verbose)
+    print_nodes (b);
+}
+
+static void
+add_rounded (cJSON *object, const char *name, double value)
+{
+  cJSON_AddNumberToObject (object, name, round (value * 1e4) / 1e4);
+}
+
+static cJSON *
+json_row (const DefcnSamples *s, guint64 macs)
+{
+  cJSON *row = cJSON_CreateObject ();
+
+  add_rounded (row, "ms", quantile (s, 0.5));
+  add_rounded (row, "ms_least", quantile (s, 0));
+  add_rounded (row, "ms_most", quantile (s, 1));
+  if (macs) {
+    add_rounded (row, "gflop", gflop (macs));
+    add_rounded (row, "gflop_per_second",
+        gflop (macs) / quantile (s, 0.5) * 1e3);
+  }
+  return row;
+}
+
+void
+defcn_bench_report_json (const DefcnBench *b)
+{
+  const DefcnTensor *x = b->plan->input;
+  cJSON *object = cJSON_CreateObject ();
+
+  cJSON_AddStringToObject (object, "device", b->be->name);
+  cJSON_AddNumberToObject (object, "threads", b->be->threads);
+  cJSON_AddNumberToObject (object, "width", x->w);
+  cJSON_AddNumberToObject (object, "height", x->h);
+  cJSON_AddNumberToObject (object, "batch", x->n);
+  cJSON_AddNumberToObject (object, "repetitions", b->total.n);
+  cJSON *stages = cJSON_AddObjectToObject (object, "stages");
+  for (int i = 0; i < DEFCN_N_STAGES; i++)
+    if (quantile (&b->stages[i], 1) > 0)
+      cJSON_AddItemToObject (stages, stage_names[i],
+          json_row (&b->stages[i], b->macs[i]));
+  cJSON_AddItemToObject (object, "network",
+      json_row (&b->forward, all_macs (b)));
+  cJSON_AddItemToObject (object, "total", json_row (&b->total, 0));
+  add_rounded (object, "images_per_second",
+      x->n * 1e3 / quantile (&b->total, 0.5));
+  if (b->verbose) {
+    cJSON *steps = cJSON_AddArrayToObject (object, "steps");
+
+    for (guint i = 0; i < defcn_net_count (b->plan->net); i++) {
+      const DefcnNode *node = defcn_net_node (b->plan->net, i);
+      cJSON *step = json_row (&b->nodes[i], defcn_node_macs (node));
+
+      cJSON_AddStringToObject (step, "name", node->name);
+      cJSON_AddStringToObject (step, "implementation",
+          implementation (b, node));
+      cJSON_AddItemToArray (steps, step);
+    }
+  }
+
+  char *text = cJSON_Print (object);
+  printf ("%s\n", text);
+  cJSON_free (text);
+  cJSON_Delete (object);
+}

@@ -1,0 +1,429 @@
+/* COCO detection metrics, step by step as pycocotools computes them. */
+#include "coco_eval.h"
+
+#include <math.h>
+#include <string.h>
+
+#define N_THRESHOLDS 10
+#define N_RECALLS 101
+#define N_AREAS 4
+#define N_LIMITS 3
+#define MAX_DETECTIONS 100
+#define EPSILON 2.220446049250313e-16 /* numpy.spacing (1) */
+
+#define DUPLICATE_IOU 0.7
+#define SAME_OBJECT_IOU 0.5
+
+static const double areas[N_AREAS][2] = { { 0, 1e10 }, { 0, 32 * 32 },
+  { 32 * 32, 96 * 96 }, { 96 * 96, 1e10 } };
+static const int limits[N_LIMITS] = { 1, 10, 100 };
+
+typedef struct
+{
+  double box[4]; /* x, y, w, h */
+  double score;
+  int label;
+  guint order; /* of arrival: ties keep it */
+} Detection;
+
+struct _DefcnCocoEval
+{
+  const DefcnDataset *dataset;
+  double duplicate_threshold;
+  GArray **detections; /* per sample: of Detection */
+};
+
+/* One detection after matching, at every IoU threshold. */
+typedef struct
+{
+  double score;
+  int rank; /* within its image, best 0 */
+  guint order;
+  guint16 matched, ignored; /* bit per threshold */
+} Match;
+
+/* Result of one class and area. */
+typedef struct
+{
+  double precision[N_LIMITS][N_THRESHOLDS][N_RECALLS];
+  double recall[N_LIMITS][N_THRESHOLDS];
+} Curve;
+
+DefcnCocoEval *
+defcn_coco_eval_new (const DefcnDataset *dataset, float duplicate_threshold)
+{
+  DefcnCocoEval *eval = g_new0 (DefcnCocoEval, 1);
+
+  eval->dataset = dataset;
+  eval->duplicate_threshold = duplicate_threshold;
+  eval->detections = g_new (GArray *, dataset->samples->len);
+  for (guint i = 0; i < dataset->samples->len; i++)
+    eval->detections[i] = g_array_new (FALSE, FALSE, sizeof (Detection));
+  return eval;
+}
+
+void
+defcn_coco_eval_free (DefcnCocoEval *eval)
+{
+  if (!eval)
+    return;
+  for (guint i = 0; i < eval->dataset->samples->len; i++)
+    g_array_unref (eval->detections[i]);
+  g_free (eval->detections);
+  g_free (eval);
+}
+
+void
+defcn_coco_result_clear (DefcnCocoResult *result)
+{
+  g_clear_pointer (&result->class_ap, g_array_unref);
+}
+
+void
+defcn_coco_eval_add_xywh (DefcnCocoEval *eval, guint i, const double (*xywh)[4],
+    const double *score, const int *label, guint n)
+{
+  g_return_if_fail (i < eval->dataset->samples->len);
+  for (guint k = 0; k < n; k++) {
+    Detection d = { .score = score[k],
+      .label = label[k],
+      .order = eval->detections[i]->len };
+
+    if (!isfinite (d.score))
+      continue;
+    memcpy (d.box, xywh[k], sizeof d.box);
+    g_array_append_val (eval->detections[i], d);
+  }
+}
+
+void
+defcn_coco_eval_add (DefcnCocoEval *eval, guint i, const GArray *boxes)
+{
+  for (guint k = 0; k < boxes->len; k++) {
+    const DefcnBox *b = &g_array_index (boxes, DefcnBox, k);
+    const double xywh[1][4] = { { b->x1, b->y1, (double) b->x2 - b->x1,
+        (double) b->y2 - b->y1 } };
+    const double score = b->score;
+
+    defcn_coco_eval_add_xywh (eval, i, xywh, &score, &b->label, 1);
+  }
+}
+
+static double
+threshold_at (int t)
+{
+  return t == N_THRESHOLDS - 1 ? 0.95 : t * ((0.95 - 0.5) / 9) + 0.5;
+}
+
+/* For a crowd: intersection over the detection's own area. */
+static double
+iou (const double *d, const double *g, gboolean crowd)
+{
+  const double w = MIN (d[0] + d[2], g[0] + g[2]) - MAX (d[0], g[0]);
+  const double h = MIN (d[1] + d[3], g[1] + g[3]) - MAX (d[1], g[1]);
+
+  if (w <= 0 || h <= 0)
+    return 0;
+  return w * h / (d[2] * d[3] + (crowd ? 0 : g[2] * g[3] - w * h));
+}
+
+static int
+by_score (gconstpointer a, gconstpointer b)
+{
+  const Detection *p = a, *q = b;
+
+  if (p->score != q->score)
+    return p->score > q->score ? -1 : 1;
+  return (p->order > q->order) - (p->order < q->order);
+}
+
+/* The best 100 detections of class @label in image @i. */
+static void
+select_detections (GArray *out, const DefcnCocoEval *eval, guint i, int label)
+{
+  const GArray *all = eval->detections[i];
+
+  g_array_set_size (out, 0);
+  for (guint k = 0; k < all->len; k++) {
+    if (g_array_index (all, Detection, k).label == label)
+      g_array_append_val (out, g_array_index (all, Detection, k));
+  }
+  g_array_sort (out, by_score);
+  if (out->len > MAX_DETECTIONS)
+    g_array_set_size (out, MAX_DETECTIONS);
+}
+
+/* Objects of class @label, those that count first. */
+static guint
+select_objects (GPtrArray *out, const DefcnCocoEval *eval, guint i, int label,
+    const double area[2])
+{
+  const DefcnSample *sample = eval->dataset->samples->pdata[i];
+  guint counted = 0;
+
+  g_ptr_array_set_size (out, 0);
+  for (int ignored = 0; ignored < 2; ignored++) {
+    for (guint k = 0; k < sample->objects->len; k++) {
+      DefcnObject *o = &g_array_index (sample->objects, DefcnObject, k);
+      const gboolean ignore =
+          o->crowd || o->area < area[0] || o->area > area[1];
+
+      if (o->label == label && ignore == ignored)
+        g_ptr_array_add (out, o);
+    }
+    if (!ignored)
+      counted = out->len;
+  }
+  return counted;
+}
+
+/* The object that @d takes at threshold @t, -1 for none.  The first @counted
+ * objects count, the others are ignored ones. */
+static int
+find_match (const Detection *d, const GPtrArray *objects, guint counted,
+    const gboolean *taken, double threshold)
+{
+  double best = MIN (threshold, 1 - 1e-10);
+  int match = -1;
+
+  for (guint g = 0; g < objects->len; g++) {
+    const DefcnObject *o = objects->pdata[g];
+
+    if (taken[g] && !o->crowd)
+      continue;
+    if (match >= 0 && (guint) match < counted && g >= counted)
+      break;
+    const double overlap = iou (d->box, o->bbox, o->crowd);
+    if (overlap < best)
+      continue;
+    best = overlap;
+    match = g;
+  }
+  return match;
+}
+
+/* Matches one image and appends its detections to @matches. */
+static void
+match_image (GArray *matches, const GArray *detections,
+    const GPtrArray *objects, guint counted, const double area[2])
+{
+  const guint first = matches->len;
+  g_autofree gboolean *taken = g_new (gboolean, objects->len + 1);
+
+  for (guint k = 0; k < detections->len; k++) {
+    const Detection *d = &g_array_index (detections, Detection, k);
+    const Match m = { .score = d->score, .rank = k, .order = first + k };
+
+    g_array_append_val (matches, m);
+  }
+  for (int t = 0; t < N_THRESHOLDS; t++) {
+    memset (taken, 0, (objects->len + 1) * sizeof *taken);
+    for (guint k = 0; k < detections->len; k++) {
+      const Detection *d = &g_array_index (detections, Detection, k);
+      Match *m = &g_array_index (matches, Match, first + k);
+      const int g = find_match (d, objects, counted, taken, threshold_at (t));
+      const double size = d->box[2] * d->box[3];
+
+      if (g >= 0) {
+        taken[g] = TRUE;
+        m->matched |= 1 << t;
+      }
+      if (g >= 0 ? (guint) g >= counted : size < area[0] || size > area[1])
+        m->ignored |= 1 << t;
+    }
+  }
+}
+
+static int
+by_match_score (gconstpointer a, gconstpointer b)
+{
+  const Match *p = a, *q = b;
+
+  if (p->score != q->score)
+    return p->score > q->score ? -1 : 1;
+  return (p->order > q->order) - (p->order < q->order);
+}
+
+/* Precision sampled at the recall thresholds; @matches sorted by score. */
+static void
+sample_precision (double *samples, double *recall, const GArray *matches,
+    int threshold, int limit, guint n_objects)
+{
+  g_autofree double *r = g_new (double, matches->len + 1);
+  g_autofree double *p = g_new (double, matches->len + 1);
+  double tp = 0, fp = 0;
+  guint n = 0;
+
+  for (guint i = 0; i < matches->len; i++) {
+    const Match *m = &g_array_index (matches, Match, i);
+    const gboolean matched = m->matched >> threshold & 1;
+
+    if (m->rank >= limit)
+      continue;
+    if (!(m->ignored >> threshold & 1)) {
+      tp += matched;
+      fp += !matched;
+    }
+    r[n] = tp / n_objects;
+    p[n++] = tp / (fp + tp + EPSILON);
+  }
+  *recall = n ? r[n - 1] : 0;
+  for (guint i = n; i-- > 1;)
+    p[i - 1] = MAX (p[i - 1], p[i]);
+  guint at = 0;
+  for (int k = 0; k < N_RECALLS; k++) {
+    const double wanted = k == N_RECALLS - 1 ? 1 : k * 0.01;
+
+    while (at < n && r[at] < wanted)
+      at++;
+    samples[k] = at < n ? p[at] : 0;
+  }
+}
+
+/* FALSE where the class has no object of this size. */
+static gboolean
+measure (Curve *curve, const DefcnCocoEval *eval, int label,
+    const double area[2])
+{
+  g_autoptr (GArray) detections =
+      g_array_new (FALSE, FALSE, sizeof (Detection));
+  g_autoptr (GPtrArray) objects = g_ptr_array_new ();
+  g_autoptr (GArray) matches = g_array_new (FALSE, FALSE, sizeof (Match));
+  guint n_objects = 0;
+
+  for (guint i = 0; i < eval->dataset->samples->len; i++) {
+    const guint counted = select_objects (objects, eval, i, label, area);
+
+    select_detections (detections, eval, i, label);
+    match_image (matches, detections, objects, counted, area);
+    n_objects += counted;
+  }
+  if (n_objects == 0)
+    return FALSE;
+  g_array_sort (matches, by_match_score);
+  for (int m = 0; m < N_LIMITS; m++) {
+    for (int t = 0; t < N_THRESHOLDS; t++)
+      sample_precision (curve->precision[m][t], &curve->recall[m][t], matches,
+          t, limits[m], n_objects);
+  }
+  return TRUE;
+}
+
+/* Mean of what is there; -1 without any. */
+typedef struct
+{
+  double sum;
+  guint n;
+} Mean;
+
+static void
+mean_add (Mean *mean, const double *values, int n)
+{
+  for (int i = 0; i < n; i++)
+    mean->sum += values[i];
+  mean->n += n;
+}
+
+static double
+mean_value (const Mean *mean)
+{
+  return mean->n ? mean->sum / mean->n : -1;
+}
+
+/* The twelve figures out of one class and area. */
+static void
+add_curve (Mean stats[12], const Curve *curve, int area)
+{
+  const int all = N_LIMITS - 1;
+
+  if (area == 0) {
+    mean_add (&stats[0], curve->precision[all][0], N_THRESHOLDS * N_RECALLS);
+    mean_add (&stats[1], curve->precision[all][0], N_RECALLS);
+    mean_add (&stats[2], curve->precision[all][5], N_RECALLS);
+    for (int m = 0; m < N_LIMITS; m++)
+      mean_add (&stats[6 + m], curve->recall[m], N_THRESHOLDS);
+  } else {
+    mean_add (&stats[2 + area], curve->precision[all][0],
+        N_THRESHOLDS * N_RECALLS);
+    mean_add (&stats[8 + area], curve->recall[all], N_THRESHOLDS);
+  }
+}
+
+/* Index of the object that @d overlaps best, -1 for none. */
+static int
+best_object (const Detection *d, const DefcnSample *sample)
+{
+  double best = SAME_OBJECT_IOU;
+  int object = -1;
+
+  for (guint k = 0; k < sample->objects->len; k++) {
+    const DefcnObject *o = &g_array_index (sample->objects, DefcnObject, k);
+    const double overlap =
+        o->crowd || o->label != d->label ? 0 : iou (d->box, o->bbox, FALSE);
+
+    if (overlap > best) {
+      best = overlap;
+      object = k;
+    }
+  }
+  return object;
+}
+
+static void
+count_duplicates (DefcnCocoResult *result, const DefcnCocoEval *eval, guint i)
+{
+  g_autoptr (GArray) sorted = g_array_copy (eval->detections[i]);
+  g_autofree int *objects = g_new (int, sorted->len + 1);
+
+  g_array_sort (sorted, by_score);
+  for (guint k = 0; k < sorted->len; k++) {
+    const Detection *d = &g_array_index (sorted, Detection, k);
+    gboolean duplicate = FALSE;
+
+    if (d->score <= eval->duplicate_threshold)
+      break;
+    objects[k] = best_object (d, eval->dataset->samples->pdata[i]);
+    for (guint j = 0; j < k && objects[k] >= 0 && !duplicate; j++) {
+      const Detection *better = &g_array_index (sorted, Detection, j);
+
+      duplicate = better->label == d->label && objects[j] == objects[k]
+          && iou (d->box, better->box, FALSE) > DUPLICATE_IOU;
+    }
+    result->n_detections++;
+    result->n_duplicates += duplicate;
+  }
+}
+
+void
+defcn_coco_eval_run (DefcnCocoEval *eval, DefcnCocoResult *result)
+{
+  g_autofree Curve *curve = g_new (Curve, 1);
+  Mean stats[12] = { { 0 } };
+
+  *result = (DefcnCocoResult){ 0 };
+  result->class_ap = g_array_new (FALSE, FALSE, sizeof (double));
+  for (guint c = 0; c < eval->dataset->labels->len; c++) {
+    double ap = -1;
+
+    for (int a = 0; a < N_AREAS; a++) {
+      Mean mean = { 0 };
+
+      if (!measure (curve, eval, c, areas[a]))
+        continue;
+      add_curve (stats, curve, a);
+      if (a == 0) {
+        mean_add (&mean, curve->precision[N_LIMITS - 1][0],
+            N_THRESHOLDS * N_RECALLS);
+        ap = mean_value (&mean);
+      }
+    }
+    g_array_append_val (result->class_ap, ap);
+  }
+  for (int i = 0; i < 12; i++)
+    result->stats[i] = mean_value (&stats[i]);
+  for (guint i = 0; i < eval->dataset->samples->len; i++)
+    count_duplicates (result, eval, i);
+  result->duplicate_rate = result->n_detections
+      ? (double) result->n_duplicates / result->n_detections
+      : 0;
+}

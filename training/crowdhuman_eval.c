@@ -1,0 +1,249 @@
+/* CrowdHuman metrics, step by step as the reference's tool computes them. */
+#include "crowdhuman_eval.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct
+{
+  double x1, y1, x2, y2, score;
+  guint order;
+} Detection;
+
+typedef struct
+{
+  gboolean seen; /* detections were given: boxes are clipped */
+  int width, height;
+  GArray *detections; /* of Detection */
+} Image;
+
+struct _DefcnCrowdhumanEval
+{
+  const DefcnDataset *dataset;
+  Image *images;
+};
+
+/* A detection that counts. */
+typedef struct
+{
+  double score;
+  guint order;
+  gboolean hit;
+} Point;
+
+DefcnCrowdhumanEval *
+defcn_crowdhuman_eval_new (const DefcnDataset *dataset)
+{
+  DefcnCrowdhumanEval *eval = g_new0 (DefcnCrowdhumanEval, 1);
+
+  eval->dataset = dataset;
+  eval->images = g_new0 (Image, dataset->samples->len);
+  for (guint i = 0; i < dataset->samples->len; i++)
+    eval->images[i].detections = g_array_new (FALSE, FALSE, sizeof (Detection));
+  return eval;
+}
+
+void
+defcn_crowdhuman_eval_free (DefcnCrowdhumanEval *eval)
+{
+  if (!eval)
+    return;
+  for (guint i = 0; i < eval->dataset->samples->len; i++)
+    g_array_unref (eval->images[i].detections);
+  g_free (eval->images);
+  g_free (eval);
+}
+
+/* SPEC 10.2 step 2: x1, y1 to the last pixel, x2, y2 to the edge. */
+static void
+clip (double *x1, double *y1, double *x2, double *y2, const Image *image)
+{
+  *x1 = CLAMP (*x1, 0, image->width - 1);
+  *y1 = CLAMP (*y1, 0, image->height - 1);
+  *x2 = CLAMP (*x2, 0, image->width);
+  *y2 = CLAMP (*y2, 0, image->height);
+}
+
+void
+defcn_crowdhuman_eval_add (DefcnCrowdhumanEval *eval, guint i, int width,
+    int height, const double (*xywh)[4], const double *score, guint n)
+{
+  g_return_if_fail (i < eval->dataset->samples->len);
+
+  Image *image = &eval->images[i];
+  image->seen = TRUE;
+  image->width = width;
+  image->height = height;
+  for (guint k = 0; k < n; k++) {
+    Detection d = { xywh[k][0], xywh[k][1], xywh[k][0] + xywh[k][2],
+      xywh[k][1] + xywh[k][3], score[k], image->detections->len };
+
+    if (!isfinite (d.score))
+      continue;
+    clip (&d.x1, &d.y1, &d.x2, &d.y2, image);
+    g_array_append_val (image->detections, d);
+  }
+}
+
+static int
+by_score (gconstpointer a, gconstpointer b)
+{
+  const Detection *p = a, *q = b;
+
+  if (p->score != q->score)
+    return p->score > q->score ? -1 : 1;
+  return (p->order > q->order) - (p->order < q->order);
+}
+
+/* The persons of a sample, then the ignored ones; corners, clipped. */
+static guint
+select_objects (GArray *out, const DefcnSample *sample, const Image *image)
+{
+  guint persons = 0;
+
+  for (int ignored = 0; ignored < 2; ignored++) {
+    for (guint k = 0; k < sample->objects->len; k++) {
+      const DefcnObject *o = &g_array_index (sample->objects, DefcnObject, k);
+      Detection box = { o->bbox[0], o->bbox[1], o->bbox[0] + o->bbox[2],
+        o->bbox[1] + o->bbox[3], 0, 0 };
+
+      if (o->person != !ignored)
+        continue;
+      if (image->seen)
+        clip (&box.x1, &box.y1, &box.x2, &box.y2, image);
+      g_array_append_val (out, box);
+    }
+    if (!ignored)
+      persons = out->len;
+  }
+  return persons;
+}
+
+static double
+area (const Detection *b)
+{
+  return (b->x2 - b->x1) * (b->y2 - b->y1);
+}
+
+static double
+intersection (const Detection *a, const Detection *b)
+{
+  const double w = MIN (a->x2, b->x2) - MAX (a->x1, b->x1);
+  const double h = MIN (a->y2, b->y2) - MAX (a->y1, b->y1);
+
+  return w > 0 && h > 0 ? w * h : 0;
+}
+
+/* Step 3: the object that @d takes at IoU 0.5, -1 for none. */
+static int
+find_match (const Detection *d, const GArray *objects, guint persons,
+    const gboolean *taken)
+{
+  double best = 0.5;
+  int match = -1;
+
+  for (guint g = 0; g < objects->len; g++) {
+    const Detection *o = &g_array_index (objects, Detection, g);
+    const double inter = intersection (d, o);
+
+    if (taken[g])
+      continue;
+    if (g >= persons && match >= 0)
+      break;
+    const double overlap = g < persons
+        ? inter / (area (d) + area (o) - inter + 1e-6)
+        : inter / (area (d) + 1e-6);
+    if (overlap > best) {
+      best = overlap;
+      match = g;
+    }
+  }
+  return match;
+}
+
+/* Appends the detections of an image that count; returns its persons. */
+static guint
+match_image (GArray *points, const DefcnSample *sample, const Image *image)
+{
+  g_autoptr (GArray) objects = g_array_new (FALSE, FALSE, sizeof (Detection));
+  g_autoptr (GArray) detections = g_array_copy (image->detections);
+  const guint persons = select_objects (objects, sample, image);
+  g_autofree gboolean *taken = g_new0 (gboolean, objects->len + 1);
+
+  g_array_sort (detections, by_score);
+  for (guint k = 0; k < detections->len; k++) {
+    const Detection *d = &g_array_index (detections, Detection, k);
+    const int match = find_match (d, objects, persons, taken);
+    const Point point = { d->score, points->len, match >= 0 };
+
+    if (match >= 0 && (guint) match >= persons)
+      continue; /* on an ignored region: dropped */
+    if (match >= 0)
+      taken[match] = TRUE;
+    g_array_append_val (points, point);
+  }
+  return persons;
+}
+
+static int
+by_point_score (gconstpointer a, gconstpointer b)
+{
+  const Point *p = a, *q = b;
+
+  if (p->score != q->score)
+    return p->score > q->score ? -1 : 1;
+  return (p->order > q->order) - (p->order < q->order);
+}
+
+/* Step 6: log-average miss rate over nine false positives per image. */
+static double
+log_average_miss (const double *recall, const double *false_positives, guint n)
+{
+  static const double references[] = { 0.0100, 0.0178, 0.03160, 0.0562, 0.1000,
+    0.1778, 0.3162, 0.5623, 1.000 };
+  double sum = 0;
+
+  for (gsize k = 0; k < G_N_ELEMENTS (references); k++) {
+    guint i = 0;
+
+    while (i < n - 1 && false_positives[i] < references[k])
+      i++;
+    if (recall[i] >= 1)
+      return 0;
+    sum += log (1 - recall[i]);
+  }
+  return exp (sum / G_N_ELEMENTS (references));
+}
+
+void
+defcn_crowdhuman_eval_run (DefcnCrowdhumanEval *eval,
+    DefcnCrowdhumanResult *result)
+{
+  const guint n_images = eval->dataset->samples->len;
+  g_autoptr (GArray) points = g_array_new (FALSE, FALSE, sizeof (Point));
+  guint total = 0;
+
+  *result = (DefcnCrowdhumanResult){ .mmr = 1 };
+  for (guint i = 0; i < n_images; i++)
+    total += match_image (points, eval->dataset->samples->pdata[i],
+        &eval->images[i]);
+  if (points->len == 0 || total == 0)
+    return;
+
+  g_autofree double *recall = g_new (double, points->len);
+  g_autofree double *precision = g_new (double, points->len);
+  g_autofree double *fppi = g_new (double, points->len);
+  double hits = 0;
+  g_array_sort (points, by_point_score);
+  for (guint i = 0; i < points->len; i++) {
+    hits += g_array_index (points, Point, i).hit;
+    recall[i] = hits / total;
+    precision[i] = hits / (i + 1);
+    fppi[i] = (i + 1 - hits) / n_images;
+    if (i > 0)
+      result->ap +=
+          (recall[i] - recall[i - 1]) * (precision[i - 1] + precision[i]) / 2;
+  }
+  result->recall = recall[points->len - 1];
+  result->mmr = log_average_miss (recall, fppi, points->len);
+}

@@ -1,0 +1,154 @@
+/* `defcn eval`: the figures of a model on a data set. */
+#include "command.h"
+#include "evaluate.h"
+
+#include <signal.h>
+
+static volatile int interrupted;
+
+typedef struct
+{
+  char *model, *annotations, *images, *device, *json, *detections;
+  int threads, limit;
+  double threshold, nms, duplicates;
+} Options;
+
+static void
+on_signal (int number)
+{
+  interrupted = number;
+}
+
+static gboolean
+save_json (const DefcnEvaluation *result, const Options *o, GError **error)
+{
+  cJSON *object = cJSON_CreateObject ();
+
+  cJSON_AddStringToObject (object, "model", o->model);
+  cJSON_AddStringToObject (object, "annotations", o->annotations);
+  defcn_evaluation_to_json (result, object);
+  char *text = cJSON_Print (object);
+  cJSON_Delete (object);
+
+  if (g_str_equal (o->json, "-")) {
+    g_print ("%s\n", text);
+    cJSON_free (text);
+    return TRUE;
+  }
+  const gboolean good = g_file_set_contents (o->json, text, -1, error);
+  cJSON_free (text);
+  return good;
+}
+
+static gboolean
+run_eval (const Options *o, GError **error)
+{
+  g_auto (DefcnEvaluation) result = { 0 };
+  g_autoptr (DefcnBackend) be = NULL;
+  g_autoptr (DefcnModel) model = NULL;
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (o->model, error);
+
+  if (!weights)
+    return FALSE;
+  g_autoptr (DefcnDataset) dataset =
+      defcn_dataset_open (o->annotations, o->images, error);
+  if (!dataset)
+    return FALSE;
+  be = defcn_backend_new (o->device, o->threads, error);
+  if (!be)
+    return FALSE;
+  model = defcn_model_open (weights, be, FALSE, error);
+  if (!model)
+    return FALSE;
+
+  const DefcnEvaluateOptions options = { .threshold = o->threshold,
+    .nms_iou = o->nms,
+    .duplicate_threshold = o->duplicates,
+    .limit = o->limit,
+    .progress = TRUE,
+    .stop = &interrupted,
+    .detections = o->detections };
+  if (!defcn_evaluate_model (model, dataset, &options, &result, error))
+    return FALSE;
+  g_autofree char *table = defcn_evaluation_table (&result);
+  if (!o->json || !g_str_equal (o->json, "-"))
+    g_print ("%s", table);
+  return !o->json || save_json (&result, o, error);
+}
+
+static const char *
+check (const Options *o)
+{
+  if (!o->model || !o->annotations || !o->images)
+    return "--model, --annotations and --images are needed";
+  if (o->threshold > 1 || o->duplicates < 0 || o->duplicates > 1)
+    return "a score threshold is not in 0 .. 1";
+  if (!(o->nms > 0 && o->nms <= 1))
+    return "--nms is not in 0 .. 1";
+  if (o->limit < 0 || o->threads < 0)
+    return "--limit and --threads are not negative";
+  return NULL;
+}
+
+int
+defcn_eval_main (int argc, char **argv)
+{
+  Options o = { .threshold = -1, .nms = 0.6, .duplicates = 0.3 };
+  const GOptionEntry entries[] = { { "model", 'm', 0, G_OPTION_ARG_FILENAME,
+                                       &o.model, "the model file", "FILE" },
+    { "annotations", 'a', 0, G_OPTION_ARG_FILENAME, &o.annotations,
+        "COCO .json or CrowdHuman .odgt", "FILE" },
+    { "images", 'i', 0, G_OPTION_ARG_FILENAME, &o.images,
+        "folder of the images", "DIR" },
+    { "device", 'd', 0, G_OPTION_ARG_STRING, &o.device,
+        "auto, cpu, reference, cuda (auto)", "NAME" },
+    { "threads", 't', 0, G_OPTION_ARG_INT, &o.threads,
+        "CPU threads (one per core)", "N" },
+    { "threshold", 0, 0, G_OPTION_ARG_DOUBLE, &o.threshold,
+        "score threshold (the model's)", "T" },
+    { "nms", 0, 0, G_OPTION_ARG_DOUBLE, &o.nms,
+        "IoU of the column with NMS (0.6)", "IOU" },
+    { "duplicate-threshold", 0, 0, G_OPTION_ARG_DOUBLE, &o.duplicates,
+        "scores that count for the duplicate rate (0.3)", "T" },
+    { "limit", 0, 0, G_OPTION_ARG_INT, &o.limit, "only the first N images",
+        "N" },
+    { "json", 'j', 0, G_OPTION_ARG_FILENAME, &o.json,
+        "write all figures here, - for standard output", "FILE" },
+    { "detections", 0, 0, G_OPTION_ARG_FILENAME, &o.detections,
+        "write the boxes here, in COCO's results format", "FILE" },
+    { NULL } };
+  struct sigaction action = { .sa_handler = on_signal,
+    .sa_flags = SA_RESETHAND };
+  g_autoptr (GOptionContext) context =
+      g_option_context_new ("- measure a model on a data set");
+  g_autoptr (GError) error = NULL;
+  int status = 0;
+
+  g_option_context_set_summary (context,
+      "COCO: the twelve figures and the duplicate rate, the share of\n"
+      "detections that overlap a better one (IoU > 0.7) on the same object.\n"
+      "CrowdHuman: AP50, mMR, Recall.  Without and with NMS, in one pass.");
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error)) {
+    g_printerr ("defcn eval: %s\n", error->message);
+    status = 2;
+  } else if (check (&o) || argc > 1) {
+    g_printerr ("defcn eval: %s (see --help)\n",
+        check (&o) ? check (&o) : "unexpected argument");
+    status = 2;
+  } else {
+    sigaction (SIGINT, &action, NULL);
+    sigaction (SIGTERM, &action, NULL);
+    if (!run_eval (&o, &error)) {
+      g_printerr ("defcn eval: %s\n", error->message);
+      status = 1;
+    }
+  }
+  g_free (o.model);
+  g_free (o.annotations);
+  g_free (o.images);
+  g_free (o.device);
+  g_free (o.json);
+  g_free (o.detections);
+  return status;
+}

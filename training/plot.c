@@ -1,0 +1,233 @@
+/* The curves of a training run as a picture, by cairo. */
+#include "plot.h"
+
+#include "backend.h"
+#include "draw.h"
+
+#include <cairo.h>
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <string.h>
+
+#define WIDTH 900
+#define HEIGHT 540
+#define LEFT 70.0
+#define RIGHT 830.0
+#define TOP 30.0
+#define BOTTOM 480.0
+#define N_TICKS 5
+#define SMOOTHING 0.9
+
+/* A curve: one key of the metrics. */
+typedef struct
+{
+  const char *key;
+  gboolean right; /* right axis, 0..1 */
+  GArray *x, *y;  /* of double */
+} Curve;
+
+typedef struct
+{
+  double x_max, y_max;
+} Axes;
+
+static gboolean
+read_metrics (Curve *curves, gsize n, const char *path, GError **error)
+{
+  g_autofree char *text = NULL;
+
+  if (!g_file_get_contents (path, &text, NULL, error))
+    return FALSE;
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  for (guint i = 0; lines[i]; i++) {
+    cJSON *object = lines[i][0] ? cJSON_Parse (lines[i]) : NULL;
+    const cJSON *at = cJSON_GetObjectItemCaseSensitive (object, "iteration");
+
+    if (lines[i][0] && !cJSON_IsNumber (at)) {
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+          "%s: line %u is no JSON object with an \"iteration\"", path, i + 1);
+      cJSON_Delete (object);
+      return FALSE;
+    }
+    for (gsize c = 0; at && c < n; c++) {
+      const cJSON *item =
+          cJSON_GetObjectItemCaseSensitive (object, curves[c].key);
+
+      if (!cJSON_IsNumber (item))
+        continue;
+      g_array_append_val (curves[c].x, at->valuedouble);
+      g_array_append_val (curves[c].y, item->valuedouble);
+    }
+    cJSON_Delete (object);
+  }
+  return TRUE;
+}
+
+/* 1, 2 or 5 times a power of ten, at least @value. */
+static double
+round_up (double value)
+{
+  const double power = pow (10, floor (log10 (MAX (value, 1e-9))));
+  static const double steps[] = { 1, 2, 5, 10 };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (steps); i++) {
+    if (value <= steps[i] * power * (1 + 1e-9))
+      return steps[i] * power;
+  }
+  return 10 * power;
+}
+
+static Axes
+find_axes (const Curve *curves, gsize n)
+{
+  Axes axes = { 1, 1e-9 };
+
+  for (gsize c = 0; c < n; c++) {
+    for (guint i = 0; i < curves[c].x->len; i++) {
+      axes.x_max = MAX (axes.x_max, g_array_index (curves[c].x, double, i));
+      if (!curves[c].right)
+        axes.y_max = MAX (axes.y_max, g_array_index (curves[c].y, double, i));
+    }
+  }
+  axes.y_max = round_up (axes.y_max);
+  return axes;
+}
+
+static void
+text_at (cairo_t *cr, double x, double y, double align, const char *text)
+{
+  cairo_text_extents_t extents;
+
+  cairo_text_extents (cr, text, &extents);
+  cairo_move_to (cr, x - align * extents.x_advance, y);
+  cairo_show_text (cr, text);
+}
+
+static void
+draw_frame (cairo_t *cr, const Axes *axes)
+{
+  cairo_set_source_rgb (cr, 1, 1, 1);
+  cairo_paint (cr);
+  cairo_set_line_width (cr, 1);
+  for (int i = 0; i <= N_TICKS; i++) {
+    const double part = (double) i / N_TICKS;
+    const double x = LEFT + part * (RIGHT - LEFT);
+    const double y = BOTTOM + part * (TOP - BOTTOM);
+    g_autofree char *left = g_strdup_printf ("%.3g", part * axes->y_max);
+    g_autofree char *right = g_strdup_printf ("%.1f", part);
+    g_autofree char *below = g_strdup_printf ("%.0f", part * axes->x_max);
+
+    cairo_set_source_rgb (cr, 0.88, 0.88, 0.88);
+    cairo_move_to (cr, LEFT, y);
+    cairo_line_to (cr, RIGHT, y);
+    cairo_stroke (cr);
+    cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
+    text_at (cr, LEFT - 8, y + 4, 1, left);
+    text_at (cr, RIGHT + 8, y + 4, 0, right);
+    text_at (cr, x, BOTTOM + 18, 0.5, below);
+  }
+  cairo_rectangle (cr, LEFT, TOP, RIGHT - LEFT, BOTTOM - TOP);
+  cairo_stroke (cr);
+  text_at (cr, (LEFT + RIGHT) / 2, HEIGHT - 20, 0.5, "iteration");
+  text_at (cr, LEFT, TOP - 10, 0.5, "loss");
+  text_at (cr, RIGHT, TOP - 10, 0.5, "AP");
+}
+
+/* The points of a curve, or their running mean. */
+static void
+trace (cairo_t *cr, const Curve *curve, const Axes *axes, gboolean smooth)
+{
+  double mean = 0;
+
+  for (guint i = 0; i < curve->x->len; i++) {
+    const double value = g_array_index (curve->y, double, i);
+
+    mean = i == 0 ? value : SMOOTHING * mean + (1 - SMOOTHING) * value;
+    const double x = LEFT
+        + g_array_index (curve->x, double, i) / axes->x_max * (RIGHT - LEFT);
+    const double part =
+        CLAMP ((smooth ? mean : value) / (curve->right ? 1 : axes->y_max), 0,
+            1);
+    const double y = BOTTOM + part * (TOP - BOTTOM);
+
+    cairo_line_to (cr, x, y);
+    if (curve->right) {
+      cairo_arc (cr, x, y, 3, 0, 2 * G_PI);
+      cairo_move_to (cr, x, y);
+    }
+  }
+  cairo_stroke (cr);
+}
+
+static void
+draw_curve (cairo_t *cr, const Curve *curve, const Axes *axes, int i)
+{
+  double rgb[3];
+
+  if (curve->x->len == 0)
+    return;
+  defcn_draw_color (rgb, i);
+  cairo_set_line_width (cr, 1);
+  if (!curve->right) {
+    cairo_set_source_rgba (cr, rgb[0], rgb[1], rgb[2], 0.25);
+    trace (cr, curve, axes, FALSE);
+  }
+  cairo_set_line_width (cr, 2);
+  cairo_set_source_rgb (cr, rgb[0], rgb[1], rgb[2]);
+  trace (cr, curve, axes, !curve->right);
+
+  const double x = LEFT + 60 + 120 * i;
+  cairo_move_to (cr, x, HEIGHT - 45);
+  cairo_line_to (cr, x + 24, HEIGHT - 45);
+  cairo_stroke (cr);
+  cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
+  text_at (cr, x + 30, HEIGHT - 41, 0, curve->key);
+}
+
+gboolean
+defcn_plot_metrics (const char *jsonl_path, const char *png_path,
+    GError **error)
+{
+  Curve curves[] = {
+    { "loss", FALSE, NULL, NULL },
+    { "loss_cls", FALSE, NULL, NULL },
+    { "loss_box", FALSE, NULL, NULL },
+    { "loss_aux", FALSE, NULL, NULL },
+    { "ap", TRUE, NULL, NULL },
+    { "ap50", TRUE, NULL, NULL },
+  };
+  const gsize n = G_N_ELEMENTS (curves);
+
+  for (gsize c = 0; c < n; c++) {
+    curves[c].x = g_array_new (FALSE, FALSE, sizeof (double));
+    curves[c].y = g_array_new (FALSE, FALSE, sizeof (double));
+  }
+  gboolean good = read_metrics (curves, n, jsonl_path, error);
+  if (good) {
+    cairo_surface_t *surface =
+        cairo_image_surface_create (CAIRO_FORMAT_RGB24, WIDTH, HEIGHT);
+    cairo_t *cr = cairo_create (surface);
+    const Axes axes = find_axes (curves, n);
+    cairo_status_t status;
+
+    cairo_select_font_face (cr, "sans", CAIRO_FONT_SLANT_NORMAL,
+        CAIRO_FONT_WEIGHT_NORMAL);
+    cairo_set_font_size (cr, 12);
+    draw_frame (cr, &axes);
+    for (gsize c = 0; c < n; c++)
+      draw_curve (cr, &curves[c], &axes, c);
+    cairo_destroy (cr);
+    status = cairo_surface_write_to_png (surface, png_path);
+    cairo_surface_destroy (surface);
+    if (status != CAIRO_STATUS_SUCCESS) {
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: %s", png_path,
+          cairo_status_to_string (status));
+      good = FALSE;
+    }
+  }
+  for (gsize c = 0; c < n; c++) {
+    g_array_unref (curves[c].x);
+    g_array_unref (curves[c].y);
+  }
+  return good;
+}

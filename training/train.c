@@ -1,0 +1,676 @@
+/* `defcn train`: load, forward, assign, loss, backward, update, evaluate,
+ * save. */
+#include "command.h"
+#include "evaluate.h"
+#include "plot.h"
+#include "progress.h"
+#include "recipe.h"
+
+#include <cjson/cJSON.h>
+#include <glib/gstdio.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Updates without a finite gradient in a row that end the run. */
+#define MAX_LOST_UPDATES 20
+
+static volatile sig_atomic_t interrupted;
+
+/* What the command line says. */
+typedef struct
+{
+  char *preset, *output, *device;
+  char *annotations, *images, *val_annotations, *val_images, *init;
+  char **set;
+  char **files;
+  gboolean resume, help_recipe;
+  gint64 stop_after;
+} Options;
+
+/* A run: everything between start and end. */
+typedef struct
+{
+  const Options *options;
+  DefcnRecipe *recipe;
+  DefcnDataset *dataset, *validation;
+  DefcnBackend *be;
+  DefcnModel *model;
+  DefcnModel *eval_model; /* inference copy of @model; made on first use */
+  DefcnStep *step;
+  DefcnOptimizer *optimizer;
+  DefcnLoader *loader;
+  DefcnProgress *progress;
+  FILE *metrics;
+  gint64 iteration, last;
+  int lost; /* updates in a row without a finite gradient */
+  double best_ap;
+  /* Since the last line of metrics. */
+  DefcnStepLosses sum;
+  double norm;
+  gint64 n, since, lost_total;
+  double waited;
+} Run;
+
+static void
+on_signal (int number)
+{
+  interrupted = number;
+}
+
+static char *
+run_file (const Run *run, const char *name)
+{
+  return g_build_filename (run->options->output, name, NULL);
+}
+
+/* Appends @object to the metrics as one line; takes it. */
+static void
+write_metrics (Run *run, cJSON *object)
+{
+  char *line = cJSON_PrintUnformatted (object);
+
+  fprintf (run->metrics, "%s\n", line);
+  fflush (run->metrics);
+  cJSON_free (line);
+  cJSON_Delete (object);
+}
+
+static char *
+provenance (const Run *run, double ap, double ap50)
+{
+  g_autofree char *recipe = defcn_recipe_to_text (run->recipe);
+  g_autofree char *data = g_path_get_basename (run->recipe->annotations);
+  g_autofree char *init =
+      run->recipe->init ? g_path_get_basename (run->recipe->init) : NULL;
+  cJSON *object = cJSON_CreateObject ();
+
+  cJSON_AddStringToObject (object, "tool", "defcn " DEFCN_VERSION);
+  cJSON_AddStringToObject (object, "annotations", data);
+  if (init)
+    cJSON_AddStringToObject (object, "init", init);
+  cJSON_AddNumberToObject (object, "iterations", run->iteration);
+  cJSON_AddNumberToObject (object, "images",
+      (double) run->iteration * run->recipe->loader.batch);
+  if (ap >= 0) {
+    cJSON_AddNumberToObject (object, "ap", ap);
+    cJSON_AddNumberToObject (object, "ap50", ap50);
+  }
+  cJSON_AddStringToObject (object, "recipe", recipe);
+
+  char *text = cJSON_PrintUnformatted (object);
+  char *copy = g_strdup (text);
+  cJSON_free (text);
+  cJSON_Delete (object);
+  return copy;
+}
+
+/* A model file for users: averaged weights, half precision. */
+static gboolean
+save_model (Run *run, const char *name, double ap, double ap50, GError **error)
+{
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autofree char *training = provenance (run, ap, ap50);
+  g_autofree char *path = run_file (run, name);
+
+  defcn_optimizer_swap_ema (run->optimizer);
+  defcn_model_save (run->model, writer, DEFCN_DTYPE_F16);
+  defcn_optimizer_swap_ema (run->optimizer);
+  defcn_weights_writer_metadata (writer, "defcn.training", training);
+  return defcn_weights_writer_save (writer, path, error);
+}
+
+/* Everything that --resume needs: parameters, optimiser, how far we were. */
+static gboolean
+save_checkpoint (Run *run, GError **error)
+{
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autofree char *training = provenance (run, -1, -1);
+  g_autofree char *recipe = defcn_recipe_to_text (run->recipe);
+  g_autofree char *path = run_file (run, "checkpoint.safetensors");
+  g_autofree char *iteration =
+      g_strdup_printf ("%" G_GINT64_FORMAT, run->iteration);
+  char best[G_ASCII_DTOSTR_BUF_SIZE];
+
+  defcn_model_save (run->model, writer, DEFCN_DTYPE_F32);
+  defcn_optimizer_save (run->optimizer, writer);
+  defcn_weights_writer_metadata (writer, "defcn.training", training);
+  defcn_weights_writer_metadata (writer, "defcn.recipe", recipe);
+  defcn_weights_writer_metadata (writer, "defcn.iteration", iteration);
+  defcn_weights_writer_metadata (writer, "defcn.best_ap",
+      g_ascii_dtostr (best, sizeof best, run->best_ap));
+  return defcn_weights_writer_save (writer, path, error);
+}
+
+/* Keys that may differ between a run and its continuation. */
+static gboolean
+is_free_key (const char *line)
+{
+  static const char *const keys[] = { "workers=", "eval_interval=",
+    "checkpoint_interval=", "log_interval=", "threads=", "micro_batch=" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
+    if (g_str_has_prefix (line, keys[i]))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Names what the recipe says otherwise than the checkpoint's. */
+static gboolean
+check_recipe (const Run *run, const char *then, const char *path,
+    GError **error)
+{
+  g_autofree char *now = defcn_recipe_to_text (run->recipe);
+  g_auto (GStrv) old_lines = g_strsplit (then ? then : "", "\n", -1);
+  g_auto (GStrv) new_lines = g_strsplit (now, "\n", -1);
+
+  for (guint i = 0; new_lines[i]; i++) {
+    if (!is_free_key (new_lines[i])
+        && !g_strv_contains ((const char *const *) old_lines, new_lines[i])) {
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+          "%s was trained by another recipe: \"%s\" is not in it", path,
+          new_lines[i]);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+static gboolean
+load_checkpoint (Run *run, GError **error)
+{
+  g_autofree char *path = run_file (run, "checkpoint.safetensors");
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, error);
+
+  if (!weights)
+    return FALSE;
+
+  const char *iteration = defcn_weights_metadata (weights, "defcn.iteration");
+  const char *best = defcn_weights_metadata (weights, "defcn.best_ap");
+  if (!iteration) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+        "%s is no checkpoint of defcn train", path);
+    return FALSE;
+  }
+  if (!check_recipe (run, defcn_weights_metadata (weights, "defcn.recipe"),
+          path, error)
+      || !defcn_model_load (run->model, weights, FALSE, NULL, error)
+      || !defcn_optimizer_load (run->optimizer, weights, error))
+    return FALSE;
+  run->iteration = g_ascii_strtoll (iteration, NULL, 10);
+  run->best_ap = best ? g_ascii_strtod (best, NULL) : -1;
+  return TRUE;
+}
+
+/* Opens the metrics for appending, without the lines of iterations that a
+ * resumed run is going to repeat. */
+static gboolean
+open_metrics (Run *run, GError **error)
+{
+  g_autofree char *path = run_file (run, "metrics.jsonl");
+  g_autofree char *text = NULL;
+  g_autoptr (GString) kept = g_string_new (NULL);
+
+  if (run->options->resume && g_file_get_contents (path, &text, NULL, NULL)) {
+    g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+
+    for (guint i = 0; lines[i]; i++) {
+      cJSON *object = cJSON_Parse (lines[i]);
+      const cJSON *at = cJSON_GetObjectItemCaseSensitive (object, "iteration");
+
+      if (cJSON_IsNumber (at) && at->valuedouble <= run->iteration)
+        g_string_append_printf (kept, "%s\n", lines[i]);
+      cJSON_Delete (object);
+    }
+  }
+  if (!g_file_set_contents (path, kept->str, kept->len, error))
+    return FALSE;
+  run->metrics = g_fopen (path, "a");
+  if (!run->metrics) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: cannot be written",
+        path);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* The labels of the training set become the model's. */
+static gboolean
+open_data (Run *run, GError **error)
+{
+  DefcnRecipe *recipe = run->recipe;
+  DefcnSpec *spec = recipe->spec;
+
+  run->dataset =
+      defcn_dataset_open (recipe->annotations, recipe->images, error);
+  if (!run->dataset)
+    return FALSE;
+  if (recipe->val_annotations) {
+    run->validation =
+        defcn_dataset_open (recipe->val_annotations, recipe->val_images, error);
+    if (!run->validation)
+      return FALSE;
+  }
+
+  const GPtrArray *labels = run->dataset->labels;
+  g_strfreev (spec->labels);
+  spec->n_classes = labels->len;
+  spec->labels = g_new0 (char *, labels->len + 1);
+  for (guint i = 0; i < labels->len; i++)
+    spec->labels[i] = g_strdup (labels->pdata[i]);
+  return TRUE;
+}
+
+static gboolean
+load_init (Run *run, GError **error)
+{
+  g_autoptr (DefcnWeights) weights =
+      defcn_weights_open (run->recipe->init, error);
+  guint missing = 0;
+
+  if (!weights
+      || !defcn_model_load (run->model, weights, TRUE, &missing, error))
+    return FALSE;
+
+  const guint count = defcn_params_count (defcn_model_params (run->model));
+  if (missing == count) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
+        "%s: none of its tensors is one of the model's", run->recipe->init);
+    return FALSE;
+  }
+  g_print ("%s: %u of %u tensors\n", run->recipe->init, count - missing, count);
+  return TRUE;
+}
+
+static gboolean
+open_model (Run *run, GError **error)
+{
+  DefcnRecipe *recipe = run->recipe;
+
+  run->be = defcn_backend_new (run->options->device, recipe->threads, error);
+  if (!run->be)
+    return FALSE;
+  run->model =
+      defcn_model_new (recipe->spec, run->be, TRUE, recipe->loader.seed, error);
+  if (!run->model
+      || (recipe->init && !run->options->resume && !load_init (run, error)))
+    return FALSE;
+  return TRUE;
+}
+
+static gboolean
+open_run (Run *run, GError **error)
+{
+  DefcnRecipe *recipe = run->recipe;
+
+  if (g_mkdir_with_parents (run->options->output, 0777) != 0) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: cannot make this folder", run->options->output);
+    return FALSE;
+  }
+  if (!open_data (run, error) || !open_model (run, error))
+    return FALSE;
+  if (recipe->epochs > 0) {
+    g_autoptr (GArray) used = defcn_dataset_trainable (run->dataset);
+    const double batches = recipe->epochs * used->len / recipe->loader.batch;
+
+    recipe->optimizer.iterations = MAX (1, (gint64) ceil (batches));
+  }
+
+  run->optimizer =
+      defcn_optimizer_new (defcn_model_params (run->model), &recipe->optimizer);
+  run->step = defcn_step_new (run->model, &recipe->step);
+  run->best_ap = -1;
+  if (run->options->resume && !load_checkpoint (run, error))
+    return FALSE;
+  run->loader =
+      defcn_loader_new (run->dataset, &recipe->loader, run->iteration, error);
+  if (!run->loader || !open_metrics (run, error))
+    return FALSE;
+
+  g_autofree char *text = defcn_recipe_to_text (recipe);
+  g_autofree char *path = run_file (run, "recipe.ini");
+  run->last = recipe->optimizer.iterations;
+  return g_file_set_contents (path, text, -1, error);
+}
+
+static void
+close_run (Run *run)
+{
+  g_clear_pointer (&run->progress, defcn_progress_free);
+  g_clear_pointer (&run->loader, defcn_loader_free);
+  g_clear_pointer (&run->step, defcn_step_free);
+  g_clear_pointer (&run->optimizer, defcn_optimizer_free);
+  g_clear_pointer (&run->eval_model, defcn_model_free);
+  g_clear_pointer (&run->model, defcn_model_free);
+  g_clear_pointer (&run->be, defcn_backend_free);
+  g_clear_pointer (&run->dataset, defcn_dataset_free);
+  g_clear_pointer (&run->validation, defcn_dataset_free);
+  if (run->metrics)
+    fclose (run->metrics);
+}
+
+/* Copies the averaged weights into the inference model. */
+static gboolean
+update_eval_model (Run *run, GError **error)
+{
+  if (!run->eval_model)
+    run->eval_model = defcn_model_new (defcn_model_spec (run->model), run->be,
+        FALSE, 0, error);
+  if (!run->eval_model)
+    return FALSE;
+
+  DefcnParams *from = defcn_model_params (run->model);
+  DefcnParams *to = defcn_model_params (run->eval_model);
+  defcn_optimizer_swap_ema (run->optimizer);
+  for (guint i = 0; i < defcn_params_count (to); i++) {
+    DefcnParam *p = defcn_params_get (to, i);
+    const DefcnParam *q = defcn_params_lookup (from, p->name);
+
+    memcpy (p->value, q->value, defcn_param_len (p) * sizeof (float));
+  }
+  defcn_optimizer_swap_ema (run->optimizer);
+  defcn_params_upload (to);
+  return TRUE;
+}
+
+/* Evaluates, keeps the best model, draws the curve. */
+static gboolean
+evaluate (Run *run, GError **error)
+{
+  g_auto (DefcnEvaluation) result = { 0 };
+
+  if (!run->validation)
+    return TRUE;
+  if (!update_eval_model (run, error)
+      || !defcn_evaluate_model (run->eval_model, run->validation, NULL, &result,
+          error))
+    return FALSE;
+
+  const double ap = defcn_evaluation_ap (&result);
+  cJSON *line = cJSON_CreateObject ();
+  cJSON_AddNumberToObject (line, "iteration", run->iteration);
+  defcn_evaluation_to_json (&result, line);
+  write_metrics (run, line);
+  g_autofree char *summary = defcn_evaluation_summary (&result);
+  defcn_progress_message (run->progress, "iteration %" G_GINT64_FORMAT ": %s",
+      run->iteration, summary);
+  if (ap > run->best_ap) {
+    run->best_ap = ap;
+    if (!save_model (run, "best.safetensors", ap,
+            defcn_evaluation_ap50 (&result), error))
+      return FALSE;
+  }
+
+  g_autofree char *jsonl = run_file (run, "metrics.jsonl");
+  g_autofree char *png = run_file (run, "curve.png");
+  return defcn_plot_metrics (jsonl, png, error);
+}
+
+/* One line of metrics over the updates since the last one. */
+static void
+log_updates (Run *run)
+{
+  const double seconds = (g_get_monotonic_time () - run->since) * 1e-6;
+  const double n = run->n, waited = defcn_loader_waited (run->loader);
+  const int batch = run->recipe->loader.batch;
+  cJSON *line = cJSON_CreateObject ();
+
+  cJSON_AddNumberToObject (line, "iteration", run->iteration);
+  cJSON_AddNumberToObject (line, "epoch",
+      (double) run->iteration / defcn_loader_epoch (run->loader));
+  cJSON_AddNumberToObject (line, "lr",
+      defcn_optimizer_lr (&run->recipe->optimizer, run->iteration - 1));
+  cJSON_AddNumberToObject (line, "loss", run->sum.total / n);
+  cJSON_AddNumberToObject (line, "loss_cls", run->sum.cls / n);
+  cJSON_AddNumberToObject (line, "loss_box", run->sum.box / n);
+  cJSON_AddNumberToObject (line, "loss_aux", run->sum.aux / n);
+  cJSON_AddNumberToObject (line, "foreground", run->sum.n_foreground / n);
+  cJSON_AddNumberToObject (line, "grad_norm", run->norm / n);
+  cJSON_AddNumberToObject (line, "images_per_second", n * batch / seconds);
+  cJSON_AddNumberToObject (line, "waited", (waited - run->waited) / seconds);
+  write_metrics (run, line);
+  defcn_progress_update (run->progress, run->iteration,
+      "loss %.4f cls %.4f box %.4f aux %.4f lr %.3g %.1f images/s",
+      run->sum.total / n, run->sum.cls / n, run->sum.box / n, run->sum.aux / n,
+      defcn_optimizer_lr (&run->recipe->optimizer, run->iteration - 1),
+      n * batch / seconds);
+  run->sum = (DefcnStepLosses){ 0 };
+  run->norm = run->n = 0;
+  run->waited = waited;
+  run->since = g_get_monotonic_time ();
+}
+
+static void
+add_losses (DefcnStepLosses *sum, const DefcnStepLosses *losses)
+{
+  sum->cls += losses->cls;
+  sum->box += losses->box;
+  sum->aux += losses->aux;
+  sum->total += losses->total;
+  sum->n_foreground += losses->n_foreground;
+}
+
+/* One update: load, forward, assign, loss, backward, update. */
+static gboolean
+update (Run *run, DefcnExample **examples, GError **error)
+{
+  const int batch = run->recipe->loader.batch;
+  DefcnStepLosses losses;
+
+  if (!defcn_loader_next (run->loader, examples, error))
+    return FALSE;
+  const gboolean good = defcn_step_run (run->step, examples, batch,
+      run->recipe->micro_batch, &losses, error);
+  for (int i = 0; i < batch; i++)
+    g_clear_pointer (&examples[i], defcn_example_free);
+  if (!good)
+    return FALSE;
+
+  const double norm = defcn_optimizer_step (run->optimizer, run->iteration);
+  defcn_params_upload (defcn_model_params (run->model));
+  run->iteration++;
+  if (!isfinite (norm) || !isfinite (losses.total)) {
+    defcn_progress_message (run->progress,
+        "iteration %" G_GINT64_FORMAT ": the gradient is not finite, update "
+        "skipped",
+        run->iteration);
+    if (++run->lost < MAX_LOST_UPDATES)
+      return TRUE;
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%d updates in a row without a finite gradient: lower lr, lengthen "
+        "warmup or set clip_norm",
+        run->lost);
+    return FALSE;
+  }
+  run->lost = 0;
+  add_losses (&run->sum, &losses);
+  run->norm += norm;
+  run->n++;
+  return TRUE;
+}
+
+static gboolean
+due (const Run *run, gint64 interval)
+{
+  return interval > 0 && run->iteration % interval == 0;
+}
+
+static gboolean
+loop (Run *run, GError **error)
+{
+  const DefcnRecipe *recipe = run->recipe;
+  g_autofree DefcnExample **examples =
+      g_new0 (DefcnExample *, recipe->loader.batch);
+  const gint64 stop = run->options->stop_after > 0
+      ? MIN (run->last, run->options->stop_after)
+      : run->last;
+
+  run->progress = defcn_progress_new ("train", run->last);
+  defcn_progress_update (run->progress, run->iteration, "start");
+  run->since = g_get_monotonic_time ();
+  while (run->iteration < stop && !interrupted) {
+    if (!update (run, examples, error))
+      return FALSE;
+    if (run->n > 0 && due (run, recipe->log_interval))
+      log_updates (run);
+    if (run->iteration < run->last && due (run, recipe->eval_interval)
+        && !evaluate (run, error))
+      return FALSE;
+    if (due (run, recipe->checkpoint_interval) && !save_checkpoint (run, error))
+      return FALSE;
+  }
+  if (!save_checkpoint (run, error))
+    return FALSE;
+  if (run->iteration < run->last) {
+    defcn_progress_message (run->progress,
+        "stopped at iteration %" G_GINT64_FORMAT "; --resume goes on",
+        run->iteration);
+    return TRUE;
+  }
+  return evaluate (run, error)
+      && save_model (run, "model.safetensors", -1, -1, error);
+}
+
+/* Preset, then key file, then options. */
+static DefcnRecipe *
+read_recipe (const Options *o, GError **error)
+{
+  const char *file = o->files ? o->files[0] : NULL;
+  g_autofree char *preset = g_strdup (o->preset);
+  const struct
+  {
+    const char *key, *value;
+  } paths[] = {
+    { "annotations", o->annotations },
+    { "images", o->images },
+    { "val_annotations", o->val_annotations },
+    { "val_images", o->val_images },
+    { "init", o->init },
+  };
+
+  if (file && !preset) {
+    g_autoptr (GError) unreadable = NULL;
+
+    preset = defcn_recipe_file_preset (file, &unreadable);
+    if (unreadable) {
+      g_propagate_error (error, g_steal_pointer (&unreadable));
+      return NULL;
+    }
+  }
+
+  g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (preset, error);
+  if (!recipe || (file && !defcn_recipe_load (recipe, file, error)))
+    return NULL;
+  for (guint i = 0; o->set && o->set[i]; i++) {
+    if (!defcn_recipe_set (recipe, o->set[i], error))
+      return NULL;
+  }
+  for (gsize i = 0; i < G_N_ELEMENTS (paths); i++) {
+    g_autofree char *text =
+        g_strdup_printf ("%s=%s", paths[i].key, paths[i].value);
+
+    if (paths[i].value && !defcn_recipe_set (recipe, text, error))
+      return NULL;
+  }
+  return defcn_recipe_finish (recipe, error) ? g_steal_pointer (&recipe) : NULL;
+}
+
+static int
+run_train (const Options *o)
+{
+  struct sigaction action = { .sa_handler = on_signal,
+    .sa_flags = SA_RESETHAND };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnRecipe) recipe = read_recipe (o, &error);
+  Run run = { .options = o, .recipe = recipe };
+
+  sigaction (SIGINT, &action, NULL);
+  sigaction (SIGTERM, &action, NULL);
+
+  const gboolean good =
+      recipe && open_run (&run, &error) && loop (&run, &error);
+  close_run (&run);
+  if (good)
+    return 0;
+  g_printerr ("defcn train: %s\n", error->message);
+  return 1;
+}
+
+int
+defcn_train_main (int argc, char **argv)
+{
+  Options o = { 0 };
+  const GOptionEntry entries[] = {
+    { "preset", 'p', 0, G_OPTION_ARG_STRING, &o.preset,
+        "start from this row of the paper (see --help-recipe)", "NAME" },
+    { "annotations", 'a', 0, G_OPTION_ARG_FILENAME, &o.annotations,
+        "training annotations, COCO .json or CrowdHuman .odgt", "FILE" },
+    { "images", 'i', 0, G_OPTION_ARG_FILENAME, &o.images,
+        "folder of the training images", "DIR" },
+    { "val-annotations", 0, 0, G_OPTION_ARG_FILENAME, &o.val_annotations,
+        "validation annotations", "FILE" },
+    { "val-images", 0, 0, G_OPTION_ARG_FILENAME, &o.val_images,
+        "folder of the validation images", "DIR" },
+    { "init", 0, 0, G_OPTION_ARG_FILENAME, &o.init,
+        "weights to start from (see defcn import)", "FILE" },
+    { "output", 'o', 0, G_OPTION_ARG_FILENAME, &o.output,
+        "folder of the run (runs/train)", "DIR" },
+    { "set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o.set,
+        "set a key of the recipe, may be repeated", "KEY=VALUE" },
+    { "resume", 'r', 0, G_OPTION_ARG_NONE, &o.resume,
+        "go on from the run's checkpoint", NULL },
+    { "stop-after", 0, 0, G_OPTION_ARG_INT64, &o.stop_after,
+        "stop at this iteration as if interrupted", "N" },
+    { "device", 'd', 0, G_OPTION_ARG_STRING, &o.device,
+        "auto, cpu, reference, cuda (auto)", "NAME" },
+    { "help-recipe", 0, 0, G_OPTION_ARG_NONE, &o.help_recipe,
+        "list presets, keys and their defaults", NULL },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.files, NULL,
+        "[CONFIG]" },
+    { NULL }
+  };
+  g_autoptr (GOptionContext) context =
+      g_option_context_new ("- train a detector");
+  g_autoptr (GError) error = NULL;
+
+  g_option_context_set_summary (context,
+      "Trains by the recipe: preset, then CONFIG (a key file with a group\n"
+      "[recipe]), then --set.  The run's folder gets checkpoint.safetensors,\n"
+      "best.safetensors and model.safetensors, metrics.jsonl and curve.png.\n"
+      "Ctrl-C saves a checkpoint; --resume goes on to the same numbers.");
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error)) {
+    g_printerr ("defcn train: %s\n", error->message);
+    return 2;
+  }
+  if (o.files && o.files[1]) {
+    g_printerr ("defcn train: one CONFIG at most\n");
+    return 2;
+  }
+  if (!o.output)
+    o.output = g_build_filename ("runs", "train", NULL);
+
+  int status = 0;
+  if (o.help_recipe) {
+    g_autofree char *help = defcn_recipe_help ();
+
+    g_print ("%s", help);
+  } else {
+    status = run_train (&o);
+  }
+  g_free (o.preset);
+  g_free (o.output);
+  g_free (o.device);
+  g_free (o.annotations);
+  g_free (o.images);
+  g_free (o.val_annotations);
+  g_free (o.val_images);
+  g_free (o.init);
+  g_strfreev (o.set);
+  g_strfreev (o.files);
+  return status;
+}
