@@ -13,6 +13,7 @@ static const struct
 } commands[] = {
   { "train", defcn_train_main, "train a detector on your data" },
   { "eval", defcn_eval_main, "measure a model on a data set" },
+  { "detect", defcn_detect_main, "find objects in pictures" },
   { "bench", defcn_bench_main, "measure a network stage by stage" },
 };
 

@@ -4,6 +4,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "detector.h"
+#include "picture.h"
 #include "tiny_model.h"
 
 static char *folder;
@@ -39,7 +41,7 @@ test_errors (void)
 {
   const struct
   {
-    const char *args[6];
+    const char *args[7];
     int status;
     const char *word;
   } cases[] = {
@@ -55,6 +57,18 @@ test_errors (void)
     { { "bench", "--preset", "none" }, 1, "coco.poto" },
     { { "bench", "--set", "backbone=vgg" }, 1, "backbone" },
     { { "bench", "--device", "tpu" }, 1, "tpu" },
+    { { "detect" }, 2, "--model" },
+    { { "detect", "--model", model }, 2, "picture" },
+    { { "detect", "--model", model, "x.png", "--threshold", "1.5" }, 2,
+        "--threshold" },
+    { { "detect", "--model", model, "x.png", "--threads", "-1" }, 2,
+        "--threads" },
+    { { "detect", "--model", "/nonexistent", "x.png" }, 1, "/nonexistent" },
+    { { "detect", "--model", model, "x.png", "--output", "/dev/null/x" }, 1,
+        "/dev/null/x" },
+    { { "detect", "--model", model, "/nonexistent.png" }, 1,
+        "/nonexistent.png" },
+    { { "detect", "--model", model, "/dev" }, 1, "/dev" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -140,6 +154,173 @@ test_bench_text (void)
   g_assert_nonnull (strstr (out, "\nhead.cls_score "));
 }
 
+/* Three noise pictures, a file that is none, and a text that is no picture by
+ * its name.  Returns: the folder. */
+static char *
+write_pictures (void)
+{
+  static const char *const names[] = { "b.png", "a.jpg", "c.PNG" };
+  char *pictures = g_build_filename (folder, "in", NULL);
+  g_autofree char *bad = g_build_filename (pictures, "bad.jpg", NULL);
+  g_autofree char *text = g_build_filename (pictures, "notes.txt", NULL);
+
+  g_assert_cmpint (g_mkdir (pictures, 0700), ==, 0);
+  g_assert_true (g_file_set_contents (bad, "not a picture", -1, NULL));
+  g_assert_true (g_file_set_contents (text, "notes", -1, NULL));
+  for (int i = 0; i < 3; i++) {
+    g_autofree char *path = g_build_filename (pictures, names[i], NULL);
+    g_autoptr (DefcnPicture) picture = defcn_picture_new (120, 90 + 10 * i);
+    g_autoptr (GRand) rand = g_rand_new_with_seed (i);
+    guint8 values[16 * 16 * 3];
+
+    for (gsize j = 0; j < sizeof values; j++)
+      values[j] = g_rand_int_range (rand, 0, 256);
+    for (int j = 0; j < 120 * picture->height * 3; j++)
+      picture->rgb[j] =
+          values[(j / 360 / 8 * 16 + j / 3 % 120 / 8) * 3 + j % 3];
+    g_assert_true (defcn_picture_save (picture, path, NULL));
+  }
+  return pictures;
+}
+
+static void
+remove_folder (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    g_autofree char *child = g_build_filename (path, name, NULL);
+
+    g_remove (child);
+  }
+  g_rmdir (path);
+}
+
+/* The command's boxes are the detector's own, rounded. */
+static void
+assert_detections (const cJSON *entry)
+{
+  const DefcnDetectorOptions options = { .device = "reference" };
+  const char *path =
+      cJSON_GetStringValue (cJSON_GetObjectItem (entry, "image"));
+  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  g_autoptr (DefcnDetector) d = defcn_detector_new (model, &options, NULL);
+  g_autoptr (DefcnPicture) picture = defcn_picture_load (path, NULL);
+  const DefcnImage image = defcn_picture_image (picture);
+  const cJSON *list = cJSON_GetObjectItem (entry, "detections");
+
+  g_assert_true (defcn_detector_run (d, &boxes, &image, NULL, 1, NULL));
+  g_assert_cmpfloat (number (entry, "width"), ==, image.width);
+  g_assert_cmpfloat (number (entry, "height"), ==, image.height);
+  g_assert_cmpint (cJSON_GetArraySize (list), ==, boxes->len);
+  g_assert_cmpuint (boxes->len, >, 0);
+  for (guint i = 0; i < boxes->len; i++) {
+    const DefcnBox *b = &g_array_index (boxes, DefcnBox, i);
+    const cJSON *item = cJSON_GetArrayItem (list, i);
+    const cJSON *box = cJSON_GetObjectItem (item, "box");
+
+    g_assert_cmpstr (cJSON_GetStringValue (cJSON_GetObjectItem (item, "label")),
+        ==, defcn_detector_label (d, b->label));
+    g_assert_cmpfloat (number (item, "class"), ==, b->label);
+    g_assert_cmpfloat_with_epsilon (number (item, "score"), b->score, 1e-6);
+    for (int k = 0; k < 4; k++)
+      g_assert_cmpfloat_with_epsilon (cJSON_GetArrayItem (box, k)->valuedouble,
+          (&b->x1)[k], 0.006);
+  }
+}
+
+/* A folder gives its pictures by name; the bad one is named and fails the run,
+ * but not the others; annotated pictures keep their names and sizes. */
+static void
+test_detect_folder (void)
+{
+  static const char *const names[] = { "a.jpg", "b.png", "c.PNG" };
+  g_autofree char *in = write_pictures ();
+  g_autofree char *output = g_build_filename (folder, "out", NULL);
+  g_autofree char *file = g_build_filename (folder, "out.json", NULL);
+  const char *const args[] = { "detect", "--model", model, "--device",
+    "reference", "--output", output, "--json", file, in, NULL };
+  g_autofree char *out = NULL, *err = NULL, *text = NULL;
+
+  g_assert_cmpint (run (&out, &err, args), ==, 1);
+  g_assert_cmpstr (out, ==, "");
+  g_assert_nonnull (strstr (err, "bad.jpg"));
+  g_assert_nonnull (strstr (err, "1 of 4"));
+  g_assert_true (g_file_get_contents (file, &text, NULL, NULL));
+  cJSON *json = cJSON_Parse (text);
+  g_assert_cmpint (cJSON_GetArraySize (json), ==, 3);
+  for (int i = 0; i < 3; i++) {
+    const cJSON *entry = cJSON_GetArrayItem (json, i);
+    g_autofree char *path = g_build_filename (output, names[i], NULL);
+    g_autoptr (DefcnPicture) drawn = defcn_picture_load (path, NULL);
+
+    g_assert_true (g_str_has_suffix (cJSON_GetStringValue (
+                                         cJSON_GetObjectItem (entry, "image")),
+        names[i]));
+    assert_detections (entry);
+    g_assert_nonnull (drawn);
+    g_assert_cmpint (drawn->width, ==, 120);
+  }
+  cJSON_Delete (json);
+  remove_folder (in);
+  remove_folder (output);
+  g_remove (file);
+}
+
+/* JSON lines, plain lines, the settings, and no overwriting of an input. */
+static void
+test_detect_forms (void)
+{
+  g_autofree char *in = write_pictures ();
+  g_autofree char *png = g_build_filename (in, "b.png", NULL);
+  g_autofree char *lines = g_build_filename (folder, "out.jsonl", NULL);
+  const char *const plain[] = { "detect", "--model", model, png,
+    "--max-detections", "2", NULL };
+  const char *const stdout_lines[] = { "detect", "--model", model, png, png,
+    "--json", "-", "--threshold", "1", NULL };
+  const char *const file_lines[] = { "detect", "--model", model, png, png,
+    "--json", lines, NULL };
+  const char *const same[] = { "detect", "--model", model, png, "--output", in,
+    NULL };
+  g_autofree char *text = NULL, *before = NULL, *after = NULL;
+  char *out, *err;
+  gsize n_before, n_after;
+
+  g_assert_cmpint (run (&out, &err, plain), ==, 0);
+  g_auto (GStrv) rows = g_strsplit (out, "\n", -1);
+  g_assert_cmpuint (g_strv_length (rows), ==, 3); /* the last one is empty */
+  g_auto (GStrv) columns = g_strsplit (rows[0], "\t", -1);
+  g_assert_cmpuint (g_strv_length (columns), ==, 7);
+  g_assert_cmpstr (columns[0], ==, png);
+  g_free (out);
+  g_free (err);
+
+  g_assert_cmpint (run (&out, &err, stdout_lines), ==, 0);
+  g_auto (GStrv) entries = g_strsplit (out, "\n", -1);
+  g_assert_cmpuint (g_strv_length (entries), ==, 3);
+  g_assert_nonnull (strstr (entries[1], "\"detections\":[]"));
+  g_free (out);
+  g_free (err);
+
+  g_assert_cmpint (run (&out, &err, file_lines), ==, 0);
+  g_assert_true (g_file_get_contents (lines, &text, NULL, NULL));
+  g_auto (GStrv) written = g_strsplit (text, "\n", -1);
+  g_assert_cmpuint (g_strv_length (written), ==, 3);
+  g_free (out);
+  g_free (err);
+
+  g_assert_true (g_file_get_contents (png, &before, &n_before, NULL));
+  g_assert_cmpint (run (&out, &err, same), ==, 1);
+  g_assert_nonnull (strstr (err, "--output"));
+  g_assert_true (g_file_get_contents (png, &after, &n_after, NULL));
+  g_assert_cmpmem (before, n_before, after, n_after);
+  g_free (out);
+  g_free (err);
+  remove_folder (in);
+  g_remove (lines);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -152,6 +333,8 @@ main (int argc, char **argv)
   g_test_add_func ("/tool/help", test_help);
   g_test_add_func ("/tool/bench/json", test_bench_json);
   g_test_add_func ("/tool/bench/text", test_bench_text);
+  g_test_add_func ("/tool/detect/folder", test_detect_folder);
+  g_test_add_func ("/tool/detect/forms", test_detect_forms);
 
   const int status = g_test_run ();
   g_remove (model);
