@@ -268,6 +268,9 @@ report (GstDefcnDetect *self, const GstDefcnSettings *settings,
 
   gst_defcn_meta_attach (buffer, objects, &mark, self->meta,
       GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info));
+  GST_LOG_OBJECT (self, "%" GST_TIME_FORMAT ": %u objects %s%s",
+      GST_TIME_ARGS (t->timestamp), objects->len, mark.reason,
+      mark.repeated ? ", repeated" : "");
   if (settings->message)
     post_detections (self, t, &mark, objects);
 }

@@ -291,8 +291,8 @@ gst_defcn_detect_install_properties (GObjectClass *klass)
    * GstDefcnDetect:device:
    *
    * What the network runs on.  "auto" takes the fastest that works and says
-   * which in an INFO message and in #GstDefcnDetect:active-device; any other name
-   * either works or is an error.
+   * which in an INFO message and in #GstDefcnDetect:active-device; any other
+   * name either works or is an error.
    *
    * Since: 0.1
    */
@@ -462,8 +462,8 @@ gst_defcn_detect_install_properties (GObjectClass *klass)
   /**
    * GstDefcnDetect:roi:
    *
-   * Each region is scaled to the network's input on its own, so small objects are
-   * seen better; objects that two regions share are found twice.
+   * Each region is scaled to the network's input on its own, so small
+   * objects are seen better; objects that two regions share are found twice.
    *
    * Since: 0.1
    */
@@ -476,9 +476,11 @@ gst_defcn_detect_install_properties (GObjectClass *klass)
   /**
    * GstDefcnDetect:no-block:
    *
-   * A frame is handed to the network when that is idle and goes on at once.  Its
-   * objects are attached to the first frame after the network has finished, marked
-   * as repeated, with the timestamp of the frame that they were found in.
+   * A frame is handed to the network when that is idle and goes on at once.
+   * Its objects are attached to the first frame after the network has
+   * finished, marked as repeated, with the timestamp of the frame that they
+   * were found in.  What the network is busy with at the end of the stream is
+   * lost.
    *
    * Since: 0.1
    */

@@ -34,13 +34,17 @@
  *
  * ## Example launch lines
  * |[
- * gst-launch-1.0 filesrc location=in.mp4 ! decodebin ! defcndetect model=coco.safetensors ! fakesink
+ * gst-launch-1.0 filesrc location=in.mp4 ! decodebin !
+ *     defcndetect model=coco.safetensors ! fakesink
  * ]| Detects objects in a file as fast as possible.
  * |[
- * gst-launch-1.0 -m videotestsrc num-buffers=10 ! defcndetect model=coco.safetensors message=true threshold=0.3 ! fakesink
+ * gst-launch-1.0 -m videotestsrc num-buffers=10 !
+ *     defcndetect model=coco.safetensors message=true threshold=0.3 ! fakesink
  * ]| Prints what is found.
  * |[
- * gst-launch-1.0 v4l2src ! defcndetect model=coco.safetensors no-block=true repeat-detections=true class-thresholds="person=0.6,car=0.35" ! videoconvert ! autovideosink sync=false
+ * gst-launch-1.0 v4l2src ! defcndetect model=coco.safetensors no-block=true
+ *     repeat-detections=true class-thresholds="person=0.6,car=0.35" !
+ *     videoconvert ! autovideosink sync=false
  * ]| Never delays the picture of a camera.
  *
  * Since: 0.1

@@ -480,7 +480,8 @@ static void
 test_roi_list (void)
 {
   GstHarness *h =
-      rig_harness ("inference-region=roi-list object-class=zone", CAPS);
+      rig_harness ("inference-region=roi-list object-class=zone meta=roi",
+          CAPS);
   GstBuffer *in = rig_frame (h, 1);
   DefcnRegion region = { 16, 8, 96, 80 };
   GstVideoRegionOfInterestMeta *zone, *roi;

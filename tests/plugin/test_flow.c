@@ -483,6 +483,33 @@ test_latency_not_live (void)
   gst_harness_teardown (h);
 }
 
+/* A buffer too short for its caps ends the stream with an error instead of a
+ * read beyond its end. */
+static void
+test_short_frame (void)
+{
+  GstHarness *h = rig_harness ("", CAPS);
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBus) bus = rig_bus (h);
+  g_autoptr (GstMessage) message = NULL;
+  g_autoptr (GError) error = NULL;
+  int sizes[] = { 0, 1, 160 * 120 * 3 - 1 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    GstBuffer *in = gst_buffer_new_allocate (NULL, sizes[i], NULL);
+
+    GST_BUFFER_PTS (in) = 0;
+    g_assert_cmpint (gst_harness_push (h, in), ==, GST_FLOW_ERROR);
+    gst_clear_message (&message);
+    g_clear_error (&error);
+    message = rig_message (bus, GST_MESSAGE_ERROR);
+    gst_message_parse_error (message, &error, NULL);
+    g_assert_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED);
+  }
+  gst_element_set_bus (element, NULL);
+  gst_harness_teardown (h);
+}
+
 /* A frame that somebody else holds too is not copied, only its header is; one
  * that nobody holds goes through as it is. */
 static void
@@ -676,6 +703,7 @@ main (int argc, char **argv)
   g_test_add_func ("/flow/no-block/flush", test_no_block_flush);
   g_test_add_func ("/flow/latency/live", test_latency_live);
   g_test_add_func ("/flow/latency/not-live", test_latency_not_live);
+  g_test_add_func ("/flow/short-frame", test_short_frame);
   g_test_add_func ("/flow/no-copy", test_no_copy);
   g_test_add_func ("/flow/allocation", test_allocation);
   g_test_add_func ("/flow/message", test_message);

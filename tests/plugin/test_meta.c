@@ -1,6 +1,10 @@
 /* Detections on a buffer: written, carried, read back. */
 #include "rig.h"
 
+#ifdef HAVE_ANALYTICS
+#include <gst/analytics/analytics.h>
+#endif
+
 #define W 640
 #define H 480
 
@@ -186,6 +190,50 @@ test_roi_fields (void)
   g_assert_cmpuint (n, ==, G_N_ELEMENTS (cases));
 }
 
+/* The ODMtd of an object has the id of its ROI meta, its label, its whole
+ * pixels: what DL Streamer and objectdetectionoverlay go by. */
+static void
+test_analytics (void)
+{
+#ifdef HAVE_ANALYTICS
+  g_autoptr (GArray) objects = objects_new ();
+  g_autoptr (GstBuffer) buffer =
+      buffer_new (GST_DEFCN_META_ROI | GST_DEFCN_META_ANALYTICS, objects,
+          &looked);
+  GstAnalyticsRelationMeta *relations =
+      gst_buffer_get_analytics_relation_meta (buffer);
+  GstVideoRegionOfInterestMeta *roi;
+  gpointer state = NULL;
+  guint n = 0;
+
+  g_assert_nonnull (relations);
+  for (; (roi = (GstVideoRegionOfInterestMeta *)
+               gst_buffer_iterate_meta_filtered (buffer, &state,
+                   GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE));
+       n++) {
+    GstAnalyticsODMtd od;
+    gint x, y, w, h;
+    gfloat confidence;
+
+    g_assert_true (
+        gst_analytics_relation_meta_get_od_mtd (relations, roi->id, &od));
+    g_assert_true (
+        gst_analytics_od_mtd_get_location (&od, &x, &y, &w, &h, &confidence));
+    g_assert_cmpint (x, ==, roi->x);
+    g_assert_cmpint (y, ==, roi->y);
+    g_assert_cmpint (w, ==, roi->w);
+    g_assert_cmpint (h, ==, roi->h);
+    g_assert_cmpuint (gst_analytics_od_mtd_get_obj_type (&od), ==,
+        roi->roi_type);
+    g_assert_true (confidence
+        == (float) g_array_index (objects, GstDefcnObject, n).confidence);
+  }
+  g_assert_cmpuint (n, ==, objects->len);
+#else
+  g_test_skip ("GstAnalytics is not built in");
+#endif
+}
+
 /* A second detector appends: both are read, the mark is the last one's, and
  * no id comes twice. */
 static void
@@ -364,6 +412,7 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/meta/mark", test_mark);
   g_test_add_func ("/meta/roi-fields", test_roi_fields);
+  g_test_add_func ("/meta/analytics", test_analytics);
   g_test_add_func ("/meta/two-writers", test_two_writers);
   g_test_add_func ("/meta/bare-rois", test_bare_rois);
   g_test_add_func ("/meta/foreign-detection", test_foreign_detection);
