@@ -14,6 +14,12 @@ set_all (DefcnModel *model, const char *name, float value, float factor)
 void
 testing_tiny_model_write (const char *path)
 {
+  testing_tiny_model_write_as (path, 64, 0);
+}
+
+void
+testing_tiny_model_write_as (const char *path, int short_edge, float bias)
+{
   static const char *const labels[] = { "person", "car", "dog", NULL };
   g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
   g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
@@ -24,8 +30,8 @@ testing_tiny_model_write (const char *path)
   spec->fpn_channels = 16;
   spec->norm_groups = 4;
   spec->tower_depth = 1;
-  spec->input.short_edge = 64;
-  spec->input.long_edge = 128;
+  spec->input.short_edge = short_edge;
+  spec->input.long_edge = 2 * short_edge;
   spec->threshold = 0.3f;
   spec->max_detections = 50;
 
@@ -34,7 +40,7 @@ testing_tiny_model_write (const char *path)
   g_autoptr (DefcnModel) model = defcn_model_new (spec, be, FALSE, 5, &error);
   g_assert_no_error (error);
   /* The initial prior alone would keep every score at 0.01. */
-  set_all (model, "head.cls_score.bias", 0, 0);
+  set_all (model, "head.cls_score.bias", bias, 0);
   set_all (model, "head.cls_score.weight", 0, 30);
   set_all (model, "head.filter.weight", 0, 30);
   set_all (model, "head.bbox_pred.bias", 2, 0);

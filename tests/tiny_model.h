@@ -10,4 +10,8 @@ G_BEGIN_DECLS
  * noise.  Short edge 64, long edge 128, threshold 0.3, 50 detections. */
 void testing_tiny_model_write (const char *path);
 
+/* The same with another @short_edge (the long one is twice that) and a @bias on
+ * all class scores: the lower it is, the fewer objects. */
+void testing_tiny_model_write_as (const char *path, int short_edge, float bias);
+
 G_END_DECLS

@@ -245,7 +245,6 @@ test_properties (void)
       g_value_unset (&wanted);
     }
     if (cases[i].set) {
-      g_autofree char *now = NULL;
       GValue wanted = G_VALUE_INIT;
 
       gst_util_set_object_arg (G_OBJECT (element), cases[i].name, cases[i].set);
