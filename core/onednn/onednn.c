@@ -110,6 +110,21 @@ backend_sync (DefcnBackend *base, GError **error)
   return FALSE;
 }
 
+gboolean
+defcn_onednn_reserve (Onednn *be, gsize len)
+{
+  if (len <= be->scratch_len)
+    return TRUE;
+
+  float *scratch = backend_alloc (&be->base, len * sizeof (float));
+  if (!scratch)
+    return FALSE;
+  backend_free (&be->base, be->scratch);
+  be->scratch = scratch;
+  be->scratch_len = len;
+  return TRUE;
+}
+
 static void
 backend_destroy (DefcnBackend *base)
 {
@@ -120,13 +135,32 @@ backend_destroy (DefcnBackend *base)
   if (be->engine)
     dnnl_engine_destroy (be->engine);
   g_ptr_array_unref (be->packs);
+  backend_free (base, be->scratch);
   g_free (be);
+}
+
+/* The kernels for the vector units that oneDNN found (and was allowed) to use.
+ */
+static void
+choose_kernels (Onednn *be)
+{
+  const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa ();
+
+  be->block = 8;
+  be->winograd = &defcn_winograd_base;
+#ifdef HAVE_X86_KERNELS
+  if ((isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core) {
+    be->block = 16;
+    be->winograd = &defcn_winograd_avx512;
+  } else if ((isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2) {
+    be->winograd = &defcn_winograd_avx2;
+  }
+#endif
 }
 
 DefcnBackend *
 defcn_onednn_new (int threads, GError **error)
 {
-  const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa ();
   Onednn *be = g_new0 (Onednn, 1);
 
   be->base = (DefcnBackend){ .name = "onednn",
@@ -146,8 +180,7 @@ defcn_onednn_new (int threads, GError **error)
   be->base.ops[DEFCN_OP_UPSAMPLE_ADD] = defcn_onednn_upsample_add;
   be->base.ops[DEFCN_OP_TUBE_MAX] = defcn_onednn_tube_max;
   be->base.ops[DEFCN_OP_BOX] = defcn_onednn_box;
-  be->block =
-      (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : 8;
+  choose_kernels (be);
   be->packs = g_ptr_array_new ();
   if (dnnl_engine_create (&be->engine, dnnl_cpu, 0) != dnnl_success
       || dnnl_stream_create (&be->stream, be->engine, dnnl_stream_default_flags)

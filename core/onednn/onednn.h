@@ -11,6 +11,7 @@
 
 #include "backend.h"
 #include "dnnl_shim.h"
+#include "kernels/kernels.h"
 
 #include <omp.h>
 
@@ -45,7 +46,10 @@ typedef struct
   int block; /* 8, or 16 with AVX-512 */
   dnnl_engine_t engine;
   dnnl_stream_t stream;
-  GPtrArray *packs;     /* of the convolutions' packed weights */
+  const WinogradKernels *winograd;
+  GPtrArray *packs; /* of the convolutions' packed weights */
+  float *scratch;   /* of the step that runs; 64-byte aligned */
+  gsize scratch_len;
   dnnl_status_t failed; /* first status that was not success */
   const char *failed_name;
 } Onednn;
@@ -84,7 +88,12 @@ extern const DefcnOp defcn_onednn_upsample_add;
 extern const DefcnOp defcn_onednn_tube_max;
 extern const DefcnOp defcn_onednn_box;
 
+/* Makes the scratch at least @len floats; FALSE where there is no memory. */
+gboolean defcn_onednn_reserve (Onednn *be, gsize len);
+
 /* dy = 0 where y <= 0, and dst = or += src; whole tensors. */
 void defcn_onednn_mask (DefcnBackend *be, float *dy, const float *y, gsize len);
 void defcn_onednn_add (DefcnBackend *be, float *dst, const float *src,
     gsize len, gboolean accumulate);
+/* sums[lane] += sum over @hw pixels of a plane. */
+void defcn_onednn_sum_plane (double *sums, const float *x, int hw, int block);

@@ -52,6 +52,34 @@ defcn_onednn_add (DefcnBackend *be, float *dst, const float *src, gsize len,
     add_piece (dst + i, src + i, MIN (PIECE, len - i), accumulate);
 }
 
+/* In float over short pieces, in double over them. */
+static inline __attribute__ ((always_inline)) void
+sum_pixels (double *sums, const float *x, int hw, const int block)
+{
+  for (int i = 0; i < hw; i += 64) {
+    float part[16] = { 0 };
+
+    for (int j = i; j < MIN (hw, i + 64); j++)
+      for (int k = 0; k < block; k++)
+        part[k] += x[(gsize) j * block + k];
+    for (int k = 0; k < block; k++)
+      sums[k] += part[k];
+  }
+}
+
+ONEDNN_CLONES
+static void
+sum_plane (double *sums, const float *x, int hw, int block)
+{
+  ONEDNN_BLOCKED (block, sum_pixels, sums, x, hw);
+}
+
+void
+defcn_onednn_sum_plane (double *sums, const float *x, int hw, int block)
+{
+  sum_plane (sums, x, hw, block);
+}
+
 static gsize
 padded_len (DefcnBackend *be, const DefcnTensor *t)
 {

@@ -1,0 +1,57 @@
+/* The ways to compute a convolution, private to the convolution's files. */
+#pragma once
+
+#include "onednn.h"
+
+/* One way to compute one pass: forward, gradient of x or gradient of w and b.
+ * conv.c takes the first of its table that suits. */
+typedef struct
+{
+  gboolean (*suits) (const Onednn *be, const DefcnNode *node);
+  /* Returns: the pass's state; NULL with @error set. */
+  gpointer (*prepare) (Onednn *be, const DefcnNode *node, GError **error);
+  void (*run) (Onednn *be, const DefcnNode *node, gpointer state);
+  void (*release) (Onednn *be, gpointer state);
+  /* Name of the implementation. */
+  const char *(*describe) (gpointer state);
+} ConvPass;
+
+/* Winograd F(4x4, 3x3). */
+extern const ConvPass defcn_onednn_winograd_forward;
+extern const ConvPass defcn_onednn_winograd_data;
+extern const ConvPass defcn_onednn_winograd_weights;
+
+/* oneDNN's direct convolution, which suits always. */
+extern const ConvPass defcn_onednn_direct_forward;
+extern const ConvPass defcn_onednn_direct_data;
+extern const ConvPass defcn_onednn_direct_weights;
+
+/* A parameter in the layout that an implementation wants, shared by all steps
+ * that use the parameter and filled anew when its version has changed. */
+typedef struct _OnednnPack OnednnPack;
+struct _OnednnPack
+{
+  int references;
+  const DefcnTensor *w;
+  guint version; /* of @w when it was packed */
+  float *data;
+  void (*fill) (Onednn *be, OnednnPack *pack);
+  /* With oneDNN's layouts alone. */
+  ShimDesc desc;
+  dnnl_memory_t dense, packed;
+  dnnl_primitive_t reorder;
+};
+
+/* Returns: (nullable): the pack of @w that @fill makes, and that has the layout
+ * @md unless that is NULL; a new one has @bytes of zeros. */
+OnednnPack *defcn_onednn_pack_get (Onednn *be, const DefcnTensor *w,
+    void (*fill) (Onednn *be, OnednnPack *pack), ShimDescRef md, gsize bytes);
+void defcn_onednn_pack_unref (Onednn *be, OnednnPack *pack);
+/* Fills it if need be. */
+void defcn_onednn_pack_update (Onednn *be, OnednnPack *pack);
+
+/* Sets @error for @node; what: "no memory" and the like. */
+void defcn_onednn_conv_error (GError **error, const DefcnNode *node,
+    const char *what);
+/* b->grad += sums of dy. */
+void defcn_onednn_bias_gradient (Onednn *be, const DefcnNode *node);

@@ -1,0 +1,56 @@
+/* The kernels that are written in vectors of one block of channels (lanes.h),
+ * one table per file and instruction set.
+ *
+ * "Channels" below are always padded to whole blocks; an activation's plane is
+ * one block of one image, (h, w, LANES).
+ */
+#pragma once
+
+#include <glib.h>
+
+/* Winograd F(4x4, 3x3) over 36 frequencies f.  A tile is 4x4 outputs (6x6
+ * inputs); tiles are numbered along rows, then images.
+ *   v, m: [f][tile][channel], @stride floats between frequencies
+ *   u:    [f][output panel][input channel][2 LANES], a last odd panel LANES */
+typedef struct
+{
+  int h, w;             /* of the map; stride 1, pad 1 */
+  int blocks;           /* of channels */
+  int tiles_x, tiles_y; /* of one image */
+} WinogradMap;
+
+typedef struct
+{
+  int rows; /* of tiles that gemm() takes at once */
+  /* v = B^T x B of @n tiles from @first on. */
+  void (*input) (float *v, gsize stride, const float *x, const WinogradMap *map,
+      int first, int n);
+  /* v = A dy A^T: the way of output() backwards. */
+  void (*output_gradient) (float *v, gsize stride, const float *dy,
+      const WinogradMap *map, int first, int n);
+  /* y = relu? (A^T m A + bias? + add?); @add may be y. */
+  void (*output) (float *y, const float *m, gsize stride, const float *bias,
+      const float *add, gboolean relu, const WinogradMap *map, int first,
+      int n);
+  /* One frequency: m (n, out) = v (n, in) u.  Rounds n up to rows: v and m have
+   * room for them. */
+  void (
+      *gemm) (float *m, const float *v, const float *u, int n, int in, int out);
+  /* One frequency: u (in, out) = or += v^T (in, n) dm (n, out). */
+  void (*gemm_gradient) (float *u, const float *v, const float *dm,
+      gboolean accumulate, int n, int in, int out);
+  /* u = G w G^T of block @block of outputs; @w: dense OHWI (out, 3, 3, in). */
+  void (*weights) (float *u, gsize stride, const float *w, int block, int out,
+      int in);
+  /* The same of the convolution that takes dy to dx: block @block of its
+   * outputs, which are the inputs of @w, rotated by half a turn. */
+  void (*weights_turned) (float *u, gsize stride, const float *w, int block,
+      int out, int in);
+  /* dw += G^T u G for block @block of outputs. */
+  void (*weights_gradient) (float *dw, const float *u, gsize stride, int block,
+      int out, int in);
+} WinogradKernels;
+
+extern const WinogradKernels defcn_winograd_base;
+extern const WinogradKernels defcn_winograd_avx2;
+extern const WinogradKernels defcn_winograd_avx512;

@@ -1,0 +1,295 @@
+/* Winograd F(4x4, 3x3) for the 3x3 convolutions of stride 1: a quarter of the
+ * multiplications.  The gradient of x is the same with the weights turned and
+ * transposed; that of w goes through the transposed transforms. */
+#include "conv.h"
+
+#include <string.h>
+
+enum
+{
+  FREQUENCIES = 36
+};
+
+typedef struct
+{
+  OnednnPack *pack;                      /* transformed weights */
+  WinogradMap in, out;                   /* of what is read and written */
+  int tiles;                             /* of all images */
+  int piece;                             /* tiles that are worked on at once */
+  gsize in_stride, out_stride, u_stride; /* floats between frequencies */
+  float *bias;                           /* padded to whole blocks */
+} Winograd;
+
+static WinogradMap
+map_of (const Onednn *be, const DefcnTensor *t)
+{
+  return (WinogradMap){ t->h, t->w, onednn_blocks (be, t), (t->w + 3) / 4,
+    (t->h + 3) / 4 };
+}
+
+static int
+tiles_of (const DefcnTensor *t)
+{
+  return t->n * ((t->w + 3) / 4) * ((t->h + 3) / 4);
+}
+
+static int
+round_up (int n, int unit)
+{
+  return (n + unit - 1) / unit * unit;
+}
+
+/* Frequencies are kept off multiples of a page, which share cache sets. */
+static gsize
+u_stride_of (const Onednn *be, int in, int out)
+{
+  return (gsize) round_up (in, be->block) * round_up (out, be->block) + 16;
+}
+
+static gboolean
+is_possible (const DefcnNode *node)
+{
+  return node->size == 3 && node->stride == 1 && node->pad == 1
+      && node->groups == 1 && node->x[0]->role == DEFCN_TENSOR_ACTIVATION;
+}
+
+/* Whether it beats a direct convolution, counted in multiply-adds of a vector
+ * (measured).  @overhead: what moving the transformed weights costs, in units
+ * of their number in one frequency. */
+static gboolean
+is_faster (const Onednn *be, const DefcnNode *node, double overhead)
+{
+  const double in = onednn_blocks (be, node->x[0]);
+  const double out = onednn_blocks (be, node->y);
+  const double vectors = in * out * be->block;
+  const double tiles = tiles_of (node->y);
+  const double rows = round_up (tiles, be->winograd->rows);
+  const double pixels = (double) node->y->n * node->y->h * node->y->w;
+  const double direct = pixels * 9 * vectors;
+  const double winograd =
+      (rows * 36 * 1.2 + overhead) * vectors + tiles * 300 * (in + out);
+
+  return winograd < 0.9 * direct;
+}
+
+static void
+fill (Onednn *be, OnednnPack *pack)
+{
+  const DefcnTensor *w = pack->w;
+  const gsize stride = u_stride_of (be, w->c, w->n);
+
+#pragma omp parallel for
+  for (int block = 0; block < (w->n + be->block - 1) / be->block; block++)
+    be->winograd->weights (pack->data, stride, w->data, block, w->n, w->c);
+}
+
+static void
+fill_turned (Onednn *be, OnednnPack *pack)
+{
+  const DefcnTensor *w = pack->w;
+  const gsize stride = u_stride_of (be, w->n, w->c);
+
+#pragma omp parallel for
+  for (int block = 0; block < (w->c + be->block - 1) / be->block; block++)
+    be->winograd->weights_turned (pack->data, stride, w->data, block, w->n,
+        w->c);
+}
+
+static void
+release (Onednn *be, gpointer state)
+{
+  Winograd *w = state;
+
+  defcn_onednn_pack_unref (be, w->pack);
+  be->base.free (&be->base, w->bias);
+  g_free (w);
+}
+
+/* Chooses how many tiles to work on at once, so that their frequencies take
+ * about @bytes and every one of @parts gets a share; sets the strides. */
+static void
+set_piece (Winograd *w, const Onednn *be, gsize bytes, int parts)
+{
+  const int rows = be->winograd->rows;
+  const gsize in = w->in.blocks * be->block, out = w->out.blocks * be->block;
+  const int fitting = bytes / (FREQUENCIES * (in + out) * sizeof (float));
+  const int share = (w->tiles + parts - 1) / parts;
+  const int most = MAX (MIN (fitting, share), rows);
+  const int pieces = (w->tiles + most - 1) / most;
+
+  w->piece = round_up ((w->tiles + pieces - 1) / pieces, rows);
+  w->in_stride = w->piece * in + 16;
+  w->out_stride = w->piece * out + 16;
+  w->u_stride = u_stride_of (be, in, out);
+}
+
+/* From maps of @x to maps of @y. */
+static Winograd *
+convolution_new (Onednn *be, const DefcnNode *node, const DefcnTensor *x,
+    const DefcnTensor *y, gboolean turned, GError **error)
+{
+  Winograd *w = g_new0 (Winograd, 1);
+
+  w->in = map_of (be, x);
+  w->out = map_of (be, y);
+  w->tiles = tiles_of (y);
+  set_piece (w, be, 1 << 20, be->base.threads);
+  w->pack = defcn_onednn_pack_get (be, node->w, turned ? fill_turned : fill,
+      NULL, FREQUENCIES * w->u_stride * sizeof (float));
+  w->bias =
+      be->base.alloc (&be->base, w->out.blocks * be->block * sizeof (float));
+  if (w->pack && w->bias
+      && defcn_onednn_reserve (be,
+          FREQUENCIES * (w->in_stride + w->out_stride) * be->base.threads))
+    return w;
+  defcn_onednn_conv_error (error, node, "no memory");
+  release (be, w);
+  return NULL;
+}
+
+static void
+convolve (Onednn *be, const Winograd *w, float *y, const float *x,
+    const float *add, gboolean relu)
+{
+  const WinogradKernels *k = be->winograd;
+  const int in = w->in.blocks * be->block, out = w->out.blocks * be->block;
+  const gsize share = FREQUENCIES * (w->in_stride + w->out_stride);
+
+  defcn_onednn_pack_update (be, w->pack);
+#pragma omp parallel for schedule(dynamic)
+  for (int first = 0; first < w->tiles; first += w->piece) {
+    const int n = MIN (w->piece, w->tiles - first);
+    float *v = be->scratch + omp_get_thread_num () * share;
+    float *m = v + FREQUENCIES * w->in_stride;
+
+    k->input (v, w->in_stride, x, &w->in, first, n);
+    for (int f = 0; f < FREQUENCIES; f++)
+      k->gemm (m + f * w->out_stride, v + f * w->in_stride,
+          w->pack->data + f * w->u_stride, n, in, out);
+    k->output (y, m, w->out_stride, w->bias, add, relu, &w->out, first, n);
+  }
+}
+
+static const char *
+describe (gpointer state)
+{
+  return "winograd";
+}
+
+static gboolean
+forward_suits (const Onednn *be, const DefcnNode *node)
+{
+  return is_possible (node) && is_faster (be, node, node->train ? 750 : 250);
+}
+
+static gpointer
+forward_prepare (Onednn *be, const DefcnNode *node, GError **error)
+{
+  return convolution_new (be, node, node->x[0], node->y, FALSE, error);
+}
+
+static void
+forward_run (Onednn *be, const DefcnNode *node, gpointer state)
+{
+  const Winograd *w = state;
+
+  if (node->b)
+    memcpy (w->bias, node->b->data, node->y->c * sizeof (float));
+  convolve (be, w, node->y->data, node->x[0]->data,
+      node->x[1] ? node->x[1]->data : NULL, node->relu);
+}
+
+const ConvPass defcn_onednn_winograd_forward = { forward_suits, forward_prepare,
+  forward_run, release, describe };
+
+static gboolean
+data_suits (const Onednn *be, const DefcnNode *node)
+{
+  return is_possible (node) && is_faster (be, node, 750);
+}
+
+static gpointer
+data_prepare (Onednn *be, const DefcnNode *node, GError **error)
+{
+  return convolution_new (be, node, node->y, node->x[0], TRUE, error);
+}
+
+static void
+data_run (Onednn *be, const DefcnNode *node, gpointer state)
+{
+  float *dx = node->x[0]->grad;
+
+  convolve (be, state, dx, node->y->grad, node->accumulate[0] ? dx : NULL,
+      FALSE);
+}
+
+const ConvPass defcn_onednn_winograd_data = { data_suits, data_prepare,
+  data_run, release, describe };
+
+static gboolean
+weights_suits (const Onednn *be, const DefcnNode *node)
+{
+  return is_possible (node) && is_faster (be, node, 1200);
+}
+
+static gsize
+weights_floats (const Winograd *w)
+{
+  return FREQUENCIES * (w->in_stride + w->out_stride + w->u_stride);
+}
+
+static gpointer
+weights_prepare (Onednn *be, const DefcnNode *node, GError **error)
+{
+  Winograd *w = g_new0 (Winograd, 1);
+
+  w->in = map_of (be, node->x[0]);
+  w->out = map_of (be, node->y);
+  w->tiles = tiles_of (node->y);
+  set_piece (w, be, 6 << 20, 1);
+  if (defcn_onednn_reserve (be, weights_floats (w)))
+    return w;
+  defcn_onednn_conv_error (error, node, "no memory");
+  release (be, w);
+  return NULL;
+}
+
+/* A piece of tiles is transformed by all threads, then every thread adds up
+ * frequencies of its own: the order of the sums does not depend on them. */
+static void
+weights_run (Onednn *be, const DefcnNode *node, gpointer state)
+{
+  const Winograd *w = state;
+  const WinogradKernels *k = be->winograd;
+  const int in = w->in.blocks * be->block, out = w->out.blocks * be->block;
+  const int rows = k->rows;
+  float *v = be->scratch, *d = v + FREQUENCIES * w->in_stride;
+  float *u = d + FREQUENCIES * w->out_stride;
+
+#pragma omp parallel
+  {
+    for (int first = 0; first < w->tiles; first += w->piece) {
+      const int n = MIN (w->piece, w->tiles - first);
+
+#pragma omp for
+      for (int t = 0; t < n; t += rows) {
+        k->input (v + t * in, w->in_stride, node->x[0]->data, &w->in, first + t,
+            MIN (rows, n - t));
+        k->output_gradient (d + t * out, w->out_stride, node->y->grad, &w->out,
+            first + t, MIN (rows, n - t));
+      }
+#pragma omp for
+      for (int f = 0; f < FREQUENCIES; f++)
+        k->gemm_gradient (u + f * w->u_stride, v + f * w->in_stride,
+            d + f * w->out_stride, first > 0, n, in, out);
+    }
+#pragma omp for
+    for (int block = 0; block < w->out.blocks; block++)
+      k->weights_gradient (node->w->grad, u, w->u_stride, block, node->y->c,
+          node->x[0]->c);
+  }
+  defcn_onednn_bias_gradient (be, node);
+}
+
+const ConvPass defcn_onednn_winograd_weights = { weights_suits, weights_prepare,
+  weights_run, release, describe };
