@@ -109,6 +109,18 @@ read_offsets (guint64 offsets[2], const cJSON *item)
       && offsets[0] <= offsets[1];
 }
 
+/* "dtype", "shape" and "data_offsets", each once. */
+static gboolean
+has_three_fields (const cJSON *item)
+{
+  static const char *const names[] = { "dtype", "shape", "data_offsets" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++)
+    if (!cJSON_GetObjectItemCaseSensitive (item, names[i]))
+      return FALSE;
+  return cJSON_GetArraySize (item) == G_N_ELEMENTS (names);
+}
+
 static gboolean
 read_tensor (DefcnWeights *weights, const cJSON *item, const char *data,
     guint64 available, GError **error)
@@ -118,8 +130,10 @@ read_tensor (DefcnWeights *weights, const cJSON *item, const char *data,
 
   if (!g_utf8_validate (t.name, -1, NULL) || t.name[0] == '\0')
     return fail (error, weights, "a tensor's name is not UTF-8 text");
-  if (!cJSON_IsObject (item))
-    return fail (error, weights, "tensor \"%s\" is not a JSON object", t.name);
+  if (!cJSON_IsObject (item) || !has_three_fields (item))
+    return fail (error, weights,
+        "tensor \"%s\" is not an object of dtype, shape and data_offsets",
+        t.name);
   if (!read_dtype (&t, item))
     return fail (error, weights,
         "tensor \"%s\": its dtype is none of F32, F16, BF16, I32, I64, U8",
@@ -206,6 +220,24 @@ check_cover (DefcnWeights *weights, const char *data, guint64 available,
   return TRUE;
 }
 
+/* A NUL byte, as such or as \u0000, which would end a name early. */
+static gboolean
+has_nul (const char *text, gsize len)
+{
+  static const char escape[] = "\\u0000";
+
+  if (memchr (text, '\0', len))
+    return TRUE;
+  for (gsize i = 0; i + 6 <= len; i++) {
+    if (text[i] != '\\')
+      continue;
+    if (memcmp (text + i, escape, 6) == 0)
+      return TRUE;
+    i++; /* what is escaped starts no escape */
+  }
+  return FALSE;
+}
+
 static gboolean
 read_header (DefcnWeights *weights, GError **error)
 {
@@ -224,12 +256,16 @@ read_header (DefcnWeights *weights, GError **error)
         "not a safetensors file, or cut off: the header would have "
         "%" G_GUINT64_FORMAT " bytes",
         length);
-  if (memchr (file + 8, '\0', length))
+  if (has_nul (file + 8, length))
     return fail (error, weights, "its header has a NUL byte");
 
-  weights->header = cJSON_ParseWithLength (file + 8, length);
+  const char *end = NULL;
+  weights->header = cJSON_ParseWithLengthOpts (file + 8, length, &end, FALSE);
   if (!cJSON_IsObject (weights->header))
     return fail (error, weights, "its header is not a JSON object");
+  for (; end < file + 8 + length; end++)
+    if (!strchr (" \t\r\n", *end))
+      return fail (error, weights, "its header has more than a JSON object");
 
   const char *data = file + 8 + length;
   const guint64 available = size - 8 - length;
@@ -334,8 +370,8 @@ bits_to_float (guint32 bits)
   return value;
 }
 
-static float
-half_to_float (guint16 half)
+float
+defcn_half_to_float (guint16 half)
 {
   const guint32 sign = (guint32) (half & 0x8000) << 16;
   const int exponent = half >> 10 & 31, mantissa = half & 1023;
@@ -348,9 +384,8 @@ half_to_float (guint16 half)
   return (sign ? -1.0f : 1.0f) * ldexpf (mantissa, -24);
 }
 
-/* Round to nearest even; what is too large becomes infinite. */
-static guint16
-float_to_half (float value)
+guint16
+defcn_half_from_float (float value)
 {
   guint32 bits;
 
@@ -384,7 +419,7 @@ defcn_weights_read (const DefcnWeights *weights, const DefcnWeightsTensor *t,
 
     memcpy (&word, src + i * dtypes[t->dtype].bytes, dtypes[t->dtype].bytes);
     word = GUINT32_FROM_LE (word);
-    dst[i] = t->dtype == DEFCN_DTYPE_F16 ? half_to_float (word)
+    dst[i] = t->dtype == DEFCN_DTYPE_F16 ? defcn_half_to_float (word)
         : t->dtype == DEFCN_DTYPE_BF16   ? bits_to_float (word << 16)
                                          : bits_to_float (word);
     if (!isfinite (dst[i]))
@@ -477,7 +512,7 @@ defcn_weights_writer_add (DefcnWeightsWriter *writer, const char *name,
     guint32 word;
 
     if (dtype == DEFCN_DTYPE_F16)
-      word = float_to_half (data[i]);
+      word = defcn_half_from_float (data[i]);
     else
       memcpy (&word, &data[i], sizeof word);
     word = GUINT32_TO_LE (word);

@@ -14,6 +14,8 @@ static const struct
   { "train", defcn_train_main, "train a detector on your data" },
   { "eval", defcn_eval_main, "measure a model on a data set" },
   { "detect", defcn_detect_main, "find objects in pictures" },
+  { "import", defcn_import_main, "convert weights of other programs" },
+  { "info", defcn_info_main, "tell what a model file holds" },
   { "bench", defcn_bench_main, "measure a network stage by stage" },
 };
 

@@ -1,0 +1,223 @@
+/* The spec of a network from its tensors. */
+#include "derive.h"
+
+#include <string.h>
+
+#define BACKBONE "backbone.bottom_up."
+
+static const char *const coco_labels[] = { "person", "bicycle", "car",
+  "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
+  "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog",
+  "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "backpack",
+  "umbrella", "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard",
+  "sports ball", "kite", "baseball bat", "baseball glove", "skateboard",
+  "surfboard", "tennis racket", "bottle", "wine glass", "cup", "fork", "knife",
+  "spoon", "bowl", "banana", "apple", "sandwich", "orange", "broccoli",
+  "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch",
+  "potted plant", "bed", "dining table", "toilet", "tv", "laptop", "mouse",
+  "remote", "keyboard", "cell phone", "microwave", "oven", "toaster", "sink",
+  "refrigerator", "book", "clock", "vase", "scissors", "teddy bear",
+  "hair drier", "toothbrush", NULL };
+
+/* Parts of related networks that ours do not have. */
+static const struct
+{
+  const char *part, *what;
+} foreign_parts[] = {
+  { "head.centerness.", "a centerness branch" },
+  { ".conv2_offset.", "deformable convolutions" },
+};
+
+G_GNUC_PRINTF (3, 4)
+static gboolean
+fail (GError **error, const DefcnForeign *foreign, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL, "%s: %s", foreign->path,
+      text);
+  return FALSE;
+}
+
+char **
+defcn_derive_labels (int n)
+{
+  static const char *const person[] = { "person", NULL };
+
+  if (n == 80)
+    return g_strdupv ((char **) coco_labels);
+  if (n == 1)
+    return g_strdupv ((char **) person);
+
+  char **labels = g_new0 (char *, n + 1);
+  for (int i = 0; i < n; i++)
+    labels[i] = g_strdup_printf ("class%d", i);
+  return labels;
+}
+
+/* Dim @i of the tensor called so, 0 without it. */
+static int
+dim (const DefcnForeign *foreign, const char *name, int i)
+{
+  const DefcnForeignTensor *t = defcn_foreign_lookup (foreign, name);
+
+  return t && i < t->n_dims ? CLAMP (t->dims[i], 0, G_MAXINT) : 0;
+}
+
+static int
+count_blocks (const DefcnForeign *foreign, int stage)
+{
+  for (int i = 0;; i++) {
+    g_autofree char *conv1 =
+        g_strdup_printf (BACKBONE "res%d.%d.conv1.weight", stage, i);
+    g_autofree char *conv2 =
+        g_strdup_printf (BACKBONE "res%d.%d.conv2.weight", stage, i);
+
+    if (!defcn_foreign_lookup (foreign, conv1)
+        && !defcn_foreign_lookup (foreign, conv2))
+      return i;
+  }
+}
+
+/* SPEC 2.3. */
+static gboolean
+derive_resnet (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
+{
+  static const struct
+  {
+    int depth;
+    gboolean bottleneck;
+    int blocks[3]; /* of res2 to res4; res5 may be left out of a file */
+  } depths[] = {
+    { 18, FALSE, { 2, 2, 2 } },
+    { 34, FALSE, { 3, 4, 6 } },
+    { 50, TRUE, { 3, 4, 6 } },
+    { 101, TRUE, { 3, 4, 23 } },
+    { 152, TRUE, { 3, 8, 36 } },
+  };
+  const gboolean bottleneck =
+      dim (foreign, BACKBONE "res2.0.conv3.weight", 0) > 0;
+  const int blocks[3] = { count_blocks (foreign, 2), count_blocks (foreign, 3),
+    count_blocks (foreign, 4) };
+
+  spec->depth = 0;
+  for (gsize i = 0; i < G_N_ELEMENTS (depths); i++)
+    if (depths[i].bottleneck == bottleneck
+        && memcmp (depths[i].blocks, blocks, sizeof blocks) == 0)
+      spec->depth = depths[i].depth;
+  if (spec->depth == 0)
+    return fail (error, foreign,
+        "a ResNet with %d, %d, %d %s blocks is none of 18, 34, 50, 101, 152",
+        blocks[0], blocks[1], blocks[2], bottleneck ? "bottleneck" : "basic");
+
+  spec->stem_channels = dim (foreign, BACKBONE "stem.conv1.weight", 0);
+  spec->res2_channels = dim (foreign,
+      bottleneck ? BACKBONE "res2.0.conv3.weight"
+                 : BACKBONE "res2.0.conv1.weight",
+      0);
+  if (!bottleneck)
+    return TRUE;
+  spec->group_width = dim (foreign, BACKBONE "res2.0.conv2.weight", 1);
+  if (spec->group_width > 0)
+    spec->groups =
+        dim (foreign, BACKBONE "res2.0.conv2.weight", 0) / spec->group_width;
+  return TRUE;
+}
+
+/* What files of that kind were trained on (SPEC 0 and 2.3). */
+static void
+derive_input (DefcnSpec *spec, const DefcnForeign *foreign, DefcnNaming naming)
+{
+  static const float rgb_mean[] = { 123.675f, 116.28f, 103.53f };
+  static const float rgb_std[] = { 58.395f, 57.12f, 57.375f };
+  static const float bgr_std[] = { 57.375f, 57.12f, 58.395f };
+  const gboolean torchvision = naming == DEFCN_NAMING_TORCHVISION
+      || naming == DEFCN_NAMING_MXNET
+      || g_strcmp0 (foreign->author, "torchvision") == 0;
+
+  spec->stride_in_1x1 = !torchvision && spec->groups == 1;
+  if (torchvision) {
+    spec->input.bgr = FALSE;
+    memcpy (spec->input.mean, rgb_mean, sizeof rgb_mean);
+    memcpy (spec->input.std, rgb_std, sizeof rgb_std);
+  } else if (spec->groups > 1) {
+    memcpy (spec->input.std, bgr_std, sizeof bgr_std);
+  }
+}
+
+static int
+count_tower (const DefcnForeign *foreign)
+{
+  for (int i = 0;; i++) {
+    g_autofree char *name =
+        g_strdup_printf ("head.cls_subnet.%d.weight", 3 * i);
+
+    if (!defcn_foreign_lookup (foreign, name))
+      return i;
+  }
+}
+
+static void
+derive_head (DefcnSpec *spec, const DefcnForeign *foreign)
+{
+  spec->fpn_channels = dim (foreign, "backbone.fpn_lateral3.weight", 0);
+  spec->p6_from_c5 =
+      dim (foreign, "backbone.top_block.p6.weight", 1) != spec->fpn_channels;
+  spec->tower_depth = count_tower (foreign);
+  spec->filter = defcn_foreign_lookup (foreign, "head.filter.weight") != NULL;
+  spec->filter_norm =
+      defcn_foreign_lookup (foreign, "head.max3d.norm.weight") != NULL;
+  if (spec->n_classes == 1) { /* the CrowdHuman configurations */
+    spec->input.long_edge = 1400;
+    spec->max_detections = 500;
+  }
+}
+
+static gboolean
+refuse_parts (const DefcnForeign *foreign, GError **error)
+{
+  for (guint i = 0; i < foreign->tensors->len; i++) {
+    const DefcnForeignTensor *t = foreign->tensors->pdata[i];
+
+    for (gsize k = 0; k < G_N_ELEMENTS (foreign_parts); k++)
+      if (strstr (t->name, foreign_parts[k].part))
+        return fail (error, foreign,
+            "tensor \"%s\": a network with %s is not one of these", t->name,
+            foreign_parts[k].what);
+  }
+  return TRUE;
+}
+
+DefcnSpec *
+defcn_derive_spec (gboolean *full, const DefcnForeign *foreign,
+    DefcnNaming naming, const char *const *labels, GError **error)
+{
+  const int n_classes = dim (foreign, "head.cls_score.weight", 0);
+  const int n_labels = labels ? g_strv_length ((char **) labels) : 0;
+
+  if (!refuse_parts (foreign, error))
+    return NULL;
+  *full = n_classes > 0;
+  if (n_classes > 10000 || (*full && labels && n_labels != n_classes)) {
+    fail (error, foreign, "%d labels for a head of %d classes", n_labels,
+        n_classes);
+    return NULL;
+  }
+
+  g_auto (GStrv) own = defcn_derive_labels (MAX (n_classes, 1));
+  g_autoptr (DefcnSpec) spec =
+      defcn_spec_new (labels ? labels : (const char *const *) own);
+  if (defcn_foreign_lookup (foreign, BACKBONE "block0.depthwise.weight")) {
+    spec->backbone = DEFCN_BACKBONE_MOBILENETV2;
+    spec->depth = 0;
+  } else if (!derive_resnet (spec, foreign, error)) {
+    return NULL;
+  }
+  derive_input (spec, foreign, naming);
+  if (*full)
+    derive_head (spec, foreign);
+  return g_steal_pointer (&spec);
+}

@@ -1,0 +1,315 @@
+/* What a pickle spells out: numbers, strings, names. */
+#include "pickle_machine.h"
+
+/* What files of weights call or refer to. */
+static const char *const globals[] = {
+  "__builtin__ bytes",
+  "__builtin__ list",
+  "__builtin__ long",
+  "__builtin__ set",
+  "_codecs encode",
+  "builtins bytes",
+  "builtins list",
+  "builtins set",
+  "collections Counter",
+  "collections OrderedDict",
+  "collections defaultdict",
+  "numpy dtype",
+  "numpy ndarray",
+  "numpy._core.multiarray _reconstruct",
+  "numpy._core.multiarray scalar",
+  "numpy.core.multiarray _reconstruct",
+  "numpy.core.multiarray scalar",
+  "torch BFloat16Storage",
+  "torch BoolStorage",
+  "torch ByteStorage",
+  "torch CharStorage",
+  "torch DoubleStorage",
+  "torch FloatStorage",
+  "torch HalfStorage",
+  "torch IntStorage",
+  "torch LongStorage",
+  "torch ShortStorage",
+  "torch Size",
+  "torch device",
+  "torch._utils _rebuild_parameter",
+  "torch._utils _rebuild_tensor",
+  "torch._utils _rebuild_tensor_v2",
+};
+
+static gboolean
+push_whole (DefcnPickleMachine *m, gint64 number)
+{
+  DefcnPickleValue *v = value_new (m, DEFCN_PICKLE_INT);
+
+  v->number = number;
+  return push (m, v);
+}
+
+gboolean
+defcn_pickle_push_bool (DefcnPickleMachine *m, int flag)
+{
+  DefcnPickleValue *v = value_new (m, DEFCN_PICKLE_BOOL);
+
+  v->number = flag;
+  return push (m, v);
+}
+
+static gboolean
+push_real (DefcnPickleMachine *m, double real)
+{
+  DefcnPickleValue *v = value_new (m, DEFCN_PICKLE_FLOAT);
+
+  v->real = real;
+  return push (m, v);
+}
+
+static gboolean
+push_string (DefcnPickleMachine *m, const char *str, gsize len)
+{
+  DefcnPickleValue *v = value_new (m, DEFCN_PICKLE_STRING);
+
+  v->str = str;
+  v->len = len;
+  return push (m, v);
+}
+
+/* Takes @text. */
+static gboolean
+push_text (DefcnPickleMachine *m, GString *text)
+{
+  const gsize len = text->len;
+  char *str = g_string_free (text, FALSE);
+
+  g_ptr_array_add (m->pickle->texts, str);
+  return push_string (m, str, len);
+}
+
+/* Two's complement of @n bytes; what does not fit 64 bits is of no use to a
+ * file of weights and becomes the largest number. */
+static gboolean
+push_twos (DefcnPickleMachine *m, guint64 n)
+{
+  const guint8 *bytes = take (m, n);
+  guint64 number = 0;
+
+  if (!bytes)
+    return FALSE;
+  if (n > 8)
+    return push_whole (m, G_MAXINT64);
+  for (guint64 i = 0; i < n; i++)
+    number |= (guint64) bytes[i] << (8 * i);
+  if (n > 0 && n < 8 && bytes[n - 1] & 0x80)
+    number |= G_MAXUINT64 << (8 * n);
+  return push_whole (m, (gint64) number);
+}
+
+/* I and L: decimal text, 00 and 01 for booleans, L behind a long. */
+gboolean
+defcn_pickle_push_decimal (DefcnPickleMachine *m, int is_long)
+{
+  const char *line;
+  gsize len;
+  char *end;
+
+  if (!take_line (m, &line, &len))
+    return FALSE;
+  g_autofree char *text = g_strndup (line, len);
+  if (!is_long && (g_str_equal (text, "00") || g_str_equal (text, "01")))
+    return defcn_pickle_push_bool (m, text[1] == '1');
+  const gint64 number = g_ascii_strtoll (text, &end, 10);
+  if (end == text || !(*end == '\0' || g_str_equal (end, "L")))
+    return FAIL (m, "\"%.40s\" is not a whole number", text);
+  return push_whole (m, number);
+}
+
+gboolean
+defcn_pickle_push_decimal_float (DefcnPickleMachine *m, int unused)
+{
+  const char *line;
+  gsize len;
+  char *end;
+
+  if (!take_line (m, &line, &len))
+    return FALSE;
+  g_autofree char *text = g_strndup (line, len);
+  const double real = g_ascii_strtod (text, &end);
+  if (end == text || *end)
+    return FAIL (m, "\"%.40s\" is not a number", text);
+  return push_real (m, real);
+}
+
+/* G: eight bytes, big-endian. */
+gboolean
+defcn_pickle_push_float (DefcnPickleMachine *m, int unused)
+{
+  const guint8 *bytes = take (m, 8);
+  guint64 bits;
+  double real;
+
+  if (!bytes)
+    return FALSE;
+  memcpy (&bits, bytes, 8);
+  bits = GUINT64_FROM_BE (bits);
+  memcpy (&real, &bits, 8);
+  return push_real (m, real);
+}
+
+/* One backslash escape of protocol 0's strings at @s, before @end: the byte it
+ * stands for into @text.  Returns: what follows it, NULL if it is none. */
+static const char *
+unescape (GString *text, const char *s, const char *end)
+{
+  static const char letters[] = "abfnrtv\\'\"", bytes[] = "\a\b\f\n\r\t\v\\'\"";
+  const char *letter;
+
+  if (s == end || *s == '\0')
+    return NULL;
+  if ((letter = strchr (letters, *s))) {
+    g_string_append_c (text, bytes[letter - letters]);
+    return s + 1;
+  }
+  if (*s == 'x') {
+    const int high = end - s > 2 ? g_ascii_xdigit_value (s[1]) : -1;
+    const int low = end - s > 2 ? g_ascii_xdigit_value (s[2]) : -1;
+
+    if (high < 0 || low < 0)
+      return NULL;
+    g_string_append_c (text, (char) (16 * high + low));
+    return s + 3;
+  }
+  return NULL;
+}
+
+/* S: a string in quotes, as Python 2's repr() writes it. */
+gboolean
+defcn_pickle_push_quoted (DefcnPickleMachine *m, int unused)
+{
+  const char *s;
+  gsize len;
+
+  if (!take_line (m, &s, &len))
+    return FALSE;
+  if (len < 2 || s[0] != s[len - 1] || !strchr ("'\"", s[0]) || s[0] == '\0')
+    return FAIL (m, "a string without quotes");
+
+  GString *text = g_string_new (NULL);
+  const char *end = s + len - 1;
+  for (s++; s && s < end;) {
+    if (*s == '\\')
+      s = unescape (text, s + 1, end);
+    else
+      g_string_append_c (text, *s++);
+  }
+  if (!s) {
+    g_string_free (text, TRUE);
+    return FAIL (m, "a string with an escape that is none");
+  }
+  return push_text (m, text);
+}
+
+gboolean
+defcn_pickle_push_bytes (DefcnPickleMachine *m, int length_bytes)
+{
+  guint64 len;
+  const guint8 *bytes;
+
+  if (!take_uint (m, &len, length_bytes) || !(bytes = take (m, len)))
+    return FALSE;
+  return push_string (m, (const char *) bytes, len);
+}
+
+/* V: text up to the end of the line; names of tensors have no escapes. */
+gboolean
+defcn_pickle_push_line (DefcnPickleMachine *m, int unused)
+{
+  const char *line;
+  gsize len;
+
+  return take_line (m, &line, &len) && push_string (m, line, len);
+}
+
+static gboolean
+push_name (DefcnPickleMachine *m, const char *module, gsize module_len,
+    const char *name, gsize name_len)
+{
+  g_autofree char *full = g_strdup_printf ("%.*s %.*s",
+      (int) MIN (module_len, 100), module, (int) MIN (name_len, 100), name);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (globals); i++) {
+    if (g_str_equal (full, globals[i])) {
+      DefcnPickleValue *v = value_new (m, DEFCN_PICKLE_GLOBAL);
+
+      v->str = globals[i];
+      v->len = strlen (globals[i]);
+      return push (m, v);
+    }
+  }
+  g_autofree char *shown = g_strescape (full, NULL);
+  return FAIL (m,
+      "it refers to \"%s\", which is none of those that hold weights", shown);
+}
+
+gboolean
+defcn_pickle_push_global_lines (DefcnPickleMachine *m, int unused)
+{
+  const char *module, *name;
+  gsize module_len, name_len;
+
+  return take_line (m, &module, &module_len) && take_line (m, &name, &name_len)
+      && push_name (m, module, module_len, name, name_len);
+}
+
+gboolean
+defcn_pickle_push_global (DefcnPickleMachine *m, int unused)
+{
+  const DefcnPickleValue *name = pop (m), *module = name ? pop (m) : NULL;
+
+  if (!module)
+    return FALSE;
+  if (name->type != DEFCN_PICKLE_STRING || module->type != DEFCN_PICKLE_STRING)
+    return FAIL (m, "a global without a name");
+  return push_name (m, module->str, module->len, name->str, name->len);
+}
+
+gboolean
+defcn_pickle_push_int (DefcnPickleMachine *m, int bytes)
+{
+  guint64 number;
+
+  if (!take_uint (m, &number, bytes))
+    return FALSE;
+  return push_whole (m, bytes == 4 ? (gint32) number : (gint64) number);
+}
+
+gboolean
+defcn_pickle_push_long (DefcnPickleMachine *m, int bytes)
+{
+  guint64 n;
+
+  return take_uint (m, &n, bytes) && push_twos (m, n);
+}
+
+/* Text of code points below 256 to the bytes it stands for: how Python 3 puts
+ * bytes into a pickle of protocol 2. */
+gboolean
+defcn_pickle_push_latin1 (DefcnPickleMachine *m,
+    const DefcnPickleValue *encoded)
+{
+  GString *text = g_string_new (NULL);
+  const char *s = encoded->str, *end = encoded->str + encoded->len;
+
+  if (!g_utf8_validate_len (s, encoded->len, NULL))
+    s = NULL;
+  for (; s && s < end; s = g_utf8_next_char (s)) {
+    const gunichar c = g_utf8_get_char (s);
+
+    if (c > 255)
+      break;
+    g_string_append_c (text, (char) c);
+  }
+  if (s == end)
+    return push_text (m, text);
+  g_string_free (text, TRUE);
+  return FAIL (m, "bytes that are none");
+}
