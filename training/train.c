@@ -144,12 +144,14 @@ save_checkpoint (Run *run, GError **error)
   return defcn_weights_writer_save (writer, path, error);
 }
 
-/* Keys that may differ between a run and its continuation. */
+/* Keys that may differ between a run and its continuation.  Another number of
+ * iterations changes the schedule from here on, which is what it is for. */
 static gboolean
 is_free_key (const char *line)
 {
   static const char *const keys[] = { "workers=", "eval_interval=",
-    "checkpoint_interval=", "log_interval=", "threads=", "micro_batch=" };
+    "checkpoint_interval=", "log_interval=", "threads=", "micro_batch=",
+    "iterations=", "epochs=" };
 
   for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
     if (g_str_has_prefix (line, keys[i]))
