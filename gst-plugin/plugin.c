@@ -1,5 +1,7 @@
 /* The plugin: what libgstdefcn.so registers. */
 #include "gstdefcndetect.h"
+#include "gstdefcnoverlay.h"
+#include "gstdefcnpublish.h"
 #include "meta.h"
 
 /* Nothing here may fail for want of a device: a plugin that fails to load is
@@ -11,6 +13,8 @@ plugin_init (GstPlugin *plugin)
 
   gst_defcn_meta_register ();
   any |= GST_ELEMENT_REGISTER (defcndetect, plugin);
+  any |= GST_ELEMENT_REGISTER (defcnoverlay, plugin);
+  any |= GST_ELEMENT_REGISTER (defcnpublish, plugin);
   return any;
 }
 

@@ -1,0 +1,308 @@
+/**
+ * SECTION:element-defcnoverlay
+ * @title: defcnoverlay
+ * @short_description: draws detections into the picture
+ *
+ * Draws a box and a label for every detection that the buffer carries, from
+ * defcndetect or any other element that writes region of interest or
+ * (GStreamer 1.24) analytics metadata.  Frames without any pass untouched and
+ * uncopied.  Boxes that defcndetect repeated from an earlier frame are drawn
+ * with thin lines.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 filesrc location=in.mp4 ! decodebin ! defcndetect model=coco.safetensors ! defcnoverlay ! videoconvert ! autovideosink
+ * ]| Shows what is found in a file.
+ * |[
+ * gst-launch-1.0 videotestsrc ! defcndetect model=coco.safetensors ! defcnoverlay thickness=4 color=0xff0000 hide-labels="car,bus" ! videoconvert ! autovideosink
+ * ]| Draws thick red boxes around everything but cars and buses.
+ *
+ * Since: 0.1
+ */
+#include "gstdefcnoverlay.h"
+
+#include "meta.h"
+#include "paint.h"
+
+GST_DEBUG_CATEGORY_STATIC (gst_defcn_overlay_debug);
+#define GST_CAT_DEFAULT gst_defcn_overlay_debug
+
+#define FORMATS "{ NV12, I420, YUY2, RGB, BGR, RGBA, BGRA, RGBx, BGRx, GRAY8 }"
+#define CAPS GST_VIDEO_CAPS_MAKE (FORMATS)
+
+#define DEFAULT_SHOW_LABELS TRUE
+#define DEFAULT_THICKNESS 2
+#define DEFAULT_COLOR 0
+
+enum
+{
+  PROP_0,
+  PROP_SHOW_LABELS,
+  PROP_THICKNESS,
+  PROP_COLOR,
+  PROP_HIDE_LABELS,
+};
+
+struct _GstDefcnOverlay
+{
+  GstVideoFilter parent;
+
+  /* properties, under the object lock */
+  gboolean show_labels;
+  guint thickness, color;
+  char *hide_labels;
+  char **hidden; /* hide_labels, split */
+};
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+
+G_DEFINE_TYPE (GstDefcnOverlay, gst_defcn_overlay, GST_TYPE_VIDEO_FILTER)
+GST_ELEMENT_REGISTER_DEFINE (defcnoverlay, "defcnoverlay", GST_RANK_NONE,
+    GST_TYPE_DEFCN_OVERLAY)
+
+/* What one frame is drawn with. */
+typedef struct
+{
+  gboolean show_labels;
+  int thickness;
+  guint32 color;
+} Style;
+
+/* Bright colours that differ for neighbouring classes. */
+static guint32
+class_color (int label_id)
+{
+  static const guint32 colors[] = { 0x2ecc40, 0xff4136, 0x0074d9, 0xff851b,
+    0xb10dc9, 0x39cccc, 0xf012be, 0xffdc00, 0x01ff70, 0x7fdbff };
+
+  return colors[MAX (label_id, 0) % G_N_ELEMENTS (colors)];
+}
+
+static void
+draw_label (GstVideoFrame *frame, const GstDefcnObject *object,
+    const GstDefcnPaint *back, int x, int y)
+{
+  const int scale = MAX (1, GST_VIDEO_FRAME_HEIGHT (frame) / 400);
+  const int height = 9 * scale;
+  const char *label = object->label ? g_quark_to_string (object->label) : "?";
+  g_autofree char *text = object->confidence >= 0
+      ? g_strdup_printf ("%s %.2f", label, object->confidence)
+      : g_strdup (label);
+  GstDefcnPaint ink;
+
+  y = MAX (y - height, 0);
+  gst_defcn_paint_init (&ink, &frame->info, 0x000000);
+  gst_defcn_paint_rect (frame, back, x, y,
+      gst_defcn_paint_text_width (text, scale) + scale, height);
+  gst_defcn_paint_text (frame, &ink, x + scale, y + scale, scale, text);
+}
+
+static void
+draw_object (GstVideoFrame *frame, const GstDefcnObject *object,
+    const Style *style)
+{
+  const int w = GST_VIDEO_FRAME_WIDTH (frame);
+  const int h = GST_VIDEO_FRAME_HEIGHT (frame);
+  const int x1 = object->x_min * w, x2 = object->x_max * w;
+  const int y1 = object->y_min * h, y2 = object->y_max * h;
+  const int t = style->thickness;
+  GstDefcnPaint paint;
+
+  gst_defcn_paint_init (&paint, &frame->info,
+      style->color ? style->color : class_color (object->label_id));
+  gst_defcn_paint_rect (frame, &paint, x1, y1, x2 - x1, t);
+  gst_defcn_paint_rect (frame, &paint, x1, y2 - t, x2 - x1, t);
+  gst_defcn_paint_rect (frame, &paint, x1, y1, t, y2 - y1);
+  gst_defcn_paint_rect (frame, &paint, x2 - t, y1, t, y2 - y1);
+  if (style->show_labels)
+    draw_label (frame, object, &paint, x1, y1);
+}
+
+/* The detections of @buffer that are not hidden. */
+static GArray *
+visible_objects (GstDefcnOverlay *self, GstBuffer *buffer)
+{
+  const GstVideoInfo *info = &GST_VIDEO_FILTER (self)->in_info;
+  GArray *objects = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+
+  gst_defcn_meta_read (buffer, objects, GST_VIDEO_INFO_WIDTH (info),
+      GST_VIDEO_INFO_HEIGHT (info));
+  GST_OBJECT_LOCK (self);
+  for (guint i = objects->len; self->hidden && i-- > 0;) {
+    const GQuark label = g_array_index (objects, GstDefcnObject, i).label;
+
+    if (label
+        && g_strv_contains ((const char *const *) self->hidden,
+            g_quark_to_string (label)))
+      g_array_remove_index (objects, i);
+  }
+  GST_OBJECT_UNLOCK (self);
+  return objects;
+}
+
+/* The base class makes the buffer writable, a copy of the frame if others hold
+ * it too: only for frames that have something to draw. */
+static GstFlowReturn
+prepare_output_buffer (GstBaseTransform *base, GstBuffer *in, GstBuffer **out)
+{
+  g_autoptr (GArray) objects = visible_objects (GST_DEFCN_OVERLAY (base), in);
+
+  if (objects->len == 0) {
+    *out = in;
+    return GST_FLOW_OK;
+  }
+  return GST_BASE_TRANSFORM_CLASS (gst_defcn_overlay_parent_class)
+      ->prepare_output_buffer (base, in, out);
+}
+
+/* Maps by itself: GstVideoFilter would map even what is not drawn on. */
+static GstFlowReturn
+transform_ip (GstBaseTransform *base, GstBuffer *buffer)
+{
+  GstDefcnOverlay *self = GST_DEFCN_OVERLAY (base);
+  g_autoptr (GArray) objects = visible_objects (self, buffer);
+  GstDefcnMark mark;
+  GstVideoFrame frame;
+
+  if (objects->len == 0)
+    return GST_FLOW_OK;
+  if (!gst_video_frame_map (&frame, &GST_VIDEO_FILTER (self)->in_info, buffer,
+          GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
+    GST_ELEMENT_ERROR (self, STREAM, FAILED,
+        ("A frame cannot be mapped for drawing."), (NULL));
+    return GST_FLOW_ERROR;
+  }
+
+  GST_OBJECT_LOCK (self);
+  Style style = { self->show_labels, self->thickness, self->color };
+  GST_OBJECT_UNLOCK (self);
+  if (gst_defcn_meta_read_mark (buffer, &mark) && mark.repeated)
+    style.thickness = 1;
+  for (guint i = objects->len; i-- > 0;) /* the best on top */
+    draw_object (&frame, &g_array_index (objects, GstDefcnObject, i), &style);
+  gst_video_frame_unmap (&frame);
+  return GST_FLOW_OK;
+}
+
+static void
+set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstDefcnOverlay *self = GST_DEFCN_OVERLAY (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_SHOW_LABELS:
+      self->show_labels = g_value_get_boolean (value);
+      break;
+    case PROP_THICKNESS:
+      self->thickness = g_value_get_uint (value);
+      break;
+    case PROP_COLOR:
+      self->color = g_value_get_uint (value);
+      break;
+    case PROP_HIDE_LABELS:
+      g_free (self->hide_labels);
+      g_strfreev (self->hidden);
+      self->hide_labels = g_value_dup_string (value);
+      self->hidden =
+          self->hide_labels ? g_strsplit (self->hide_labels, ",", -1) : NULL;
+      for (guint i = 0; self->hidden && self->hidden[i]; i++)
+        g_strstrip (self->hidden[i]);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstDefcnOverlay *self = GST_DEFCN_OVERLAY (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_SHOW_LABELS:
+      g_value_set_boolean (value, self->show_labels);
+      break;
+    case PROP_THICKNESS:
+      g_value_set_uint (value, self->thickness);
+      break;
+    case PROP_COLOR:
+      g_value_set_uint (value, self->color);
+      break;
+    case PROP_HIDE_LABELS:
+      g_value_set_string (value, self->hide_labels);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+finalize (GObject *object)
+{
+  GstDefcnOverlay *self = GST_DEFCN_OVERLAY (object);
+
+  g_free (self->hide_labels);
+  g_strfreev (self->hidden);
+  G_OBJECT_CLASS (gst_defcn_overlay_parent_class)->finalize (object);
+}
+
+static void
+install_properties (GObjectClass *klass)
+{
+  const GParamFlags flags =
+      G_PARAM_READWRITE | GST_PARAM_MUTABLE_PLAYING | G_PARAM_STATIC_STRINGS;
+
+  g_object_class_install_property (klass, PROP_SHOW_LABELS,
+      g_param_spec_boolean ("show-labels", "Show labels",
+          "Draw class and confidence above the box", DEFAULT_SHOW_LABELS,
+          flags));
+  g_object_class_install_property (klass, PROP_THICKNESS,
+      g_param_spec_uint ("thickness", "Thickness",
+          "Of the lines, in pixels; repeated boxes are always thin", 1, 100,
+          DEFAULT_THICKNESS, flags));
+  g_object_class_install_property (klass, PROP_COLOR,
+      g_param_spec_uint ("color", "Colour",
+          "Of all boxes as 0xRRGGBB (0 = a colour per class)", 0, 0xffffff,
+          DEFAULT_COLOR, flags));
+  g_object_class_install_property (klass, PROP_HIDE_LABELS,
+      g_param_spec_string ("hide-labels", "Hide labels",
+          "Classes that are not drawn, separated by commas", NULL, flags));
+}
+
+static void
+gst_defcn_overlay_class_init (GstDefcnOverlayClass *klass)
+{
+  GObjectClass *object = G_OBJECT_CLASS (klass);
+  GstElementClass *element = GST_ELEMENT_CLASS (klass);
+  GstBaseTransformClass *base = GST_BASE_TRANSFORM_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (gst_defcn_overlay_debug, "defcnoverlay", 0,
+      "draws detections");
+  object->set_property = set_property;
+  object->get_property = get_property;
+  object->finalize = finalize;
+  install_properties (object);
+  gst_element_class_add_static_pad_template (element, &sink_template);
+  gst_element_class_add_static_pad_template (element, &src_template);
+  gst_element_class_set_static_metadata (element, "Detection overlay",
+      "Analyzer/Visualization/Video", "Draws detections into the picture",
+      "The defcn authors");
+  base->prepare_output_buffer = GST_DEBUG_FUNCPTR (prepare_output_buffer);
+  base->transform_ip = GST_DEBUG_FUNCPTR (transform_ip);
+}
+
+static void
+gst_defcn_overlay_init (GstDefcnOverlay *self)
+{
+  self->show_labels = DEFAULT_SHOW_LABELS;
+  self->thickness = DEFAULT_THICKNESS;
+  self->color = DEFAULT_COLOR;
+  gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
+}
