@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Detections of a file as JSON lines on standard output, as fast as possible:
+#   pipelines/json.sh FILE
+set -euo pipefail
+. "$(dirname "$0")/setup.sh"
+[ $# -eq 1 ] || { echo "usage: json.sh FILE" >&2; exit 2; }
+
+exec gst-launch-1.0 -q filesrc location="$1" ! decodebin \
+  ! defcndetect model="$model" ! defcnpublish source="$(basename "$1")" \
+  ! fakesink sync=false
