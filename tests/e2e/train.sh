@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# `defcn train` as a user runs it: learns a few pictures, resumes to the same
+# bits, says what is wrong.  Prints TAP.  Usage: train.sh DEFCN
+set -uo pipefail
+defcn=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export OMP_WAIT_POLICY=passive
+number=0
+
+# ok DESCRIPTION COMMAND...: one case.
+ok () {
+  local description=$1
+  shift
+  number=$((number + 1))
+  if "$@" >"$work/log" 2>&1; then
+    echo "ok $number - $description"
+  else
+    echo "not ok $number - $description"
+    sed 's/^/# /' "$work/log"
+  fi
+}
+
+# Six pictures of one bright block each on a dark ground, as PPM -> PNG.
+python3 - "$work" <<'PY'
+import json
+import struct
+import sys
+import zlib
+folder = sys.argv[1]
+images, annotations = [], []
+for i in range(6):
+    w, h = 128, 96
+    x, y, bw, bh = 8 + 12 * i, 10 + 6 * i, 40, 36
+    rows = b""
+    for r in range(h):
+        row = b"".join(
+            bytes([230, 200, 40]) if x <= c < x + bw and y <= r < y + bh
+            else bytes([20 + c % 16, 30 + r % 16, 60]) for c in range(w))
+        rows += b"\0" + row
+
+    def chunk(kind, data):
+        return (struct.pack(">I", len(data)) + kind + data
+                + struct.pack(">I", zlib.crc32(kind + data)))
+    with open("%s/%d.png" % (folder, i), "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n"
+                   + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0))
+                   + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    images.append({"id": i, "file_name": "%d.png" % i, "width": w,
+                   "height": h})
+    annotations.append({"id": i, "image_id": i, "category_id": 7,
+                        "bbox": [x, y, bw, bh], "area": bw * bh,
+                        "iscrowd": 0})
+json.dump({"images": images, "annotations": annotations,
+           "categories": [{"id": 7, "name": "block"}]},
+          open(folder + "/a.json", "w"))
+PY
+
+cat > "$work/recipe.ini" <<'E2'
+[recipe]
+backbone=mobilenetv2
+pixels=torchvision
+freeze_at=0
+fpn_channels=16
+tower_depth=1
+norm_groups=4
+short_edge=96
+test_long_edge=128
+batch=2
+workers=2
+canvas_width=128
+canvas_height=96
+scale_min=0.9
+scale_max=1.1
+optimizer=adamw
+lr=0.002
+clip_norm=10
+schedule=cosine
+warmup=5
+iterations=120
+eval_interval=0
+checkpoint_interval=1000
+log_interval=10
+threads=2
+ema=0.9
+E2
+
+train () {
+  "$defcn" train "$work/recipe.ini" --annotations "$work/a.json" \
+    --images "$work" -o "$work/$1" "${@:2}"
+}
+
+# Two pieces must end where one run ends, bit for bit.
+resume () {
+  train whole --stop-after 6 && train parts --stop-after 3 &&
+    train parts --resume --stop-after 6 &&
+    cmp "$work/whole/checkpoint.safetensors" \
+      "$work/parts/checkpoint.safetensors"
+}
+
+# An interrupt saves a checkpoint and ends well.
+interrupt () {
+  train signal & local pid=$!
+  for _ in $(seq 300); do
+    grep -q iteration "$work/signal/metrics.jsonl" 2>/dev/null && break
+    sleep 0.1
+  done
+  kill -INT $pid && wait $pid && [ -s "$work/signal/checkpoint.safetensors" ]
+}
+
+learn () {
+  train learnt --val-annotations "$work/a.json" --val-images "$work" &&
+    "$defcn" eval --model "$work/learnt/model.safetensors" \
+      --annotations "$work/a.json" --images "$work" --json "$work/eval.json" &&
+    python3 - "$work" <<'PY'
+import json
+import sys
+lines = [json.loads(line) for line in open(sys.argv[1] + "/learnt/metrics.jsonl")]
+losses = [line["loss"] for line in lines if "loss" in line]
+print(losses)
+assert losses[-1] < 0.6 * losses[0]
+result = json.load(open(sys.argv[1] + "/eval.json"))
+print(result["ap50"])
+assert result["ap50"] > 0.3
+PY
+}
+
+# names TEXT COMMAND...: the command fails and its message has TEXT.
+names () {
+  local text=$1
+  shift
+  "$@" > "$work/message" 2>&1 && return 1
+  cat "$work/message"
+  grep -qF "$text" "$work/message"
+}
+
+other_recipe () { train whole --resume --set fpn_channels=32; }
+broken_pictures () {
+  mkdir -p "$work/broken"
+  for i in 0 1 2 3 4 5; do head -c 200 "$work/$i.png" > "$work/broken/$i.png"
+  done
+  "$defcn" train "$work/recipe.ini" --annotations "$work/a.json" \
+    --images "$work/broken" -o "$work/none"
+}
+
+echo "1..8"
+ok "a resumed run ends with the bits of a whole one" resume
+ok "an interrupt saves a checkpoint" interrupt
+ok "six pictures are learnt" learn
+ok "the curve is a picture" grep -q PNG "$work/learnt/curve.png"
+ok "another recipe is refused by name" names "fpn_channels=32" other_recipe
+ok "unreadable pictures stop the run by name" names "cannot be read" \
+  broken_pictures
+ok "an unknown key is named" names 'no recipe key "lrr"' \
+  train none --set lrr=1
+ok "a missing annotation file is named" names "/nowhere.json" \
+  "$defcn" train "$work/recipe.ini" --annotations /nowhere.json \
+  --images "$work" -o "$work/none"
