@@ -73,10 +73,14 @@ convert_exactly (double rgb[3], const DefcnImage *im, int x, int y)
     { 0.2627, 0.0593 } };
   const double kr = kr_kb[im->matrix][0], kb = kr_kb[im->matrix][1];
   const guint8 *p = im->planes[0] + y * im->strides[0];
-  const guint8 *q = im->planes[1] + y / 2 * im->strides[1];
-  const guint8 *r = im->planes[2] + y / 2 * im->strides[2];
+  const guint8 *q = im->planes[1];
+  const guint8 *r = im->planes[2];
   double luma, u = 128, v = 128;
 
+  if (q)
+    q += y / 2 * im->strides[1];
+  if (r)
+    r += y / 2 * im->strides[2];
   switch (im->format) {
     case DEFCN_FORMAT_RGB:
     case DEFCN_FORMAT_RGBA:
