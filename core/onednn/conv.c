@@ -4,14 +4,16 @@
 typedef enum
 {
   FORWARD,
-  DATA,    /* gradient of x */
-  WEIGHTS, /* gradients of w and b */
+  BACKWARD, /* all gradients, and the mask of a fused ReLU; else: */
+  DATA,     /* gradient of x */
+  WEIGHTS,  /* gradients of w and b */
   N_PASSES
 } Pass;
 
 /* The first that suits is taken. */
-static const ConvPass *const choices[N_PASSES][2] = {
+static const ConvPass *const choices[N_PASSES][3] = {
   { &defcn_onednn_winograd_forward, &defcn_onednn_direct_forward },
+  { &defcn_onednn_depthwise_backward },
   { &defcn_onednn_winograd_data, &defcn_onednn_direct_data },
   { &defcn_onednn_winograd_weights, &defcn_onednn_direct_weights },
 };
@@ -21,6 +23,7 @@ typedef struct
   const ConvPass *passes[N_PASSES]; /* NULL: not wanted */
   gpointer states[N_PASSES];
   char *description;
+  const OnednnRectified *rectified; /* y, with a fused ReLU */
 } Conv;
 
 void
@@ -59,6 +62,18 @@ defcn_onednn_bias_gradient (Onednn *be, const DefcnNode *node)
   }
 }
 
+gboolean
+defcn_onednn_mask_early (Onednn *be, const DefcnNode *node)
+{
+  OnednnRectified *r = g_hash_table_lookup (be->rectified, node->x[0]);
+
+  /* The first reader, and none behind that would write the gradient first. */
+  if (!r || r->readers != 1 || node->accumulate[0] || node->x[0] == node->x[1])
+    return FALSE;
+  r->masked = TRUE;
+  return TRUE;
+}
+
 static void
 conv_release (DefcnBackend *base, DefcnNode *node)
 {
@@ -67,21 +82,57 @@ conv_release (DefcnBackend *base, DefcnNode *node)
   for (int i = 0; i < N_PASSES; i++)
     if (c->states[i])
       c->passes[i]->release (onednn_of (base), c->states[i]);
+  g_hash_table_remove (onednn_of (base)->rectified, node->y);
   g_free (c->description);
   g_clear_pointer (&node->state, g_free);
 }
 
 static gboolean
-is_wanted (const DefcnNode *node, Pass pass)
+is_wanted (const Conv *c, const DefcnNode *node, Pass pass)
 {
+  const gboolean backward = node->train && node->y->grad;
+
   switch (pass) {
+    case BACKWARD:
+      return backward && (node->x[0]->grad || node->w->grad);
     case DATA:
-      return node->train && node->y->grad && node->x[0]->grad;
+      return backward && node->x[0]->grad && !c->passes[BACKWARD];
     case WEIGHTS:
-      return node->train && node->y->grad && node->w->grad;
+      return backward && node->w->grad && !c->passes[BACKWARD];
     default:
       return TRUE;
   }
+}
+
+static gboolean
+prepare_pass (Conv *c, Onednn *be, const DefcnNode *node, Pass pass,
+    GError **error)
+{
+  const ConvPass *const *choice = choices[pass];
+
+  if (!is_wanted (c, node, pass))
+    return TRUE;
+  while (*choice && !(*choice)->suits (be, node))
+    choice++;
+  if (!*choice)
+    return TRUE;
+  c->states[pass] = (*choice)->prepare (be, node, error);
+  if (!c->states[pass])
+    return FALSE;
+  c->passes[pass] = *choice;
+  return TRUE;
+}
+
+static char *
+description_of (const Conv *c)
+{
+  GString *text = g_string_new (NULL);
+
+  for (int i = 0; i < N_PASSES; i++)
+    if (c->states[i])
+      g_string_append_printf (text, "%s%s", i > 0 ? " " : "",
+          c->passes[i]->describe (c->states[i]));
+  return g_string_free (text, FALSE);
 }
 
 static gboolean
@@ -89,28 +140,21 @@ conv_prepare (DefcnBackend *base, DefcnNode *node, GError **error)
 {
   Onednn *be = onednn_of (base);
   Conv *c = node->state = g_new0 (Conv, 1);
-  GString *description = g_string_new (NULL);
 
   onednn_enter (base);
   for (int i = 0; i < N_PASSES; i++) {
-    const ConvPass *const *choice = choices[i];
-
-    if (!is_wanted (node, i))
-      continue;
-
-    while (!(*choice)->suits (be, node))
-      choice++;
-    c->passes[i] = *choice;
-    c->states[i] = c->passes[i]->prepare (be, node, error);
-    if (!c->states[i]) {
-      g_string_free (description, TRUE);
+    if (!prepare_pass (c, be, node, i, error)) {
       conv_release (base, node);
       return FALSE;
     }
-    g_string_append_printf (description, "%s%s", i > 0 ? " " : "",
-        c->passes[i]->describe (c->states[i]));
   }
-  c->description = g_string_free (description, FALSE);
+  c->description = description_of (c);
+  if (node->relu && node->train) {
+    OnednnRectified *r = g_new0 (OnednnRectified, 1);
+
+    g_hash_table_insert (be->rectified, node->y, r);
+    c->rectified = r;
+  }
   return TRUE;
 }
 
@@ -134,15 +178,21 @@ static void
 conv_backward (DefcnBackend *base, const DefcnNode *node)
 {
   const gsize len = base->size (base, node->y) / sizeof (float);
+  Onednn *be = onednn_of (base);
+  const Conv *c = node->state;
 
   onednn_enter (base);
-  if (node->relu)
+  if (c->states[BACKWARD]) {
+    run (be, node, BACKWARD);
+    return;
+  }
+  if (node->relu && !c->rectified->masked)
     defcn_onednn_mask (base, node->y->grad, node->y->data, len);
   if (node->x[1] && node->x[1]->grad)
     defcn_onednn_add (base, node->x[1]->grad, node->y->grad, len,
         node->accumulate[1]);
-  run (onednn_of (base), node, WEIGHTS);
-  run (onednn_of (base), node, DATA);
+  run (be, node, WEIGHTS);
+  run (be, node, DATA);
 }
 
 static const char *

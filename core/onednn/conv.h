@@ -21,6 +21,9 @@ extern const ConvPass defcn_onednn_winograd_forward;
 extern const ConvPass defcn_onednn_winograd_data;
 extern const ConvPass defcn_onednn_winograd_weights;
 
+/* Depthwise: both gradients at once, and the mask of the fused ReLU. */
+extern const ConvPass defcn_onednn_depthwise_backward;
+
 /* oneDNN's direct convolution, which suits always. */
 extern const ConvPass defcn_onednn_direct_forward;
 extern const ConvPass defcn_onednn_direct_data;
@@ -49,6 +52,12 @@ OnednnPack *defcn_onednn_pack_get (Onednn *be, const DefcnTensor *w,
 void defcn_onednn_pack_unref (Onednn *be, OnednnPack *pack);
 /* Fills it if need be. */
 void defcn_onednn_pack_update (Onednn *be, OnednnPack *pack);
+
+/* Whether @node's backward is to store x[0]'s gradient masked with x[0] > 0:
+ * the convolution that made x[0] has a fused ReLU and @node is its only reader,
+ * so that saves the pass over memory that would mask it.  If TRUE, the caller
+ * must do so. */
+gboolean defcn_onednn_mask_early (Onednn *be, const DefcnNode *node);
 
 /* Sets @error for @node; what: "no memory" and the like. */
 void defcn_onednn_conv_error (GError **error, const DefcnNode *node,

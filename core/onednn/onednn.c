@@ -135,6 +135,7 @@ backend_destroy (DefcnBackend *base)
   if (be->engine)
     dnnl_engine_destroy (be->engine);
   g_ptr_array_unref (be->packs);
+  g_hash_table_unref (be->rectified);
   backend_free (base, be->scratch);
   g_free (be);
 }
@@ -147,15 +148,44 @@ choose_kernels (Onednn *be)
   const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa ();
 
   be->block = 8;
+  be->depthwise = &defcn_depthwise_base;
   be->winograd = &defcn_winograd_base;
 #ifdef HAVE_X86_KERNELS
   if ((isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core) {
     be->block = 16;
+    be->depthwise = &defcn_depthwise_avx512;
     be->winograd = &defcn_winograd_avx512;
   } else if ((isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2) {
+    be->depthwise = &defcn_depthwise_avx2;
     be->winograd = &defcn_winograd_avx2;
   }
 #endif
+}
+
+static const DefcnOp *const rows[DEFCN_N_OPS] = {
+  [DEFCN_OP_CONV] = &defcn_onednn_conv,
+  [DEFCN_OP_MAX_POOL] = &defcn_onednn_max_pool,
+  [DEFCN_OP_RELU] = &defcn_onednn_relu,
+  [DEFCN_OP_GROUP_NORM] = &defcn_onednn_group_norm,
+  [DEFCN_OP_UPSAMPLE_ADD] = &defcn_onednn_upsample_add,
+  [DEFCN_OP_TUBE_MAX] = &defcn_onednn_tube_max,
+  [DEFCN_OP_BOX] = &defcn_onednn_box,
+};
+
+/* Every row's prepare(): counts the readers of rectified tensors first. */
+static gboolean
+prepare (DefcnBackend *base, DefcnNode *node, GError **error)
+{
+  const DefcnOp *row = rows[node->kind];
+
+  for (int i = 0; i < DEFCN_MAX_INPUTS && node->x[i]; i++) {
+    OnednnRectified *r =
+        g_hash_table_lookup (onednn_of (base)->rectified, node->x[i]);
+
+    if (r)
+      r->readers++;
+  }
+  return row->prepare ? row->prepare (base, node, error) : TRUE;
 }
 
 DefcnBackend *
@@ -173,15 +203,13 @@ defcn_onednn_new (int threads, GError **error)
     .download = backend_download,
     .sync = backend_sync,
     .destroy = backend_destroy };
-  be->base.ops[DEFCN_OP_CONV] = defcn_onednn_conv;
-  be->base.ops[DEFCN_OP_MAX_POOL] = defcn_onednn_max_pool;
-  be->base.ops[DEFCN_OP_RELU] = defcn_onednn_relu;
-  be->base.ops[DEFCN_OP_GROUP_NORM] = defcn_onednn_group_norm;
-  be->base.ops[DEFCN_OP_UPSAMPLE_ADD] = defcn_onednn_upsample_add;
-  be->base.ops[DEFCN_OP_TUBE_MAX] = defcn_onednn_tube_max;
-  be->base.ops[DEFCN_OP_BOX] = defcn_onednn_box;
+  for (int i = 0; i < DEFCN_N_OPS; i++) {
+    be->base.ops[i] = *rows[i];
+    be->base.ops[i].prepare = prepare;
+  }
   choose_kernels (be);
   be->packs = g_ptr_array_new ();
+  be->rectified = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   if (dnnl_engine_create (&be->engine, dnnl_cpu, 0) != dnnl_success
       || dnnl_stream_create (&be->stream, be->engine, dnnl_stream_default_flags)
           != dnnl_success) {

@@ -40,15 +40,25 @@
       kernel (__VA_ARGS__, 8);                                                 \
   } while (0)
 
+/* What is known of a convolution's output with a fused ReLU, while its step is
+ * prepared. */
+typedef struct
+{
+  int readers;
+  gboolean masked; /* its gradient arrives masked with y > 0 */
+} OnednnRectified;
+
 typedef struct
 {
   DefcnBackend base;
   int block; /* 8, or 16 with AVX-512 */
   dnnl_engine_t engine;
   dnnl_stream_t stream;
+  const DepthwiseKernels *depthwise;
   const WinogradKernels *winograd;
-  GPtrArray *packs; /* of the convolutions' packed weights */
-  float *scratch;   /* of the step that runs; 64-byte aligned */
+  GHashTable *rectified; /* DefcnTensor -> OnednnRectified */
+  GPtrArray *packs;      /* of the convolutions' packed weights */
+  float *scratch;        /* of the step that runs; 64-byte aligned */
   gsize scratch_len;
   dnnl_status_t failed; /* first status that was not success */
   const char *failed_name;

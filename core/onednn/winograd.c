@@ -18,6 +18,7 @@ typedef struct
   int piece;                             /* tiles that are worked on at once */
   gsize in_stride, out_stride, u_stride; /* floats between frequencies */
   float *bias;                           /* padded to whole blocks */
+  gboolean mask;                         /* dx is wanted where x > 0 */
 } Winograd;
 
 static WinogradMap
@@ -149,7 +150,7 @@ convolution_new (Onednn *be, const DefcnNode *node, const DefcnTensor *x,
 
 static void
 convolve (Onednn *be, const Winograd *w, float *y, const float *x,
-    const float *add, gboolean relu)
+    const float *add, gboolean relu, const float *mask)
 {
   const WinogradKernels *k = be->winograd;
   const int in = w->in.blocks * be->block, out = w->out.blocks * be->block;
@@ -166,7 +167,8 @@ convolve (Onednn *be, const Winograd *w, float *y, const float *x,
     for (int f = 0; f < FREQUENCIES; f++)
       k->gemm (m + f * w->out_stride, v + f * w->in_stride,
           w->pack->data + f * w->u_stride, n, in, out);
-    k->output (y, m, w->out_stride, w->bias, add, relu, &w->out, first, n);
+    k->output (y, m, w->out_stride, w->bias, add, relu, mask, &w->out, first,
+        n);
   }
 }
 
@@ -196,7 +198,7 @@ forward_run (Onednn *be, const DefcnNode *node, gpointer state)
   if (node->b)
     memcpy (w->bias, node->b->data, node->y->c * sizeof (float));
   convolve (be, w, node->y->data, node->x[0]->data,
-      node->x[1] ? node->x[1]->data : NULL, node->relu);
+      node->x[1] ? node->x[1]->data : NULL, node->relu, NULL);
 }
 
 const ConvPass defcn_onednn_winograd_forward = { forward_suits, forward_prepare,
@@ -211,16 +213,21 @@ data_suits (const Onednn *be, const DefcnNode *node)
 static gpointer
 data_prepare (Onednn *be, const DefcnNode *node, GError **error)
 {
-  return convolution_new (be, node, node->y, node->x[0], TRUE, error);
+  Winograd *w = convolution_new (be, node, node->y, node->x[0], TRUE, error);
+
+  if (w)
+    w->mask = defcn_onednn_mask_early (be, node);
+  return w;
 }
 
 static void
 data_run (Onednn *be, const DefcnNode *node, gpointer state)
 {
+  const Winograd *w = state;
   float *dx = node->x[0]->grad;
 
-  convolve (be, state, dx, node->y->grad, node->accumulate[0] ? dx : NULL,
-      FALSE);
+  convolve (be, w, dx, node->y->grad, node->accumulate[0] ? dx : NULL, FALSE,
+      w->mask ? node->x[0]->data : NULL);
 }
 
 const ConvPass defcn_onednn_winograd_data = { data_suits, data_prepare,

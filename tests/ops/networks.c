@@ -1,6 +1,7 @@
 /* Whole networks of a backend (DEFCN_TEST_BACKEND), step by step. */
 #include "model.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "../testing.h"
@@ -63,12 +64,117 @@ test_implementations (gconstpointer data)
   }
 }
 
+typedef struct
+{
+  const char *name;
+  DefcnBackbone backbone;
+  int depth;
+} Tiny;
+
+static const Tiny tinies[] = {
+  { "resnet18", DEFCN_BACKBONE_RESNET, 18 },
+  { "resnet50", DEFCN_BACKBONE_RESNET, 50 },
+  { "mobilenetv2", DEFCN_BACKBONE_MOBILENETV2, 50 },
+};
+
+static float *
+noise (GRand *rand, const DefcnTensor *t)
+{
+  float *values = g_new (float, defcn_tensor_len (t));
+
+  for (gsize i = 0; i < defcn_tensor_len (t); i++)
+    values[i] = g_rand_double_range (rand, -1, 1);
+  return values;
+}
+
+/* Once forward and backward from noise: the model with its gradients. */
+static DefcnModel *
+run_tiny (const Tiny *tiny, DefcnBackend *be)
+{
+  const char *const labels[] = { "person", "car", NULL };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GRand) rand = g_rand_new_with_seed (6);
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+
+  spec->backbone = tiny->backbone;
+  spec->depth = tiny->depth;
+  spec->group_width = 24;
+  spec->stem_channels = 24;
+  spec->res2_channels = 32;
+  spec->fpn_channels = 24;
+  spec->norm_groups = 6;
+  spec->tower_depth = 1;
+  spec->freeze_at = 0;
+  DefcnModel *model = defcn_model_new (spec, be, TRUE, 1, &error);
+  g_assert_no_error (error);
+  const DefcnPlan *plan = defcn_model_plan (model, 2, 128, 96, &error);
+  g_assert_no_error (error);
+
+  g_autofree float *x = noise (rand, plan->input);
+  be->upload (be, plan->input, plan->input->data, x);
+  defcn_net_forward (plan->net);
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    DefcnTensor *const heads[] = { plan->logits[l], plan->deltas[l],
+      plan->filter[l] };
+
+    for (guint i = 0; i < G_N_ELEMENTS (heads); i++) {
+      g_autofree float *dy = noise (rand, heads[i]);
+      be->upload (be, heads[i], heads[i]->grad, dy);
+    }
+  }
+  defcn_net_backward (plan->net);
+  g_assert_true (be->sync (be, &error));
+  defcn_params_download_gradients (defcn_model_params (model));
+  return model;
+}
+
+/* The gradient of every parameter of a whole network equals the reference's,
+ * however the backend's steps share work.  A single ReLU or maximum that falls
+ * the other way moves what is below it by 5e-3. */
+static void
+test_gradients (gconstpointer data)
+{
+  g_autoptr (DefcnBackend) be = defcn_backend_new (testing_backend (), 2, NULL);
+  g_autoptr (DefcnBackend) oracle = defcn_backend_new ("reference", 2, NULL);
+
+  if (g_str_equal (be->name, "reference")) {
+    g_test_skip ("the reference backend is the oracle");
+    return;
+  }
+  g_autoptr (DefcnModel) model = run_tiny (data, be);
+  g_autoptr (DefcnModel) wanted = run_tiny (data, oracle);
+  DefcnParams *params = defcn_model_params (model);
+  double worst = 0;
+
+  for (guint i = 0; i < defcn_params_count (params); i++) {
+    const DefcnParam *p = defcn_params_get (params, i);
+    const DefcnParam *q =
+        defcn_params_lookup (defcn_model_params (wanted), p->name);
+    double off = 0, norm = 0;
+
+    for (gsize k = 0; p->grad && k < defcn_param_len (p); k++) {
+      off += (p->grad[k] - q->grad[k]) * (p->grad[k] - q->grad[k]);
+      norm += q->grad[k] * q->grad[k];
+    }
+    off = norm > 0 ? sqrt (off / norm) : off;
+    worst = MAX (worst, off);
+    if (off > 2e-2)
+      g_error ("%s: gradient is off by %g of its norm", p->name, off);
+  }
+  g_test_message ("worst gradient is off by %.2g of its norm", worst);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (tinies); i++) {
+    g_autofree char *path = g_strdup_printf ("/networks/%s/gradients/%s",
+        testing_backend (), tinies[i].name);
+    g_test_add_data_func (path, &tinies[i], test_gradients);
+  }
   for (guint i = 0; i < G_N_ELEMENTS (networks); i++) {
-    g_autofree char *path = g_strdup_printf ("/networks/%s/%s",
+    g_autofree char *path = g_strdup_printf ("/networks/%s/implementations/%s",
         testing_backend (), networks[i].name);
     g_test_add_data_func (path, &networks[i], test_implementations);
   }

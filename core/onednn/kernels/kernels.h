@@ -28,10 +28,11 @@ typedef struct
   /* v = A dy A^T: the way of output() backwards. */
   void (*output_gradient) (float *v, gsize stride, const float *dy,
       const WinogradMap *map, int first, int n);
-  /* y = relu? (A^T m A + bias? + add?); @add may be y. */
+  /* y = relu? (A^T m A + bias? + add?), then 0 where @mask, unless NULL, is not
+   * above 0; @add may be y. */
   void (*output) (float *y, const float *m, gsize stride, const float *bias,
-      const float *add, gboolean relu, const WinogradMap *map, int first,
-      int n);
+      const float *add, gboolean relu, const float *mask,
+      const WinogradMap *map, int first, int n);
   /* One frequency: m (n, out) = v (n, in) u.  Rounds n up to rows: v and m have
    * room for them. */
   void (
@@ -54,3 +55,25 @@ typedef struct
 extern const WinogradKernels defcn_winograd_base;
 extern const WinogradKernels defcn_winograd_avx2;
 extern const WinogradKernels defcn_winograd_avx512;
+
+/* A depthwise 3x3 convolution, pad 1, of one plane. */
+typedef struct
+{
+  int h, w, out_h, out_w;
+  int stride;          /* 1 or 2 */
+  gboolean relu;       /* dy counts where y > 0 */
+  gboolean x_relu;     /* dx is wanted where x > 0, else 0 */
+  gboolean accumulate; /* dx += */
+} DepthwiseShape;
+
+typedef struct
+{
+  /* dx, unless NULL, and sums[10][LANES]: dw of the nine taps, then db.
+   * w: [9][LANES].  rows: scratch of 3 (out_w + 2) LANES. */
+  void (*backward) (float *dx, float *sums, const float *dy, const float *y,
+      const float *x, const float *w, const DepthwiseShape *shape, float *rows);
+} DepthwiseKernels;
+
+extern const DepthwiseKernels defcn_depthwise_base;
+extern const DepthwiseKernels defcn_depthwise_avx2;
+extern const DepthwiseKernels defcn_depthwise_avx512;

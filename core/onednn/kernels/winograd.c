@@ -196,7 +196,8 @@ output_gradient (float *v, gsize stride, const float *dy,
 
 static void
 output (float *y, const float *m, gsize stride, const float *bias,
-    const float *add, gboolean relu, const WinogradMap *map, int first, int n)
+    const float *add, gboolean relu, const float *mask, const WinogradMap *map,
+    int first, int n)
 {
   const gsize plane = (gsize) map->h * map->w * LANES;
   const int channels = map->blocks * LANES;
@@ -224,6 +225,8 @@ output (float *y, const float *m, gsize stride, const float *bias,
 
           if (add)
             value += load (add + at);
+          if (mask)
+            value = masked (value, load (mask + at));
           store (y + at, relu ? rectify (value) : value);
         }
       }
