@@ -464,8 +464,9 @@ defcn_coco_open (const char *path, const char *image_dir, GError **error)
   if (!map)
     return NULL;
 
+  const char *text = g_mapped_file_get_contents (map); /* NULL when empty */
   Reader r = { .dataset = dataset,
-    .at = g_mapped_file_get_contents (map),
+    .at = text ? text : "",
     .element = g_string_new (NULL),
     .sample_of = g_hash_table_new (g_int64_hash, g_int64_equal),
     .class_of = g_hash_table_new (g_int64_hash, g_int64_equal),

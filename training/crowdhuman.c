@@ -139,7 +139,8 @@ defcn_crowdhuman_open (const char *path, const char *image_dir, GError **error)
   if (!map)
     return NULL;
 
-  const char *at = g_mapped_file_get_contents (map);
+  const char *text = g_mapped_file_get_contents (map); /* NULL when empty */
+  const char *at = text ? text : "";
   const char *end = at + g_mapped_file_get_length (map);
   for (guint line = 1; at < end; line++) {
     const char *newline = memchr (at, '\n', end - at);

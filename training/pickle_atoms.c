@@ -291,24 +291,28 @@ defcn_pickle_push_long (DefcnPickleMachine *m, int bytes)
 }
 
 /* Text of code points below 256 to the bytes it stands for: how Python 3 puts
- * bytes into a pickle of protocol 2. */
+ * bytes into a pickle of protocol 2.  In UTF-8 they are ASCII, NUL included
+ * (which GLib's functions do not take), or two bytes led by 0xc2 or 0xc3. */
 gboolean
 defcn_pickle_push_latin1 (DefcnPickleMachine *m,
     const DefcnPickleValue *encoded)
 {
-  GString *text = g_string_new (NULL);
-  const char *s = encoded->str, *end = encoded->str + encoded->len;
+  GString *text = g_string_sized_new (encoded->len);
+  const guint8 *s = (const guint8 *) encoded->str;
+  gsize i = 0;
 
-  if (!g_utf8_validate_len (s, encoded->len, NULL))
-    s = NULL;
-  for (; s && s < end; s = g_utf8_next_char (s)) {
-    const gunichar c = g_utf8_get_char (s);
-
-    if (c > 255)
+  while (i < encoded->len) {
+    if (s[i] < 0x80) {
+      g_string_append_c (text, (char) s[i++]);
+    } else if ((s[i] & 0xfe) == 0xc2 && i + 1 < encoded->len
+        && (s[i + 1] & 0xc0) == 0x80) {
+      g_string_append_c (text, (char) ((s[i] & 3) << 6 | (s[i + 1] & 0x3f)));
+      i += 2;
+    } else {
       break;
-    g_string_append_c (text, (char) c);
+    }
   }
-  if (s == end)
+  if (i == encoded->len)
     return push_text (m, text);
   g_string_free (text, TRUE);
   return FAIL (m, "bytes that are none");
