@@ -1,0 +1,32 @@
+/* CrowdHuman annotation files. */
+#include "dataset.h"
+#include "input.h"
+
+int
+LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnDataset) dataset =
+      defcn_crowdhuman_open (fuzz_input_path (data, size), ".", &error);
+
+  fuzz_check (dataset, error);
+  if (!dataset)
+    return 0;
+
+  g_autoptr (GArray) trainable = defcn_dataset_trainable (dataset);
+  for (guint i = 0; i < dataset->samples->len; i++) {
+    const DefcnSample *sample = dataset->samples->pdata[i];
+    g_autofree char *path = defcn_dataset_image_path (dataset, i);
+
+    for (guint k = 0; k < sample->objects->len; k++) {
+      const DefcnObject *o = &g_array_index (sample->objects, DefcnObject, k);
+
+      if (o->label != 0 && o->label != -1)
+        g_error ("label %d", o->label);
+    }
+  }
+  for (guint i = 0; i < trainable->len; i++)
+    if (g_array_index (trainable, guint, i) >= dataset->samples->len)
+      g_error ("a trainable sample that is none");
+  return 0;
+}

@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+"""Writes the fuzzers' corpus: one small file of each kind that is read.
+
+usage: make_seeds.py          (into the folder corpus beside it)
+
+What a fuzzer found on its way to a fault is kept under a name that starts with
+"found-"; this script leaves such files alone.  Only Python's own library is
+needed: classes of torch and numpy are stood in for by their names.
+"""
+import io
+import json
+import pathlib
+import pickle
+import struct
+import sys
+import types
+import zipfile
+import zlib
+
+CORPUS = pathlib.Path(__file__).resolve().parent / 'corpus'
+
+
+def write(fuzzer, name, data):
+    folder = CORPUS / fuzzer
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(data, str):
+        data = data.encode()
+    (folder / name).write_bytes(data)
+
+
+# Model files.
+
+def safetensors(header, data=b''):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack('<Q', len(text)) + text + data
+
+
+def entry(dtype, shape, begin, end):
+    return {'dtype': dtype, 'shape': shape, 'data_offsets': [begin, end]}
+
+
+SPEC = {
+    'depth': 18, 'groups': 1, 'group_width': 64, 'stem_channels': 64,
+    'res2_channels': 64, 'stride_in_1x1': False, 'freeze_at': 2,
+    'fpn_channels': 32, 'p6_from_c5': False, 'tower_depth': 1,
+    'norm_groups': 8, 'norm_reg_targets': True, 'filter': True,
+    'filter_norm': True, 'tau': 2, 'phi': 3, 'threshold': 0.05, 'topk': 1000,
+    'max_detections': 100, 'nms_iou': 0, 'short_edge': 320, 'long_edge': 640,
+    'divisor': 32, 'bgr': False, 'backbone': 'resnet', 'mean': [1, 2, 3],
+    'std': [1, 1, 1], 'labels': ['person'],
+}
+
+
+def weights():
+    write('weights', 'empty', b'')
+    write('weights', 'no-tensors', safetensors({}))
+    write('weights', 'kinds', safetensors({
+        'a': entry('F32', [2, 1], 0, 8), 'b': entry('F16', [2], 8, 12),
+        'c': entry('BF16', [1, 1, 2], 12, 16), 'd': entry('I64', [], 16, 24),
+        'e': entry('U8', [0], 24, 24)}, struct.pack('<2f', 1, -2) + bytes(16)))
+    write('weights', 'infinite', safetensors(
+        {'a': entry('F32', [1], 0, 4)}, struct.pack('<f', float('inf'))))
+    write('weights', 'spec', safetensors(
+        {'__metadata__': {'format': 'pt', 'defcn.spec': json.dumps(SPEC)}}))
+    write('weights', 'overlap', safetensors({
+        'a': entry('F32', [1], 0, 4), 'b': entry('F32', [1], 2, 6)}, bytes(6)))
+    write('weights', 'overflow', safetensors(
+        {'a': entry('U8', [2 ** 40, 2 ** 40], 0, 0)}))
+    write('weights', 'deep', safetensors(b'[' * 500))
+    write('weights', 'long-header', struct.pack('<Q', 2 ** 63) + b'{}')
+
+
+# Foreign weights: classes whose pickles name torch's and numpy's.
+
+def stand_in(module, name, kind=type):
+    folder = sys.modules
+    parts = module.split('.')
+    for i in range(1, len(parts) + 1):
+        folder.setdefault('.'.join(parts[:i]),
+                          types.ModuleType('.'.join(parts[:i])))
+    if kind is type:
+        thing = type(name, (), {})
+    else:
+        def thing(*args):
+            return args
+        thing.__name__ = thing.__qualname__ = name
+    thing.__module__ = module
+    setattr(folder[module], name, thing)
+    return thing
+
+
+FLOAT = stand_in('torch', 'FloatStorage')
+HALF = stand_in('torch', 'HalfStorage')
+REBUILD = stand_in('torch._utils', '_rebuild_tensor_v2', 'function')
+RECONSTRUCT = stand_in('numpy.core.multiarray', '_reconstruct', 'function')
+NDARRAY = stand_in('numpy', 'ndarray')
+DTYPE = stand_in('numpy', 'dtype')
+
+
+class Storage:
+    def __init__(self, kind, key, count):
+        self.id = ('storage', kind, key, 'cpu', count)
+
+
+class Tensor:
+    def __init__(self, storage, offset, size, stride):
+        self.args = (storage, offset, size, stride, False, {})
+
+    def __reduce__(self):
+        return REBUILD, self.args
+
+
+class Type:
+    def __reduce__(self):
+        return DTYPE, ('f4', False, True), (3, '<', None, None, None, -1, -1, 0)
+
+
+class Array:
+    def __init__(self, shape, data, fortran=False):
+        self.state = (1, shape, Type(), fortran, data)
+
+    def __reduce__(self):
+        return RECONSTRUCT, (NDARRAY, (0,), b'b'), self.state
+
+
+class Pickler(pickle.Pickler):
+    def persistent_id(self, thing):
+        return thing.id if isinstance(thing, Storage) else None
+
+
+def pickled(thing, protocol=2):
+    out = io.BytesIO()
+    Pickler(out, protocol).dump(thing)
+    return out.getvalue()
+
+
+def torch_zip(thing, storages, method=zipfile.ZIP_STORED):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w', method) as archive:
+        archive.writestr('m/data.pkl', pickled(thing))
+        for key, data in storages.items():
+            archive.writestr('m/data/' + key, data)
+        archive.writestr('m/version', '3\n')
+    return out.getvalue()
+
+
+def torch_stream(thing, storages):
+    machine = {'protocol_version': 1001, 'little_endian': True,
+               'type_sizes': {'short': 2, 'int': 4, 'long': 4}}
+    parts = [pickled(x) for x in (0x1950a86a20f9469cfc6c, 1001, machine, thing,
+                                  list(storages))]
+    for count, data in storages.values():
+        parts.append(struct.pack('<q', count) + data)
+    return b''.join(parts)
+
+
+def small_state():
+    """A stem, its norm and a class score: enough to be recognised."""
+    return {'model': {
+        'backbone.bottom_up.stem.conv1.weight':
+            Tensor(Storage(FLOAT, '0', 12), 0, (1, 3, 2, 2), (12, 4, 2, 1)),
+        'backbone.bottom_up.stem.conv1.norm.bias':
+            Tensor(Storage(HALF, '1', 2), 1, (1,), (1,)),
+        'head.cls_score.weight':
+            Tensor(Storage(FLOAT, '0', 12), 2, (2, 1, 1, 1), (1, 1, 1, 1)),
+    }, 'iteration': 7}
+
+
+def npy(descr, fortran, shape, data, version=1):
+    header = "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }\n" % (
+        descr, fortran, shape)
+    size = struct.pack('<H' if version == 1 else '<I', len(header))
+    return b'\x93NUMPY' + bytes([version, 0]) + size + header.encode() + data
+
+
+def foreign():
+    floats, halves = struct.pack('<12f', *range(12)), bytes(4)
+    write('pickle', 'torch-zip',
+          torch_zip(small_state(), {'0': floats, '1': halves}))
+    write('pickle', 'torch-zip-compressed',
+          torch_zip(small_state(), {'0': floats, '1': halves},
+                    zipfile.ZIP_DEFLATED))
+    write('pickle', 'torch-stream', torch_stream(
+        small_state(), {'0': (12, floats), '1': (2, halves)}))
+    write('pickle', 'torch-strides', torch_zip(
+        {'conv1.weight': Tensor(Storage(FLOAT, '0', 12), 1, (2, 3), (1, 4)),
+         'layer1.0.conv1.weight':
+             Tensor(Storage(FLOAT, '0', 12), 0, (3, 9), (0, 1))},
+        {'0': floats}))
+    arrays = {'conv1_w': Array((1, 3, 2, 2), floats),
+              'res_conv1_bn_s': Array((1,), floats[:4], True),
+              'res2_0_branch2a_w': Array((1, 1, 1, 1), floats[4:8])}
+    for protocol in 2, 4:
+        write('pickle', 'caffe2-%d' % protocol,
+              pickled({'blobs': arrays}, protocol))
+    write('pickle', 'protocol-0', pickled(
+        {'a': [1, -2, 3.5, None, True, 'x\\y', b'z', 2 ** 70]}, 0))
+    write('pickle', 'values', pickled(
+        [{}, [], (), (1,), (1, 2), (1, 2, 3), {'k': [[], {}]}, 'text', 2 ** 40,
+         -1, 0.25], 4))
+    write('pickle', 'command', b"\x80\x02cos\nsystem\n(S'true'\ntR.")
+    write('pickle', 'self', b'}q\x00X\x05\x00\x00\x00modelh\x00s.')
+    write('pickle', 'npy-1', npy('<f4', False, '(2, 6)', floats))
+    write('pickle', 'npy-2', npy('>f8', True, '(2,)', bytes(16), 2))
+    write('pickle', 'npy-empty', npy('<f2', False, '()', bytes(2)))
+
+
+# Annotations.
+
+def coco():
+    image = {'id': 3, 'file_name': 'a.jpg', 'width': 4, 'height': 5}
+    box = {'id': 1, 'image_id': 3, 'category_id': 7, 'bbox': [0, 1, 2, 3],
+           'area': 6, 'iscrowd': 0, 'segmentation': [[0, 0, 1, 0, 1, 1]]}
+    crowd = dict(box, id=2, iscrowd=1,
+                 segmentation={'counts': [1, 2], 'size': [4, 5]})
+    whole = {'info': {'x': ['[', '"']}, 'images': [image],
+             'categories': [{'id': 7, 'name': 'person'}],
+             'annotations': [box, crowd]}
+    write('coco', 'whole', json.dumps(whole))
+    write('coco', 'reversed', json.dumps(dict(reversed(whole.items()))))
+    write('coco', 'escapes', json.dumps(dict(whole, images=[
+        dict(image, file_name='\\"\u00e9\u0001{}[],')])))
+    write('coco', 'no-images', json.dumps(dict(whole, images=[])))
+    write('coco', 'polygon-of-two',
+          json.dumps(dict(whole, annotations=[dict(box, segmentation=[[1]])])))
+    write('coco', 'cut', json.dumps(whole)[:-40])
+    write('coco', 'numbers', json.dumps(dict(whole, annotations=[
+        dict(box, bbox=[1e300, -1e300, 1e-300, 0], area=-1)])))
+    write('coco', 'empty', '')
+
+
+def odgt():
+    box = {'tag': 'person', 'fbox': [-1, 2, 30, 40], 'vbox': [0, 2, 9, 9],
+           'hbox': [1, 1, 2, 2], 'extra': {'ignore': 0}, 'head_attr': {}}
+    mask = {'tag': 'mask', 'fbox': [0, 0, 5, 5], 'extra': {'ignore': 1}}
+    line = json.dumps({'ID': 'a,1', 'gtboxes': [box, mask]})
+    write('odgt', 'two-lines', line + '\n' +
+          json.dumps({'ID': 'b', 'gtboxes': []}) + '\n')
+    write('odgt', 'no-newline', line)
+    write('odgt', 'blank-lines', '\n\r\n' + line + '\r\n\n')
+    write('odgt', 'cut', line[:-9])
+    write('odgt', 'no-box', json.dumps({'ID': 'c', 'gtboxes': [{}]}))
+    write('odgt', 'empty', '')
+
+
+# Pictures.
+
+def png(width, height, depth, color, rows, extra=b'', interlace=0):
+    def chunk(name, data):
+        return (struct.pack('>I', len(data)) + name + data +
+                struct.pack('>I', zlib.crc32(name + data)))
+    head = struct.pack('>IIBBBBB', width, height, depth, color, 0, 0,
+                       interlace)
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', head) + extra +
+            chunk(b'IDAT', zlib.compress(rows, 9)) + chunk(b'IEND', b''))
+
+
+def segment(marker, data):
+    return bytes([0xff, marker]) + struct.pack('>H', len(data) + 2) + data
+
+
+def jpeg(width, height, components, orientation=0, scan=b'\x03\x03'):
+    """Baseline JPEG of one code for DC 0 and one for the end of a block."""
+    table = bytes([1] + [0] * 15)
+    exif = b'Exif\0\0II*\0\x08\0\0\0\x01\0' + struct.pack(
+        '<HHIHH', 0x112, 3, 1, orientation, 0) + bytes(4)
+    parts = [b'\xff\xd8']
+    if orientation:
+        parts.append(segment(0xe1, exif))
+    parts += [
+        segment(0xdb, bytes([0] + [1] * 64)),
+        segment(0xc0, struct.pack('>BHHB', 8, height, width, components) +
+                b''.join(bytes([i + 1, 0x11, 0]) for i in range(components))),
+        segment(0xc4, b'\x00' + table + b'\x00'),
+        segment(0xc4, b'\x10' + table + b'\x00'),
+        segment(0xda, bytes([components]) +
+                b''.join(bytes([i + 1, 0]) for i in range(components)) +
+                b'\x00\x3f\x00'),
+        scan, b'\xff\xd9']
+    return b''.join(parts)
+
+
+def pictures():
+    palette = struct.pack('>I4s', 6, b'PLTE') + bytes(range(6))
+    palette += struct.pack('>I', zlib.crc32(palette[4:]))
+    write('picture', 'rgb.png', png(2, 2, 8, 2, (b'\0' + bytes(range(6))) * 2))
+    write('picture', 'rgba-16.png', png(1, 1, 16, 6, b'\0' + bytes(8)))
+    write('picture', 'grey-1.png', png(9, 1, 1, 0, b'\0\xaa\x80'))
+    write('picture', 'palette.png', png(3, 1, 2, 3, b'\0\x10', palette))
+    write('picture', 'interlaced.png', png(1, 1, 8, 0, b'\0\x07', b'', 1))
+    write('picture', 'wide.png', png(20000, 1, 8, 0, b'\0'))
+    write('picture', 'short.png', png(4, 4, 8, 2, b'\0'))
+    write('picture', 'grey.jpg', jpeg(8, 8, 1))
+    write('picture', 'three.jpg', jpeg(5, 7, 3))
+    write('picture', 'four.jpg', jpeg(8, 8, 4))
+    for orientation in 3, 6, 9:
+        write('picture', 'turned-%d.jpg' % orientation,
+              jpeg(9, 4, 1, orientation, b'\x0f'))
+    write('picture', 'cut.jpg', jpeg(64, 64, 3)[:-4])
+    write('picture', 'empty', b'')
+
+
+if __name__ == '__main__':
+    weights()
+    foreign()
+    coco()
+    odgt()
+    pictures()
