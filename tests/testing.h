@@ -3,21 +3,36 @@
 
 #include <glib.h>
 
-/* The golden folder: DEFCN_GOLDEN, else ../shared/golden beside the sources.
- * Returns: (transfer full): path below it, NULL where it does not exist. */
+/* Path of @below in the folder that the variable @name of the environment says,
+ * else in ../shared/@folder beside the sources; NULL where it does not exist.
+ */
 static inline char *
-testing_golden (const char *below)
+testing_shared (const char *name, const char *folder, const char *below)
 {
-  const char *dir = g_getenv ("DEFCN_GOLDEN");
+  const char *dir = g_getenv (name);
   const char *top = g_getenv ("DEFCN_TEST_SOURCES");
-  g_autofree char *root = dir ? g_strdup (dir)
-      : top ? g_build_filename (top, "..", "shared", "golden", NULL)
-            : g_build_filename ("..", "shared", "golden", NULL);
+  g_autofree char *root = dir
+      ? g_strdup (dir)
+      : g_build_filename (top ? top : ".", "..", "shared", folder, NULL);
   char *path = g_build_filename (root, below, NULL);
 
   if (!g_file_test (path, G_FILE_TEST_EXISTS))
     g_clear_pointer (&path, g_free);
   return path;
+}
+
+/* The golden folder: DEFCN_GOLDEN.  Returns: (transfer full) (nullable). */
+static inline char *
+testing_golden (const char *below)
+{
+  return testing_shared ("DEFCN_GOLDEN", "golden", below);
+}
+
+/* Real pictures: DEFCN_DATA.  Returns: (transfer full) (nullable). */
+static inline char *
+testing_data (const char *below)
+{
+  return testing_shared ("DEFCN_DATA", "data", below);
 }
 
 /* The backend under test: DEFCN_TEST_BACKEND, else "reference". */

@@ -21,6 +21,12 @@ defcn_example_free (DefcnExample *example)
 }
 
 static gboolean
+is_trained (const DefcnObject *o)
+{
+  return !o->crowd && !o->untrainable && o->x2 > o->x1 && o->y2 > o->y1;
+}
+
+static gboolean
 chance (GRand *rand, float probability)
 {
   return probability > 0 && g_rand_double (rand) < probability;
@@ -93,18 +99,33 @@ canvas_geometry (const DefcnAugment *a, const DefcnPicture *picture,
   return g;
 }
 
+/* One of the objects that are trained on, NULL where there is none. */
+static const DefcnObject *
+pick_object (const GArray *objects, GRand *rand)
+{
+  const DefcnObject *picked = NULL;
+  int n = 0;
+
+  for (guint i = 0; i < objects->len; i++) {
+    const DefcnObject *o = &g_array_index (objects, DefcnObject, i);
+
+    if (is_trained (o) && g_rand_int_range (rand, 0, ++n) == 0)
+      picked = o;
+  }
+  return picked;
+}
+
 /* Crops to 0.5 .. 1 of each side, around the centre of a box. */
 static void
 crop (Geometry *g, const GArray *objects, GRand *rand)
 {
-  const int w = MAX (1, (int) (g->w * g_rand_double_range (rand, 0.5, 1)));
-  const int h = MAX (1, (int) (g->h * g_rand_double_range (rand, 0.5, 1)));
+  const int w = ceil (g->w * g_rand_double_range (rand, 0.5, 1));
+  const int h = ceil (g->h * g_rand_double_range (rand, 0.5, 1));
+  const DefcnObject *o = pick_object (objects, rand);
   int x = g_rand_int_range (rand, 0, g->w - w + 1);
   int y = g_rand_int_range (rand, 0, g->h - h + 1);
 
-  if (objects->len > 0) {
-    const DefcnObject *o = &g_array_index (objects, DefcnObject,
-        g_rand_int_range (rand, 0, objects->len));
+  if (o) {
     const int cx = CLAMP ((int) ((o->x1 + o->x2) / 2), 0, g->w - 1);
     const int cy = CLAMP ((int) ((o->y1 + o->y2) / 2), 0, g->h - 1);
 
@@ -175,7 +196,7 @@ map_objects (DefcnExample *example, const Geometry *g, const GArray *objects)
   for (guint i = 0; i < objects->len; i++) {
     DefcnObject o = g_array_index (objects, DefcnObject, i);
 
-    if (o.crowd || o.untrainable)
+    if (!is_trained (&o))
       continue;
     o.x1 = (o.x1 - g->x) * sx + g->left;
     o.x2 = (o.x2 - g->x) * sx + g->left;

@@ -21,8 +21,9 @@ typedef struct
                             that keeps the centre of at least one box */
   float expand; /* probability of placing the picture on a mean
                             coloured canvas up to 1.5 times as large */
-  float mosaic; /* probability of joining four pictures; done by the
-                            loader, which has the other three */
+  float mosaic; /* probability of joining four pictures, each on a quarter
+                            of the canvas; done by the loader, which has the
+                            other three; needs a canvas */
   /* Large-scale jitter (Ghiasi et al. 2021), in place of short_edges and
    * long_edge: every example is canvas_width x canvas_height; the picture is
    * scaled to fit the canvas times a factor drawn from scale_min..scale_max

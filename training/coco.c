@@ -4,10 +4,22 @@
 #include "dataset.h"
 
 #include "backend.h"
+#include "json_scan.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
-#include <string.h>
+
+/* A coordinate beyond this is damage; float keeps it exact. */
+#define MAX_COORDINATE 1e6
+
+/* The arrays that are read, in this order, whatever theirs in the file. */
+enum
+{
+  IMAGES,
+  CATEGORIES,
+  ANNOTATIONS,
+  N_ARRAYS
+};
 
 typedef struct
 {
@@ -18,16 +30,18 @@ typedef struct
 typedef struct
 {
   DefcnDataset *dataset;
-  const char *at, *end;  /* scanner */
-  GString *element;      /* one object without its segmentation */
-  GHashTable *sample_of; /* image id -> sample index + 1 */
-  GHashTable *class_of;  /* category id -> class index + 1 */
-  GArray *categories;    /* of Category */
-  const char *arrays[3]; /* images, categories, annotations */
-  gboolean has_polygon, has_segmentation;
+  DefcnScan scan;
+  GString *element; /* one object without its segmentation */
+  DefcnSpan segmentation;
+  GHashTable *sample_of;        /* image id -> sample index + 1 */
+  GHashTable *class_of;         /* category id -> class index + 1 */
+  GArray *categories;           /* of Category */
+  GArray *annotation_ids;       /* of gint64 */
+  const char *arrays[N_ARRAYS]; /* where their brackets open */
 } Reader;
 
-static const char *const names[3] = { "images", "categories", "annotations" };
+static const char *const names[N_ARRAYS] = { "images", "categories",
+  "annotations" };
 
 G_GNUC_PRINTF (3, 4)
 static gboolean
@@ -43,183 +57,74 @@ fail (GError **error, const Reader *r, const char *format, ...)
   return FALSE;
 }
 
-static void
-skip_space (Reader *r)
-{
-  while (r->at < r->end && strchr (" \t\r\n", *r->at) && *r->at)
-    r->at++;
-}
-
-/* Past a string, @at on its opening quote. */
+/* SPEC 1.5: whether an annotation with the value @segmentation is trained on.
+ * A list of polygons without one of three points or more (an even number of
+ * coordinates, 6 or more) rules it out.  A run length encoding, null, an empty
+ * list or no such member at all do not: files that have only boxes look so. */
 static gboolean
-skip_string (Reader *r)
+is_trainable (const DefcnSpan *segmentation)
 {
-  for (r->at++; r->at < r->end; r->at++) {
-    if (*r->at == '\\')
-      r->at++;
-    else if (*r->at == '"') {
-      r->at++;
-      return TRUE;
-    }
-  }
-  return FALSE;
-}
+  const char *end = segmentation->start + segmentation->len;
+  int depth = 0, commas = 0;
+  gboolean empty = TRUE; /* nothing but the outer brackets */
 
-/* Past one value of any kind.  Brackets are only counted: cJSON checks what is
- * used. */
-static gboolean
-skip_value (Reader *r)
-{
-  int depth = 0;
-
-  skip_space (r);
-  while (r->at < r->end) {
-    switch (*r->at) {
-      case '"':
-        if (!skip_string (r))
-          return FALSE;
-        break;
-      case '{':
-      case '[':
-        depth++;
-        r->at++;
-        break;
-      case '}':
-      case ']':
-        if (depth == 0)
-          return TRUE;
-        depth--;
-        r->at++;
-        break;
-      case ',':
-        if (depth == 0)
-          return TRUE;
-        r->at++;
-        continue;
-      default:
-        r->at++;
-        continue;
-    }
-    if (depth == 0)
-      return TRUE;
-  }
-  return FALSE;
-}
-
-/* Notes whether a segmentation that starts at @at has a polygon of at least
- * three points (an even count of numbers, 6 or more), and goes past it.  A run
- * length encoding is an object and has none, but is valid. */
-static gboolean
-scan_segmentation (Reader *r)
-{
-  const char *start;
-
-  skip_space (r);
-  start = r->at;
-  r->has_segmentation = TRUE;
-  if (!skip_value (r))
-    return FALSE;
-  if (start < r->end && *start == '{') {
-    r->has_polygon = TRUE;
+  if (!segmentation->start || *segmentation->start != '[')
     return TRUE;
-  }
-  int depth = 0, numbers = 0;
-  for (const char *p = start; p < r->at; p++) {
+  for (const char *p = segmentation->start; p < end; p++) {
     if (*p == '[') {
+      empty = empty && depth == 0;
       depth++;
-      numbers = 0;
+      commas = 0;
     } else if (*p == ']') {
-      if (depth == 2 && numbers >= 5 && numbers % 2 == 1)
-        r->has_polygon = TRUE;
+      if (depth == 2 && commas >= 5 && commas % 2 == 1)
+        return TRUE;
       depth--;
-    } else if (*p == ',' && depth == 2) {
-      numbers++; /* one less than the numbers */
+    } else if (*p == ',') {
+      commas++; /* one less than the coordinates */
+    } else if (!g_ascii_isspace (*p)) {
+      empty = FALSE;
     }
   }
-  return TRUE;
-}
-
-/* Copies the object at @at into @element without its "segmentation". */
-static gboolean
-copy_element (Reader *r)
-{
-  static const char key[] = "\"segmentation\"";
-  const char *from = r->at;
-  int depth = 0;
-
-  g_string_truncate (r->element, 0);
-  r->has_polygon = r->has_segmentation = FALSE;
-  while (r->at < r->end) {
-    const char c = *r->at;
-
-    if (c == '"' && depth == 1 && r->end - r->at > (gssize) sizeof key
-        && memcmp (r->at, key, sizeof key - 1) == 0) {
-      g_string_append_len (r->element, from, r->at - from);
-      r->at += sizeof key - 1;
-      skip_space (r);
-      if (r->at < r->end && *r->at == ':') {
-        r->at++;
-        if (!scan_segmentation (r))
-          return FALSE;
-        g_string_append (r->element, "\"segmentation\":0");
-      } else {
-        g_string_append (r->element, key); /* it was a value */
-      }
-      from = r->at;
-      continue;
-    }
-    if (c == '"') {
-      if (!skip_string (r))
-        return FALSE;
-      continue;
-    }
-    r->at++;
-    if (c == '{' || c == '[')
-      depth++;
-    if ((c == '}' || c == ']') && --depth == 0) {
-      g_string_append_len (r->element, from, r->at - from);
-      return TRUE;
-    }
-  }
-  return FALSE;
+  return empty;
 }
 
 /* Finds where the three arrays start. */
 static gboolean
 scan_top (Reader *r, GError **error)
 {
-  skip_space (r);
-  if (r->at == r->end || *r->at != '{')
+  const char *start = r->scan.at;
+  DefcnSpan key;
+
+  if (!defcn_scan_take (&r->scan, '{'))
     return fail (error, r, "not a JSON object");
-  r->at++;
-  for (;;) {
-    skip_space (r);
-    if (r->at < r->end && *r->at == '}')
-      return TRUE;
-    const char *key = r->at + 1;
-    if (r->at == r->end || *r->at != '"' || !skip_string (r))
+  for (gboolean first = TRUE; !defcn_scan_take (&r->scan, '}'); first = FALSE) {
+    if ((!first && !defcn_scan_take (&r->scan, ','))
+        || !defcn_scan_string (&r->scan, &key)
+        || !defcn_scan_take (&r->scan, ':'))
       return fail (error, r,
-          "cut off, or no JSON, after %" G_GSSIZE_FORMAT " bytes",
-          (gssize) (r->at - key));
-    const gsize len = r->at - 1 - key;
-    skip_space (r);
-    if (r->at == r->end || *r->at != ':')
-      return fail (error, r, "no value for \"%.*s\"", (int) MIN (len, 40), key);
-    r->at++;
-    skip_space (r);
-    for (int i = 0; i < 3; i++) {
-      if (len == strlen (names[i]) && memcmp (key, names[i], len) == 0) {
-        if (r->at == r->end || *r->at != '[')
-          return fail (error, r, "\"%s\" is not an array", names[i]);
-        r->arrays[i] = r->at;
-      }
+          "cut off, or no JSON, after %" G_GSIZE_FORMAT " bytes",
+          (gsize) (r->scan.at - start));
+    for (int i = 0; i < N_ARRAYS; i++) {
+      if (!defcn_span_equal (&key, names[i]))
+        continue;
+      if (defcn_scan_peek (&r->scan) != '[')
+        return fail (error, r, "\"%s\" is not an array", names[i]);
+      if (r->arrays[i])
+        return fail (error, r, "\"%s\" is there twice", names[i]);
+      r->arrays[i] = r->scan.at;
     }
-    if (!skip_value (r))
-      return fail (error, r, "cut off in \"%.*s\"", (int) MIN (len, 40), key);
-    skip_space (r);
-    if (r->at < r->end && *r->at == ',')
-      r->at++;
+    if (!defcn_scan_value (&r->scan))
+      return fail (error, r, "cut off in \"%.*s\"", (int) MIN (key.len, 40),
+          key.start);
   }
+  if (defcn_scan_peek (&r->scan) != -1)
+    return fail (error, r, "more text after %" G_GSIZE_FORMAT " bytes of JSON",
+        (gsize) (r->scan.at - start));
+  for (int i = 0; i < N_ARRAYS; i++) {
+    if (!r->arrays[i])
+      return fail (error, r, "no \"%s\"", names[i]);
+  }
+  return TRUE;
 }
 
 typedef gboolean (
@@ -229,19 +134,11 @@ typedef gboolean (
 static gboolean
 read_array (Reader *r, int which, ElementFunc func, GError **error)
 {
-  r->at = r->arrays[which];
-  if (!r->at)
-    return fail (error, r, "no \"%s\"", names[which]);
-  r->at++;
-  for (guint i = 0;; i++) {
-    skip_space (r);
-    if (r->at < r->end && *r->at == ',') {
-      r->at++;
-      skip_space (r);
-    }
-    if (r->at < r->end && *r->at == ']')
-      return TRUE;
-    if (r->at == r->end || *r->at != '{' || !copy_element (r))
+  r->scan.at = r->arrays[which] + 1;
+  for (guint i = 0; !defcn_scan_take (&r->scan, ']'); i++) {
+    if ((i > 0 && !defcn_scan_take (&r->scan, ','))
+        || !defcn_scan_object (&r->scan, r->element, "segmentation",
+            &r->segmentation))
       return fail (error, r, "%s[%u] is not a JSON object", names[which], i);
 
     cJSON *object = cJSON_ParseWithLength (r->element->str, r->element->len);
@@ -252,6 +149,7 @@ read_array (Reader *r, int which, ElementFunc func, GError **error)
     if (!good)
       return FALSE;
   }
+  return TRUE;
 }
 
 static gboolean
@@ -285,9 +183,9 @@ read_image (Reader *r, const cJSON *object, guint i, GError **error)
       cJSON_GetObjectItemCaseSensitive (object, "file_name"));
   gint64 id = 0, size[2] = { 0 };
 
-  if (!get_id (r, object, "id", 0, i, &id, error)
-      || !get_id (r, object, "width", 0, i, &size[0], error)
-      || !get_id (r, object, "height", 0, i, &size[1], error))
+  if (!get_id (r, object, "id", IMAGES, i, &id, error)
+      || !get_id (r, object, "width", IMAGES, i, &size[0], error)
+      || !get_id (r, object, "height", IMAGES, i, &size[1], error))
     return FALSE;
   if (!name || !name[0])
     return fail (error, r, "image %" G_GINT64_FORMAT " has no \"file_name\"",
@@ -315,9 +213,9 @@ read_category (Reader *r, const cJSON *object, guint i, GError **error)
       cJSON_GetStringValue (cJSON_GetObjectItemCaseSensitive (object, "name"));
   Category category;
 
-  if (!get_id (r, object, "id", 1, i, &category.id, error))
+  if (!get_id (r, object, "id", CATEGORIES, i, &category.id, error))
     return FALSE;
-  if (!name || !name[0])
+  if (!name || !name[0] || !g_utf8_validate (name, -1, NULL))
     return fail (error, r, "category %" G_GINT64_FORMAT " has no \"name\"",
         category.id);
   category.name = g_strdup (name);
@@ -335,7 +233,7 @@ read_box (double box[4], const Reader *r, const cJSON *object, gint64 id,
   for (int k = 0; good && k < 4; k++) {
     const cJSON *item = cJSON_GetArrayItem (array, k);
 
-    good = cJSON_IsNumber (item) && isfinite (item->valuedouble)
+    good = cJSON_IsNumber (item) && fabs (item->valuedouble) <= MAX_COORDINATE
         && (k < 2 || item->valuedouble >= 0);
     box[k] = good ? item->valuedouble : 0;
   }
@@ -354,9 +252,9 @@ read_annotation (Reader *r, const cJSON *object, guint i, GError **error)
   DefcnObject o = { .person = TRUE };
   gint64 id = 0, image = 0, category = 0;
 
-  if (!get_id (r, object, "id", 2, i, &id, error)
-      || !get_id (r, object, "image_id", 2, i, &image, error)
-      || !get_id (r, object, "category_id", 2, i, &category, error)
+  if (!get_id (r, object, "id", ANNOTATIONS, i, &id, error)
+      || !get_id (r, object, "image_id", ANNOTATIONS, i, &image, error)
+      || !get_id (r, object, "category_id", ANNOTATIONS, i, &category, error)
       || !read_box (o.bbox, r, object, id, error))
     return FALSE;
 
@@ -372,21 +270,34 @@ read_annotation (Reader *r, const cJSON *object, guint i, GError **error)
     return fail (error, r,
         "annotation %" G_GINT64_FORMAT ": no category %" G_GINT64_FORMAT, id,
         category);
+  if (area && (!cJSON_IsNumber (area) || !isfinite (area->valuedouble)))
+    return fail (error, r,
+        "annotation %" G_GINT64_FORMAT ": \"area\" is not a number", id);
   o.crowd = cJSON_IsTrue (crowd)
       || (cJSON_IsNumber (crowd) && crowd->valuedouble != 0);
-  o.area = cJSON_IsNumber (area) ? area->valuedouble : o.bbox[2] * o.bbox[3];
+  o.area = area ? area->valuedouble : o.bbox[2] * o.bbox[3];
   o.label = label - 1;
   o.x1 = o.bbox[0];
   o.y1 = o.bbox[1];
   o.x2 = o.bbox[0] + o.bbox[2];
   o.y2 = o.bbox[1] + o.bbox[3];
-  /* SPEC 1.5: a polygon list without a valid polygon is no annotation. */
-  if (r->has_segmentation && !r->has_polygon && !o.crowd)
-    o.untrainable = TRUE;
+  o.untrainable = !o.crowd && !is_trainable (&r->segmentation);
+  /* Evaluation counts it, as pycocotools does; augmentation drops it. */
+  if (o.bbox[2] == 0 || o.bbox[3] == 0)
+    r->dataset->n_empty++;
+  g_array_append_val (r->annotation_ids, id);
   g_array_append_val (((DefcnSample *) r->dataset->samples->pdata[sample - 1])
                           ->objects,
       o);
   return TRUE;
+}
+
+static int
+by_id (gconstpointer a, gconstpointer b)
+{
+  const gint64 *p = a, *q = b;
+
+  return (*p > *q) - (*p < *q);
 }
 
 static int
@@ -450,6 +361,22 @@ index_categories (Reader *r, GError **error)
   return TRUE;
 }
 
+static gboolean
+check_annotation_ids (Reader *r, GError **error)
+{
+  GArray *ids = r->annotation_ids;
+
+  g_array_sort (ids, by_id);
+  for (guint i = 1; i < ids->len; i++) {
+    const gint64 id = g_array_index (ids, gint64, i);
+
+    if (id == g_array_index (ids, gint64, i - 1))
+      return fail (error, r, "annotation %" G_GINT64_FORMAT " is there twice",
+          id);
+  }
+  return TRUE;
+}
+
 DefcnDataset *
 defcn_coco_open (const char *path, const char *image_dir, GError **error)
 {
@@ -466,22 +393,25 @@ defcn_coco_open (const char *path, const char *image_dir, GError **error)
 
   const char *text = g_mapped_file_get_contents (map); /* NULL when empty */
   Reader r = { .dataset = dataset,
-    .at = text ? text : "",
+    .scan.at = text ? text : "",
     .element = g_string_new (NULL),
     .sample_of = g_hash_table_new (g_int64_hash, g_int64_equal),
     .class_of = g_hash_table_new (g_int64_hash, g_int64_equal),
-    .categories = g_array_new (FALSE, FALSE, sizeof (Category)) };
-  r.end = r.at + g_mapped_file_get_length (map);
+    .categories = g_array_new (FALSE, FALSE, sizeof (Category)),
+    .annotation_ids = g_array_new (FALSE, FALSE, sizeof (gint64)) };
+  r.scan.end = r.scan.at + g_mapped_file_get_length (map);
   const gboolean good = scan_top (&r, error)
-      && read_array (&r, 0, read_image, error) && index_images (&r, error)
-      && read_array (&r, 1, read_category, error)
+      && read_array (&r, IMAGES, read_image, error) && index_images (&r, error)
+      && read_array (&r, CATEGORIES, read_category, error)
       && index_categories (&r, error)
-      && read_array (&r, 2, read_annotation, error);
+      && read_array (&r, ANNOTATIONS, read_annotation, error)
+      && check_annotation_ids (&r, error);
   for (guint i = dataset->labels->len; i < r.categories->len; i++)
     g_free (g_array_index (r.categories, Category, i).name);
   g_string_free (r.element, TRUE);
   g_hash_table_unref (r.sample_of);
   g_hash_table_unref (r.class_of);
   g_array_unref (r.categories);
+  g_array_unref (r.annotation_ids);
   return good ? g_steal_pointer (&dataset) : NULL;
 }

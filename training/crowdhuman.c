@@ -7,6 +7,9 @@
 #include <math.h>
 #include <string.h>
 
+/* A coordinate beyond this is damage; float keeps it exact. */
+#define MAX_COORDINATE 1e6
+
 static void
 sample_free (gpointer data)
 {
@@ -42,7 +45,7 @@ read_fbox (double box[4], const cJSON *object)
   for (int k = 0; good && k < 4; k++) {
     const cJSON *item = cJSON_GetArrayItem (array, k);
 
-    good = cJSON_IsNumber (item) && isfinite (item->valuedouble)
+    good = cJSON_IsNumber (item) && fabs (item->valuedouble) <= MAX_COORDINATE
         && (k < 2 || item->valuedouble >= 0);
     box[k] = good ? item->valuedouble : 0;
   }
@@ -51,7 +54,7 @@ read_fbox (double box[4], const cJSON *object)
 
 /* SPEC 9.3: class -1 where extra.ignore is present and not 0. */
 static gboolean
-read_object (DefcnSample *sample, const DefcnDataset *dataset, guint line,
+read_object (DefcnSample *sample, DefcnDataset *dataset, guint line,
     const cJSON *object, GError **error)
 {
   const cJSON *extra = cJSON_GetObjectItemCaseSensitive (object, "extra");
@@ -72,6 +75,8 @@ read_object (DefcnSample *sample, const DefcnDataset *dataset, guint line,
   o.x2 = o.bbox[0] + o.bbox[2];
   o.y2 = o.bbox[1] + o.bbox[3];
   o.area = o.bbox[2] * o.bbox[3];
+  if (o.bbox[2] == 0 || o.bbox[3] == 0)
+    dataset->n_empty++;
   o.label = cJSON_IsNumber (ignore) && ignore->valuedouble != 0 ? -1 : 0;
   o.person = g_str_equal (tag, "person") && o.label == 0;
   g_array_append_val (sample->objects, o);
@@ -79,17 +84,28 @@ read_object (DefcnSample *sample, const DefcnDataset *dataset, guint line,
 }
 
 static gboolean
+is_blank (const char *text, gsize len)
+{
+  for (gsize i = 0; i < len; i++) {
+    if (!g_ascii_isspace (text[i]))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
 read_line (DefcnDataset *dataset, guint line, const char *text, gsize len,
     GError **error)
 {
-  cJSON *object = cJSON_ParseWithLength (text, len);
+  const char *end = text;
+  cJSON *object = cJSON_ParseWithLengthOpts (text, len, &end, FALSE);
   const char *id =
       cJSON_GetStringValue (cJSON_GetObjectItemCaseSensitive (object, "ID"));
   const cJSON *boxes = cJSON_GetObjectItemCaseSensitive (object, "gtboxes");
   const cJSON *box;
   gboolean good = TRUE;
 
-  if (!cJSON_IsObject (object))
+  if (!cJSON_IsObject (object) || !is_blank (end, text + len - end))
     good = fail (error, dataset, line, "not a JSON object");
   else if (!id || !id[0] || strpbrk (id, "/\\"))
     good = fail (error, dataset, line, "\"ID\" is not a picture's name");
@@ -109,16 +125,6 @@ read_line (DefcnDataset *dataset, guint line, const char *text, gsize len,
   }
   cJSON_Delete (object);
   return good;
-}
-
-static gboolean
-is_blank (const char *text, gsize len)
-{
-  for (gsize i = 0; i < len; i++) {
-    if (!g_ascii_isspace (text[i]))
-      return FALSE;
-  }
-  return TRUE;
 }
 
 DefcnDataset *

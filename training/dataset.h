@@ -37,6 +37,7 @@ typedef struct
   GPtrArray *samples;   /* of DefcnSample, in file order (COCO: ascending id) */
   GPtrArray *labels;    /* of char *, class index -> name */
   GArray *category_ids; /* of gint64, class index -> COCO category id */
+  guint n_empty;        /* boxes of no area: evaluated, never trained on */
 } DefcnDataset;
 
 void defcn_dataset_free (DefcnDataset *dataset);

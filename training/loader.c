@@ -5,13 +5,19 @@
 
 #include "backend.h"
 
+#include <math.h>
 #include <string.h>
+
+/* Between the aspect ratios of a picture and of its record, relative. */
+#define MAX_SHAPE_ERROR 0.05
 
 struct _DefcnLoader
 {
   const DefcnDataset *dataset;
   DefcnLoaderOptions options;
   GArray *used;      /* of guint: samples that are trained on */
+  gboolean grouped;  /* by aspect ratio */
+  guint epoch_len;   /* samples of an epoch: @used, or whole runs of it */
   GPtrArray *orders; /* per epoch: GArray of guint, its order; NULL before */
   GThreadPool *pool;
   guint ahead; /* slots that are being decoded or wait */
@@ -66,8 +72,9 @@ is_wide (const DefcnDataset *dataset, guint sample)
   return s->width > s->height;
 }
 
-/* Joins shuffled samples into runs of one aspect-ratio group (SPEC 9.1); what
- * does not fill a run comes last. */
+/* Joins shuffled samples into runs of one aspect-ratio group (SPEC 9.1).  What
+ * does not fill a run is left out of this epoch, so that the next one starts
+ * with a whole run too. */
 static GArray *
 group_runs (const DefcnLoader *loader, const GArray *items, GRand *rand)
 {
@@ -86,9 +93,24 @@ group_runs (const DefcnLoader *loader, const GArray *items, GRand *rand)
       g_array_set_size (group, 0);
     }
   }
-  g_array_append_vals (order, narrow->data, narrow->len);
-  g_array_append_vals (order, wide->data, wide->len);
   return order;
+}
+
+/* Decides whether to group and how long an epoch is.  CrowdHuman's files do
+ * not say how large images are. */
+static void
+plan_epoch (DefcnLoader *loader)
+{
+  const guint size = MAX (1, loader->options.group);
+  guint wide = 0;
+
+  for (guint i = 0; i < loader->used->len; i++)
+    wide += is_wide (loader->dataset, g_array_index (loader->used, guint, i));
+
+  const guint narrow = loader->used->len - wide;
+  const guint whole = wide / size * size + narrow / size * size;
+  loader->grouped = size > 1 && !loader->dataset->crowdhuman && whole > 0;
+  loader->epoch_len = loader->grouped ? whole : loader->used->len;
 }
 
 /* The order of one epoch; the lock is held. */
@@ -100,12 +122,11 @@ order_of (DefcnLoader *loader, guint64 epoch)
   if (!loader->orders->pdata[epoch]) {
     GRand *rand = rand_new (loader->options.seed, 2 * epoch);
     g_autoptr (GArray) items = g_array_copy (loader->used);
-    const gboolean grouped =
-        loader->options.group > 1 && !loader->dataset->crowdhuman;
 
     shuffle (items, rand);
-    loader->orders->pdata[epoch] =
-        grouped ? group_runs (loader, items, rand) : g_array_ref (items);
+    loader->orders->pdata[epoch] = loader->grouped
+        ? group_runs (loader, items, rand)
+        : g_array_ref (items);
     g_rand_free (rand);
     if (epoch >= 2)
       g_clear_pointer ((GArray **) &loader->orders->pdata[epoch - 2],
@@ -120,9 +141,9 @@ sample_at (DefcnLoader *loader, guint64 place)
 {
   g_autoptr (GMutexLocker) locker G_GNUC_UNUSED =
       g_mutex_locker_new (&loader->lock);
-  const GArray *order = order_of (loader, place / loader->used->len);
+  const GArray *order = order_of (loader, place / loader->epoch_len);
 
-  return g_array_index (order, guint, place % loader->used->len);
+  return g_array_index (order, guint, place % loader->epoch_len);
 }
 
 static void
@@ -135,19 +156,40 @@ report (DefcnLoader *loader, guint sample, const GError *error)
     g_warning ("skipped: %s", error->message);
 }
 
+/* The picture of a sample.  It may have another scale than the record, but not
+ * another shape: its boxes would be elsewhere. */
+static DefcnPicture *
+load_sample (const DefcnLoader *loader, guint sample, GError **error)
+{
+  const DefcnSample *s = loader->dataset->samples->pdata[sample];
+  g_autofree char *path = defcn_dataset_image_path (loader->dataset, sample);
+  g_autoptr (DefcnPicture) picture = defcn_picture_load (path, error);
+
+  if (!picture || s->width == 0)
+    return g_steal_pointer (&picture);
+
+  const double a = (double) picture->width * s->height;
+  const double b = (double) picture->height * s->width;
+  if (fabs (a - b) <= MAX_SHAPE_ERROR * MAX (a, b))
+    return g_steal_pointer (&picture);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%s: %d x %d pixels, its record says %d x %d", path, picture->width,
+      picture->height, s->width, s->height);
+  return NULL;
+}
+
 /* The picture of place @place, or of the next one that can be read; NULL when
  * a whole epoch cannot. */
 static DefcnPicture *
 load_at (DefcnLoader *loader, guint64 place, guint *sample)
 {
-  for (guint i = 0; i < loader->used->len; i++) {
+  for (guint i = 0; i < loader->epoch_len; i++) {
     g_autoptr (GError) error = NULL;
 
     *sample = sample_at (loader,
-        place / loader->used->len * loader->used->len
-            + (place + i) % loader->used->len);
-    g_autofree char *path = defcn_dataset_image_path (loader->dataset, *sample);
-    DefcnPicture *picture = defcn_picture_load (path, &error);
+        place / loader->epoch_len * loader->epoch_len
+            + (place + i) % loader->epoch_len);
+    DefcnPicture *picture = load_sample (loader, *sample, &error);
 
     if (picture)
       return picture;
@@ -225,15 +267,14 @@ mosaic_at (DefcnLoader *loader, guint64 place, GRand *rand)
 
   quarter.canvas_width /= 2;
   quarter.canvas_height /= 2;
-  quarter.color = 0;
   whole->width = quarter.canvas_width * 2;
   whole->height = quarter.canvas_height * 2;
   whole->rgb = g_malloc0 ((gsize) whole->width * whole->height * 3);
   whole->objects = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
   for (int k = 0; k < 4 && good; k++) {
     const guint64 other = k == 0 ? place
-                                 : place / loader->used->len * loader->used->len
-            + g_rand_int_range (rand, 0, loader->used->len);
+                                 : place / loader->epoch_len * loader->epoch_len
+            + g_rand_int_range (rand, 0, loader->epoch_len);
     g_autoptr (DefcnExample) part = example_at (loader, &quarter, other, rand);
 
     good = part != NULL;
@@ -258,8 +299,8 @@ work (gpointer data, gpointer user_data)
   const gboolean stopping = loader->stopping;
   g_mutex_unlock (&loader->lock);
   if (!stopping) {
-    const gboolean mosaic = augment->mosaic > 0 && augment->canvas_width > 1
-        && g_rand_double (rand) < augment->mosaic;
+    const gboolean mosaic =
+        augment->mosaic > 0 && g_rand_double (rand) < augment->mosaic;
 
     example = mosaic ? mosaic_at (loader, slot, rand)
                      : example_at (loader, augment, slot, rand);
@@ -288,6 +329,7 @@ defcn_loader_new (const DefcnDataset *dataset,
     const DefcnLoaderOptions *options, guint64 first, GError **error)
 {
   g_autoptr (DefcnLoader) loader = g_new0 (DefcnLoader, 1);
+  g_autoptr (GError) problem = NULL;
 
   loader->dataset = dataset;
   loader->options = *options;
@@ -301,14 +343,26 @@ defcn_loader_new (const DefcnDataset *dataset,
         "%s: no image to train on", dataset->path);
     return NULL;
   }
+  if (options->augment.mosaic > 0
+      && (options->augment.canvas_width < 2
+          || options->augment.canvas_height < 2)) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "mosaic needs a canvas, canvas_width and canvas_height are %d and %d",
+        options->augment.canvas_width, options->augment.canvas_height);
+    return NULL;
+  }
+  plan_epoch (loader);
   loader->ahead = 2 * options->batch + options->workers;
   loader->ring = g_new0 (DefcnExample *, loader->ahead);
   loader->ready = g_new0 (gboolean, loader->ahead);
   loader->next_slot = loader->queued_slot = first * options->batch;
+  /* With @problem set there may be a pool of fewer threads. */
   loader->pool =
-      g_thread_pool_new (work, loader, options->workers, TRUE, error);
-  if (!loader->pool)
+      g_thread_pool_new (work, loader, options->workers, TRUE, &problem);
+  if (problem) {
+    g_propagate_error (error, g_steal_pointer (&problem));
     return NULL;
+  }
   queue_slots (loader);
   return g_steal_pointer (&loader);
 }
@@ -381,7 +435,7 @@ defcn_loader_next (DefcnLoader *loader, DefcnExample **examples, GError **error)
 guint64
 defcn_loader_epoch (const DefcnLoader *loader)
 {
-  return MAX (1, loader->used->len / loader->options.batch);
+  return MAX (1, loader->epoch_len / loader->options.batch);
 }
 
 double

@@ -16,7 +16,8 @@ typedef struct
 {
   int batch;   /* images per batch */
   int group;   /* images that share an aspect-ratio group (SPEC 9.1),
-                          2; 0: no grouping */
+                          2; 0: no grouping; a batch is a
+                          multiple of it */
   int workers; /* decoding threads, at least 1 */
   guint64 seed;
   double max_unreadable; /* share of unreadable images that stops, 0.01 */
@@ -32,10 +33,11 @@ DefcnLoader *defcn_loader_new (const DefcnDataset *dataset,
 void defcn_loader_free (DefcnLoader *loader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnLoader, defcn_loader_free)
 
-/* Fills @examples[batch] (transfer full each).  An unreadable image is
- * replaced by the next readable one of the epoch's order and reported once by
- * g_warning with its name; past max_unreadable of the dataset: FALSE with
- * @error. */
+/* Fills @examples[batch] (transfer full each).  An unreadable image, or one of
+ * another shape than its record (another scale will do: boxes are scaled with
+ * it), is replaced by the next readable one of the epoch's order and reported
+ * once by g_warning with its name; past max_unreadable of the dataset: FALSE
+ * with @error. */
 gboolean defcn_loader_next (DefcnLoader *loader, DefcnExample **examples,
     GError **error);
 /* Batches per epoch, at least 1. */

@@ -3,6 +3,7 @@
 
 #include "backend.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <png.h>
 #include <setjmp.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 
 #include <jpeglib.h>
+
+#include <jerror.h>
 
 #define MAX_SIDE 16384
 
@@ -72,21 +75,44 @@ on_jpeg_error (j_common_ptr info)
   longjmp (errors->jump, 1);
 }
 
+/* Bytes that some cameras and editors leave before the end marker. */
+#define MAX_PADDING 16
+
+/* Warnings about a file whose pixels are all there. */
+static gboolean
+is_harmless (const struct jpeg_error_mgr *errors)
+{
+  switch (errors->msg_code) {
+    case JWRN_ADOBE_XFORM:
+    case JWRN_JFIF_MAJOR:
+      return TRUE;
+    case JWRN_EXTRANEOUS_DATA:
+      return errors->msg_parm.i[0] <= MAX_PADDING
+          && errors->msg_parm.i[1] == JPEG_EOI;
+    default:
+      return FALSE;
+  }
+}
+
 /* A warning means damage: the decoder would go on with grey. */
 static void
 on_jpeg_message (j_common_ptr info, int level)
 {
-  if (level < 0)
+  if (level < 0 && !is_harmless (info->err))
     on_jpeg_error (info);
 }
 
-/* Adobe's inverted CMYK to RGB. */
+/* @inverted: 255 is no ink, as Adobe's programs write it. */
 static void
-convert_cmyk (guint8 *rgb, const guint8 *cmyk, int width)
+convert_cmyk (guint8 *rgb, const guint8 *cmyk, int width, gboolean inverted)
 {
+  const guint8 mask = inverted ? 0 : 255;
+
   for (int x = 0; x < width; x++) {
+    const int light = cmyk[4 * x + 3] ^ mask;
+
     for (int c = 0; c < 3; c++)
-      rgb[3 * x + c] = cmyk[4 * x + c] * cmyk[4 * x + 3] / 255;
+      rgb[3 * x + c] = (cmyk[4 * x + c] ^ mask) * light / 255;
   }
 }
 
@@ -103,18 +129,17 @@ exif_u32 (const guint8 *p, gboolean big)
              : exif_u16 (p + 2, FALSE) << 16 | exif_u16 (p, FALSE);
 }
 
-/* The orientation tag 0x0112 of an APP1 marker, 1 where there is none. */
+/* The orientation tag 0x0112 of EXIF's TIFF block, 1 where there is none. */
 static int
-exif_orientation (const guint8 *data, gsize len)
+exif_orientation (const guint8 *tiff, gsize size)
 {
-  if (len < 14 || memcmp (data, "Exif\0\0", 6) != 0)
+  if (size < 8
+      || (memcmp (tiff, "II*\0", 4) != 0 && memcmp (tiff, "MM\0*", 4) != 0))
     return 1;
 
-  const guint8 *tiff = data + 6;
-  const gsize size = len - 6;
   const gboolean big = tiff[0] == 'M';
   const guint32 ifd = exif_u32 (tiff + 4, big);
-  if (size < 2 || ifd > size - 2)
+  if (ifd > size - 2)
     return 1;
 
   const guint count = exif_u16 (tiff + ifd, big);
@@ -128,6 +153,16 @@ exif_orientation (const guint8 *data, gsize len)
 
       return value >= 1 && value <= 8 ? value : 1;
     }
+  }
+  return 1;
+}
+
+static int
+jpeg_orientation (jpeg_saved_marker_ptr marker)
+{
+  for (; marker; marker = marker->next) {
+    if (marker->data_length > 6 && memcmp (marker->data, "Exif\0\0", 6) == 0)
+      return exif_orientation (marker->data + 6, marker->data_length - 6);
   }
   return 1;
 }
@@ -179,10 +214,7 @@ read_jpeg_rows (JpegReader *r, const char *path, GError **error)
   jpeg_read_header (info, TRUE);
   if (!check_size (path, info->image_width, info->image_height, error))
     return FALSE;
-  for (jpeg_saved_marker_ptr m = info->marker_list; m; m = m->next) {
-    if (r->orientation == 1)
-      r->orientation = exif_orientation (m->data, m->data_length);
-  }
+  r->orientation = jpeg_orientation (info->marker_list);
 
   const gboolean cmyk = info->num_components == 4;
   info->out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
@@ -196,7 +228,7 @@ read_jpeg_rows (JpegReader *r, const char *path, GError **error)
 
     jpeg_read_scanlines (info, rows, 1);
     if (cmyk)
-      convert_cmyk (line, r->row, info->output_width);
+      convert_cmyk (line, r->row, info->output_width, info->saw_Adobe_marker);
   }
   jpeg_finish_decompress (info);
   return TRUE;
@@ -208,7 +240,6 @@ load_jpeg (const char *path, const guint8 *data, gsize len, GError **error)
   g_autofree JpegReader *r = g_new0 (JpegReader, 1);
   gboolean good = FALSE;
 
-  r->orientation = 1;
   r->info.err = jpeg_std_error (&r->errors.base);
   r->errors.base.error_exit = on_jpeg_error;
   r->errors.base.emit_message = on_jpeg_message;
@@ -230,29 +261,107 @@ load_jpeg (const char *path, const guint8 *data, gsize len, GError **error)
   return orient (r->picture, r->orientation);
 }
 
+typedef struct
+{
+  png_structp png;
+  png_infop info;
+  const guint8 *data;
+  gsize left;
+  DefcnPicture *picture;
+  png_bytep *rows;
+  int orientation;
+  char text[128];
+} PngReader;
+
+static void
+on_png_error (png_structp png, png_const_charp text)
+{
+  PngReader *r = png_get_error_ptr (png);
+
+  g_strlcpy (r->text, text, sizeof r->text);
+  png_longjmp (png, 1);
+}
+
+/* Of chunks that say nothing about pixels: a damaged one of those is an
+ * error. */
+static void
+on_png_warning (png_structp png, png_const_charp text)
+{
+}
+
+static void
+read_png_bytes (png_structp png, png_bytep out, size_t len)
+{
+  PngReader *r = png_get_io_ptr (png);
+
+  if (len > r->left)
+    png_error (png, "the file is cut off");
+  memcpy (out, r->data, len);
+  r->data += len;
+  r->left -= len;
+}
+
+/* Values as they are stored: no gamma; 16 bits lose their lower half;
+ * transparency is left out. */
+static gboolean
+read_png_rows (PngReader *r, const char *path, GError **error)
+{
+  png_uint_32 exif_size;
+  png_bytep exif;
+
+  png_read_info (r->png, r->info);
+  const guint width = png_get_image_width (r->png, r->info);
+  const guint height = png_get_image_height (r->png, r->info);
+  if (!check_size (path, width, height, error))
+    return FALSE;
+
+  png_set_expand (r->png);
+  png_set_strip_16 (r->png);
+  png_set_gray_to_rgb (r->png);
+  png_set_strip_alpha (r->png);
+  png_set_interlace_handling (r->png);
+  png_read_update_info (r->png, r->info);
+  r->picture = defcn_picture_new (width, height);
+  r->rows = g_new (png_bytep, height);
+  for (guint y = 0; y < height; y++)
+    r->rows[y] = r->picture->rgb + (gsize) y * width * 3;
+  if (png_get_rowbytes (r->png, r->info) != (gsize) width * 3)
+    png_error (r->png, "its pixels are of no known kind");
+  png_read_image (r->png, r->rows);
+  png_read_end (r->png, r->info);
+  if (png_get_eXIf_1 (r->png, r->info, &exif_size, &exif))
+    r->orientation = exif_orientation (exif, exif_size);
+  return TRUE;
+}
+
 static DefcnPicture *
 load_png (const char *path, const guint8 *data, gsize len, GError **error)
 {
-  g_autoptr (DefcnPicture) picture = NULL;
-  const png_color black = { 0, 0, 0 };
-  png_image image = { .version = PNG_IMAGE_VERSION };
+  g_autofree PngReader *r = g_new0 (PngReader, 1);
+  gboolean good = FALSE;
 
-  if (png_image_begin_read_from_memory (&image, data, len)) {
-    if (!check_size (path, image.width, image.height, error)) {
-      png_image_free (&image);
-      return NULL;
-    }
-    image.format = PNG_FORMAT_RGB;
-    picture = defcn_picture_new (image.width, image.height);
-    png_image_finish_read (&image, &black, picture->rgb, 0, NULL);
+  r->data = data;
+  r->left = len;
+  r->orientation = 1;
+  r->png = png_create_read_struct (PNG_LIBPNG_VER_STRING, r, on_png_error,
+      on_png_warning);
+  r->info = r->png ? png_create_info_struct (r->png) : NULL;
+  if (!r->info) {
+    g_strlcpy (r->text, "libpng cannot start", sizeof r->text);
+  } else if (setjmp (png_jmpbuf (r->png)) == 0) {
+    png_set_user_limits (r->png, 0x7fffffff, 0x7fffffff); /* check_size */
+    png_set_read_fn (r->png, r, read_png_bytes);
+    good = read_png_rows (r, path, error);
   }
-  if (PNG_IMAGE_FAILED (image)) {
+  png_destroy_read_struct (&r->png, &r->info, NULL);
+  g_free (r->rows);
+  if (good)
+    return orient (r->picture, r->orientation);
+  if (r->text[0])
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: %s", path,
-        image.message);
-    png_image_free (&image);
-    return NULL;
-  }
-  return g_steal_pointer (&picture);
+        r->text);
+  defcn_picture_free (r->picture);
+  return NULL;
 }
 
 DefcnPicture *
@@ -338,6 +447,8 @@ defcn_picture_save (const DefcnPicture *picture, const char *path,
     if (fclose (file) == 0 && written && g_rename (temporary, path) == 0)
       return TRUE;
     g_unlink (temporary);
+  } else {
+    g_strlcpy (text, g_strerror (errno), sizeof text);
   }
   g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: %s", path, text);
   return FALSE;

@@ -257,6 +257,10 @@ open_data (Run *run, GError **error)
       return FALSE;
   }
 
+  if (run->dataset->n_empty > 0)
+    g_print ("%s: %u boxes of no area are left out\n", recipe->annotations,
+        run->dataset->n_empty);
+
   const GPtrArray *labels = run->dataset->labels;
   g_strfreev (spec->labels);
   spec->n_classes = labels->len;

@@ -1,0 +1,538 @@
+/* Annotation files: what is read, what is left out, and every refusal. */
+#include "dataset.h"
+
+#include "backend.h"
+#include "folder.h"
+#include "testing.h"
+
+#include <string.h>
+
+static char *folder;
+
+static DefcnDataset *
+open_text (const char *name, const char *text, gsize len, GError **error)
+{
+  g_autofree char *path = folder_write (folder, name, text, len);
+
+  return defcn_dataset_open (path, "pictures", error);
+}
+
+static DefcnDataset *
+open_good (const char *name, const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  DefcnDataset *dataset = open_text (name, text, strlen (text), &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (dataset);
+  return dataset;
+}
+
+/* The error names the file and says @want. */
+static void
+assert_refused (const char *name, const char *text, gsize len, const char *want)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnDataset) dataset = open_text (name, text, len, &error);
+
+  if (dataset || !error || error->domain != DEFCN_ERROR
+      || !strstr (error->message, name) || !strstr (error->message, want))
+    g_error ("%.*s: \"%s\" does not say \"%s\"", (int) len, text,
+        error ? error->message : "no error", want);
+}
+
+static const DefcnSample *
+sample_at (const DefcnDataset *dataset, guint i)
+{
+  g_assert_cmpuint (i, <, dataset->samples->len);
+  return dataset->samples->pdata[i];
+}
+
+static const DefcnObject *
+object_at (const DefcnDataset *dataset, guint i, guint k)
+{
+  const DefcnSample *sample = sample_at (dataset, i);
+
+  g_assert_cmpuint (k, <, sample->objects->len);
+  return &g_array_index (sample->objects, DefcnObject, k);
+}
+
+#define IMAGE(id)                                                              \
+  "{\"id\":" #id ",\"file_name\":\"" #id ".jpg\",\"width\":20,\"height\":10}"
+#define TAIL "],\"categories\":[{\"id\":1,\"name\":\"a\"}]}"
+/* One image, 7, and one category, 1. */
+#define WITH(annotations)                                                      \
+  "{\"images\":[" IMAGE (7) "],\"annotations\":[" annotations TAIL
+#define BOX "\"image_id\":7,\"category_id\":1,\"bbox\":[1,2,3,4]"
+
+/* A file with annotations first, unsorted ids, escapes and members that nobody
+ * asked for gives images by id, labels by category id, boxes as they are. */
+static void
+test_coco (void)
+{
+  static const char text[] =
+      " {\"annotations\" : [\n"
+      " {\"segmentation\":[[1,2,3,4,5,6]],\"id\":9,\"image_id\":30,"
+      "\"category_id\":18,\"bbox\":[1.5,2.25,10,20.5],\"area\":77.5,"
+      "\"iscrowd\":0},\r\n"
+      "{\"id\":3,\"bbox\":[0,0,5,6],\"category_id\":2,\"image_id\":4 , "
+      "\"iscrowd\":1,\"segmentation\":{\"counts\":[1,2,{}],\"size\":[]}},"
+      "{\"id\":4,\"bbox\":[0,0,5,0],\"category_id\":2,\"image_id\":4}"
+      "],\"info\":{\"images\":[1,{\"annotations\":\"]}\"}],\"x\":\"\\\"}\"},"
+      "\"licenses\":[null,true,-1e-3,\"\\\\\"],"
+      "\"images\":[{\"width\":640,\"height\":480,\"id\":30,"
+      "\"file_name\":\"b\\u0041\\\"/segmentation\"},"
+      "{\"note\":\"segmentation\",\"file_name\":\"\xc3\xa4.png\","
+      "\"segmentation\":[[1]],\"height\":9,\"id\":4,\"width\":8}],"
+      "\"categories\":[{\"id\":18,\"name\":\"dog\"},"
+      "{\"name\":\"bi\\u00e9\",\"id\":2,\"supercategory\":\"x\"}]}\n";
+  g_autoptr (DefcnDataset) dataset = open_good ("a.json", text);
+
+  g_assert_false (dataset->crowdhuman);
+  g_assert_cmpuint (dataset->labels->len, ==, 2);
+  g_assert_cmpstr (dataset->labels->pdata[0], ==, "bi\xc3\xa9");
+  g_assert_cmpstr (dataset->labels->pdata[1], ==, "dog");
+  g_assert_cmpint (g_array_index (dataset->category_ids, gint64, 0), ==, 2);
+  g_assert_cmpint (g_array_index (dataset->category_ids, gint64, 1), ==, 18);
+
+  g_assert_cmpuint (dataset->samples->len, ==, 2);
+  g_assert_cmpint (sample_at (dataset, 0)->id, ==, 4);
+  g_assert_cmpstr (sample_at (dataset, 0)->name, ==, "\xc3\xa4.png");
+  g_assert_cmpint (sample_at (dataset, 0)->width, ==, 8);
+  g_assert_cmpint (sample_at (dataset, 0)->height, ==, 9);
+  g_assert_cmpint (sample_at (dataset, 1)->id, ==, 30);
+  g_assert_cmpstr (sample_at (dataset, 1)->name, ==, "bA\"/segmentation");
+
+  const DefcnObject *crowd = object_at (dataset, 0, 0);
+  const DefcnObject *empty = object_at (dataset, 0, 1);
+  const DefcnObject *dog = object_at (dataset, 1, 0);
+  g_assert_true (crowd->crowd);
+  g_assert_cmpint (crowd->label, ==, 0);
+  g_assert_cmpfloat (crowd->area, ==, 30);
+  g_assert_false (empty->crowd);
+  g_assert_cmpuint (dataset->n_empty, ==, 1);
+  g_assert_false (dog->crowd);
+  g_assert_false (dog->untrainable);
+  g_assert_cmpint (dog->label, ==, 1);
+  g_assert_cmpfloat (dog->area, ==, 77.5);
+  g_assert_cmpfloat (dog->x1, ==, 1.5f);
+  g_assert_cmpfloat (dog->y1, ==, 2.25f);
+  g_assert_cmpfloat (dog->x2, ==, 11.5f);
+  g_assert_cmpfloat (dog->y2, ==, 22.75f);
+  g_assert_cmpfloat (dog->bbox[3], ==, 20.5);
+
+  g_autofree char *path = defcn_dataset_image_path (dataset, 0);
+  g_assert_cmpstr (path, ==, "pictures/\xc3\xa4.png");
+}
+
+/* SPEC 1.5: a list of polygons needs one of three points; run lengths, an
+ * empty list, null or no segmentation rule nothing out. */
+static void
+test_segmentation (void)
+{
+  static const struct
+  {
+    const char *value;
+    gboolean trainable;
+  } cases[] = {
+    { "[[1,2,3,4,5,6]]", TRUE },
+    { "[[1,2,3,4,5,6,7,8]]", TRUE },
+    { " [ [ 1 , 2 , 3 , 4 , 5.5 , 6e1 ] ] ", TRUE },
+    { "[[1,2],[1,2,3,4,5,6]]", TRUE },
+    { "[[1,2,3,4,5,6],[]]", TRUE },
+    { "[[1,2,3,4,5]]", FALSE },
+    { "[[1,2,3,4,5,6,7]]", FALSE },
+    { "[[1,2,3,4]]", FALSE },
+    { "[[1,2,3],[4,5,6]]", FALSE },
+    { "[[]]", FALSE },
+    { "[[],[]]", FALSE },
+    { "[1,2,3,4,5,6]", FALSE },
+    { "[]", TRUE },
+    { "[ \n]", TRUE },
+    { "null", TRUE },
+    { "{\"counts\":[1,2],\"size\":[3,4]}", TRUE },
+    { "{\"counts\":\"]}\\\"[\",\"size\":[3,4]}", TRUE },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    for (int crowd = 0; crowd < 2; crowd++) {
+      g_autofree char *text =
+          g_strdup_printf (WITH ("{\"id\":5,\"segmentation\":%s," BOX
+                                 ",\"iscrowd\":%d}"),
+              cases[i].value, crowd);
+      g_autoptr (DefcnDataset) dataset = open_good ("s.json", text);
+      g_autoptr (GArray) used = defcn_dataset_trainable (dataset);
+      const DefcnObject *o = object_at (dataset, 0, 0);
+
+      if (o->untrainable != (!crowd && !cases[i].trainable))
+        g_error ("%s", cases[i].value);
+      g_assert_cmpuint (used->len, ==, !crowd && cases[i].trainable);
+      g_assert_cmpfloat (o->x2, ==, 4);
+    }
+  }
+}
+
+/* Training uses the images with a box that is no crowd, and those alone. */
+static void
+test_trainable (void)
+{
+  static const char text[] =
+      "{\"images\":[" IMAGE (1) "," IMAGE (2) "," IMAGE (3) "," IMAGE (
+          4) "],\"annotations\":["
+             "{\"id\":1,\"image_id\":4,\"category_id\":1,\"bbox\":[1,2,3,4],"
+             "\"iscrowd\":1},"
+             "{\"id\":2,\"image_id\":4,\"category_id\":1,\"bbox\":[1,2,3,4]},"
+             "{\"id\":3,\"image_id\":3,\"category_id\":1,\"bbox\":[1,2,3,4],"
+             "\"iscrowd\":true},"
+             "{\"id\":4,\"image_id\":1,\"category_id\":1,\"bbox\":[1,2,3,4],"
+             "\"iscrowd\":false}" TAIL;
+  g_autoptr (DefcnDataset) dataset = open_good ("t.json", text);
+  g_autoptr (GArray) used = defcn_dataset_trainable (dataset);
+
+  g_assert_cmpuint (used->len, ==, 2);
+  g_assert_cmpuint (g_array_index (used, guint, 0), ==, 0);
+  g_assert_cmpuint (g_array_index (used, guint, 1), ==, 3);
+}
+
+/* Every refusal of a COCO file says where and what. */
+static void
+test_coco_refused (void)
+{
+  static const struct
+  {
+    const char *text, *want;
+  } cases[] = {
+    { "", "not a JSON object" },
+    { "[]", "not a JSON object" },
+    { "{}", "no \"images\"" },
+    { "{\"images\":[]}", "no \"categories\"" },
+    { "{\"images\":[],\"categories\":[]}", "no \"annotations\"" },
+    { "{\"images\":[],\"categories\":[],\"annotations\":[]}", "no images" },
+    { "{\"images\":[" IMAGE (1) "],\"categories\":[],\"annotations\":[]}",
+        "no categories" },
+    { "{\"images\":{},\"categories\":[]}", "\"images\" is not an array" },
+    { "{\"images\":[],\"images\":[]}", "\"images\" is there twice" },
+    { "{\"images\":[] \"x\":1}", "no JSON, after 13 bytes" },
+    { "{\"images\" []}", "no JSON, after 10 bytes" },
+    { "{,}", "no JSON, after 1 bytes" },
+    { "{\"a\":1,}", "no JSON, after 7 bytes" },
+    { "{\"a\":}", "cut off in \"a\"" },
+    { WITH ("") " x", "more text after" },
+    { "{\"images\":[4],\"categories\":[],\"annotations\":[]}",
+        "images[0] is not a JSON object" },
+    { "{\"images\":[" IMAGE (1)
+            IMAGE (2) "],\"categories\":[],\"annotations\":[]}",
+        "images[1] is not a JSON object" },
+    { "{\"images\":[" IMAGE (1) ",],\"categories\":[],\"annotations\":[]}",
+        "images[1] is not a JSON object" },
+    { "{\"images\":[{\"id\":1 2}],\"categories\":[],\"annotations\":[]}",
+        "images[0] is not a JSON object" },
+    { "{\"images\":[{\"id\":x}],\"categories\":[],\"annotations\":[]}",
+        "images[0] is not valid JSON" },
+    { "{\"images\":[{\"id\":[1}}],\"categories\":[],\"annotations\":[]}",
+        "images[0] is not valid JSON" },
+    { "{\"images\":[{\"x\":1}],\"categories\":[],\"annotations\":[]}",
+        "images[0]: \"id\" is not a whole number" },
+    { "{\"images\":[{\"id\":1.5}],\"categories\":[],\"annotations\":[]}",
+        "images[0]: \"id\" is not a whole number" },
+    { "{\"images\":[{\"id\":1e300}],\"categories\":[],\"annotations\":[]}",
+        "images[0]: \"id\" is not a whole number" },
+    { "{\"images\":[{\"id\":1,\"width\":\"5\"}],\"categories\":[],"
+      "\"annotations\":[]}",
+        "\"width\" is not a whole number" },
+    { "{\"images\":[{\"id\":1,\"width\":5,\"height\":4}],\"categories\":[],"
+      "\"annotations\":[]}",
+        "image 1 has no \"file_name\"" },
+    { "{\"images\":[{\"id\":1,\"width\":0,\"height\":4,\"file_name\":\"a\"}],"
+      "\"categories\":[],\"annotations\":[]}",
+        "image 1 is 0 x 4 pixels" },
+    { "{\"images\":[{\"id\":1,\"width\":9,\"height\":1e9,\"file_name\":\"a\"}],"
+      "\"categories\":[],\"annotations\":[]}",
+        "image 1 is 9 x 1000000000 pixels" },
+    { "{\"images\":[" IMAGE (8) "," IMAGE (
+          8) "],\"categories\":[],\"annotations\":[]}",
+        "image 8 is there twice" },
+    { "{\"images\":[" IMAGE (
+          8) "],\"categories\":[{\"id\":1}],\"annotations\":[]}",
+        "category 1 has no \"name\"" },
+    { "{\"images\":[" IMAGE (8) "],\"categories\":[{\"id\":1,\"name\":"
+                                "\"\xff\"}],\"annotations\":[]}",
+        "category 1 has no \"name\"" },
+    { "{\"images\":[" IMAGE (
+          8) "],\"categories\":[{\"id\":1,\"name\":\"a\"},"
+             "{\"id\":0,\"name\":\"c\"},{\"id\":1,\"name\":\"b\"}],"
+             "\"annotations\":[]}",
+        "category 1 is there twice" },
+    { WITH ("{" BOX "}"), "annotations[0]: \"id\" is not a whole number" },
+    { WITH ("{\"id\":5,\"category_id\":1,\"bbox\":[1,2,3,4]}"),
+        "annotations[0]: \"image_id\"" },
+    { WITH ("{\"id\":5,\"image_id\":7,\"bbox\":[1,2,3,4]}"),
+        "annotations[0]: \"category_id\"" },
+    { WITH ("{\"id\":5,\"image_id\":6,\"category_id\":1,\"bbox\":[1,2,3,4]}"),
+        "annotation 5: no image 6" },
+    { WITH ("{\"id\":5,\"image_id\":7,\"category_id\":2,\"bbox\":[1,2,3,4]}"),
+        "annotation 5: no category 2" },
+    { WITH ("{\"id\":5," BOX "},{\"id\":6," BOX "},{\"id\":5," BOX "}"),
+        "annotation 5 is there twice" },
+    { WITH ("{\"id\":5," BOX ",\"area\":\"4\"}"),
+        "annotation 5: \"area\" is not a number" },
+    { WITH ("{\"id\":5," BOX ",\"area\":1e999}"),
+        "annotation 5: \"area\" is not a number" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    assert_refused ("r.json", cases[i].text, strlen (cases[i].text),
+        cases[i].want);
+}
+
+static const struct
+{
+  const char *value;
+  gboolean good;
+} boxes[] = {
+  { "[1,2,3,4]", TRUE },
+  { "[-1,-2,3,4]", TRUE },
+  { "[1,2,0,0]", TRUE },
+  { "[1,2,-3,4]", FALSE },
+  { "[1,2,3,-0.5]", FALSE },
+  { "[1,2,3]", FALSE },
+  { "[1,2,3,4,5]", FALSE },
+  { "[1,2,3,\"4\"]", FALSE },
+  { "[1,2,3,null]", FALSE },
+  { "[1,2,1e999,4]", FALSE },
+  { "[1,2e7,3,4]", FALSE },
+  { "\"1,2,3,4\"", FALSE },
+  { "null", FALSE },
+};
+
+/* Both readers take the same boxes: four numbers, no negative sizes, none
+ * that is not finite; those of no area are counted. */
+static void
+test_boxes (void)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (boxes); i++) {
+    g_autofree char *json =
+        g_strdup_printf (WITH ("{\"id\":5,\"image_id\":7,\"category_id\":1,"
+                               "\"bbox\":%s}"),
+            boxes[i].value);
+    g_autofree char *odgt =
+        g_strdup_printf ("{\"ID\":\"p\",\"gtboxes\":[{\"tag\":\"person\","
+                         "\"fbox\":%s}]}\n",
+            boxes[i].value);
+
+    if (boxes[i].good) {
+      const gboolean empty = strstr (boxes[i].value, "0,0") != NULL;
+      g_autoptr (DefcnDataset) a = open_good ("b.json", json);
+      g_autoptr (DefcnDataset) b = open_good ("b.odgt", odgt);
+
+      g_assert_cmpuint (a->n_empty, ==, empty);
+      g_assert_cmpuint (b->n_empty, ==, empty);
+      g_assert_cmpfloat (object_at (a, 0, 0)->x2, ==, object_at (b, 0, 0)->x2);
+    } else {
+      assert_refused ("b.json", json, strlen (json),
+          "annotation 5: \"bbox\" is not four numbers");
+      assert_refused ("b.odgt", odgt, strlen (odgt),
+          "line 1: gtboxes[0]: \"fbox\" is not four numbers");
+    }
+  }
+}
+
+/* A COCO file cut off anywhere is refused, without reading past its end. */
+static void
+test_coco_truncated (void)
+{
+  static const char text[] =
+      WITH ("{\"id\":5,\"segmentation\":[[1,2,3,4,5,6]]," BOX
+            ",\"note\":\"\\\"\\\\\"}");
+
+  for (gsize i = 0; i < sizeof text - 1; i++)
+    assert_refused ("c.json", text, i, i == 0 ? "not a JSON object" : ":");
+  g_autoptr (DefcnDataset) whole = open_good ("c.json", text);
+  g_assert_cmpuint (whole->samples->len, ==, 1);
+}
+
+/* Lines become samples in their order, SPEC 9.3: fbox, ignored is class -1;
+ * SPEC 10.2: only persons that are not ignored count. */
+static void
+test_crowdhuman (void)
+{
+  static const char text[] =
+      "{\"ID\":\"284193,faa9000f2678b5e\",\"gtboxes\":["
+      "{\"tag\":\"person\",\"hbox\":[1,1,1,1],\"fbox\":[-5,6.5,70,80],"
+      "\"extra\":{\"box_id\":0,\"occ\":1}},"
+      "{\"tag\":\"mask\",\"fbox\":[1,2,3,4],\"extra\":{\"ignore\":1}},"
+      "{\"tag\":\"person\",\"fbox\":[1,2,3,4],\"extra\":{\"ignore\":1}},"
+      "{\"tag\":\"person\",\"fbox\":[1,2,3,4],\"extra\":{\"ignore\":0}},"
+      "{\"tag\":\"mask\",\"fbox\":[1,2,3,4]}]}\r\n"
+      "\n  \n"
+      "{\"gtboxes\":[],\"ID\":\"none\"}\n"
+      "{\"ID\":\"last\",\"gtboxes\":[{\"tag\":\"mask\",\"fbox\":[1,2,3,4],"
+      "\"extra\":{\"ignore\":1}}]}";
+  static const struct
+  {
+    int label;
+    gboolean person;
+  } want[] = { { 0, TRUE }, { -1, FALSE }, { -1, FALSE }, { 0, TRUE },
+    { 0, FALSE } };
+  g_autoptr (DefcnDataset) dataset = open_good ("a.odgt", text);
+  g_autoptr (GArray) used = defcn_dataset_trainable (dataset);
+
+  g_assert_true (dataset->crowdhuman);
+  g_assert_cmpuint (dataset->labels->len, ==, 1);
+  g_assert_cmpstr (dataset->labels->pdata[0], ==, "person");
+  g_assert_cmpuint (dataset->samples->len, ==, 3);
+  for (guint i = 0; i < 3; i++) {
+    g_assert_cmpint (sample_at (dataset, i)->id, ==, i);
+    g_assert_cmpint (sample_at (dataset, i)->width, ==, 0);
+  }
+  g_assert_cmpstr (sample_at (dataset, 0)->name, ==, "284193,faa9000f2678b5e");
+  for (guint k = 0; k < G_N_ELEMENTS (want); k++) {
+    g_assert_cmpint (object_at (dataset, 0, k)->label, ==, want[k].label);
+    g_assert_cmpint (object_at (dataset, 0, k)->person, ==, want[k].person);
+  }
+  g_assert_cmpfloat (object_at (dataset, 0, 0)->x1, ==, -5);
+  g_assert_cmpfloat (object_at (dataset, 0, 0)->x2, ==, 65);
+  g_assert_cmpfloat (object_at (dataset, 0, 0)->y2, ==, 86.5f);
+  g_assert_cmpuint (used->len, ==, 2); /* any annotation will do */
+  g_assert_cmpuint (g_array_index (used, guint, 1), ==, 2);
+}
+
+/* Every refusal of a CrowdHuman file says the line and what. */
+static void
+test_crowdhuman_refused (void)
+{
+#define FIRST "{\"ID\":\"a\",\"gtboxes\":[]}\n\n"
+  static const struct
+  {
+    const char *text, *want;
+  } cases[] = {
+    { "", "no images" },
+    { "\n \n", "no images" },
+    { FIRST "{\"ID\":\"b\",\"gtboxes\":[]", "line 3: not a JSON object" },
+    { FIRST "[]", "line 3: not a JSON object" },
+    { FIRST "{\"ID\":\"b\",\"gtboxes\":[]} x\n" FIRST,
+        "line 3: not a JSON object" },
+    { FIRST "{\"gtboxes\":[]}", "line 3: \"ID\" is not a picture's name" },
+    { FIRST "{\"ID\":5,\"gtboxes\":[]}", "line 3: \"ID\" is not" },
+    { FIRST "{\"ID\":\"\",\"gtboxes\":[]}", "line 3: \"ID\" is not" },
+    { FIRST "{\"ID\":\"../a\",\"gtboxes\":[]}", "line 3: \"ID\" is not" },
+    { FIRST "{\"ID\":\"b\"}", "line 3: \"gtboxes\" is not an array" },
+    { FIRST "{\"ID\":\"b\",\"gtboxes\":{}}", "line 3: \"gtboxes\" is not" },
+    { FIRST "{\"ID\":\"b\",\"gtboxes\":[1]}", "line 3: gtboxes[0]: \"fbox\"" },
+    { FIRST "{\"ID\":\"b\",\"gtboxes\":[{\"tag\":\"person\",\"fbox\":"
+            "[1,2,3,4]},{\"fbox\":[1,2,3,4]}]}",
+        "line 3: gtboxes[1] has no \"tag\"" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    assert_refused ("r.odgt", cases[i].text, strlen (cases[i].text),
+        cases[i].want);
+}
+
+/* A file that is not there is named; freeing nothing is allowed. */
+static void
+test_missing (void)
+{
+  static const char *const names[] = { "none.json", "none.odgt" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *path = folder_file (folder, names[i]);
+    g_autoptr (GError) error = NULL;
+
+    g_assert_null (defcn_dataset_open (path, folder, &error));
+    g_assert_nonnull (error);
+    g_assert_nonnull (strstr (error->message, names[i]));
+  }
+  defcn_dataset_free (NULL);
+}
+
+/* CrowdHuman's pictures are ID.jpg, else ID.png. */
+static void
+test_image_path (void)
+{
+  static const char text[] = "{\"ID\":\"p\",\"gtboxes\":[]}\n"
+                             "{\"ID\":\"q\",\"gtboxes\":[]}\n"
+                             "{\"ID\":\"r\",\"gtboxes\":[]}\n";
+  static const char *const want[] = { "p.jpg", "q.png", "r.jpg" };
+  g_autofree char *p = folder_write (folder, "p.jpg", "", 0);
+  g_autofree char *p2 = folder_write (folder, "p.png", "", 0);
+  g_autofree char *q = folder_write (folder, "q.png", "", 0);
+  g_autofree char *path = folder_write (folder, "i.odgt", text, strlen (text));
+  g_autoptr (DefcnDataset) dataset = defcn_dataset_open (path, folder, NULL);
+
+  g_assert_nonnull (dataset);
+  for (guint i = 0; i < 3; i++) {
+    g_autofree char *found = defcn_dataset_image_path (dataset, i);
+    g_autofree char *wanted = folder_file (folder, want[i]);
+
+    g_assert_cmpstr (found, ==, wanted);
+  }
+}
+
+/* Real files have the images and boxes that their README counts. */
+static void
+test_real (void)
+{
+  static const struct
+  {
+    const char *name;
+    guint samples, objects, crowd;
+  } cases[] = {
+    { "person_train.json", 1939, 7916, 144 },
+    { "person_val.json", 215, 817, 18 },
+    { "crowd_train.odgt", 355, 4232, 0 },
+    { "crowd_val.odgt", 37, 445, 0 },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *below =
+        g_build_filename ("coco-person", cases[i].name, NULL);
+    g_autofree char *path = testing_data (below);
+    g_autoptr (GError) error = NULL;
+
+    if (!path) {
+      g_test_skip ("data/coco-person is not there");
+      return;
+    }
+    g_autofree char *dir = g_path_get_dirname (path);
+    g_autofree char *images = g_build_filename (dir, "images", NULL);
+    g_autoptr (DefcnDataset) dataset =
+        defcn_dataset_open (path, images, &error);
+    guint objects = 0, crowd = 0;
+
+    g_assert_no_error (error);
+    g_assert_cmpuint (dataset->samples->len, ==, cases[i].samples);
+    for (guint k = 0; k < dataset->samples->len; k++) {
+      g_autofree char *picture = defcn_dataset_image_path (dataset, k);
+      const GArray *list = sample_at (dataset, k)->objects;
+
+      g_assert_true (g_file_test (picture, G_FILE_TEST_EXISTS));
+      objects += list->len;
+      for (guint o = 0; o < list->len; o++)
+        crowd += g_array_index (list, DefcnObject, o).crowd;
+    }
+    g_assert_cmpuint (objects, ==, cases[i].objects);
+    g_assert_cmpuint (crowd, ==, cases[i].crowd);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/dataset/coco", test_coco);
+  g_test_add_func ("/dataset/segmentation", test_segmentation);
+  g_test_add_func ("/dataset/trainable", test_trainable);
+  g_test_add_func ("/dataset/coco-refused", test_coco_refused);
+  g_test_add_func ("/dataset/boxes", test_boxes);
+  g_test_add_func ("/dataset/coco-truncated", test_coco_truncated);
+  g_test_add_func ("/dataset/crowdhuman", test_crowdhuman);
+  g_test_add_func ("/dataset/crowdhuman-refused", test_crowdhuman_refused);
+  g_test_add_func ("/dataset/missing", test_missing);
+  g_test_add_func ("/dataset/image-path", test_image_path);
+  g_test_add_func ("/dataset/real", test_real);
+  folder = folder_new ();
+  const int status = g_test_run ();
+  folder_remove (folder);
+  return status;
+}

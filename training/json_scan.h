@@ -1,0 +1,42 @@
+/* Walks over JSON text without building it, for files whose tree would not fit
+ * into memory.  Brackets and strings are followed, values are not checked: what
+ * is kept goes through cJSON.
+ *
+ * Thread rule: re-entrant.
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  const char *at, *end; /* what is left; at <= end always */
+} DefcnScan;
+
+/* A piece of the text, borrowed. */
+typedef struct
+{
+  const char *start;
+  gsize len;
+} DefcnSpan;
+
+/* The next character that is no white space, without taking it; -1 at the
+ * end. */
+int defcn_scan_peek (DefcnScan *scan);
+/* Takes @c if it comes next, white space before it too. */
+gboolean defcn_scan_take (DefcnScan *scan, char c);
+/* Goes past a string or a value of any kind; FALSE where it is cut off.
+ * @inside: what is between the quotes, escapes untouched; or NULL. */
+gboolean defcn_scan_string (DefcnScan *scan, DefcnSpan *inside);
+gboolean defcn_scan_value (DefcnScan *scan);
+/* Goes past an object and copies it to @copy (emptied first) with 0 for the
+ * value of the member @key.  @value: that value, start NULL where there is no
+ * such member.  FALSE where it is cut off or no object. */
+gboolean defcn_scan_object (DefcnScan *scan, GString *copy, const char *key,
+    DefcnSpan *value);
+
+gboolean defcn_span_equal (const DefcnSpan *span, const char *text);
+
+G_END_DECLS
