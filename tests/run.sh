@@ -38,7 +38,8 @@ ninja -C "$build"
 
 # Each suite's programs one after the other: some of them use all cores.
 status=0
-meson test -C "$build" --no-rebuild --num-processes 1 --print-errorlogs \
+meson test -C "$build" --no-rebuild --num-processes 1 --timeout-multiplier 6 \
+  --print-errorlogs \
   || status=$?
 python3 tests/count.py "$build/meson-logs/testlog.junit.xml" || status=1
 exit $status
