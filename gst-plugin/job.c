@@ -65,18 +65,32 @@ image_from_frame (DefcnImage *image, const GstVideoFrame *frame)
   return image_set_format (image, GST_VIDEO_FRAME_FORMAT (frame));
 }
 
+/* A buffer with the same memory and video meta, and no hold on @buffer itself,
+ * which has to stay writable for what is attached to it: a plain copy would
+ * carry a parent meta where the buffer is a pool's. */
+static GstBuffer *
+share_pixels (GstBuffer *buffer)
+{
+  GstVideoMeta *meta = gst_buffer_get_video_meta (buffer);
+  GstBuffer *pixels = gst_buffer_new ();
+
+  for (guint i = 0; i < gst_buffer_n_memory (buffer); i++)
+    gst_buffer_append_memory (pixels, gst_buffer_get_memory (buffer, i));
+  if (meta)
+    gst_buffer_add_video_meta_full (pixels, meta->flags, meta->format,
+        meta->width, meta->height, meta->n_planes, meta->offset, meta->stride);
+  return pixels;
+}
+
 GstDefcnJob *
 gst_defcn_job_new (GstBuffer *buffer, const GstVideoInfo *info,
     GstDefcnSettings *settings)
 {
   g_autoptr (GstDefcnJob) job = g_new0 (GstDefcnJob, 1);
-  /* Shares the memory.  The metas come along for the video meta's strides. */
-  g_autoptr (GstBuffer) pixels = gst_buffer_copy_region (buffer,
-      GST_BUFFER_COPY_MEMORY | GST_BUFFER_COPY_META, 0, -1);
+  g_autoptr (GstBuffer) pixels = share_pixels (buffer);
   GstDefcnRegion all;
 
-  if (!pixels
-      || !gst_video_frame_map (&job->frame, info, pixels, GST_MAP_READ)) {
+  if (!gst_video_frame_map (&job->frame, info, pixels, GST_MAP_READ)) {
     job->frame.buffer = NULL;
     return NULL;
   }

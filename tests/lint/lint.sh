@@ -115,7 +115,7 @@ all_files ()
   if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
     git ls-files
   else
-    find . -type f ! -path './build*' ! -path './runs/*' | sed 's|^\./||'
+    find . -type f ! -path './.git/*' ! -path './build*' ! -path './runs/*' | sed 's|^\./||'
   fi
 }
 
