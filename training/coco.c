@@ -64,12 +64,13 @@ fail (GError **error, const Reader *r, const char *format, ...)
 static gboolean
 is_trainable (const DefcnSpan *segmentation)
 {
-  const char *end = segmentation->start + segmentation->len;
   int depth = 0, commas = 0;
   gboolean empty = TRUE; /* nothing but the outer brackets */
 
   if (!segmentation->start || *segmentation->start != '[')
     return TRUE;
+
+  const char *end = segmentation->start + segmentation->len;
   for (const char *p = segmentation->start; p < end; p++) {
     if (*p == '[') {
       empty = empty && depth == 0;

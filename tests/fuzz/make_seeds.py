@@ -136,11 +136,11 @@ def pickled(thing, protocol=2):
 
 def torch_zip(thing, storages, method=zipfile.ZIP_STORED):
     out = io.BytesIO()
-    with zipfile.ZipFile(out, 'w', method) as archive:
-        archive.writestr('m/data.pkl', pickled(thing))
-        for key, data in storages.items():
-            archive.writestr('m/data/' + key, data)
-        archive.writestr('m/version', '3\n')
+    members = {'data.pkl': pickled(thing), 'version': b'3\n'}
+    members.update(('data/' + key, data) for key, data in storages.items())
+    with zipfile.ZipFile(out, 'w') as archive:
+        for name, data in members.items():  # ZipInfo: no date of today
+            archive.writestr(zipfile.ZipInfo('m/' + name), data, method)
     return out.getvalue()
 
 
@@ -223,6 +223,8 @@ def coco():
     write('coco', 'no-images', json.dumps(dict(whole, images=[])))
     write('coco', 'polygon-of-two',
           json.dumps(dict(whole, annotations=[dict(box, segmentation=[[1]])])))
+    write('coco', 'boxes-only', json.dumps(dict(whole, annotations=[
+        {k: v for k, v in box.items() if k != 'segmentation'}])))
     write('coco', 'cut', json.dumps(whole)[:-40])
     write('coco', 'numbers', json.dumps(dict(whole, annotations=[
         dict(box, bbox=[1e300, -1e300, 1e-300, 0], area=-1)])))
