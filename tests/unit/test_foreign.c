@@ -407,8 +407,7 @@ test_archives (void)
 
     copy[i] ^= 0x81;
     g_autoptr (GBytes) changed = g_bytes_new (copy, size);
-    g_autoptr (DefcnForeign) foreign =
-        defcn_foreign_open_bytes (changed, "x", NULL);
+    defcn_foreign_free (defcn_foreign_open_bytes (changed, "x", NULL));
   }
 
   const struct
@@ -558,8 +557,8 @@ test_bad_npy (void)
     "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1)}",
     "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 1}",
     "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'shape': (1,)}",
-    "{'descr': '<f4', 'fortran_order': False, 'shape': "
-    "(9999999999999999999,)}",
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': "
+     "(9999999999999999999,)}"),
   };
   DefcnForeignArray array;
 
