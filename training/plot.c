@@ -63,12 +63,12 @@ read_metrics (Curve *curves, gsize n, const char *path, GError **error)
   return TRUE;
 }
 
-/* 1, 2 or 5 times a power of ten, at least @value. */
+/* A round number at least @value, for the end of an axis. */
 static double
 round_up (double value)
 {
   const double power = pow (10, floor (log10 (MAX (value, 1e-9))));
-  static const double steps[] = { 1, 2, 5, 10 };
+  static const double steps[] = { 1, 1.5, 2, 2.5, 3, 4, 5, 10 };
 
   for (gsize i = 0; i < G_N_ELEMENTS (steps); i++) {
     if (value <= steps[i] * power * (1 + 1e-9))
@@ -139,6 +139,7 @@ trace (cairo_t *cr, const Curve *curve, const Axes *axes, gboolean smooth)
 {
   double mean = 0;
 
+  cairo_new_path (cr); /* text leaves a point behind */
   for (guint i = 0; i < curve->x->len; i++) {
     const double value = g_array_index (curve->y, double, i);
 
@@ -160,7 +161,8 @@ trace (cairo_t *cr, const Curve *curve, const Axes *axes, gboolean smooth)
 }
 
 static void
-draw_curve (cairo_t *cr, const Curve *curve, const Axes *axes, int i)
+draw_curve (cairo_t *cr, const Curve *curve, const Axes *axes, int i,
+    double legend)
 {
   double rgb[3];
 
@@ -176,12 +178,11 @@ draw_curve (cairo_t *cr, const Curve *curve, const Axes *axes, int i)
   cairo_set_source_rgb (cr, rgb[0], rgb[1], rgb[2]);
   trace (cr, curve, axes, !curve->right);
 
-  const double x = LEFT + 60 + 120 * i;
-  cairo_move_to (cr, x, HEIGHT - 45);
-  cairo_line_to (cr, x + 24, HEIGHT - 45);
+  cairo_move_to (cr, legend, TOP - 14);
+  cairo_line_to (cr, legend + 24, TOP - 14);
   cairo_stroke (cr);
   cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
-  text_at (cr, x + 30, HEIGHT - 41, 0, curve->key);
+  text_at (cr, legend + 30, TOP - 10, 0, curve->key);
 }
 
 gboolean
@@ -214,8 +215,12 @@ defcn_plot_metrics (const char *jsonl_path, const char *png_path,
         CAIRO_FONT_WEIGHT_NORMAL);
     cairo_set_font_size (cr, 12);
     draw_frame (cr, &axes);
-    for (gsize c = 0; c < n; c++)
-      draw_curve (cr, &curves[c], &axes, c);
+    double legend = LEFT + 60;
+    for (gsize c = 0; c < n; c++) {
+      draw_curve (cr, &curves[c], &axes, c, legend);
+      if (curves[c].x->len > 0)
+        legend += 110;
+    }
     cairo_destroy (cr);
     status = cairo_surface_write_to_png (surface, png_path);
     cairo_surface_destroy (surface);

@@ -1,0 +1,603 @@
+/* The loader: order, repeatability, groups, bad pictures, mosaics. */
+#include "loader.h"
+
+#include "backend.h"
+#include "folder.h"
+#include "scene.h"
+#include "testing.h"
+
+#include <string.h>
+
+static char *folder;
+
+/* @n_wide wide pictures, then @n_narrow narrow ones, each with one box of a
+ * colour and the picture's number as its area, which augmentation keeps. */
+static DefcnDataset *
+dataset_new (int n_wide, int n_narrow)
+{
+  g_autoptr (GString) images = g_string_new (NULL);
+  g_autoptr (GString) annotations = g_string_new (NULL);
+  g_autoptr (GError) error = NULL;
+
+  for (int i = 0; i < n_wide + n_narrow; i++) {
+    const int w = i < n_wide ? 40 : 30, h = i < n_wide ? 30 : 40;
+    const int x = 4 + i % 5, y = 5 + i % 3;
+    const char *comma = i ? "," : "";
+    g_autofree char *name = g_strdup_printf ("%d.png", i);
+    g_autofree char *path = folder_file (folder, name);
+    g_autoptr (GArray) objects =
+        g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+    g_autoptr (DefcnPicture) picture = scene_new (w, h);
+
+    scene_paint (picture, objects, i % SCENE_COLORS, x, y, x + 16, y + 18);
+    g_assert_true (defcn_picture_save (picture, path, NULL));
+    g_string_append_printf (images,
+        "%s{\"id\":%d,\"file_name\":\"%s\",\"width\":%d,\"height\":%d}", comma,
+        i, name, w, h);
+    g_string_append_printf (annotations,
+        "%s{\"id\":%d,\"image_id\":%d,\"category_id\":%d,\"area\":%d,"
+        "\"bbox\":[%d,%d,16,18]}",
+        comma, i, i, i % SCENE_COLORS, i, x, y);
+  }
+  g_autofree char *text = g_strdup_printf ("{\"images\":[%s],"
+                                           "\"annotations\":[%s],"
+                                           "\"categories\":["
+                                           "{\"id\":0,\"name\":\"a\"},"
+                                           "{\"id\":1,\"name\":\"b\"},"
+                                           "{\"id\":2,\"name\":\"c\"},"
+                                           "{\"id\":3,\"name\":\"d\"},"
+                                           "{\"id\":4,\"name\":\"e\"},"
+                                           "{\"id\":5,\"name\":\"f\"}]}",
+      images->str, annotations->str);
+  g_autofree char *path =
+      folder_write (folder, "set.json", text, strlen (text));
+  DefcnDataset *dataset = defcn_dataset_open (path, folder, &error);
+
+  g_assert_no_error (error);
+  return dataset;
+}
+
+static const DefcnLoaderOptions simple = { .batch = 2,
+  .workers = 2,
+  .seed = 7,
+  .augment = { .short_edges = { 30 }, .n_short_edges = 1, .long_edge = 100 } };
+
+/* Everything but the mosaic, at random. */
+static const DefcnLoaderOptions busy = { .batch = 3,
+  .workers = 1,
+  .seed = 9,
+  .augment = { .short_edges = { 20, 30, 40 },
+      .n_short_edges = 3,
+      .long_edge = 100,
+      .flip = 0.5f,
+      .color = 0.3f,
+      .crop = 0.5f,
+      .expand = 0.5f } };
+
+static DefcnLoader *
+loader_new (const DefcnDataset *dataset, const DefcnLoaderOptions *options,
+    guint64 first)
+{
+  g_autoptr (GError) error = NULL;
+  DefcnLoader *loader = defcn_loader_new (dataset, options, first, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (loader);
+  return loader;
+}
+
+/* The next batch; free_batch() takes it. */
+static DefcnExample **
+next_batch (DefcnLoader *loader, int batch)
+{
+  g_autoptr (GError) error = NULL;
+  DefcnExample **examples = g_new0 (DefcnExample *, batch);
+
+  g_assert_true (defcn_loader_next (loader, examples, &error));
+  g_assert_no_error (error);
+  for (int i = 0; i < batch; i++)
+    g_assert_nonnull (examples[i]);
+  return examples;
+}
+
+static void
+free_batch (DefcnExample **examples, int batch)
+{
+  for (int i = 0; i < batch; i++)
+    defcn_example_free (examples[i]);
+  g_free (examples);
+}
+
+static int
+number_of (const DefcnExample *example)
+{
+  g_assert_cmpuint (example->objects->len, >=, 1);
+  return g_array_index (example->objects, DefcnObject, 0).area;
+}
+
+/* The pictures' numbers of @n batches one after the other. */
+static GArray *
+read_numbers (const DefcnDataset *dataset, const DefcnLoaderOptions *options,
+    int n)
+{
+  g_autoptr (DefcnLoader) loader = loader_new (dataset, options, 0);
+  GArray *numbers = g_array_new (FALSE, FALSE, sizeof (int));
+
+  for (int i = 0; i < n; i++) {
+    DefcnExample **examples = next_batch (loader, options->batch);
+
+    for (int k = 0; k < options->batch; k++) {
+      const int number = number_of (examples[k]);
+
+      g_array_append_val (numbers, number);
+    }
+    free_batch (examples, options->batch);
+  }
+  return numbers;
+}
+
+static char *
+batch_digest (DefcnExample **examples, int batch)
+{
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA1);
+
+  for (int i = 0; i < batch; i++) {
+    const DefcnExample *e = examples[i];
+
+    g_checksum_update (sum, (const guchar *) &e->width, sizeof e->width);
+    g_checksum_update (sum, e->rgb, (gssize) e->width * e->height * 3);
+    g_checksum_update (sum, (const guchar *) e->objects->data,
+        e->objects->len * sizeof (DefcnObject));
+  }
+  return g_strdup (g_checksum_get_string (sum));
+}
+
+/* An epoch has every picture once, in an order of its own. */
+static void
+test_order (void)
+{
+  g_autoptr (DefcnDataset) dataset = dataset_new (6, 6);
+  g_autoptr (GArray) numbers = read_numbers (dataset, &simple, 3 * 6);
+  DefcnLoaderOptions other = simple;
+
+  for (int epoch = 0; epoch < 3; epoch++) {
+    guint seen = 0;
+
+    for (int i = 0; i < 12; i++)
+      seen |= 1u << g_array_index (numbers, int, 12 * epoch + i);
+    g_assert_cmphex (seen, ==, 0xfff);
+  }
+  g_assert_cmpint (memcmp (numbers->data, numbers->data + 12 * sizeof (int),
+                       12 * sizeof (int)),
+      !=, 0);
+
+  other.seed++;
+  g_autoptr (GArray) others = read_numbers (dataset, &other, 6);
+  g_assert_cmpint (memcmp (numbers->data, others->data, 12 * sizeof (int)), !=,
+      0);
+
+  g_autoptr (DefcnLoader) loader = loader_new (dataset, &simple, 0);
+  g_assert_cmpuint (defcn_loader_epoch (loader), ==, 6);
+}
+
+/* Batch i has the same bytes with one worker and with three, and after a
+ * resumption at any batch. */
+static void
+test_repeatable (void)
+{
+  static const DefcnAugment canvas = { .flip = 0.5f,
+    .color = 0.2f,
+    .mosaic = 0.5f,
+    .canvas_width = 48,
+    .canvas_height = 40,
+    .scale_min = 0.5f,
+    .scale_max = 1.5f };
+  g_autoptr (DefcnDataset) dataset = dataset_new (4, 3);
+
+  for (int kind = 0; kind < 2; kind++) {
+    DefcnLoaderOptions options = busy;
+    char *digests[10];
+
+    if (kind == 1)
+      options.augment = canvas;
+    g_autoptr (DefcnLoader) one = loader_new (dataset, &options, 0);
+    for (int i = 0; i < 10; i++) {
+      DefcnExample **examples = next_batch (one, options.batch);
+
+      digests[i] = batch_digest (examples, options.batch);
+      free_batch (examples, options.batch);
+    }
+    options.workers = 3;
+    for (int first = 0; first < 10; first += 3) {
+      g_autoptr (DefcnLoader) three = loader_new (dataset, &options, first);
+
+      for (int i = first; i < 10; i++) {
+        DefcnExample **examples = next_batch (three, options.batch);
+        g_autofree char *digest = batch_digest (examples, options.batch);
+
+        g_assert_cmpstr (digest, ==, digests[i]);
+        free_batch (examples, options.batch);
+      }
+    }
+    g_assert_cmpstr (digests[0], !=, digests[1]);
+    for (int i = 0; i < 10; i++)
+      g_free (digests[i]);
+  }
+}
+
+/* SPEC 9.1: pairs are all wide or all not, in every epoch, also where the
+ * groups have odd sizes; no picture comes twice in an epoch. */
+static void
+test_groups (void)
+{
+  static const struct
+  {
+    int wide, narrow, pairs;
+  } cases[] = { { 5, 4, 4 }, { 5, 3, 3 }, { 2, 7, 4 }, { 8, 0, 4 } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const int n_wide = cases[i].wide, pairs = cases[i].pairs;
+    g_autoptr (DefcnDataset) dataset = dataset_new (n_wide, cases[i].narrow);
+    DefcnLoaderOptions options = simple;
+
+    options.group = 2;
+    g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, 0);
+    g_assert_cmpuint (defcn_loader_epoch (loader), ==, pairs);
+    g_autoptr (GArray) numbers = read_numbers (dataset, &options, 5 * pairs);
+    guint seen = 0;
+
+    for (int k = 0; k < 5 * pairs; k++) {
+      const int a = g_array_index (numbers, int, 2 * k);
+      const int b = g_array_index (numbers, int, 2 * k + 1);
+
+      seen = k % pairs == 0 ? 0 : seen;
+      g_assert_cmpint (a < n_wide, ==, b < n_wide);
+      g_assert_cmphex (seen & (1u << a | 1u << b), ==, 0);
+      g_assert_cmpint (a, !=, b);
+      seen |= 1u << a | 1u << b;
+    }
+  }
+}
+
+/* No group is full, or no sizes are known: every picture still comes. */
+static void
+test_groups_off (void)
+{
+  g_autoptr (DefcnDataset) dataset = dataset_new (1, 1);
+  DefcnLoaderOptions options = simple;
+
+  options.group = 2;
+  g_autoptr (GArray) numbers = read_numbers (dataset, &options, 3);
+  for (int k = 0; k < 3; k++)
+    g_assert_cmpint (g_array_index (numbers, int, 2 * k)
+            + g_array_index (numbers, int, 2 * k + 1),
+        ==, 1);
+
+  static const char text[] =
+      "{\"ID\":\"0\",\"gtboxes\":[{\"tag\":\"person\",\"fbox\":[4,4,9,9]}]}\n"
+      "{\"ID\":\"1\",\"gtboxes\":[{\"tag\":\"person\",\"fbox\":[4,4,9,9]}]}\n"
+      "{\"ID\":\"1\",\"gtboxes\":[{\"tag\":\"person\",\"fbox\":[4,4,9,9]}]}\n";
+  g_autofree char *path = folder_write (folder, "a.odgt", text, strlen (text));
+  g_autoptr (DefcnDataset) crowd = defcn_dataset_open (path, folder, NULL);
+  options.batch = 3;
+  g_autoptr (DefcnLoader) loader = loader_new (crowd, &options, 0);
+  DefcnExample **examples = next_batch (loader, 3);
+  int wide = 0;
+  for (int k = 0; k < 3; k++)
+    wide += examples[k]->width > examples[k]->height;
+  g_assert_cmpint (wide, ==, 1);
+  free_batch (examples, 3);
+}
+
+/* A data set smaller than a batch repeats itself within it. */
+static void
+test_tiny (void)
+{
+  g_autoptr (DefcnDataset) dataset = dataset_new (1, 0);
+  DefcnLoaderOptions options = simple;
+
+  options.batch = 9;
+  options.group = 2;
+  g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, 5);
+  for (int i = 0; i < 20; i++) {
+    DefcnExample **examples = next_batch (loader, 9);
+
+    g_assert_cmpint (number_of (examples[8]), ==, 0);
+    free_batch (examples, 9);
+  }
+  g_assert_cmpuint (defcn_loader_epoch (loader), ==, 1);
+}
+
+/* Warnings of the workers, one line each. */
+static GString *warnings;
+
+static void
+note_warning (const char *domain, GLogLevelFlags level, const char *message,
+    gpointer data)
+{
+  static GMutex lock;
+
+  g_mutex_lock (&lock);
+  g_string_append_printf (warnings, "%s\n", message);
+  g_mutex_unlock (&lock);
+}
+
+static void
+break_file (const char *name)
+{
+  g_autofree char *path = folder_write (folder, name, "none", 4);
+}
+
+/* An unreadable picture gives way to the next one, is named once, and past the
+ * share that is allowed ends the run. */
+static void
+test_unreadable (void)
+{
+  static const struct
+  {
+    int n;
+    double share;
+    gboolean good;
+  } cases[] = {
+    { 1, 0.1, TRUE },
+    { 2, 0.25, TRUE },
+    { 1, 0.05, FALSE },
+    { 3, 0.2, FALSE },
+    { 10, 1, FALSE },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (DefcnDataset) dataset = dataset_new (6, 4);
+    DefcnLoaderOptions options = simple;
+    g_autoptr (GError) error = NULL;
+    DefcnExample *examples[2];
+    gboolean good = TRUE;
+
+    for (int k = 0; k < cases[i].n; k++) {
+      g_autofree char *name = g_strdup_printf ("%d.png", k);
+
+      break_file (name);
+    }
+    warnings = g_string_new (NULL);
+    g_log_set_default_handler (note_warning, NULL);
+    options.max_unreadable = cases[i].share;
+    g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, 0);
+    for (int b = 0; b < 15 && good; b++) {
+      good = defcn_loader_next (loader, examples, &error);
+      for (int k = 0; good && k < 2; k++) {
+        g_assert_cmpint (number_of (examples[k]), >=, cases[i].n);
+        defcn_example_free (examples[k]);
+      }
+    }
+    g_clear_pointer (&loader, defcn_loader_free);
+    g_log_set_default_handler (g_log_default_handler, NULL);
+
+    g_assert_cmpint (good, ==, cases[i].good);
+    g_auto (GStrv) lines = g_strsplit (warnings->str, "\n", -1);
+    if (good) {
+      g_assert_no_error (error);
+      g_assert_cmpuint (g_strv_length (lines), ==, cases[i].n + 1);
+    } else {
+      g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
+      g_assert_nonnull (strstr (error->message, "set.json"));
+      g_assert_nonnull (strstr (error->message, "of 10 images"));
+    }
+    g_assert_nonnull (strstr (warnings->str, "0.png"));
+    g_string_free (warnings, TRUE);
+  }
+}
+
+/* Boxes are scaled with a picture of another scale than its record; one of
+ * another shape, turned for one, is no use. */
+static void
+test_other_size (void)
+{
+  static const struct
+  {
+    int w, h;
+    gboolean good;
+  } cases[] = { { 40, 30, TRUE }, { 80, 60, TRUE }, { 20, 15, TRUE },
+    { 81, 60, TRUE }, { 30, 40, FALSE }, { 40, 40, FALSE } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const int w = cases[i].w, h = cases[i].h;
+    g_autoptr (DefcnDataset) dataset = dataset_new (1, 0);
+    g_autofree char *path = folder_file (folder, "0.png");
+    g_autoptr (GArray) objects =
+        g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+    g_autoptr (DefcnPicture) picture = scene_new (w, h);
+    g_autoptr (GError) error = NULL;
+    DefcnExample *examples[2];
+
+    scene_paint (picture, objects, 0, 4 * w / 40, 5 * h / 30, 20 * w / 40,
+        23 * h / 30);
+    g_assert_true (defcn_picture_save (picture, path, NULL));
+    warnings = g_string_new (NULL);
+    g_log_set_default_handler (note_warning, NULL);
+    g_autoptr (DefcnLoader) loader = loader_new (dataset, &simple, 0);
+    const gboolean good = defcn_loader_next (loader, examples, &error);
+    g_clear_pointer (&loader, defcn_loader_free);
+    g_log_set_default_handler (g_log_default_handler, NULL);
+
+    g_assert_cmpint (good, ==, cases[i].good);
+    if (good) {
+      const SceneExtent e = scene_find (examples[0], 0, 0, 0,
+          examples[0]->width, examples[0]->height);
+
+      g_assert_true (scene_fits (&e,
+          &g_array_index (examples[0]->objects, DefcnObject, 0), 1.6));
+      defcn_example_free (examples[0]);
+      defcn_example_free (examples[1]);
+    } else {
+      g_assert_nonnull (strstr (warnings->str, "its record says 40 x 30"));
+    }
+    g_string_free (warnings, TRUE);
+  }
+}
+
+/* A mosaic has its canvas's size and up to four pictures, each box in its
+ * quarter and on its colour. */
+static void
+test_mosaic (void)
+{
+  g_autoptr (DefcnDataset) dataset = dataset_new (3, 3);
+  const DefcnLoaderOptions options = { .batch = 2,
+    .workers = 2,
+    .seed = 3,
+    .augment = { .flip = 0.5f,
+        .mosaic = 1,
+        .canvas_width = 130,
+        .canvas_height = 100,
+        .scale_min = 0.7f,
+        .scale_max = 1.2f } };
+  g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, 0);
+  guint n = 0, firsts = 0;
+
+  for (int b = 0; b < 15; b++) {
+    DefcnExample **examples = next_batch (loader, 2);
+
+    for (int i = 0; i < 2; i++) {
+      const DefcnExample *e = examples[i];
+
+      g_assert_cmpint (e->width, ==, 130);
+      g_assert_cmpint (e->height, ==, 100);
+      g_assert_cmpuint (e->objects->len, <=, 4);
+      for (guint k = 0; k < e->objects->len; k++) {
+        const DefcnObject *o = &g_array_index (e->objects, DefcnObject, k);
+        const int x = o->x1 >= 65 ? 65 : 0, y = o->y1 >= 50 ? 50 : 0;
+        const SceneExtent at = scene_find (e, o->label, x, y, x + 65, y + 50);
+
+        if (!scene_fits (&at, o, 2))
+          g_error ("box %d is %g %g %g %g, its colour %d %d %d %d", o->label,
+              o->x1, o->y1, o->x2, o->y2, at.x1, at.y1, at.x2, at.y2);
+        n++;
+      }
+      if (e->objects->len == 4)
+        firsts |= 1u << number_of (e);
+    }
+    free_batch (examples, 2);
+  }
+  g_assert_cmpuint (n, >, 100);
+  g_assert_cmphex (firsts, ==, 0x3f); /* each gets its turn */
+}
+
+/* A loader can be freed at any moment, whatever its workers are at. */
+static void
+test_free_early (void)
+{
+  g_autoptr (DefcnDataset) dataset = dataset_new (6, 4);
+  DefcnLoaderOptions options = busy;
+
+  options.workers = 3;
+  for (int i = 0; i < 20; i++) {
+    g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, i);
+
+    for (int k = 0; k < i % 4; k++)
+      free_batch (next_batch (loader, options.batch), options.batch);
+    g_usleep (i % 5 * 200);
+  }
+  defcn_loader_free (NULL);
+}
+
+/* The time spent waiting is part of the time that next() took. */
+static void
+test_waited (void)
+{
+  g_autoptr (DefcnDataset) dataset = dataset_new (6, 4);
+  const gint64 start = g_get_monotonic_time ();
+  g_autoptr (DefcnLoader) loader = loader_new (dataset, &busy, 0);
+
+  g_assert_cmpfloat (defcn_loader_waited (loader), ==, 0);
+  for (int i = 0; i < 5; i++)
+    free_batch (next_batch (loader, busy.batch), busy.batch);
+  const double waited = defcn_loader_waited (loader);
+  g_assert_cmpfloat (waited, >, 0);
+  g_assert_cmpfloat (waited, <=, (g_get_monotonic_time () - start) * 1e-6);
+  g_usleep (20000);
+  g_assert_cmpfloat (defcn_loader_waited (loader), ==, waited);
+}
+
+/* No picture to train on, or a mosaic without a canvas, is refused. */
+static void
+test_refused (void)
+{
+  g_autoptr (DefcnDataset) dataset = dataset_new (1, 1);
+  DefcnLoaderOptions options = simple;
+  g_autoptr (GError) error = NULL;
+
+  options.augment.mosaic = 0.5f;
+  g_assert_null (defcn_loader_new (dataset, &options, 0, &error));
+  g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
+  g_assert_nonnull (strstr (error->message, "canvas"));
+  g_clear_error (&error);
+
+  for (guint i = 0; i < dataset->samples->len; i++)
+    g_array_set_size (((DefcnSample *) dataset->samples->pdata[i])->objects, 0);
+  g_assert_null (defcn_loader_new (dataset, &simple, 0, &error));
+  g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
+  g_assert_nonnull (strstr (error->message, "set.json: no image to train on"));
+}
+
+/* Real photographs come through, with boxes inside of them. */
+static void
+test_real (void)
+{
+  static const char *const names[] = { "person_val.json", "crowd_val.odgt" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *below = g_build_filename ("coco-person", names[i], NULL);
+    g_autofree char *path = testing_data (below);
+    DefcnLoaderOptions options = busy;
+
+    if (!path) {
+      g_test_skip ("data/coco-person is not there");
+      return;
+    }
+    g_autofree char *dir = g_path_get_dirname (path);
+    g_autofree char *images = g_build_filename (dir, "images", NULL);
+    g_autoptr (DefcnDataset) dataset = defcn_dataset_open (path, images, NULL);
+    options.workers = 2;
+    g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, 0);
+    guint n = 0;
+
+    for (int b = 0; b < 4; b++) {
+      DefcnExample **examples = next_batch (loader, options.batch);
+
+      for (int e = 0; e < options.batch; e++) {
+        for (guint k = 0; k < examples[e]->objects->len; k++, n++) {
+          const DefcnObject *o =
+              &g_array_index (examples[e]->objects, DefcnObject, k);
+
+          g_assert_true (o->x1 >= 0 && o->y1 >= 0 && o->x2 <= examples[e]->width
+              && o->y2 <= examples[e]->height && o->x1 < o->x2
+              && o->y1 < o->y2);
+        }
+      }
+      free_batch (examples, options.batch);
+    }
+    g_assert_cmpuint (n, >, 10);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_log_set_always_fatal (G_LOG_FATAL_MASK); /* warnings are looked at */
+  g_test_add_func ("/loader/order", test_order);
+  g_test_add_func ("/loader/repeatable", test_repeatable);
+  g_test_add_func ("/loader/groups", test_groups);
+  g_test_add_func ("/loader/groups-off", test_groups_off);
+  g_test_add_func ("/loader/tiny", test_tiny);
+  g_test_add_func ("/loader/unreadable", test_unreadable);
+  g_test_add_func ("/loader/other-size", test_other_size);
+  g_test_add_func ("/loader/mosaic", test_mosaic);
+  g_test_add_func ("/loader/free-early", test_free_early);
+  g_test_add_func ("/loader/waited", test_waited);
+  g_test_add_func ("/loader/refused", test_refused);
+  g_test_add_func ("/loader/real", test_real);
+  folder = folder_new ();
+  const int status = g_test_run ();
+  folder_remove (folder);
+  return status;
+}
