@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define N_THRESHOLDS 10
-#define N_RECALLS 101
+#define N_RECALLS DEFCN_COCO_RECALLS
 #define N_AREAS 4
 #define N_LIMITS 3
 #define MAX_DETECTIONS 100
@@ -79,6 +79,15 @@ defcn_coco_result_clear (DefcnCocoResult *result)
   g_clear_pointer (&result->class_ap, g_array_unref);
 }
 
+/* A box of a diverged network is none; pycocotools would match it to anything,
+ * because a NaN is not less than a threshold. */
+static gboolean
+is_box (const double box[4])
+{
+  return isfinite (box[0]) && isfinite (box[1]) && isfinite (box[2])
+      && isfinite (box[3]);
+}
+
 void
 defcn_coco_eval_add_xywh (DefcnCocoEval *eval, guint i, const double (*xywh)[4],
     const double *score, const int *label, guint n)
@@ -89,10 +98,9 @@ defcn_coco_eval_add_xywh (DefcnCocoEval *eval, guint i, const double (*xywh)[4],
       .label = label[k],
       .order = eval->detections[i]->len };
 
-    if (!isfinite (d.score))
-      continue;
     memcpy (d.box, xywh[k], sizeof d.box);
-    g_array_append_val (eval->detections[i], d);
+    if (isfinite (d.score) && is_box (d.box))
+      g_array_append_val (eval->detections[i], d);
   }
 }
 
@@ -306,6 +314,21 @@ measure (Curve *curve, const DefcnCocoEval *eval, int label,
       sample_precision (curve->precision[m][t], &curve->recall[m][t], matches,
           t, limits[m], n_objects);
   }
+  return TRUE;
+}
+
+gboolean
+defcn_coco_eval_curve (const DefcnCocoEval *eval, int label, int threshold,
+    double precision[DEFCN_COCO_RECALLS], double *recall)
+{
+  g_autofree Curve *curve = g_new (Curve, 1);
+
+  g_return_val_if_fail (threshold >= 0 && threshold < N_THRESHOLDS, FALSE);
+  if (!measure (curve, eval, label, areas[0]))
+    return FALSE;
+  memcpy (precision, curve->precision[N_LIMITS - 1][threshold],
+      N_RECALLS * sizeof *precision);
+  *recall = curve->recall[N_LIMITS - 1][threshold];
   return TRUE;
 }
 

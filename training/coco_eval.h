@@ -9,6 +9,8 @@
 
 G_BEGIN_DECLS
 
+#define DEFCN_COCO_RECALLS 101 /* 0, 0.01 .. 1 */
+
 typedef struct
 {
   /* AP, AP50, AP75, APs, APm, APl, AR@1, AR@10, AR@100, ARs, ARm, ARl; -1
@@ -41,5 +43,10 @@ void defcn_coco_eval_add_xywh (DefcnCocoEval *eval, guint i,
     const double (*xywh)[4], const double *score, const int *label, guint n);
 /* @result is filled; clear it after use. */
 void defcn_coco_eval_run (DefcnCocoEval *eval, DefcnCocoResult *result);
+/* The precision of class @label at every recall, and the largest recall, at IoU
+ * 0.5 + 0.05 * @threshold (0 .. 9), all areas, 100 detections an image.  FALSE
+ * where the class has no object. */
+gboolean defcn_coco_eval_curve (const DefcnCocoEval *eval, int label,
+    int threshold, double precision[DEFCN_COCO_RECALLS], double *recall);
 
 G_END_DECLS

@@ -63,6 +63,42 @@ find_class (const DefcnDataset *dataset, gint64 id)
   return -1;
 }
 
+/* The samples of the curves behind the figures. */
+static void
+check_curves (const DefcnCocoEval *eval, const DefcnDataset *dataset,
+    const cJSON *expected)
+{
+  const cJSON *recalls = cJSON_GetObjectItemCaseSensitive (expected,
+      "recall_iou_x_cat_area_all_maxdet100");
+  const cJSON *precisions = cJSON_GetObjectItemCaseSensitive (expected,
+      "precision_cat0_area_all_maxdet100_iou0.5_0.75");
+  double p[DEFCN_COCO_RECALLS], recall;
+
+  g_assert_cmpint (cJSON_GetArraySize (recalls), ==, 10);
+  g_assert_cmpint (cJSON_GetArraySize (precisions), ==, 2);
+  for (int t = 0; t < 10; t++) {
+    const cJSON *row = cJSON_GetArrayItem (recalls, t);
+
+    g_assert_cmpint (cJSON_GetArraySize (row), ==, dataset->labels->len);
+    for (guint c = 0; c < dataset->labels->len; c++) {
+      if (!defcn_coco_eval_curve (eval, c, t, p, &recall))
+        recall = -1;
+      g_assert_cmpfloat (fabs (
+                             recall - cJSON_GetArrayItem (row, c)->valuedouble),
+          <=, TOLERANCE);
+      if (c != 0 || t % 5 != 0)
+        continue;
+      for (int i = 0; i < DEFCN_COCO_RECALLS; i++) {
+        const cJSON *column = cJSON_GetArrayItem (precisions, t / 5);
+
+        g_assert_cmpfloat (fabs (p[i]
+                               - cJSON_GetArrayItem (column, i)->valuedouble),
+            <=, TOLERANCE);
+      }
+    }
+  }
+}
+
 static void
 test_coco (gconstpointer data)
 {
@@ -110,6 +146,7 @@ test_coco (gconstpointer data)
                            g_array_index (result.class_ap, double, c) - value),
         <=, TOLERANCE);
   }
+  check_curves (eval, dataset, expected);
   defcn_coco_result_clear (&result);
   cJSON_Delete (detections);
   cJSON_Delete (expected);
