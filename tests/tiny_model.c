@@ -11,16 +11,12 @@ set_all (DefcnModel *model, const char *name, float value, float factor)
     p->value[i] = p->value[i] * factor + value;
 }
 
-void
-testing_tiny_model_write (const char *path)
-{
-  testing_tiny_model_write_as (path, 64, 0);
-}
+static const char *const default_labels[] = { "person", "car", "dog", NULL };
 
-void
-testing_tiny_model_write_as (const char *path, int short_edge, float bias)
+static void
+write_model (const char *path, const char *const *labels, int short_edge,
+    float bias)
 {
-  static const char *const labels[] = { "person", "car", "dog", NULL };
   g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
   g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
   g_autoptr (GError) error = NULL;
@@ -48,4 +44,22 @@ testing_tiny_model_write_as (const char *path, int short_edge, float bias)
   defcn_model_save (model, writer, DEFCN_DTYPE_F32);
   g_assert_true (defcn_weights_writer_save (writer, path, &error));
   g_assert_no_error (error);
+}
+
+void
+testing_tiny_model_write (const char *path)
+{
+  write_model (path, default_labels, 64, 0);
+}
+
+void
+testing_tiny_model_write_as (const char *path, int short_edge, float bias)
+{
+  write_model (path, default_labels, short_edge, bias);
+}
+
+void
+testing_tiny_model_write_labels (const char *path, const char *const *labels)
+{
+  write_model (path, labels, 64, 0);
 }

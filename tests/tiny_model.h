@@ -14,4 +14,8 @@ void testing_tiny_model_write (const char *path);
  * all class scores: the lower it is, the fewer objects. */
 void testing_tiny_model_write_as (const char *path, int short_edge, float bias);
 
+/* The first again, with @labels, NULL-terminated. */
+void testing_tiny_model_write_labels (const char *path,
+    const char *const *labels);
+
 G_END_DECLS

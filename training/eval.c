@@ -10,6 +10,7 @@ typedef struct
 {
   char *model, *annotations, *images, *device, *json, *detections;
   int threads, limit;
+  gboolean classes;
   double threshold, nms, duplicates;
 } Options;
 
@@ -68,9 +69,12 @@ run_eval (const Options *o, GError **error)
     .progress = TRUE,
     .stop = &interrupted,
     .detections = o->detections };
-  if (!defcn_evaluate_model (model, dataset, &options, &result, error))
+  if (!defcn_evaluate_model (model, dataset, &options, &result, error)) {
+    if (error && g_error_matches (*error, DEFCN_ERROR, DEFCN_ERROR_MODEL))
+      g_prefix_error (error, "%s: ", o->model);
     return FALSE;
-  g_autofree char *table = defcn_evaluation_table (&result);
+  }
+  g_autofree char *table = defcn_evaluation_table (&result, o->classes);
   if (!o->json || !g_str_equal (o->json, "-"))
     g_print ("%s", table);
   return !o->json || save_json (&result, o, error);
@@ -81,9 +85,9 @@ check (const Options *o)
 {
   if (!o->model || !o->annotations || !o->images)
     return "--model, --annotations and --images are needed";
-  if (o->threshold > 1 || o->duplicates < 0 || o->duplicates > 1)
+  if (!(o->threshold <= 1) || !(o->duplicates >= 0 && o->duplicates <= 1))
     return "a score threshold is not in 0 .. 1";
-  if (!(o->nms > 0 && o->nms <= 1))
+  if (!(o->nms >= 0 && o->nms < 1))
     return "--nms is not in 0 .. 1";
   if (o->limit < 0 || o->threads < 0)
     return "--limit and --threads are not negative";
@@ -93,7 +97,8 @@ check (const Options *o)
 int
 defcn_eval_main (int argc, char **argv)
 {
-  Options o = { .threshold = -1, .nms = 0.6, .duplicates = 0.3 };
+  Options o = { .threshold = defcn_evaluate_defaults.threshold,
+    .duplicates = defcn_evaluate_defaults.duplicate_threshold };
   const GOptionEntry entries[] = { { "model", 'm', 0, G_OPTION_ARG_FILENAME,
                                        &o.model, "the model file", "FILE" },
     { "annotations", 'a', 0, G_OPTION_ARG_FILENAME, &o.annotations,
@@ -105,13 +110,15 @@ defcn_eval_main (int argc, char **argv)
     { "threads", 't', 0, G_OPTION_ARG_INT, &o.threads,
         "CPU threads (one per core)", "N" },
     { "threshold", 0, 0, G_OPTION_ARG_DOUBLE, &o.threshold,
-        "score threshold (the model's)", "T" },
+        "score threshold (0.05), below 0: the model's", "T" },
     { "nms", 0, 0, G_OPTION_ARG_DOUBLE, &o.nms,
-        "IoU of the column with NMS (0.6)", "IOU" },
+        "IoU of the column with NMS (the model's, or 0.6)", "IOU" },
     { "duplicate-threshold", 0, 0, G_OPTION_ARG_DOUBLE, &o.duplicates,
         "scores that count for the duplicate rate (0.3)", "T" },
     { "limit", 0, 0, G_OPTION_ARG_INT, &o.limit, "only the first N images",
         "N" },
+    { "classes", 'c', 0, G_OPTION_ARG_NONE, &o.classes,
+        "print the AP of every class too", NULL },
     { "json", 'j', 0, G_OPTION_ARG_FILENAME, &o.json,
         "write all figures here, - for standard output", "FILE" },
     { "detections", 0, 0, G_OPTION_ARG_FILENAME, &o.detections,

@@ -5,11 +5,11 @@
 #include "picture.h"
 #include "progress.h"
 
-#include <math.h>
 #include <string.h>
 
-const DefcnEvaluateOptions defcn_evaluate_defaults = { .threshold = -1,
-  .nms_iou = 0.6f,
+#define NMS_IOU 0.6f
+
+const DefcnEvaluateOptions defcn_evaluate_defaults = { .threshold = 0.05f,
   .duplicate_threshold = 0.3f };
 
 /* The evaluators of one column. */
@@ -18,6 +18,16 @@ typedef struct
   DefcnCocoEval *coco;
   DefcnCrowdhumanEval *crowd;
 } Column;
+
+typedef struct
+{
+  DefcnDetector *detector;
+  const DefcnDataset *dataset;
+  const DefcnEvaluateOptions *options;
+  DefcnEvaluation *out;
+  Column columns[2]; /* without and with NMS */
+  cJSON *results;    /* or NULL */
+} Run;
 
 /* A picture that the reader thread has ready. */
 typedef struct
@@ -65,15 +75,33 @@ loaded_free (gpointer data)
   g_free (loaded);
 }
 
+/* The first few, for people. */
+static char *
+list_labels (const char *const *labels, guint n)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; i < MIN (n, 4); i++)
+    g_string_append_printf (text, "%s%s", i ? ", " : "", labels[i]);
+  if (n > 4)
+    g_string_append (text, ", ..");
+  return g_string_free (text, FALSE);
+}
+
 static gboolean
 check_classes (const DefcnSpec *spec, const DefcnDataset *dataset,
     GError **error)
 {
   if ((guint) spec->n_classes != dataset->labels->len) {
+    g_autofree char *ours =
+        list_labels ((const char *const *) spec->labels, spec->n_classes);
+    g_autofree char *theirs =
+        list_labels ((const char *const *) dataset->labels->pdata,
+            dataset->labels->len);
+
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
-        "the model has %d classes (%s ..), %s has %u (%s ..)", spec->n_classes,
-        spec->labels[0], dataset->path, dataset->labels->len,
-        (const char *) dataset->labels->pdata[0]);
+        "the model has %d classes (%s), %s has %u (%s)", spec->n_classes, ours,
+        dataset->path, dataset->labels->len, theirs);
     return FALSE;
   }
   for (int i = 0; i < spec->n_classes; i++) {
@@ -150,79 +178,80 @@ append_results (cJSON *results, const DefcnDataset *dataset, guint i,
 
 /* One forward pass, decoded without and with NMS. */
 static gboolean
-run_image (DefcnDetector *detector, Column columns[2],
-    const DefcnDataset *dataset, guint i, const DefcnPicture *picture,
-    const DefcnEvaluateOptions *options, cJSON *results, GError **error)
+run_image (Run *run, guint i, const DefcnPicture *picture, GError **error)
 {
   g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
   const DefcnImage image = defcn_picture_image (picture);
-  const float nms = defcn_detector_nms (detector);
+  gboolean good = TRUE;
 
-  if (!defcn_detector_run (detector, &boxes, &image, NULL, 1, error))
+  for (int k = 0; k < 2 && good; k++) {
+    defcn_detector_set_nms (run->detector, k ? run->out->nms_iou : 0);
+    if (k == 0)
+      good = defcn_detector_run (run->detector, &boxes, &image, NULL, 1, error);
+    else
+      defcn_detector_decode (run->detector, boxes);
+    add_boxes (&run->columns[k], run->dataset, i, picture, boxes);
+    if (run->results && k == run->out->own)
+      append_results (run->results, run->dataset, i, boxes);
+  }
+  return good;
+}
+
+static gboolean
+interrupted (const Run *run, guint done, GError **error)
+{
+  if (!run->options->stop || !*run->options->stop)
     return FALSE;
-  add_boxes (&columns[0], dataset, i, picture, boxes);
-  if (results)
-    append_results (results, dataset, i, boxes);
-  defcn_detector_set_nms (detector, options->nms_iou);
-  defcn_detector_decode (detector, boxes);
-  defcn_detector_set_nms (detector, nms);
-  add_boxes (&columns[1], dataset, i, picture, boxes);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "interrupted after %u of %u images", done, run->out->n_images);
   return TRUE;
 }
 
 static gboolean
-run_images (DefcnDetector *detector, Column columns[2], Reader *reader,
-    const DefcnEvaluateOptions *options, cJSON *results, double *milliseconds,
-    GError **error)
+run_images (Run *run, Reader *reader, GError **error)
 {
   g_autoptr (DefcnProgress) progress =
-      options->progress ? defcn_progress_new ("eval", reader->n) : NULL;
+      run->options->progress ? defcn_progress_new ("eval", reader->n) : NULL;
   double total = 0;
 
   for (guint i = 0; i < reader->n; i++) {
-    Loaded *loaded = g_async_queue_pop (reader->ready);
-    DefcnTimings t;
-    gboolean good = loaded->picture
-        && run_image (detector, columns, reader->dataset, i, loaded->picture,
-            options, results, error);
+    if (interrupted (run, i, error))
+      return FALSE;
 
+    Loaded *loaded = g_async_queue_pop (reader->ready);
+    const gboolean good =
+        loaded->picture && run_image (run, i, loaded->picture, error);
     if (loaded->error)
       g_propagate_error (error, g_steal_pointer (&loaded->error));
     loaded_free (loaded);
-    g_async_queue_push (reader->tickets, reader);
-    if (good && options->stop && *options->stop) {
-      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-          "interrupted after %u of %u images", i + 1, reader->n);
-      good = FALSE;
-    }
     if (!good)
       return FALSE;
-    defcn_detector_timings (detector, &t);
+    g_async_queue_push (reader->tickets, reader);
+
+    DefcnTimings t;
+    defcn_detector_timings (run->detector, &t);
     total += (t.preprocess + t.inference + t.postprocess) * 1e-6;
+    run->out->milliseconds = total / (i + 1);
     if (progress)
       defcn_progress_update (progress, i + 1, "%.1f ms an image",
-          total / (i + 1));
+          run->out->milliseconds);
   }
-  *milliseconds = reader->n ? total / reader->n : 0;
   return TRUE;
 }
 
-/* Runs all images through @detector with a thread that reads ahead. */
+/* Runs all images with a thread that reads ahead. */
 static gboolean
-run_all (DefcnDetector *detector, Column columns[2],
-    const DefcnDataset *dataset, guint n, const DefcnEvaluateOptions *options,
-    cJSON *results, double *milliseconds, GError **error)
+run_all (Run *run, GError **error)
 {
-  Reader reader = { .dataset = dataset,
-    .n = n,
+  Reader reader = { .dataset = run->dataset,
+    .n = run->dataset->samples->len,
     .ready = g_async_queue_new_full (loaded_free),
     .tickets = g_async_queue_new () };
 
   for (int i = 0; i < 4; i++)
     g_async_queue_push (reader.tickets, &reader);
   GThread *thread = g_thread_new ("defcn-read", read_ahead, &reader);
-  const gboolean good = run_images (detector, columns, &reader, options,
-      results, milliseconds, error);
+  const gboolean good = run_images (run, &reader, error);
   g_atomic_int_set (&reader.stop, 1);
   g_async_queue_push (reader.tickets, &reader);
   g_thread_join (thread);
@@ -241,159 +270,84 @@ save_results (const cJSON *results, const char *path, GError **error)
   return good;
 }
 
+/* The first @limit samples of @dataset, which it borrows everything from. */
+static DefcnDataset
+first_samples (const DefcnDataset *dataset, guint limit)
+{
+  DefcnDataset part = *dataset;
+
+  part.samples = g_ptr_array_new ();
+  for (guint i = 0; i < dataset->samples->len && (!limit || i < limit); i++)
+    g_ptr_array_add (part.samples, dataset->samples->pdata[i]);
+  return part;
+}
+
+static void
+columns_init (Run *run)
+{
+  for (int k = 0; k < 2; k++) {
+    if (run->dataset->crowdhuman)
+      run->columns[k].crowd = defcn_crowdhuman_eval_new (run->dataset);
+    else
+      run->columns[k].coco =
+          defcn_coco_eval_new (run->dataset, run->options->duplicate_threshold);
+  }
+}
+
+/* Fills the figures, of a @good run. */
+static void
+columns_finish (Run *run, gboolean good)
+{
+  for (int k = 0; k < 2; k++) {
+    Column *column = &run->columns[k];
+
+    if (good && column->crowd)
+      defcn_crowdhuman_eval_run (column->crowd, &run->out->crowd[k]);
+    if (good && column->coco)
+      defcn_coco_eval_run (column->coco, &run->out->coco[k]);
+    defcn_crowdhuman_eval_free (column->crowd);
+    defcn_coco_eval_free (column->coco);
+  }
+}
+
 gboolean
 defcn_evaluate_model (DefcnModel *model, const DefcnDataset *dataset,
     const DefcnEvaluateOptions *options, DefcnEvaluation *out, GError **error)
 {
   const DefcnSpec *spec = defcn_model_spec (model);
-  Column columns[2] = { { 0 } };
 
-  *out = (DefcnEvaluation){ .crowdhuman = dataset->crowdhuman };
+  *out = (DefcnEvaluation){ 0 };
   if (!check_classes (spec, dataset, error))
     return FALSE;
   if (!options)
     options = &defcn_evaluate_defaults;
 
   g_autoptr (DefcnDetector) detector = defcn_detector_new_from_model (model);
-  const guint n = options->limit ? MIN (options->limit, dataset->samples->len)
-                                 : dataset->samples->len;
-  cJSON *results = options->detections ? cJSON_CreateArray () : NULL;
+  DefcnDataset part = first_samples (dataset, options->limit);
+  Run run = { .detector = detector,
+    .dataset = &part,
+    .options = options,
+    .out = out,
+    .results = options->detections ? cJSON_CreateArray () : NULL };
+  const gboolean own_nms = spec->nms_iou > 0 && spec->nms_iou < 1;
   if (options->threshold >= 0)
     defcn_detector_set_threshold (detector, options->threshold);
-  for (int k = 0; k < 2; k++) {
-    if (dataset->crowdhuman)
-      columns[k].crowd = defcn_crowdhuman_eval_new (dataset);
-    else
-      columns[k].coco =
-          defcn_coco_eval_new (dataset, options->duplicate_threshold);
-  }
+  *out = (DefcnEvaluation){ .crowdhuman = dataset->crowdhuman,
+    .n_images = part.samples->len,
+    .labels = g_strdupv (spec->labels),
+    .own = own_nms,
+    .threshold = defcn_detector_threshold (detector),
+    .duplicate_threshold = options->duplicate_threshold,
+    .nms_iou = options->nms_iou > 0 ? options->nms_iou
+        : own_nms                   ? spec->nms_iou
+                                    : NMS_IOU };
 
-  gboolean good = run_all (detector, columns, dataset, n, options, results,
-      &out->milliseconds, error);
-  if (good && results)
-    good = save_results (results, options->detections, error);
-  out->n_images = n;
-  out->labels = g_strdupv (spec->labels);
-  for (int k = 0; k < 2; k++) {
-    if (good && columns[k].crowd)
-      defcn_crowdhuman_eval_run (columns[k].crowd, &out->crowd[k]);
-    if (good && columns[k].coco)
-      defcn_coco_eval_run (columns[k].coco, &out->coco[k]);
-    defcn_crowdhuman_eval_free (columns[k].crowd);
-    defcn_coco_eval_free (columns[k].coco);
-  }
-  cJSON_Delete (results);
+  columns_init (&run);
+  gboolean good = run_all (&run, error);
+  if (good && run.results)
+    good = save_results (run.results, options->detections, error);
+  columns_finish (&run, good);
+  cJSON_Delete (run.results);
+  g_ptr_array_unref (part.samples);
   return good;
-}
-
-void
-defcn_evaluation_clear (DefcnEvaluation *evaluation)
-{
-  for (int k = 0; k < 2; k++)
-    defcn_coco_result_clear (&evaluation->coco[k]);
-  g_clear_pointer (&evaluation->labels, g_strfreev);
-}
-
-double
-defcn_evaluation_ap (const DefcnEvaluation *e)
-{
-  return e->crowdhuman ? e->crowd[0].ap : e->coco[0].stats[0];
-}
-
-double
-defcn_evaluation_ap50 (const DefcnEvaluation *e)
-{
-  return e->crowdhuman ? e->crowd[0].ap : e->coco[0].stats[1];
-}
-
-char *
-defcn_evaluation_summary (const DefcnEvaluation *e)
-{
-  if (e->crowdhuman)
-    return g_strdup_printf ("AP50 %.4f mMR %.4f recall %.4f, with NMS AP50 "
-                            "%.4f, %.1f ms an image",
-        e->crowd[0].ap, e->crowd[0].mmr, e->crowd[0].recall, e->crowd[1].ap,
-        e->milliseconds);
-  return g_strdup_printf ("AP %.4f AP50 %.4f AR100 %.4f, with NMS AP %.4f AP50 "
-                          "%.4f, duplicates "
-                          "%.4f, %.1f ms an image",
-      e->coco[0].stats[0], e->coco[0].stats[1], e->coco[0].stats[8],
-      e->coco[1].stats[0], e->coco[1].stats[1], e->coco[0].duplicate_rate,
-      e->milliseconds);
-}
-
-/* The figures of COCO in their order. */
-static const struct
-{
-  const char *key, *text;
-} figures[12] = {
-  { "ap", "AP    IoU 0.50:0.95  all     100" },
-  { "ap50", "AP    IoU 0.50       all     100" },
-  { "ap75", "AP    IoU 0.75       all     100" },
-  { "ap_small", "AP    IoU 0.50:0.95  small   100" },
-  { "ap_medium", "AP    IoU 0.50:0.95  medium  100" },
-  { "ap_large", "AP    IoU 0.50:0.95  large   100" },
-  { "ar1", "AR    IoU 0.50:0.95  all       1" },
-  { "ar10", "AR    IoU 0.50:0.95  all      10" },
-  { "ar100", "AR    IoU 0.50:0.95  all     100" },
-  { "ar_small", "AR    IoU 0.50:0.95  small   100" },
-  { "ar_medium", "AR    IoU 0.50:0.95  medium  100" },
-  { "ar_large", "AR    IoU 0.50:0.95  large   100" },
-};
-
-char *
-defcn_evaluation_table (const DefcnEvaluation *e)
-{
-  GString *table = g_string_new (NULL);
-
-  g_string_append_printf (table, "%-36s%10s%10s\n", "", "no NMS", "NMS");
-  if (e->crowdhuman) {
-    g_string_append_printf (table, "%-36s%10.4f%10.4f\n", "AP50",
-        e->crowd[0].ap, e->crowd[1].ap);
-    g_string_append_printf (table, "%-36s%10.4f%10.4f\n", "mMR",
-        e->crowd[0].mmr, e->crowd[1].mmr);
-    g_string_append_printf (table, "%-36s%10.4f%10.4f\n", "Recall",
-        e->crowd[0].recall, e->crowd[1].recall);
-  } else {
-    for (int i = 0; i < 12; i++)
-      g_string_append_printf (table, "%-36s%10.4f%10.4f\n", figures[i].text,
-          e->coco[0].stats[i], e->coco[1].stats[i]);
-    g_string_append_printf (table, "%-36s%10.4f%10.4f\n", "duplicate rate",
-        e->coco[0].duplicate_rate, e->coco[1].duplicate_rate);
-  }
-  g_string_append_printf (table, "%u images, %.1f ms an image\n", e->n_images,
-      e->milliseconds);
-  return g_string_free (table, FALSE);
-}
-
-static void
-column_to_json (const DefcnEvaluation *e, int k, cJSON *object)
-{
-  if (e->crowdhuman) {
-    cJSON_AddNumberToObject (object, "ap50", e->crowd[k].ap);
-    cJSON_AddNumberToObject (object, "mmr", e->crowd[k].mmr);
-    cJSON_AddNumberToObject (object, "recall", e->crowd[k].recall);
-    return;
-  }
-
-  const DefcnCocoResult *r = &e->coco[k];
-  cJSON *classes;
-  for (int i = 0; i < 12; i++)
-    cJSON_AddNumberToObject (object, figures[i].key, r->stats[i]);
-  cJSON_AddNumberToObject (object, "duplicate_rate", r->duplicate_rate);
-  cJSON_AddNumberToObject (object, "duplicates", r->n_duplicates);
-  cJSON_AddNumberToObject (object, "detections", r->n_detections);
-  classes = cJSON_AddObjectToObject (object, "class_ap");
-  for (guint i = 0; i < r->class_ap->len; i++)
-    cJSON_AddNumberToObject (classes, e->labels[i],
-        g_array_index (r->class_ap, double, i));
-}
-
-void
-defcn_evaluation_to_json (const DefcnEvaluation *e, cJSON *object)
-{
-  cJSON_AddNumberToObject (object, "images", e->n_images);
-  cJSON_AddNumberToObject (object, "milliseconds", e->milliseconds);
-  column_to_json (e, 0, object);
-  column_to_json (e, 1, cJSON_AddObjectToObject (object, "nms"));
 }

@@ -1,0 +1,444 @@
+/* The evaluation loop, with a tiny random model whose own boxes are the
+ * annotations: then all figures are known. */
+#include "evaluate.h"
+
+#include "detector.h"
+#include "picture.h"
+#include "tiny_model.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+#define N_IMAGES 4
+#define THRESHOLD 0.05f
+
+static char *folder;
+static DefcnBackend *be;
+
+static char *
+in_folder (const char *name)
+{
+  return g_build_filename (folder, name, NULL);
+}
+
+static DefcnModel *
+open_model (const char *name)
+{
+  g_autofree char *path = in_folder (name);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, &error);
+
+  g_assert_no_error (error);
+  DefcnModel *model = defcn_model_open (weights, be, FALSE, &error);
+  g_assert_no_error (error);
+  return model;
+}
+
+/* The model of three classes, with NMS of @iou in its file. */
+static DefcnModel *
+open_model_with_nms (float iou)
+{
+  g_autofree char *path = in_folder ("three.safetensors");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnModel) plain = open_model ("three.safetensors");
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, &error);
+  g_autoptr (DefcnSpec) spec = defcn_spec_copy (defcn_model_spec (plain));
+
+  spec->nms_iou = iou;
+  DefcnModel *model = defcn_model_new (spec, be, FALSE, 0, &error);
+  g_assert_no_error (error);
+  g_assert_true (defcn_model_load (model, weights, FALSE, NULL, &error));
+  return model;
+}
+
+/* Blocks of noise, so that no two images give the same boxes. */
+static void
+write_picture (int i)
+{
+  g_autofree char *name = g_strdup_printf ("%d.png", i);
+  g_autofree char *path = in_folder (name);
+  g_autoptr (DefcnPicture) picture = defcn_picture_new (96 + 8 * i, 80);
+  g_autoptr (GRand) rand = g_rand_new_with_seed (i);
+  guint8 values[16 * 16 * 3];
+
+  for (gsize j = 0; j < sizeof values; j++)
+    values[j] = g_rand_int_range (rand, 0, 256);
+  for (int j = 0; j < picture->width * picture->height * 3; j++) {
+    const int x = j / 3 % picture->width, y = j / 3 / picture->width;
+
+    picture->rgb[j] = values[(y / 8 % 16 * 16 + x / 8 % 16) * 3 + j % 3];
+  }
+  g_assert_true (defcn_picture_save (picture, path, NULL));
+}
+
+static void
+sample_free (gpointer data)
+{
+  DefcnSample *sample = data;
+
+  g_free (sample->name);
+  g_array_unref (sample->objects);
+  g_free (sample);
+}
+
+/* The pictures, annotated with what @model finds in them, in pixels @scale
+ * times as small as the file's. */
+static DefcnDataset *
+dataset_new (DefcnModel *model, gboolean crowdhuman, float scale)
+{
+  const DefcnSpec *spec = defcn_model_spec (model);
+  g_autoptr (DefcnDetector) detector = defcn_detector_new_from_model (model);
+  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  DefcnDataset *dataset = g_new0 (DefcnDataset, 1);
+
+  dataset->path = g_strdup ("made.json");
+  dataset->image_dir = g_strdup (folder);
+  dataset->crowdhuman = crowdhuman;
+  dataset->samples = g_ptr_array_new_with_free_func (sample_free);
+  dataset->labels = g_ptr_array_new_with_free_func (g_free);
+  dataset->category_ids = g_array_new (FALSE, FALSE, sizeof (gint64));
+  for (gint64 c = 0; c < spec->n_classes; c++) {
+    const gint64 id = 10 * c + 7;
+
+    g_ptr_array_add (dataset->labels, g_strdup (spec->labels[c]));
+    g_array_append_val (dataset->category_ids, id);
+  }
+  defcn_detector_set_threshold (detector, THRESHOLD);
+  for (int i = 0; i < N_IMAGES; i++) {
+    g_autofree char *name = g_strdup_printf ("%d.png", i);
+    g_autofree char *path = in_folder (name);
+    g_autoptr (DefcnPicture) picture = defcn_picture_load (path, NULL);
+    const DefcnImage image = defcn_picture_image (picture);
+    DefcnSample *sample = g_new0 (DefcnSample, 1);
+
+    g_assert_true (
+        defcn_detector_run (detector, &boxes, &image, NULL, 1, NULL));
+    g_assert_cmpuint (boxes->len, >, 5);
+    sample->id = 1000 + i;
+    sample->name = g_strdup (name);
+    if (crowdhuman)
+      sample->name[1] = '\0';
+    sample->width = picture->width * scale;
+    sample->height = picture->height * scale;
+    sample->objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
+    g_ptr_array_add (dataset->samples, sample);
+    for (guint k = 0; k < boxes->len; k++) {
+      const DefcnBox *b = &g_array_index (boxes, DefcnBox, k);
+      const double x1 = scale * b->x1, y1 = scale * b->y1;
+      DefcnObject o = { .label = b->label,
+        .person = TRUE,
+        .bbox = { x1, y1, scale * b->x2 - x1, scale * b->y2 - y1 } };
+
+      o.area = o.bbox[2] * o.bbox[3];
+      g_array_append_val (sample->objects, o);
+    }
+  }
+  return dataset;
+}
+
+static void
+evaluate (DefcnModel *model, const DefcnDataset *dataset,
+    const DefcnEvaluateOptions *options, DefcnEvaluation *out)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (defcn_evaluate_model (model, dataset, options, out, &error));
+  g_assert_no_error (error);
+}
+
+/* A model is perfect against its own boxes, in whatever pixels they are
+ * recorded; NMS takes some of them away. */
+static void
+test_perfect (void)
+{
+  static const float scales[] = { 1, 2, 0.5f };
+  g_autoptr (DefcnModel) model = open_model ("three.safetensors");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (scales); i++) {
+    g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, scales[i]);
+    g_auto (DefcnEvaluation) out = { 0 };
+
+    evaluate (model, dataset, NULL, &out);
+    g_assert_cmpuint (out.n_images, ==, N_IMAGES);
+    g_assert_cmpfloat (out.milliseconds, >, 0);
+    g_assert_cmpfloat (out.nms_iou, ==, 0.6f);
+    g_assert_cmpfloat (out.threshold, ==, THRESHOLD);
+    g_assert_cmpint (out.own, ==, 0);
+    g_assert_cmpfloat_with_epsilon (out.coco[0].stats[0], 1, 1e-9);
+    g_assert_cmpfloat (out.coco[0].stats[8], ==, 1);
+    g_assert_cmpfloat (out.coco[1].stats[8], <, 1);
+    g_assert_cmpfloat (out.coco[1].stats[8], >, 0);
+    g_assert_cmpfloat (defcn_evaluation_ap (&out), ==, out.coco[0].stats[0]);
+    g_assert_cmpfloat (defcn_evaluation_ap50 (&out), ==, out.coco[0].stats[1]);
+    g_assert_cmpuint (out.coco[0].n_detections, >, 0);
+    g_assert_cmpfloat (out.coco[0].duplicate_rate, ==, 0); /* one object each */
+  }
+}
+
+/* Images beyond the limit are not looked at, and their objects not missed. */
+static void
+test_limit (void)
+{
+  g_autoptr (DefcnModel) model = open_model ("three.safetensors");
+  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1);
+  DefcnEvaluateOptions options = defcn_evaluate_defaults;
+  DefcnSample *last = dataset->samples->pdata[N_IMAGES - 1];
+
+  g_free (last->name);
+  last->name = g_strdup ("missing.png");
+  for (options.limit = 1; options.limit < N_IMAGES; options.limit++) {
+    g_auto (DefcnEvaluation) out = { 0 };
+
+    evaluate (model, dataset, &options, &out);
+    g_assert_cmpuint (out.n_images, ==, options.limit);
+    g_assert_cmpfloat_with_epsilon (out.coco[0].stats[0], 1, 1e-9);
+  }
+  g_assert_cmpuint (dataset->samples->len, ==, N_IMAGES);
+}
+
+/* Below 0 the threshold is the model's; at 1 there are no boxes. */
+static void
+test_thresholds (void)
+{
+  g_autoptr (DefcnModel) model = open_model ("three.safetensors");
+  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1);
+  DefcnEvaluateOptions options = defcn_evaluate_defaults;
+  g_auto (DefcnEvaluation) own = { 0 }, none = { 0 };
+
+  options.threshold = -1;
+  options.duplicate_threshold = 0.99f;
+  evaluate (model, dataset, &options, &own);
+  g_assert_cmpfloat (own.threshold, ==, 0.3f);
+  g_assert_cmpfloat (own.duplicate_threshold, ==, 0.99f);
+  g_assert_cmpuint (own.coco[0].n_detections, ==, 0);
+  options.threshold = 1;
+  options.duplicate_threshold = 0;
+  evaluate (model, dataset, &options, &none);
+  g_assert_cmpfloat (none.coco[0].stats[0], ==, 0);
+  g_assert_cmpuint (none.coco[0].n_detections, ==, 0);
+}
+
+/* A model with NMS in its file is compared by that; the columns stay. */
+static void
+test_own_nms (void)
+{
+  g_autoptr (DefcnModel) plain = open_model ("three.safetensors");
+  g_autoptr (DefcnModel) model = open_model_with_nms (0.5f);
+  g_autoptr (DefcnDataset) dataset = dataset_new (plain, FALSE, 1);
+  DefcnEvaluateOptions options = defcn_evaluate_defaults;
+  g_auto (DefcnEvaluation) own = { 0 }, other = { 0 };
+
+  evaluate (model, dataset, &options, &own);
+  g_assert_cmpint (own.own, ==, 1);
+  g_assert_cmpfloat (own.nms_iou, ==, 0.5f);
+  g_assert_cmpfloat_with_epsilon (own.coco[0].stats[0], 1, 1e-9);
+  g_assert_cmpfloat (own.coco[1].stats[8], <, 1);
+  g_assert_cmpfloat (defcn_evaluation_ap (&own), ==, own.coco[1].stats[0]);
+
+  options.nms_iou = 0.9f;
+  evaluate (model, dataset, &options, &other);
+  g_assert_cmpfloat (other.nms_iou, ==, 0.9f);
+  g_assert_cmpfloat (other.coco[1].stats[8], >, own.coco[1].stats[8]);
+
+  cJSON *json = cJSON_CreateObject ();
+  defcn_evaluation_to_json (&own, json);
+  g_assert_cmpfloat (cJSON_GetObjectItem (json, "ap")->valuedouble, ==,
+      own.coco[1].stats[0]);
+  g_assert_nonnull (cJSON_GetObjectItem (json, "no_nms"));
+  g_assert_null (cJSON_GetObjectItem (json, "nms"));
+  cJSON_Delete (json);
+}
+
+/* CrowdHuman: all found; the area left of the first of n points is missing. */
+static void
+test_crowdhuman (void)
+{
+  g_autoptr (DefcnModel) model = open_model ("one.safetensors");
+  g_autoptr (DefcnDataset) dataset = dataset_new (model, TRUE, 1);
+  g_auto (DefcnEvaluation) out = { 0 };
+  guint n = 0;
+
+  for (int i = 0; i < N_IMAGES; i++)
+    n += ((DefcnSample *) dataset->samples->pdata[i])->objects->len;
+  evaluate (model, dataset, NULL, &out);
+  g_assert_cmpfloat_with_epsilon (out.crowd[0].ap, 1 - 1.0 / n, 1e-9);
+  g_assert_cmpfloat (out.crowd[0].recall, ==, 1);
+  g_assert_cmpfloat (out.crowd[0].mmr, ==, 0);
+  g_assert_cmpfloat (out.crowd[1].recall, <, 1);
+  g_assert_cmpfloat (defcn_evaluation_ap50 (&out), ==, out.crowd[0].ap);
+
+  g_autofree char *table = defcn_evaluation_table (&out, TRUE);
+  g_autofree char *summary = defcn_evaluation_summary (&out);
+  g_assert_nonnull (strstr (table, "mMR"));
+  g_assert_nonnull (strstr (summary, "mMR 0.0000 recall 1.0000"));
+}
+
+/* The results file has the boxes of the evaluation, in COCO's form. */
+static void
+test_detections (void)
+{
+  g_autofree char *path = in_folder ("results.json");
+  g_autofree char *text = NULL;
+  g_autoptr (DefcnModel) model = open_model ("three.safetensors");
+  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 2);
+  DefcnEvaluateOptions options = defcn_evaluate_defaults;
+  g_auto (DefcnEvaluation) out = { 0 };
+
+  options.detections = path;
+  evaluate (model, dataset, &options, &out);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  cJSON *json = cJSON_Parse (text);
+  const cJSON *item = cJSON_IsArray (json) ? json->child : NULL;
+  for (int i = 0; i < N_IMAGES; i++) {
+    const DefcnSample *sample = dataset->samples->pdata[i];
+
+    for (guint k = 0; k < sample->objects->len; k++, item = item->next) {
+      const DefcnObject *o = &g_array_index (sample->objects, DefcnObject, k);
+      const cJSON *box = cJSON_GetObjectItem (item, "bbox");
+
+      g_assert_cmpfloat (cJSON_GetObjectItem (item, "image_id")->valuedouble,
+          ==, sample->id);
+      g_assert_cmpfloat (cJSON_GetObjectItem (item, "category_id")->valuedouble,
+          ==, 10 * o->label + 7);
+      g_assert_cmpfloat (cJSON_GetObjectItem (item, "score")->valuedouble, >,
+          THRESHOLD);
+      for (int j = 0; j < 4; j++)
+        g_assert_cmpfloat_with_epsilon (cJSON_GetArrayItem (box, j)
+                                            ->valuedouble,
+            o->bbox[j], 1e-9);
+    }
+  }
+  g_assert_null (item);
+  cJSON_Delete (json);
+  g_remove (path);
+}
+
+static void
+assert_fails (DefcnModel *model, const DefcnDataset *dataset,
+    const DefcnEvaluateOptions *options, int code, const char *a, const char *b)
+{
+  g_auto (DefcnEvaluation) out = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (defcn_evaluate_model (model, dataset, options, &out, &error));
+  g_test_message ("%s", error->message);
+  if (code >= 0)
+    g_assert_error (error, DEFCN_ERROR, code);
+  g_assert_nonnull (strstr (error->message, a));
+  g_assert_nonnull (strstr (error->message, b));
+}
+
+/* Every way to fail says what is the matter. */
+static void
+test_errors (void)
+{
+  g_autofree char *bad = in_folder ("bad.png");
+  g_autoptr (DefcnModel) three = open_model ("three.safetensors");
+  g_autoptr (DefcnModel) one = open_model ("one.safetensors");
+  g_autoptr (DefcnDataset) dataset = dataset_new (three, FALSE, 1);
+  DefcnEvaluateOptions options = defcn_evaluate_defaults;
+  DefcnSample *sample = dataset->samples->pdata[2];
+  const volatile int stop = 1;
+
+  assert_fails (one, dataset, NULL, DEFCN_ERROR_MODEL, "1 classes (person)",
+      "made.json has 3 (person, car, dog)");
+  options.stop = &stop;
+  assert_fails (three, dataset, &options, DEFCN_ERROR_VALUE, "interrupted",
+      "0 of 4");
+  options.stop = NULL;
+  options.detections = "/dev/null/x";
+  assert_fails (three, dataset, &options, -1, "/dev/null/x", "");
+
+  g_free (sample->name);
+  sample->name = g_strdup ("missing.png");
+  assert_fails (three, dataset, NULL, -1, "missing.png", "");
+  g_assert_true (g_file_set_contents (bad, "no picture", -1, NULL));
+  g_free (sample->name);
+  sample->name = g_strdup ("bad.png");
+  assert_fails (three, dataset, NULL, -1, "bad.png", "");
+  g_remove (bad);
+
+  g_free (dataset->labels->pdata[1]);
+  dataset->labels->pdata[1] = g_strdup ("bus");
+  assert_fails (three, dataset, NULL, DEFCN_ERROR_MODEL, "\"car\"",
+      "\"bus\" in made.json");
+}
+
+/* All forms of the figures tell the same. */
+static void
+test_forms (void)
+{
+  g_autoptr (DefcnModel) model = open_model ("three.safetensors");
+  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1);
+  g_auto (DefcnEvaluation) out = { 0 };
+
+  evaluate (model, dataset, NULL, &out);
+  g_autofree char *table = defcn_evaluation_table (&out, FALSE);
+  g_autofree char *classes = defcn_evaluation_table (&out, TRUE);
+  g_autofree char *summary = defcn_evaluation_summary (&out);
+  g_autofree char *ap = g_strdup_printf ("AP    IoU 0.50:0.95  all     100"
+                                         "        1.0000%10.4f\n",
+      out.coco[1].stats[0]);
+  g_assert_nonnull (strstr (table, ap));
+  g_assert_nonnull (strstr (table, "no NMS  NMS 0.60\n"));
+  g_assert_nonnull (strstr (table, "duplicate rate, score over 0.30"));
+  g_assert_null (strstr (table, "\ndog"));
+  g_assert_nonnull (strstr (classes, "\ndog"));
+  g_assert_nonnull (strstr (summary, "AP 1.0000 AP50 1.0000 AR100 1.0000"));
+
+  cJSON *json = cJSON_CreateObject ();
+  defcn_evaluation_to_json (&out, json);
+  const cJSON *nms = cJSON_GetObjectItem (json, "nms");
+  g_assert_cmpfloat (cJSON_GetObjectItem (json, "images")->valuedouble, ==,
+      N_IMAGES);
+  g_assert_cmpfloat (cJSON_GetObjectItem (json, "ar100")->valuedouble, ==, 1);
+  g_assert_cmpfloat (cJSON_GetObjectItem (nms, "ar100")->valuedouble, ==,
+      out.coco[1].stats[8]);
+  g_assert_cmpfloat (cJSON_GetObjectItem (nms, "duplicate_rate")->valuedouble,
+      ==, out.coco[1].duplicate_rate);
+  g_assert_cmpfloat (cJSON_GetObjectItem (cJSON_GetObjectItem (json,
+                                              "class_ap"),
+                         "dog")
+                         ->valuedouble,
+      ==, g_array_index (out.coco[0].class_ap, double, 2));
+  cJSON_Delete (json);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const char *const person[] = { "person", NULL };
+
+  g_test_init (&argc, &argv, NULL);
+  folder = g_dir_make_tmp ("defcn-evaluate-XXXXXX", NULL);
+  be = defcn_backend_new ("reference", 1, NULL);
+  g_autofree char *three = in_folder ("three.safetensors");
+  g_autofree char *one = in_folder ("one.safetensors");
+  testing_tiny_model_write (three);
+  testing_tiny_model_write_labels (one, person);
+  for (int i = 0; i < N_IMAGES; i++)
+    write_picture (i);
+
+  g_test_add_func ("/evaluate/perfect", test_perfect);
+  g_test_add_func ("/evaluate/limit", test_limit);
+  g_test_add_func ("/evaluate/thresholds", test_thresholds);
+  g_test_add_func ("/evaluate/own nms", test_own_nms);
+  g_test_add_func ("/evaluate/crowdhuman", test_crowdhuman);
+  g_test_add_func ("/evaluate/detections", test_detections);
+  g_test_add_func ("/evaluate/errors", test_errors);
+  g_test_add_func ("/evaluate/forms", test_forms);
+  const int status = g_test_run ();
+
+  for (int i = 0; i < N_IMAGES; i++) {
+    g_autofree char *name = g_strdup_printf ("%d.png", i);
+    g_autofree char *path = in_folder (name);
+
+    g_remove (path);
+  }
+  g_remove (three);
+  g_remove (one);
+  g_rmdir (folder);
+  g_free (folder);
+  defcn_backend_free (be);
+  return status;
+}
