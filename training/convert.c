@@ -266,6 +266,20 @@ write_file (const Job *job, const char *output, GError **error)
   return defcn_weights_writer_save (writer, output, error);
 }
 
+/* The network whose parameters are written; of a backbone's, with the smallest
+ * head, for that is not looked at. */
+static DefcnModel *
+new_model (const DefcnConversion *done, DefcnBackend *be, GError **error)
+{
+  g_autoptr (DefcnSpec) spec = defcn_spec_copy (done->spec);
+
+  if (!done->full) {
+    spec->fpn_channels = spec->norm_groups = 1;
+    spec->tower_depth = 0;
+  }
+  return defcn_model_new (spec, be, FALSE, 0, error);
+}
+
 DefcnConversion *
 defcn_convert (const char *input, const char *output,
     const DefcnConvertOptions *options, GError **error)
@@ -287,8 +301,7 @@ defcn_convert (const char *input, const char *output,
     return NULL;
 
   g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, error);
-  g_autoptr (DefcnModel) model =
-      be ? defcn_model_new (done->spec, be, FALSE, 0, error) : NULL;
+  g_autoptr (DefcnModel) model = be ? new_model (done, be, error) : NULL;
   const Job job = { options, input, foreign, model, done };
   if (!model || !write_file (&job, output, error))
     return NULL;
