@@ -69,6 +69,18 @@ test_errors (void)
     { { "detect", "--model", model, "/nonexistent.png" }, 1,
         "/nonexistent.png" },
     { { "detect", "--model", model, "/dev" }, 1, "/dev" },
+    { { "import" }, 2, "INPUT" },
+    { { "import", model }, 2, "--output" },
+    { { "import", model, model, "--output", "x" }, 2, "INPUT" },
+    { { "import", "/nonexistent", "--output", "x" }, 1, "/nonexistent" },
+    { { "import", model, "--output", "x", "--labels", "/nonexistent" }, 1,
+        "/nonexistent" },
+    { { "import", model, "--output", "x", "--set", "norm_groups=5" }, 1,
+        "norm groups" },
+    { { "info" }, 2, "FILE" },
+    { { "info", "/nonexistent" }, 1, "/nonexistent" },
+    { { "info", model, "--size", "0x1" }, 2, "--size" },
+    { { "info", g_getenv ("DEFCN_TOOL") }, 1, "safetensors" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -85,7 +97,7 @@ static void
 test_help (void)
 {
   static const char *const cases[][3] = { { "--version" }, { "--help" },
-    { "bench", "--help" } };
+    { "bench", "--help" }, { "import", "--help" }, { "info", "--help" } };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree char *out = NULL, *err = NULL;
@@ -321,6 +333,94 @@ test_detect_forms (void)
   g_remove (lines);
 }
 
+/* What `defcn info` says about @path as JSON. */
+static cJSON *
+info_json (const char *path)
+{
+  const char *const args[] = { "info", path, "--size", "100x50", "--json",
+    NULL };
+  g_autofree char *out = NULL, *err = NULL;
+
+  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  cJSON *json = cJSON_Parse (out);
+  g_assert_nonnull (json);
+  return json;
+}
+
+/* Tells network, input, work, classes and hash of a model, in both forms; the
+ * work is that of the multiply-adds that bench counts. */
+static void
+test_info (void)
+{
+  const char *const text[] = { "info", model, NULL };
+  const char *const words[] = { "ResNet-18", "3DMF tau 2 phi 3",
+    "short edge 64, long edge at most 128", "BGR", "GMAC", "person, car, dog",
+    "sha256" };
+  const char *const bench[] = { "bench", "--model", model, "--size", "128x64",
+    "--repetitions", "1", "--device", "reference", "--json", NULL };
+  g_autofree char *out = NULL, *err = NULL, *measured = NULL, *bytes = NULL;
+  gsize size;
+
+  g_assert_cmpint (run (&out, &err, text), ==, 0);
+  for (gsize i = 0; i < G_N_ELEMENTS (words); i++)
+    g_assert_nonnull (strstr (out, words[i]));
+
+  cJSON *json = info_json (model);
+  g_assert_true (g_file_get_contents (model, &bytes, &size, NULL));
+  g_autofree char *hash = g_compute_checksum_for_data (G_CHECKSUM_SHA256,
+      (const guchar *) bytes, size);
+  g_assert_cmpstr (cJSON_GetObjectItem (json, "sha256")->valuestring, ==, hash);
+  const cJSON *input = cJSON_GetObjectItem (json, "input_size");
+  g_assert_cmpint (cJSON_GetArrayItem (input, 0)->valueint, ==, 128);
+  g_assert_cmpint (cJSON_GetArrayItem (input, 1)->valueint, ==, 64);
+  g_assert_cmpfloat (number (cJSON_GetObjectItem (json, "spec"), "tau"), ==, 2);
+
+  g_clear_pointer (&err, g_free);
+  g_assert_cmpint (run (&measured, &err, bench), ==, 0);
+  cJSON *counted = cJSON_Parse (measured);
+  g_assert_cmpfloat_with_epsilon (2 * number (json, "gmac"),
+      number (cJSON_GetObjectItem (counted, "network"), "gflop"), 1e-3);
+  cJSON_Delete (counted);
+  cJSON_Delete (json);
+}
+
+/* A model goes through import as foreign weights do: recognised, relabelled,
+ * set, and told about; without what shapes do not tell it is refused. */
+static void
+test_import (void)
+{
+  g_autofree char *output = g_build_filename (folder, "imported", NULL);
+  g_autofree char *labels = g_build_filename (folder, "labels", NULL);
+  const char *const args[] = { "import", model, "--output", output, "--labels",
+    labels, "--set", "norm_groups=4", "--half", NULL };
+  g_autofree char *out = NULL, *err = NULL;
+
+  g_assert_true (
+      g_file_set_contents (labels, "one\ntwo \nthree\n\n", -1, NULL));
+  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  g_assert_cmpstr (err, ==, "");
+  g_assert_nonnull (strstr (out, "ResNet-18 detector, 3 classes, 3DMF"));
+
+  cJSON *json = info_json (output), *original = info_json (model);
+  const cJSON *spec = cJSON_GetObjectItem (json, "spec");
+  const cJSON *names = cJSON_GetObjectItem (spec, "labels");
+  const cJSON *training = cJSON_GetObjectItem (json, "training");
+  g_assert_cmpstr (cJSON_GetArrayItem (names, 1)->valuestring, ==, "two");
+  g_assert_cmpstr (cJSON_GetObjectItem (training, "naming")->valuestring, ==,
+      "cvpods");
+  g_assert_cmpfloat (number (json, "parameters"), ==,
+      number (original, "parameters"));
+  cJSON_Delete (json);
+  cJSON_Delete (original);
+
+  g_autofree char *again = NULL, *why = NULL;
+  g_assert_true (g_file_set_contents (labels, "one\n\nthree\n", -1, NULL));
+  g_assert_cmpint (run (&again, &why, args), ==, 1);
+  g_assert_nonnull (strstr (why, "line 2 is empty"));
+  g_remove (output);
+  g_remove (labels);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -335,6 +435,8 @@ main (int argc, char **argv)
   g_test_add_func ("/tool/bench/text", test_bench_text);
   g_test_add_func ("/tool/detect/folder", test_detect_folder);
   g_test_add_func ("/tool/detect/forms", test_detect_forms);
+  g_test_add_func ("/tool/info", test_info);
+  g_test_add_func ("/tool/import", test_import);
 
   const int status = g_test_run ();
   g_remove (model);

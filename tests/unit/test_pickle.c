@@ -167,6 +167,7 @@ test_values (void)
              "ab\x8c\6latin1\x86R."),
         "'\xff"
         "ab'" },
+    { BYTES ("c_codecs\nencode\nX\3\0\0\0a\0b\x8c\6latin1\x86R."), "'a'+NUL" },
     { BYTES ("c__builtin__\nbytes\n)R."), "''" },
     { BYTES ("U\7storageQ."), "@'storage'" },
     { BYTES ("Pabc\n."), "@'abc'" },
