@@ -410,6 +410,15 @@ test_archives (void)
     defcn_foreign_free (defcn_foreign_open_bytes (changed, "x", NULL));
   }
 
+  /* The directory gives the first entry more bytes than follow it. */
+  g_autofree guint8 *longer = g_memdup2 (data, size);
+  gsize directory = 0;
+  while (memcmp (longer + directory, "PK\1\2", 4) != 0)
+    directory++;
+  longer[directory + 21] = longer[directory + 25] = 0x7f;
+  g_autoptr (GBytes) too_long = g_bytes_new (longer, size);
+  assert_refused (too_long, "\"a/data.pkl\" is cut off");
+
   const struct
   {
     const char *names[3];
