@@ -353,6 +353,19 @@ bare_rois_are_objects (GstBuffer *buffer)
   return !marked || sum;
 }
 
+/* Others' labels may be in any encoding. */
+static GQuark
+valid_label (GQuark label)
+{
+  const char *text = g_quark_to_string (label);
+  g_autofree char *valid = NULL;
+
+  if (!text || g_utf8_validate (text, -1, NULL))
+    return label;
+  valid = g_utf8_make_valid (text, -1);
+  return g_quark_from_string (valid);
+}
+
 guint
 gst_defcn_meta_read (GstBuffer *buffer, GArray *objects, int width, int height)
 {
@@ -365,6 +378,11 @@ gst_defcn_meta_read (GstBuffer *buffer, GArray *objects, int width, int height)
     read_relations (buffer, objects, width, height);
   if (objects->len == before && bare_rois_are_objects (buffer))
     read_rois (buffer, objects, width, height, FALSE);
+  for (guint i = before; i < objects->len; i++) {
+    GstDefcnObject *o = &g_array_index (objects, GstDefcnObject, i);
+
+    o->label = valid_label (o->label);
+  }
   return objects->len - before;
 }
 

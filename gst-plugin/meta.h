@@ -40,7 +40,7 @@ typedef struct
   double x_min, y_min, x_max, y_max; /* 0..1 of the frame, min < max */
   double confidence;                 /* 0..1; -1: lost on the way */
   int label_id;                      /* class index; -1: not known */
-  GQuark label;
+  GQuark label;                      /* UTF-8; 0: none */
   int parent_id; /* id of the ROI meta that was looked in, 0: none */
 } GstDefcnObject;
 
@@ -78,7 +78,8 @@ void gst_defcn_meta_attach (GstBuffer *buffer, const GArray *objects,
 /* Appends the objects on @buffer to @objects (GstDefcnObject), whoever wrote
  * them: of the custom meta if it has any, else of the ROI metas that have a
  * "detection", else of the ODMtds, else of bare ROI metas (with confidence and
- * label_id -1).  @width, @height: of the frame.  Returns how many. */
+ * label_id -1).  Labels that are not UTF-8 get U+FFFD for the bytes that are
+ * at fault.  @width, @height: of the frame.  Returns how many. */
 guint gst_defcn_meta_read (GstBuffer *buffer, GArray *objects, int width,
     int height);
 

@@ -23,8 +23,8 @@ void gst_defcn_paint_init (GstDefcnPaint *paint, const GstVideoInfo *info,
 void gst_defcn_paint_rect (GstVideoFrame *frame, const GstDefcnPaint *paint,
     int x, int y, int w, int h);
 
-/* Glyphs of 5x7 dots in cells of 6x8, each dot @scale pixels; what is not
- * printable ASCII is drawn as '?', one for each UTF-8 character. */
+/* @text: UTF-8.  Glyphs of 5x7 dots in cells of 6x8, each dot @scale pixels;
+ * what is not printable ASCII is drawn as '?', one for each character. */
 void gst_defcn_paint_text (GstVideoFrame *frame, const GstDefcnPaint *paint,
     int x, int y, int scale, const char *text);
 

@@ -42,13 +42,16 @@ take_labels (GstDefcnModelInfo *info, char **labels, const char *where,
     g_strfreev (labels);
     return FALSE;
   }
-  for (int i = 0; i < n; i++)
-    if (!*g_strstrip (labels[i]) || !g_utf8_validate (labels[i], -1, NULL)) {
-      settings_error (error, "%s: label %d is empty or not UTF-8", where,
-          i + 1);
+  for (int i = 0; i < n; i++) {
+    const gboolean empty = !*g_strstrip (labels[i]);
+
+    if (empty || !g_utf8_validate (labels[i], -1, NULL)) {
+      settings_error (error, "%s: label %d is %s", where, i + 1,
+          empty ? "empty" : "not UTF-8, convert it");
       g_strfreev (labels);
       return FALSE;
     }
+  }
   g_strfreev (info->labels);
   info->labels = labels;
   return TRUE;

@@ -329,6 +329,35 @@ test_foreign_detection (void)
   }
 }
 
+/* Whatever bytes others take for a label, readers get UTF-8, and labels that
+ * are UTF-8 as they were. */
+static void
+test_foreign_labels (void)
+{
+  static const struct
+  {
+    const char *label, *wanted;
+  } cases[] = {
+    { "Gr\xc3\xbcn \xf0\x9f\x90\x95", "Gr\xc3\xbcn \xf0\x9f\x90\x95" },
+    { "\xff latin \xe9", "\xef\xbf\xbd latin \xef\xbf\xbd" },
+    { "cut \xf0", "cut \xef\xbf\xbd" },
+    { "", "" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GstBuffer) buffer = gst_buffer_new ();
+    g_autoptr (GArray) found = NULL;
+
+    gst_buffer_add_video_region_of_interest_meta (buffer, cases[i].label, 1, 2,
+        3, 4);
+    found = read_objects (buffer, W, H);
+    g_assert_cmpuint (found->len, ==, 1);
+    g_assert_cmpstr (g_quark_to_string (
+                         g_array_index (found, GstDefcnObject, 0).label),
+        ==, cases[i].wanted);
+  }
+}
+
 /* Through videoconvert and videoscale the custom meta keeps everything to the
  * bit; ROI metas keep their rectangles, and at most lose the confidence. */
 static void
@@ -416,6 +445,7 @@ main (int argc, char **argv)
   g_test_add_func ("/meta/two-writers", test_two_writers);
   g_test_add_func ("/meta/bare-rois", test_bare_rois);
   g_test_add_func ("/meta/foreign-detection", test_foreign_detection);
+  g_test_add_func ("/meta/foreign-labels", test_foreign_labels);
   g_test_add_data_func ("/meta/conversion/custom", GINT_TO_POINTER (TRUE),
       test_conversion);
   g_test_add_data_func ("/meta/conversion/roi", GINT_TO_POINTER (FALSE),

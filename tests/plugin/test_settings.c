@@ -322,6 +322,8 @@ static const Refusal refusals[] = {
       GST_RESOURCE_ERROR_SETTINGS, "label 2 is empty" },
   { "labels-file", "model=$model labels-file=$four", gst_resource_error_quark,
       GST_RESOURCE_ERROR_SETTINGS, "4 labels, the model has 3" },
+  { "latin-labels", "model=$model labels-file=$latin", gst_resource_error_quark,
+      GST_RESOURCE_ERROR_SETTINGS, "label 2 is not UTF-8" },
   { "no-labels-file", "model=$model labels-file=/no/such/file",
       gst_resource_error_quark, GST_RESOURCE_ERROR_SETTINGS, "/no/such/file" },
   { "two-labels", "model=$model labels=a,b,c labels-file=$four",
@@ -332,7 +334,7 @@ static const Refusal refusals[] = {
 static char *
 expand (const char *properties)
 {
-  static char *broken, *short_file, *foreign, *four;
+  static char *broken, *short_file, *foreign, *four, *latin;
   g_autoptr (GString) s = g_string_new (properties);
 
   if (!broken) {
@@ -341,6 +343,7 @@ expand (const char *properties)
     /* Eight bytes of length and an empty object, without any spec. */
     foreign = rig_file ("foreign.safetensors", "");
     four = rig_file ("four.txt", "a\nb\nc\nd\n");
+    latin = rig_file ("latin.txt", "a\nb\xe9\nc\n");
     g_assert_true (
         g_file_set_contents (foreign, "\x08\0\0\0\0\0\0\0{}      ", 16, NULL));
   }
@@ -349,6 +352,7 @@ expand (const char *properties)
   g_string_replace (s, "$short", short_file, 0);
   g_string_replace (s, "$foreign", foreign, 0);
   g_string_replace (s, "$four", four, 0);
+  g_string_replace (s, "$latin", latin, 0);
   return g_string_free (g_steal_pointer (&s), FALSE);
 }
 
