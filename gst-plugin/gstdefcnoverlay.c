@@ -24,6 +24,8 @@
 #include "meta.h"
 #include "paint.h"
 
+#include <math.h>
+
 GST_DEBUG_CATEGORY_STATIC (gst_defcn_overlay_debug);
 #define GST_CAT_DEFAULT gst_defcn_overlay_debug
 
@@ -43,15 +45,28 @@ enum
   PROP_HIDE_LABELS,
 };
 
+/* How boxes are drawn. */
+typedef struct
+{
+  gboolean show_labels;
+  int thickness;
+  guint32 color; /* 0: by class */
+} Style;
+
 struct _GstDefcnOverlay
 {
   GstVideoFilter parent;
 
   /* properties, under the object lock */
-  gboolean show_labels;
-  guint thickness, color;
+  Style style;
   char *hide_labels;
   char **hidden; /* hide_labels, split */
+
+  /* Streaming thread: what the current frame gets.  Decided once for each,
+   * lest a property that is set meanwhile has a frame drawn on that nobody
+   * made writable. */
+  Style frame_style;
+  GArray *objects; /* GstDefcnObject */
 };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
@@ -62,14 +77,6 @@ static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
 G_DEFINE_TYPE (GstDefcnOverlay, gst_defcn_overlay, GST_TYPE_VIDEO_FILTER)
 GST_ELEMENT_REGISTER_DEFINE (defcnoverlay, "defcnoverlay", GST_RANK_NONE,
     GST_TYPE_DEFCN_OVERLAY)
-
-/* What one frame is drawn with. */
-typedef struct
-{
-  gboolean show_labels;
-  int thickness;
-  guint32 color;
-} Style;
 
 /* Bright colours that differ for neighbouring classes. */
 static guint32
@@ -91,56 +98,73 @@ draw_label (GstVideoFrame *frame, const GstDefcnObject *object,
   g_autofree char *text = object->confidence >= 0
       ? g_strdup_printf ("%s %.2f", label, object->confidence)
       : g_strdup (label);
+  const int width = gst_defcn_paint_text_width (text, scale) + scale;
   GstDefcnPaint ink;
 
+  /* Inside the frame as far as it fits. */
+  x = MAX (MIN (x, GST_VIDEO_FRAME_WIDTH (frame) - width), 0);
   y = MAX (y - height, 0);
   gst_defcn_paint_init (&ink, &frame->info, 0x000000);
-  gst_defcn_paint_rect (frame, back, x, y,
-      gst_defcn_paint_text_width (text, scale) + scale, height);
+  gst_defcn_paint_rect (frame, back, x, y, width, height);
   gst_defcn_paint_text (frame, &ink, x + scale, y + scale, scale, text);
+}
+
+/* The nearest whole pixels inside the frame, at least one. */
+static void
+round_side (int *start, int *end, double min, double max, int size)
+{
+  *start = CLAMP (lround (min * size), 0, size - 1);
+  *end = CLAMP (lround (max * size), *start + 1, size);
 }
 
 static void
 draw_object (GstVideoFrame *frame, const GstDefcnObject *object,
     const Style *style)
 {
-  const int w = GST_VIDEO_FRAME_WIDTH (frame);
-  const int h = GST_VIDEO_FRAME_HEIGHT (frame);
-  const int x1 = object->x_min * w, x2 = object->x_max * w;
-  const int y1 = object->y_min * h, y2 = object->y_max * h;
-  const int t = style->thickness;
+  int x1, x2, y1, y2;
   GstDefcnPaint paint;
+
+  round_side (&x1, &x2, object->x_min, object->x_max,
+      GST_VIDEO_FRAME_WIDTH (frame));
+  round_side (&y1, &y2, object->y_min, object->y_max,
+      GST_VIDEO_FRAME_HEIGHT (frame));
+  /* Lines stay inside a box that is smaller than they are wide. */
+  const int w = x2 - x1, across = MIN (style->thickness, w);
+  const int h = y2 - y1, down = MIN (style->thickness, h);
 
   gst_defcn_paint_init (&paint, &frame->info,
       style->color ? style->color : class_color (object->label_id));
-  gst_defcn_paint_rect (frame, &paint, x1, y1, x2 - x1, t);
-  gst_defcn_paint_rect (frame, &paint, x1, y2 - t, x2 - x1, t);
-  gst_defcn_paint_rect (frame, &paint, x1, y1, t, y2 - y1);
-  gst_defcn_paint_rect (frame, &paint, x2 - t, y1, t, y2 - y1);
+  gst_defcn_paint_rect (frame, &paint, x1, y1, w, down);
+  gst_defcn_paint_rect (frame, &paint, x1, y2 - down, w, down);
+  gst_defcn_paint_rect (frame, &paint, x1, y1, across, h);
+  gst_defcn_paint_rect (frame, &paint, x2 - across, y1, across, h);
   if (style->show_labels)
     draw_label (frame, object, &paint, x1, y1);
 }
 
-/* The detections of @buffer that are not hidden. */
-static GArray *
-visible_objects (GstDefcnOverlay *self, GstBuffer *buffer)
+/* Takes the detections of @buffer that are not hidden, and the style. */
+static void
+decide (GstDefcnOverlay *self, GstBuffer *buffer)
 {
   const GstVideoInfo *info = &GST_VIDEO_FILTER (self)->in_info;
-  GArray *objects = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  GstDefcnMark mark;
 
-  gst_defcn_meta_read (buffer, objects, GST_VIDEO_INFO_WIDTH (info),
+  g_array_set_size (self->objects, 0);
+  gst_defcn_meta_read (buffer, self->objects, GST_VIDEO_INFO_WIDTH (info),
       GST_VIDEO_INFO_HEIGHT (info));
   GST_OBJECT_LOCK (self);
-  for (guint i = objects->len; self->hidden && i-- > 0;) {
-    const GQuark label = g_array_index (objects, GstDefcnObject, i).label;
+  self->frame_style = self->style;
+  for (guint i = self->objects->len; self->hidden && i-- > 0;) {
+    const GQuark label = g_array_index (self->objects, GstDefcnObject, i).label;
 
     if (label
         && g_strv_contains ((const char *const *) self->hidden,
             g_quark_to_string (label)))
-      g_array_remove_index (objects, i);
+      g_array_remove_index (self->objects, i);
   }
   GST_OBJECT_UNLOCK (self);
-  return objects;
+  if (gst_defcn_meta_read_mark (buffer, &mark) && mark.repeated)
+    self->frame_style.thickness = 1;
 }
 
 /* The base class makes the buffer writable, a copy of the frame if others hold
@@ -148,9 +172,10 @@ visible_objects (GstDefcnOverlay *self, GstBuffer *buffer)
 static GstFlowReturn
 prepare_output_buffer (GstBaseTransform *base, GstBuffer *in, GstBuffer **out)
 {
-  g_autoptr (GArray) objects = visible_objects (GST_DEFCN_OVERLAY (base), in);
+  GstDefcnOverlay *self = GST_DEFCN_OVERLAY (base);
 
-  if (objects->len == 0) {
+  decide (self, in);
+  if (self->objects->len == 0) {
     *out = in;
     return GST_FLOW_OK;
   }
@@ -163,11 +188,9 @@ static GstFlowReturn
 transform_ip (GstBaseTransform *base, GstBuffer *buffer)
 {
   GstDefcnOverlay *self = GST_DEFCN_OVERLAY (base);
-  g_autoptr (GArray) objects = visible_objects (self, buffer);
-  GstDefcnMark mark;
   GstVideoFrame frame;
 
-  if (objects->len == 0)
+  if (self->objects->len == 0)
     return GST_FLOW_OK;
   if (!gst_video_frame_map (&frame, &GST_VIDEO_FILTER (self)->in_info, buffer,
           GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
@@ -175,14 +198,9 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
         ("A frame cannot be mapped for drawing."), (NULL));
     return GST_FLOW_ERROR;
   }
-
-  GST_OBJECT_LOCK (self);
-  Style style = { self->show_labels, self->thickness, self->color };
-  GST_OBJECT_UNLOCK (self);
-  if (gst_defcn_meta_read_mark (buffer, &mark) && mark.repeated)
-    style.thickness = 1;
-  for (guint i = objects->len; i-- > 0;) /* the best on top */
-    draw_object (&frame, &g_array_index (objects, GstDefcnObject, i), &style);
+  for (guint i = self->objects->len; i-- > 0;) /* the best on top */
+    draw_object (&frame, &g_array_index (self->objects, GstDefcnObject, i),
+        &self->frame_style);
   gst_video_frame_unmap (&frame);
   return GST_FLOW_OK;
 }
@@ -195,13 +213,13 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   GST_OBJECT_LOCK (self);
   switch (id) {
     case PROP_SHOW_LABELS:
-      self->show_labels = g_value_get_boolean (value);
+      self->style.show_labels = g_value_get_boolean (value);
       break;
     case PROP_THICKNESS:
-      self->thickness = g_value_get_uint (value);
+      self->style.thickness = g_value_get_uint (value);
       break;
     case PROP_COLOR:
-      self->color = g_value_get_uint (value);
+      self->style.color = g_value_get_uint (value);
       break;
     case PROP_HIDE_LABELS:
       g_free (self->hide_labels);
@@ -226,13 +244,13 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   GST_OBJECT_LOCK (self);
   switch (id) {
     case PROP_SHOW_LABELS:
-      g_value_set_boolean (value, self->show_labels);
+      g_value_set_boolean (value, self->style.show_labels);
       break;
     case PROP_THICKNESS:
-      g_value_set_uint (value, self->thickness);
+      g_value_set_uint (value, self->style.thickness);
       break;
     case PROP_COLOR:
-      g_value_set_uint (value, self->color);
+      g_value_set_uint (value, self->style.color);
       break;
     case PROP_HIDE_LABELS:
       g_value_set_string (value, self->hide_labels);
@@ -250,6 +268,7 @@ finalize (GObject *object)
 
   g_free (self->hide_labels);
   g_strfreev (self->hidden);
+  g_array_unref (self->objects);
   G_OBJECT_CLASS (gst_defcn_overlay_parent_class)->finalize (object);
 }
 
@@ -301,8 +320,8 @@ gst_defcn_overlay_class_init (GstDefcnOverlayClass *klass)
 static void
 gst_defcn_overlay_init (GstDefcnOverlay *self)
 {
-  self->show_labels = DEFAULT_SHOW_LABELS;
-  self->thickness = DEFAULT_THICKNESS;
-  self->color = DEFAULT_COLOR;
+  self->style =
+      (Style){ DEFAULT_SHOW_LABELS, DEFAULT_THICKNESS, DEFAULT_COLOR };
+  self->objects = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
   gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
 }
