@@ -1,0 +1,438 @@
+/* What the records of defcnpublish say. */
+#include "json_rig.h"
+
+#include <glib/gstdio.h>
+#include <math.h>
+#include <string.h>
+
+#define W JSON_RIG_WIDTH
+#define H JSON_RIG_HEIGHT
+
+static const GstDefcnMark looked = { TRUE, "", FALSE, 0, "c0ffee" };
+
+/* A record has exactly what gvametaconvert's has, with the values of the
+ * object, and the mark. */
+static void
+test_record (void)
+{
+  g_autofree char *path = rig_file ("record.jsonl", "old");
+  g_autofree char *text = NULL;
+  const GstDefcnObject o = json_rig_object ("dog");
+  GstHarness *h = json_rig_harness (path, "source=cam 1;tags={\"site\": [7]}");
+
+  json_rig_push (h, json_rig_frame (3, &o, 1, &looked));
+  gst_harness_teardown (h);
+  text = json_rig_contents (path);
+
+  JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+  cJSON *r = cJSON_GetArrayItem (json, 0);
+  g_assert_cmpint (cJSON_GetArraySize (json), ==, 1);
+  g_assert_true (
+      json_rig_number (r, "objects.0.detection.bounding_box.x_min") == 0.25);
+  g_assert_true (
+      json_rig_number (r, "objects.0.detection.bounding_box.x_max") == 0.75);
+  g_assert_true (
+      json_rig_number (r, "objects.0.detection.bounding_box.y_min") == 0.5);
+  g_assert_true (
+      json_rig_number (r, "objects.0.detection.bounding_box.y_max") == 1);
+  g_assert_true (
+      json_rig_number (r, "objects.0.detection.confidence") == 0.875);
+  g_assert_true (json_rig_number (r, "objects.0.detection.label_id") == 2);
+  g_assert_cmpstr (json_rig_string (r, "objects.0.detection.label"), ==, "dog");
+  g_assert_cmpstr (json_rig_string (r, "objects.0.roi_type"), ==, "dog");
+  g_assert_true (json_rig_number (r, "objects.0.x") == 160);
+  g_assert_true (json_rig_number (r, "objects.0.y") == 240);
+  g_assert_true (json_rig_number (r, "objects.0.w") == 320);
+  g_assert_true (json_rig_number (r, "objects.0.h") == 240);
+  g_assert_true (json_rig_number (r, "resolution.width") == W);
+  g_assert_true (json_rig_number (r, "resolution.height") == H);
+  g_assert_true (json_rig_number (r, "timestamp") == 120000000);
+  g_assert_true (json_rig_number (r, "tags.site.0") == 7);
+  g_assert_cmpstr (json_rig_string (r, "source"), ==, "cam 1");
+  g_assert_true (cJSON_IsTrue (json_rig_at (r, "inferred")));
+  g_assert_null (json_rig_at (r, "reason"));
+  g_assert_null (json_rig_at (r, "repeated"));
+  g_assert_null (json_rig_at (r, "timestamp_utc"));
+}
+
+/* Coordinates and confidences are read back to the last bit, timestamps to the
+ * last nanosecond; what is no number is left out. */
+static void
+test_precision (void)
+{
+  static const struct
+  {
+    guint64 pts;
+    const char *wanted;
+  } times[] = {
+    { 0, "\"timestamp\":0" },
+    { 120000000, "\"timestamp\":120000000" },
+    { G_GUINT64_CONSTANT (1767225600123456789),
+        "\"timestamp\":1767225600123456789" },
+    { G_MAXUINT64 - 1, "\"timestamp\":18446744073709551614" },
+    { GST_CLOCK_TIME_NONE, NULL },
+  };
+  const GstDefcnObject o = { 0.1 / 3, 1e-17, 0.1 + 0.2, 1 - 1e-16, 0.7 / 3, 0,
+    g_quark_from_static_string ("a"), 0 };
+  g_autofree char *path = rig_file ("precision.jsonl", "");
+  g_autofree char *text = NULL;
+  g_auto (GStrv) lines = NULL;
+  GstHarness *h = json_rig_harness (path, "");
+  GstBuffer *buffer;
+
+  for (guint i = 0; i < G_N_ELEMENTS (times); i++) {
+    buffer = json_rig_frame (0, &o, 1, &looked);
+    GST_BUFFER_PTS (buffer) = times[i].pts;
+    json_rig_push (h, buffer);
+  }
+  buffer = json_rig_frame (0, NULL, 0, NULL);
+  gst_video_region_of_interest_meta_add_param (
+      gst_buffer_add_video_region_of_interest_meta (buffer, "a", 1, 2, 3, 4),
+      gst_structure_new ("detection", "confidence", G_TYPE_DOUBLE, INFINITY,
+          NULL));
+  json_rig_push (h, buffer);
+  gst_harness_teardown (h);
+  text = json_rig_contents (path);
+
+  JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+  cJSON *box = json_rig_at (json, "0.objects.0.detection.bounding_box");
+  g_assert_true (json_rig_number (box, "x_min") == o.x_min);
+  g_assert_true (json_rig_number (box, "y_min") == o.y_min);
+  g_assert_true (json_rig_number (box, "x_max") == o.x_max);
+  g_assert_true (json_rig_number (box, "y_max") == o.y_max);
+  g_assert_true (json_rig_number (json, "0.objects.0.detection.confidence")
+      == o.confidence);
+  g_assert_null (json_rig_at (json, "5.objects.0.detection.confidence"));
+  lines = g_strsplit (text, "\n", -1);
+  for (guint i = 0; i < G_N_ELEMENTS (times); i++)
+    if (times[i].wanted)
+      g_assert_nonnull (strstr (lines[i], times[i].wanted));
+    else
+      g_assert_null (strstr (lines[i], "timestamp"));
+}
+
+static GArray *
+random_objects (GRand *random)
+{
+  static const char *const labels[] = { "person", "car", "a \"dog\"" };
+  GArray *objects = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  const int n = g_rand_int_range (random, 0, 30);
+
+  for (int i = 0; i < n; i++) {
+    const int label = g_rand_int_range (random, 0, 3);
+    const double x = g_rand_double_range (random, 0, 0.9);
+    const double y = g_rand_double_range (random, 0, 0.9);
+    const GstDefcnObject o = { x, y, g_rand_double_range (random, x + 0.01, 1),
+      g_rand_double_range (random, y + 0.01, 1), g_rand_double (random), label,
+      g_quark_from_string (labels[label]), 0 };
+
+    g_array_append_val (objects, o);
+  }
+  return objects;
+}
+
+static void
+assert_object (cJSON *json, const GstDefcnObject *o)
+{
+  const int x = lround (o->x_min * W), y = lround (o->y_min * H);
+
+  g_assert_true (
+      json_rig_number (json, "detection.bounding_box.x_min") == o->x_min);
+  g_assert_true (
+      json_rig_number (json, "detection.bounding_box.y_min") == o->y_min);
+  g_assert_true (
+      json_rig_number (json, "detection.bounding_box.x_max") == o->x_max);
+  g_assert_true (
+      json_rig_number (json, "detection.bounding_box.y_max") == o->y_max);
+  g_assert_true (
+      json_rig_number (json, "detection.confidence") == o->confidence);
+  if (o->label_id >= 0)
+    g_assert_true (json_rig_number (json, "detection.label_id") == o->label_id);
+  else
+    g_assert_null (json_rig_at (json, "detection.label_id"));
+  g_assert_cmpstr (json_rig_string (json, "roi_type"), ==,
+      g_quark_to_string (o->label));
+  g_assert_true (json_rig_number (json, "x") == x);
+  g_assert_true (json_rig_number (json, "y") == y);
+  g_assert_true (json_rig_number (json, "w") == lround (o->x_max * W) - x);
+  g_assert_true (json_rig_number (json, "h") == lround (o->y_max * H) - y);
+}
+
+/* Line by line the file says what the metadata of the frames did, whichever
+ * kind of metadata it was. */
+static void
+test_metas (void)
+{
+  static const GstDefcnMetaFlags flags[] = { GST_DEFCN_META_CUSTOM,
+    GST_DEFCN_META_ROI, GST_DEFCN_META_ANALYTICS,
+    GST_DEFCN_META_ROI | GST_DEFCN_META_ANALYTICS | GST_DEFCN_META_CUSTOM };
+  g_autoptr (GRand) random = g_rand_new_with_seed (7);
+
+  for (guint f = 0; f < G_N_ELEMENTS (flags); f++) {
+    const GstDefcnMetaFlags built = flags[f] & gst_defcn_meta_supported ();
+    g_autofree char *path = rig_file ("metas.jsonl", "");
+    g_autofree char *text = NULL;
+    GArray *wanted[20];
+    GstHarness *h = json_rig_harness (path, "add-empty-results=true");
+
+    for (guint i = 0; i < G_N_ELEMENTS (wanted); i++) {
+      g_autoptr (GArray) objects = random_objects (random);
+      GstBuffer *buffer = json_rig_frame (i, NULL, 0, NULL);
+
+      gst_defcn_meta_attach (buffer, objects, &looked, built, W, H);
+      wanted[i] = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+      gst_defcn_meta_read (buffer, wanted[i], W, H);
+      if (built)
+        g_assert_cmpuint (wanted[i]->len, ==, objects->len);
+      json_rig_push (h, buffer);
+    }
+    gst_harness_teardown (h);
+    text = json_rig_contents (path);
+
+    JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+    g_assert_cmpint (cJSON_GetArraySize (json), ==, G_N_ELEMENTS (wanted));
+    for (guint i = 0; i < G_N_ELEMENTS (wanted); i++) {
+      cJSON *record = cJSON_GetArrayItem (json, i);
+      cJSON *objects = json_rig_at (record, "objects");
+
+      g_assert_true (json_rig_number (record, "timestamp") == i * 40000000.0);
+      g_assert_cmpint (cJSON_GetArraySize (objects), ==, wanted[i]->len);
+      for (guint j = 0; j < wanted[i]->len; j++)
+        assert_object (cJSON_GetArrayItem (objects, j),
+            &g_array_index (wanted[i], GstDefcnObject, j));
+      g_array_unref (wanted[i]);
+    }
+  }
+}
+
+/* Any raw video passes, in whatever memory; a record has the size that its own
+ * frame has. */
+static void
+test_caps (void)
+{
+  static const struct
+  {
+    const char *caps;
+    int w, h;
+  } cases[] = {
+    { "video/x-raw,format=GRAY8,width=1,height=1,framerate=25/1", 1, 1 },
+    { "video/x-raw,format=P010_10LE,width=16,height=16,framerate=0/1", 16, 16 },
+    { "video/x-raw,format=I420,width=8192,height=33,framerate=25/1", 8192, 33 },
+    { "video/x-raw(memory:Somewhere),format=NV12,width=640,height=480", 640,
+        480 },
+  };
+  g_autofree char *path = rig_file ("caps.jsonl", "");
+  g_autofree char *text = NULL;
+  const GstDefcnObject o = json_rig_object ("dog");
+  GstHarness *h = json_rig_harness (path, "");
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    gst_harness_set_src_caps_str (h, cases[i].caps);
+    json_rig_push (h, json_rig_frame (i, &o, 1, &looked));
+  }
+  gst_harness_teardown (h);
+  text = json_rig_contents (path);
+  JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+  g_assert_cmpint (cJSON_GetArraySize (json), ==, G_N_ELEMENTS (cases));
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    cJSON *record = cJSON_GetArrayItem (json, i);
+
+    g_assert_true (json_rig_number (record, "resolution.width") == cases[i].w);
+    g_assert_true (json_rig_number (record, "resolution.height") == cases[i].h);
+    g_assert_true (json_rig_number (record, "objects.0.w")
+        == lround (cases[i].w * 0.75) - lround (cases[i].w * 0.25));
+  }
+}
+
+/* Frames without objects are left out unless they are asked for; then "not
+ * looked" says why, and a frame no detector saw says neither. */
+static void
+test_empty_results (void)
+{
+  static const GstDefcnMark skipped = { FALSE, "interval", FALSE, 0, "" };
+  static const GstDefcnMark again = { FALSE, "busy", TRUE, 0, "" };
+  const GstDefcnObject o = json_rig_object ("dog");
+
+  for (int empty = 0; empty < 2; empty++) {
+    g_autofree char *path = rig_file ("empty.jsonl", "");
+    g_autofree char *text = NULL;
+    GstHarness *h =
+        json_rig_harness (path, empty ? "add-empty-results=true" : "");
+
+    json_rig_push (h, json_rig_frame (0, NULL, 0, NULL));
+    json_rig_push (h, json_rig_frame (1, NULL, 0, &looked));
+    json_rig_push (h, json_rig_frame (2, NULL, 0, &skipped));
+    json_rig_push (h, json_rig_frame (3, &o, 1, &again));
+    gst_harness_teardown (h);
+    text = json_rig_contents (path);
+
+    JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+    cJSON *last = cJSON_GetArrayItem (json, empty ? 3 : 0);
+    g_assert_cmpint (cJSON_GetArraySize (json), ==, empty ? 4 : 1);
+    g_assert_cmpstr (json_rig_string (last, "reason"), ==, "busy");
+    g_assert_true (cJSON_IsTrue (json_rig_at (last, "repeated")));
+    if (!empty)
+      continue;
+    for (int i = 0; i < 3; i++)
+      g_assert_cmpint (cJSON_GetArraySize (
+                           json_rig_at (cJSON_GetArrayItem (json, i),
+                               "objects")),
+          ==, 0);
+    g_assert_null (json_rig_at (json, "0.inferred"));
+    g_assert_true (cJSON_IsTrue (json_rig_at (json, "1.inferred")));
+    g_assert_true (cJSON_IsFalse (json_rig_at (json, "2.inferred")));
+    g_assert_cmpstr (json_rig_string (json, "2.reason"), ==, "interval");
+  }
+}
+
+/* Whatever the label and the source, the file is valid UTF-8 and valid JSON,
+ * and gives back the text; bytes that are no UTF-8 become U+FFFD. */
+static void
+test_escaping (void)
+{
+  static const struct
+  {
+    const char *text, *wanted;
+  } cases[] = {
+    { "a \"b\" \\ / \t\n\r\b\f", NULL },
+    { "\x01\x1f", NULL },
+    { "Gr\xc3\xbc\xc3\x9f \xe4\xbd\xa0 \xf0\x9f\x90\x95", NULL },
+    { "}]{[,:", NULL },
+    { "\xff latin \xe9", "\xef\xbf\xbd latin \xef\xbf\xbd" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *path = rig_file ("escape.jsonl", "");
+    g_autofree char *text = NULL;
+    const char *wanted = cases[i].wanted ? cases[i].wanted : cases[i].text;
+    const GstDefcnObject o = json_rig_object (cases[i].text);
+    GstHarness *h = json_rig_harness (path, "tags={\"a\":\"caf\xe9\"}");
+    g_autoptr (GstElement) element =
+        gst_harness_find_element (h, "defcnpublish");
+    GstBuffer *buffer = gst_buffer_new_allocate (NULL, W * H, NULL);
+    GstVideoRegionOfInterestMeta *roi;
+
+    g_object_set (element, "source", cases[i].text, NULL);
+    /* As foreign metadata: a structure refuses what is no UTF-8. */
+    roi = gst_buffer_add_video_region_of_interest_meta_id (buffer, o.label, 1,
+        2, 3, 4);
+    g_assert_nonnull (roi);
+    json_rig_push (h, buffer);
+    gst_harness_teardown (h);
+    text = json_rig_contents (path);
+    g_assert_true (g_utf8_validate (text, -1, NULL));
+
+    JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+    g_assert_cmpstr (json_rig_string (json, "0.source"), ==, wanted);
+    g_assert_cmpstr (json_rig_string (json, "0.tags.a"), ==, "caf\xef\xbf\xbd");
+    g_assert_cmpstr (json_rig_string (json, "0.objects.0.roi_type"), ==,
+        wanted);
+    g_assert_cmpstr (json_rig_string (json, "0.objects.0.detection.label"), ==,
+        wanted);
+    g_assert_null (json_rig_at (json, "0.objects.0.detection.confidence"));
+    g_assert_null (json_rig_at (json, "0.objects.0.detection.label_id"));
+  }
+}
+
+/* json-indent is the number of spaces of a level; strings keep theirs. */
+static void
+test_indent (void)
+{
+  static const struct
+  {
+    const char *indent, *wanted;
+  } cases[] = {
+    { "-1", "[\n{\"objects\":[{\"" },
+    { "0", "[\n{\n\"objects\": [{\n\"detection\": {\n" },
+    { "3", "[\n{\n   \"objects\": [{\n         \"detection\": {\n" },
+  };
+  const GstDefcnObject o = json_rig_object ("a\t:\tb");
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *path = rig_file ("indent.json", "");
+    g_autofree char *text = NULL;
+    g_autofree char *properties =
+        g_strconcat ("file-format=json;json-indent=", cases[i].indent, NULL);
+    GstHarness *h = json_rig_harness (path, properties);
+
+    json_rig_push (h, json_rig_frame (0, &o, 1, &looked));
+    gst_harness_teardown (h);
+    text = json_rig_contents (path);
+    g_test_message ("%s", text);
+    g_assert_true (g_str_has_prefix (text, cases[i].wanted));
+    JSON_RIG_AUTO *json = cJSON_Parse (text);
+    g_assert_cmpstr (json_rig_string (json, "0.objects.0.roi_type"), ==,
+        "a\t:\tb");
+  }
+}
+
+/* timestamp-utc is an ISO 8601 time of now. */
+static void
+test_utc (void)
+{
+  g_autofree char *path = rig_file ("utc.jsonl", "");
+  g_autofree char *text = NULL;
+  g_autoptr (GDateTime) before = g_date_time_new_now_utc ();
+  g_autoptr (GDateTime) after = NULL, then = NULL;
+  const GstDefcnObject o = json_rig_object ("dog");
+  GstHarness *h = json_rig_harness (path, "timestamp-utc=true");
+
+  json_rig_push (h, json_rig_frame (0, &o, 1, &looked));
+  gst_harness_teardown (h);
+  after = g_date_time_new_now_utc ();
+  text = json_rig_contents (path);
+  JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+  then =
+      g_date_time_new_from_iso8601 (json_rig_string (json, "0.timestamp_utc"),
+          NULL);
+  g_assert_nonnull (then);
+  g_assert_cmpint (g_date_time_compare (before, then), <=, 0);
+  g_assert_cmpint (g_date_time_compare (then, after), <=, 0);
+}
+
+/* Property values come back as they were set, over their whole range. */
+static void
+test_properties (void)
+{
+  g_autoptr (GstElement) element =
+      gst_element_factory_make ("defcnpublish", NULL);
+  g_autofree char *location = NULL, *source = NULL, *tags = NULL;
+  gboolean empty, utc;
+  int indent, fd, format;
+
+  gst_object_ref_sink (element);
+  g_object_get (element, "location", &location, "fd", &fd, "json-indent",
+      &indent, "add-empty-results", &empty, NULL);
+  g_assert_cmpstr (location, ==, "-");
+  g_assert_cmpint (fd, ==, -1);
+  g_assert_cmpint (indent, ==, -1);
+  g_assert_false (empty);
+  gst_util_set_object_arg (G_OBJECT (element), "file-format", "json");
+  g_object_set (element, "source", "s", "tags", "{}", "json-indent", 10,
+      "add-empty-results", TRUE, "timestamp-utc", TRUE, NULL);
+  g_object_get (element, "source", &source, "tags", &tags, "json-indent",
+      &indent, "add-empty-results", &empty, "timestamp-utc", &utc,
+      "file-format", &format, NULL);
+  g_assert_cmpstr (source, ==, "s");
+  g_assert_cmpstr (tags, ==, "{}");
+  g_assert_cmpint (indent, ==, 10);
+  g_assert_true (empty);
+  g_assert_true (utc);
+  g_assert_cmpint (format, ==, 1);
+}
+
+int
+main (int argc, char **argv)
+{
+  rig_init (&argc, &argv);
+  g_test_add_func ("/publish/record", test_record);
+  g_test_add_func ("/publish/precision", test_precision);
+  g_test_add_func ("/publish/metas", test_metas);
+  g_test_add_func ("/publish/caps", test_caps);
+  g_test_add_func ("/publish/empty-results", test_empty_results);
+  g_test_add_func ("/publish/escaping", test_escaping);
+  g_test_add_func ("/publish/indent", test_indent);
+  g_test_add_func ("/publish/utc", test_utc);
+  g_test_add_func ("/publish/properties", test_properties);
+  return rig_run ();
+}
