@@ -9,6 +9,16 @@
  * schema of DL Streamer's gvametaconvert, and say besides whether the frame was
  * looked at ("inferred", "reason").
  *
+ * With #GstDefcnPublish:file-format json the file is one array, complete when
+ * EOS has passed or the element stops, whichever comes first.  Records that
+ * follow an EOS, after a seek, go on with the array of a file called by
+ * #GstDefcnPublish:location; standard output, pipes and the descriptors of
+ * #GstDefcnPublish:fd get another array after the first.
+ *
+ * A record that cannot be written ends the stream with one error.  A reader
+ * that is slow holds the stream up; stopping does not wait for it.  When the
+ * reader of a pipe has gone the process gets SIGPIPE, as from any writer.
+ *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 -q filesrc location=in.mp4 ! decodebin ! defcndetect model=coco.safetensors ! defcnpublish ! fakesink
@@ -21,13 +31,8 @@
  */
 #include "gstdefcnpublish.h"
 
+#include "output.h"
 #include "record.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <glib/gstdio.h>
-#include <string.h>
-#include <unistd.h>
 
 GST_DEBUG_CATEGORY_STATIC (gst_defcn_publish_debug);
 #define GST_CAT_DEFAULT gst_defcn_publish_debug
@@ -72,11 +77,13 @@ struct _GstDefcnPublish
   Format format;
   gboolean add_empty, utc;
 
+  /* from start to stop */
+  GstDefcnOutput *output;
+  Format started_format;
+  char *started_tags;
+
   /* streaming thread */
   GstVideoInfo info;
-  int out;         /* where the records go, -1 while stopped */
-  gboolean closes; /* @out is ours */
-  guint64 written; /* records */
 };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
@@ -118,39 +125,21 @@ format_get_type (void)
   return type;
 }
 
-static gboolean
-write_all (GstDefcnPublish *self, const char *text)
+/* Takes @error, which the output set once for all that follows from it. */
+static void
+post_error (GstDefcnPublish *self, GError *error)
 {
-  gsize left = strlen (text);
-
-  while (left > 0) {
-    const gssize n = write (self->out, text, left);
-
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0) {
-      g_autofree char *location = NULL;
-      const int error = errno;
-
-      GST_OBJECT_LOCK (self);
-      location = g_strdup (self->location);
-      GST_OBJECT_UNLOCK (self);
-      GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
-          ("Detections cannot be written to \"%s\".", location),
-          ("%s", g_strerror (error)));
-      return FALSE;
-    }
-    text += n;
-    left -= n;
-  }
-  return TRUE;
+  gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR,
+      error->domain, error->code, g_strdup (error->message), NULL, __FILE__,
+      GST_FUNCTION, __LINE__);
+  g_error_free (error);
 }
 
 /* A bad "tags" is found before the first frame. */
 static gboolean
 check_tags (GstDefcnPublish *self, const char *tags)
 {
-  cJSON *object = tags ? cJSON_Parse (tags) : NULL;
+  cJSON *object = tags ? cJSON_ParseWithOpts (tags, NULL, TRUE) : NULL;
   const gboolean good = !tags || cJSON_IsObject (object);
 
   cJSON_Delete (object);
@@ -165,6 +154,7 @@ start (GstBaseTransform *base)
 {
   GstDefcnPublish *self = GST_DEFCN_PUBLISH (base);
   g_autofree char *location = NULL, *tags = NULL;
+  GError *error = NULL;
 
   GST_OBJECT_LOCK (self);
   location = g_strdup (self->location);
@@ -175,39 +165,56 @@ start (GstBaseTransform *base)
 
   if (!check_tags (self, tags))
     return FALSE;
-  self->written = 0;
-  self->closes = FALSE;
-  if (fd >= 0) {
-    self->out = fd;
-  } else if (!location || g_str_equal (location, "-")) {
-    self->out = STDOUT_FILENO;
-  } else {
-    self->out =
-        g_open (location, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    self->closes = TRUE;
-  }
-  if (self->out < 0) {
-    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
-        ("\"%s\" cannot be opened for writing.", location),
-        ("%s", g_strerror (errno)));
+  self->output =
+      gst_defcn_output_open (location, fd, format == FORMAT_JSON, &error);
+  if (!self->output) {
+    post_error (self, error);
     return FALSE;
   }
-  return format != FORMAT_JSON || write_all (self, "[");
+  self->started_format = format;
+  self->started_tags = g_steal_pointer (&tags);
+  return TRUE;
 }
 
 static gboolean
 stop (GstBaseTransform *base)
 {
   GstDefcnPublish *self = GST_DEFCN_PUBLISH (base);
+  GError *error = NULL;
 
-  if (self->out < 0)
-    return TRUE;
-  if (self->format == FORMAT_JSON)
-    write_all (self, "\n]\n");
-  if (self->closes)
-    close (self->out);
-  self->out = -1;
+  if (!gst_defcn_output_close (g_steal_pointer (&self->output), &error))
+    post_error (self, error);
+  g_clear_pointer (&self->started_tags, g_free);
   return TRUE;
+}
+
+/* The base class stops only when the streaming thread has come back, which may
+ * be waiting for a reader. */
+static GstStateChangeReturn
+change_state (GstElement *element, GstStateChange transition)
+{
+  GstDefcnPublish *self = GST_DEFCN_PUBLISH (element);
+
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY && self->output)
+    gst_defcn_output_cancel (self->output);
+  return GST_ELEMENT_CLASS (gst_defcn_publish_parent_class)
+      ->change_state (element, transition);
+}
+
+/* Whoever hears of EOS finds the array complete. */
+static gboolean
+sink_event (GstBaseTransform *base, GstEvent *event)
+{
+  GstDefcnPublish *self = GST_DEFCN_PUBLISH (base);
+  GError *error = NULL;
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
+    gst_defcn_output_end (self->output, &error);
+    if (error)
+      post_error (self, error);
+  }
+  return GST_BASE_TRANSFORM_CLASS (gst_defcn_publish_parent_class)
+      ->sink_event (base, event);
 }
 
 static gboolean
@@ -221,8 +228,7 @@ set_caps (GstBaseTransform *base, GstCaps *in, GstCaps *out)
   return FALSE;
 }
 
-/* The record of @buffer as text, with what separates it from others; NULL when
- * there is nothing to say. */
+/* The record of @buffer as text; NULL when there is nothing to say. */
 static char *
 record_of (GstDefcnPublish *self, GstBuffer *buffer)
 {
@@ -237,10 +243,8 @@ record_of (GstDefcnPublish *self, GstBuffer *buffer)
   gst_defcn_meta_read (buffer, objects, record.width, record.height);
   GST_OBJECT_LOCK (self);
   const gboolean add_empty = self->add_empty, with_utc = self->utc;
-  const Format format = self->format;
-  const int indent = format == FORMAT_JSON ? self->indent : -1;
+  const int indent = self->started_format == FORMAT_JSON ? self->indent : -1;
   source = g_strdup (self->source);
-  tags = g_strdup (self->tags);
   GST_OBJECT_UNLOCK (self);
   if (objects->len == 0 && !add_empty)
     return NULL;
@@ -250,13 +254,10 @@ record_of (GstDefcnPublish *self, GstBuffer *buffer)
     utc = g_date_time_format (now, "%Y-%m-%dT%H:%M:%S.%fZ");
   }
   record.source = source;
-  record.tags = tags;
+  record.tags = self->started_tags;
   record.utc = utc;
   record.mark = gst_defcn_meta_read_mark (buffer, &mark) ? &mark : NULL;
-  g_autofree char *json = gst_defcn_record_to_json (&record, objects, indent);
-  return format == FORMAT_JSON
-      ? g_strconcat (self->written ? ",\n" : "\n", json, NULL)
-      : g_strconcat (json, "\n", NULL);
+  return gst_defcn_record_to_json (&record, objects, indent);
 }
 
 static GstFlowReturn
@@ -264,13 +265,15 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
 {
   GstDefcnPublish *self = GST_DEFCN_PUBLISH (base);
   g_autofree char *text = record_of (self, buffer);
+  GError *error = NULL;
+  GstFlowReturn flow;
 
   if (!text)
     return GST_FLOW_OK;
-  if (!write_all (self, text))
-    return GST_FLOW_ERROR;
-  self->written++;
-  return GST_FLOW_OK;
+  flow = gst_defcn_output_write (self->output, text, &error);
+  if (error)
+    post_error (self, error);
+  return flow;
 }
 
 static void
@@ -405,8 +408,9 @@ install_properties (GObjectClass *klass)
           "JSON object that every record gets as \"tags\"", NULL, ready));
   g_object_class_install_property (klass, PROP_JSON_INDENT,
       g_param_spec_int ("json-indent", "JSON indent",
-          "Pretty records with file-format=json (-1 = one line)", -1, 10,
-          DEFAULT_INDENT, playing));
+          "Spaces for each level of a record with file-format=json "
+          "(-1 = records on one line)",
+          -1, 10, DEFAULT_INDENT, playing));
   g_object_class_install_property (klass, PROP_TIMESTAMP_UTC,
       g_param_spec_boolean ("timestamp-utc", "UTC timestamp",
           "Add the wall-clock time as \"timestamp_utc\"", FALSE, playing));
@@ -424,6 +428,7 @@ gst_defcn_publish_class_init (GstDefcnPublishClass *klass)
   object->set_property = set_property;
   object->get_property = get_property;
   object->finalize = finalize;
+  element->change_state = GST_DEBUG_FUNCPTR (change_state);
   install_properties (object);
   gst_element_class_add_static_pad_template (element, &sink_template);
   gst_element_class_add_static_pad_template (element, &src_template);
@@ -433,6 +438,7 @@ gst_defcn_publish_class_init (GstDefcnPublishClass *klass)
   gst_type_mark_as_plugin_api (format_get_type (), 0);
   base->start = GST_DEBUG_FUNCPTR (start);
   base->stop = GST_DEBUG_FUNCPTR (stop);
+  base->sink_event = GST_DEBUG_FUNCPTR (sink_event);
   base->set_caps = GST_DEBUG_FUNCPTR (set_caps);
   base->transform_ip = GST_DEBUG_FUNCPTR (transform_ip);
   base->transform_ip_on_passthrough = TRUE;
@@ -444,6 +450,5 @@ gst_defcn_publish_init (GstDefcnPublish *self)
   self->location = g_strdup (DEFAULT_LOCATION);
   self->fd = DEFAULT_FD;
   self->indent = DEFAULT_INDENT;
-  self->out = -1;
   gst_base_transform_set_passthrough (GST_BASE_TRANSFORM (self), TRUE);
 }

@@ -1,0 +1,502 @@
+/* Where the records of defcnpublish go, and what can go wrong there. */
+#define _GNU_SOURCE /* F_SETPIPE_SZ */
+#include "json_rig.h"
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static const GstDefcnMark looked = { TRUE, "", FALSE, 0, "c0ffee" };
+
+/* file-format=json leaves one valid array, of none, one or many records, when
+ * EOS has passed and not only when the element stops.  A second EOS and the
+ * stop add nothing; what follows after a flush goes on with the array. */
+static void
+test_array (void)
+{
+  const GstDefcnObject o = json_rig_object ("dog");
+
+  for (guint n = 0; n < 4; n++) {
+    g_autofree char *path = rig_file ("array.json", "");
+    GstHarness *h = json_rig_harness (path, "file-format=json");
+    guint sum = 0;
+
+    for (guint turn = 0; turn < 3; turn++) {
+      for (guint i = 0; i < n; i++)
+        json_rig_push (h, json_rig_frame (sum++, &o, 1, &looked));
+      json_rig_push_eos (h);
+      json_rig_assert_array (path, sum);
+      json_rig_flush (h);
+      json_rig_push_eos (h);
+      json_rig_assert_array (path, sum);
+      json_rig_flush (h);
+    }
+    /* After an empty array too. */
+    json_rig_push (h, json_rig_frame (sum++, &o, 1, &looked));
+    gst_harness_teardown (h);
+    json_rig_assert_array (path, sum);
+  }
+}
+
+/* Without EOS the array is complete after the element stopped. */
+static void
+test_array_stopped (void)
+{
+  g_autofree char *path = rig_file ("stopped.json", "");
+  const GstDefcnObject o = json_rig_object ("dog");
+  GstHarness *h = json_rig_harness (path, "file-format=json");
+
+  json_rig_push (h, json_rig_frame (0, &o, 1, &looked));
+  json_rig_push (h, json_rig_frame (1, &o, 1, &looked));
+  gst_harness_teardown (h);
+  json_rig_assert_array (path, 2);
+}
+
+/* A descriptor is written to and left open for its owner. */
+static void
+test_fd (void)
+{
+  g_autofree char *path = rig_file ("fd.jsonl", "");
+  g_autofree char *text = NULL;
+  g_autofree char *properties = NULL;
+  const GstDefcnObject o = json_rig_object ("dog");
+  const int fd = g_open (path, O_WRONLY | O_TRUNC, 0600);
+  GstHarness *h;
+
+  g_assert_cmpint (fd, >=, 0);
+  properties = g_strdup_printf ("fd=%d", fd);
+  h = json_rig_harness (NULL, properties);
+  json_rig_push (h, json_rig_frame (0, &o, 1, &looked));
+  gst_harness_teardown (h);
+  g_assert_cmpint (write (fd, "{}\n", 3), ==, 3);
+  close (fd);
+  text = json_rig_contents (path);
+  JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+  g_assert_cmpint (cJSON_GetArraySize (json), ==, 2);
+}
+
+/* A pipe cannot be gone back in: after EOS and a flush each stretch is an array
+ * of its own, and nothing fails. */
+static void
+test_pipe (void)
+{
+  const GstDefcnObject o = json_rig_object ("dog");
+  g_autofree char *properties = NULL;
+  char text[4096];
+  const char *end;
+  GstHarness *h;
+  gssize n;
+  int fds[2];
+
+  g_assert_cmpint (pipe (fds), ==, 0);
+  properties = g_strdup_printf ("fd=%d;file-format=json", fds[1]);
+  h = json_rig_harness (NULL, properties);
+  for (int i = 0; i < 2; i++) {
+    json_rig_push (h, json_rig_frame (i, &o, 1, &looked));
+    json_rig_push_eos (h);
+    json_rig_flush (h);
+  }
+  gst_harness_teardown (h);
+  close (fds[1]);
+  n = read (fds[0], text, sizeof text - 1);
+  g_assert_cmpint (n, >, 0);
+  text[n] = 0;
+  close (fds[0]);
+
+  end = text;
+  for (int i = 0; i < 2; i++) {
+    JSON_RIG_AUTO *json = cJSON_ParseWithOpts (end, &end, FALSE);
+
+    g_assert_cmpint (cJSON_GetArraySize (json), ==, 1);
+  }
+  g_assert_cmpstr (end, ==, "\n"); /* and no third */
+}
+
+static void
+assert_error (GstBus *bus, GQuark domain, int code, const char *name)
+{
+  g_autoptr (GstMessage) message = rig_message (bus, GST_MESSAGE_ERROR);
+  g_autoptr (GstMessage) more = NULL;
+  g_autoptr (GError) error = NULL;
+
+  gst_message_parse_error (message, &error, NULL);
+  g_assert_error (error, domain, code);
+  g_assert_nonnull (strstr (error->message, name));
+  more = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+  g_assert_null (more); /* one fault, one message */
+}
+
+/* A place that cannot be opened, and tags that are no object, keep the element
+ * from starting, with an error that names them. */
+static void
+test_cannot_start (void)
+{
+  static const struct
+  {
+    const char *property, *value;
+    int code;
+  } cases[] = {
+    { "location", "/nowhere/at/all.jsonl", GST_RESOURCE_ERROR_OPEN_WRITE },
+    { "location", "/", GST_RESOURCE_ERROR_OPEN_WRITE },
+    { "location", "", GST_RESOURCE_ERROR_OPEN_WRITE },
+    { "tags", "[1, 2]", GST_RESOURCE_ERROR_SETTINGS },
+    { "tags", "{", GST_RESOURCE_ERROR_SETTINGS },
+    { "tags", "{} {}", GST_RESOURCE_ERROR_SETTINGS },
+    { "tags", "", GST_RESOURCE_ERROR_SETTINGS },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GstElement) element =
+        gst_element_factory_make ("defcnpublish", NULL);
+    g_autoptr (GstBus) bus = gst_bus_new ();
+
+    gst_object_ref_sink (element);
+    gst_element_set_bus (element, bus);
+    g_object_set (element, cases[i].property, cases[i].value, NULL);
+    g_test_message ("%s=%s", cases[i].property, cases[i].value);
+    g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+        GST_STATE_CHANGE_FAILURE);
+    assert_error (bus, GST_RESOURCE_ERROR, cases[i].code, cases[i].value);
+    gst_element_set_state (element, GST_STATE_NULL);
+    gst_element_set_bus (element, NULL);
+  }
+}
+
+/* "-" and no location at all are standard output, which stays open. */
+static void
+test_stdout (void)
+{
+  static const char *const locations[] = { "-", NULL };
+
+  for (guint i = 0; i < G_N_ELEMENTS (locations); i++) {
+    g_autofree char *path = rig_file ("stdout.jsonl", "");
+    g_autofree char *text = NULL;
+    const GstDefcnObject o = json_rig_object ("dog");
+    g_autoptr (GstElement) element =
+        gst_element_factory_make ("defcnpublish", NULL);
+    const int file = g_open (path, O_WRONLY | O_TRUNC, 0600);
+    int saved;
+    GstHarness *h;
+
+    gst_object_ref_sink (element);
+    g_object_set (element, "location", locations[i], NULL);
+    fflush (stdout);
+    saved = dup (STDOUT_FILENO);
+    g_assert_cmpint (dup2 (file, STDOUT_FILENO), ==, STDOUT_FILENO);
+    h = gst_harness_new_with_element (element, "sink", "src");
+    gst_harness_set_src_caps_str (h, JSON_RIG_CAPS);
+    json_rig_push (h, json_rig_frame (0, &o, 1, &looked));
+    gst_harness_teardown (h);
+    g_assert_cmpint (dup2 (saved, STDOUT_FILENO), ==, STDOUT_FILENO);
+    close (saved);
+    close (file);
+
+    text = json_rig_contents (path);
+    JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+    g_assert_cmpint (cJSON_GetArraySize (json), ==, 1);
+  }
+}
+
+typedef struct
+{
+  GstHarness *h;
+  int fd;
+  guint pushed;
+  GstFlowReturn flow;
+} Feeder;
+
+#define MANY 1000 /* records are more than a pipe holds */
+
+static gpointer
+feed (gpointer data)
+{
+  Feeder *feeder = data;
+  const GstDefcnObject o = json_rig_object ("dog");
+
+  while (feeder->flow == GST_FLOW_OK && feeder->pushed < MANY) {
+    feeder->flow = gst_harness_push (feeder->h,
+        json_rig_frame (feeder->pushed, &o, 1, &looked));
+    feeder->pushed++;
+  }
+  return NULL;
+}
+
+/* A slow reader gets every record, be the descriptor one that waits or not. */
+static void
+test_slow_reader (void)
+{
+  for (int nonblocking = 0; nonblocking < 2; nonblocking++) {
+    g_autoptr (GString) text = g_string_new (NULL);
+    g_autofree char *properties = NULL;
+    Feeder feeder = { 0 };
+    GThread *thread;
+    char part[512];
+    gssize n;
+    int fds[2];
+
+    g_assert_cmpint (pipe (fds), ==, 0);
+    g_assert_cmpint (fcntl (fds[1], F_SETPIPE_SZ, 4096), ==, 4096);
+    if (nonblocking)
+      g_assert_cmpint (fcntl (fds[1], F_SETFL, O_NONBLOCK), ==, 0);
+    properties = g_strdup_printf ("fd=%d", fds[1]);
+    feeder.h = json_rig_harness (NULL, properties);
+    gst_harness_set_drop_buffers (feeder.h, TRUE);
+    thread = g_thread_new ("feed", feed, &feeder);
+    g_usleep (20000); /* the pipe is full */
+    while ((n = read (fds[0], part, sizeof part)) > 0) {
+      g_string_append_len (text, part, n);
+      if (strstr (text->str + MAX (0, (gssize) text->len - 600),
+              "\"timestamp\":39960000000"))
+        break;
+    }
+    g_thread_join (thread);
+    g_assert_cmpint (feeder.flow, ==, GST_FLOW_OK);
+    gst_harness_teardown (feeder.h);
+    close (fds[1]);
+    while ((n = read (fds[0], part, sizeof part)) > 0)
+      g_string_append_len (text, part, n);
+    close (fds[0]);
+    JSON_RIG_AUTO *json = json_rig_parse_lines (text->str);
+    g_assert_cmpint (cJSON_GetArraySize (json), ==, MANY);
+  }
+}
+
+/* Stopping does not wait for a reader who has stopped reading, and is no
+ * error. */
+static void
+test_stalled_reader (void)
+{
+  static const char *const formats[] = { "json-lines", "json" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
+    g_autofree char *properties = NULL;
+    g_autoptr (GstBus) bus = gst_bus_new ();
+    g_autoptr (GstMessage) message = NULL;
+    g_autoptr (GstElement) element = NULL;
+    Feeder feeder = { 0 };
+    GThread *thread;
+    int fds[2], before, pending = 0;
+
+    g_assert_cmpint (pipe (fds), ==, 0);
+    g_assert_cmpint (fcntl (fds[1], F_SETPIPE_SZ, 4096), ==, 4096);
+    properties = g_strdup_printf ("fd=%d;file-format=%s", fds[1], formats[i]);
+    feeder.h = json_rig_harness (NULL, properties);
+    element = gst_harness_find_element (feeder.h, "defcnpublish");
+    gst_element_set_bus (element, bus);
+    thread = g_thread_new ("feed", feed, &feeder);
+    do { /* until it waits, as near as one can tell */
+      before = pending;
+      g_usleep (20000);
+      g_assert_cmpint (ioctl (fds[0], FIONREAD, &pending), ==, 0);
+    } while (pending == 0 || pending != before);
+    gst_element_set_state (element, GST_STATE_NULL);
+    g_thread_join (thread);
+    g_assert_cmpint (feeder.flow, ==, GST_FLOW_FLUSHING);
+    message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+    g_assert_null (message);
+    gst_element_set_bus (element, NULL);
+    gst_harness_teardown (feeder.h);
+    close (fds[0]);
+    close (fds[1]);
+  }
+}
+
+/* A number too high to be taken again at once. */
+static int
+closed_descriptor (void)
+{
+  const int fd = fcntl (STDERR_FILENO, F_DUPFD, 500);
+
+  close (fd);
+  return fd;
+}
+
+static int
+closed_pipe (void)
+{
+  int fds[2];
+
+  g_assert_cmpint (pipe (fds), ==, 0);
+  close (fds[0]);
+  return fds[1];
+}
+
+/* A full disk, a closed descriptor and a pipe without a reader end the flow
+ * with one error of the right kind, at the first record, at EOS or when the
+ * element stops; whatever comes afterwards says nothing more.  EOS passes. */
+static void
+test_write_errors (void)
+{
+  static const struct
+  {
+    const char *location;
+    int (*fd) (void);
+    const char *name;
+    int code;
+  } places[] = {
+    { "/dev/full", NULL, "/dev/full", GST_RESOURCE_ERROR_NO_SPACE_LEFT },
+    { NULL, closed_descriptor, "descriptor", GST_RESOURCE_ERROR_WRITE },
+    { NULL, closed_pipe, "descriptor", GST_RESOURCE_ERROR_WRITE },
+  };
+  static const struct
+  {
+    const char *format;
+    guint frames;
+    gboolean eos;
+  } cases[] = {
+    { "json-lines", 1, FALSE },
+    { "json-lines", 3, TRUE },
+    { "json", 1, FALSE },
+    { "json", 3, TRUE },
+    { "json", 0, TRUE },
+    { "json", 0, FALSE },
+  };
+  const GstDefcnObject o = json_rig_object ("dog");
+
+  signal (SIGPIPE, SIG_IGN);
+  for (guint i = 0; i < G_N_ELEMENTS (places) * G_N_ELEMENTS (cases); i++) {
+    const guint c = i % G_N_ELEMENTS (cases), p = i / G_N_ELEMENTS (cases);
+    const int fd = places[p].fd ? places[p].fd () : -1;
+    g_autofree char *properties =
+        g_strdup_printf ("fd=%d;file-format=%s", fd, cases[c].format);
+    g_autoptr (GstElement) element = NULL;
+    g_autoptr (GstBus) bus = gst_bus_new ();
+    GstHarness *h;
+
+    if (places[p].location
+        && !g_file_test (places[p].location, G_FILE_TEST_EXISTS))
+      continue;
+    g_test_message ("%s, case %u", places[p].name, c);
+    h = json_rig_harness (places[p].location, properties);
+    element = gst_harness_find_element (h, "defcnpublish");
+    gst_element_set_bus (element, bus);
+    for (guint frame = 0; frame < cases[c].frames; frame++)
+      g_assert_cmpint (gst_harness_push (h,
+                           json_rig_frame (frame, &o, 1, &looked)),
+          ==, GST_FLOW_ERROR);
+    if (cases[c].eos) {
+      g_autoptr (GstEvent) event = NULL;
+
+      json_rig_push_eos (h);
+      while ((event = gst_harness_pull_event (h))
+          && GST_EVENT_TYPE (event) != GST_EVENT_EOS)
+        g_clear_pointer (&event, gst_event_unref);
+      g_assert_nonnull (event);
+    }
+    if (cases[c].frames || cases[c].eos)
+      g_assert_true (gst_bus_have_pending (bus));
+    /* To READY: further down the bus would be flushed. */
+    gst_element_set_state (element, GST_STATE_READY);
+    assert_error (bus, GST_RESOURCE_ERROR, places[p].code, places[p].name);
+    gst_element_set_bus (element, NULL);
+    gst_harness_teardown (h);
+    if (fd >= 0)
+      close (fd);
+  }
+  signal (SIGPIPE, SIG_DFL);
+}
+
+/* After an error the element starts afresh. */
+static void
+test_restart_after_error (void)
+{
+  g_autofree char *path = rig_file ("restart.json", "old");
+  const GstDefcnObject o = json_rig_object ("dog");
+  GstHarness *h = json_rig_harness ("/dev/full", "file-format=json");
+  g_autoptr (GstElement) element = gst_harness_find_element (h, "defcnpublish");
+
+  if (!g_file_test ("/dev/full", G_FILE_TEST_EXISTS)) {
+    gst_harness_teardown (h);
+    g_test_skip ("/dev/full is missing");
+    return;
+  }
+  g_assert_cmpint (gst_harness_push (h, json_rig_frame (0, &o, 1, &looked)), ==,
+      GST_FLOW_ERROR);
+  gst_element_set_state (element, GST_STATE_NULL);
+  g_object_set (element, "location", path, NULL);
+  gst_harness_set_src_caps_str (h, JSON_RIG_CAPS);
+  gst_harness_play (h);
+  json_rig_push (h, json_rig_frame (0, &o, 1, &looked));
+  gst_harness_teardown (h);
+  json_rig_assert_array (path, 1);
+}
+
+/* What is set while frames flow holds from the next one on; what needs a start
+ * waits for one, and the file stays whole. */
+static void
+test_live (void)
+{
+  g_autofree char *path = rig_file ("live.json", "");
+  g_autofree char *text = NULL;
+  const GstDefcnObject o = json_rig_object ("dog");
+  GstHarness *h = json_rig_harness (path, "file-format=json;tags={\"n\":1}");
+  g_autoptr (GstElement) element = gst_harness_find_element (h, "defcnpublish");
+
+  json_rig_push (h, json_rig_frame (0, &o, 1, &looked));
+  json_rig_push (h, json_rig_frame (1, NULL, 0, &looked));
+  g_object_set (element, "source", "s", "add-empty-results", TRUE,
+      "timestamp-utc", TRUE, "json-indent", 2, "tags", "{", "location",
+      "/nowhere", NULL);
+  gst_util_set_object_arg (G_OBJECT (element), "file-format", "json-lines");
+  json_rig_push (h, json_rig_frame (2, NULL, 0, &looked));
+  gst_harness_teardown (h);
+  json_rig_assert_array (path, 2);
+  text = json_rig_contents (path);
+  JSON_RIG_AUTO *json = cJSON_Parse (text);
+  g_assert_null (json_rig_at (json, "0.source"));
+  g_assert_null (json_rig_at (json, "0.timestamp_utc"));
+  g_assert_cmpstr (json_rig_string (json, "1.source"), ==, "s");
+  g_assert_nonnull (json_rig_at (json, "1.timestamp_utc"));
+  g_assert_true (json_rig_number (json, "1.tags.n") == 1);
+  g_assert_nonnull (strstr (text, "\n  \"objects\""));
+}
+
+/* Each start writes a new file; stopping before any frame leaves a valid empty
+ * one. */
+static void
+test_states (void)
+{
+  g_autofree char *path = rig_file ("states.json", "old");
+  const GstDefcnObject o = json_rig_object ("dog");
+  GstHarness *h = json_rig_harness (path, "file-format=json");
+
+  for (int i = 0; i < 3; i++) {
+    if (i > 0) {
+      gst_element_set_state (h->element, GST_STATE_NULL);
+      gst_harness_set_src_caps_str (h, JSON_RIG_CAPS);
+      gst_harness_play (h);
+    }
+    for (int j = 0; j <= i; j++)
+      json_rig_push (h, json_rig_frame (j, &o, 1, &looked));
+    gst_element_set_state (h->element, GST_STATE_NULL);
+    json_rig_assert_array (path, i + 1);
+  }
+  for (int i = 0; i < 2; i++) {
+    gst_element_set_state (h->element, GST_STATE_PAUSED);
+    gst_element_set_state (h->element, GST_STATE_NULL);
+    json_rig_assert_array (path, 0);
+  }
+  gst_harness_teardown (h);
+}
+
+int
+main (int argc, char **argv)
+{
+  rig_init (&argc, &argv);
+  g_test_add_func ("/output/array", test_array);
+  g_test_add_func ("/output/array-stopped", test_array_stopped);
+  g_test_add_func ("/output/fd", test_fd);
+  g_test_add_func ("/output/pipe", test_pipe);
+  g_test_add_func ("/output/cannot-start", test_cannot_start);
+  g_test_add_func ("/output/stdout", test_stdout);
+  g_test_add_func ("/output/slow-reader", test_slow_reader);
+  g_test_add_func ("/output/stalled-reader", test_stalled_reader);
+  g_test_add_func ("/output/write-errors", test_write_errors);
+  g_test_add_func ("/output/restart-after-error", test_restart_after_error);
+  g_test_add_func ("/output/live", test_live);
+  g_test_add_func ("/output/states", test_states);
+  return rig_run ();
+}
