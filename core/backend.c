@@ -1,11 +1,11 @@
-/* The list of backends that are built in, the only place that knows. */
+/* The list of backends that are built in, the only place that knows, and the
+ * one that is a module. */
 #include "backend.h"
 
+#include <gmodule.h>
 #include <string.h>
 
-G_DEFINE_QUARK (defcn - error - quark, defcn_error)
-
-/* Fastest first. */
+/* On the CPU, fastest first. */
 static const struct
 {
   const char *name;
@@ -39,6 +39,23 @@ list_names (void)
   return g_string_free (names, FALSE);
 }
 
+static gboolean
+check_precision (const char *precision, GError **error)
+{
+  static const char *const elsewhere[] = { "tf32", "fp16", "bf16", NULL };
+
+  if (g_str_equal (precision, "auto") || g_str_equal (precision, "fp32"))
+    return TRUE;
+  if (g_strv_contains (elsewhere, precision))
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+        "precision \"%s\" is for CUDA, the CPU has fp32", precision);
+  else
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "precision \"%s\" is unknown, wanted auto, fp32, tf32, fp16 or bf16",
+        precision);
+  return FALSE;
+}
+
 /* The fastest one that can be made; the error of the fastest if none can. */
 static DefcnBackend *
 create_fastest (int threads, GError **error)
@@ -54,21 +71,72 @@ create_fastest (int threads, GError **error)
   return NULL;
 }
 
-DefcnBackend *
-defcn_backend_new (const char *name, int threads, GError **error)
+#ifdef HAVE_CUDA
+typedef DefcnBackend *(*CreateCuda) (int device, const char *precision,
+    int threads, GError **error);
+
+/* The module's constructor, for as long as the process lives. */
+static CreateCuda
+load_cuda (GError **error)
+{
+  const char *dir = g_getenv ("DEFCN_MODULES");
+  g_autofree char *path =
+      g_build_filename (dir ? dir : DEFCN_MODULES, "libdefcn-cuda.so", NULL);
+  GModule *module = g_module_open (path, G_MODULE_BIND_LOCAL);
+  gpointer create;
+
+  if (module && g_module_symbol (module, "defcn_cuda_new", &create)) {
+    g_module_make_resident (module);
+    return (CreateCuda) create;
+  }
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "device \"cuda\": the module does not load: %s", g_module_error ());
+  if (module)
+    g_module_close (module);
+  return NULL;
+}
+
+/* @name: "cuda" or "cuda:N". */
+static DefcnBackend *
+create_cuda (const char *name, const char *precision, int threads,
+    GError **error)
+{
+  const char *colon = strchr (name, ':');
+  const guint64 device = colon ? g_ascii_strtoull (colon + 1, NULL, 10) : 0;
+  CreateCuda create = load_cuda (error);
+
+  return create ? create (MIN (device, G_MAXINT), precision, threads, error)
+                : NULL;
+}
+#else
+static DefcnBackend *
+create_cuda (const char *name, const char *precision, int threads,
+    GError **error)
+{
+  g_autofree char *names = list_names ();
+
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "device \"%s\": CUDA is not built into this version, which has: %s", name,
+      names);
+  return NULL;
+}
+#endif
+
+static DefcnBackend *
+create_auto (const char *precision, int threads, GError **error)
+{
+  DefcnBackend *be = create_cuda ("cuda", precision, threads, NULL);
+
+  if (be || !check_precision (precision, error))
+    return be;
+  return create_fastest (threads, error);
+}
+
+static DefcnBackend *
+create_named (const char *name, int threads, GError **error)
 {
   g_autofree char *names = NULL;
 
-  if (threads < 0) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "threads is %d, wanted 0 (one per core) or more", threads);
-    return NULL;
-  }
-  if (threads == 0)
-    threads = g_get_num_processors (); /* that the process may run on */
-
-  if (!name || g_str_equal (name, "auto"))
-    return create_fastest (threads, error);
   if (g_str_equal (name, "cpu"))
     return backends[0].create (threads, error);
   for (guint i = 0; i < G_N_ELEMENTS (backends); i++)
@@ -76,15 +144,39 @@ defcn_backend_new (const char *name, int threads, GError **error)
       return backends[i].create (threads, error);
 
   names = list_names ();
-  if (is_cuda (name))
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-        "device \"%s\": CUDA is not built into this version, which has: %s",
-        name, names);
-  else
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-        "device \"%s\" is unknown or not built in, wanted one of: %s", name,
-        names);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "device \"%s\" is unknown or not built in, wanted one of: %s", name,
+      names);
   return NULL;
+}
+
+DefcnBackend *
+defcn_backend_new_in (const char *name, const char *precision, int threads,
+    GError **error)
+{
+  if (threads < 0) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "threads is %d, wanted 0 (one per core) or more", threads);
+    return NULL;
+  }
+  if (threads == 0)
+    threads = g_get_num_processors (); /* that the process may run on */
+  if (!precision)
+    precision = "auto";
+
+  if (!name || g_str_equal (name, "auto"))
+    return create_auto (precision, threads, error);
+  if (is_cuda (name))
+    return create_cuda (name, precision, threads, error);
+  return check_precision (precision, error)
+      ? create_named (name, threads, error)
+      : NULL;
+}
+
+DefcnBackend *
+defcn_backend_new (const char *name, int threads, GError **error)
+{
+  return defcn_backend_new_in (name, "fp32", threads, error);
 }
 
 void

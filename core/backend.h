@@ -97,6 +97,12 @@ struct _DefcnBackend
       const void *mem);
   /* Waits for all queued work; FALSE with the first thing that went wrong. */
   gboolean (*sync) (DefcnBackend *be, GError **error);
+  /* Optional, both or neither: calls @queue (@data), which queues the same work
+   * every time, or repeats what an earlier call has recorded in @recording: NULL
+   * at first, kept by the caller, freed by forget(). */
+  void (*replay) (DefcnBackend *be, gpointer *recording,
+      void (*queue) (gpointer data), gpointer data);
+  void (*forget) (DefcnBackend *be, gpointer recording);
   void (*destroy) (DefcnBackend *be);
 };
 
@@ -114,9 +120,16 @@ typedef enum
 /* @name: "reference", "onednn", "cuda", "cuda:N"; "cpu" for the fastest CPU
  * backend built in, "auto" (or NULL) for the fastest that works.
  * @threads: CPU threads, 0 for one per core that the process may run on.
+ * CUDA is a module, looked for in the folder of the environment's
+ * DEFCN_MODULES, else where it was installed.
  * Returns: (transfer full): NULL with @error (DEFCN_ERROR_BACKEND) that says
  * why, e.g. that the backend was not built. */
 DefcnBackend *defcn_backend_new (const char *name, int threads, GError **error);
+/* The same in a precision: "fp32", which defcn_backend_new() takes, or what the
+ * device has beside it: CUDA "tf32", "fp16" and "bf16".  "auto" or NULL: what
+ * suits the device, fp16 on CUDA.  Gradients of fp16 may overflow. */
+DefcnBackend *defcn_backend_new_in (const char *name, const char *precision,
+    int threads, GError **error);
 void defcn_backend_free (DefcnBackend *be);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnBackend, defcn_backend_free)
 

@@ -43,24 +43,6 @@ floats_get (Floats *floats, gsize len)
   return floats->data;
 }
 
-static gboolean
-check_precision (const char *precision, GError **error)
-{
-  static const char *const known[] = { "fp16", "bf16", "int8", NULL };
-
-  if (!precision || g_str_equal (precision, "auto")
-      || g_str_equal (precision, "fp32"))
-    return TRUE;
-  if (g_strv_contains (known, precision))
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-        "precision \"%s\" is not built into this version, which has fp32",
-        precision);
-  else
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "precision \"%s\" is unknown, wanted auto or fp32", precision);
-  return FALSE;
-}
-
 /* What follows from the model. */
 static void
 init (DefcnDetector *d)
@@ -85,13 +67,12 @@ defcn_detector_new (const char *path, const DefcnDetectorOptions *options,
   g_return_val_if_fail (path != NULL, NULL);
   if (!options)
     options = &defaults;
-  if (!check_precision (options->precision, error))
-    return NULL;
 
   g_autoptr (DefcnWeights) weights = defcn_weights_open (path, error);
   if (!weights)
     return NULL;
-  d->be = defcn_backend_new (options->device, options->threads, error);
+  d->be = defcn_backend_new_in (options->device, options->precision,
+      options->threads, error);
   if (!d->be)
     return NULL;
   d->model = defcn_model_open (weights, d->be, FALSE, error);

@@ -25,7 +25,7 @@ typedef struct _DefcnDetector DefcnDetector;
 typedef struct
 {
   const char *device;    /* "auto" (default), "cpu", "reference", "cuda[:N]" */
-  const char *precision; /* "auto" (default), "fp32"; others: not built */
+  const char *precision; /* as defcn_backend_new_in() has it */
   int threads;           /* CPU threads, 0: one per core */
 } DefcnDetectorOptions;
 

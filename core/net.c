@@ -25,6 +25,7 @@ struct _DefcnNet
   char *memory, *gradients;
   gsize bytes;
   gboolean planned;
+  gpointer forward_recording, backward_recording; /* of the backend */
 };
 
 static Slot *
@@ -62,6 +63,10 @@ defcn_net_free (DefcnNet *net)
 {
   if (!net)
     return;
+  if (net->be->forget) {
+    net->be->forget (net->be, net->forward_recording);
+    net->be->forget (net->be, net->backward_recording);
+  }
   for (guint i = 0; i < net->nodes->len; i++) {
     DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
 
@@ -284,6 +289,21 @@ residual_to_reuse (const DefcnNet *net, guint i)
       : NULL;
 }
 
+/* What backends of low precision shall not round: the convolutions that end
+ * the head, whose scores are compared, and the box branch. */
+static void
+mark_precise (DefcnNet *net)
+{
+  for (guint i = 0; i < net->nodes->len; i++) {
+    DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
+
+    if (node->kind == DEFCN_OP_CONV && slot_of (node->y)->is_output)
+      node->y->precise = TRUE;
+    if (node->kind == DEFCN_OP_BOX)
+      node->x[0]->precise = node->y->precise = TRUE;
+  }
+}
+
 /* Gives every slot its place and returns the size of the whole block.  Slot 0
  * is the input, uploaded before the first step; slot i is what step i - 1
  * computes. */
@@ -378,6 +398,7 @@ defcn_net_plan (DefcnNet *net, gboolean train, GError **error)
   g_return_val_if_fail (!net->planned, FALSE);
 
   net->planned = TRUE;
+  mark_precise (net);
   if (!allocate (net, train, error))
     return FALSE;
   if (train)
@@ -393,9 +414,11 @@ defcn_net_plan (DefcnNet *net, gboolean train, GError **error)
   return TRUE;
 }
 
-void
-defcn_net_forward (DefcnNet *net)
+static void
+queue_forward (gpointer data)
 {
+  const DefcnNet *net = data;
+
   for (guint i = 0; i < net->nodes->len; i++) {
     const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
 
@@ -403,15 +426,35 @@ defcn_net_forward (DefcnNet *net)
   }
 }
 
-void
-defcn_net_backward (DefcnNet *net)
+static void
+queue_backward (gpointer data)
 {
+  const DefcnNet *net = data;
+
   for (guint i = net->nodes->len; i-- > 0;) {
     const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
 
     if (node->y->grad)
       net->be->ops[node->kind].backward (net->be, node);
   }
+}
+
+void
+defcn_net_forward (DefcnNet *net)
+{
+  if (net->be->replay)
+    net->be->replay (net->be, &net->forward_recording, queue_forward, net);
+  else
+    queue_forward (net);
+}
+
+void
+defcn_net_backward (DefcnNet *net)
+{
+  if (net->be->replay)
+    net->be->replay (net->be, &net->backward_recording, queue_backward, net);
+  else
+    queue_backward (net);
 }
 
 guint

@@ -25,9 +25,10 @@ typedef struct
 {
   int n, h, w, c;
   DefcnTensorRole role;
-  float *data;   /* backend memory */
-  float *grad;   /* backend memory, NULL where no gradient is wanted */
-  guint version; /* of @data, for params: bumped whenever it is rewritten */
+  float *data;      /* backend memory */
+  float *grad;      /* backend memory, NULL where no gradient is wanted */
+  guint version;    /* of @data, for params: bumped whenever it is rewritten */
+  gboolean precise; /* float32 even where a backend computes in less */
 } DefcnTensor;
 
 /* Returns: how many elements @t has. */

@@ -4,16 +4,14 @@
 #include <math.h>
 
 DefcnTensor *
-testing_tensor_new (DefcnBackend *be, DefcnTensorRole role, int n, int h, int w,
-    int c, gboolean grad)
+testing_tensor_new_like (DefcnBackend *be, const DefcnTensor *like,
+    gboolean grad)
 {
-  DefcnTensor *t = g_new0 (DefcnTensor, 1);
-  gsize bytes;
+  DefcnTensor *t = g_memdup2 (like, sizeof *like);
+  const gsize bytes = be->size (be, t);
 
-  *t = (DefcnTensor){ .n = n, .h = h, .w = w, .c = c, .role = role };
-  bytes = be->size (be, t);
   g_assert_cmpuint (bytes % 64, ==, 0);
-  g_assert_cmpuint (bytes, >=, defcn_tensor_len (t) * sizeof (float));
+  g_assert_cmpuint (bytes, >=, defcn_tensor_len (t) * sizeof (guint16));
   t->data = be->alloc (be, bytes);
   g_assert_nonnull (t->data);
   if (grad) {
@@ -21,6 +19,15 @@ testing_tensor_new (DefcnBackend *be, DefcnTensorRole role, int n, int h, int w,
     g_assert_nonnull (t->grad);
   }
   return t;
+}
+
+DefcnTensor *
+testing_tensor_new (DefcnBackend *be, DefcnTensorRole role, int n, int h, int w,
+    int c, gboolean grad)
+{
+  const DefcnTensor like = { .n = n, .h = h, .w = w, .c = c, .role = role };
+
+  return testing_tensor_new_like (be, &like, grad);
 }
 
 void

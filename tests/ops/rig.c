@@ -4,7 +4,14 @@
 static DefcnTensor *
 new_tensor (Rig *rig, DefcnTensorRole role, int n, int h, int w, int c)
 {
-  return testing_tensor_new (rig->be, role, n, h, w, c, FALSE);
+  const DefcnTensor like = { .n = n,
+    .h = h,
+    .w = w,
+    .c = c,
+    .role = role,
+    .precise = rig->node.kind == DEFCN_OP_BOX }; /* as the net has it */
+
+  return testing_tensor_new_like (rig->be, &like, FALSE);
 }
 
 static void

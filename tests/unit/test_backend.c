@@ -33,8 +33,6 @@ test_refused_names (void)
   {
     const char *name, *message;
   } cases[] = {
-    { "cuda", "device \"cuda\": CUDA is not built into this version" },
-    { "cuda:1", "device \"cuda:1\": CUDA is not built into this version" },
     { "cuda:", "device \"cuda:\" is unknown" },
     { "cuda:x", "device \"cuda:x\" is unknown" },
     { "cuda:1x", "device \"cuda:1x\" is unknown" },
@@ -51,6 +49,56 @@ test_refused_names (void)
     g_assert_true (g_str_has_prefix (error->message, cases[i].message));
     g_assert_nonnull (strstr (error->message, ": auto, cpu, "));
     g_assert_nonnull (strstr (error->message, "reference"));
+  }
+}
+
+/* CUDA that was not built, or whose module is not there, is refused with that
+ * reason, in any spelling. */
+static void
+test_no_cuda (void)
+{
+  static const char *const names[] = { "cuda", "cuda:0", "cuda:1",
+    "cuda:99999999999999999999" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autoptr (GError) error = NULL;
+
+    g_assert_null (defcn_backend_new (names[i], 0, &error));
+    g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
+    g_assert_true (g_str_has_prefix (error->message, "device \"cuda"));
+    g_assert_true (strstr (error->message, "CUDA is not built into this")
+        || strstr (error->message, "/nowhere/libdefcn-cuda.so"));
+  }
+}
+
+/* The CPU has float32 alone; what is no precision at all is told apart. */
+static void
+test_precisions (void)
+{
+  static const struct
+  {
+    const char *precision, *message;
+    int code;
+  } cases[] = {
+    { "fp16", "precision \"fp16\" is for CUDA", DEFCN_ERROR_BACKEND },
+    { "bf16", "precision \"bf16\" is for CUDA", DEFCN_ERROR_BACKEND },
+    { "tf32", "precision \"tf32\" is for CUDA", DEFCN_ERROR_BACKEND },
+    { "fp8", "precision \"fp8\" is unknown", DEFCN_ERROR_VALUE },
+    { "", "precision \"\" is unknown", DEFCN_ERROR_VALUE },
+  };
+  g_autoptr (DefcnBackend) automatic =
+      defcn_backend_new_in ("reference", "auto", 1, NULL);
+  g_autoptr (DefcnBackend) none =
+      defcn_backend_new_in ("reference", NULL, 1, NULL);
+
+  g_assert_nonnull (automatic);
+  g_assert_nonnull (none);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+
+    g_assert_null (defcn_backend_new_in ("cpu", cases[i].precision, 1, &error));
+    g_assert_error (error, DEFCN_ERROR, cases[i].code);
+    g_assert_true (g_str_has_prefix (error->message, cases[i].message));
   }
 }
 
@@ -196,7 +244,10 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_setenv ("DEFCN_MODULES", "/nowhere", TRUE); /* whatever is installed */
   g_test_add_func ("/backend/names", test_names);
+  g_test_add_func ("/backend/no-cuda", test_no_cuda);
+  g_test_add_func ("/backend/precisions", test_precisions);
   g_test_add_func ("/backend/refused-names", test_refused_names);
   g_test_add_func ("/backend/threads", test_threads);
   g_test_add_func ("/backend/rows", test_rows);

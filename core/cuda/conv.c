@@ -1,0 +1,430 @@
+/* Convolution: cuDNN graphs for the three passes; bias, residual and ReLU fused
+ * to the forward one where an engine can do that, behind it where not. */
+#include <string.h>
+
+#include "graph.h"
+
+/* Device memory that is lent to one operation at a time, which the stream sees
+ * to.  What it outgrows stays until the end: plans hold its address. */
+typedef struct
+{
+  GPtrArray *blocks;
+  void *last;
+  gsize len;
+} Arena;
+
+enum
+{
+  ARENA_WORKSPACE,
+  ARENA_Y,
+  ARENA_DX,
+  ARENA_DY,
+  ARENA_DW,
+  ARENA_DW_FLOAT,
+  ARENA_COLUMNS,
+  N_ARENAS
+};
+
+/* A weight in the backend's type, of all the steps that share it. */
+typedef struct
+{
+  const DefcnTensor *weight;
+  guint version;
+  CudaType type;
+  void *data;
+  int n_users;
+} Pack;
+
+struct _CudaConvs
+{
+  cudnnHandle_t handle;
+  GPtrArray *packs;
+  Arena arenas[N_ARENAS];
+};
+
+typedef struct
+{
+  Graph *forward, *data, *filter;
+  gboolean split; /* forward is the convolution alone */
+  Pack *pack;     /* NULL: the weight itself */
+  void *y;        /* what forward writes when split */
+  void *dx, *dy, *dw;
+  float *dw_float, *columns;
+} Conv;
+
+static void *
+arena_get (Arena *arena, gsize bytes, const char *what, GError **error)
+{
+  if (bytes <= arena->len)
+    return arena->last;
+
+  void *block = cuda_alloc (bytes, what, error);
+  if (!block)
+    return NULL;
+  g_ptr_array_add (arena->blocks, block);
+  arena->last = block;
+  arena->len = bytes;
+  return block;
+}
+
+static void
+free_block (gpointer block)
+{
+  cudaFree (block);
+}
+
+CudaConvs *
+cuda_convs_new (Cuda *be, GError **error)
+{
+  CudaConvs *convs = g_new0 (CudaConvs, 1);
+  cudnnStatus_t status = cudnnCreate (&convs->handle);
+
+  if (status == CUDNN_STATUS_SUCCESS)
+    status = cudnnSetStream (convs->handle, be->stream);
+  convs->packs = g_ptr_array_new ();
+  for (int i = 0; i < N_ARENAS; i++)
+    convs->arenas[i].blocks = g_ptr_array_new_with_free_func (free_block);
+  if (status == CUDNN_STATUS_SUCCESS)
+    return convs;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "cuDNN does not start: %s", cudnnGetErrorString (status));
+  cuda_convs_free (convs);
+  return NULL;
+}
+
+void
+cuda_convs_free (CudaConvs *convs)
+{
+  if (!convs)
+    return;
+  for (int i = 0; i < N_ARENAS; i++)
+    g_ptr_array_unref (convs->arenas[i].blocks);
+  g_ptr_array_unref (convs->packs);
+  if (convs->handle)
+    cudnnDestroy (convs->handle);
+  g_free (convs);
+}
+
+static void
+pack_refresh (Cuda *be, Pack *pack)
+{
+  if (pack->version == pack->weight->version)
+    return;
+  cuda_convert (be, pack->data, pack->type, pack->weight->data, CUDA_FLOAT,
+      defcn_tensor_len (pack->weight));
+  pack->version = pack->weight->version;
+}
+
+void
+cuda_convs_refresh (Cuda *be)
+{
+  for (guint i = 0; i < be->convs->packs->len; i++)
+    pack_refresh (be, be->convs->packs->pdata[i]);
+}
+
+static Pack *
+pack_get (Cuda *be, const DefcnTensor *weight, CudaType type, const char *name,
+    GError **error)
+{
+  GPtrArray *packs = be->convs->packs;
+  Pack *pack;
+
+  for (guint i = 0; i < packs->len; i++) {
+    pack = packs->pdata[i];
+    if (pack->weight == weight && pack->type == type) {
+      pack->n_users++;
+      return pack;
+    }
+  }
+  void *data = cuda_alloc (defcn_tensor_len (weight) * cuda_type_size (type),
+      name, error);
+  if (!data)
+    return NULL;
+  pack = g_new0 (Pack, 1);
+  *pack = (Pack){ .weight = weight,
+    .version = weight->version - 1,
+    .type = type,
+    .data = data,
+    .n_users = 1 };
+  g_ptr_array_add (packs, pack);
+  return pack;
+}
+
+static void
+pack_unref (Cuda *be, Pack *pack)
+{
+  if (!pack || --pack->n_users > 0)
+    return;
+  g_ptr_array_remove_fast (be->convs->packs, pack);
+  cudaFree (pack->data);
+  g_free (pack);
+}
+
+static GraphShape
+shape_of (const Cuda *be, const DefcnNode *node, GraphKind kind)
+{
+  const DefcnTensor *x = node->x[0], *y = node->y;
+  const CudaType type = cuda_type_of (be, x);
+
+  return (GraphShape){
+    .kind = kind,
+    .n = x->n,
+    .h = x->h,
+    .w = x->w,
+    .c = x->c,
+    .k = y->c,
+    .out_h = y->h,
+    .out_w = y->w,
+    .size = node->size,
+    .stride = node->stride,
+    .pad = node->pad,
+    .groups = node->groups,
+    .x_type = type,
+    .w_type = type,
+    /* dy is brought to the type of x first */
+    .y_type = kind == GRAPH_FORWARD ? cuda_type_of (be, y) : type,
+    .tf32 = be->tf32,
+  };
+}
+
+/* Makes a graph and gives it its memory. */
+static Graph *
+plan (Cuda *be, const GraphShape *shape, const GraphPointers *pointers,
+    const char *name, GError **error)
+{
+  Graph *graph = graph_new (be->convs->handle, NULL, shape, error);
+  void *workspace;
+
+  if (!graph)
+    return NULL;
+  workspace = arena_get (&be->convs->arenas[ARENA_WORKSPACE],
+      MAX (graph_workspace (graph), 1), name, error);
+  if (workspace && graph_bind (graph, pointers, workspace, error))
+    return graph;
+  graph_free (graph);
+  return NULL;
+}
+
+static void *
+weights_of (const Conv *conv, const DefcnNode *node)
+{
+  return conv->pack ? conv->pack->data : node->w->data;
+}
+
+/* All in one, or the convolution and then the rest. */
+static gboolean
+plan_forward (Cuda *be, Conv *conv, DefcnNode *node, GError **error)
+{
+  GraphShape shape = shape_of (be, node, GRAPH_FORWARD);
+  GraphPointers pointers = { .x = node->x[0]->data,
+    .w = weights_of (conv, node),
+    .y = node->y->data,
+    .bias = node->b ? node->b->data : NULL,
+    .residual = node->x[1] ? node->x[1]->data : NULL };
+
+  shape.bias = node->b != NULL;
+  shape.residual = node->x[1] != NULL;
+  shape.relu = node->relu;
+  conv->split = shape.bias || shape.residual || shape.relu;
+  conv->forward =
+      plan (be, &shape, &pointers, node->name, conv->split ? NULL : error);
+  if (conv->forward)
+    conv->split = FALSE;
+  if (conv->forward || !conv->split)
+    return conv->forward != NULL;
+
+  shape.bias = shape.residual = shape.relu = FALSE;
+  /* the output may stand where the residual did */
+  conv->y = node->x[1] ? arena_get (&be->convs->arenas[ARENA_Y],
+                defcn_tensor_len (node->y) * cuda_type_size (shape.y_type),
+                node->name, error)
+                       : node->y->data;
+  if (!conv->y)
+    return FALSE;
+  pointers.y = conv->y;
+  conv->forward = plan (be, &shape, &pointers, node->name, error);
+  return conv->forward != NULL;
+}
+
+static gboolean
+plan_data (Cuda *be, Conv *conv, DefcnNode *node, GError **error)
+{
+  const GraphShape shape = shape_of (be, node, GRAPH_BACKWARD_DATA);
+  const GraphPointers pointers = { .w = weights_of (conv, node),
+    .x = conv->dx ? conv->dx : node->x[0]->grad,
+    .y = conv->dy ? conv->dy : node->y->grad };
+
+  conv->data = plan (be, &shape, &pointers, node->name, error);
+  return conv->data != NULL;
+}
+
+static gboolean
+plan_filter (Cuda *be, Conv *conv, DefcnNode *node, GError **error)
+{
+  const GraphShape shape = shape_of (be, node, GRAPH_BACKWARD_FILTER);
+  const GraphPointers pointers = { .w = conv->dw,
+    .x = node->x[0]->data,
+    .y = conv->dy ? conv->dy : node->y->grad };
+
+  conv->filter = plan (be, &shape, &pointers, node->name, error);
+  return conv->filter != NULL;
+}
+
+/* Scratch of backward, as far as this step needs it. */
+static gboolean
+lend (Cuda *be, Conv *conv, const DefcnNode *node, GError **error)
+{
+  Arena *arenas = be->convs->arenas;
+  const DefcnTensor *x = node->x[0], *y = node->y, *w = node->w;
+  const CudaType type = cuda_type_of (be, x);
+  const gsize size = cuda_type_size (type), len = defcn_tensor_len (w);
+  const char *name = node->name;
+
+  if (cuda_type_of (be, y) != type
+      && !(conv->dy = arena_get (&arenas[ARENA_DY], defcn_tensor_len (y) * size,
+               name, error)))
+    return FALSE;
+  if (x->grad && node->accumulate[0]
+      && !(conv->dx = arena_get (&arenas[ARENA_DX], defcn_tensor_len (x) * size,
+               name, error)))
+    return FALSE;
+  if (w->grad
+      && !(conv->dw = arena_get (&arenas[ARENA_DW], len * size, name, error)))
+    return FALSE;
+  if (w->grad && type != CUDA_FLOAT
+      && !(conv->dw_float = arena_get (&arenas[ARENA_DW_FLOAT],
+               len * sizeof (float), name, error)))
+    return FALSE;
+  if (node->b && node->b->grad
+      && !(conv->columns = arena_get (&arenas[ARENA_COLUMNS],
+               cuda_columns_scratch (y->c) * sizeof (float), name, error)))
+    return FALSE;
+  return TRUE;
+}
+
+static gboolean
+plan_all (Cuda *be, Conv *conv, DefcnNode *node, GError **error)
+{
+  const CudaType type = cuda_type_of (be, node->x[0]);
+
+  if (type != CUDA_FLOAT
+      && !(conv->pack = pack_get (be, node->w, type, node->name, error)))
+    return FALSE;
+  if (!plan_forward (be, conv, node, error))
+    return FALSE;
+  if (!node->train)
+    return TRUE;
+  return lend (be, conv, node, error)
+      && (!node->x[0]->grad || plan_data (be, conv, node, error))
+      && (!node->w->grad || plan_filter (be, conv, node, error));
+}
+
+static void
+release (DefcnBackend *base, DefcnNode *node)
+{
+  Conv *conv = node->state;
+
+  if (!conv)
+    return;
+  graph_free (conv->forward);
+  graph_free (conv->data);
+  graph_free (conv->filter);
+  pack_unref (cuda_of (base), conv->pack);
+  g_free (conv);
+  node->state = NULL;
+}
+
+static gboolean
+prepare (DefcnBackend *base, DefcnNode *node, GError **error)
+{
+  Cuda *be = cuda_of (base);
+
+  if (!defcn_conv_reference.prepare (base, node, error))
+    return FALSE;
+  node->state = g_new0 (Conv, 1);
+  if (plan_all (be, node->state, node, error))
+    return TRUE;
+  g_prefix_error (error, "%s: ", node->name);
+  release (base, node);
+  return FALSE;
+}
+
+static void
+run (Cuda *be, const Graph *graph, const char *name)
+{
+  if (graph_run (graph, be->convs->handle) != CUDNN_STATUS_SUCCESS)
+    cuda_note (be, cudaErrorUnknown, name);
+}
+
+static void
+forward (DefcnBackend *base, const DefcnNode *node)
+{
+  Cuda *be = cuda_of (base);
+  const Conv *conv = node->state;
+  const DefcnTensor *y = node->y;
+
+  if (conv->pack)
+    pack_refresh (be, conv->pack);
+  run (be, conv->forward, node->name);
+  if (conv->split)
+    cuda_epilogue (be, y->data, conv->y, cuda_type_of (be, y),
+        node->b ? node->b->data : NULL, node->x[1] ? node->x[1]->data : NULL,
+        node->relu, (gsize) y->n * y->h * y->w, y->c);
+}
+
+static void
+backward_filter (Cuda *be, const Conv *conv, const DefcnNode *node)
+{
+  const CudaType type = cuda_type_of (be, node->x[0]);
+  const gsize len = defcn_tensor_len (node->w);
+
+  run (be, conv->filter, node->name);
+  if (type != CUDA_FLOAT)
+    cuda_convert (be, conv->dw_float, CUDA_FLOAT, conv->dw, type, len);
+  cuda_add (be, node->w->grad, type != CUDA_FLOAT ? conv->dw_float : conv->dw,
+      CUDA_FLOAT, TRUE, len);
+}
+
+static void
+backward (DefcnBackend *base, const DefcnNode *node)
+{
+  Cuda *be = cuda_of (base);
+  const Conv *conv = node->state;
+  const DefcnTensor *x = node->x[0], *y = node->y;
+  const CudaType type = cuda_type_of (be, y);
+  const gsize len = defcn_tensor_len (y);
+
+  if (node->relu)
+    cuda_mask (be, y->grad, y->data, type, len);
+  if (node->x[1] && node->x[1]->grad)
+    cuda_add (be, node->x[1]->grad, y->grad, type, node->accumulate[1], len);
+  if (node->b && node->b->grad)
+    cuda_add_columns (be, node->b->grad, y->grad, type,
+        (gsize) y->n * y->h * y->w, y->c, conv->columns);
+  if (conv->dy)
+    cuda_convert (be, conv->dy, cuda_type_of (be, x), y->grad, type, len);
+  if (conv->data) {
+    run (be, conv->data, node->name);
+    if (conv->dx)
+      cuda_add (be, x->grad, conv->dx, cuda_type_of (be, x), TRUE,
+          defcn_tensor_len (x));
+  }
+  if (conv->filter)
+    backward_filter (be, conv, node);
+}
+
+static const char *
+describe (DefcnBackend *be, const DefcnNode *node)
+{
+  const Conv *conv = node->state;
+
+  return graph_engine (conv->forward);
+}
+
+const DefcnOp cuda_conv = {
+  .prepare = prepare,
+  .forward = forward,
+  .backward = backward,
+  .release = release,
+  .describe = describe,
+};

@@ -1,0 +1,325 @@
+/* The CUDA backend: device, stream, memory, staging, recorded graphs, and the
+ * list of its rows. */
+#include "module.h"
+
+#include <string.h>
+
+#define CHUNK ((gsize) 4 << 20) /* floats of the staging buffers */
+
+/* A net's steps as a CUDA graph.  The first run goes step by step, since
+ * libraries load their kernels then; the second is recorded. */
+typedef struct
+{
+  gboolean warm, refused;
+  cudaGraphExec_t graph;
+} Recording;
+
+void
+cuda_note (Cuda *be, cudaError_t error, const char *where)
+{
+  if (error == cudaSuccess || be->failed != cudaSuccess)
+    return;
+  be->failed = error;
+  be->failed_at = where;
+}
+
+void *
+cuda_alloc (gsize bytes, const char *what, GError **error)
+{
+  void *mem = NULL;
+  cudaError_t status = cudaMalloc (&mem, MAX (bytes, 1));
+
+  if (status == cudaSuccess)
+    return mem;
+  cudaGetLastError (); /* an allocation that failed is not the device's end */
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "%s: no %" G_GSIZE_FORMAT " bytes on the device: %s", what, bytes,
+      cudaGetErrorString (status));
+  return NULL;
+}
+
+static gsize
+size (DefcnBackend *base, const DefcnTensor *t)
+{
+  const Cuda *be = cuda_of (base);
+  const gsize bytes =
+      defcn_tensor_len (t) * cuda_type_size (cuda_type_of (be, t));
+
+  return (bytes + 255) / 256 * 256;
+}
+
+static void
+enter (Cuda *be)
+{
+  cuda_note (be, cudaSetDevice (be->device), "choosing the device");
+}
+
+static void *
+alloc (DefcnBackend *base, gsize bytes)
+{
+  Cuda *be = cuda_of (base);
+  void *mem;
+
+  enter (be);
+  mem = cuda_alloc (bytes, "memory", NULL);
+  if (mem)
+    cuda_note (be, cudaMemsetAsync (mem, 0, bytes, be->stream), "clearing");
+  return mem;
+}
+
+static void
+free_memory (DefcnBackend *base, void *mem)
+{
+  enter (cuda_of (base));
+  cudaFree (mem); /* waits for what uses it */
+}
+
+static void
+zero (DefcnBackend *base, void *mem, gsize bytes)
+{
+  Cuda *be = cuda_of (base);
+
+  enter (be);
+  cuda_note (be, cudaMemsetAsync (mem, 0, bytes, be->stream), "clearing");
+}
+
+/* Through the pinned buffer, chunk by chunk. */
+static void
+upload (DefcnBackend *base, const DefcnTensor *t, void *mem, const float *src)
+{
+  Cuda *be = cuda_of (base);
+  const CudaType type = cuda_type_of (be, t);
+  const gsize len = defcn_tensor_len (t);
+
+  enter (be);
+  for (gsize at = 0; at < len; at += CHUNK) {
+    const gsize n = MIN (CHUNK, len - at);
+
+    /* the last chunk has left the buffer */
+    cuda_note (be, cudaStreamSynchronize (be->stream), "uploading");
+    memcpy (be->pinned, src + at, n * sizeof (float));
+    cuda_note (be,
+        cudaMemcpyAsync (be->staging, be->pinned, n * sizeof (float),
+            cudaMemcpyHostToDevice, be->stream),
+        "uploading");
+    cuda_convert (be, (char *) mem + at * cuda_type_size (type), type,
+        be->staging, CUDA_FLOAT, n);
+  }
+}
+
+static void
+download (DefcnBackend *base, const DefcnTensor *t, float *dst, const void *mem)
+{
+  Cuda *be = cuda_of (base);
+  const CudaType type = cuda_type_of (be, t);
+  const gsize len = defcn_tensor_len (t);
+
+  enter (be);
+  for (gsize at = 0; at < len; at += CHUNK) {
+    const gsize n = MIN (CHUNK, len - at);
+
+    cuda_convert (be, be->staging, CUDA_FLOAT,
+        (const char *) mem + at * cuda_type_size (type), type, n);
+    cuda_note (be,
+        cudaMemcpyAsync (be->pinned, be->staging, n * sizeof (float),
+            cudaMemcpyDeviceToHost, be->stream),
+        "downloading");
+    cuda_note (be, cudaStreamSynchronize (be->stream), "downloading");
+    memcpy (dst + at, be->pinned, n * sizeof (float));
+  }
+}
+
+static gboolean
+sync_stream (DefcnBackend *base, GError **error)
+{
+  Cuda *be = cuda_of (base);
+
+  enter (be);
+  cuda_note (be, cudaStreamSynchronize (be->stream), "waiting");
+  cuda_note (be, cudaGetLastError (), "a kernel");
+  if (be->failed == cudaSuccess)
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND, "cuda:%d: %s (at: %s)",
+      be->device, cudaGetErrorString (be->failed), be->failed_at);
+  be->failed = cudaSuccess;
+  return FALSE;
+}
+
+static void
+forget (DefcnBackend *base, gpointer data)
+{
+  Recording *recording = data;
+
+  if (!recording)
+    return;
+  enter (cuda_of (base));
+  if (recording->graph)
+    cudaGraphExecDestroy (recording->graph);
+  g_free (recording);
+}
+
+/* Queues nothing, but keeps what @queue would have queued. */
+static void
+record (Cuda *be, Recording *recording, void (*queue) (gpointer data),
+    gpointer data)
+{
+  cudaGraph_t graph = NULL;
+  gboolean good =
+      cudaStreamBeginCapture (be->stream, cudaStreamCaptureModeThreadLocal)
+      == cudaSuccess;
+
+  if (good) {
+    queue (data);
+    good = cudaStreamEndCapture (be->stream, &graph) == cudaSuccess && graph
+        && cudaGraphInstantiate (&recording->graph, graph, 0) == cudaSuccess;
+  }
+  if (graph)
+    cudaGraphDestroy (graph);
+  if (good)
+    return;
+  cudaGetLastError ();
+  recording->graph = NULL;
+  recording->refused = TRUE;
+}
+
+static void
+replay (DefcnBackend *base, gpointer *data, void (*queue) (gpointer data),
+    gpointer user)
+{
+  Cuda *be = cuda_of (base);
+  Recording *recording = *data;
+
+  enter (be);
+  if (!recording)
+    *data = recording = g_new0 (Recording, 1);
+  cuda_convs_refresh (be); /* what a recording cannot do */
+  if (recording->warm && !recording->refused && !recording->graph)
+    record (be, recording, queue, user);
+  if (recording->graph)
+    cuda_note (be, cudaGraphLaunch (recording->graph, be->stream), "launching");
+  else
+    queue (user);
+  recording->warm = TRUE;
+}
+
+static void
+destroy (DefcnBackend *base)
+{
+  Cuda *be = cuda_of (base);
+
+  enter (be);
+  if (be->stream)
+    cudaStreamSynchronize (be->stream);
+  cuda_convs_free (be->convs);
+  cudaFree (be->staging);
+  cudaFreeHost (be->pinned);
+  if (be->stream)
+    cudaStreamDestroy (be->stream);
+  g_free (be);
+}
+
+/* FALSE with @error that says what is missing: driver, device, number. */
+static gboolean
+check_device (int device, GError **error)
+{
+  int n = 0;
+  cudaError_t status = cudaGetDeviceCount (&n);
+
+  if (status == cudaSuccess && device < n)
+    return TRUE;
+  cudaGetLastError ();
+  if (status != cudaSuccess)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+        "device \"cuda:%d\": %s", device, cudaGetErrorString (status));
+  else
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+        "device \"cuda:%d\": there are %d", device, n);
+  return FALSE;
+}
+
+static gboolean
+choose_precision (Cuda *be, const char *precision, GError **error)
+{
+  static const struct
+  {
+    const char *name;
+    CudaType type;
+    gboolean tf32;
+  } precisions[] = {
+    { "auto", CUDA_HALF, TRUE },
+    { "fp32", CUDA_FLOAT, FALSE },
+    { "tf32", CUDA_FLOAT, TRUE },
+    { "fp16", CUDA_HALF, TRUE },
+    { "bf16", CUDA_BFLOAT, TRUE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (precisions); i++)
+    if (g_str_equal (precision, precisions[i].name)) {
+      be->type = precisions[i].type;
+      be->tf32 = precisions[i].tf32;
+      return TRUE;
+    }
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "precision \"%s\" is unknown, wanted auto, fp32, tf32, fp16 or bf16",
+      precision);
+  return FALSE;
+}
+
+static gboolean
+start (Cuda *be, GError **error)
+{
+  cudaError_t status = cudaSetDevice (be->device);
+
+  if (status == cudaSuccess)
+    status = cudaStreamCreateWithFlags (&be->stream, cudaStreamNonBlocking);
+  if (status == cudaSuccess)
+    status = cudaMallocHost ((void **) &be->pinned, CHUNK * sizeof (float));
+  if (status == cudaSuccess)
+    status = cudaMalloc ((void **) &be->staging, CHUNK * sizeof (float));
+  if (status != cudaSuccess) {
+    cudaGetLastError ();
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+        "device \"cuda:%d\": %s", be->device, cudaGetErrorString (status));
+    return FALSE;
+  }
+  be->convs = cuda_convs_new (be, error);
+  return be->convs != NULL;
+}
+
+static const DefcnBackend functions = {
+  .name = "cuda",
+  .size = size,
+  .alloc = alloc,
+  .free = free_memory,
+  .zero = zero,
+  .upload = upload,
+  .download = download,
+  .sync = sync_stream,
+  .replay = replay,
+  .forget = forget,
+  .destroy = destroy,
+};
+
+DefcnBackend *
+defcn_cuda_new (int device, const char *precision, int threads, GError **error)
+{
+  Cuda *be;
+
+  if (!check_device (device, error))
+    return NULL;
+  be = g_new0 (Cuda, 1);
+  be->base = functions;
+  be->base.threads = threads;
+  be->device = device;
+  be->base.ops[DEFCN_OP_CONV] = cuda_conv;
+  be->base.ops[DEFCN_OP_MAX_POOL] = cuda_max_pool;
+  be->base.ops[DEFCN_OP_RELU] = cuda_relu;
+  be->base.ops[DEFCN_OP_GROUP_NORM] = cuda_group_norm;
+  be->base.ops[DEFCN_OP_UPSAMPLE_ADD] = cuda_upsample_add;
+  be->base.ops[DEFCN_OP_TUBE_MAX] = cuda_tube_max;
+  be->base.ops[DEFCN_OP_BOX] = cuda_box;
+  if (choose_precision (be, precision, error) && start (be, error))
+    return &be->base;
+  destroy (&be->base);
+  return NULL;
+}

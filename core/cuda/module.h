@@ -1,0 +1,106 @@
+/* Inside the CUDA module: the backend, the types of its memory, and what its
+ * rows share.  Every tensor is dense NHWC on the device.
+ *
+ * Activations are of the backend's type, but for those that the net calls
+ * precise, and for parameters: these are float32 whatever the precision.
+ *
+ * Work is queued on one stream.  What prepare() or alloc() cannot do is a
+ * GError; what goes wrong on the device later is kept until sync().
+ */
+#pragma once
+
+#include <cuda_runtime_api.h>
+#include <gmodule.h>
+
+#include "../backend.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  CUDA_FLOAT,
+  CUDA_HALF,
+  CUDA_BFLOAT,
+} CudaType;
+
+typedef struct _CudaConvs CudaConvs;
+
+typedef struct
+{
+  DefcnBackend base;
+  int device;
+  CudaType type; /* of activations */
+  gboolean tf32; /* float32 convolutions may round their inputs */
+  cudaStream_t stream;
+  CudaConvs *convs; /* conv.c */
+  /* Staging of uploads and downloads: one chunk, pinned and on the device. */
+  float *pinned, *staging;
+  cudaError_t failed; /* the first, until sync() */
+  const char *failed_at;
+} Cuda;
+
+static inline Cuda *
+cuda_of (DefcnBackend *be)
+{
+  return (Cuda *) be;
+}
+
+static inline CudaType
+cuda_type_of (const Cuda *be, const DefcnTensor *t)
+{
+  return t->role == DEFCN_TENSOR_PARAM || t->precise ? CUDA_FLOAT : be->type;
+}
+
+static inline gsize
+cuda_type_size (CudaType type)
+{
+  return type == CUDA_FLOAT ? 4 : 2;
+}
+
+/* The module's one public function.  @precision: "fp32", "tf32", "fp16", "bf16",
+ * or "auto" (fp16).  NULL with @error. */
+G_MODULE_EXPORT DefcnBackend *defcn_cuda_new (int device, const char *precision,
+    int threads, GError **error);
+
+/* Keeps the first error for sync(). */
+void cuda_note (Cuda *be, cudaError_t error, const char *where);
+
+/* Device memory; NULL with @error that names @what. */
+void *cuda_alloc (gsize bytes, const char *what, GError **error);
+
+/* The rows, one file each. */
+extern const DefcnOp cuda_conv;
+extern const DefcnOp cuda_max_pool;
+extern const DefcnOp cuda_relu;
+extern const DefcnOp cuda_group_norm;
+extern const DefcnOp cuda_upsample_add;
+extern const DefcnOp cuda_tube_max;
+extern const DefcnOp cuda_box;
+
+/* conv.c: what all convolutions of a backend share. */
+CudaConvs *cuda_convs_new (Cuda *be, GError **error);
+void cuda_convs_free (CudaConvs *convs);
+/* Brings the packed weights up to date; forward and backward do so themselves,
+ * a recorded graph cannot. */
+void cuda_convs_refresh (Cuda *be);
+
+/* elementwise.cu.  @len: elements; all queue on the backend's stream. */
+
+/* dst = src, between any two types. */
+void cuda_convert (Cuda *be, void *dst, CudaType dst_type, const void *src,
+    CudaType src_type, gsize len);
+/* dst = or += src, of one type. */
+void cuda_add (Cuda *be, void *dst, const void *src, CudaType type,
+    gboolean accumulate, gsize len);
+/* dy = y > 0 ? dy : 0 */
+void cuda_mask (Cuda *be, void *dy, const void *y, CudaType type, gsize len);
+/* y (rows, c) = relu? (x + bias (c)? + residual?); y may be x or residual. */
+void cuda_epilogue (Cuda *be, void *y, const void *x, CudaType type,
+    const float *bias, const void *residual, gboolean relu, gsize rows, int c);
+/* Floats of scratch that cuda_add_columns() needs for @c columns. */
+gsize cuda_columns_scratch (int c);
+/* sums (c) += the sums of the columns of x (rows, c). */
+void cuda_add_columns (Cuda *be, float *sums, const void *x, CudaType type,
+    gsize rows, int c, float *scratch);
+
+G_END_DECLS

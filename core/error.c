@@ -1,0 +1,8 @@
+/* The domain of the core's errors, which its modules share. */
+#include "backend.h"
+
+GQuark
+defcn_error_quark (void)
+{
+  return g_quark_from_static_string ("defcn-error-quark");
+}

@@ -1,0 +1,284 @@
+/* The scheduler of emulated kernels and the part of CUDA's runtime that the
+ * module uses. */
+#include "emulate.h"
+
+#include <ucontext.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#define STACK (64 << 10)
+
+uint3 emulate_thread, emulate_block;
+dim3 emulate_block_dim, emulate_grid_dim;
+
+struct Fibre
+{
+  ucontext_t context;
+  std::vector<char> stack;
+  uint3 index;
+  bool done;
+};
+
+static ucontext_t scheduler;
+static std::vector<Fibre> fibres;
+static Fibre *running; /* NULL: threads are plain calls */
+static bool met_barrier;
+static const std::function<void ()> *current;
+
+static bool
+is_reversed ()
+{
+  return std::getenv ("DEFCN_EMULATE_REVERSE") != NULL;
+}
+
+[[noreturn]] static void
+fail (const char *why)
+{
+  std::fprintf (stderr, "emulate: %s\n", why);
+  std::abort ();
+}
+
+void
+emulate_barrier ()
+{
+  met_barrier = true;
+  if (!running)
+    fail ("a barrier in a later block only");
+  swapcontext (&running->context, &scheduler);
+}
+
+static void
+fibre_main ()
+{
+  (*current) ();
+  running->done = true;
+  swapcontext (&running->context, &scheduler);
+}
+
+static uint3
+index_of (unsigned i, dim3 dim)
+{
+  if (is_reversed ())
+    i = dim.x * dim.y * dim.z - 1 - i;
+  return { i % dim.x, i / dim.x % dim.y, i / dim.x / dim.y };
+}
+
+static void
+start (Fibre *f, unsigned i)
+{
+  f->index = index_of (i, emulate_block_dim);
+  f->done = false;
+  f->stack.resize (STACK);
+  getcontext (&f->context);
+  f->context.uc_stack.ss_sp = f->stack.data ();
+  f->context.uc_stack.ss_size = STACK;
+  f->context.uc_link = NULL;
+  makecontext (&f->context, fibre_main, 0);
+}
+
+/* All threads to the next barrier, and so on until all have ended. */
+static void
+run_fibres (unsigned n)
+{
+  unsigned left = n;
+
+  if (fibres.size () < n)
+    fibres = std::vector<Fibre> (n);
+  for (unsigned i = 0; i < n; i++)
+    start (&fibres[i], i);
+  while (left > 0)
+    for (unsigned i = 0; i < n; i++) {
+      Fibre *f = &fibres[i];
+
+      if (f->done)
+        continue;
+      running = f;
+      emulate_thread = f->index;
+      swapcontext (&scheduler, &f->context);
+      left -= f->done;
+    }
+  running = NULL;
+}
+
+void
+emulate_run (dim3 grid, dim3 block, const std::function<void ()> &thread)
+{
+  const unsigned threads = block.x * block.y * block.z;
+  const size_t blocks = (size_t) grid.x * grid.y * grid.z;
+
+  if (threads == 0 || threads > 1024 || blocks == 0 || grid.y > 65535
+      || grid.z > 65535 || grid.x > 2147483647u)
+    fail ("a launch that no device takes");
+  emulate_block_dim = block;
+  emulate_grid_dim = grid;
+  current = &thread;
+  met_barrier = false;
+  for (size_t b = 0; b < blocks; b++) {
+    emulate_block = index_of (b, grid);
+    if (b == 0 || met_barrier) {
+      run_fibres (threads);
+      continue;
+    }
+    for (unsigned i = 0; i < threads; i++) {
+      emulate_thread = index_of (i, block);
+      thread ();
+    }
+  }
+}
+
+typedef std::vector<std::function<void ()>> Recorded;
+
+static Recorded *capturing;
+
+void
+emulate_submit (const std::function<void ()> &work)
+{
+  if (capturing)
+    capturing->push_back (work);
+  else
+    work ();
+}
+
+extern "C" {
+
+cudaError_t
+cudaGetDeviceCount (int *n)
+{
+  *n = 1;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaSetDevice (int device)
+{
+  return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
+}
+
+cudaError_t
+cudaGetLastError (void)
+{
+  return cudaSuccess;
+}
+
+const char *
+cudaGetErrorString (cudaError_t error)
+{
+  return error == cudaErrorMemoryAllocation ? "out of memory" : "an error";
+}
+
+cudaError_t
+cudaMalloc (void **mem, size_t bytes)
+{
+  *mem = bytes > (size_t) 1 << 40
+      ? NULL
+      : std::aligned_alloc (256, (bytes + 255) / 256 * 256);
+  if (!*mem)
+    return cudaErrorMemoryAllocation;
+  std::memset (*mem, 0xff, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaFree (void *mem)
+{
+  std::free (mem);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaMallocHost (void **mem, size_t bytes)
+{
+  return cudaMalloc (mem, bytes);
+}
+
+cudaError_t
+cudaFreeHost (void *mem)
+{
+  return cudaFree (mem);
+}
+
+cudaError_t
+cudaMemsetAsync (void *mem, int value, size_t bytes, cudaStream_t)
+{
+  emulate_submit ([=] { std::memset (mem, value, bytes); });
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaMemcpyAsync (void *dst, const void *src, size_t bytes, cudaMemcpyKind,
+    cudaStream_t)
+{
+  emulate_submit ([=] { std::memcpy (dst, src, bytes); });
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned)
+{
+  *stream = (cudaStream_t) std::malloc (1);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaStreamDestroy (cudaStream_t stream)
+{
+  std::free (stream);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaStreamSynchronize (cudaStream_t)
+{
+  if (capturing)
+    fail ("waiting while a stream is captured");
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaStreamBeginCapture (cudaStream_t, cudaStreamCaptureMode)
+{
+  capturing = new Recorded;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaStreamEndCapture (cudaStream_t, cudaGraph_t *graph)
+{
+  *graph = (cudaGraph_t) capturing;
+  capturing = NULL;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphInstantiate (cudaGraphExec_t *exec, cudaGraph_t graph,
+    unsigned long long)
+{
+  *exec = (cudaGraphExec_t) new Recorded (*(Recorded *) graph);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphDestroy (cudaGraph_t graph)
+{
+  delete (Recorded *) graph;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t)
+{
+  for (const auto &work : *(Recorded *) exec)
+    work ();
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphExecDestroy (cudaGraphExec_t exec)
+{
+  delete (Recorded *) exec;
+  return cudaSuccess;
+}
+}

@@ -1,0 +1,73 @@
+/* CUDA on the CPU, as much as the module's kernels use, so that they are tested
+ * where there is no device: blocks run one after another, the threads of a
+ * block take turns at barriers.  Device memory is the host's, each allocation
+ * its own, filled with NaN: sanitizers see what a kernel should not touch.
+ *
+ * A kernel's file is compiled as C++ behind this header.  The first block of a
+ * launch runs on fibres; if it meets no barrier, the others are plain calls.
+ * DEFCN_EMULATE_REVERSE in the environment makes threads and blocks run
+ * backwards, which shows races. */
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cmath>
+#include <functional>
+
+extern uint3 emulate_thread, emulate_block;
+extern dim3 emulate_block_dim, emulate_grid_dim;
+
+#define threadIdx emulate_thread
+#define blockIdx emulate_block
+#define blockDim emulate_block_dim
+#define gridDim emulate_grid_dim
+
+/* One block at a time, so what a block shares may be static. */
+#undef __shared__
+#define __shared__ static
+
+#define __syncthreads emulate_barrier
+void emulate_barrier ();
+
+/* Runs @work now, or keeps it while a stream is captured. */
+void emulate_submit (const std::function<void ()> &work);
+/* Runs @thread once per thread of the grid. */
+void emulate_run (dim3 grid, dim3 block, const std::function<void ()> &thread);
+
+template <typename... Args> struct EmulatedLaunch
+{
+  void (*kernel) (Args...);
+  dim3 grid, block;
+
+  void operator() (Args... args) const
+  {
+    const auto copy = *this;
+
+    emulate_submit ([copy, args...] {
+      emulate_run (copy.grid, copy.block,
+          [copy, args...] { copy.kernel (args...); });
+    });
+  }
+};
+
+template <typename... Args>
+EmulatedLaunch<Args...>
+emulate_launch (void (*kernel) (Args...), dim3 grid, dim3 block)
+{
+  return { kernel, grid, block };
+}
+
+#define LAUNCH(kernel, grid, block, stream)                                    \
+  ((void) (stream), emulate_launch (kernel, grid, block))
+
+static inline int
+min (int a, int b)
+{
+  return a < b ? a : b;
+}
+
+static inline int
+max (int a, int b)
+{
+  return a > b ? a : b;
+}
