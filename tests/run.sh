@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(
-  gcc meson ninja-build pkg-config python3 clang-format
+  gcc g++ meson ninja-build pkg-config python3 clang-format
   libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   libgstreamer-plugins-bad1.0-dev libgstrtspserver-1.0-dev libdnnl-dev libcjson-dev libjpeg-dev
   libpng-dev libcairo2-dev zlib1g-dev
@@ -25,6 +25,9 @@ install_missing () {
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq \
     --no-install-recommends "${missing[@]}" >/dev/null
 }
+
+# Where CUDA's own installers put nvcc.
+if [ -x /usr/local/cuda/bin/nvcc ]; then PATH=$PATH:/usr/local/cuda/bin; fi
 
 build=${1:-build}
 [ $# -eq 0 ] || shift

@@ -43,3 +43,13 @@ testing_backend (void)
 
   return name ? name : "reference";
 }
+
+/* The backend under test cannot be had: the test is skipped with the reason,
+ * but where DEFCN_TEST_REQUIRED says that it must be there. */
+static inline void
+testing_no_backend (const GError *error)
+{
+  if (g_getenv ("DEFCN_TEST_REQUIRED"))
+    g_error ("%s", error->message);
+  g_test_skip (error->message);
+}

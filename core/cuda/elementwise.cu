@@ -23,11 +23,9 @@ convert_types (Cuda *be, void *dst, const void *src, gsize len)
   if (len % 4 == 0)
     LAUNCH ((convert_kernel<To, From, 4>), cuda_blocks (len / 4), CUDA_THREADS,
         be->stream)
-    ((To *) dst, (const From *) src, len);
-  else
-    LAUNCH ((convert_kernel<To, From, 1>), cuda_blocks (len), CUDA_THREADS,
-        be->stream)
-    ((To *) dst, (const From *) src, len);
+  ((To *) dst, (const From *) src, len);
+  else LAUNCH ((convert_kernel<To, From, 1>), cuda_blocks (len), CUDA_THREADS,
+      be->stream) ((To *) dst, (const From *) src, len);
 }
 
 template <typename To>

@@ -352,8 +352,8 @@ backward (Cuda *be, const DefcnNode *node)
   if (x->grad)
     LAUNCH ((gradient_kernel<T, N>), cuda_plane_grid (x->c / N, hw, x->n, 1),
         block, be->stream)
-    ((T *) x->grad, dy, in, out, gn->mean, gn->rstd, node->w->data, gn->means,
-        node->accumulate[0], hw, x->c, per_group);
+  ((T *) x->grad, dy, in, out, gn->mean, gn->rstd, node->w->data, gn->means,
+      node->accumulate[0], hw, x->c, per_group);
 }
 
 static void

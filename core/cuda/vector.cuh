@@ -1,5 +1,5 @@
 /* What kernels share: vectors of one memory transaction, conversion to and from
- * float, and the launch, which a test may replace (tests/cuda/emulate.h). */
+ * float, and the launch, which a test may replace (tests/cuda/emulate.hpp). */
 #pragma once
 
 #include <cuda_bf16.h>

@@ -1,6 +1,6 @@
 /* The scheduler of emulated kernels and the part of CUDA's runtime that the
  * module uses. */
-#include "emulate.h"
+#include "emulate.hpp"
 
 #include <ucontext.h>
 
@@ -10,6 +10,23 @@
 #include <vector>
 
 #define STACK (64 << 10)
+
+/* What an ended thread has left forbidden on its stack. */
+#ifdef __SANITIZE_ADDRESS__
+#define HAS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_ASAN 1
+#endif
+#endif
+#ifdef HAS_ASAN
+extern "C" void __asan_unpoison_memory_region (const volatile void *, size_t);
+#else
+static void
+__asan_unpoison_memory_region (const volatile void *, size_t)
+{
+}
+#endif
 
 uint3 emulate_thread, emulate_block;
 dim3 emulate_block_dim, emulate_grid_dim;
@@ -72,6 +89,7 @@ start (Fibre *f, unsigned i)
   f->index = index_of (i, emulate_block_dim);
   f->done = false;
   f->stack.resize (STACK);
+  __asan_unpoison_memory_region (f->stack.data (), STACK);
   getcontext (&f->context);
   f->context.uc_stack.ss_sp = f->stack.data ();
   f->context.uc_stack.ss_size = STACK;

@@ -1,6 +1,6 @@
 /* In place of cuDNN: the reference convolution between float copies of what the
  * module keeps in its own types. */
-#include "emulate.h"
+#include "emulate.hpp"
 
 #include <vector>
 

@@ -20,7 +20,7 @@ open_detector (const char *device, const char *precision)
   DefcnDetector *d = defcn_detector_new (model_path, &options, &error);
 
   if (!d)
-    g_test_skip (error->message);
+    testing_no_backend (error);
   return d;
 }
 

@@ -141,7 +141,10 @@ testing_train_init (TestingRun *run, const TestingCase *c)
     return FALSE;
   }
   run->be = defcn_backend_new (testing_backend (), 2, &error);
-  g_assert_no_error (error);
+  if (!run->be) {
+    testing_no_backend (error);
+    return FALSE;
+  }
   run->model = testing_synth_model (c->config, run->be, TRUE, &skip);
   if (!run->model) {
     g_test_skip (skip);

@@ -20,7 +20,7 @@ vectors_open (Vectors *vectors, const char *below)
   }
   vectors->be = defcn_backend_new (testing_backend (), 2, &error);
   if (!vectors->be) {
-    g_test_skip (error->message);
+    testing_no_backend (error);
     return FALSE;
   }
   vectors->file = defcn_weights_open (path, &error);

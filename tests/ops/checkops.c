@@ -551,7 +551,7 @@ open_backend (const char *name, const char *precision)
   DefcnBackend *be = defcn_backend_new_in (name, precision, 2, &error);
 
   if (!be)
-    g_test_skip (error->message);
+    testing_no_backend (error);
   return be;
 }
 
