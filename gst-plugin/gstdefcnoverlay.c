@@ -88,25 +88,20 @@ class_color (int label_id)
   return colors[MAX (label_id, 0) % G_N_ELEMENTS (colors)];
 }
 
-static void
-draw_label (GstVideoFrame *frame, const GstDefcnObject *object,
-    const GstDefcnPaint *back, int x, int y)
+static guint32
+box_color (const GstDefcnObject *object, const Style *style)
 {
-  const int scale = MAX (1, GST_VIDEO_FRAME_HEIGHT (frame) / 400);
-  const int height = 9 * scale;
-  const char *label = object->label ? g_quark_to_string (object->label) : "?";
-  g_autofree char *text = object->confidence >= 0
-      ? g_strdup_printf ("%s %.2f", label, object->confidence)
-      : g_strdup (label);
-  const int width = gst_defcn_paint_text_width (text, scale) + scale;
-  GstDefcnPaint ink;
+  return style->color ? style->color : class_color (object->label_id);
+}
 
-  /* Inside the frame as far as it fits. */
-  x = MAX (MIN (x, GST_VIDEO_FRAME_WIDTH (frame) - width), 0);
-  y = MAX (y - height, 0);
-  gst_defcn_paint_init (&ink, &frame->info, 0x000000);
-  gst_defcn_paint_rect (frame, back, x, y, width, height);
-  gst_defcn_paint_text (frame, &ink, x + scale, y + scale, scale, text);
+/* White on dark colours, by their luma, and black on others. */
+static guint32
+ink_color (guint32 rgb)
+{
+  const guint luma =
+      299 * (rgb >> 16 & 255) + 587 * (rgb >> 8 & 255) + 114 * (rgb & 255);
+
+  return luma < 110 * 1000 ? 0xffffff : 0x000000;
 }
 
 /* The nearest whole pixels inside the frame, at least one. */
@@ -117,29 +112,72 @@ round_side (int *start, int *end, double min, double max, int size)
   *end = CLAMP (lround (max * size), *start + 1, size);
 }
 
+typedef struct
+{
+  int x1, y1, x2, y2;
+} Box;
+
+static Box
+object_box (const GstDefcnObject *object, const GstVideoFrame *frame)
+{
+  Box box;
+
+  round_side (&box.x1, &box.x2, object->x_min, object->x_max,
+      GST_VIDEO_FRAME_WIDTH (frame));
+  round_side (&box.y1, &box.y2, object->y_min, object->y_max,
+      GST_VIDEO_FRAME_HEIGHT (frame));
+  return box;
+}
+
 static void
-draw_object (GstVideoFrame *frame, const GstDefcnObject *object,
+draw_label (GstVideoFrame *frame, const GstDefcnObject *object,
     const Style *style)
 {
-  int x1, x2, y1, y2;
+  const Box box = object_box (object, frame);
+  const guint32 color = box_color (object, style);
+  const int scale = MAX (1, GST_VIDEO_FRAME_HEIGHT (frame) / 400);
+  const int height = 9 * scale;
+  const char *label = object->label ? g_quark_to_string (object->label) : "?";
+  g_autofree char *text = object->confidence >= 0
+      ? g_strdup_printf ("%s %.2f", label, object->confidence)
+      : g_strdup (label);
+  const int width = gst_defcn_paint_text_width (text, scale) + scale;
+  /* Inside the frame as far as it fits. */
+  const int x = MAX (MIN (box.x1, GST_VIDEO_FRAME_WIDTH (frame) - width), 0);
+  const int y = MAX (box.y1 - height, 0);
+  GstDefcnPaint back, ink;
+
+  gst_defcn_paint_init (&back, &frame->info, color);
+  gst_defcn_paint_init (&ink, &frame->info, ink_color (color));
+  gst_defcn_paint_rect (frame, &back, x, y, width, height);
+  gst_defcn_paint_text (frame, &ink, x + scale, y + scale, scale, text);
+}
+
+static void
+draw_box (GstVideoFrame *frame, const GstDefcnObject *object,
+    const Style *style)
+{
+  const Box box = object_box (object, frame);
+  /* Lines stay inside a box that is smaller than they are wide. */
+  const int w = box.x2 - box.x1, across = MIN (style->thickness, w);
+  const int h = box.y2 - box.y1, down = MIN (style->thickness, h);
   GstDefcnPaint paint;
 
-  round_side (&x1, &x2, object->x_min, object->x_max,
-      GST_VIDEO_FRAME_WIDTH (frame));
-  round_side (&y1, &y2, object->y_min, object->y_max,
-      GST_VIDEO_FRAME_HEIGHT (frame));
-  /* Lines stay inside a box that is smaller than they are wide. */
-  const int w = x2 - x1, across = MIN (style->thickness, w);
-  const int h = y2 - y1, down = MIN (style->thickness, h);
+  gst_defcn_paint_init (&paint, &frame->info, box_color (object, style));
+  gst_defcn_paint_rect (frame, &paint, box.x1, box.y1, w, down);
+  gst_defcn_paint_rect (frame, &paint, box.x1, box.y2 - down, w, down);
+  gst_defcn_paint_rect (frame, &paint, box.x1, box.y1, across, h);
+  gst_defcn_paint_rect (frame, &paint, box.x2 - across, box.y1, across, h);
+}
 
-  gst_defcn_paint_init (&paint, &frame->info,
-      style->color ? style->color : class_color (object->label_id));
-  gst_defcn_paint_rect (frame, &paint, x1, y1, w, down);
-  gst_defcn_paint_rect (frame, &paint, x1, y2 - down, w, down);
-  gst_defcn_paint_rect (frame, &paint, x1, y1, across, h);
-  gst_defcn_paint_rect (frame, &paint, x2 - across, y1, across, h);
-  if (style->show_labels)
-    draw_label (frame, object, &paint, x1, y1);
+/* The best on top, and no label under a box. */
+static void
+draw_objects (GstVideoFrame *frame, const GArray *objects, const Style *style)
+{
+  for (guint i = objects->len; i-- > 0;)
+    draw_box (frame, &g_array_index (objects, GstDefcnObject, i), style);
+  for (guint i = style->show_labels ? objects->len : 0; i-- > 0;)
+    draw_label (frame, &g_array_index (objects, GstDefcnObject, i), style);
 }
 
 /* Takes the detections of @buffer that are not hidden, and the style. */
@@ -198,9 +236,7 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
         ("A frame cannot be mapped for drawing."), (NULL));
     return GST_FLOW_ERROR;
   }
-  for (guint i = self->objects->len; i-- > 0;) /* the best on top */
-    draw_object (&frame, &g_array_index (self->objects, GstDefcnObject, i),
-        &self->frame_style);
+  draw_objects (&frame, self->objects, &self->frame_style);
   gst_video_frame_unmap (&frame);
   return GST_FLOW_OK;
 }
@@ -284,12 +320,12 @@ install_properties (GObjectClass *klass)
           flags));
   g_object_class_install_property (klass, PROP_THICKNESS,
       g_param_spec_uint ("thickness", "Thickness",
-          "Of the lines, in pixels; repeated boxes are always thin", 1, 100,
-          DEFAULT_THICKNESS, flags));
+          "Of the lines, in pixels; repeated boxes have thin lines always", 1,
+          100, DEFAULT_THICKNESS, flags));
   g_object_class_install_property (klass, PROP_COLOR,
       g_param_spec_uint ("color", "Colour",
-          "Of all boxes as 0xRRGGBB (0 = a colour per class)", 0, 0xffffff,
-          DEFAULT_COLOR, flags));
+          "Of all boxes and labels as 0xRRGGBB (0 = a colour per class)", 0,
+          0xffffff, DEFAULT_COLOR, flags));
   g_object_class_install_property (klass, PROP_HIDE_LABELS,
       g_param_spec_string ("hide-labels", "Hide labels",
           "Classes that are not drawn, separated by commas", NULL, flags));

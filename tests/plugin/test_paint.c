@@ -1,0 +1,339 @@
+/* What defcnoverlay draws: every byte of frames of every format. */
+#include "overlay_rig.h"
+
+#include <string.h>
+
+#define W 320
+#define H 240
+
+/* In each format a red box has red's components on its border, which are the
+ * standard's own figures, and leaves every other pixel alone. */
+static void
+test_formats (void)
+{
+  static const struct
+  {
+    const char *format, *colorimetry;
+    guint n;
+    guint8 red[4];
+  } cases[] = {
+    { "RGB", "sRGB", 3, { 255, 0, 0 } }, { "BGR", "sRGB", 3, { 255, 0, 0 } },
+    { "RGBA", "sRGB", 4, { 255, 0, 0, 255 } },
+    { "BGRA", "sRGB", 4, { 255, 0, 0, 255 } },
+    { "RGBx", "sRGB", 3, { 255, 0, 0 } }, { "BGRx", "sRGB", 3, { 255, 0, 0 } },
+    { "I420", "bt601", 3, { 81, 90, 240 } },
+    { "NV12", "bt601", 3, { 81, 90, 240 } },
+    { "YUY2", "bt601", 3, { 81, 90, 240 } },
+    { "I420", "bt709", 3, { 63, 102, 240 } },
+    { "NV12", "1:4:0:0", 3, { 76, 85, 255 } }, /* full range, BT.601 */
+  };
+  const int box[4] = { 64, 100, 128, 160 };
+  const GstDefcnObject o =
+      overlay_rig_object (64, 100, 128, 160, W, H, "person");
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *format = g_strdup_printf ("%s,colorimetry=%s",
+        cases[i].format, cases[i].colorimetry);
+    GstHarness *h =
+        overlay_rig_harness ("show-labels=false color=0xff0000", format, W, H);
+    GstVideoFrame frame;
+    g_autoptr (GstBuffer) buffer =
+        overlay_rig_draw (&frame, h, &o, 1, &overlay_rig_looked);
+
+    g_test_message ("%s", format);
+    overlay_rig_assert_box (&frame, box, 2, 0xff0000);
+    for (guint c = 0; c < cases[i].n; c++) {
+      g_assert_cmpuint (overlay_rig_sample (&frame, c, 64, 100), ==,
+          cases[i].red[c]);
+      g_assert_cmpuint (overlay_rig_sample (&frame, c, 127, 159), ==,
+          cases[i].red[c]);
+      g_assert_cmpuint (overlay_rig_sample (&frame, c, 96, 130), ==, 77);
+      g_assert_cmpuint (overlay_rig_sample (&frame, c, 62, 98), ==, 77);
+    }
+    gst_video_frame_unmap (&frame);
+    gst_harness_teardown (h);
+  }
+}
+
+/* Grey is the luma of the colour. */
+static void
+test_gray (void)
+{
+  const int box[4] = { 64, 100, 128, 160 };
+  const GstDefcnObject o =
+      overlay_rig_object (64, 100, 128, 160, W, H, "person");
+  GstHarness *h =
+      overlay_rig_harness ("show-labels=false color=0xffffff", "GRAY8", W, H);
+  GstVideoFrame frame;
+  g_autoptr (GstBuffer) buffer =
+      overlay_rig_draw (&frame, h, &o, 1, &overlay_rig_looked);
+
+  overlay_rig_assert_box (&frame, box, 2, 0xffffff);
+  g_assert_cmpuint (overlay_rig_sample (&frame, 0, 64, 100), >=, 235);
+  gst_video_frame_unmap (&frame);
+  gst_harness_teardown (h);
+}
+
+#define ALL_FORMATS                                                            \
+  {                                                                            \
+    "NV12", "I420", "YUY2", "RGB", "BGR", "RGBA", "BGRA", "RGBx", "BGRx",      \
+        "GRAY8"                                                                \
+  }
+
+/* In every format, of the tightest and of another layout, boxes at every edge,
+ * of one pixel, and thinner than their lines: lines stay inside the box and the
+ * frame, at odd sizes, the smallest and the widest. */
+static void
+test_clipping (void)
+{
+  static const struct
+  {
+    int w, h, box[4], thickness;
+  } cases[] = {
+    { 1, 1, { 0, 0, 1, 1 }, 2 },
+    { 2, 3, { 1, 1, 2, 3 }, 1 },
+    { 16, 16, { 0, 0, 16, 16 }, 1 },
+    { 16, 16, { 3, 5, 4, 6 }, 2 },
+    { 33, 17, { 0, 0, 33, 17 }, 2 },
+    { 33, 17, { 32, 16, 33, 17 }, 2 },
+    { 33, 17, { 0, 0, 1, 1 }, 100 },
+    { 35, 19, { 5, 7, 8, 18 }, 2 },
+    { 35, 19, { 5, 3, 30, 16 }, 100 },
+    { 35, 19, { 31, 15, 35, 19 }, 3 },
+    { 17, 33, { 0, 9, 17, 12 }, 4 },
+    { 8192, 16, { 8101, 3, 8192, 9 }, 2 },
+  };
+  static const char *const formats[] = ALL_FORMATS;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases) * G_N_ELEMENTS (formats); i++) {
+    const guint k = i / G_N_ELEMENTS (formats);
+    const char *format = formats[i % G_N_ELEMENTS (formats)];
+    const int *b = cases[k].box, w = cases[k].w, height = cases[k].h;
+    g_autofree char *properties =
+        g_strdup_printf ("show-labels=false color=0xff0000 thickness=%d",
+            cases[k].thickness);
+    GstHarness *h = overlay_rig_harness (properties, format, w, height);
+    const GstDefcnObject o =
+        overlay_rig_object (b[0], b[1], b[2], b[3], w, height, "person");
+    GstVideoInfo info;
+
+    g_test_message ("%s, case %u", format, k);
+    overlay_rig_info (&info, h);
+    for (int padded = 0; padded < 2; padded++) {
+      GstVideoFrame frame;
+      g_autoptr (GstBuffer) buffer = overlay_rig_frame (&info, padded);
+
+      overlay_rig_attach (buffer, &o, 1, &overlay_rig_looked, w, height);
+      buffer = overlay_rig_draw_frame (&frame, h, buffer);
+      overlay_rig_assert_box (&frame, b, cases[k].thickness, 0xff0000);
+      gst_video_frame_unmap (&frame);
+    }
+    gst_harness_teardown (h);
+  }
+}
+
+static guint
+count_drawn (GstVideoFrame *frame, int x1, int y1, int x2, int y2)
+{
+  guint n = 0;
+
+  for (int y = y1; y < y2; y++)
+    for (int x = x1; x < x2; x++)
+      n += overlay_rig_drawn (frame, x, y);
+  return n;
+}
+
+static guint
+count_dots (const char *text)
+{
+  const GstDefcnPaint white = { { 255 } };
+  GstVideoInfo info;
+  GstVideoFrame frame;
+  g_autoptr (GstBuffer) buffer = NULL;
+  guint dots;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_GRAY8, W, 8);
+  buffer = overlay_rig_frame (&info, FALSE);
+  g_assert_true (
+      gst_video_frame_map (&frame, &info, buffer, GST_MAP_READWRITE));
+  gst_defcn_paint_text (&frame, &white, 0, 0, 1, text);
+  dots = count_drawn (&frame, 0, 0, W, 8);
+  gst_video_frame_unmap (&frame);
+  return dots;
+}
+
+/* Text can be read on every colour, and labels lie over the boxes of others,
+ * better ones too. */
+static void
+test_labels_legible (void)
+{
+  static const struct
+  {
+    guint32 color;
+    guint8 ink;
+  } cases[] = { { 0xffffff, 0 }, { 0xffff00, 0 }, { 0x00ff00, 0 },
+    { 0x0000ff, 255 }, { 0x000001, 255 }, { 0x800000, 255 } };
+  const GstDefcnObject two[] = {
+    overlay_rig_object (80, 20, 128, 160, W, H, "best"),
+    overlay_rig_object (64, 100, 128, 160, W, H, "person"),
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const guint32 color = cases[i].color;
+    g_autofree char *properties = g_strdup_printf ("color=%u", color);
+    GstHarness *h = overlay_rig_harness (properties, "RGB", W, H);
+    GstVideoFrame frame;
+    g_autoptr (GstBuffer) buffer =
+        overlay_rig_draw (&frame, h, two, 2, &overlay_rig_looked);
+    guint ink = 0;
+
+    for (int y = 91; y < 100; y++)
+      for (int x = 64; x < 131; x++) {
+        const guint32 pixel = overlay_rig_sample (&frame, 0, x, y) << 16
+            | overlay_rig_sample (&frame, 1, x, y) << 8
+            | overlay_rig_sample (&frame, 2, x, y);
+
+        g_assert_true (pixel == color || pixel == cases[i].ink * 0x010101u);
+        ink += pixel != color;
+      }
+    g_assert_cmpuint (ink, ==, count_dots ("person 0.50"));
+    gst_video_frame_unmap (&frame);
+    gst_harness_teardown (h);
+  }
+}
+
+/* A label larger than the frame stays in it, whatever the format, the layout
+ * and the place. */
+static void
+test_labels_clipped (void)
+{
+  static const int sizes[][2] = { { 1, 1 }, { 3, 2 }, { 16, 16 }, { 8192, 4 } };
+  static const char *const formats[] = ALL_FORMATS;
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes) * G_N_ELEMENTS (formats); i++) {
+    const int *size = sizes[i / G_N_ELEMENTS (formats)];
+    const char *format = formats[i % G_N_ELEMENTS (formats)];
+    GstHarness *h =
+        overlay_rig_harness ("color=0xff0000", format, size[0], size[1]);
+    const GstDefcnObject o[2] = {
+      overlay_rig_object (0, 0, 1, 1, size[0], size[1], "person"),
+      overlay_rig_object (size[0] - 1, size[1] - 1, size[0], size[1], size[0],
+          size[1], "car"),
+    };
+    GstVideoInfo info;
+    GstVideoFrame frame;
+    g_autoptr (GstBuffer) buffer = NULL;
+
+    g_test_message ("%s, %d x %d", format, size[0], size[1]);
+    overlay_rig_info (&info, h);
+    buffer = overlay_rig_frame (&info, TRUE);
+    overlay_rig_attach (buffer, o, 2, &overlay_rig_looked, size[0], size[1]);
+    buffer = overlay_rig_draw_frame (&frame, h, buffer);
+    g_assert_true (overlay_rig_drawn (&frame, 0, 0));
+    g_assert_true (overlay_rig_drawn (&frame, size[0] - 1, size[1] - 1));
+    overlay_rig_assert_padding (&frame);
+    gst_video_frame_unmap (&frame);
+    gst_harness_teardown (h);
+  }
+}
+
+/* A label is a filled strip above the box, below its top edge where there is
+ * no room above; it has dark ink; it is moved left where it would leave the
+ * frame, and cut only if it is wider than that. */
+static void
+test_labels (void)
+{
+  static const struct
+  {
+    int x, y;
+    const char *label;
+    int left, right, top; /* of the strip */
+  } cases[] = {
+    { 64, 100, "person", 64, 131, 91 },
+    { 64, 3, "person", 64, 131, 0 },
+    { 300, 100, "a label to be moved", 175, 320, 91 },
+    { 300, 100,
+        "a label that is wider than the frame, however far one moves it", 0,
+        320, 91 },
+    { 64, 100, "Gr\xc3\xbcn \xe4\xbd\xa0", 64, 131, 91 },
+    { 64, 100, "", 64, 95, 91 },
+    { 64, 100, "\xff latin \xe9", 64, 149, 91 },
+    { 64, 100, "cut \xf0", 64, 125, 91 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstHarness *h = overlay_rig_harness ("color=0xffffff", "GRAY8", W, H);
+    const int left = cases[i].left, right = cases[i].right;
+    const int top = cases[i].top;
+    GstVideoInfo info;
+    GstVideoFrame frame;
+    GstVideoRegionOfInterestMeta *roi;
+    guint ink = 0;
+    g_autoptr (GstBuffer) buffer = NULL;
+
+    overlay_rig_info (&info, h);
+    buffer = overlay_rig_frame (&info, FALSE);
+    roi = gst_buffer_add_video_region_of_interest_meta (buffer, cases[i].label,
+        cases[i].x, cases[i].y, 20, 60);
+    gst_video_region_of_interest_meta_add_param (roi,
+        gst_structure_new ("detection", "confidence", G_TYPE_DOUBLE, 0.5,
+            NULL));
+    buffer = overlay_rig_draw_frame (&frame, h, buffer);
+
+    g_test_message ("case %u", i);
+    g_assert_cmpuint (count_drawn (&frame, left, top, right, top + 9), ==,
+        9 * (right - left));
+    for (int row = top; row < top + 9; row++)
+      for (int column = left; column < right; column++)
+        ink += overlay_rig_sample (&frame, 0, column, row) < 77;
+    g_assert_cmpuint (ink, >, 0);
+    g_assert_cmpuint (count_drawn (&frame, 0, 0, W, top), ==, 0);
+    g_assert_cmpuint (count_drawn (&frame, 0, top, left, top + 9), ==, 0);
+    g_assert_cmpuint (count_drawn (&frame, right, top, W, top + 9), ==, 0);
+    gst_video_frame_unmap (&frame);
+    gst_harness_teardown (h);
+  }
+}
+
+/* Every printable character has a glyph of its own, inside its cell. */
+static void
+test_font (void)
+{
+  GstVideoInfo info;
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_bytes_hash,
+      g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
+  GstDefcnPaint paint = { { 255 } };
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_GRAY8, 8, 8);
+  for (char c = ' '; c <= '~'; c++) {
+    g_autoptr (GstBuffer) buffer = gst_buffer_new_allocate (NULL, 64, NULL);
+    const char text[2] = { c, 0 };
+    GstVideoFrame frame;
+    guint8 dots[64];
+
+    gst_buffer_memset (buffer, 0, 0, 64);
+    g_assert_true (
+        gst_video_frame_map (&frame, &info, buffer, GST_MAP_READWRITE));
+    gst_defcn_paint_text (&frame, &paint, 0, 0, 1, text);
+    memcpy (dots, GST_VIDEO_FRAME_PLANE_DATA (&frame, 0), 64);
+    gst_video_frame_unmap (&frame);
+    for (int i = 0; i < 64; i++)
+      g_assert_true (dots[i] == 0 || (i % 8 < 5 && i / 8 < 7));
+    g_test_message ("'%c'", c);
+    g_assert_true (g_hash_table_add (seen, g_bytes_new (dots, 64)));
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  rig_init (&argc, &argv);
+  g_test_add_func ("/paint/formats", test_formats);
+  g_test_add_func ("/paint/gray", test_gray);
+  g_test_add_func ("/paint/clipping", test_clipping);
+  g_test_add_func ("/paint/labels", test_labels);
+  g_test_add_func ("/paint/labels-legible", test_labels_legible);
+  g_test_add_func ("/paint/labels-clipped", test_labels_clipped);
+  g_test_add_func ("/paint/font", test_font);
+  return rig_run ();
+}
