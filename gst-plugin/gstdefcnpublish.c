@@ -234,7 +234,7 @@ record_of (GstDefcnPublish *self, GstBuffer *buffer)
 {
   g_autoptr (GArray) objects =
       g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
-  g_autofree char *source = NULL, *tags = NULL, *utc = NULL;
+  g_autofree char *source = NULL, *utc = NULL;
   g_autoptr (GDateTime) now = NULL;
   GstDefcnMark mark;
   GstDefcnRecord record = { GST_VIDEO_INFO_WIDTH (&self->info),

@@ -37,7 +37,7 @@ test_formats (void)
     GstHarness *h =
         overlay_rig_harness ("show-labels=false color=0xff0000", format, W, H);
     GstVideoFrame frame;
-    g_autoptr (GstBuffer) buffer =
+    GstBuffer *buffer =
         overlay_rig_draw (&frame, h, &o, 1, &overlay_rig_looked);
 
     g_test_message ("%s", format);
@@ -51,6 +51,7 @@ test_formats (void)
       g_assert_cmpuint (overlay_rig_sample (&frame, c, 62, 98), ==, 77);
     }
     gst_video_frame_unmap (&frame);
+    gst_buffer_unref (buffer);
     gst_harness_teardown (h);
   }
 }
@@ -65,12 +66,12 @@ test_gray (void)
   GstHarness *h =
       overlay_rig_harness ("show-labels=false color=0xffffff", "GRAY8", W, H);
   GstVideoFrame frame;
-  g_autoptr (GstBuffer) buffer =
-      overlay_rig_draw (&frame, h, &o, 1, &overlay_rig_looked);
+  GstBuffer *buffer = overlay_rig_draw (&frame, h, &o, 1, &overlay_rig_looked);
 
   overlay_rig_assert_box (&frame, box, 2, 0xffffff);
   g_assert_cmpuint (overlay_rig_sample (&frame, 0, 64, 100), >=, 235);
   gst_video_frame_unmap (&frame);
+  gst_buffer_unref (buffer);
   gst_harness_teardown (h);
 }
 
@@ -183,7 +184,7 @@ test_labels_legible (void)
     g_autofree char *properties = g_strdup_printf ("color=%u", color);
     GstHarness *h = overlay_rig_harness (properties, "RGB", W, H);
     GstVideoFrame frame;
-    g_autoptr (GstBuffer) buffer =
+    GstBuffer *buffer =
         overlay_rig_draw (&frame, h, two, 2, &overlay_rig_looked);
     guint ink = 0;
 
@@ -198,6 +199,7 @@ test_labels_legible (void)
       }
     g_assert_cmpuint (ink, ==, count_dots ("person 0.50"));
     gst_video_frame_unmap (&frame);
+    gst_buffer_unref (buffer);
     gst_harness_teardown (h);
   }
 }
