@@ -1,0 +1,203 @@
+/* cuDNN has a plan for every convolution of the networks that people use, in
+ * every precision and pass: made for an H100 that need not be there.
+ *
+ * Many are compiled on the way, a second each.  Without DEFCN_TEST_FULL in the
+ * environment one shape stands for all that differ in sizes alone, and the
+ * cases that are marked so are left out. */
+#include <string.h>
+
+#include "../../core/cuda/graph.h"
+#include "model.h"
+
+/* Facts of the device as cuDNN asks for them. */
+static const char device_json[] =
+    "{\"cudaDeviceId\":0,\"deviceVer\":900,\"driverVer\":13000,"
+    "\"isTccDriver\":0,\"l2CacheSize\":52428800,\"maxCtasPerSM\":32,"
+    "\"maxRegistersPerSM\":65536,\"maxSharedMemoryPerBlock\":49152,"
+    "\"maxSharedMemoryPerBlockOptin\":232448,\"maxThreadsPerBlock\":1024,"
+    "\"maxThreadsPerSM\":2048,\"memClockRateKHz\":2619000,"
+    "\"smClockRateKHz\":1980000,\"multiProcessorCount\":132,\"pciDeviceId\":0,"
+    "\"regsPerBlock\":65536,\"reservedSharedMemoryPerBlock\":1024,"
+    "\"totalGlobalMem\":85031714816,\"warpSize\":32,\"supportCoopLaunch\":1,"
+    "\"maxGridSize\":[2147483647,65535,65535],\"maxBlockSize\":[1024,1024,64],"
+    "\"deviceName\":\"NVIDIA H100 80GB HBM3\"}";
+
+static cudnnBackendDescriptor_t
+device_new (void)
+{
+  cudnnBackendDescriptor_t d;
+
+  if (cudnnBackendCreateDescriptor (CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &d)
+          != CUDNN_STATUS_SUCCESS
+      || cudnnBackendSetAttribute (d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
+             CUDNN_TYPE_CHAR, strlen (device_json), device_json)
+          != CUDNN_STATUS_SUCCESS
+      || cudnnBackendFinalize (d) != CUDNN_STATUS_SUCCESS)
+    return NULL;
+  return d;
+}
+
+typedef struct
+{
+  const char *name;
+  DefcnBackbone backbone;
+  int depth;
+  CudaType type;
+  gboolean tf32;
+  GraphKind kind;
+  gboolean rare; /* only in full */
+} Case;
+
+static GraphShape
+shape_of (const Case *c, const DefcnNode *node)
+{
+  const DefcnTensor *x = node->x[0], *y = node->y;
+  const gboolean is_forward = c->kind == GRAPH_FORWARD;
+
+  return (GraphShape){
+    .kind = c->kind,
+    .n = x->n,
+    .h = x->h,
+    .w = x->w,
+    .c = x->c,
+    .k = y->c,
+    .out_h = y->h,
+    .out_w = y->w,
+    .size = node->size,
+    .stride = node->stride,
+    .pad = node->pad,
+    .groups = node->groups,
+    .x_type = c->type,
+    .w_type = c->type,
+    .y_type = is_forward && y->precise ? CUDA_FLOAT : c->type,
+    .bias = is_forward && node->b,
+    .residual = is_forward && node->x[1],
+    .relu = is_forward && node->relu,
+    .tf32 = c->tf32,
+  };
+}
+
+/* The shape without its sizes, but for whether channels are aligned. */
+static GraphShape
+pattern_of (const GraphShape *shape)
+{
+  GraphShape p = *shape;
+
+  p.n = p.h = p.w = p.out_h = p.out_w = 0;
+  p.groups = p.groups > 1;
+  p.c = p.c % 8 == 0;
+  p.k = p.k % 8 == 0;
+  return p;
+}
+
+/* "fused", "split" or NULL: what can be planned. */
+static const char *
+plan (cudnnBackendDescriptor_t device, const GraphShape *fused,
+    const char *name)
+{
+  g_autoptr (GError) error = NULL;
+  GraphShape alone = *fused;
+  Graph *graph = graph_new (NULL, device, fused, &error);
+  const char *how = "fused";
+
+  if (!graph && (fused->bias || fused->residual || fused->relu)) {
+    g_clear_error (&error);
+    alone.bias = alone.residual = alone.relu = FALSE;
+    graph = graph_new (NULL, device, &alone, &error);
+    how = "split";
+  }
+  if (!graph) {
+    g_test_message ("%s: %s", name, error->message);
+    return NULL;
+  }
+  graph_free (graph);
+  return how;
+}
+
+static void
+test_case (gconstpointer data)
+{
+  const Case *c = data;
+  const char *const labels[] = { "person", NULL };
+  cudnnBackendDescriptor_t device = device_new ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, &error);
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_bytes_hash, g_bytes_equal);
+  g_autoptr (GPtrArray) keys =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  guint n_split = 0, n_none = 0;
+  const gboolean is_full = g_getenv ("DEFCN_TEST_FULL") != NULL;
+
+  if (c->rare && !is_full) {
+    g_test_skip ("takes minutes: DEFCN_TEST_FULL=1 runs it");
+    return;
+  }
+  if (!device) {
+    g_test_skip ("this cuDNN makes no plans without a device");
+    return;
+  }
+  spec->backbone = c->backbone;
+  spec->depth = c->depth;
+  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, FALSE, 1, &error);
+  g_assert_no_error (error);
+  const DefcnPlan *net = defcn_model_plan (model, 1, 128, 128, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < defcn_net_count (net->net); i++) {
+    const DefcnNode *node = defcn_net_node (net->net, i);
+
+    if (node->kind != DEFCN_OP_CONV)
+      continue;
+    const GraphShape shape = shape_of (c, node);
+    const GraphShape seen_as = is_full ? shape : pattern_of (&shape);
+    GBytes *key = g_bytes_new (&seen_as, sizeof seen_as);
+
+    g_ptr_array_add (keys, key);
+    if (!g_hash_table_add (seen, key))
+      continue;
+    const char *how = plan (device, &shape, node->name);
+    n_split += g_strcmp0 (how, "split") == 0;
+    n_none += how == NULL;
+  }
+  g_test_message ("%u shapes, %u not fused", g_hash_table_size (seen), n_split);
+  g_assert_cmpuint (n_none, ==, 0);
+  cudnnBackendDestroyDescriptor (device);
+}
+
+#define FLOAT CUDA_FLOAT
+#define HALF CUDA_HALF
+#define BFLOAT CUDA_BFLOAT
+#define FORWARD GRAPH_FORWARD
+#define DATA GRAPH_BACKWARD_DATA
+#define FILTER GRAPH_BACKWARD_FILTER
+
+#define NETWORK(name, ...)                                                     \
+  { name "/fp16", __VA_ARGS__, HALF, TRUE, FORWARD, FALSE },                   \
+      { name "/bf16", __VA_ARGS__, BFLOAT, TRUE, FORWARD, TRUE },              \
+      { name "/bf16/data", __VA_ARGS__, BFLOAT, TRUE, DATA, TRUE },            \
+      { name "/bf16/filter", __VA_ARGS__, BFLOAT, TRUE, FILTER, TRUE },        \
+      { name "/tf32", __VA_ARGS__, FLOAT, TRUE, FORWARD, TRUE },               \
+      { name "/tf32/data", __VA_ARGS__, FLOAT, TRUE, DATA, FALSE },            \
+      { name "/tf32/filter", __VA_ARGS__, FLOAT, TRUE, FILTER, FALSE },        \
+      { name "/fp32", __VA_ARGS__, FLOAT, FALSE, FORWARD, TRUE },              \
+      { name "/fp32/data", __VA_ARGS__, FLOAT, FALSE, DATA, TRUE },            \
+  {                                                                            \
+    name "/fp32/filter", __VA_ARGS__, FLOAT, FALSE, FILTER, TRUE               \
+  }
+
+static const Case cases[] = {
+  NETWORK ("resnet18", DEFCN_BACKBONE_RESNET, 18),
+  NETWORK ("resnet50", DEFCN_BACKBONE_RESNET, 50),
+  NETWORK ("mobilenetv2", DEFCN_BACKBONE_MOBILENETV2, 0),
+};
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *path = g_strdup_printf ("/plans/%s", cases[i].name);
+    g_test_add_data_func (path, &cases[i], test_case);
+  }
+  return g_test_run ();
+}
