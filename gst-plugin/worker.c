@@ -1,6 +1,5 @@
 /* The worker: one thread, and the detector that lives in it. */
 #include "worker.h"
-#include "calm.h"
 #include "meta.h"
 
 struct _GstDefcnWorker
@@ -148,7 +147,6 @@ worker_main (gpointer data)
 {
   GstDefcnWorker *worker = data;
 
-  gst_defcn_calm_openmp ();
   worker->detector =
       defcn_detector_new (worker->path, &worker->options, &worker->error);
   if (worker->detector)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calm.h"
+
 static gsize
 backend_size (DefcnBackend *base, const DefcnTensor *t)
 {
@@ -193,6 +195,8 @@ defcn_onednn_new (int threads, GError **error)
 {
   Onednn *be = g_new0 (Onednn, 1);
 
+  if (threads > 1)
+    defcn_onednn_calm ();
   be->base = (DefcnBackend){ .name = "onednn",
     .threads = threads,
     .size = backend_size,

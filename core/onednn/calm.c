@@ -43,7 +43,7 @@ park_once (gpointer data)
 }
 
 void
-gst_defcn_calm_openmp (void)
+defcn_onednn_calm (void)
 {
   static GOnce once = G_ONCE_INIT;
 

@@ -7,7 +7,7 @@
  * spins a 300th of that when it has more threads than there are cores: this
  * parks one more, once in a process.  It does nothing if the user has decided
  * with OMP_WAIT_POLICY or GOMP_SPINCOUNT (which libgomp reads when it is loaded,
- * too early for a plugin to set).
+ * too early for anybody else to set).
  *
  * Thread rule: any thread, any number of times. */
-void gst_defcn_calm_openmp (void);
+void defcn_onednn_calm (void);
