@@ -42,7 +42,8 @@ skip ()
 # The C files below the given folders.
 c_files ()
 {
-  find "$@" -type f \( -name '*.c' -o -name '*.h' -o -name '*.cu' \) | sort
+  find "$@" -type f \( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \
+    -o -name '*.cc' -o -name '*.hpp' \) | sort
 }
 
 # includes PATTERN FOLDER..: the #include lines whose path matches.
@@ -143,8 +144,9 @@ check 'gst-plugin includes the face of the core alone' \
   "$(plugin_includes_core)"
 check 'oneDNN stays under core/onednn' \
   "$(includes '[^">]*(dnnl|onednn)' $folders | grep -v '^core/onednn/')"
-check 'CUDA stays under core/cuda' \
-  "$(includes '[^">]*(cuda|cudnn|cublas)' $folders | grep -v '^core/cuda/')"
+check 'CUDA stays under core/cuda and its tests' \
+  "$(includes '[^">]*(cuda|cudnn|cublas)' $folders |
+    grep -vE '^(core|tests)/cuda/')"
 check 'HAVE_ONEDNN and HAVE_CUDA stay in backend.c' \
   "$(c_files $folders | xargs grep -nE 'HAVE_(ONEDNN|CUDA)' /dev/null |
     grep -v '^core/backend\.c:')"
