@@ -30,7 +30,7 @@ static const struct
 
 typedef struct
 {
-  char *model, *preset, *size, *device;
+  char *model, *preset, *size, *device, *dump;
   char **settings; /* KEY=VALUE over the preset */
   int width, height, batch, threads, classes, repetitions;
   gboolean json, verbose;
@@ -97,6 +97,8 @@ parse (Options *o, int argc, char **argv, GError **error)
     { "repetitions", 'r', 0, G_OPTION_ARG_INT, &o->repetitions,
         "Measurements, of which the median counts (10)", "N" },
     { "json", 'j', 0, G_OPTION_ARG_NONE, &o->json, "Print JSON", NULL },
+    { "dump", 0, 0, G_OPTION_ARG_FILENAME, &o->dump,
+        "Also write the network, its input and its outputs", "FILE" },
     { "verbose", 'v', 0, G_OPTION_ARG_NONE, &o->verbose,
         "Also every step and its implementation", NULL },
     { NULL },
@@ -133,6 +135,7 @@ options_clear (Options *o)
   g_free (o->preset);
   g_free (o->size);
   g_free (o->device);
+  g_free (o->dump);
   g_strfreev (o->settings);
 }
 
@@ -386,6 +389,8 @@ defcn_bench_main (int argc, char **argv)
 
     for (int i = -1; i < options.repetitions && good; i++)
       good = measure (&bench, i, &error);
+    if (good && options.dump)
+      good = defcn_bench_dump (&bench, options.dump, &error);
     if (good && options.json)
       defcn_bench_report_json (&bench);
     else if (good)

@@ -52,4 +52,11 @@ typedef struct
 void defcn_bench_report_text (const DefcnBench *bench);
 void defcn_bench_report_json (const DefcnBench *bench);
 
+/* Writes the measured network as a safetensors file: "y0" is the input, "wN" and
+ * "bN" the parameters of step N, with the batch norm folded in, "yN" what the
+ * heads gave, all NHWC or OHWI; metadata "defcn.steps" is a JSON array of the
+ * steps, from 1, with the numbers of their inputs.  FALSE with @error. */
+gboolean defcn_bench_dump (const DefcnBench *bench, const char *path,
+    GError **error);
+
 G_END_DECLS

@@ -1,10 +1,11 @@
-/* `defcn info`: what a model file holds. */
+/* `defcn info`: what a model file, or an annotation file, holds. */
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
+#include "info_data.h"
 #include "model.h"
 
 typedef struct
@@ -60,7 +61,8 @@ parse (Options *o, int *argc, char ***argv, GError **error)
   g_set_prgname ("defcn info");
   g_option_context_set_summary (context,
       "Tells what a model file holds: network, input, classes, thresholds,\n"
-      "where it comes from.");
+      "where it comes from; or an annotation file (.json, .odgt): images and\n"
+      "objects of each class.");
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, argc, argv, error))
     return FALSE;
@@ -269,7 +271,9 @@ defcn_info_main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   int status = 2;
 
-  if (parse (&o, &argc, &argv, &error)) {
+  if (parse (&o, &argc, &argv, &error) && defcn_info_is_data (argv[1])) {
+    status = !defcn_info_data (argv[1], o.json, &error);
+  } else if (!error) {
     info.path = argv[1];
     status = !open_info (&info, &o, &error);
     if (status == 0 && o.json)

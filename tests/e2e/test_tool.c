@@ -166,6 +166,43 @@ test_bench_text (void)
   g_assert_nonnull (strstr (out, "\nhead.cls_score "));
 }
 
+/* A dump has all steps, each fed by earlier ones, their parameters, and what
+ * went in and came out. */
+static void
+test_bench_dump (void)
+{
+  g_autofree char *path = g_build_filename (folder, "dump", NULL);
+  const char *const args[] = { "bench", "--model", model, "--size", "64x64",
+    "--repetitions", "1", "--device", "reference", "--dump", path, NULL };
+  g_autofree char *out = NULL, *err = NULL;
+  g_autoptr (GError) error = NULL;
+  int n_heads = 0, n = 0;
+
+  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  g_autoptr (DefcnWeights) dump = defcn_weights_open (path, &error);
+  g_assert_no_error (error);
+  cJSON *steps = cJSON_Parse (defcn_weights_metadata (dump, "defcn.steps"));
+  const cJSON *step, *input;
+  cJSON_ArrayForEach (step, steps)
+  {
+    g_autofree char *w = g_strdup_printf ("w%d", ++n);
+    g_autofree char *y = g_strdup_printf ("y%d", n);
+    const char *kind = cJSON_GetObjectItem (step, "kind")->valuestring;
+
+    cJSON_ArrayForEach (input, cJSON_GetObjectItem (step, "inputs"))
+        g_assert_true (input->valueint >= 0 && input->valueint < n);
+    if (g_str_equal (kind, "conv"))
+      g_assert_cmpint (defcn_weights_lookup (dump, w)->dims[1], ==,
+          number (step, "size"));
+    n_heads += defcn_weights_lookup (dump, y) != NULL;
+  }
+  g_assert_cmpint (n, >, 50);
+  g_assert_cmpint (n_heads, ==, 15); /* three on five levels */
+  g_assert_cmpint (defcn_weights_lookup (dump, "y0")->dims[1], ==, 64);
+  cJSON_Delete (steps);
+  g_remove (path);
+}
+
 /* Three noise pictures, a file that is none, and a text that is no picture by
  * its name.  Returns: the folder. */
 static char *
@@ -384,6 +421,47 @@ test_info (void)
   cJSON_Delete (json);
 }
 
+/* Tells what an annotation file holds, in both forms, and what is wrong with
+ * one. */
+static void
+test_info_data (void)
+{
+  static const char data[] =
+      "{\"images\": [{\"id\": 7, \"file_name\": \"a.jpg\", \"width\": 90, "
+      "\"height\": 60}, {\"id\": 8, \"file_name\": \"b.jpg\", \"width\": 9, "
+      "\"height\": 6}], \"categories\": [{\"id\": 3, \"name\": \"cat\"}, "
+      "{\"id\": 5, \"name\": \"dog\"}], \"annotations\": ["
+      "{\"id\": 1, \"image_id\": 7, \"category_id\": 5, \"iscrowd\": 0, "
+      "\"area\": 200, \"bbox\": [1, 2, 10, 20]}, "
+      "{\"id\": 2, \"image_id\": 7, \"category_id\": 5, \"iscrowd\": 1, "
+      "\"area\": 200, \"bbox\": [1, 2, 10, 20]}, "
+      "{\"id\": 3, \"image_id\": 7, \"category_id\": 3, \"iscrowd\": 0, "
+      "\"area\": 20, \"bbox\": [1, 2, 10, 2]}]}";
+  g_autofree char *path = g_build_filename (folder, "data.json", NULL);
+  g_autofree char *out = NULL, *err = NULL, *none = NULL, *why = NULL;
+  const char *const text[] = { "info", path, NULL };
+
+  g_assert_true (g_file_set_contents (path, data, -1, NULL));
+  g_assert_cmpint (run (&out, &err, text), ==, 0);
+  g_assert_nonnull (strstr (out, "2, 1 of them to train on"));
+  g_assert_nonnull (strstr (out, "1  dog"));
+
+  cJSON *json = info_json (path);
+  g_assert_cmpfloat (number (json, "images"), ==, 2);
+  g_assert_cmpfloat (number (json, "objects"), ==, 3);
+  g_assert_cmpfloat (number (json, "crowd"), ==, 1);
+  g_assert_cmpfloat (number (json, "most_on_an_image"), ==, 3);
+  g_assert_cmpfloat (number (cJSON_GetObjectItem (json, "classes"), "cat"), ==,
+      1);
+  cJSON_Delete (json);
+
+  g_assert_true (g_file_set_contents (path, data, sizeof data / 2, NULL));
+  g_assert_cmpint (run (&none, &why, text), ==, 1);
+  g_assert_cmpstr (none, ==, "");
+  g_assert_nonnull (strstr (why, path));
+  g_remove (path);
+}
+
 /* A model goes through import as foreign weights do: recognised, relabelled,
  * set, and told about; without what shapes do not tell it is refused. */
 static void
@@ -433,9 +511,11 @@ main (int argc, char **argv)
   g_test_add_func ("/tool/help", test_help);
   g_test_add_func ("/tool/bench/json", test_bench_json);
   g_test_add_func ("/tool/bench/text", test_bench_text);
+  g_test_add_func ("/tool/bench/dump", test_bench_dump);
   g_test_add_func ("/tool/detect/folder", test_detect_folder);
   g_test_add_func ("/tool/detect/forms", test_detect_forms);
   g_test_add_func ("/tool/info", test_info);
+  g_test_add_func ("/tool/info/data", test_info_data);
   g_test_add_func ("/tool/import", test_import);
 
   const int status = g_test_run ();

@@ -1,0 +1,108 @@
+/* `defcn info` of an annotation file: what there is to train and evaluate on. */
+#include "info_data.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dataset.h"
+
+typedef struct
+{
+  const DefcnDataset *data;
+  guint n_objects, n_crowd, n_ignored, n_trainable;
+  guint most;        /* objects on one image */
+  guint *of_classes; /* trainable or evaluated objects of each class */
+} Summary;
+
+static void
+count (Summary *s, const DefcnDataset *data)
+{
+  g_autoptr (GArray) trainable = defcn_dataset_trainable (data);
+
+  s->data = data;
+  s->n_trainable = trainable->len;
+  s->of_classes = g_new0 (guint, MAX (data->labels->len, 1));
+  for (guint i = 0; i < data->samples->len; i++) {
+    const DefcnSample *sample = data->samples->pdata[i];
+
+    s->n_objects += sample->objects->len;
+    s->most = MAX (s->most, sample->objects->len);
+    for (guint k = 0; k < sample->objects->len; k++) {
+      const DefcnObject *o = &g_array_index (sample->objects, DefcnObject, k);
+
+      s->n_crowd += o->crowd;
+      s->n_ignored += o->label < 0;
+      if (o->label >= 0 && !o->crowd)
+        s->of_classes[o->label]++;
+    }
+  }
+}
+
+static void
+print_text (const Summary *s)
+{
+  const DefcnDataset *data = s->data;
+
+  printf ("file        %s\n", data->path);
+  printf ("images      %u, %u of them to train on\n", data->samples->len,
+      s->n_trainable);
+  printf ("objects     %u, at most %u on an image\n", s->n_objects, s->most);
+  if (s->n_crowd)
+    printf ("crowd       %u regions\n", s->n_crowd);
+  if (s->n_ignored)
+    printf ("ignored     %u regions\n", s->n_ignored);
+  if (data->n_empty)
+    printf ("no area     %u boxes\n", data->n_empty);
+  printf ("classes     %u\n", data->labels->len);
+  for (guint i = 0; i < data->labels->len; i++)
+    printf ("  %8u  %s\n", s->of_classes[i],
+        (const char *) data->labels->pdata[i]);
+}
+
+static void
+print_json (const Summary *s)
+{
+  const DefcnDataset *data = s->data;
+  cJSON *object = cJSON_CreateObject ();
+
+  cJSON_AddStringToObject (object, "file", data->path);
+  cJSON_AddNumberToObject (object, "images", data->samples->len);
+  cJSON_AddNumberToObject (object, "trainable_images", s->n_trainable);
+  cJSON_AddNumberToObject (object, "objects", s->n_objects);
+  cJSON_AddNumberToObject (object, "most_on_an_image", s->most);
+  cJSON_AddNumberToObject (object, "crowd", s->n_crowd);
+  cJSON_AddNumberToObject (object, "ignored", s->n_ignored);
+  cJSON_AddNumberToObject (object, "without_area", data->n_empty);
+  cJSON *classes = cJSON_AddObjectToObject (object, "classes");
+  for (guint i = 0; i < data->labels->len; i++)
+    cJSON_AddNumberToObject (classes, data->labels->pdata[i], s->of_classes[i]);
+
+  char *text = cJSON_Print (object);
+  printf ("%s\n", text);
+  cJSON_free (text);
+  cJSON_Delete (object);
+}
+
+gboolean
+defcn_info_is_data (const char *path)
+{
+  return g_str_has_suffix (path, ".json") || g_str_has_suffix (path, ".odgt");
+}
+
+gboolean
+defcn_info_data (const char *path, gboolean json, GError **error)
+{
+  g_autoptr (DefcnDataset) data = defcn_dataset_open (path, ".", error);
+  Summary s = { 0 };
+
+  if (!data)
+    return FALSE;
+  count (&s, data);
+  if (json)
+    print_json (&s);
+  else
+    print_text (&s);
+  g_free (s.of_classes);
+  return TRUE;
+}
