@@ -298,6 +298,10 @@ defcn_model_new (const DefcnSpec *spec, DefcnBackend *be, gboolean train,
   model->params = defcn_params_new (be, train);
   g_queue_init (&model->plans);
   plan_free (build (model, 1, 128, 128)); /* creates the parameters */
+  if (!defcn_params_check (model->params, error)) {
+    defcn_model_free (model);
+    return NULL;
+  }
   defcn_params_initialize (model->params, seed);
   defcn_params_upload (model->params);
   return model;

@@ -21,10 +21,11 @@ struct _DefcnParams
 {
   DefcnBackend *be;
   gboolean train;
-  GPtrArray *list;      /* of DefcnParam, in order of creation */
-  GHashTable *by_name;  /* name -> DefcnParam */
-  GHashTable *layers;   /* layer name -> Effective, owned by @effective */
-  GPtrArray *effective; /* of Effective */
+  GPtrArray *list;            /* of DefcnParam, in order of creation */
+  GHashTable *by_name;        /* name -> DefcnParam */
+  GHashTable *layers;         /* layer name -> Effective, owned by @effective */
+  GPtrArray *effective;       /* of Effective */
+  const DefcnParam *homeless; /* the first that found no memory, or NULL */
 };
 
 static void
@@ -78,6 +79,17 @@ defcn_params_free (DefcnParams *params)
   g_hash_table_unref (params->by_name);
   g_ptr_array_unref (params->list);
   g_free (params);
+}
+
+gboolean
+defcn_params_check (const DefcnParams *params, GError **error)
+{
+  if (!params->homeless)
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "%s: no memory for parameter %s", params->be->name,
+      params->homeless->name);
+  return FALSE;
 }
 
 guint
@@ -175,8 +187,8 @@ effective_tensor (DefcnParams *params, DefcnTensor *t, const DefcnParam *shape,
   t->data = be->alloc (be, be->size (be, t));
   if (grad)
     t->grad = be->alloc (be, be->size (be, t));
-  if (!t->data || (grad && !t->grad))
-    g_error ("no memory for parameter %s", shape->name);
+  if ((!t->data || (grad && !t->grad)) && !params->homeless)
+    params->homeless = shape;
 }
 
 static Effective *

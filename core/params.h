@@ -55,6 +55,11 @@ DefcnParams *defcn_params_new (DefcnBackend *be, gboolean train);
 void defcn_params_free (DefcnParams *params);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnParams, defcn_params_free)
 
+/* Whether every effective tensor has its memory; FALSE with
+ * DEFCN_ERROR_BACKEND that names the first that has none, and then nothing but
+ * free() is allowed. */
+gboolean defcn_params_check (const DefcnParams *params, GError **error);
+
 /* All parameters in order of creation; borrowed. */
 guint defcn_params_count (const DefcnParams *params);
 DefcnParam *defcn_params_get (const DefcnParams *params, guint i);

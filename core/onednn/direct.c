@@ -260,7 +260,9 @@ prepare (Onednn *be, const DefcnNode *node, GError **error,
   if (!status)
     return c;
 
-  g_autofree char *what = g_strdup_printf ("status %d", status);
+  g_autofree char *what = status == dnnl_out_of_memory
+      ? g_strdup ("no memory")
+      : g_strdup_printf ("status %d", status);
   defcn_onednn_conv_error (error, node, what);
   release (be, c);
   return NULL;

@@ -369,6 +369,44 @@ test_published (void)
   g_assert_cmpuint (defcn_params_count (params), ==, 328);
 }
 
+/* How many allocations are left before there is no more memory. */
+static int memory_left;
+static void *(*real_alloc) (DefcnBackend *be, gsize bytes);
+
+static void *
+scarce_alloc (DefcnBackend *be, gsize bytes)
+{
+  return memory_left-- > 0 ? real_alloc (be, bytes) : NULL;
+}
+
+/* Wherever memory ends while a model is made or planned, there is an error that
+ * says so, and nothing is lost. */
+static void
+test_no_memory (void)
+{
+  g_autoptr (DefcnBackend) be = open_backend ();
+  g_autoptr (DefcnSpec) spec = tiny_spec (DEFCN_BACKBONE_RESNET, 18, TRUE);
+  gboolean good = FALSE;
+  int n = 0;
+
+  real_alloc = be->alloc;
+  be->alloc = scarce_alloc;
+  for (; !good && n < 1000; n++) {
+    g_autoptr (GError) error = NULL;
+
+    memory_left = n;
+    g_autoptr (DefcnModel) model = defcn_model_new (spec, be, TRUE, 1, &error);
+    good = model && defcn_model_plan (model, 1, 64, 64, &error);
+    g_assert_true (good == !error);
+    if (error) {
+      g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
+      g_assert_nonnull (strstr (error->message, "memory"));
+    }
+  }
+  g_assert_true (good);
+  g_assert_cmpint (n, >, 50); /* parameters, then the plan */
+}
+
 int
 main (int argc, char **argv)
 {
@@ -381,6 +419,7 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/model/shapes", test_shapes);
   g_test_add_func ("/model/plans", test_plans);
+  g_test_add_func ("/model/no-memory", test_no_memory);
   g_test_add_func ("/model/gradient", test_gradient);
   g_test_add_func ("/model/fold", test_fold);
   g_test_add_func ("/model/file", test_file);
