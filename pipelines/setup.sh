@@ -6,6 +6,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${DEFCN_BUILD:-$here/../build}
 model=${DEFCN_MODEL:-$here/models/person.safetensors}
 export GST_PLUGIN_PATH="$build/gst-plugin${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}"
+# Where device=cuda finds its module, in a build that has one.
+if [ -e "$build/core/cuda/libdefcn-cuda.so" ]; then
+  export DEFCN_MODULES=${DEFCN_MODULES:-$build/core/cuda}
+fi
 # oneDNN's threads must not spin while a decoder wants the core.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
