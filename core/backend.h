@@ -79,8 +79,9 @@ typedef struct
 
 struct _DefcnBackend
 {
-  const char *name; /* "reference", "onednn", "cuda" */
-  int threads;      /* CPU threads that an op may use, at least 1 */
+  const char *name;    /* "reference", "onednn", "cuda" */
+  const char *library; /* what computes, e.g. "oneDNN 2.6.3"; NULL: own code */
+  int threads;         /* CPU threads that an op may use, at least 1 */
   DefcnOp ops[DEFCN_N_OPS];
 
   /* Bytes that @t takes in this backend's layout, a multiple of 64. */

@@ -1,11 +1,12 @@
 /* `defcn bench`: where the time of a detection goes, stage by stage. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "bench.h"
 #include "command.h"
-#include "recipe.h"
+#include "progress.h"
 
 /* Which stage a step belongs to: the first prefix of its name that fits. */
 static const struct
@@ -30,14 +31,14 @@ static const struct
 
 typedef struct
 {
-  char *model, *preset, *size, *device, *dump;
+  char *model, *preset, *size, *device, *dump, *save;
   char **settings; /* KEY=VALUE over the preset */
   int width, height, batch, threads, classes, repetitions;
-  gboolean json, verbose;
+  gboolean train, json, verbose;
 } Options;
 
-static double
-now (void)
+double
+defcn_bench_now (void)
 {
   struct timespec t;
 
@@ -96,7 +97,11 @@ parse (Options *o, int argc, char **argv, GError **error)
         "CPU threads (one per core)", "N" },
     { "repetitions", 'r', 0, G_OPTION_ARG_INT, &o->repetitions,
         "Measurements, of which the median counts (10)", "N" },
+    { "train", 0, 0, G_OPTION_ARG_NONE, &o->train,
+        "Measure training steps on one fixed batch", NULL },
     { "json", 'j', 0, G_OPTION_ARG_NONE, &o->json, "Print JSON", NULL },
+    { "save", 0, 0, G_OPTION_ARG_FILENAME, &o->save,
+        "Also write the JSON, whatever is printed", "FILE" },
     { "dump", 0, 0, G_OPTION_ARG_FILENAME, &o->dump,
         "Also write the network, its input and its outputs", "FILE" },
     { "verbose", 'v', 0, G_OPTION_ARG_NONE, &o->verbose,
@@ -108,8 +113,8 @@ parse (Options *o, int argc, char **argv, GError **error)
   g_set_prgname ("defcn bench");
   g_option_context_set_summary (context,
       "Measures a network stage by stage, and the 1920x1080 NV12 frame before "
-      "and the boxes\nafter it: the median of the repetitions, least and "
-      "most.");
+      "and the boxes\nafter it: the median of the repetitions, what nine in "
+      "ten take at most, least and most.");
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, error))
     return FALSE;
@@ -119,6 +124,9 @@ parse (Options *o, int argc, char **argv, GError **error)
   else if (o->model && o->preset)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--model and --preset exclude each other");
+  else if (o->train && (o->dump || o->verbose))
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--train goes with neither --dump nor --verbose");
   else if (o->batch < 1 || o->repetitions < 1 || o->classes < 1
       || o->threads < 0)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
@@ -136,13 +144,14 @@ options_clear (Options *o)
   g_free (o->size);
   g_free (o->device);
   g_free (o->dump);
+  g_free (o->save);
   g_strfreev (o->settings);
 }
 
 /* The network that `defcn train` would build; the recipe's data is not used,
  * but a recipe without is not complete. */
-static DefcnModel *
-model_of_preset (const Options *o, DefcnBackend *be, GError **error)
+static DefcnRecipe *
+make_recipe (const Options *o, GError **error)
 {
   g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (o->preset, error);
 
@@ -161,7 +170,7 @@ model_of_preset (const Options *o, DefcnBackend *be, GError **error)
   spec->n_classes = o->classes;
   for (int i = 0; i < o->classes; i++)
     spec->labels[i] = g_strdup_printf ("class%d", i);
-  return defcn_model_new (spec, be, FALSE, 1, error);
+  return g_steal_pointer (&recipe);
 }
 
 static gboolean
@@ -169,16 +178,19 @@ open_model (DefcnBench *b, const Options *o, GError **error)
 {
   g_autoptr (DefcnWeights) weights = NULL;
 
+  b->recipe = make_recipe (o, error);
+  if (!b->recipe)
+    return FALSE;
   b->be = defcn_backend_new (o->device, o->threads, error);
   if (!b->be)
     return FALSE;
   if (!o->model) {
-    b->model = model_of_preset (o, b->be, error);
+    b->model = defcn_model_new (b->recipe->spec, b->be, o->train, 1, error);
     return b->model != NULL;
   }
   weights = defcn_weights_open (o->model, error);
   if (weights)
-    b->model = defcn_model_open (weights, b->be, FALSE, error);
+    b->model = defcn_model_open (weights, b->be, o->train, error);
   return b->model != NULL;
 }
 
@@ -266,6 +278,7 @@ bench_clear (DefcnBench *b)
   g_free (b->frame);
   defcn_model_free (b->model);
   defcn_backend_free (b->be);
+  defcn_recipe_free (b->recipe);
 }
 
 /* The frame fills the whole input, once per image of the batch. */
@@ -280,12 +293,11 @@ preprocess (DefcnBench *b)
     defcn_image_normalize (b->input + (gsize) i * x->h * x->w * 3, b->rgb, x->w,
         x->h, x->w, x->h, &defcn_model_spec (b->model)->input);
   }
-  b->be->upload (b->be, x, x->data, b->input);
 }
 
-/* Returns: image 0's part of @head, downloaded to *@at. */
+/* Returns: @head in host memory at *@at, which moves behind it. */
 static const float *
-download (DefcnBench *b, float **at, const DefcnTensor *head)
+fetch (DefcnBench *b, float **at, const DefcnTensor *head)
 {
   float *dst = *at;
 
@@ -296,22 +308,28 @@ download (DefcnBench *b, float **at, const DefcnTensor *head)
   return dst;
 }
 
+/* The heads in host memory; @levels: those of image 0. */
 static void
-postprocess (DefcnBench *b)
+download (DefcnBench *b, DefcnLevel levels[DEFCN_N_LEVELS])
 {
-  const DefcnSpec *spec = defcn_model_spec (b->model);
-  const DefcnDecodeRule rule = { spec->threshold, NULL, spec->topk,
-    spec->max_detections, spec->nms_iou };
-  DefcnLevel levels[DEFCN_N_LEVELS];
   float *at = b->heads;
 
   for (int i = 0; i < DEFCN_N_LEVELS; i++) {
     const DefcnTensor *logits = b->plan->logits[i];
 
     levels[i] = (DefcnLevel){ logits->h, logits->w, 8 << i,
-      download (b, &at, logits), download (b, &at, b->plan->deltas[i]),
-      download (b, &at, b->plan->filter[i]) };
+      fetch (b, &at, logits), fetch (b, &at, b->plan->deltas[i]),
+      fetch (b, &at, b->plan->filter[i]) };
   }
+}
+
+static void
+postprocess (DefcnBench *b, DefcnLevel levels[DEFCN_N_LEVELS])
+{
+  const DefcnSpec *spec = defcn_model_spec (b->model);
+  const DefcnDecodeRule rule = { spec->threshold, NULL, spec->topk,
+    spec->max_detections, spec->nms_iou };
+
   for (int n = 0; n < b->plan->input->n; n++) {
     defcn_boxes_decode (b->boxes, levels, DEFCN_N_LEVELS, spec->n_classes,
         &rule);
@@ -331,13 +349,13 @@ measure_nodes (DefcnBench *b, int repetition, GError **error)
 {
   for (guint i = 0; i < defcn_net_count (b->plan->net); i++) {
     const DefcnNode *node = defcn_net_node (b->plan->net, i);
-    const double start = now ();
+    const double start = defcn_bench_now ();
 
     b->be->ops[node->kind].forward (b->be, node);
     if (!b->be->sync (b->be, error))
       return FALSE;
 
-    const double ms = now () - start;
+    const double ms = defcn_bench_now () - start;
     b->nodes[i].ms[repetition] = ms;
     b->stages[stage_of (node)].ms[repetition] += ms;
   }
@@ -349,29 +367,63 @@ static gboolean
 measure (DefcnBench *b, int repetition, GError **error)
 {
   const int at = MAX (repetition, 0);
-  const double start = now ();
+  const DefcnTensor *x = b->plan->input;
+  DefcnLevel levels[DEFCN_N_LEVELS];
+  double t[6] = { defcn_bench_now () };
 
-  for (int i = 0; i < DEFCN_N_STAGES; i++)
-    b->stages[i].ms[at] = 0;
   preprocess (b);
+  t[1] = defcn_bench_now ();
+  b->be->upload (b->be, x, x->data, b->input);
   if (!b->be->sync (b->be, error))
     return FALSE;
-
-  const double prepared = now ();
+  t[2] = defcn_bench_now ();
   defcn_net_forward (b->plan->net);
   if (!b->be->sync (b->be, error))
     return FALSE;
+  t[3] = defcn_bench_now ();
+  download (b, levels);
+  t[4] = defcn_bench_now ();
+  postprocess (b, levels);
+  t[5] = defcn_bench_now ();
 
-  const double inferred = now ();
-  postprocess (b);
+  for (int i = 0; i < DEFCN_N_STAGES; i++)
+    b->stages[i].ms[at] = 0;
+  b->stages[DEFCN_STAGE_PREPROCESS].ms[at] = t[1] - t[0];
+  b->stages[DEFCN_STAGE_UPLOAD].ms[at] = t[2] - t[1];
+  b->forward.ms[at] = t[3] - t[2];
+  b->stages[DEFCN_STAGE_DOWNLOAD].ms[at] = t[4] - t[3];
+  b->stages[DEFCN_STAGE_POSTPROCESS].ms[at] = t[5] - t[4];
+  b->total.ms[at] = t[5] - t[0];
+  return measure_nodes (b, at, error);
+}
 
-  const double end = now ();
-  if (!measure_nodes (b, at, error))
+static gboolean
+measure_all (DefcnBench *b, int repetitions, GError **error)
+{
+  g_autoptr (DefcnProgress) progress =
+      defcn_progress_new ("bench", repetitions);
+
+  for (int i = -1; i < repetitions; i++) {
+    defcn_progress_update (progress, MAX (i, 0), "%s", "");
+    if (!measure (b, i, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* Prints what was asked for. */
+static gboolean
+report (const DefcnBench *b, const Options *o, GError **error)
+{
+  g_autofree char *json =
+      o->json || o->save ? defcn_bench_report_json (b) : NULL;
+
+  if (o->save && !g_file_set_contents (o->save, json, -1, error))
     return FALSE;
-  b->stages[DEFCN_STAGE_PREPROCESS].ms[at] = prepared - start;
-  b->forward.ms[at] = inferred - prepared;
-  b->stages[DEFCN_STAGE_POSTPROCESS].ms[at] = end - inferred;
-  b->total.ms[at] = end - start;
+  if (o->json)
+    fputs (json, stdout);
+  else
+    defcn_bench_report_text (b);
   return TRUE;
 }
 
@@ -385,17 +437,11 @@ defcn_bench_main (int argc, char **argv)
 
   if (parse (&options, argc, argv, &error)) {
     bench.verbose = options.verbose;
-    gboolean good = prepare (&bench, &options, &error);
-
-    for (int i = -1; i < options.repetitions && good; i++)
-      good = measure (&bench, i, &error);
-    if (good && options.dump)
-      good = defcn_bench_dump (&bench, options.dump, &error);
-    if (good && options.json)
-      defcn_bench_report_json (&bench);
-    else if (good)
-      defcn_bench_report_text (&bench);
-    status = !good;
+    status = !(prepare (&bench, &options, &error)
+        && (options.train ? defcn_bench_train (&bench, &error)
+                          : measure_all (&bench, options.repetitions, &error))
+        && (!options.dump || defcn_bench_dump (&bench, options.dump, &error))
+        && report (&bench, &options, &error));
   }
   if (error)
     g_printerr ("defcn bench: %s\n", error->message);

@@ -1,13 +1,17 @@
-/* What `defcn bench` measures, and the two forms of its report. */
+/* What `defcn bench` measures, and the two forms of its report.
+ *
+ * Thread rule: one thread at a time.
+ */
 #pragma once
 
-#include "model.h"
+#include "recipe.h"
 
 G_BEGIN_DECLS
 
 typedef enum
 {
   DEFCN_STAGE_PREPROCESS,
+  DEFCN_STAGE_UPLOAD,
   DEFCN_STAGE_STEM,
   DEFCN_STAGE_RES2,
   DEFCN_STAGE_RES3,
@@ -20,7 +24,10 @@ typedef enum
   DEFCN_STAGE_FILTER,
   DEFCN_STAGE_CLS,
   DEFCN_STAGE_BOX,
+  DEFCN_STAGE_DOWNLOAD,
   DEFCN_STAGE_POSTPROCESS,
+  DEFCN_STAGE_GRADIENTS, /* of a training step, up to them */
+  DEFCN_STAGE_UPDATE,
   DEFCN_N_STAGES
 } DefcnStage;
 
@@ -33,6 +40,7 @@ typedef struct
 
 typedef struct
 {
+  DefcnRecipe *recipe;
   DefcnBackend *be;
   DefcnModel *model;
   const DefcnPlan *plan;
@@ -44,13 +52,23 @@ typedef struct
   DefcnSamples stages[DEFCN_N_STAGES];
   DefcnSamples *nodes; /* one per step */
   guint64 macs[DEFCN_N_STAGES];
-  DefcnSamples forward, total; /* the network without stops; with both ends */
+  DefcnSamples forward, total; /* the network without stops; everything */
   gboolean verbose;            /* report every step too */
 } DefcnBench;
 
-/* A table for people, or a JSON object, on standard output. */
+/* Now, in milliseconds of a clock that never jumps. */
+double defcn_bench_now (void);
+
+/* Training steps on one fixed batch of noise with boxes: fills the stages
+ * gradients and update, and the total; the first step is not counted.  Called
+ * with the plan of a model opened for training and room for the samples. */
+gboolean defcn_bench_train (DefcnBench *bench, GError **error);
+
+/* A table for people on standard output. */
 void defcn_bench_report_text (const DefcnBench *bench);
-void defcn_bench_report_json (const DefcnBench *bench);
+/* The same as a JSON object, with the machine and the versions; (transfer
+ * full). */
+char *defcn_bench_report_json (const DefcnBench *bench);
 
 /* Writes the measured network as a safetensors file: "y0" is the input, "wN" and
  * "bN" the parameters of step N, with the batch norm folded in, "yN" what the

@@ -3,12 +3,14 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
 
 #include "bench.h"
 
-static const char *const stage_names[DEFCN_N_STAGES] = { "preprocess", "stem",
-  "res2", "res3", "res4", "res5", "blocks", "fpn", "towers", "3dmf", "filter",
-  "cls", "box", "postprocess" };
+static const char *const stage_names[DEFCN_N_STAGES] = { "preprocess", "upload",
+  "stem", "res2", "res3", "res4", "res5", "blocks", "fpn", "towers", "3dmf",
+  "filter", "cls", "box", "download", "postprocess", "gradients", "update" };
 
 static int
 compare_doubles (const void *a, const void *b)
@@ -50,8 +52,8 @@ print_row (const char *name, const DefcnSamples *s, guint64 macs)
 {
   const double ms = quantile (s, 0.5);
 
-  printf ("%-12s %9.2f  %9.2f .. %-9.2f", name, ms, quantile (s, 0),
-      quantile (s, 1));
+  printf ("%-12s %9.2f %9.2f  %9.2f .. %-9.2f", name, ms, quantile (s, 0.9),
+      quantile (s, 0), quantile (s, 1));
   if (macs)
     printf (" %8.2f %8.1f", gflop (macs), gflop (macs) / ms * 1e3);
   printf ("\n");
@@ -93,12 +95,13 @@ defcn_bench_report_text (const DefcnBench *b)
 
   printf ("%s, %d threads, input %d x %dx%d, %d repetitions\n\n", b->be->name,
       b->be->threads, x->n, x->w, x->h, b->total.n);
-  printf ("%-12s %9s  %9s .. %-9s %8s %8s\n", "stage", "ms", "least", "most",
-      "GFLOP", "GFLOP/s");
+  printf ("%-12s %9s %9s  %9s .. %-9s %8s %8s\n", "stage", "ms", "90 %",
+      "least", "most", "GFLOP", "GFLOP/s");
   for (int i = 0; i < DEFCN_N_STAGES; i++)
     if (quantile (&b->stages[i], 1) > 0)
       print_row (stage_names[i], &b->stages[i], b->macs[i]);
-  print_row ("network", &b->forward, all_macs (b));
+  if (quantile (&b->forward, 1) > 0)
+    print_row ("network", &b->forward, all_macs (b));
   print_row ("total", &b->total, 0);
   printf ("\n%.2f images/s\n", x->n * 1e3 / quantile (&b->total, 0.5));
   if (b->verbose)
@@ -117,6 +120,7 @@ json_row (const DefcnSamples *s, guint64 macs)
   cJSON *row = cJSON_CreateObject ();
 
   add_rounded (row, "ms", quantile (s, 0.5));
+  add_rounded (row, "ms_p90", quantile (s, 0.9));
   add_rounded (row, "ms_least", quantile (s, 0));
   add_rounded (row, "ms_most", quantile (s, 1));
   if (macs) {
@@ -127,7 +131,51 @@ json_row (const DefcnSamples *s, guint64 macs)
   return row;
 }
 
-void
+/* What the kernel calls the processor, or else its architecture. */
+static char *
+processor (const struct utsname *system)
+{
+  g_autofree char *text = NULL;
+
+  if (g_file_get_contents ("/proc/cpuinfo", &text, NULL, NULL)) {
+    const char *line = strstr (text, "\nmodel name");
+    const char *name = line ? strstr (line, ": ") : NULL;
+
+    if (name)
+      return g_strndup (name + 2, strcspn (name + 2, "\n"));
+  }
+  return g_strdup (system->machine);
+}
+
+static void
+add_machine (cJSON *object, const DefcnBench *b)
+{
+  cJSON *machine = cJSON_AddObjectToObject (object, "machine");
+  cJSON *versions = cJSON_AddObjectToObject (object, "versions");
+  g_autoptr (GDateTime) date = g_date_time_new_now_utc ();
+  g_autofree char *when = g_date_time_format_iso8601 (date);
+  g_autofree char *glib = g_strdup_printf ("%u.%u.%u", glib_major_version,
+      glib_minor_version, glib_micro_version);
+  struct utsname system = { 0 };
+  double load = 0;
+
+  uname (&system);
+  g_autofree char *cpu = processor (&system);
+  g_autofree char *kernel =
+      g_strdup_printf ("%s %s", system.sysname, system.release);
+  cJSON_AddStringToObject (object, "date", when);
+  cJSON_AddStringToObject (machine, "cpu", cpu);
+  cJSON_AddNumberToObject (machine, "cores", g_get_num_processors ());
+  cJSON_AddStringToObject (machine, "system", kernel);
+  if (getloadavg (&load, 1) == 1)
+    add_rounded (machine, "load", load);
+  cJSON_AddStringToObject (versions, "defcn", DEFCN_VERSION);
+  cJSON_AddStringToObject (versions, "glib", glib);
+  if (b->be->library)
+    cJSON_AddStringToObject (versions, "engine", b->be->library);
+}
+
+char *
 defcn_bench_report_json (const DefcnBench *b)
 {
   const DefcnTensor *x = b->plan->input;
@@ -139,13 +187,15 @@ defcn_bench_report_json (const DefcnBench *b)
   cJSON_AddNumberToObject (object, "height", x->h);
   cJSON_AddNumberToObject (object, "batch", x->n);
   cJSON_AddNumberToObject (object, "repetitions", b->total.n);
+  add_machine (object, b);
   cJSON *stages = cJSON_AddObjectToObject (object, "stages");
   for (int i = 0; i < DEFCN_N_STAGES; i++)
     if (quantile (&b->stages[i], 1) > 0)
       cJSON_AddItemToObject (stages, stage_names[i],
           json_row (&b->stages[i], b->macs[i]));
-  cJSON_AddItemToObject (object, "network",
-      json_row (&b->forward, all_macs (b)));
+  if (quantile (&b->forward, 1) > 0)
+    cJSON_AddItemToObject (object, "network",
+        json_row (&b->forward, all_macs (b)));
   cJSON_AddItemToObject (object, "total", json_row (&b->total, 0));
   add_rounded (object, "images_per_second",
       x->n * 1e3 / quantile (&b->total, 0.5));
@@ -164,7 +214,8 @@ defcn_bench_report_json (const DefcnBench *b)
   }
 
   char *text = cJSON_Print (object);
-  printf ("%s\n", text);
+  char *line = g_strconcat (text, "\n", NULL);
   cJSON_free (text);
   cJSON_Delete (object);
+  return line;
 }

@@ -190,6 +190,17 @@ prepare (DefcnBackend *base, DefcnNode *node, GError **error)
   return row->prepare ? row->prepare (base, node, error) : TRUE;
 }
 
+static const char *
+library_version (void)
+{
+  static char text[40];
+  const dnnl_version_t *v = dnnl_version ();
+
+  g_snprintf (text, sizeof text, "oneDNN %d.%d.%d", v->major, v->minor,
+      v->patch);
+  return text;
+}
+
 DefcnBackend *
 defcn_onednn_new (int threads, GError **error)
 {
@@ -198,6 +209,7 @@ defcn_onednn_new (int threads, GError **error)
   if (threads > 1)
     defcn_onednn_calm ();
   be->base = (DefcnBackend){ .name = "onednn",
+    .library = library_version (),
     .threads = threads,
     .size = backend_size,
     .alloc = backend_alloc,

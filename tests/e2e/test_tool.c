@@ -41,7 +41,7 @@ test_errors (void)
 {
   const struct
   {
-    const char *args[7];
+    const char *args[8];
     int status;
     const char *word;
   } cases[] = {
@@ -53,6 +53,10 @@ test_errors (void)
     { { "bench", "--batch", "0" }, 2, "--batch" },
     { { "bench", "stray" }, 2, "stray" },
     { { "bench", "--model", "a", "--preset", "b" }, 2, "--preset" },
+    { { "bench", "--train", "--dump", "x" }, 2, "--train" },
+    { { "bench", "--threads", "-1" }, 2, "--threads" },
+    { { "bench", "--model", model, "--size", "32x32", "--save", "/dev/null/x" },
+        1, "/dev/null/x" },
     { { "bench", "--model", "/nonexistent" }, 1, "/nonexistent" },
     { { "bench", "--preset", "none" }, 1, "coco.poto" },
     { { "bench", "--set", "backbone=vgg" }, 1, "backbone" },
@@ -124,8 +128,9 @@ test_bench_json (void)
   const char *const args[] = { "bench", "--model", model, "--size", "100x60",
     "--batch", "2", "--repetitions", "3", "--threads", "1", "--device",
     "reference", "--json", NULL };
-  const char *const stages[] = { "preprocess", "stem", "res2", "res3", "res4",
-    "res5", "fpn", "towers", "3dmf", "filter", "cls", "box", "postprocess" };
+  const char *const stages[] = { "preprocess", "upload", "stem", "res2", "res3",
+    "res4", "res5", "fpn", "towers", "3dmf", "filter", "cls", "box", "download",
+    "postprocess" };
   g_autofree char *out = NULL, *err = NULL;
   double gflop = 0;
 
@@ -143,13 +148,46 @@ test_bench_json (void)
 
     g_assert_nonnull (row);
     g_assert_true (number (row, "ms_least") <= number (row, "ms"));
-    g_assert_true (number (row, "ms") <= number (row, "ms_most"));
+    g_assert_true (number (row, "ms") <= number (row, "ms_p90"));
+    g_assert_true (number (row, "ms_p90") <= number (row, "ms_most"));
     if (cJSON_GetObjectItem (row, "gflop"))
       gflop += number (row, "gflop");
   }
   const cJSON *network = cJSON_GetObjectItem (json, "network");
   g_assert_cmpfloat_with_epsilon (gflop, number (network, "gflop"), 1e-3);
   cJSON_Delete (json);
+}
+
+/* A training step has its two stages alone, which make up the total; the saved
+ * file names the machine and what computed. */
+static void
+test_bench_train (void)
+{
+  g_autofree char *path = g_build_filename (folder, "train.json", NULL);
+  const char *const args[] = { "bench", "--train", "--model", model, "--size",
+    "64x64", "--batch", "2", "--repetitions", "1", "--save", path, NULL };
+  g_autofree char *out = NULL, *err = NULL, *text = NULL;
+
+  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  g_assert_nonnull (strstr (out, "\ngradients "));
+  g_assert_null (strstr (out, "\nnetwork "));
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  cJSON *json = cJSON_Parse (text);
+  const cJSON *rows = cJSON_GetObjectItem (json, "stages");
+  g_assert_cmpint (cJSON_GetArraySize (rows), ==, 2);
+  g_assert_cmpfloat_with_epsilon (number (cJSON_GetObjectItem (rows,
+                                              "gradients"),
+                                      "ms")
+          + number (cJSON_GetObjectItem (rows, "update"), "ms"),
+      number (cJSON_GetObjectItem (json, "total"), "ms"), 1e-3);
+  g_assert_cmpfloat (number (cJSON_GetObjectItem (json, "machine"), "cores"),
+      >=, 1);
+  g_assert_nonnull (
+      cJSON_GetObjectItem (cJSON_GetObjectItem (json, "machine"), "cpu"));
+  g_assert_nonnull (
+      cJSON_GetObjectItem (cJSON_GetObjectItem (json, "versions"), "defcn"));
+  cJSON_Delete (json);
+  g_remove (path);
 }
 
 /* The table names the stages; --verbose also every step. */
@@ -511,6 +549,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tool/help", test_help);
   g_test_add_func ("/tool/bench/json", test_bench_json);
   g_test_add_func ("/tool/bench/text", test_bench_text);
+  g_test_add_func ("/tool/bench/train", test_bench_train);
   g_test_add_func ("/tool/bench/dump", test_bench_dump);
   g_test_add_func ("/tool/detect/folder", test_detect_folder);
   g_test_add_func ("/tool/detect/forms", test_detect_forms);
