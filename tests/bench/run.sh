@@ -1,18 +1,36 @@
 #!/usr/bin/env bash
-# Runs the benchmarks against onnxruntime and saves their result.
-#   tests/bench/run.sh [onnxruntime_ratio.py OPTION..]
-# The peer comes from PyPI, into runs/bench-venv.  The machine should be quiet.
+# Measures defcn beside other engines and saves runs/ratio.json and .md.
+#   tests/bench/run.sh [--peers NAME,..] [ratio.py OPTION..]
+# The machine should be quiet.  The peers come from PyPI into runs/bench-venv;
+# DEFCN_BENCH_VENV names an environment that has them, DEFCN_BENCH_BUILD a build.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-venv=${DEFCN_BENCH_VENV:-runs/bench-venv}
-build=${DEFCN_BENCH_BUILD:-build}
-if [ ! -x "$venv/bin/python" ]; then
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install -q onnxruntime onnx numpy
+peers=onnxruntime
+for ((i = 1; i <= $#; i++)); do
+  case ${!i} in
+    --peers) j=$((i + 1)); peers=${!j:-} ;;
+    --peers=*) peers=${!i#--peers=} ;;
+  esac
+done
+
+venv=${DEFCN_BENCH_VENV:-}
+if [ -z "$venv" ]; then
+  venv=runs/bench-venv
+  packages="numpy onnx"
+  for peer in ${peers//,/ }; do
+    case $peer in
+      opencv) packages+=" opencv-python-headless" ;;
+      onnxruntime | openvino) packages+=" $peer" ;;
+    esac
+  done
+  [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+  "$venv/bin/pip" install -q $packages
 fi
-if [ ! -d "$build" ]; then meson setup "$build" --buildtype=release; fi
+
+build=${DEFCN_BENCH_BUILD:-build}
+[ -d "$build" ] || meson setup "$build" --buildtype=release
 ninja -C "$build" training/defcn
 mkdir -p runs
-"$venv/bin/python" tests/bench/onnxruntime_ratio.py \
-  --tool "$build/training/defcn" --save runs/onnxruntime.json "$@"
+"$venv/bin/python" tests/bench/ratio.py --tool "$build/training/defcn" \
+  --save runs/ratio.json "$@"

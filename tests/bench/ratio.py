@@ -1,0 +1,224 @@
+"""How fast is defcn's network on the CPU beside other engines: the same
+network, numbers, input and threads, in one run.
+
+First the outputs are compared.  Then every round measures all sides, in an
+order that is drawn anew, so that whatever else the machine does meets all; the
+ratio to defcn of each round is kept and their median is the result: above 1
+defcn is the faster.
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+import network
+from peers import PEERS
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+PRESET = ["--preset", "coco.poto.3dmf.aux"]
+CASES = {
+    "person": ["--model", str(TREE / "pipelines/models/person.safetensors"),
+               "--size", "576x320"],
+    "r18": [*PRESET, "--set", "backbone=resnet18", "--set", "fpn_channels=128",
+            "--size", "544x320"],
+    "r50": [*PRESET, "--size", "864x512"],
+}
+LARGEST_ERROR = 1e-3
+
+
+class Ours:
+    """`defcn bench`, a process for every measurement."""
+
+    def __init__(self, tool, case, threads):
+        self.command = [tool, "bench", *CASES[case], "--device", "cpu",
+                        "--json", "--threads", str(threads)]
+        # The peers' threads spin while they wait, so ours do.
+        self.environment = {**os.environ, "OMP_WAIT_POLICY": "active"}
+
+    def bench(self, repetitions, *more):
+        done = subprocess.run(
+            [*self.command, "--repetitions", str(repetitions), *more],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=self.environment)
+        if done.returncode:
+            sys.exit(done.stderr)
+        return json.loads(done.stdout)
+
+    def dump(self):
+        """The report, and the network with its input and outputs."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(pathlib.Path(folder) / "network.safetensors")
+            return self.bench(1, "--dump", path), *network.read(path)
+
+    def measure(self, repetitions):
+        """From NHWC floats to NHWC floats, the median of the repetitions."""
+        report = self.bench(repetitions)
+        return (report["network"]["ms"] + report["stages"]["upload"]["ms"]
+                + report["stages"]["download"]["ms"])
+
+
+def measure(peer, repetitions):
+    times = []
+    peer.run()
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        peer.run()
+        times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(times)
+
+
+def worst_error(peer, arrays):
+    """Largest difference of an output, over the largest value of it."""
+    worst = 0
+    for name, value in peer.run().items():
+        wanted = arrays["y" + name[1:]].transpose(0, 3, 1, 2)
+        scale = max(np.abs(wanted).max(), 1e-6)
+        worst = max(worst, np.abs(value - wanted).max() / scale)
+    return float(worst)
+
+
+def spread(values):
+    return {"median": statistics.median(values), "least": min(values),
+            "most": max(values)}
+
+
+def rounds_of(sides, rounds, rng):
+    """Milliseconds of every side in every round."""
+    times = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name in rng.sample(list(sides), len(sides)):
+            times[name].append(sides[name]())
+    return times
+
+
+def compare(options, case, threads, rng):
+    """Rows of the result, one for each peer."""
+    ours = Ours(options.tool, case, threads)
+    report, steps, arrays = ours.dump()
+    peers = {name: PEERS[name](steps, arrays, threads)
+             for name in options.peers}
+    errors = {name: worst_error(peer, arrays) for name, peer in peers.items()}
+    for name, error in errors.items():
+        if not error <= LARGEST_ERROR:
+            sys.exit(f"{case}: {name}'s outputs differ by {error:.2g} of the "
+                     "largest: not the same network")
+    sides = {"defcn": lambda: ours.measure(options.repetitions)}
+    for name, peer in peers.items():
+        sides[name] = lambda peer=peer: measure(peer, options.repetitions)
+    times = rounds_of(sides, options.rounds, rng)
+    return report, [{
+        "case": case, "width": report["width"], "height": report["height"],
+        "gflop": report["network"]["gflop"], "threads": threads,
+        "peer": name, "version": peer.version, "error": errors[name],
+        "defcn_ms": spread(times["defcn"]), "peer_ms": spread(times[name]),
+        "ratio": spread([b / a for a, b in
+                         zip(times["defcn"], times[name])]),
+        "rounds_ms": {"defcn": times["defcn"], "peer": times[name]},
+    } for name, peer in peers.items()]
+
+
+HEAD = ["network", "input", "threads", "defcn ms", "peer", "peer ms",
+        "peer / defcn", "error"]
+
+
+def cells(row):
+    def shown(s, digits):
+        return (f"{s['median']:.{digits}f} ({s['least']:.{digits}f} .. "
+                f"{s['most']:.{digits}f})")
+    return [row["case"], f"{row['width']}x{row['height']}",
+            str(row["threads"]), shown(row["defcn_ms"], 1), row["version"],
+            shown(row["peer_ms"], 1), shown(row["ratio"], 2),
+            f"{row['error']:.0e}"]
+
+
+def line(texts):
+    return "| " + " | ".join(texts) + " |"
+
+
+def commit():
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], cwd=TREE, text=True,
+                              capture_output=True).stdout.strip()
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return git("rev-parse", "--short", "HEAD") + (" changed" if changed else "")
+
+
+def save(path, result, rows):
+    """JSON at @path and a table beside it."""
+    path = pathlib.Path(path)
+    machine, versions = result["machine"], result["versions"]
+    path.write_text(json.dumps({**result, "results": rows}, indent=1) + "\n")
+    path.with_suffix(".md").write_text("\n".join([
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, "
+        f"load {machine['load']:.1f} before; defcn {versions['defcn']} "
+        f"({result['commit']}) with {versions.get('engine', 'no engine')}; "
+        f"{result['rounds']} rounds of {result['repetitions']}, "
+        f"{result['date'][:10]}.", "",
+        line(HEAD), line("---" for _ in HEAD),
+        *(line(cells(row)) for row in rows)]) + "\n")
+
+
+def names_of(table):
+    def parse(text):
+        names = text.split(",")
+        unknown = [name for name in names if name not in table]
+        if unknown:
+            raise argparse.ArgumentTypeError(
+                f"no {', '.join(unknown)}; there are {', '.join(table)}")
+        return names
+    return parse
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--cases", type=names_of(CASES), default=list(CASES),
+                        metavar="NAME,..", help=f"of {', '.join(CASES)} (all)")
+    parser.add_argument("--peers", type=names_of(PEERS),
+                        default=["onnxruntime"], metavar="NAME,..",
+                        help=f"of {', '.join(PEERS)} (onnxruntime)")
+    parser.add_argument("--tool", default=str(TREE / "build/training/defcn"),
+                        metavar="DEFCN", help="the program (build's)")
+    parser.add_argument("--threads", default=[1, 2], metavar="N,..",
+                        type=lambda text: [int(n) for n in text.split(",")],
+                        help="CPU threads of all sides (1,2)")
+    parser.add_argument("--rounds", type=int, default=7, metavar="N",
+                        help="measurements of every side (7)")
+    parser.add_argument("--repetitions", type=int, default=5, metavar="N",
+                        help="runs in a measurement, the median counts (5)")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 1000000,
+                        metavar="N", help="of the order (the clock)")
+    parser.add_argument("--save", metavar="FILE.json",
+                        help="also write JSON, and a table as FILE.md")
+    return parser.parse_args()
+
+
+def main():
+    options = parse_options()
+    rng = random.Random(options.seed)
+    result, rows = None, []
+    print(line(HEAD), line("---" for _ in HEAD), sep="\n", flush=True)
+    for case in options.cases:
+        for threads in options.threads:
+            report, new = compare(options, case, threads, rng)
+            result = result or {
+                "date": report["date"], "commit": commit(),
+                "machine": report["machine"], "versions": report["versions"],
+                "seed": options.seed, "rounds": options.rounds,
+                "repetitions": options.repetitions}
+            rows += new
+            for row in new:
+                print(line(cells(row)), flush=True)
+            if options.save:
+                save(options.save, result, rows)
+
+
+if __name__ == "__main__":
+    main()
