@@ -1,0 +1,378 @@
+/* The keys of a training recipe: one table, values from text and to text. */
+#include "recipe_keys.h"
+
+#include <math.h>
+
+typedef enum
+{
+  KEY_PATH,
+  KEY_STRING,
+  KEY_INT,
+  KEY_INT64,
+  KEY_BOOL,
+  KEY_FLOAT,
+  KEY_DOUBLE,
+  KEY_ASSIGNER,
+  KEY_OPTIMIZER,
+  KEY_SCHEDULE,
+  KEY_EDGES, /* list of int, at most 16, count behind it */
+  KEY_STEPS, /* list of gint64, at most 8, count behind it */
+} KeyType;
+
+typedef struct
+{
+  const char *name;
+  KeyType type;
+  gboolean in_spec; /* offset is in DefcnSpec, not in DefcnRecipe */
+  gsize offset;
+  double min, max;
+  const char *help;
+} Key;
+
+#define TOP(name, type, field, lo, hi, help)                                   \
+  {                                                                            \
+    name, type, FALSE, G_STRUCT_OFFSET (DefcnRecipe, field), lo, hi, help      \
+  }
+#define SPEC(name, type, field, lo, hi, help)                                  \
+  {                                                                            \
+    name, type, TRUE, G_STRUCT_OFFSET (DefcnSpec, field), lo, hi, help         \
+  }
+
+static const Key keys[] = {
+  TOP ("annotations", KEY_PATH, annotations, 0, 0,
+      "training annotations, COCO .json or CrowdHuman .odgt"),
+  TOP ("images", KEY_PATH, images, 0, 0, "folder of the training images"),
+  TOP ("val_annotations", KEY_PATH, val_annotations, 0, 0,
+      "validation annotations"),
+  TOP ("val_images", KEY_PATH, val_images, 0, 0, "their folder"),
+  TOP ("init", KEY_PATH, init, 0, 0,
+      "weights to start from, a file of defcn import"),
+  TOP ("backbone", KEY_STRING, backbone, 0, 0,
+      "resnet18, 34, 50, 101, 152 or mobilenetv2"),
+  TOP ("pixels", KEY_STRING, pixels, 0, 0, "msra or torchvision"),
+  SPEC ("stride_in_1x1", KEY_BOOL, stride_in_1x1, 0, 1,
+      "bottleneck stride in the first 1x1 (MSRA weights)"),
+  SPEC ("freeze_at", KEY_INT, freeze_at, 0, 5,
+      "stages that are not trained, 2: stem and res2"),
+  SPEC ("fpn_channels", KEY_INT, fpn_channels, 8, 4096,
+      "width of FPN and head"),
+  SPEC ("p6_from_c5", KEY_BOOL, p6_from_c5, 0, 1, "P6 from C5, as the paper"),
+  SPEC ("tower_depth", KEY_INT, tower_depth, 0, 16, "convolutions per tower"),
+  SPEC ("norm_groups", KEY_INT, norm_groups, 1, 4096, "of the group norms"),
+  SPEC ("filter", KEY_BOOL, filter, 0, 1, "3D max filtering branch"),
+  SPEC ("filter_norm", KEY_BOOL, filter_norm, 0, 1, "group norm in it"),
+  SPEC ("tau", KEY_INT, tau, 0, 8, "3DMF: neighbouring levels, even"),
+  SPEC ("phi", KEY_INT, phi, 1, 15, "3DMF: window, odd"),
+  SPEC ("short_edge", KEY_INT, input.short_edge, 32, 16384,
+      "input size at inference: short side"),
+  SPEC ("test_long_edge", KEY_INT, input.long_edge, 32, 16384,
+      "and limit of the long side"),
+  SPEC ("threshold", KEY_FLOAT, threshold, 0, 1, "score threshold"),
+  SPEC ("max_detections", KEY_INT, max_detections, 1, 100000, "per image"),
+  SPEC ("nms_iou", KEY_FLOAT, nms_iou, 0, 1, "NMS of the saved model, 0: none"),
+  TOP ("assigner", KEY_ASSIGNER, step.assign.assigner, 0, 0,
+      "poto, argmax or fcos"),
+  TOP ("alpha", KEY_FLOAT, step.assign.alpha, 0, 1, "quality, eq. 4"),
+  TOP ("radius", KEY_FLOAT, step.assign.radius, 0, 100,
+      "centre sampling in strides, 0: inside the box"),
+  TOP ("aux_topk", KEY_INT, step.assign.aux_topk, 0, 100,
+      "candidates per level of the auxiliary loss, 0: no such loss"),
+  TOP ("reg_weight", KEY_DOUBLE, step.reg_weight, 0, 100, "of the box loss"),
+  TOP ("batch", KEY_INT, loader.batch, 1, 4096, "images per update"),
+  TOP ("micro_batch", KEY_INT, micro_batch, 0, 4096,
+      "images per pass, 0: the batch"),
+  TOP ("group", KEY_INT, loader.group, 0, 4096,
+      "images that share an aspect-ratio group"),
+  TOP ("workers", KEY_INT, loader.workers, 1, 256, "decoding threads"),
+  TOP ("seed", KEY_INT64, loader.seed, 0, 9e15,
+      "of the first weights, the order and the augmentation"),
+  TOP ("max_unreadable", KEY_DOUBLE, loader.max_unreadable, 0, 1,
+      "share of unreadable images that stops the run"),
+  TOP ("short_edges", KEY_EDGES, loader.augment.short_edges, 32, 16384,
+      "training sizes, one is drawn per image"),
+  TOP ("long_edge", KEY_INT, loader.augment.long_edge, 32, 16384,
+      "limit of the long side"),
+  TOP ("flip", KEY_FLOAT, loader.augment.flip, 0, 1, "probability"),
+  TOP ("color", KEY_FLOAT, loader.augment.color, 0, 1, "jitter strength"),
+  TOP ("crop", KEY_FLOAT, loader.augment.crop, 0, 1, "probability"),
+  TOP ("expand", KEY_FLOAT, loader.augment.expand, 0, 1, "probability"),
+  TOP ("mosaic", KEY_FLOAT, loader.augment.mosaic, 0, 1, "probability"),
+  TOP ("canvas_width", KEY_INT, loader.augment.canvas_width, 0, 16384,
+      "large-scale jitter: size of every example, 0: off"),
+  TOP ("canvas_height", KEY_INT, loader.augment.canvas_height, 0, 16384, ""),
+  TOP ("scale_min", KEY_FLOAT, loader.augment.scale_min, 0.01, 100,
+      "large-scale jitter: size of the picture, in canvases"),
+  TOP ("scale_max", KEY_FLOAT, loader.augment.scale_max, 0.01, 100, ""),
+  TOP ("optimizer", KEY_OPTIMIZER, optimizer.kind, 0, 0, "sgd or adamw"),
+  TOP ("lr", KEY_DOUBLE, optimizer.lr, 0, 10, "base learning rate"),
+  TOP ("backbone_lr", KEY_DOUBLE, optimizer.backbone_lr, 0, 100,
+      "factor for the backbone"),
+  TOP ("momentum", KEY_DOUBLE, optimizer.momentum, 0, 1, "SGD"),
+  TOP ("weight_decay", KEY_DOUBLE, optimizer.weight_decay, 0, 1,
+      "not on norms"),
+  TOP ("clip_norm", KEY_DOUBLE, optimizer.clip_norm, 0, 1e9,
+      "limit of the gradient norm, 0: none"),
+  TOP ("schedule", KEY_SCHEDULE, optimizer.schedule, 0, 0, "step or cosine"),
+  TOP ("iterations", KEY_INT64, optimizer.iterations, 1, 1e12, "updates"),
+  TOP ("epochs", KEY_DOUBLE, epochs, 0, 1e6,
+      "instead of iterations, when above 0"),
+  TOP ("steps", KEY_STEPS, optimizer.steps, 1, 1e12, "step schedule: drops"),
+  TOP ("warmup", KEY_INT64, optimizer.warmup, 0, 1e12, "iterations"),
+  TOP ("warmup_factor", KEY_DOUBLE, optimizer.warmup_factor, 0, 1, ""),
+  TOP ("final_lr", KEY_DOUBLE, optimizer.final_lr, 0, 1,
+      "cosine: last over first"),
+  TOP ("ema", KEY_DOUBLE, optimizer.ema, 0, 1,
+      "decay of the averaged weights, 0: none"),
+  TOP ("eval_interval", KEY_INT64, eval_interval, 0, 1e12,
+      "iterations between evaluations, 0: at the end"),
+  TOP ("checkpoint_interval", KEY_INT64, checkpoint_interval, 1, 1e12, ""),
+  TOP ("log_interval", KEY_INT64, log_interval, 1, 1e12, ""),
+  TOP ("threads", KEY_INT, threads, 0, 1024, "of the network, 0: all cores"),
+};
+
+/* Words of the enumerations, in their order. */
+static const char *const assigners[] = { "poto", "argmax", "fcos", NULL };
+static const char *const optimizers[] = { "sgd", "adamw", NULL };
+static const char *const schedules[] = { "step", "cosine", NULL };
+
+static gpointer
+member (const DefcnRecipe *recipe, const Key *key)
+{
+  return (char *) (key->in_spec ? (gpointer) recipe->spec : (gpointer) recipe)
+      + key->offset;
+}
+
+static gboolean
+bad_value (const Key *key, const char *text, const char *wanted, GError **error)
+{
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "recipe key \"%s\" is \"%s\", wanted %s", key->name, text, wanted);
+  return FALSE;
+}
+
+static gboolean
+parse_number (double *value, const Key *key, const char *text, gboolean integer,
+    GError **error)
+{
+  char *end;
+
+  *value = g_ascii_strtod (text, &end);
+  if (end != text && *end == '\0' && *value >= key->min && *value <= key->max
+      && (!integer || *value == floor (*value)))
+    return TRUE;
+
+  g_autofree char *wanted = g_strdup_printf ("%s in %g .. %g",
+      integer ? "a whole number" : "a number", key->min, key->max);
+  return bad_value (key, text, wanted, error);
+}
+
+static gboolean
+parse_word (int *value, const Key *key, const char *text,
+    const char *const *words, GError **error)
+{
+  for (int i = 0; words[i]; i++) {
+    if (g_str_equal (text, words[i])) {
+      *value = i;
+      return TRUE;
+    }
+  }
+  g_autofree char *wanted = g_strjoinv (", ", (char **) words);
+  return bad_value (key, text, wanted, error);
+}
+
+static gboolean
+parse_list (gpointer field, const Key *key, const char *text, GError **error)
+{
+  const gboolean edges = key->type == KEY_EDGES;
+  const guint max = edges ? 16 : 8;
+  g_auto (GStrv) items = g_strsplit (text, ";", -1);
+  guint n = 0;
+
+  for (guint i = 0; items[i]; i++) {
+    double value;
+
+    if (items[i][0] == '\0')
+      continue;
+    if (n == max)
+      return bad_value (key, text, edges ? "at most 16 sizes" : "at most 8",
+          error);
+    if (!parse_number (&value, key, items[i], TRUE, error))
+      return FALSE;
+    if (edges)
+      ((int *) field)[n++] = value;
+    else
+      ((gint64 *) field)[n++] = value;
+  }
+  *(int *) ((char *) field + max * (edges ? sizeof (int) : sizeof (gint64))) =
+      n;
+  return TRUE;
+}
+
+static gboolean
+set_key (DefcnRecipe *recipe, const Key *key, const char *text, GError **error)
+{
+  gpointer field = member (recipe, key);
+  double number = 0;
+  int word;
+
+  switch (key->type) {
+    case KEY_PATH:
+    case KEY_STRING:
+      g_free (*(char **) field);
+      *(char **) field = text[0] ? g_strdup (text) : NULL;
+      return TRUE;
+    case KEY_BOOL:
+      word = g_ascii_strcasecmp (text, "true") == 0;
+      if (!word && g_ascii_strcasecmp (text, "false") != 0)
+        return bad_value (key, text, "true or false", error);
+      *(gboolean *) field = word;
+      return TRUE;
+    case KEY_INT:
+    case KEY_INT64:
+    case KEY_FLOAT:
+    case KEY_DOUBLE:
+      if (!parse_number (&number, key, text,
+              key->type == KEY_INT || key->type == KEY_INT64, error))
+        return FALSE;
+      if (key->type == KEY_INT)
+        *(int *) field = number;
+      else if (key->type == KEY_INT64)
+        *(gint64 *) field = number;
+      else if (key->type == KEY_FLOAT)
+        *(float *) field = number;
+      else
+        *(double *) field = number;
+      return TRUE;
+    case KEY_ASSIGNER:
+    case KEY_OPTIMIZER:
+    case KEY_SCHEDULE:
+      return parse_word (field, key, text,
+          key->type == KEY_ASSIGNER        ? assigners
+              : key->type == KEY_OPTIMIZER ? optimizers
+                                           : schedules,
+          error);
+    case KEY_EDGES:
+    case KEY_STEPS:
+      return parse_list (field, key, text, error);
+  }
+  return FALSE;
+}
+
+static const Key *
+find_key (const char *name, GError **error)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
+    if (g_str_equal (keys[i].name, name))
+      return &keys[i];
+  }
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "no recipe key \"%s\" (see defcn train --help-recipe)", name);
+  return NULL;
+}
+
+gboolean
+defcn_recipe_keys_set (DefcnRecipe *recipe, const char *name, const char *value,
+    const char *folder, GError **error)
+{
+  const Key *key = find_key (name, error);
+
+  if (!key)
+    return FALSE;
+  if (!folder || key->type != KEY_PATH || !value[0])
+    return set_key (recipe, key, value, error);
+
+  g_autofree char *path = g_canonicalize_filename (value, folder);
+  return set_key (recipe, key, path, error);
+}
+
+void
+defcn_recipe_keys_clear (DefcnRecipe *recipe)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
+    if (keys[i].type == KEY_PATH || keys[i].type == KEY_STRING)
+      g_clear_pointer ((char **) member (recipe, &keys[i]), g_free);
+  }
+}
+
+static void
+append_list (GString *text, const Key *key, gconstpointer field)
+{
+  const gboolean edges = key->type == KEY_EDGES;
+  const gsize bytes = edges ? 16 * sizeof (int) : 8 * sizeof (gint64);
+  const int n = *(const int *) ((const char *) field + bytes);
+
+  for (int i = 0; i < n; i++)
+    g_string_append_printf (text, "%s%" G_GINT64_FORMAT, i ? ";" : "",
+        edges ? ((const int *) field)[i] : ((const gint64 *) field)[i]);
+}
+
+static void
+append_value (GString *text, const Key *key, gconstpointer field)
+{
+  char number[G_ASCII_DTOSTR_BUF_SIZE];
+
+  switch (key->type) {
+    case KEY_PATH:
+    case KEY_STRING:
+      g_string_append (text,
+          *(char *const *) field ? *(char *const *) field : "");
+      break;
+    case KEY_INT:
+      g_string_append_printf (text, "%d", *(const int *) field);
+      break;
+    case KEY_INT64:
+      g_string_append_printf (text, "%" G_GINT64_FORMAT,
+          *(const gint64 *) field);
+      break;
+    case KEY_BOOL:
+      g_string_append (text, *(const gboolean *) field ? "true" : "false");
+      break;
+    case KEY_FLOAT:
+      g_string_append (text,
+          g_ascii_formatd (number, sizeof number, "%.7g",
+              *(const float *) field));
+      break;
+    case KEY_DOUBLE:
+      g_string_append (text,
+          g_ascii_formatd (number, sizeof number, "%.12g",
+              *(const double *) field));
+      break;
+    case KEY_ASSIGNER:
+      g_string_append (text, assigners[*(const int *) field]);
+      break;
+    case KEY_OPTIMIZER:
+      g_string_append (text, optimizers[*(const int *) field]);
+      break;
+    case KEY_SCHEDULE:
+      g_string_append (text, schedules[*(const int *) field]);
+      break;
+    case KEY_EDGES:
+    case KEY_STEPS:
+      append_list (text, key, field);
+      break;
+  }
+}
+
+void
+defcn_recipe_keys_append (GString *text, const DefcnRecipe *recipe)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
+    if (keys[i].type == KEY_PATH)
+      continue;
+    g_string_append_printf (text, "%s=", keys[i].name);
+    append_value (text, &keys[i], member (recipe, &keys[i]));
+    g_string_append_c (text, '\n');
+  }
+}
+
+void
+defcn_recipe_keys_append_help (GString *text, const DefcnRecipe *recipe)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
+    g_autoptr (GString) value = g_string_new (NULL);
+
+    append_value (value, &keys[i], member (recipe, &keys[i]));
+    g_string_append_printf (text, "  %-20s %-14s %s\n", keys[i].name,
+        value->str, keys[i].help);
+  }
+}
