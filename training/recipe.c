@@ -3,7 +3,6 @@
 
 #include "recipe_keys.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define GROUP "recipe"
@@ -67,17 +66,17 @@ defcn_recipe_set (DefcnRecipe *recipe, const char *assignment, GError **error)
       g_strstrip (parts[1]), NULL, error);
 }
 
-/* Lines of key=value that are known to be right. */
-static void
-apply (DefcnRecipe *recipe, const char *text)
+/* Lines of key=value. */
+static gboolean
+apply (DefcnRecipe *recipe, const char *text, GError **error)
 {
   g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
-  g_autoptr (GError) error = NULL;
 
   for (guint i = 0; lines[i]; i++) {
-    if (lines[i][0] && !defcn_recipe_set (recipe, lines[i], &error))
-      g_error ("built-in recipe: %s", error->message);
+    if (lines[i][0] && !defcn_recipe_set (recipe, lines[i], error))
+      return FALSE;
   }
+  return TRUE;
 }
 
 DefcnRecipe *
@@ -99,11 +98,11 @@ defcn_recipe_new (const char *preset, GError **error)
     return NULL;
   }
 
-  DefcnRecipe *recipe = g_new0 (DefcnRecipe, 1);
+  g_autoptr (DefcnRecipe) recipe = g_new0 (DefcnRecipe, 1);
   recipe->spec = defcn_spec_new (no_labels);
-  apply (recipe, defaults);
-  apply (recipe, text);
-  return recipe;
+  return apply (recipe, defaults, error) && apply (recipe, text, error)
+      ? g_steal_pointer (&recipe)
+      : NULL;
 }
 
 void
@@ -143,12 +142,28 @@ open_file (const char *path, GError **error)
   return g_steal_pointer (&file);
 }
 
+/* NULL with @error naming @path where the value is no text.  GLib returns half
+ * a value beside the error of a wrong escape. */
+static char *
+get_string (GKeyFile *file, const char *key, const char *path, GError **error)
+{
+  GError *problem = NULL;
+  g_autofree char *value = g_key_file_get_string (file, GROUP, key, &problem);
+
+  if (!problem)
+    return g_steal_pointer (&value);
+  g_propagate_prefixed_error (error, problem, "%s: ", path);
+  return NULL;
+}
+
 char *
 defcn_recipe_file_preset (const char *path, GError **error)
 {
   g_autoptr (GKeyFile) file = open_file (path, error);
 
-  return file ? g_key_file_get_string (file, GROUP, "preset", NULL) : NULL;
+  return file && g_key_file_has_key (file, GROUP, "preset", NULL)
+      ? get_string (file, "preset", path, error)
+      : NULL;
 }
 
 gboolean
@@ -165,8 +180,9 @@ defcn_recipe_load (DefcnRecipe *recipe, const char *path, GError **error)
     if (g_str_equal (names[i], "preset"))
       continue;
 
-    g_autofree char *value =
-        g_key_file_get_string (file, GROUP, names[i], NULL);
+    g_autofree char *value = get_string (file, names[i], path, error);
+    if (!value)
+      return FALSE;
     if (!defcn_recipe_keys_set (recipe, names[i], value, folder, error)) {
       g_prefix_error (error, "%s: ", path);
       return FALSE;
@@ -178,6 +194,12 @@ defcn_recipe_load (DefcnRecipe *recipe, const char *path, GError **error)
 static gboolean
 finish_backbone (DefcnRecipe *recipe, GError **error)
 {
+  static const struct
+  {
+    const char *name;
+    int depth;
+  } resnets[] = { { "resnet18", 18 }, { "resnet34", 34 }, { "resnet50", 50 },
+    { "resnet101", 101 }, { "resnet152", 152 } };
   DefcnSpec *spec = recipe->spec;
   const char *name = recipe->backbone ? recipe->backbone : "";
 
@@ -186,23 +208,19 @@ finish_backbone (DefcnRecipe *recipe, GError **error)
     spec->depth = 0;
     return TRUE;
   }
-  spec->backbone = DEFCN_BACKBONE_RESNET;
-  spec->depth = g_str_has_prefix (name, "resnet") ? atoi (name + 6) : 0;
-  spec->res2_channels = spec->depth < 50 ? 64 : 256;
-  switch (spec->depth) {
-    case 18:
-    case 34:
-    case 50:
-    case 101:
-    case 152:
+  for (gsize i = 0; i < G_N_ELEMENTS (resnets); i++) {
+    if (g_str_equal (name, resnets[i].name)) {
+      spec->backbone = DEFCN_BACKBONE_RESNET;
+      spec->depth = resnets[i].depth;
+      spec->res2_channels = spec->depth < 50 ? 64 : 256;
       return TRUE;
-    default:
-      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-          "recipe key \"backbone\" is \"%s\", wanted resnet18, 34, 50, 101, "
-          "152 or mobilenetv2",
-          name);
-      return FALSE;
+    }
   }
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "recipe key \"backbone\" is \"%s\", wanted resnet18, 34, 50, 101, 152 or "
+      "mobilenetv2",
+      name);
+  return FALSE;
 }
 
 static gboolean

@@ -47,7 +47,8 @@ const char *const *defcn_recipe_presets (void);
  * Relative paths in it are relative to the file. */
 gboolean defcn_recipe_load (DefcnRecipe *recipe, const char *path,
     GError **error);
-/* The "preset" key of @path, (transfer full) (nullable). */
+/* The "preset" key of @path, (transfer full); NULL where it has none, and NULL
+ * with @error where the file is none. */
 char *defcn_recipe_file_preset (const char *path, GError **error);
 /* "key=value" from the command line. */
 gboolean defcn_recipe_set (DefcnRecipe *recipe, const char *assignment,
