@@ -31,7 +31,7 @@ static const struct
 
 typedef struct
 {
-  char *model, *preset, *size, *device, *dump, *save;
+  char *model, *preset, *size, *device, *precision, *dump, *save;
   char **settings; /* KEY=VALUE over the preset */
   int width, height, batch, threads, classes, repetitions;
   gboolean train, json, verbose;
@@ -93,6 +93,8 @@ parse (Options *o, int argc, char **argv, GError **error)
     { "batch", 'b', 0, G_OPTION_ARG_INT, &o->batch, "Images at once (1)", "N" },
     { "device", 'd', 0, G_OPTION_ARG_STRING, &o->device,
         "auto, cpu, reference, cuda (auto)", "NAME" },
+    { "precision", 0, 0, G_OPTION_ARG_STRING, &o->precision,
+        "auto, fp32, or on CUDA tf32, fp16, bf16 (auto)", "NAME" },
     { "threads", 0, 0, G_OPTION_ARG_INT, &o->threads,
         "CPU threads (one per core)", "N" },
     { "repetitions", 'r', 0, G_OPTION_ARG_INT, &o->repetitions,
@@ -143,6 +145,7 @@ options_clear (Options *o)
   g_free (o->preset);
   g_free (o->size);
   g_free (o->device);
+  g_free (o->precision);
   g_free (o->dump);
   g_free (o->save);
   g_strfreev (o->settings);
@@ -181,7 +184,7 @@ open_model (DefcnBench *b, const Options *o, GError **error)
   b->recipe = make_recipe (o, error);
   if (!b->recipe)
     return FALSE;
-  b->be = defcn_backend_new (o->device, o->threads, error);
+  b->be = defcn_backend_new_in (o->device, o->precision, o->threads, error);
   if (!b->be)
     return FALSE;
   if (!o->model) {

@@ -18,7 +18,7 @@
 
 typedef struct
 {
-  char *model, *output, *json, *device;
+  char *model, *output, *json, *device, *precision;
   double threshold;
   int threads, max_detections;
   char **inputs;
@@ -53,6 +53,8 @@ parse (Options *o, int argc, char **argv, GError **error)
         "Most detections of a picture (the model's own)", "N" },
     { "device", 'd', 0, G_OPTION_ARG_STRING, &o->device,
         "auto, cpu, reference, cuda (auto)", "NAME" },
+    { "precision", 0, 0, G_OPTION_ARG_STRING, &o->precision,
+        "auto, fp32, or on CUDA tf32, fp16, bf16 (auto)", "NAME" },
     { "threads", 0, 0, G_OPTION_ARG_INT, &o->threads,
         "CPU threads (one per core)", "N" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
@@ -89,6 +91,7 @@ options_clear (Options *o)
   g_free (o->output);
   g_free (o->json);
   g_free (o->device);
+  g_free (o->precision);
   g_strfreev (o->inputs);
 }
 
@@ -286,6 +289,7 @@ open_detector (Run *run, GError **error)
 {
   const Options *o = run->options;
   const DefcnDetectorOptions options = { .device = o->device,
+    .precision = o->precision,
     .threads = o->threads };
 
   run->detector = defcn_detector_new (o->model, &options, error);

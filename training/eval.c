@@ -8,7 +8,7 @@ static volatile int interrupted;
 
 typedef struct
 {
-  char *model, *annotations, *images, *device, *json, *detections;
+  char *model, *annotations, *images, *device, *precision, *json, *detections;
   int threads, limit;
   gboolean classes;
   double threshold, nms, duplicates;
@@ -55,7 +55,7 @@ run_eval (const Options *o, GError **error)
       defcn_dataset_open (o->annotations, o->images, error);
   if (!dataset)
     return FALSE;
-  be = defcn_backend_new (o->device, o->threads, error);
+  be = defcn_backend_new_in (o->device, o->precision, o->threads, error);
   if (!be)
     return FALSE;
   model = defcn_model_open (weights, be, FALSE, error);
@@ -107,6 +107,8 @@ defcn_eval_main (int argc, char **argv)
         "folder of the images", "DIR" },
     { "device", 'd', 0, G_OPTION_ARG_STRING, &o.device,
         "auto, cpu, reference, cuda (auto)", "NAME" },
+    { "precision", 0, 0, G_OPTION_ARG_STRING, &o.precision,
+        "auto, fp32, or on CUDA tf32, fp16, bf16 (auto)", "NAME" },
     { "threads", 't', 0, G_OPTION_ARG_INT, &o.threads,
         "CPU threads (one per core)", "N" },
     { "threshold", 0, 0, G_OPTION_ARG_DOUBLE, &o.threshold,
@@ -155,6 +157,7 @@ defcn_eval_main (int argc, char **argv)
   g_free (o.annotations);
   g_free (o.images);
   g_free (o.device);
+  g_free (o.precision);
   g_free (o.json);
   g_free (o.detections);
   return status;

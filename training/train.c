@@ -22,7 +22,7 @@ static volatile sig_atomic_t interrupted;
 /* What the command line says. */
 typedef struct
 {
-  char *preset, *output, *device;
+  char *preset, *output, *device, *precision;
   char *annotations, *images, *val_annotations, *val_images, *init;
   char **set;
   char **files;
@@ -296,7 +296,9 @@ open_model (Run *run, GError **error)
 {
   DefcnRecipe *recipe = run->recipe;
 
-  run->be = defcn_backend_new (run->options->device, recipe->threads, error);
+  run->be = defcn_backend_new_in (run->options->device,
+      run->options->precision ? run->options->precision : "fp32",
+      recipe->threads, error);
   if (!run->be)
     return FALSE;
   run->model =
@@ -633,6 +635,8 @@ defcn_train_main (int argc, char **argv)
         "stop at this iteration as if interrupted", "N" },
     { "device", 'd', 0, G_OPTION_ARG_STRING, &o.device,
         "auto, cpu, reference, cuda (auto)", "NAME" },
+    { "precision", 0, 0, G_OPTION_ARG_STRING, &o.precision,
+        "fp32, or on CUDA tf32, bf16 (fp32)", "NAME" },
     { "help-recipe", 0, 0, G_OPTION_ARG_NONE, &o.help_recipe,
         "list presets, keys and their defaults", NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.files, NULL,
@@ -671,6 +675,7 @@ defcn_train_main (int argc, char **argv)
   g_free (o.preset);
   g_free (o.output);
   g_free (o.device);
+  g_free (o.precision);
   g_free (o.annotations);
   g_free (o.images);
   g_free (o.val_annotations);

@@ -1,9 +1,9 @@
-"""Reads what `defcn bench --dump` wrote and turns it into an ONNX model."""
+"""Reads what `defcn bench --dump` wrote and turns it into an ONNX model
+(needs onnx) or a PyTorch function (needs torch)."""
 import json
 import struct
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
 
@@ -23,6 +23,12 @@ def read(path):
     return steps, arrays
 
 
+def head_numbers(arrays):
+    """The outputs of the network, in order."""
+    return sorted(int(name[1:]) for name in arrays
+                  if name[0] == "y" and name != "y0")
+
+
 class Builder:
     """Collects ONNX nodes.  Tensor N of the dump is called tN, in NCHW."""
 
@@ -31,11 +37,13 @@ class Builder:
         self.nodes, self.constants = [], []
 
     def constant(self, name, array):
+        from onnx import numpy_helper
         self.constants.append(numpy_helper.from_array(
             np.ascontiguousarray(array), name))
         return name
 
     def add(self, op, inputs, output=None, **attributes):
+        from onnx import helper
         output = output or f"v{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, inputs, [output], **attributes))
         return output
@@ -130,6 +138,7 @@ class Builder:
 
 def to_onnx(steps, arrays):
     """The model; its outputs are tN for every yN of @arrays but y0."""
+    from onnx import TensorProto, helper
     builder = Builder(steps, arrays)
     for n, step in enumerate(steps, 1):
         getattr(builder, step["kind"])(
@@ -140,10 +149,66 @@ def to_onnx(steps, arrays):
         return helper.make_tensor_value_info(
             f"t{number}", TensorProto.FLOAT, [n, c, h, w])
 
-    heads = sorted(int(name[1:]) for name in arrays
-                   if name[0] == "y" and name != "y0")
+    heads = head_numbers(arrays)
     graph = helper.make_graph(
         builder.nodes, "defcn", [info(0)], [info(i) for i in heads],
         builder.constants)
     return helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+
+
+def to_torch(steps, arrays, device, dtype):
+    """A function of the input (NCHW) that gives the list of the heads."""
+    import torch
+    from torch.nn import functional as F
+
+    def tensor(name):
+        if name not in arrays:
+            return None
+        array = arrays[name]
+        if name[0] == "w" and array.shape[:3] != (1, 1, 1):
+            array = array.transpose(0, 3, 1, 2)
+            return torch.tensor(array).to(device, dtype).contiguous(
+                memory_format=torch.channels_last)
+        return torch.tensor(array.ravel()).to(device, dtype)
+
+    parameters = {name: tensor(name) for name in arrays if name[0] in "wb"}
+    heads = head_numbers(arrays)
+
+    def run(x):
+        t = {0: x}
+        for n, s in enumerate(steps, 1):
+            a = [t[i] for i in s["inputs"]]
+            w, b = parameters.get(f"w{n}"), parameters.get(f"b{n}")
+            kind, relu = s["kind"], s["relu"]
+            if kind == "conv":
+                if w.dim() == 1:  # one 1x1 weight
+                    w = w.view(-1, 1, 1, 1)
+                y = F.conv2d(a[0], w, b, s["stride"], s["pad"], 1, s["groups"])
+                y = y + a[1] if len(a) > 1 else y
+            elif kind == "max_pool":
+                y = F.max_pool2d(a[0], 3, 2, 1)
+            elif kind == "relu":
+                y, relu = a[0], True
+            elif kind == "group_norm":
+                y = F.group_norm(a[0], s["groups"], w, b)
+            elif kind == "upsample_add":
+                y = a[0] + F.interpolate(a[1], scale_factor=2, mode="nearest")
+            elif kind == "tube_max":
+                size = s["shape"][1:3]
+                tube = a[1 + s["self"]]
+                for i, level in enumerate(a[1:]):
+                    if i != s["self"]:
+                        tube = torch.maximum(tube, F.interpolate(
+                            level, size=size, mode="bilinear",
+                            align_corners=False))
+                phi = s["phi"]
+                y = a[0] + F.max_pool2d(tube, phi, 1, phi // 2)
+            else:
+                y = a[0] * w
+                y = (torch.exp(y) if s["exponential"]
+                     else torch.relu(y) * s["factor"])
+            t[n] = torch.relu(y) if relu else y
+        return [t[i] for i in heads]
+
+    return run
