@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Training on the CUDA module loses what training on the reference loses, step
+# by step.  Prints TAP.  Usage: train.sh DEFCN    (DEFCN_MODULES: the module)
+set -uo pipefail
+defcn=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+number=0
+python3 "$(dirname "$0")/../e2e/make_blocks.py" "$work"
+
+cat > "$work/recipe.ini" <<'E'
+[recipe]
+preset=coco.poto.3dmf.aux
+backbone=resnet18
+pixels=torchvision
+freeze_at=0
+fpn_channels=16
+tower_depth=1
+norm_groups=4
+short_edge=64
+test_long_edge=96
+batch=2
+workers=1
+canvas_width=96
+canvas_height=64
+warmup=2
+iterations=4
+log_interval=1
+E
+
+# train NAME DEVICE PRECISION: the losses of four steps, one a line.
+train () {
+  "$defcn" train "$work/recipe.ini" -a "$work/a.json" -i "$work" \
+    -o "$work/$1" --device "$2" --precision "$3" > "$work/log" 2>&1 || return
+  python3 - "$work/$1/metrics.jsonl" <<'PY'
+import json
+import sys
+for line in open(sys.argv[1]):
+    record = json.loads(line)
+    if "loss" in record:
+        print(record["loss"])
+PY
+}
+
+# compare PRECISION TOLERANCE
+compare () {
+  number=$((number + 1))
+  train "$1" cuda "$1" > "$work/found"
+  if paste "$work/wanted" "$work/found" | awk -v tolerance="$2" '
+      { off = ($1 - $2) / $1; off = off < 0 ? -off : off }
+      $2 == "" || off > tolerance { bad = 1 }
+      END { exit bad || NR != 4 }'; then
+    echo "ok $number - $1"
+  else
+    echo "not ok $number - $1"
+    paste "$work/wanted" "$work/found" | sed 's/^/# /'
+    sed 's/^/# /' "$work/log"
+  fi
+}
+
+echo 1..3
+train reference reference fp32 > "$work/wanted"
+compare fp32 1e-4
+compare tf32 1e-2
+compare bf16 5e-2
