@@ -104,6 +104,13 @@ struct _DefcnBackend
   void (*replay) (DefcnBackend *be, gpointer *recording,
       void (*queue) (gpointer data), gpointer data);
   void (*forget) (DefcnBackend *be, gpointer recording);
+  /* Optional: every score of image @image above @threshold, in any order, as
+   * DefcnCandidate (boxes.h) into @candidates, so that the heads (n_levels
+   * tensors each, @filter's may be NULL) stay where they are.  FALSE if there
+   * are too many: the caller downloads the heads instead. */
+  gboolean (*candidates) (DefcnBackend *be, GArray *candidates,
+      DefcnTensor *const *logits, DefcnTensor *const *deltas,
+      DefcnTensor *const *filter, int n_levels, int image, float threshold);
   void (*destroy) (DefcnBackend *be);
 };
 

@@ -116,12 +116,12 @@ collect_level (Candidate *heap, gsize keep, const DefcnLevel *l, int level,
   return len;
 }
 
-/* SPEC 4.3: distances to the four sides around the location's centre. */
+/* SPEC 4.3: distances @d to the four sides around the location's centre. */
 static DefcnBox
-decode_box (const DefcnLevel *l, const Candidate *c, int n_classes)
+decode_box (const DefcnLevel *l, const Candidate *c, const float *d,
+    int n_classes)
 {
   const gsize location = c->index / n_classes;
-  const float *d = l->deltas + location * 4;
   const float x = (location % l->w + 0.5f) * l->stride;
   const float y = (location / l->w + 0.5f) * l->stride;
 
@@ -136,8 +136,8 @@ is_finite (const DefcnBox *b)
       && isfinite (b->y2);
 }
 
-static float
-lowest_threshold (const DefcnDecodeRule *rule, int n_classes)
+float
+defcn_boxes_threshold (const DefcnDecodeRule *rule, int n_classes)
 {
   float lowest = rule->threshold;
 
@@ -147,11 +147,41 @@ lowest_threshold (const DefcnDecodeRule *rule, int n_classes)
   return lowest;
 }
 
+/* Appends @box if its class and its numbers allow it. */
+static void
+append (GArray *boxes, const DefcnBox *box, const DefcnDecodeRule *rule)
+{
+  if (rule->class_thresholds
+      && !(box->score > rule->class_thresholds[box->label]))
+    return;
+  if (is_finite (box))
+    g_array_append_vals (boxes, box, 1);
+}
+
+static gboolean
+has_nms (const DefcnDecodeRule *rule)
+{
+  return rule->nms_iou > 0 && rule->nms_iou < 1;
+}
+
+/* What is left to do with the sorted boxes. */
+static void
+finish (GArray *boxes, const DefcnDecodeRule *rule)
+{
+  const guint max = MAX (rule->max_detections, 0);
+
+  if (has_nms (rule))
+    defcn_boxes_nms (boxes, rule->nms_iou);
+  if (boxes->len > max)
+    g_array_set_size (boxes, max);
+}
+
 void
 defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
     int n_classes, const DefcnDecodeRule *rule)
 {
-  const float lowest = lowest_threshold (rule, n_classes);
+  const float lowest = defcn_boxes_threshold (rule, n_classes);
+  const guint max = MAX (rule->max_detections, 0);
   gsize room = 0, len = 0;
 
   g_array_set_size (boxes, 0);
@@ -168,22 +198,54 @@ defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
         i, n_classes, lowest);
   qsort (candidates, len, sizeof *candidates, compare_candidates);
 
-  const gboolean nms = rule->nms_iou > 0 && rule->nms_iou < 1;
-  const guint max = MAX (rule->max_detections, 0);
-  for (gsize i = 0; i < len && (nms || boxes->len < max); i++) {
+  for (gsize i = 0; i < len && (has_nms (rule) || boxes->len < max); i++) {
+    const Candidate *c = &candidates[i];
+    const DefcnLevel *l = &levels[c->level];
     const DefcnBox box =
-        decode_box (&levels[candidates[i].level], &candidates[i], n_classes);
+        decode_box (l, c, l->deltas + c->index / n_classes * 4, n_classes);
 
-    if (rule->class_thresholds
-        && !(box.score > rule->class_thresholds[box.label]))
-      continue;
-    if (is_finite (&box))
-      g_array_append_val (boxes, box);
+    append (boxes, &box, rule);
   }
-  if (nms)
-    defcn_boxes_nms (boxes, rule->nms_iou);
-  if (boxes->len > max)
-    g_array_set_size (boxes, max);
+  finish (boxes, rule);
+}
+
+/* As compare_candidates(). */
+static int
+compare_found (const void *pa, const void *pb)
+{
+  const DefcnCandidate *a = pa, *b = pb;
+  const Candidate x = { a->score, a->level, a->location },
+                  y = { b->score, b->level, b->location };
+  const int order = compare_candidates (&x, &y);
+
+  return order ? order : a->label - b->label;
+}
+
+void
+defcn_boxes_select (GArray *boxes, GArray *candidates, const DefcnLevel *levels,
+    int n_levels, int n_classes, const DefcnDecodeRule *rule)
+{
+  const guint max = MAX (rule->max_detections, 0);
+  g_autofree gsize *room = g_new0 (gsize, MAX (n_levels, 1));
+
+  g_array_set_size (boxes, 0);
+  for (int i = 0; i < n_levels; i++)
+    room[i] =
+        MIN ((gsize) MAX (rule->topk, 0), (gsize) levels[i].h * levels[i].w);
+  g_array_sort (candidates, compare_found);
+  for (guint i = 0; i < candidates->len && (has_nms (rule) || boxes->len < max);
+       i++) {
+    const DefcnCandidate *f = &g_array_index (candidates, DefcnCandidate, i);
+    const Candidate c = { f->score, f->level,
+      (gsize) f->location * n_classes + f->label };
+    const DefcnBox box = decode_box (&levels[f->level], &c, f->ltrb, n_classes);
+
+    if (room[f->level] == 0)
+      continue;
+    room[f->level]--;
+    append (boxes, &box, rule);
+  }
+  finish (boxes, rule);
 }
 
 void

@@ -43,6 +43,25 @@ typedef struct
 void defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
     int n_classes, const DefcnDecodeRule *rule);
 
+/* One score of the heads that somebody else has found, and its box. */
+typedef struct
+{
+  float score;
+  int level, location; /* location: row * width + column of its level */
+  int label;
+  float ltrb[4]; /* deltas there, in input pixels */
+} DefcnCandidate;
+
+/* The lowest threshold that @rule applies to any class. */
+float defcn_boxes_threshold (const DefcnDecodeRule *rule, int n_classes);
+
+/* defcn_boxes_decode() from all scores above defcn_boxes_threshold() instead of
+ * the heads.  @candidates: array of DefcnCandidate in any order, sorted here.
+ * @levels: sizes and strides, the values are not read. */
+void defcn_boxes_select (GArray *boxes, GArray *candidates,
+    const DefcnLevel *levels, int n_levels, int n_classes,
+    const DefcnDecodeRule *rule);
+
 /* x = x * scale_x + offset_x, clipped to [0, width] x [0, height] shifted by
  * the offset's rectangle (left, top, right, bottom); boxes without area go. */
 void defcn_boxes_to_image (GArray *boxes, float scale_x, float scale_y,

@@ -27,6 +27,9 @@ struct _DefcnDetector
   /* The last image: its heads, its region and the region's size in the
    * network's input. */
   DefcnLevel levels[DEFCN_N_LEVELS];
+  const DefcnPlan *plan; /* of the last run: its heads are on the device */
+  gboolean has_heads;    /* and in @levels */
+  GArray *candidates;
   DefcnRegion region;
   int w, h;
   DefcnTimings timings;
@@ -50,6 +53,7 @@ init (DefcnDetector *d)
   const DefcnSpec *spec = defcn_model_spec (d->model);
 
   d->scaler = defcn_scaler_new ();
+  d->candidates = g_array_new (FALSE, FALSE, sizeof (DefcnCandidate));
   d->rule = (DefcnDecodeRule){ .threshold = spec->threshold,
     .topk = spec->topk,
     .max_detections = spec->max_detections,
@@ -101,6 +105,8 @@ defcn_detector_free (DefcnDetector *d)
   if (!d)
     return;
   defcn_scaler_free (d->scaler);
+  if (d->candidates)
+    g_array_unref (d->candidates);
   if (d->owns_model) {
     defcn_model_free (d->model);
     defcn_backend_free (d->be);
@@ -183,23 +189,49 @@ download_heads (DefcnDetector *d, DefcnLevel *levels, const DefcnPlan *plan)
 
   float *at = floats_get (&d->heads, len);
   for (int i = 0; i < DEFCN_N_LEVELS; i++) {
-    levels[i].h = plan->logits[i]->h;
-    levels[i].w = plan->logits[i]->w;
-    levels[i].stride = 8 << i;
     levels[i].logits = download_head (d, &at, plan->logits[i]);
     levels[i].deltas = download_head (d, &at, plan->deltas[i]);
     levels[i].filter = download_head (d, &at, plan->filter[i]);
   }
 }
 
+static void
+describe_levels (DefcnLevel *levels, const DefcnPlan *plan)
+{
+  for (int i = 0; i < DEFCN_N_LEVELS; i++)
+    levels[i] = (DefcnLevel){ .h = plan->logits[i]->h,
+      .w = plan->logits[i]->w,
+      .stride = 8 << i };
+}
+
+/* Where the backend can, it looks for the scores; the heads then stay there. */
+static gboolean
+find_candidates (DefcnDetector *d)
+{
+  const int n_classes = defcn_detector_n_classes (d);
+
+  return d->be->candidates && d->rule.topk > 0
+      && d->be->candidates (d->be, d->candidates, d->plan->logits,
+          d->plan->deltas, d->plan->filter, DEFCN_N_LEVELS, 0,
+          defcn_boxes_threshold (&d->rule, n_classes));
+}
+
 void
 defcn_detector_decode (DefcnDetector *d, GArray *boxes)
 {
   const DefcnRegion *r = &d->region;
+  const int n_classes = defcn_detector_n_classes (d);
 
   g_return_if_fail (d->w > 0);
-  defcn_boxes_decode (boxes, d->levels, DEFCN_N_LEVELS,
-      defcn_detector_n_classes (d), &d->rule);
+  if (find_candidates (d)) {
+    defcn_boxes_select (boxes, d->candidates, d->levels, DEFCN_N_LEVELS,
+        n_classes, &d->rule);
+  } else {
+    if (!d->has_heads)
+      download_heads (d, d->levels, d->plan);
+    d->has_heads = TRUE;
+    defcn_boxes_decode (boxes, d->levels, DEFCN_N_LEVELS, n_classes, &d->rule);
+  }
   defcn_boxes_to_image (boxes, (double) r->w / d->w, (double) r->h / d->h, r->x,
       r->y, r->x + r->w, r->y + r->h);
 }
@@ -224,7 +256,9 @@ run_one (DefcnDetector *d, GArray *boxes, const DefcnImage *image,
   defcn_net_forward (plan->net);
   if (!d->be->sync (d->be, error))
     return FALSE;
-  download_heads (d, d->levels, plan);
+  d->plan = plan;
+  d->has_heads = FALSE;
+  describe_levels (d->levels, plan);
 
   const gint64 inferred = g_get_monotonic_time ();
   d->w = w;

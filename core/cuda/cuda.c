@@ -211,6 +211,7 @@ destroy (DefcnBackend *base)
   if (be->stream)
     cudaStreamSynchronize (be->stream);
   cuda_convs_free (be->convs);
+  cudaFree (be->found);
   cudaFree (be->staging);
   cudaFreeHost (be->pinned);
   if (be->stream)
@@ -283,7 +284,7 @@ start (Cuda *be, GError **error)
     return FALSE;
   }
   be->convs = cuda_convs_new (be, error);
-  return be->convs != NULL;
+  return be->convs && cuda_decoder_init (be, error);
 }
 
 static const DefcnBackend functions = {
@@ -297,6 +298,7 @@ static const DefcnBackend functions = {
   .sync = sync_stream,
   .replay = replay,
   .forget = forget,
+  .candidates = cuda_candidates,
   .destroy = destroy,
 };
 

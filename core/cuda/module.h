@@ -13,6 +13,7 @@
 #include <gmodule.h>
 
 #include "../backend.h"
+#include "../boxes.h"
 
 G_BEGIN_DECLS
 
@@ -35,6 +36,7 @@ typedef struct
   CudaConvs *convs; /* conv.c */
   /* Staging of uploads and downloads: one chunk, pinned and on the device. */
   float *pinned, *staging;
+  void *found;        /* decode.cu */
   cudaError_t failed; /* the first, until sync() */
   const char *failed_at;
 } Cuda;
@@ -83,6 +85,12 @@ void cuda_convs_free (CudaConvs *convs);
 /* Brings the packed weights up to date; forward and backward do so themselves,
  * a recorded graph cannot. */
 void cuda_convs_refresh (Cuda *be);
+
+/* decode.cu: memory for cuda_candidates(), which is the backend's row. */
+gboolean cuda_decoder_init (Cuda *be, GError **error);
+gboolean cuda_candidates (DefcnBackend *be, GArray *candidates,
+    DefcnTensor *const *logits, DefcnTensor *const *deltas,
+    DefcnTensor *const *filter, int n_levels, int image, float threshold);
 
 /* elementwise.cu.  @len: elements; all queue on the backend's stream. */
 

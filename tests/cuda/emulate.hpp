@@ -61,6 +61,15 @@ emulate_launch (void (*kernel) (Args...), dim3 grid, dim3 block)
   ((void) (stream), emulate_launch (kernel, grid, block))
 
 static inline int
+atomicAdd (int *at, int value)
+{
+  const int old = *at;
+
+  *at += value;
+  return old;
+}
+
+static inline int
 min (int a, int b)
 {
   return a < b ? a : b;
