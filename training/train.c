@@ -1,17 +1,15 @@
 /* `defcn train`: load, forward, assign, loss, backward, update, evaluate,
  * save. */
+#include "checkpoint.h"
 #include "command.h"
 #include "evaluate.h"
+#include "metrics.h"
 #include "plot.h"
 #include "progress.h"
-#include "recipe.h"
 
-#include <cjson/cJSON.h>
 #include <glib/gstdio.h>
 #include <math.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Updates without a finite gradient in a row that end the run. */
@@ -37,16 +35,14 @@ typedef struct
   DefcnRecipe *recipe;
   DefcnDataset *dataset, *validation;
   DefcnBackend *be;
-  DefcnModel *model;
-  DefcnModel *eval_model; /* inference copy of @model; made on first use */
+  DefcnCheckpoint state;
+  DefcnModel *eval_model; /* inference copy of the model; made on first use */
   DefcnStep *step;
-  DefcnOptimizer *optimizer;
   DefcnLoader *loader;
   DefcnProgress *progress;
-  FILE *metrics;
-  gint64 iteration, last;
+  DefcnMetrics *metrics;
+  gint64 last;
   int lost; /* updates in a row without a finite gradient */
-  double best_ap;
   /* Since the last line of metrics. */
   DefcnStepLosses sum;
   double norm;
@@ -66,177 +62,12 @@ run_file (const Run *run, const char *name)
   return g_build_filename (run->options->output, name, NULL);
 }
 
-/* Appends @object to the metrics as one line; takes it. */
-static void
-write_metrics (Run *run, cJSON *object)
-{
-  char *line = cJSON_PrintUnformatted (object);
-
-  fprintf (run->metrics, "%s\n", line);
-  fflush (run->metrics);
-  cJSON_free (line);
-  cJSON_Delete (object);
-}
-
-static char *
-provenance (const Run *run, double ap, double ap50)
-{
-  g_autofree char *recipe = defcn_recipe_to_text (run->recipe);
-  g_autofree char *data = g_path_get_basename (run->recipe->annotations);
-  g_autofree char *init =
-      run->recipe->init ? g_path_get_basename (run->recipe->init) : NULL;
-  cJSON *object = cJSON_CreateObject ();
-
-  cJSON_AddStringToObject (object, "tool", "defcn " DEFCN_VERSION);
-  cJSON_AddStringToObject (object, "annotations", data);
-  if (init)
-    cJSON_AddStringToObject (object, "init", init);
-  cJSON_AddNumberToObject (object, "iterations", run->iteration);
-  cJSON_AddNumberToObject (object, "images",
-      (double) run->iteration * run->recipe->loader.batch);
-  if (ap >= 0) {
-    cJSON_AddNumberToObject (object, "ap", ap);
-    cJSON_AddNumberToObject (object, "ap50", ap50);
-  }
-  cJSON_AddStringToObject (object, "recipe", recipe);
-
-  char *text = cJSON_PrintUnformatted (object);
-  char *copy = g_strdup (text);
-  cJSON_free (text);
-  cJSON_Delete (object);
-  return copy;
-}
-
-/* A model file for users: averaged weights, half precision. */
 static gboolean
-save_model (Run *run, const char *name, double ap, double ap50, GError **error)
-{
-  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
-  g_autofree char *training = provenance (run, ap, ap50);
-  g_autofree char *path = run_file (run, name);
-
-  defcn_optimizer_swap_ema (run->optimizer);
-  defcn_model_save (run->model, writer, DEFCN_DTYPE_F16);
-  defcn_optimizer_swap_ema (run->optimizer);
-  defcn_weights_writer_metadata (writer, "defcn.training", training);
-  return defcn_weights_writer_save (writer, path, error);
-}
-
-/* Everything that --resume needs: parameters, optimiser, how far we were. */
-static gboolean
-save_checkpoint (Run *run, GError **error)
-{
-  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
-  g_autofree char *training = provenance (run, -1, -1);
-  g_autofree char *recipe = defcn_recipe_to_text (run->recipe);
-  g_autofree char *path = run_file (run, "checkpoint.safetensors");
-  g_autofree char *iteration =
-      g_strdup_printf ("%" G_GINT64_FORMAT, run->iteration);
-  char best[G_ASCII_DTOSTR_BUF_SIZE];
-
-  defcn_model_save (run->model, writer, DEFCN_DTYPE_F32);
-  defcn_optimizer_save (run->optimizer, writer);
-  defcn_weights_writer_metadata (writer, "defcn.training", training);
-  defcn_weights_writer_metadata (writer, "defcn.recipe", recipe);
-  defcn_weights_writer_metadata (writer, "defcn.iteration", iteration);
-  defcn_weights_writer_metadata (writer, "defcn.best_ap",
-      g_ascii_dtostr (best, sizeof best, run->best_ap));
-  return defcn_weights_writer_save (writer, path, error);
-}
-
-/* Keys that may differ between a run and its continuation.  Another number of
- * iterations changes the schedule from here on, which is what it is for. */
-static gboolean
-is_free_key (const char *line)
-{
-  static const char *const keys[] = { "workers=", "eval_interval=",
-    "checkpoint_interval=", "log_interval=", "threads=", "micro_batch=",
-    "iterations=", "epochs=" };
-
-  for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
-    if (g_str_has_prefix (line, keys[i]))
-      return TRUE;
-  }
-  return FALSE;
-}
-
-/* Names what the recipe says otherwise than the checkpoint's. */
-static gboolean
-check_recipe (const Run *run, const char *then, const char *path,
-    GError **error)
-{
-  g_autofree char *now = defcn_recipe_to_text (run->recipe);
-  g_auto (GStrv) old_lines = g_strsplit (then ? then : "", "\n", -1);
-  g_auto (GStrv) new_lines = g_strsplit (now, "\n", -1);
-
-  for (guint i = 0; new_lines[i]; i++) {
-    if (!is_free_key (new_lines[i])
-        && !g_strv_contains ((const char *const *) old_lines, new_lines[i])) {
-      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-          "%s was trained by another recipe: \"%s\" is not in it", path,
-          new_lines[i]);
-      return FALSE;
-    }
-  }
-  return TRUE;
-}
-
-static gboolean
-load_checkpoint (Run *run, GError **error)
+save_checkpoint (const Run *run, GError **error)
 {
   g_autofree char *path = run_file (run, "checkpoint.safetensors");
-  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, error);
 
-  if (!weights)
-    return FALSE;
-
-  const char *iteration = defcn_weights_metadata (weights, "defcn.iteration");
-  const char *best = defcn_weights_metadata (weights, "defcn.best_ap");
-  if (!iteration) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
-        "%s is no checkpoint of defcn train", path);
-    return FALSE;
-  }
-  if (!check_recipe (run, defcn_weights_metadata (weights, "defcn.recipe"),
-          path, error)
-      || !defcn_model_load (run->model, weights, FALSE, NULL, error)
-      || !defcn_optimizer_load (run->optimizer, weights, error))
-    return FALSE;
-  run->iteration = g_ascii_strtoll (iteration, NULL, 10);
-  run->best_ap = best ? g_ascii_strtod (best, NULL) : -1;
-  return TRUE;
-}
-
-/* Opens the metrics for appending, without the lines of iterations that a
- * resumed run is going to repeat. */
-static gboolean
-open_metrics (Run *run, GError **error)
-{
-  g_autofree char *path = run_file (run, "metrics.jsonl");
-  g_autofree char *text = NULL;
-  g_autoptr (GString) kept = g_string_new (NULL);
-
-  if (run->options->resume && g_file_get_contents (path, &text, NULL, NULL)) {
-    g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
-
-    for (guint i = 0; lines[i]; i++) {
-      cJSON *object = cJSON_Parse (lines[i]);
-      const cJSON *at = cJSON_GetObjectItemCaseSensitive (object, "iteration");
-
-      if (cJSON_IsNumber (at) && at->valuedouble <= run->iteration)
-        g_string_append_printf (kept, "%s\n", lines[i]);
-      cJSON_Delete (object);
-    }
-  }
-  if (!g_file_set_contents (path, kept->str, kept->len, error))
-    return FALSE;
-  run->metrics = g_fopen (path, "a");
-  if (!run->metrics) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: cannot be written",
-        path);
-    return FALSE;
-  }
-  return TRUE;
+  return defcn_checkpoint_save (&run->state, path, error);
 }
 
 /* The labels of the training set become the model's. */
@@ -278,10 +109,11 @@ load_init (Run *run, GError **error)
   guint missing = 0;
 
   if (!weights
-      || !defcn_model_load (run->model, weights, TRUE, &missing, error))
+      || !defcn_model_load (run->state.model, weights, TRUE, &missing, error))
     return FALSE;
 
-  const guint count = defcn_params_count (defcn_model_params (run->model));
+  const guint count =
+      defcn_params_count (defcn_model_params (run->state.model));
   if (missing == count) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
         "%s: none of its tensors is one of the model's", run->recipe->init);
@@ -301,9 +133,9 @@ open_model (Run *run, GError **error)
       recipe->threads, error);
   if (!run->be)
     return FALSE;
-  run->model =
+  run->state.model =
       defcn_model_new (recipe->spec, run->be, TRUE, recipe->loader.seed, error);
-  if (!run->model
+  if (!run->state.model
       || (recipe->init && !run->options->resume && !load_init (run, error)))
     return FALSE;
   return TRUE;
@@ -313,6 +145,9 @@ static gboolean
 open_run (Run *run, GError **error)
 {
   DefcnRecipe *recipe = run->recipe;
+  g_autofree char *checkpoint = run_file (run, "checkpoint.safetensors");
+  g_autofree char *metrics = run_file (run, "metrics.jsonl");
+  g_autofree char *ini = run_file (run, "recipe.ini");
 
   if (g_mkdir_with_parents (run->options->output, 0777) != 0) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
@@ -328,21 +163,26 @@ open_run (Run *run, GError **error)
     recipe->optimizer.iterations = MAX (1, (gint64) ceil (batches));
   }
 
-  run->optimizer =
-      defcn_optimizer_new (defcn_model_params (run->model), &recipe->optimizer);
-  run->step = defcn_step_new (run->model, &recipe->step);
-  run->best_ap = -1;
-  if (run->options->resume && !load_checkpoint (run, error))
+  run->state.optimizer =
+      defcn_optimizer_new (defcn_model_params (run->state.model),
+          &recipe->optimizer);
+  run->step = defcn_step_new (run->state.model, &recipe->step);
+  run->state.best_ap = -1;
+  if (run->options->resume
+      && !defcn_checkpoint_load (&run->state, checkpoint, error))
     return FALSE;
-  run->loader =
-      defcn_loader_new (run->dataset, &recipe->loader, run->iteration, error);
-  if (!run->loader || !open_metrics (run, error))
+  run->loader = defcn_loader_new (run->dataset, &recipe->loader,
+      run->state.iteration, error);
+  if (!run->loader)
+    return FALSE;
+  run->metrics = defcn_metrics_open (metrics,
+      run->options->resume ? run->state.iteration : -1, error);
+  if (!run->metrics)
     return FALSE;
 
   g_autofree char *text = defcn_recipe_to_text (recipe);
-  g_autofree char *path = run_file (run, "recipe.ini");
   run->last = recipe->optimizer.iterations;
-  return g_file_set_contents (path, text, -1, error);
+  return g_file_set_contents (ini, text, -1, error);
 }
 
 static void
@@ -351,14 +191,13 @@ close_run (Run *run)
   g_clear_pointer (&run->progress, defcn_progress_free);
   g_clear_pointer (&run->loader, defcn_loader_free);
   g_clear_pointer (&run->step, defcn_step_free);
-  g_clear_pointer (&run->optimizer, defcn_optimizer_free);
+  g_clear_pointer (&run->state.optimizer, defcn_optimizer_free);
   g_clear_pointer (&run->eval_model, defcn_model_free);
-  g_clear_pointer (&run->model, defcn_model_free);
+  g_clear_pointer (&run->state.model, defcn_model_free);
   g_clear_pointer (&run->be, defcn_backend_free);
   g_clear_pointer (&run->dataset, defcn_dataset_free);
   g_clear_pointer (&run->validation, defcn_dataset_free);
-  if (run->metrics)
-    fclose (run->metrics);
+  g_clear_pointer (&run->metrics, defcn_metrics_free);
 }
 
 /* Copies the averaged weights into the inference model. */
@@ -366,21 +205,21 @@ static gboolean
 update_eval_model (Run *run, GError **error)
 {
   if (!run->eval_model)
-    run->eval_model = defcn_model_new (defcn_model_spec (run->model), run->be,
-        FALSE, 0, error);
+    run->eval_model = defcn_model_new (defcn_model_spec (run->state.model),
+        run->be, FALSE, 0, error);
   if (!run->eval_model)
     return FALSE;
 
-  DefcnParams *from = defcn_model_params (run->model);
+  DefcnParams *from = defcn_model_params (run->state.model);
   DefcnParams *to = defcn_model_params (run->eval_model);
-  defcn_optimizer_swap_ema (run->optimizer);
+  defcn_optimizer_swap_ema (run->state.optimizer);
   for (guint i = 0; i < defcn_params_count (to); i++) {
     DefcnParam *p = defcn_params_get (to, i);
     const DefcnParam *q = defcn_params_lookup (from, p->name);
 
     memcpy (p->value, q->value, defcn_param_len (p) * sizeof (float));
   }
-  defcn_optimizer_swap_ema (run->optimizer);
+  defcn_optimizer_swap_ema (run->state.optimizer);
   defcn_params_upload (to);
   return TRUE;
 }
@@ -390,6 +229,9 @@ static gboolean
 evaluate (Run *run, GError **error)
 {
   g_auto (DefcnEvaluation) result = { 0 };
+  g_autofree char *best = run_file (run, "best.safetensors");
+  g_autofree char *jsonl = run_file (run, "metrics.jsonl");
+  g_autofree char *png = run_file (run, "curve.png");
 
   if (!run->validation)
     return TRUE;
@@ -400,21 +242,19 @@ evaluate (Run *run, GError **error)
 
   const double ap = defcn_evaluation_ap (&result);
   cJSON *line = cJSON_CreateObject ();
-  cJSON_AddNumberToObject (line, "iteration", run->iteration);
+  cJSON_AddNumberToObject (line, "iteration", run->state.iteration);
   defcn_evaluation_to_json (&result, line);
-  write_metrics (run, line);
+  defcn_metrics_write (run->metrics, line);
   g_autofree char *summary = defcn_evaluation_summary (&result);
   defcn_progress_message (run->progress, "iteration %" G_GINT64_FORMAT ": %s",
-      run->iteration, summary);
-  if (ap > run->best_ap) {
-    run->best_ap = ap;
-    if (!save_model (run, "best.safetensors", ap,
+      run->state.iteration, summary);
+  if (ap > run->state.best_ap) {
+    run->state.best_ap = ap;
+    if (!defcn_checkpoint_save_model (&run->state, best, ap,
             defcn_evaluation_ap50 (&result), error))
       return FALSE;
   }
 
-  g_autofree char *jsonl = run_file (run, "metrics.jsonl");
-  g_autofree char *png = run_file (run, "curve.png");
   return defcn_plot_metrics (jsonl, png, error);
 }
 
@@ -427,11 +267,11 @@ log_updates (Run *run)
   const int batch = run->recipe->loader.batch;
   cJSON *line = cJSON_CreateObject ();
 
-  cJSON_AddNumberToObject (line, "iteration", run->iteration);
+  cJSON_AddNumberToObject (line, "iteration", run->state.iteration);
   cJSON_AddNumberToObject (line, "epoch",
-      (double) run->iteration / defcn_loader_epoch (run->loader));
+      (double) run->state.iteration / defcn_loader_epoch (run->loader));
   cJSON_AddNumberToObject (line, "lr",
-      defcn_optimizer_lr (&run->recipe->optimizer, run->iteration - 1));
+      defcn_optimizer_lr (&run->recipe->optimizer, run->state.iteration - 1));
   cJSON_AddNumberToObject (line, "loss", run->sum.total / n);
   cJSON_AddNumberToObject (line, "loss_cls", run->sum.cls / n);
   cJSON_AddNumberToObject (line, "loss_box", run->sum.box / n);
@@ -440,11 +280,11 @@ log_updates (Run *run)
   cJSON_AddNumberToObject (line, "grad_norm", run->norm / n);
   cJSON_AddNumberToObject (line, "images_per_second", n * batch / seconds);
   cJSON_AddNumberToObject (line, "waited", (waited - run->waited) / seconds);
-  write_metrics (run, line);
-  defcn_progress_update (run->progress, run->iteration,
+  defcn_metrics_write (run->metrics, line);
+  defcn_progress_update (run->progress, run->state.iteration,
       "loss %.4f cls %.4f box %.4f aux %.4f lr %.3g %.1f images/s",
       run->sum.total / n, run->sum.cls / n, run->sum.box / n, run->sum.aux / n,
-      defcn_optimizer_lr (&run->recipe->optimizer, run->iteration - 1),
+      defcn_optimizer_lr (&run->recipe->optimizer, run->state.iteration - 1),
       n * batch / seconds);
   run->sum = (DefcnStepLosses){ 0 };
   run->norm = run->n = 0;
@@ -478,14 +318,15 @@ update (Run *run, DefcnExample **examples, GError **error)
   if (!good)
     return FALSE;
 
-  const double norm = defcn_optimizer_step (run->optimizer, run->iteration);
-  defcn_params_upload (defcn_model_params (run->model));
-  run->iteration++;
+  const double norm =
+      defcn_optimizer_step (run->state.optimizer, run->state.iteration);
+  defcn_params_upload (defcn_model_params (run->state.model));
+  run->state.iteration++;
   if (!isfinite (norm) || !isfinite (losses.total)) {
     defcn_progress_message (run->progress,
         "iteration %" G_GINT64_FORMAT ": the gradient is not finite, update "
         "skipped",
-        run->iteration);
+        run->state.iteration);
     if (++run->lost < MAX_LOST_UPDATES)
       return TRUE;
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
@@ -504,7 +345,7 @@ update (Run *run, DefcnExample **examples, GError **error)
 static gboolean
 due (const Run *run, gint64 interval)
 {
-  return interval > 0 && run->iteration % interval == 0;
+  return interval > 0 && run->state.iteration % interval == 0;
 }
 
 static gboolean
@@ -518,14 +359,14 @@ loop (Run *run, GError **error)
       : run->last;
 
   run->progress = defcn_progress_new ("train", run->last);
-  defcn_progress_update (run->progress, run->iteration, "start");
+  defcn_progress_update (run->progress, run->state.iteration, "start");
   run->since = g_get_monotonic_time ();
-  while (run->iteration < stop && !interrupted) {
+  while (run->state.iteration < stop && !interrupted) {
     if (!update (run, examples, error))
       return FALSE;
     if (run->n > 0 && due (run, recipe->log_interval))
       log_updates (run);
-    if (run->iteration < run->last && due (run, recipe->eval_interval)
+    if (run->state.iteration < run->last && due (run, recipe->eval_interval)
         && !evaluate (run, error))
       return FALSE;
     if (due (run, recipe->checkpoint_interval) && !save_checkpoint (run, error))
@@ -533,14 +374,15 @@ loop (Run *run, GError **error)
   }
   if (!save_checkpoint (run, error))
     return FALSE;
-  if (run->iteration < run->last) {
+  if (run->state.iteration < run->last) {
     defcn_progress_message (run->progress,
         "stopped at iteration %" G_GINT64_FORMAT "; --resume goes on",
-        run->iteration);
+        run->state.iteration);
     return TRUE;
   }
+  g_autofree char *path = run_file (run, "model.safetensors");
   return evaluate (run, error)
-      && save_model (run, "model.safetensors", -1, -1, error);
+      && defcn_checkpoint_save_model (&run->state, path, -1, -1, error);
 }
 
 /* Preset, then key file, then options. */
@@ -594,7 +436,7 @@ run_train (const Options *o)
     .sa_flags = SA_RESETHAND };
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnRecipe) recipe = read_recipe (o, &error);
-  Run run = { .options = o, .recipe = recipe };
+  Run run = { .options = o, .recipe = recipe, .state.recipe = recipe };
 
   sigaction (SIGINT, &action, NULL);
   sigaction (SIGTERM, &action, NULL);

@@ -1,0 +1,131 @@
+/* What a training run leaves: checkpoints and models. */
+#include "checkpoint.h"
+
+#include <cjson/cJSON.h>
+
+static char *
+provenance (const DefcnCheckpoint *state, double ap, double ap50)
+{
+  const DefcnRecipe *recipe = state->recipe;
+  g_autofree char *text = defcn_recipe_to_text (recipe);
+  g_autofree char *data = g_path_get_basename (recipe->annotations);
+  g_autofree char *init =
+      recipe->init ? g_path_get_basename (recipe->init) : NULL;
+  cJSON *object = cJSON_CreateObject ();
+
+  cJSON_AddStringToObject (object, "tool", "defcn " DEFCN_VERSION);
+  cJSON_AddStringToObject (object, "annotations", data);
+  if (init)
+    cJSON_AddStringToObject (object, "init", init);
+  cJSON_AddNumberToObject (object, "iterations", state->iteration);
+  cJSON_AddNumberToObject (object, "images",
+      (double) state->iteration * recipe->loader.batch);
+  if (ap >= 0) {
+    cJSON_AddNumberToObject (object, "ap", ap);
+    cJSON_AddNumberToObject (object, "ap50", ap50);
+  }
+  cJSON_AddStringToObject (object, "recipe", text);
+
+  char *json = cJSON_PrintUnformatted (object);
+  char *copy = g_strdup (json);
+  cJSON_free (json);
+  cJSON_Delete (object);
+  return copy;
+}
+
+gboolean
+defcn_checkpoint_save_model (const DefcnCheckpoint *state, const char *path,
+    double ap, double ap50, GError **error)
+{
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autofree char *training = provenance (state, ap, ap50);
+
+  defcn_optimizer_swap_ema (state->optimizer);
+  defcn_model_save (state->model, writer, DEFCN_DTYPE_F16);
+  defcn_optimizer_swap_ema (state->optimizer);
+  defcn_weights_writer_metadata (writer, "defcn.training", training);
+  return defcn_weights_writer_save (writer, path, error);
+}
+
+gboolean
+defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
+    GError **error)
+{
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autofree char *training = provenance (state, -1, -1);
+  g_autofree char *recipe = defcn_recipe_to_text (state->recipe);
+  g_autofree char *iteration =
+      g_strdup_printf ("%" G_GINT64_FORMAT, state->iteration);
+  char best[G_ASCII_DTOSTR_BUF_SIZE];
+
+  defcn_model_save (state->model, writer, DEFCN_DTYPE_F32);
+  defcn_optimizer_save (state->optimizer, writer);
+  defcn_weights_writer_metadata (writer, "defcn.training", training);
+  defcn_weights_writer_metadata (writer, "defcn.recipe", recipe);
+  defcn_weights_writer_metadata (writer, "defcn.iteration", iteration);
+  defcn_weights_writer_metadata (writer, "defcn.best_ap",
+      g_ascii_dtostr (best, sizeof best, state->best_ap));
+  return defcn_weights_writer_save (writer, path, error);
+}
+
+/* Keys that may differ between a run and its continuation.  Another number of
+ * iterations changes the schedule from here on, which is what it is for. */
+static gboolean
+is_free_key (const char *line)
+{
+  static const char *const keys[] = { "workers=", "eval_interval=",
+    "checkpoint_interval=", "log_interval=", "threads=", "micro_batch=",
+    "iterations=", "epochs=" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
+    if (g_str_has_prefix (line, keys[i]))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Names what the recipe says otherwise than the checkpoint's. */
+static gboolean
+check_recipe (const DefcnRecipe *recipe, const char *then, const char *path,
+    GError **error)
+{
+  g_autofree char *now = defcn_recipe_to_text (recipe);
+  g_auto (GStrv) old_lines = g_strsplit (then ? then : "", "\n", -1);
+  g_auto (GStrv) new_lines = g_strsplit (now, "\n", -1);
+
+  for (guint i = 0; new_lines[i]; i++) {
+    if (!is_free_key (new_lines[i])
+        && !g_strv_contains ((const char *const *) old_lines, new_lines[i])) {
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+          "%s was trained by another recipe: \"%s\" is not in it", path,
+          new_lines[i]);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+gboolean
+defcn_checkpoint_load (DefcnCheckpoint *state, const char *path, GError **error)
+{
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, error);
+
+  if (!weights)
+    return FALSE;
+
+  const char *iteration = defcn_weights_metadata (weights, "defcn.iteration");
+  const char *best = defcn_weights_metadata (weights, "defcn.best_ap");
+  if (!iteration) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+        "%s is no checkpoint of defcn train", path);
+    return FALSE;
+  }
+  if (!check_recipe (state->recipe,
+          defcn_weights_metadata (weights, "defcn.recipe"), path, error)
+      || !defcn_model_load (state->model, weights, FALSE, NULL, error)
+      || !defcn_optimizer_load (state->optimizer, weights, error))
+    return FALSE;
+  state->iteration = g_ascii_strtoll (iteration, NULL, 10);
+  state->best_ap = best ? g_ascii_strtod (best, NULL) : -1;
+  return TRUE;
+}
