@@ -65,6 +65,8 @@ defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
   defcn_weights_writer_metadata (writer, "defcn.iteration", iteration);
   defcn_weights_writer_metadata (writer, "defcn.best_ap",
       g_ascii_dtostr (best, sizeof best, state->best_ap));
+  defcn_weights_writer_metadata (writer, "defcn.unevaluated",
+      state->unevaluated ? "1" : "0");
   return defcn_weights_writer_save (writer, path, error);
 }
 
@@ -115,7 +117,12 @@ defcn_checkpoint_load (DefcnCheckpoint *state, const char *path, GError **error)
 
   const char *iteration = defcn_weights_metadata (weights, "defcn.iteration");
   const char *best = defcn_weights_metadata (weights, "defcn.best_ap");
-  if (!iteration) {
+  const char *unevaluated =
+      defcn_weights_metadata (weights, "defcn.unevaluated");
+  gint64 done;
+  if (!iteration
+      || !g_ascii_string_to_signed (iteration, 10, 0, G_MAXINT64, &done,
+          NULL)) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
         "%s is no checkpoint of defcn train", path);
     return FALSE;
@@ -125,7 +132,8 @@ defcn_checkpoint_load (DefcnCheckpoint *state, const char *path, GError **error)
       || !defcn_model_load (state->model, weights, FALSE, NULL, error)
       || !defcn_optimizer_load (state->optimizer, weights, error))
     return FALSE;
-  state->iteration = g_ascii_strtoll (iteration, NULL, 10);
+  state->iteration = done;
   state->best_ap = best ? g_ascii_strtod (best, NULL) : -1;
+  state->unevaluated = unevaluated && g_str_equal (unevaluated, "1");
   return TRUE;
 }

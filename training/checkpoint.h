@@ -2,7 +2,7 @@
  *
  * A checkpoint is a model file (core/weights.h) in full precision with the
  * optimiser's tensors beside the parameters, and the metadata "defcn.recipe",
- * "defcn.iteration", "defcn.best_ap".  Both have "defcn.training": JSON of
+ * "defcn.iteration", "defcn.best_ap", "defcn.unevaluated" (1 or 0).  Both have "defcn.training": JSON of
  * where the weights come from.
  *
  * Thread rule: one thread at a time.
@@ -21,6 +21,8 @@ typedef struct
   DefcnOptimizer *optimizer;
   gint64 iteration; /* updates that were done */
   double best_ap;   /* of the evaluations so far, -1: none */
+  /* The evaluation that is due after these updates was interrupted. */
+  gboolean unevaluated;
 } DefcnCheckpoint;
 
 gboolean defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,

@@ -202,6 +202,7 @@ interrupted (const Run *run, guint done, GError **error)
 {
   if (!run->options->stop || !*run->options->stop)
     return FALSE;
+  run->out->stopped = TRUE;
   g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
       "interrupted after %u of %u images", done, run->out->n_images);
   return TRUE;

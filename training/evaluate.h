@@ -19,7 +19,8 @@ typedef struct
   float duplicate_threshold; /* scores that count for the duplicate rate */
   guint limit;               /* only the first so many images; 0: all */
   gboolean progress;         /* show it on stderr */
-  const volatile int *stop;  /* ends early, as an error, when not 0; or NULL */
+  const volatile int *stop;  /* ends early, as an error with @out's stopped,
+                                when not 0; or NULL */
   const char *detections;    /* write the model's boxes here, as COCO results;
                                 or NULL */
 } DefcnEvaluateOptions;

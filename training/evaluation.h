@@ -14,6 +14,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   gboolean crowdhuman;
+  gboolean stopped; /* before the end, by request: there are no figures */
   guint n_images;
   char **labels;
   /* [0] without NMS, [1] with NMS of nms_iou. */

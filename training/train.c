@@ -224,6 +224,29 @@ update_eval_model (Run *run, GError **error)
   return TRUE;
 }
 
+/* The figures of the averaged weights.  An interrupt is no error: it leaves
+ * @result stopped and the evaluation to the resumed run. */
+static gboolean
+measure (Run *run, DefcnEvaluation *result, GError **error)
+{
+  DefcnEvaluateOptions options = defcn_evaluate_defaults;
+  g_autoptr (GError) problem = NULL;
+
+  options.stop = &interrupted;
+  if (!update_eval_model (run, error))
+    return FALSE;
+  run->state.unevaluated = TRUE;
+  if (defcn_evaluate_model (run->eval_model, run->validation, &options, result,
+          &problem)) {
+    run->state.unevaluated = FALSE;
+    return TRUE;
+  }
+  if (result->stopped)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&problem));
+  return FALSE;
+}
+
 /* Evaluates, keeps the best model, draws the curve. */
 static gboolean
 evaluate (Run *run, GError **error)
@@ -233,12 +256,14 @@ evaluate (Run *run, GError **error)
   g_autofree char *jsonl = run_file (run, "metrics.jsonl");
   g_autofree char *png = run_file (run, "curve.png");
 
-  if (!run->validation)
+  if (!run->validation) {
+    run->state.unevaluated = FALSE;
     return TRUE;
-  if (!update_eval_model (run, error)
-      || !defcn_evaluate_model (run->eval_model, run->validation, NULL, &result,
-          error))
+  }
+  if (!measure (run, &result, error))
     return FALSE;
+  if (result.stopped)
+    return TRUE;
 
   const double ap = defcn_evaluation_ap (&result);
   cJSON *line = cJSON_CreateObject ();
@@ -349,17 +374,12 @@ due (const Run *run, gint64 interval)
 }
 
 static gboolean
-loop (Run *run, GError **error)
+run_updates (Run *run, gint64 stop, GError **error)
 {
   const DefcnRecipe *recipe = run->recipe;
   g_autofree DefcnExample **examples =
       g_new0 (DefcnExample *, recipe->loader.batch);
-  const gint64 stop = run->options->stop_after > 0
-      ? MIN (run->last, run->options->stop_after)
-      : run->last;
 
-  run->progress = defcn_progress_new ("train", run->last);
-  defcn_progress_update (run->progress, run->state.iteration, "start");
   run->since = g_get_monotonic_time ();
   while (run->state.iteration < stop && !interrupted) {
     if (!update (run, examples, error))
@@ -372,17 +392,41 @@ loop (Run *run, GError **error)
     if (due (run, recipe->checkpoint_interval) && !save_checkpoint (run, error))
       return FALSE;
   }
-  if (!save_checkpoint (run, error))
-    return FALSE;
-  if (run->state.iteration < run->last) {
-    defcn_progress_message (run->progress,
-        "stopped at iteration %" G_GINT64_FORMAT "; --resume goes on",
-        run->state.iteration);
-    return TRUE;
-  }
+  return TRUE;
+}
+
+/* The last model and its figures. */
+static gboolean
+finish (Run *run, GError **error)
+{
   g_autofree char *path = run_file (run, "model.safetensors");
-  return evaluate (run, error)
-      && defcn_checkpoint_save_model (&run->state, path, -1, -1, error);
+
+  return defcn_checkpoint_save_model (&run->state, path, -1, -1, error)
+      && evaluate (run, error);
+}
+
+static gboolean
+loop (Run *run, GError **error)
+{
+  const gint64 stop = run->options->stop_after > 0
+      ? MIN (run->last, run->options->stop_after)
+      : run->last;
+
+  run->progress = defcn_progress_new ("train", run->last);
+  defcn_progress_update (run->progress, run->state.iteration, "start");
+  if (run->state.unevaluated && run->state.iteration < run->last
+      && !evaluate (run, error))
+    return FALSE;
+  if (!run_updates (run, stop, error) || !save_checkpoint (run, error))
+    return FALSE;
+  if (run->state.iteration == run->last && !finish (run, error))
+    return FALSE;
+  if (run->state.iteration < run->last || run->state.unevaluated)
+    defcn_progress_message (run->progress,
+        "stopped at iteration %" G_GINT64_FORMAT "%s; --resume goes on",
+        run->state.iteration,
+        run->state.unevaluated ? ", in its evaluation" : "");
+  return TRUE;
 }
 
 /* Preset, then key file, then options. */
@@ -493,7 +537,8 @@ defcn_train_main (int argc, char **argv)
       "Trains by the recipe: preset, then CONFIG (a key file with a group\n"
       "[recipe]), then --set.  The run's folder gets checkpoint.safetensors,\n"
       "best.safetensors and model.safetensors, metrics.jsonl and curve.png.\n"
-      "Ctrl-C saves a checkpoint; --resume goes on to the same numbers.");
+      "Ctrl-C saves a checkpoint; --resume goes on to the same numbers, an\n"
+      "evaluation that was interrupted is done again.");
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error)) {
     g_printerr ("defcn train: %s\n", error->message);

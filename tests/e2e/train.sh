@@ -22,6 +22,14 @@ ok () {
 }
 
 python3 "$(dirname "$0")/make_blocks.py" "$work"
+# The same pictures again and again: an evaluation that takes minutes.
+python3 - "$work" <<'PY'
+import json
+import sys
+data = json.load(open(sys.argv[1] + "/a.json"))
+data["images"] = [dict(data["images"][i % 6], id=i) for i in range(60000)]
+json.dump(data, open(sys.argv[1] + "/long.json", "w"))
+PY
 
 cat > "$work/recipe.ini" <<'E2'
 [recipe]
@@ -52,8 +60,9 @@ threads=2
 ema=0.9
 E2
 
+# exec=exec before a call in the background makes $! the tool itself.
 train () {
-  "$defcn" train "$work/recipe.ini" --annotations "$work/a.json" \
+  ${exec:-} "$defcn" train "$work/recipe.ini" --annotations "$work/a.json" \
     --images "$work" -o "$work/$1" "${@:2}"
 }
 
@@ -65,14 +74,46 @@ resume () {
       "$work/parts/checkpoint.safetensors"
 }
 
-# An interrupt saves a checkpoint and ends well.
+# An interrupt saves a checkpoint and ends well, long before the end.
 interrupt () {
-  train signal & local pid=$!
+  exec=exec train signal & local pid=$!
   for _ in $(seq 300); do
     grep -q iteration "$work/signal/metrics.jsonl" 2>/dev/null && break
     sleep 0.1
   done
-  kill -INT $pid && wait $pid && [ -s "$work/signal/checkpoint.safetensors" ]
+  kill -INT $pid && wait $pid &&
+    [ -s "$work/signal/checkpoint.safetensors" ] &&
+    [ ! -e "$work/signal/model.safetensors" ]
+}
+
+evaluated () {
+  train "$1" --val-images "$work" --set eval_interval=2 --set log_interval=1 \
+    --val-annotations "$work/$2" "${@:3}"
+}
+
+# An evaluation is given up at once; the resumed run does it again, and then
+# nothing tells that it was not a single run.
+interrupt_evaluation () {
+  exec=exec evaluated given-up long.json & local pid=$!
+  for _ in $(seq 300); do
+    grep -q '"iteration":2,' "$work/given-up/metrics.jsonl" 2>/dev/null && break
+    sleep 0.1
+  done
+  sleep 0.5
+  kill -INT $pid
+  for _ in $(seq 50); do
+    kill -0 $pid 2>/dev/null || break
+    sleep 0.1
+  done
+  if kill -KILL $pid 2>/dev/null; then return 1; fi
+  wait $pid &&
+    ! grep ap50 "$work/given-up/metrics.jsonl" &&
+    evaluated given-up a.json --resume --stop-after 3 &&
+    evaluated single a.json --stop-after 3 &&
+    grep -c ap50 "$work/given-up/metrics.jsonl" &&
+    cmp "$work/given-up/best.safetensors" "$work/single/best.safetensors" &&
+    cmp "$work/given-up/checkpoint.safetensors" \
+      "$work/single/checkpoint.safetensors"
 }
 
 learn () {
@@ -110,9 +151,10 @@ broken_pictures () {
     --images "$work/broken" -o "$work/none"
 }
 
-echo "1..8"
+echo "1..9"
 ok "a resumed run ends with the bits of a whole one" resume
 ok "an interrupt saves a checkpoint" interrupt
+ok "an interrupted evaluation is done again" interrupt_evaluation
 ok "six pictures are learnt" learn
 ok "the curve is a picture" grep -q PNG "$work/learnt/curve.png"
 ok "another recipe is refused by name" names "fpn_channels=32" other_recipe

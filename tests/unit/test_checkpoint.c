@@ -1,0 +1,274 @@
+/* Checkpoints, models and metrics of a run: what is kept, what is refused. */
+#include "checkpoint.h"
+#include "folder.h"
+#include "metrics.h"
+
+#include <string.h>
+
+static char *folder;
+
+typedef struct
+{
+  DefcnRecipe *recipe;
+  DefcnBackend *be;
+  DefcnCheckpoint state;
+} Rig;
+
+/* A tiny run of its own @seed, with @setting over its recipe. */
+static void
+rig_init (Rig *rig, gint64 seed, const char *setting)
+{
+  static const char *const labels[] = { "one", "two", NULL };
+  static const char *const settings[] = { "annotations=a.json", "images=i",
+    "backbone=resnet18", "fpn_channels=16", "norm_groups=4", "tower_depth=1",
+    "ema=0.5", "warmup=0" };
+  g_autoptr (GError) error = NULL;
+
+  *rig = (Rig){ .recipe = defcn_recipe_new (NULL, &error) };
+  g_assert_no_error (error);
+  for (gsize i = 0; i < G_N_ELEMENTS (settings); i++)
+    g_assert_true (defcn_recipe_set (rig->recipe, settings[i], &error));
+  g_assert_true (!setting || defcn_recipe_set (rig->recipe, setting, &error));
+  g_assert_true (defcn_recipe_finish (rig->recipe, &error));
+  DefcnSpec *spec = rig->recipe->spec;
+  spec->stem_channels = spec->res2_channels = 8;
+  spec->n_classes = 2;
+  g_strfreev (spec->labels);
+  spec->labels = g_strdupv ((char **) labels);
+  rig->be = defcn_backend_new ("reference", 1, &error);
+  rig->state = (DefcnCheckpoint){ .recipe = rig->recipe,
+    .model = defcn_model_new (spec, rig->be, TRUE, seed, &error),
+    .best_ap = -1 };
+  g_assert_no_error (error);
+  rig->state.optimizer =
+      defcn_optimizer_new (defcn_model_params (rig->state.model),
+          &rig->recipe->optimizer);
+}
+
+static void
+rig_clear (Rig *rig)
+{
+  defcn_optimizer_free (rig->state.optimizer);
+  defcn_model_free (rig->state.model);
+  defcn_backend_free (rig->be);
+  defcn_recipe_free (rig->recipe);
+}
+
+/* An update from gradients of one, so that every tensor of the optimiser has
+ * something to lose. */
+static void
+update (Rig *rig)
+{
+  DefcnParams *params = defcn_model_params (rig->state.model);
+
+  for (guint i = 0; i < defcn_params_count (params); i++) {
+    DefcnParam *p = defcn_params_get (params, i);
+
+    for (gsize k = 0; p->grad && k < defcn_param_len (p); k++)
+      p->grad[k] = 1;
+  }
+  g_assert_cmpfloat (defcn_optimizer_step (rig->state.optimizer,
+                         rig->state.iteration++),
+      >, 0);
+}
+
+static void
+assert_same_files (const char *a, const char *b)
+{
+  g_autofree char *x = NULL, *y = NULL;
+  gsize n, m;
+
+  g_assert_true (g_file_get_contents (a, &x, &n, NULL));
+  g_assert_true (g_file_get_contents (b, &y, &m, NULL));
+  g_assert_cmpmem (x, n, y, m);
+}
+
+/* What is loaded saves to the same bytes, and goes on to the same. */
+static void
+test_round (void)
+{
+  g_autofree char *first = folder_file (folder, "first");
+  g_autofree char *second = folder_file (folder, "second");
+  g_autoptr (GError) error = NULL;
+  Rig a, b;
+
+  rig_init (&a, 1, NULL);
+  rig_init (&b, 2, NULL);
+  update (&a);
+  a.state.best_ap = 0.1;
+  a.state.unevaluated = TRUE;
+  g_assert_true (defcn_checkpoint_save (&a.state, first, &error));
+  g_assert_true (defcn_checkpoint_load (&b.state, first, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (b.state.iteration, ==, 1);
+  g_assert_cmpfloat (b.state.best_ap, ==, 0.1);
+  g_assert_true (b.state.unevaluated);
+  g_assert_true (defcn_checkpoint_save (&b.state, second, &error));
+  assert_same_files (first, second);
+
+  update (&a);
+  update (&b);
+  a.state.unevaluated = b.state.unevaluated = FALSE;
+  g_assert_true (defcn_checkpoint_save (&a.state, first, &error));
+  g_assert_true (defcn_checkpoint_save (&b.state, second, &error));
+  assert_same_files (first, second);
+  g_assert_true (defcn_checkpoint_load (&b.state, first, &error));
+  g_assert_false (b.state.unevaluated);
+  rig_clear (&a);
+  rig_clear (&b);
+}
+
+/* A model has the averaged weights in half precision, tells where it is from,
+ * and leaves the run as it was. */
+static void
+test_model (void)
+{
+  g_autofree char *model = folder_file (folder, "model");
+  g_autofree char *before = folder_file (folder, "before");
+  g_autofree char *after = folder_file (folder, "after");
+  g_autoptr (GError) error = NULL;
+  Rig rig;
+
+  rig_init (&rig, 1, NULL);
+  update (&rig);
+  g_assert_true (defcn_checkpoint_save (&rig.state, before, &error));
+  g_assert_true (
+      defcn_checkpoint_save_model (&rig.state, model, 0.25, 0.5, &error));
+  g_assert_true (defcn_checkpoint_save (&rig.state, after, &error));
+  assert_same_files (before, after);
+
+  g_autoptr (DefcnWeights) file = defcn_weights_open (model, &error);
+  g_assert_no_error (error);
+  cJSON *json = cJSON_Parse (defcn_weights_metadata (file, "defcn.training"));
+  g_assert_cmpfloat (cJSON_GetObjectItem (json, "ap50")->valuedouble, ==, 0.5);
+  g_assert_cmpfloat (cJSON_GetObjectItem (json, "images")->valuedouble, ==, 16);
+  g_assert_cmpstr (cJSON_GetObjectItem (json, "annotations")->valuestring, ==,
+      "a.json");
+  cJSON_Delete (json);
+  g_assert_null (defcn_weights_metadata (file, "defcn.iteration"));
+  g_assert_cmpint (defcn_weights_lookup (file, "head.cls_score.weight")->dtype,
+      ==, DEFCN_DTYPE_F16);
+  rig_clear (&rig);
+}
+
+/* Keys that change the numbers are those of the checkpoint; others are free. */
+static void
+test_recipe (void)
+{
+  static const struct
+  {
+    const char *setting;
+    gboolean good;
+  } cases[] = { { "lr=0.5", FALSE }, { "seed=2", FALSE }, { "batch=4", FALSE },
+    { "ema=0.25", FALSE }, { "threads=7", TRUE }, { "workers=7", TRUE },
+    { "eval_interval=7", TRUE }, { "micro_batch=7", TRUE },
+    { "iterations=7", TRUE }, { "val_images=", TRUE } };
+  g_autofree char *path = folder_file (folder, "recipe");
+  Rig rig;
+
+  rig_init (&rig, 1, NULL);
+  g_assert_true (defcn_checkpoint_save (&rig.state, path, NULL));
+  rig_clear (&rig);
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+
+    rig_init (&rig, 1, cases[i].setting);
+    g_assert_cmpint (defcn_checkpoint_load (&rig.state, path, &error), ==,
+        cases[i].good);
+    if (!cases[i].good) {
+      g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
+      g_assert_nonnull (strstr (error->message, cases[i].setting));
+      g_assert_true (g_str_has_prefix (error->message, path));
+    }
+    rig_clear (&rig);
+  }
+}
+
+/* A model, an iteration that is no number, no file: named, and refused. */
+static void
+test_no_checkpoint (void)
+{
+  static const char *const iterations[] = { NULL, "", "x", "-1", "1.5", "1x",
+    "9223372036854775808" };
+  g_autofree char *path = folder_file (folder, "none");
+  g_autoptr (GError) absent = NULL;
+  Rig rig;
+
+  rig_init (&rig, 1, NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS (iterations); i++) {
+    g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+    g_autoptr (GError) error = NULL;
+
+    defcn_model_save (rig.state.model, writer, DEFCN_DTYPE_F32);
+    defcn_optimizer_save (rig.state.optimizer, writer);
+    if (iterations[i])
+      defcn_weights_writer_metadata (writer, "defcn.iteration", iterations[i]);
+    g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+    g_assert_false (defcn_checkpoint_load (&rig.state, path, &error));
+    g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT);
+    g_assert_nonnull (strstr (error->message, "is no checkpoint"));
+  }
+  g_assert_false (
+      defcn_checkpoint_load (&rig.state, "/nowhere.safetensors", &absent));
+  g_assert_nonnull (strstr (absent->message, "/nowhere.safetensors"));
+  rig_clear (&rig);
+}
+
+static void
+write_line (const char *path, gint64 last, int iteration)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnMetrics) metrics = defcn_metrics_open (path, last, &error);
+  cJSON *line = cJSON_CreateObject ();
+
+  g_assert_no_error (error);
+  cJSON_AddNumberToObject (line, "iteration", iteration);
+  defcn_metrics_write (metrics, line);
+}
+
+static void
+assert_text (const char *path, const char *want)
+{
+  g_autofree char *text = NULL;
+
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  g_assert_cmpstr (text, ==, want);
+}
+
+/* A resumed run keeps the lines before it and drops what it repeats and what
+ * is cut off; a new run drops all. */
+static void
+test_metrics (void)
+{
+  static const char cut[] = "{\"iteration\":1}\nx\n{\"iteration\":2}\n"
+                            "{\"iteration\":3}\n{\"iteration\":1,\"los";
+  g_autofree char *path = folder_write (folder, "lines", cut, strlen (cut));
+  g_autoptr (GError) error = NULL;
+
+  write_line (path, 2, 4);
+  assert_text (path,
+      "{\"iteration\":1}\n{\"iteration\":2}\n{\"iteration\":4}\n");
+  write_line (path, -1, 5);
+  assert_text (path, "{\"iteration\":5}\n");
+  g_remove (path);
+  write_line (path, 2, 6);
+  assert_text (path, "{\"iteration\":6}\n");
+  g_assert_null (defcn_metrics_open ("/dev/null/lines", 0, &error));
+  g_assert_nonnull (strstr (error->message, "/dev/null/lines"));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  folder = folder_new ();
+  g_test_add_func ("/checkpoint/round", test_round);
+  g_test_add_func ("/checkpoint/model", test_model);
+  g_test_add_func ("/checkpoint/recipe", test_recipe);
+  g_test_add_func ("/checkpoint/no-checkpoint", test_no_checkpoint);
+  g_test_add_func ("/metrics/lines", test_metrics);
+
+  const int status = g_test_run ();
+  folder_remove (folder);
+  return status;
+}
