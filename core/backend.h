@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "image.h"
 #include "tensor.h"
 
 G_BEGIN_DECLS
@@ -104,6 +105,11 @@ struct _DefcnBackend
   void (*replay) (DefcnBackend *be, gpointer *recording,
       void (*queue) (gpointer data), gpointer data);
   void (*forget) (DefcnBackend *be, gpointer recording);
+  /* Optional: a rectangle of @image resized, normalised and padded into image
+   * @n of @input, with the bits of defcn_scaler_run() (image.h).  FALSE if it
+   * cannot be done there: the caller does it and uploads. */
+  gboolean (*preprocess) (DefcnBackend *be, const DefcnTensor *input, int n,
+      const DefcnImage *image, const DefcnPreprocess *p);
   /* Optional: every score of image @image above @threshold, in any order, as
    * DefcnCandidate (boxes.h) into @candidates, so that the heads (n_levels
    * tensors each, @filter's may be NULL) stay where they are.  FALSE if there

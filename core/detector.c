@@ -154,6 +154,15 @@ prepare_input (DefcnDetector *d, int *w, int *h, const DefcnImage *image,
   if (!plan)
     return NULL;
 
+  if (d->be->preprocess) {
+    DefcnPreprocess p;
+
+    defcn_scaler_describe (d->scaler, &p, image, r->x, r->y, r->w, r->h, *w, *h,
+        rule);
+    if (d->be->preprocess (d->be, plan->input, 0, image, &p))
+      return plan;
+  }
+
   float *input = floats_get (&d->input, defcn_tensor_len (plan->input));
   if (d->rgb_size < size) {
     d->rgb = g_realloc (d->rgb, size);

@@ -84,6 +84,18 @@ defcn_image_check (const DefcnImage *image, GError **error)
   return TRUE;
 }
 
+int
+defcn_image_planes (DefcnFormat format)
+{
+  return formats[format].n_planes;
+}
+
+int
+defcn_image_row_bytes (const DefcnImage *image, int i)
+{
+  return row_bytes (image->format, i, image->width);
+}
+
 void
 defcn_image_target_size (int *out_w, int *out_h, int width, int height,
     int short_edge, int long_edge)
@@ -408,6 +420,18 @@ defcn_scaler_run (DefcnScaler *s, guint8 *rgb, const DefcnImage *image, int x,
     pack_rgb (rgb + (gsize) i * out_w * 3, count > 1 ? out : s->taps->pdata[0],
         out_w);
   }
+}
+
+void
+defcn_scaler_describe (DefcnScaler *s, DefcnPreprocess *p,
+    const DefcnImage *image, int x, int y, int w, int h, int out_w, int out_h,
+    const DefcnInputRule *rule)
+{
+  table_build (&s->x, w, out_w);
+  table_build (&s->y, h, out_h);
+  *p = (DefcnPreprocess){ x, y, w, h, out_w, out_h, s->x.taps, s->y.taps,
+    s->x.first, s->y.first, s->x.weights, s->y.weights,
+    yuv_table (image->matrix, image->full_range), rule };
 }
 
 void

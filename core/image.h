@@ -11,6 +11,7 @@
 #pragma once
 
 #include "boxes.h"
+#include "pixels.h"
 
 G_BEGIN_DECLS
 
@@ -73,6 +74,31 @@ void defcn_scaler_set_simd (DefcnScaler *scaler, gboolean simd);
  * lie inside) to @out_w x @out_h RGB, dense.  @rgb: out_h * out_w * 3 bytes. */
 void defcn_scaler_run (DefcnScaler *scaler, guint8 *rgb,
     const DefcnImage *image, int x, int y, int w, int h, int out_w, int out_h);
+
+/* What defcn_scaler_run() and defcn_image_normalize() do to an image, for a
+ * device that does it itself.  Filter tables: output i of an axis is the sum of
+ * weights[i * taps + j] times input first[i] + j of the rectangle, in fixed
+ * point of DEFCN_WEIGHT_BITS, rounded to 8 bits after each axis; taps beyond the
+ * rectangle have weight 0. */
+typedef struct
+{
+  int x, y, w, h; /* the rectangle */
+  int out_w, out_h;
+  int taps_x, taps_y;
+  const int *first_x, *first_y;
+  const gint32 *weights_x, *weights_y;
+  DefcnYuvTable yuv;
+  const DefcnInputRule *rule;
+} DefcnPreprocess;
+
+/* @p: borrows from @scaler until its next call, and @rule. */
+void defcn_scaler_describe (DefcnScaler *scaler, DefcnPreprocess *p,
+    const DefcnImage *image, int x, int y, int w, int h, int out_w, int out_h,
+    const DefcnInputRule *rule);
+
+/* Planes of a format, and the bytes of a row of plane @i that are pixels. */
+int defcn_image_planes (DefcnFormat format);
+int defcn_image_row_bytes (const DefcnImage *image, int i);
 
 /* (float (rgb) - mean) / std in the rule's channel order, into the top left of
  * the (pad_h, pad_w, 3) plane @dst, zeros elsewhere (SPEC 1.4). */

@@ -48,8 +48,8 @@ size (DefcnBackend *base, const DefcnTensor *t)
   return (bytes + 255) / 256 * 256;
 }
 
-static void
-enter (Cuda *be)
+void
+cuda_enter (Cuda *be)
 {
   cuda_note (be, cudaSetDevice (be->device), "choosing the device");
 }
@@ -60,7 +60,7 @@ alloc (DefcnBackend *base, gsize bytes)
   Cuda *be = cuda_of (base);
   void *mem;
 
-  enter (be);
+  cuda_enter (be);
   mem = cuda_alloc (bytes, "memory", NULL);
   if (mem)
     cuda_note (be, cudaMemsetAsync (mem, 0, bytes, be->stream), "clearing");
@@ -70,7 +70,7 @@ alloc (DefcnBackend *base, gsize bytes)
 static void
 free_memory (DefcnBackend *base, void *mem)
 {
-  enter (cuda_of (base));
+  cuda_enter (cuda_of (base));
   cudaFree (mem); /* waits for what uses it */
 }
 
@@ -79,7 +79,7 @@ zero (DefcnBackend *base, void *mem, gsize bytes)
 {
   Cuda *be = cuda_of (base);
 
-  enter (be);
+  cuda_enter (be);
   cuda_note (be, cudaMemsetAsync (mem, 0, bytes, be->stream), "clearing");
 }
 
@@ -91,7 +91,7 @@ upload (DefcnBackend *base, const DefcnTensor *t, void *mem, const float *src)
   const CudaType type = cuda_type_of (be, t);
   const gsize len = defcn_tensor_len (t);
 
-  enter (be);
+  cuda_enter (be);
   for (gsize at = 0; at < len; at += CHUNK) {
     const gsize n = MIN (CHUNK, len - at);
 
@@ -114,7 +114,7 @@ download (DefcnBackend *base, const DefcnTensor *t, float *dst, const void *mem)
   const CudaType type = cuda_type_of (be, t);
   const gsize len = defcn_tensor_len (t);
 
-  enter (be);
+  cuda_enter (be);
   for (gsize at = 0; at < len; at += CHUNK) {
     const gsize n = MIN (CHUNK, len - at);
 
@@ -134,7 +134,7 @@ sync_stream (DefcnBackend *base, GError **error)
 {
   Cuda *be = cuda_of (base);
 
-  enter (be);
+  cuda_enter (be);
   cuda_note (be, cudaStreamSynchronize (be->stream), "waiting");
   cuda_note (be, cudaGetLastError (), "a kernel");
   if (be->failed == cudaSuccess)
@@ -152,7 +152,7 @@ forget (DefcnBackend *base, gpointer data)
 
   if (!recording)
     return;
-  enter (cuda_of (base));
+  cuda_enter (cuda_of (base));
   if (recording->graph)
     cudaGraphExecDestroy (recording->graph);
   g_free (recording);
@@ -189,7 +189,7 @@ replay (DefcnBackend *base, gpointer *data, void (*queue) (gpointer data),
   Cuda *be = cuda_of (base);
   Recording *recording = *data;
 
-  enter (be);
+  cuda_enter (be);
   if (!recording)
     *data = recording = g_new0 (Recording, 1);
   cuda_convs_refresh (be); /* what a recording cannot do */
@@ -207,10 +207,11 @@ destroy (DefcnBackend *base)
 {
   Cuda *be = cuda_of (base);
 
-  enter (be);
+  cuda_enter (be);
   if (be->stream)
     cudaStreamSynchronize (be->stream);
   cuda_convs_free (be->convs);
+  cuda_images_free (be->images);
   cudaFree (be->found);
   cudaFree (be->staging);
   cudaFreeHost (be->pinned);
@@ -299,6 +300,7 @@ static const DefcnBackend functions = {
   .replay = replay,
   .forget = forget,
   .candidates = cuda_candidates,
+  .preprocess = cuda_preprocess,
   .destroy = destroy,
 };
 

@@ -13,7 +13,7 @@
 #include <gmodule.h>
 
 #include "../backend.h"
-#include "../boxes.h"
+#include "../image.h"
 
 G_BEGIN_DECLS
 
@@ -25,6 +25,7 @@ typedef enum
 } CudaType;
 
 typedef struct _CudaConvs CudaConvs;
+typedef struct _CudaImages CudaImages;
 
 typedef struct
 {
@@ -37,6 +38,7 @@ typedef struct
   /* Staging of uploads and downloads: one chunk, pinned and on the device. */
   float *pinned, *staging;
   void *found;        /* decode.cu */
+  CudaImages *images; /* image.cu, NULL before the first frame */
   cudaError_t failed; /* the first, until sync() */
   const char *failed_at;
 } Cuda;
@@ -67,6 +69,9 @@ G_MODULE_EXPORT DefcnBackend *defcn_cuda_new (int device, const char *precision,
 /* Keeps the first error for sync(). */
 void cuda_note (Cuda *be, cudaError_t error, const char *where);
 
+/* Makes the backend's device that of the calling thread. */
+void cuda_enter (Cuda *be);
+
 /* Device memory; NULL with @error that names @what. */
 void *cuda_alloc (gsize bytes, const char *what, GError **error);
 
@@ -91,6 +96,11 @@ gboolean cuda_decoder_init (Cuda *be, GError **error);
 gboolean cuda_candidates (DefcnBackend *be, GArray *candidates,
     DefcnTensor *const *logits, DefcnTensor *const *deltas,
     DefcnTensor *const *filter, int n_levels, int image, float threshold);
+
+/* image.cu: the backend's row, and what it keeps. */
+gboolean cuda_preprocess (DefcnBackend *be, const DefcnTensor *input, int n,
+    const DefcnImage *image, const DefcnPreprocess *p);
+void cuda_images_free (CudaImages *images);
 
 /* elementwise.cu.  @len: elements; all queue on the backend's stream. */
 

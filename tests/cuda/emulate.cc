@@ -234,6 +234,19 @@ cudaMemcpyAsync (void *dst, const void *src, size_t bytes, cudaMemcpyKind,
 }
 
 cudaError_t
+cudaMemcpy2DAsync (void *dst, size_t dst_stride, const void *src,
+    size_t src_stride, size_t width, size_t height, cudaMemcpyKind,
+    cudaStream_t)
+{
+  emulate_submit ([=] {
+    for (size_t y = 0; y < height; y++)
+      std::memcpy ((char *) dst + y * dst_stride,
+          (const char *) src + y * src_stride, width);
+  });
+  return cudaSuccess;
+}
+
+cudaError_t
 cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned)
 {
   *stream = (cudaStream_t) std::malloc (1);

@@ -1,0 +1,297 @@
+/* Frames to network input: YUV or RGB of any stride to RGB, resize, normalise
+ * and pad in one kernel, with the very bits of DefcnScaler: up to the
+ * normalisation all of it is integer arithmetic. */
+#include "vector.cuh"
+
+#include "../image.h"
+
+typedef struct
+{
+  DefcnFormat format;
+  const guint8 *planes[3];
+  int strides[3];
+  DefcnYuvTable yuv;
+  int x, y, w, h; /* the rectangle */
+  int out_w, out_h, pad_w, pad_h;
+  int taps_x, taps_y;
+  const int *first_x, *first_y;
+  const gint32 *weights_x, *weights_y;
+  gboolean bgr;
+  float mean[3], std[3];
+} Frame;
+
+/* The device's copy of what a frame needs, kept from frame to frame. */
+struct _CudaImages
+{
+  guint8 *pixels;
+  gsize pixels_size;
+  guint8 *tables;
+  gsize tables_size;
+  int w, h, out_w, out_h; /* that the tables are for */
+};
+
+__device__ static inline int
+clamp_byte (int x)
+{
+  return x < 0 ? 0 : x > 255 ? 255 : x;
+}
+
+/* Channels R, G, B of the pixel at column @x, row @y of the whole image. */
+__device__ static inline void
+read_pixel (int *rgb, const Frame &f, int x, int y)
+{
+  const guint8 *row = f.planes[0] + (gsize) y * f.strides[0];
+  int luma, u = 128, v = 128;
+
+  switch (f.format) {
+    case DEFCN_FORMAT_RGB:
+    case DEFCN_FORMAT_BGR:
+    case DEFCN_FORMAT_RGBA:
+    case DEFCN_FORMAT_BGRA: {
+      const bool wide =
+          f.format == DEFCN_FORMAT_RGBA || f.format == DEFCN_FORMAT_BGRA;
+      const bool swap =
+          f.format == DEFCN_FORMAT_BGR || f.format == DEFCN_FORMAT_BGRA;
+      const guint8 *p = row + (gsize) x * (wide ? 4 : 3);
+
+      rgb[0] = p[swap ? 2 : 0];
+      rgb[1] = p[1];
+      rgb[2] = p[swap ? 0 : 2];
+      return;
+    }
+    case DEFCN_FORMAT_YUY2:
+      luma = row[2 * x];
+      u = row[4 * (x / 2) + 1];
+      v = row[4 * (x / 2) + 3];
+      break;
+    case DEFCN_FORMAT_NV12: {
+      const guint8 *p =
+          f.planes[1] + (gsize) (y / 2) * f.strides[1] + 2 * (x / 2);
+
+      luma = row[x];
+      u = p[0];
+      v = p[1];
+      break;
+    }
+    case DEFCN_FORMAT_I420:
+      luma = row[x];
+      u = f.planes[1][(gsize) (y / 2) * f.strides[1] + x / 2];
+      v = f.planes[2][(gsize) (y / 2) * f.strides[2] + x / 2];
+      break;
+    default: /* GRAY8 */
+      luma = row[x];
+      break;
+  }
+  const int scaled = f.yuv.y * luma + (1 << 15) - f.yuv.offset * f.yuv.y;
+
+  u -= 128;
+  v -= 128;
+  rgb[0] = clamp_byte ((scaled + f.yuv.rv * v) >> 16);
+  rgb[1] = clamp_byte ((scaled + f.yuv.gu * u + f.yuv.gv * v) >> 16);
+  rgb[2] = clamp_byte ((scaled + f.yuv.bu * u) >> 16);
+}
+
+#define ROUND (1 << (DEFCN_WEIGHT_BITS - 1))
+
+/* Source row @y of the rectangle at output column @x, 8 bits a channel. */
+__device__ static inline void
+read_row (int *rgb, const Frame &f, int x, int y)
+{
+  const int first = f.first_x[x];
+  const gint32 *weights = f.weights_x + (gsize) x * f.taps_x;
+  int sum[3] = { ROUND, ROUND, ROUND }, pixel[3];
+
+  for (int j = 0; j < f.taps_x && first + j < f.w; j++) {
+    if (weights[j] == 0)
+      continue;
+    read_pixel (pixel, f, f.x + first + j, f.y + y);
+    for (int c = 0; c < 3; c++)
+      sum[c] += weights[j] * pixel[c];
+  }
+  for (int c = 0; c < 3; c++)
+    rgb[c] = clamp_byte (sum[c] >> DEFCN_WEIGHT_BITS);
+}
+
+/* One thread per pixel of the padded input (pad_h, pad_w, 3). */
+template <typename T>
+__global__ void
+preprocess_kernel (T *dst, const Frame f)
+{
+  const int x = blockIdx.x * blockDim.x + threadIdx.x;
+  const int y = blockIdx.y * blockDim.y + threadIdx.y;
+  int sum[3] = { ROUND, ROUND, ROUND }, row[3];
+
+  if (x >= f.pad_w || y >= f.pad_h)
+    return;
+  T *out = dst + ((gsize) y * f.pad_w + x) * 3;
+  if (x >= f.out_w || y >= f.out_h) {
+    for (int c = 0; c < 3; c++)
+      out[c] = from_float<T> (0);
+    return;
+  }
+  const gint32 *weights = f.weights_y + (gsize) y * f.taps_y;
+  for (int j = 0; j < f.taps_y && f.first_y[y] + j < f.h; j++) {
+    if (weights[j] == 0)
+      continue;
+    read_row (row, f, x, f.first_y[y] + j);
+    for (int c = 0; c < 3; c++)
+      sum[c] += weights[j] * row[c];
+  }
+  for (int c = 0; c < 3; c++) {
+    const int value = clamp_byte (sum[f.bgr ? 2 - c : c] >> DEFCN_WEIGHT_BITS);
+
+    out[c] = from_float<T> ((value - f.mean[c]) / f.std[c]);
+  }
+}
+
+template <typename T>
+static void
+launch (Cuda *be, const DefcnTensor *input, int n, const Frame *frame)
+{
+  T *dst = (T *) input->data + (gsize) n * input->h * input->w * 3;
+
+  LAUNCH (preprocess_kernel<T>,
+      dim3 ((frame->pad_w + 31) / 32, (frame->pad_h + 7) / 8), dim3 (32, 8),
+      be->stream)
+  (dst, *frame);
+}
+
+static gboolean
+grow (guint8 **mem, gsize *size, gsize wanted)
+{
+  if (wanted <= *size)
+    return TRUE;
+  cudaFree (*mem);
+  *size = 0;
+  *mem = (guint8 *) cuda_alloc (wanted, "a frame", NULL);
+  if (*mem)
+    *size = wanted;
+  return *mem != NULL;
+}
+
+/* Copies the rows that the rectangle needs, densely; the planes then start
+ * above them, as if the whole image were there. */
+static gboolean
+copy_planes (Cuda *be, Frame *frame, const DefcnImage *image,
+    const DefcnPreprocess *p)
+{
+  CudaImages *images = be->images;
+  gsize size = 0, at[3];
+  int first[3], rows[3];
+  const int n_planes = defcn_image_planes (image->format);
+
+  for (int i = 0; i < n_planes; i++) {
+    const int half = i > 0; /* rows of chroma */
+
+    first[i] = p->y >> half;
+    rows[i] = ((p->y + p->h - 1) >> half) - first[i] + 1;
+    at[i] = size;
+    frame->strides[i] = defcn_image_row_bytes (image, i);
+    size += ((gsize) rows[i] * frame->strides[i] + 255) / 256 * 256;
+  }
+  if (!grow (&images->pixels, &images->pixels_size, size))
+    return FALSE;
+  for (int i = 0; i < n_planes; i++) {
+    guint8 *dst = images->pixels + at[i];
+
+    cuda_note (be,
+        cudaMemcpy2DAsync (dst, frame->strides[i],
+            image->planes[i] + (gsize) first[i] * image->strides[i],
+            image->strides[i], frame->strides[i], rows[i],
+            cudaMemcpyHostToDevice, be->stream),
+        "uploading a frame");
+    frame->planes[i] = dst - (gsize) first[i] * frame->strides[i];
+  }
+  return TRUE;
+}
+
+static void
+copy (Cuda *be, const void **at, guint8 **next, const void *src, gsize bytes)
+{
+  cuda_note (be,
+      cudaMemcpyAsync (*next, src, bytes, cudaMemcpyHostToDevice, be->stream),
+      "uploading filter tables");
+  *at = *next;
+  *next += bytes;
+}
+
+/* The filter tables, unless they are there from the last frame. */
+static gboolean
+copy_tables (Cuda *be, Frame *frame, const DefcnPreprocess *p)
+{
+  CudaImages *images = be->images;
+  const gsize n_x = p->out_w, n_y = p->out_h, each = sizeof (int);
+  const gsize size = (n_x * (1 + p->taps_x) + n_y * (1 + p->taps_y)) * each;
+  const gboolean known = images->w == p->w && images->h == p->h
+      && images->out_w == p->out_w && images->out_h == p->out_h;
+  guint8 *next;
+
+  if (!grow (&images->tables, &images->tables_size, size))
+    return FALSE;
+  next = images->tables;
+  frame->first_x = (const int *) next;
+  frame->first_y = frame->first_x + n_x;
+  frame->weights_x = frame->first_y + n_y;
+  frame->weights_y = frame->weights_x + n_x * p->taps_x;
+  if (known)
+    return TRUE;
+  const void *at;
+  copy (be, &at, &next, p->first_x, n_x * each);
+  copy (be, &at, &next, p->first_y, n_y * each);
+  copy (be, &at, &next, p->weights_x, n_x * p->taps_x * each);
+  copy (be, &at, &next, p->weights_y, n_y * p->taps_y * each);
+  images->w = p->w;
+  images->h = p->h;
+  images->out_w = p->out_w;
+  images->out_h = p->out_h;
+  return TRUE;
+}
+
+gboolean
+cuda_preprocess (DefcnBackend *base, const DefcnTensor *input, int n,
+    const DefcnImage *image, const DefcnPreprocess *p)
+{
+  Cuda *be = cuda_of (base);
+  const CudaType type = cuda_type_of (be, input);
+  Frame frame = {};
+
+  cuda_enter (be);
+  frame.format = image->format;
+  frame.yuv = p->yuv;
+  frame.x = p->x;
+  frame.y = p->y;
+  frame.w = p->w;
+  frame.h = p->h;
+  frame.out_w = p->out_w;
+  frame.out_h = p->out_h;
+  frame.pad_w = input->w;
+  frame.pad_h = input->h;
+  frame.taps_x = p->taps_x;
+  frame.taps_y = p->taps_y;
+  frame.bgr = p->rule->bgr;
+  for (int c = 0; c < 3; c++) {
+    frame.mean[c] = p->rule->mean[c];
+    frame.std[c] = p->rule->std[c];
+  }
+  if (!be->images)
+    be->images = g_new0 (CudaImages, 1);
+  if (!copy_planes (be, &frame, image, p) || !copy_tables (be, &frame, p))
+    return FALSE;
+  if (type == CUDA_FLOAT)
+    launch<float> (be, input, n, &frame);
+  else if (type == CUDA_HALF)
+    launch<Half> (be, input, n, &frame);
+  else
+    launch<Bfloat> (be, input, n, &frame);
+  return TRUE;
+}
+
+void
+cuda_images_free (CudaImages *images)
+{
+  if (!images)
+    return;
+  cudaFree (images->pixels);
+  cudaFree (images->tables);
+  g_free (images);
+}
