@@ -4,13 +4,11 @@
 #include "dataset.h"
 
 #include "backend.h"
-#include "json_scan.h"
+#include "coco_annotation.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
-
-/* A coordinate beyond this is damage; float keeps it exact. */
-#define MAX_COORDINATE 1e6
+#include <string.h>
 
 /* The arrays that are read, in this order, whatever theirs in the file. */
 enum
@@ -33,8 +31,6 @@ typedef struct
   DefcnScan scan;
   GString *element; /* one object without its segmentation */
   DefcnSpan segmentation;
-  GHashTable *sample_of;        /* image id -> sample index + 1 */
-  GHashTable *class_of;         /* category id -> class index + 1 */
   GArray *categories;           /* of Category */
   GArray *annotation_ids;       /* of gint64 */
   const char *arrays[N_ARRAYS]; /* where their brackets open */
@@ -55,38 +51,6 @@ fail (GError **error, const Reader *r, const char *format, ...)
   g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: %s",
       r->dataset->path, text);
   return FALSE;
-}
-
-/* SPEC 1.5: whether an annotation with the value @segmentation is trained on.
- * A list of polygons without one of three points or more (an even number of
- * coordinates, 6 or more) rules it out.  A run length encoding, null, an empty
- * list or no such member at all do not: files that have only boxes look so. */
-static gboolean
-is_trainable (const DefcnSpan *segmentation)
-{
-  int depth = 0, commas = 0;
-  gboolean empty = TRUE; /* nothing but the outer brackets */
-
-  if (!segmentation->start || *segmentation->start != '[')
-    return TRUE;
-
-  const char *end = segmentation->start + segmentation->len;
-  for (const char *p = segmentation->start; p < end; p++) {
-    if (*p == '[') {
-      empty = empty && depth == 0;
-      depth++;
-      commas = 0;
-    } else if (*p == ']') {
-      if (depth == 2 && commas >= 5 && commas % 2 == 1)
-        return TRUE;
-      depth--;
-    } else if (*p == ',') {
-      commas++; /* one less than the coordinates */
-    } else if (!g_ascii_isspace (*p)) {
-      empty = FALSE;
-    }
-  }
-  return empty;
 }
 
 /* Finds where the three arrays start. */
@@ -131,26 +95,49 @@ scan_top (Reader *r, GError **error)
 typedef gboolean (
     *ElementFunc) (Reader *r, const cJSON *object, guint i, GError **error);
 
+/* Hands element @i of array @which to @func. */
+static gboolean
+read_element (Reader *r, int which, guint i, ElementFunc func, GError **error)
+{
+  if (!defcn_scan_object (&r->scan, r->element, "segmentation",
+          &r->segmentation))
+    return fail (error, r, "%s[%u] is not a JSON object", names[which], i);
+
+  cJSON *object = cJSON_ParseWithLength (r->element->str, r->element->len);
+  if (!object)
+    return fail (error, r, "%s[%u] is not valid JSON", names[which], i);
+  const gboolean good = func (r, object, i, error);
+  cJSON_Delete (object);
+  return good;
+}
+
+/* Goes to element @i of the array that is read; FALSE after the last, and with
+ * @error set where there should be another. */
+static gboolean
+next_element (Reader *r, int which, guint i, GError **error)
+{
+  if (defcn_scan_take (&r->scan, ']'))
+    return FALSE;
+  if (i > 0 && !defcn_scan_take (&r->scan, ','))
+    return fail (error, r, "%s[%u] is not a JSON object", names[which], i);
+  return TRUE;
+}
+
 /* Calls @func for every element of array @which. */
 static gboolean
 read_array (Reader *r, int which, ElementFunc func, GError **error)
 {
-  r->scan.at = r->arrays[which] + 1;
-  for (guint i = 0; !defcn_scan_take (&r->scan, ']'); i++) {
-    if ((i > 0 && !defcn_scan_take (&r->scan, ','))
-        || !defcn_scan_object (&r->scan, r->element, "segmentation",
-            &r->segmentation))
-      return fail (error, r, "%s[%u] is not a JSON object", names[which], i);
+  GError *failure = NULL;
+  guint i = 0;
 
-    cJSON *object = cJSON_ParseWithLength (r->element->str, r->element->len);
-    if (!object)
-      return fail (error, r, "%s[%u] is not valid JSON", names[which], i);
-    const gboolean good = func (r, object, i, error);
-    cJSON_Delete (object);
-    if (!good)
+  r->scan.at = r->arrays[which] + 1;
+  while (next_element (r, which, i, &failure)) {
+    if (!read_element (r, which, i++, func, error))
       return FALSE;
   }
-  return TRUE;
+  if (failure)
+    g_propagate_error (error, failure);
+  return failure == NULL;
 }
 
 static gboolean
@@ -160,21 +147,11 @@ get_id (const Reader *r, const cJSON *object, const char *key, int which,
   const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, key);
 
   if (!cJSON_IsNumber (item) || item->valuedouble != floor (item->valuedouble)
-      || fabs (item->valuedouble) > 9007199254740992.0)
+      || fabs (item->valuedouble) > DEFCN_COCO_MAX_ID)
     return fail (error, r, "%s[%u]: \"%s\" is not a whole number", names[which],
         i, key);
   *id = item->valuedouble;
   return TRUE;
-}
-
-static void
-sample_free (gpointer data)
-{
-  DefcnSample *sample = data;
-
-  g_free (sample->name);
-  g_array_unref (sample->objects);
-  g_free (sample);
 }
 
 static gboolean
@@ -197,13 +174,8 @@ read_image (Reader *r, const cJSON *object, guint i, GError **error)
         " pixels",
         id, size[0], size[1]);
 
-  DefcnSample *sample = g_new0 (DefcnSample, 1);
-  sample->id = id;
-  sample->name = g_strdup (name);
-  sample->width = size[0];
-  sample->height = size[1];
-  sample->objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
-  g_ptr_array_add (r->dataset->samples, sample);
+  g_ptr_array_add (r->dataset->samples,
+      defcn_sample_new (id, name, size[0], size[1]));
   return TRUE;
 }
 
@@ -234,7 +206,8 @@ read_box (double box[4], const Reader *r, const cJSON *object, gint64 id,
   for (int k = 0; good && k < 4; k++) {
     const cJSON *item = cJSON_GetArrayItem (array, k);
 
-    good = cJSON_IsNumber (item) && fabs (item->valuedouble) <= MAX_COORDINATE
+    good = cJSON_IsNumber (item)
+        && fabs (item->valuedouble) <= DEFCN_COCO_MAX_COORDINATE
         && (k < 2 || item->valuedouble >= 0);
     box[k] = good ? item->valuedouble : 0;
   }
@@ -245,60 +218,115 @@ read_box (double box[4], const Reader *r, const cJSON *object, gint64 id,
           id);
 }
 
+/* Returns: index of the image with that id, -1 for none. */
+static int
+find_image (const Reader *r, gint64 id)
+{
+  gpointer *samples = r->dataset->samples->pdata;
+  guint low = 0, high = r->dataset->samples->len;
+
+  while (low < high) {
+    const guint middle = low + (high - low) / 2;
+    const DefcnSample *sample = samples[middle];
+
+    if (sample->id == id)
+      return middle;
+    if (sample->id < id)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return -1;
+}
+
+/* Returns: class of the category with that id, -1 for none. */
+static int
+find_class (const Reader *r, gint64 id)
+{
+  const gint64 *ids = (const gint64 *) r->dataset->category_ids->data;
+  guint low = 0, high = r->dataset->category_ids->len;
+
+  while (low < high) {
+    const guint middle = low + (high - low) / 2;
+
+    if (ids[middle] == id)
+      return middle;
+    if (ids[middle] < id)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return -1;
+}
+
+static gboolean
+add_annotation (Reader *r, const DefcnCocoAnnotation *a, GError **error)
+{
+  const int sample = find_image (r, a->image);
+  const int label = find_class (r, a->category);
+  DefcnObject o = { .label = label,
+    .crowd = a->crowd,
+    .person = TRUE,
+    .area = a->area };
+
+  if (sample < 0)
+    return fail (error, r,
+        "annotation %" G_GINT64_FORMAT ": no image %" G_GINT64_FORMAT, a->id,
+        a->image);
+  if (label < 0)
+    return fail (error, r,
+        "annotation %" G_GINT64_FORMAT ": no category %" G_GINT64_FORMAT, a->id,
+        a->category);
+  memcpy (o.bbox, a->box, sizeof o.bbox);
+  o.untrainable = !a->crowd && !a->trainable;
+  /* Evaluation counts it, as pycocotools does; augmentation drops it. */
+  if (o.bbox[2] == 0 || o.bbox[3] == 0)
+    r->dataset->n_empty++;
+  g_array_append_val (r->annotation_ids, a->id);
+  return defcn_dataset_add (r->dataset, sample, &o)
+      || fail (error, r, "too many annotations");
+}
+
 static gboolean
 read_annotation (Reader *r, const cJSON *object, guint i, GError **error)
 {
   const cJSON *crowd = cJSON_GetObjectItemCaseSensitive (object, "iscrowd");
   const cJSON *area = cJSON_GetObjectItemCaseSensitive (object, "area");
-  DefcnObject o = { .person = TRUE };
-  gint64 id = 0, image = 0, category = 0;
+  DefcnCocoAnnotation a = { 0 };
 
-  if (!get_id (r, object, "id", ANNOTATIONS, i, &id, error)
-      || !get_id (r, object, "image_id", ANNOTATIONS, i, &image, error)
-      || !get_id (r, object, "category_id", ANNOTATIONS, i, &category, error)
-      || !read_box (o.bbox, r, object, id, error))
+  if (!get_id (r, object, "id", ANNOTATIONS, i, &a.id, error)
+      || !get_id (r, object, "image_id", ANNOTATIONS, i, &a.image, error)
+      || !get_id (r, object, "category_id", ANNOTATIONS, i, &a.category, error)
+      || !read_box (a.box, r, object, a.id, error))
     return FALSE;
-
-  const guint sample =
-      GPOINTER_TO_UINT (g_hash_table_lookup (r->sample_of, &image));
-  const guint label =
-      GPOINTER_TO_UINT (g_hash_table_lookup (r->class_of, &category));
-  if (!sample)
-    return fail (error, r,
-        "annotation %" G_GINT64_FORMAT ": no image %" G_GINT64_FORMAT, id,
-        image);
-  if (!label)
-    return fail (error, r,
-        "annotation %" G_GINT64_FORMAT ": no category %" G_GINT64_FORMAT, id,
-        category);
   if (area && (!cJSON_IsNumber (area) || !isfinite (area->valuedouble)))
     return fail (error, r,
-        "annotation %" G_GINT64_FORMAT ": \"area\" is not a number", id);
-  o.crowd = cJSON_IsTrue (crowd)
+        "annotation %" G_GINT64_FORMAT ": \"area\" is not a number", a.id);
+  a.crowd = cJSON_IsTrue (crowd)
       || (cJSON_IsNumber (crowd) && crowd->valuedouble != 0);
-  o.area = area ? area->valuedouble : o.bbox[2] * o.bbox[3];
-  o.label = label - 1;
-  o.x1 = o.bbox[0];
-  o.y1 = o.bbox[1];
-  o.x2 = o.bbox[0] + o.bbox[2];
-  o.y2 = o.bbox[1] + o.bbox[3];
-  o.untrainable = !o.crowd && !is_trainable (&r->segmentation);
-  /* Evaluation counts it, as pycocotools does; augmentation drops it. */
-  if (o.bbox[2] == 0 || o.bbox[3] == 0)
-    r->dataset->n_empty++;
-  g_array_append_val (r->annotation_ids, id);
-  g_array_append_val (((DefcnSample *) r->dataset->samples->pdata[sample - 1])
-                          ->objects,
-      o);
-  return TRUE;
+  a.area = area ? area->valuedouble : a.box[2] * a.box[3];
+  a.trainable = defcn_coco_annotation_trainable (&r->segmentation);
+  return add_annotation (r, &a, error);
 }
 
-static int
-by_id (gconstpointer a, gconstpointer b)
+static gboolean
+read_annotations (Reader *r, GError **error)
 {
-  const gint64 *p = a, *q = b;
+  GError *failure = NULL;
+  guint i = 0;
 
-  return (*p > *q) - (*p < *q);
+  r->scan.at = r->arrays[ANNOTATIONS] + 1;
+  for (; next_element (r, ANNOTATIONS, i, &failure); i++) {
+    DefcnCocoAnnotation a;
+
+    if (defcn_coco_annotation_scan (&a, &r->scan)
+            ? !add_annotation (r, &a, error)
+            : !read_element (r, ANNOTATIONS, i, read_annotation, error))
+      return FALSE;
+  }
+  if (failure)
+    g_propagate_error (error, failure);
+  return failure == NULL;
 }
 
 static int
@@ -326,11 +354,11 @@ index_images (Reader *r, GError **error)
   if (samples->len == 0)
     return fail (error, r, "no images");
   g_ptr_array_sort (samples, by_sample_id);
-  for (guint i = 0; i < samples->len; i++) {
-    DefcnSample *sample = samples->pdata[i];
+  for (guint i = 1; i < samples->len; i++) {
+    const DefcnSample *before = samples->pdata[i - 1];
+    const DefcnSample *sample = samples->pdata[i];
 
-    if (!g_hash_table_insert (r->sample_of, &sample->id,
-            GUINT_TO_POINTER (i + 1)))
+    if (sample->id == before->id)
       return fail (error, r, "image %" G_GINT64_FORMAT " is there twice",
           sample->id);
   }
@@ -352,14 +380,40 @@ index_categories (Reader *r, GError **error)
     g_array_append_val (dataset->category_ids, category->id);
     g_ptr_array_add (dataset->labels, category->name);
   }
-  for (guint i = 0; i < r->categories->len; i++) {
-    if (!g_hash_table_insert (r->class_of,
-            &g_array_index (dataset->category_ids, gint64, i),
-            GUINT_TO_POINTER (i + 1)))
+  for (guint i = 1; i < r->categories->len; i++) {
+    const gint64 id = g_array_index (dataset->category_ids, gint64, i);
+
+    if (id == g_array_index (dataset->category_ids, gint64, i - 1))
       return fail (error, r, "category %" G_GINT64_FORMAT " is there twice",
-          g_array_index (dataset->category_ids, gint64, i));
+          id);
   }
   return TRUE;
+}
+
+/* Sorts in place; the libraries' sorts take the memory of the array again. */
+static void
+sort_ids (gint64 *ids, guint n)
+{
+  for (guint start = n / 2, end = n; end > 1;) {
+    guint at = start;
+
+    if (start > 0) {
+      at = --start; /* a heap still has to be made, greatest first */
+    } else {
+      const gint64 greatest = ids[0];
+
+      ids[0] = ids[--end];
+      ids[end] = greatest;
+    }
+    const gint64 id = ids[at];
+    for (guint child; (child = 2 * at + 1) < end; at = child) {
+      child += child + 1 < end && ids[child + 1] > ids[child];
+      if (ids[child] <= id)
+        break;
+      ids[at] = ids[child];
+    }
+    ids[at] = id;
+  }
 }
 
 static gboolean
@@ -367,7 +421,7 @@ check_annotation_ids (Reader *r, GError **error)
 {
   GArray *ids = r->annotation_ids;
 
-  g_array_sort (ids, by_id);
+  sort_ids ((gint64 *) ids->data, ids->len);
   for (guint i = 1; i < ids->len; i++) {
     const gint64 id = g_array_index (ids, gint64, i);
 
@@ -386,7 +440,7 @@ defcn_coco_open (const char *path, const char *image_dir, GError **error)
 
   dataset->path = g_strdup (path);
   dataset->image_dir = g_strdup (image_dir);
-  dataset->samples = g_ptr_array_new_with_free_func (sample_free);
+  dataset->samples = g_ptr_array_new_with_free_func (g_free);
   dataset->labels = g_ptr_array_new_with_free_func (g_free);
   dataset->category_ids = g_array_new (FALSE, FALSE, sizeof (gint64));
   if (!map)
@@ -396,22 +450,17 @@ defcn_coco_open (const char *path, const char *image_dir, GError **error)
   Reader r = { .dataset = dataset,
     .scan.at = text ? text : "",
     .element = g_string_new (NULL),
-    .sample_of = g_hash_table_new (g_int64_hash, g_int64_equal),
-    .class_of = g_hash_table_new (g_int64_hash, g_int64_equal),
     .categories = g_array_new (FALSE, FALSE, sizeof (Category)),
     .annotation_ids = g_array_new (FALSE, FALSE, sizeof (gint64)) };
   r.scan.end = r.scan.at + g_mapped_file_get_length (map);
   const gboolean good = scan_top (&r, error)
       && read_array (&r, IMAGES, read_image, error) && index_images (&r, error)
       && read_array (&r, CATEGORIES, read_category, error)
-      && index_categories (&r, error)
-      && read_array (&r, ANNOTATIONS, read_annotation, error)
+      && index_categories (&r, error) && read_annotations (&r, error)
       && check_annotation_ids (&r, error);
   for (guint i = dataset->labels->len; i < r.categories->len; i++)
     g_free (g_array_index (r.categories, Category, i).name);
   g_string_free (r.element, TRUE);
-  g_hash_table_unref (r.sample_of);
-  g_hash_table_unref (r.class_of);
   g_array_unref (r.categories);
   g_array_unref (r.annotation_ids);
   return good ? g_steal_pointer (&dataset) : NULL;

@@ -31,6 +31,7 @@ struct _DefcnCocoEval
   const DefcnDataset *dataset;
   double duplicate_threshold;
   GArray **detections; /* per sample: of Detection */
+  GArray **objects;    /* likewise: of DefcnObject */
 };
 
 /* One detection after matching, at every IoU threshold. */
@@ -57,8 +58,11 @@ defcn_coco_eval_new (const DefcnDataset *dataset, float duplicate_threshold)
   eval->dataset = dataset;
   eval->duplicate_threshold = duplicate_threshold;
   eval->detections = g_new (GArray *, dataset->samples->len);
-  for (guint i = 0; i < dataset->samples->len; i++)
+  eval->objects = g_new (GArray *, dataset->samples->len);
+  for (guint i = 0; i < dataset->samples->len; i++) {
     eval->detections[i] = g_array_new (FALSE, FALSE, sizeof (Detection));
+    eval->objects[i] = defcn_dataset_objects (dataset, i);
+  }
   return eval;
 }
 
@@ -67,9 +71,12 @@ defcn_coco_eval_free (DefcnCocoEval *eval)
 {
   if (!eval)
     return;
-  for (guint i = 0; i < eval->dataset->samples->len; i++)
+  for (guint i = 0; i < eval->dataset->samples->len; i++) {
     g_array_unref (eval->detections[i]);
+    g_array_unref (eval->objects[i]);
+  }
   g_free (eval->detections);
+  g_free (eval->objects);
   g_free (eval);
 }
 
@@ -166,13 +173,13 @@ static guint
 select_objects (GPtrArray *out, const DefcnCocoEval *eval, guint i, int label,
     const double area[2])
 {
-  const DefcnSample *sample = eval->dataset->samples->pdata[i];
+  const GArray *all = eval->objects[i];
   guint counted = 0;
 
   g_ptr_array_set_size (out, 0);
   for (int ignored = 0; ignored < 2; ignored++) {
-    for (guint k = 0; k < sample->objects->len; k++) {
-      DefcnObject *o = &g_array_index (sample->objects, DefcnObject, k);
+    for (guint k = 0; k < all->len; k++) {
+      DefcnObject *o = &g_array_index (all, DefcnObject, k);
       const gboolean ignore =
           o->crowd || o->area < area[0] || o->area > area[1];
 
@@ -374,13 +381,13 @@ add_curve (Mean stats[12], const Curve *curve, int area)
 
 /* Index of the object that @d overlaps best, -1 for none. */
 static int
-best_object (const Detection *d, const DefcnSample *sample)
+best_object (const Detection *d, const GArray *objects)
 {
   double best = SAME_OBJECT_IOU;
   int object = -1;
 
-  for (guint k = 0; k < sample->objects->len; k++) {
-    const DefcnObject *o = &g_array_index (sample->objects, DefcnObject, k);
+  for (guint k = 0; k < objects->len; k++) {
+    const DefcnObject *o = &g_array_index (objects, DefcnObject, k);
     const double overlap =
         o->crowd || o->label != d->label ? 0 : iou (d->box, o->bbox, FALSE);
 
@@ -405,7 +412,7 @@ count_duplicates (DefcnCocoResult *result, const DefcnCocoEval *eval, guint i)
 
     if (d->score <= eval->duplicate_threshold)
       break;
-    objects[k] = best_object (d, eval->dataset->samples->pdata[i]);
+    objects[k] = best_object (d, eval->objects[i]);
     for (guint j = 0; j < k && objects[k] >= 0 && !duplicate; j++) {
       const Detection *better = &g_array_index (sorted, Detection, j);
 

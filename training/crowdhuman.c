@@ -10,16 +10,6 @@
 /* A coordinate beyond this is damage; float keeps it exact. */
 #define MAX_COORDINATE 1e6
 
-static void
-sample_free (gpointer data)
-{
-  DefcnSample *sample = data;
-
-  g_free (sample->name);
-  g_array_unref (sample->objects);
-  g_free (sample);
-}
-
 G_GNUC_PRINTF (4, 5)
 static gboolean
 fail (GError **error, const DefcnDataset *dataset, guint line,
@@ -54,9 +44,11 @@ read_fbox (double box[4], const cJSON *object)
 
 /* SPEC 9.3: class -1 where extra.ignore is present and not 0. */
 static gboolean
-read_object (DefcnSample *sample, DefcnDataset *dataset, guint line,
-    const cJSON *object, GError **error)
+read_object (DefcnDataset *dataset, guint line, const cJSON *object,
+    GError **error)
 {
+  const guint i = dataset->samples->len - 1;
+  const DefcnSample *sample = dataset->samples->pdata[i];
   const cJSON *extra = cJSON_GetObjectItemCaseSensitive (object, "extra");
   const cJSON *ignore = cJSON_GetObjectItemCaseSensitive (extra, "ignore");
   const char *tag =
@@ -66,21 +58,17 @@ read_object (DefcnSample *sample, DefcnDataset *dataset, guint line,
   if (!read_fbox (o.bbox, object))
     return fail (error, dataset, line,
         "gtboxes[%u]: \"fbox\" is not four numbers x, y, width, height",
-        sample->objects->len);
+        sample->n_objects);
   if (!tag)
     return fail (error, dataset, line, "gtboxes[%u] has no \"tag\"",
-        sample->objects->len);
-  o.x1 = o.bbox[0];
-  o.y1 = o.bbox[1];
-  o.x2 = o.bbox[0] + o.bbox[2];
-  o.y2 = o.bbox[1] + o.bbox[3];
+        sample->n_objects);
   o.area = o.bbox[2] * o.bbox[3];
   if (o.bbox[2] == 0 || o.bbox[3] == 0)
     dataset->n_empty++;
   o.label = cJSON_IsNumber (ignore) && ignore->valuedouble != 0 ? -1 : 0;
   o.person = g_str_equal (tag, "person") && o.label == 0;
-  g_array_append_val (sample->objects, o);
-  return TRUE;
+  return defcn_dataset_add (dataset, i, &o)
+      || fail (error, dataset, line, "too many boxes");
 }
 
 static gboolean
@@ -112,15 +100,11 @@ read_line (DefcnDataset *dataset, guint line, const char *text, gsize len,
   else if (!cJSON_IsArray (boxes))
     good = fail (error, dataset, line, "\"gtboxes\" is not an array");
   if (good) {
-    DefcnSample *sample = g_new0 (DefcnSample, 1);
-
-    sample->id = dataset->samples->len;
-    sample->name = g_strdup (id);
-    sample->objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
-    g_ptr_array_add (dataset->samples, sample);
+    g_ptr_array_add (dataset->samples,
+        defcn_sample_new (dataset->samples->len, id, 0, 0));
     cJSON_ArrayForEach (box, boxes)
     {
-      good = good && read_object (sample, dataset, line, box, error);
+      good = good && read_object (dataset, line, box, error);
     }
   }
   cJSON_Delete (object);
@@ -137,7 +121,7 @@ defcn_crowdhuman_open (const char *path, const char *image_dir, GError **error)
   dataset->path = g_strdup (path);
   dataset->image_dir = g_strdup (image_dir);
   dataset->crowdhuman = TRUE;
-  dataset->samples = g_ptr_array_new_with_free_func (sample_free);
+  dataset->samples = g_ptr_array_new_with_free_func (g_free);
   dataset->labels = g_ptr_array_new_with_free_func (g_free);
   dataset->category_ids = g_array_new (FALSE, FALSE, sizeof (gint64));
   g_ptr_array_add (dataset->labels, g_strdup ("person"));

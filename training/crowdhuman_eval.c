@@ -97,13 +97,13 @@ by_score (gconstpointer a, gconstpointer b)
 
 /* The persons of a sample, then the ignored ones; corners, clipped. */
 static guint
-select_objects (GArray *out, const DefcnSample *sample, const Image *image)
+select_objects (GArray *out, const GArray *objects, const Image *image)
 {
   guint persons = 0;
 
   for (int ignored = 0; ignored < 2; ignored++) {
-    for (guint k = 0; k < sample->objects->len; k++) {
-      const DefcnObject *o = &g_array_index (sample->objects, DefcnObject, k);
+    for (guint k = 0; k < objects->len; k++) {
+      const DefcnObject *o = &g_array_index (objects, DefcnObject, k);
       Detection box = { o->bbox[0], o->bbox[1], o->bbox[0] + o->bbox[2],
         o->bbox[1] + o->bbox[3], 0, 0 };
 
@@ -163,11 +163,11 @@ find_match (const Detection *d, const GArray *objects, guint persons,
 
 /* Appends the detections of an image that count; returns its persons. */
 static guint
-match_image (GArray *points, const DefcnSample *sample, const Image *image)
+match_image (GArray *points, const GArray *truth, const Image *image)
 {
   g_autoptr (GArray) objects = g_array_new (FALSE, FALSE, sizeof (Detection));
   g_autoptr (GArray) detections = g_array_copy (image->detections);
-  const guint persons = select_objects (objects, sample, image);
+  const guint persons = select_objects (objects, truth, image);
   g_autofree gboolean *taken = g_new0 (gboolean, objects->len + 1);
 
   g_array_sort (detections, by_score);
@@ -224,9 +224,11 @@ defcn_crowdhuman_eval_run (DefcnCrowdhumanEval *eval,
   guint total = 0;
 
   *result = (DefcnCrowdhumanResult){ .mmr = 1 };
-  for (guint i = 0; i < n_images; i++)
-    total += match_image (points, eval->dataset->samples->pdata[i],
-        &eval->images[i]);
+  for (guint i = 0; i < n_images; i++) {
+    g_autoptr (GArray) objects = defcn_dataset_objects (eval->dataset, i);
+
+    total += match_image (points, objects, &eval->images[i]);
+  }
   if (points->len == 0 || total == 0)
     return;
 

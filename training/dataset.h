@@ -24,9 +24,10 @@ typedef struct
 typedef struct
 {
   gint64 id;         /* COCO image id; CrowdHuman: line number from 0 */
-  char *name;        /* COCO file_name; CrowdHuman ID */
+  const char *name;  /* COCO file_name; CrowdHuman ID */
   int width, height; /* 0 where the file does not say (CrowdHuman) */
-  GArray *objects;   /* of DefcnObject */
+  guint n_objects;   /* read them with defcn_dataset_objects() */
+  guint32 last;      /* where dataset.c has put the last of them */
 } DefcnSample;
 
 typedef struct
@@ -35,6 +36,7 @@ typedef struct
   char *image_dir;      /* where the images are */
   gboolean crowdhuman;  /* image file is image_dir/ID.jpg */
   GPtrArray *samples;   /* of DefcnSample, in file order (COCO: ascending id) */
+  GByteArray *packed;   /* the objects of all samples, for dataset.c */
   GPtrArray *labels;    /* of char *, class index -> name */
   GArray *category_ids; /* of gint64, class index -> COCO category id */
   guint n_empty;        /* boxes of no area: evaluated, never trained on */
@@ -52,6 +54,18 @@ DefcnDataset *defcn_coco_open (const char *path, const char *image_dir,
     GError **error);
 DefcnDataset *defcn_crowdhuman_open (const char *path, const char *image_dir,
     GError **error);
+
+/* A sample and its name in one piece, freed with g_free(). */
+DefcnSample *defcn_sample_new (gint64 id, const char *name, int width,
+    int height);
+
+/* For readers and tests: gives sample @i one more object, by its bbox; corners
+ * follow from that.  FALSE if there is no room: more than 4 GiB of objects. */
+gboolean defcn_dataset_add (DefcnDataset *dataset, guint i,
+    const DefcnObject *object);
+/* The objects of sample @i in the order of the file; (transfer full), of
+ * DefcnObject. */
+GArray *defcn_dataset_objects (const DefcnDataset *dataset, guint i);
 
 /* Path of sample @i's image; (transfer full). */
 char *defcn_dataset_image_path (const DefcnDataset *dataset, guint i);

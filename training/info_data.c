@@ -24,12 +24,12 @@ count (Summary *s, const DefcnDataset *data)
   s->n_trainable = trainable->len;
   s->of_classes = g_new0 (guint, MAX (data->labels->len, 1));
   for (guint i = 0; i < data->samples->len; i++) {
-    const DefcnSample *sample = data->samples->pdata[i];
+    g_autoptr (GArray) objects = defcn_dataset_objects (data, i);
 
-    s->n_objects += sample->objects->len;
-    s->most = MAX (s->most, sample->objects->len);
-    for (guint k = 0; k < sample->objects->len; k++) {
-      const DefcnObject *o = &g_array_index (sample->objects, DefcnObject, k);
+    s->n_objects += objects->len;
+    s->most = MAX (s->most, objects->len);
+    for (guint k = 0; k < objects->len; k++) {
+      const DefcnObject *o = &g_array_index (objects, DefcnObject, k);
 
       s->n_crowd += o->crowd;
       s->n_ignored += o->label < 0;

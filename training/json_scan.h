@@ -31,6 +31,9 @@ gboolean defcn_scan_take (DefcnScan *scan, char c);
  * @inside: what is between the quotes, escapes untouched; or NULL. */
 gboolean defcn_scan_string (DefcnScan *scan, DefcnSpan *inside);
 gboolean defcn_scan_value (DefcnScan *scan);
+/* Takes a number; FALSE where there is none of JSON's form.  Rounds as strtod()
+ * does. */
+gboolean defcn_scan_number (DefcnScan *scan, double *value);
 /* Goes past an object and copies it to @copy (emptied first) with 0 for the
  * value of the member @key.  @value: that value, start NULL where there is no
  * such member.  FALSE where it is cut off or no object. */

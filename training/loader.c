@@ -205,7 +205,7 @@ objects_for (const DefcnLoader *loader, guint sample,
     const DefcnPicture *picture)
 {
   const DefcnSample *s = loader->dataset->samples->pdata[sample];
-  GArray *objects = g_array_copy (s->objects);
+  GArray *objects = defcn_dataset_objects (loader->dataset, sample);
 
   if (s->width == 0
       || (s->width == picture->width && s->height == picture->height))

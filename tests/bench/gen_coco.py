@@ -10,8 +10,8 @@ import sys
 
 
 def polygon(rng):
-    """Text of one polygon: 4 to 36 points with two decimals."""
-    points = rng.randint(4, 36)
+    """Text of one polygon: 4 to 33 points with two decimals."""
+    points = rng.randint(4, 33)
     return ", ".join("%.2f" % rng.uniform(0, 640) for _ in range(2 * points))
 
 

@@ -15,11 +15,11 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 
   g_autoptr (GArray) trainable = defcn_dataset_trainable (dataset);
   for (guint i = 0; i < dataset->samples->len; i++) {
-    const DefcnSample *sample = dataset->samples->pdata[i];
+    g_autoptr (GArray) objects = defcn_dataset_objects (dataset, i);
     g_autofree char *path = defcn_dataset_image_path (dataset, i);
 
-    for (guint k = 0; k < sample->objects->len; k++) {
-      const DefcnObject *o = &g_array_index (sample->objects, DefcnObject, k);
+    for (guint k = 0; k < objects->len; k++) {
+      const DefcnObject *o = &g_array_index (objects, DefcnObject, k);
 
       if (o->label != 0 && o->label != -1)
         g_error ("label %d", o->label);

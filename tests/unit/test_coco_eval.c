@@ -144,39 +144,23 @@ dataset_new (const Truth *truth)
 {
   DefcnDataset *dataset = g_new0 (DefcnDataset, 1);
 
-  dataset->samples = g_ptr_array_new ();
+  dataset->samples = g_ptr_array_new_with_free_func (g_free);
   dataset->labels = g_ptr_array_new_with_free_func (g_free);
   for (int i = 0; i < N_IMAGES; i++) {
-    DefcnSample *sample = g_new0 (DefcnSample, 1);
-
-    sample->objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
-    g_ptr_array_add (dataset->samples, sample);
+    g_ptr_array_add (dataset->samples, defcn_sample_new (i, "", 0, 0));
     g_ptr_array_add (dataset->labels, g_strdup_printf ("class%d", i));
   }
   for (int k = 0; k < MAX_OBJECTS && truth[k].box[2] != 0; k++) {
     const Truth *t = &truth[k];
-    DefcnSample *sample = dataset->samples->pdata[t->image];
     DefcnObject o = { .label = t->label,
       .crowd = t->crowd,
       .area = t->area != 0 ? t->area : t->box[2] * t->box[3] };
 
     for (int i = 0; i < 4; i++)
       o.bbox[i] = t->box[i];
-    g_array_append_val (sample->objects, o);
+    g_assert_true (defcn_dataset_add (dataset, t->image, &o));
   }
   return dataset;
-}
-
-static void
-dataset_free (DefcnDataset *dataset)
-{
-  for (guint i = 0; i < dataset->samples->len; i++) {
-    DefcnSample *sample = dataset->samples->pdata[i];
-
-    g_array_unref (sample->objects);
-    g_free (sample);
-  }
-  defcn_dataset_free (dataset);
 }
 
 static void
@@ -213,7 +197,7 @@ test_figures (gconstpointer data)
     defcn_coco_result_clear (&result);
   }
   defcn_coco_eval_free (eval);
-  dataset_free (dataset);
+  defcn_dataset_free (dataset);
 }
 
 /* The best 1, 10, 100 boxes of an image and a class count, no more. */
@@ -248,7 +232,7 @@ test_limits (void)
         limits[i].n_false < 100 ? 1.0 / (limits[i].n_false + 1) : 0, TOLERANCE);
     defcn_coco_result_clear (&result);
     defcn_coco_eval_free (eval);
-    dataset_free (dataset);
+    defcn_dataset_free (dataset);
   }
 }
 
@@ -281,7 +265,7 @@ test_classes (void)
   g_assert_cmpfloat (precision[0], ==, 0);
   g_assert_false (defcn_coco_eval_curve (eval, 2, 0, precision, &recall));
   defcn_coco_eval_free (eval);
-  dataset_free (dataset);
+  defcn_dataset_free (dataset);
 }
 
 /* What counts as a duplicate, and what does not. */
@@ -328,7 +312,7 @@ test_duplicates (void)
         rows[i].n ? (double) rows[i].duplicates / rows[i].n : 0);
     defcn_coco_result_clear (&result);
     defcn_coco_eval_free (eval);
-    dataset_free (dataset);
+    defcn_dataset_free (dataset);
   }
 }
 
@@ -353,7 +337,7 @@ test_boxes (void)
   g_assert_cmpfloat (result.stats[AR10], ==, 1);
   defcn_coco_result_clear (&result);
   defcn_coco_eval_free (eval);
-  dataset_free (dataset);
+  defcn_dataset_free (dataset);
 }
 
 int

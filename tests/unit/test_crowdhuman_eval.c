@@ -95,7 +95,6 @@ test_figures (gconstpointer data)
   DefcnDataset dataset = { .crowdhuman = TRUE, .samples = g_ptr_array_new () };
 
   for (int i = 0; i < N_IMAGES; i++) {
-    samples[i].objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
     g_ptr_array_add (dataset.samples, &samples[i]);
   }
   for (int k = 0; k < MAX_ROWS && c->truth[k].box[2] != 0; k++) {
@@ -103,7 +102,7 @@ test_figures (gconstpointer data)
 
     for (int i = 0; i < 4; i++)
       o.bbox[i] = c->truth[k].box[i];
-    g_array_append_val (samples[c->truth[k].image].objects, o);
+    g_assert_true (defcn_dataset_add (&dataset, c->truth[k].image, &o));
   }
 
   DefcnCrowdhumanEval *eval = defcn_crowdhuman_eval_new (&dataset);
@@ -120,8 +119,7 @@ test_figures (gconstpointer data)
     g_assert_cmpfloat_with_epsilon (r.recall, c->recall, 1e-12);
   }
   defcn_crowdhuman_eval_free (eval);
-  for (int i = 0; i < N_IMAGES; i++)
-    g_array_unref (samples[i].objects);
+  g_clear_pointer (&dataset.packed, g_byte_array_unref);
   g_ptr_array_unref (dataset.samples);
 }
 
@@ -137,9 +135,8 @@ test_missing_image (void)
   DefcnCrowdhumanResult r;
 
   for (int i = 0; i < 2; i++) {
-    samples[i].objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
-    g_array_append_val (samples[i].objects, o);
     g_ptr_array_add (dataset.samples, &samples[i]);
+    g_assert_true (defcn_dataset_add (&dataset, i, &o));
   }
   DefcnCrowdhumanEval *eval = defcn_crowdhuman_eval_new (&dataset);
   defcn_crowdhuman_eval_add (eval, 1, 100, 100, box, &score, 1);
@@ -148,8 +145,7 @@ test_missing_image (void)
   g_assert_cmpfloat (r.ap, ==, 0);
   g_assert_cmpfloat_with_epsilon (r.mmr, 0.5, 1e-12);
   defcn_crowdhuman_eval_free (eval);
-  for (int i = 0; i < 2; i++)
-    g_array_unref (samples[i].objects);
+  g_clear_pointer (&dataset.packed, g_byte_array_unref);
   g_ptr_array_unref (dataset.samples);
 }
 

@@ -3,8 +3,10 @@
 
 #include "backend.h"
 #include "folder.h"
+#include "json_scan.h"
 #include "testing.h"
 
+#include <float.h>
 #include <string.h>
 
 static char *folder;
@@ -48,13 +50,18 @@ sample_at (const DefcnDataset *dataset, guint i)
   return dataset->samples->pdata[i];
 }
 
+/* Good for some more calls. */
 static const DefcnObject *
 object_at (const DefcnDataset *dataset, guint i, guint k)
 {
-  const DefcnSample *sample = sample_at (dataset, i);
+  static DefcnObject ring[8];
+  static guint turn;
+  g_autoptr (GArray) objects = defcn_dataset_objects (dataset, i);
+  DefcnObject *o = &ring[turn++ % G_N_ELEMENTS (ring)];
 
-  g_assert_cmpuint (k, <, sample->objects->len);
-  return &g_array_index (sample->objects, DefcnObject, k);
+  g_assert_cmpuint (k, <, objects->len);
+  *o = g_array_index (objects, DefcnObject, k);
+  return o;
 }
 
 #define IMAGE(id)                                                              \
@@ -469,6 +476,164 @@ test_image_path (void)
   }
 }
 
+/* The short way through an annotation and the long one, which any other member
+ * leads to, give the same. */
+static void
+test_both_ways (void)
+{
+  static const char *const cases[] = {
+    "\"area\":12.5,\"iscrowd\":0,\"bbox\":[1.25,2,3.5,4],"
+    "\"segmentation\":[[1,2,3,4,5,6]]",
+    "\"area\":702.1057499999998,\"iscrowd\":0,"
+    "\"bbox\":[473.07,395.93,38.65,28.67],\"segmentation\":[[1,2,3,4]]",
+    "\"area\":1e3,\"iscrowd\":1,\"bbox\":[-0.001,-2e-3,1e6,0],"
+    "\"segmentation\":{\"counts\":[1,2],\"size\":[10,20]}",
+    "\"area\":123456789012345678,\"iscrowd\":0,"
+    "\"bbox\":[0.1234567890123456789,99999.994999999999,0.3,0.07],"
+    "\"segmentation\":[]",
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *shorter = g_strdup_printf (
+        WITH ("{ \"id\" : 5, \"image_id\":7,\"category_id\":1,%s}"), cases[i]);
+    g_autofree char *longer =
+        g_strdup_printf (WITH ("{\"x\":0,\"id\":5,\"image_id\":7,\"category_"
+                               "id\":1,%s}"),
+            cases[i]);
+    g_autoptr (DefcnDataset) a = open_good ("short.json", shorter);
+    g_autoptr (DefcnDataset) b = open_good ("long.json", longer);
+    const DefcnObject *p = object_at (a, 0, 0), *q = object_at (b, 0, 0);
+
+    for (int k = 0; k < 4; k++)
+      g_assert_true (p->bbox[k] == q->bbox[k]);
+    g_assert_true (p->area == q->area);
+    g_assert_cmpint (p->label, ==, q->label);
+    g_assert_cmpint (p->crowd, ==, q->crowd);
+    g_assert_cmpint (p->untrainable, ==, q->untrainable);
+    g_assert_cmpuint (a->n_empty, ==, b->n_empty);
+  }
+}
+
+/* Numbers are read as strtod() reads them, to the last bit; what is no number
+ * of JSON's is none. */
+static void
+test_numbers (void)
+{
+  static const struct
+  {
+    const char *text;
+    int len; /* of it that is a number, 0: none */
+  } cases[] = { { "0", 1 }, { "-0", 2 }, { " 7", 2 }, { "12.5,", 4 },
+    { "473.07", 6 }, { "702.1057499999998", 17 }, { "0.1", 3 },
+    { "9007199254740993", 16 }, { "123456789012345678901234567890", 30 },
+    { "0.00000000000000000000000123", 28 }, { "1e3", 3 }, { "-2.5E-3]", 7 },
+    { "1e999", 5 }, { "0.30000000000000004", 19 }, { "", 0 }, { "-", 0 },
+    { "01", 0 }, { ".5", 0 }, { "5.", 0 }, { "5.e1", 0 }, { "1e", 0 },
+    { "1e+", 0 }, { "+1", 0 }, { "nan", 0 }, { "null", 0 } };
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
+  double value;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const char *text = cases[i].text;
+    DefcnScan scan = { text, text + strlen (text) };
+
+    g_assert_cmpint (defcn_scan_number (&scan, &value), ==, cases[i].len > 0);
+    if (cases[i].len > 0) {
+      g_assert_cmpint (scan.at - text, ==, cases[i].len);
+      g_assert_true (value == g_ascii_strtod (text, NULL));
+    }
+  }
+  for (int i = 0; i < 20000; i++) {
+    const double number = g_rand_double_range (rand, -1e6, 1e6);
+    g_autofree char *text =
+        g_strdup_printf ("%.*f", g_rand_int_range (rand, 0, 18), number);
+    DefcnScan scan = { text, text + strlen (text) };
+
+    g_assert_true (defcn_scan_number (&scan, &value));
+    g_assert_true (value == g_ascii_strtod (text, NULL));
+  }
+}
+
+/* Objects come back as they were given, to the last bit, each to its sample and
+ * in its order; a sample without any has none. */
+static void
+test_packing (void)
+{
+  static const double values[] = { 0, 0.01, 0.1, 1.0 / 3, 473.07, 999999.99,
+    1000000, 1e6 + 0.001, 21474836.47, 21474837, 1e300, DBL_MIN };
+  g_autoptr (DefcnDataset) dataset = g_new0 (DefcnDataset, 1);
+  const guint n = G_N_ELEMENTS (values);
+
+  dataset->samples = g_ptr_array_new_with_free_func (g_free);
+  for (int i = 0; i < 3; i++)
+    g_ptr_array_add (dataset->samples, defcn_sample_new (i, "name", 1, 2));
+  for (guint i = 0; i < 2 * n; i++) {
+    const double v = values[i / 2];
+    const DefcnObject o = { .label = (int) i - 1,
+      .crowd = i & 1,
+      .untrainable = i >> 1 & 1,
+      .person = i >> 2 & 1,
+      .area = v / 3,
+      .bbox = { -v, v, i, v / 7 } };
+
+    g_assert_true (defcn_dataset_add (dataset, i % 2, &o));
+  }
+  for (guint i = 0; i < 2 * n; i++) {
+    const DefcnObject *o = object_at (dataset, i % 2, i / 2);
+    const double v = values[i / 2];
+    const double bbox[] = { -v, v, i, v / 7 };
+
+    for (int k = 0; k < 4; k++)
+      g_assert_true (o->bbox[k] == bbox[k]);
+    g_assert_true (o->x2 == (float) (bbox[0] + bbox[2]));
+    g_assert_true (o->area == v / 3);
+    g_assert_cmpint (o->label, ==, (int) i - 1);
+    g_assert_cmpint (o->crowd, ==, i & 1);
+    g_assert_cmpint (o->untrainable, ==, i >> 1 & 1);
+    g_assert_cmpint (o->person, ==, i >> 2 & 1);
+  }
+  g_autoptr (GArray) none = defcn_dataset_objects (dataset, 2);
+  g_assert_cmpuint (none->len, ==, 0);
+  g_assert_cmpstr (sample_at (dataset, 2)->name, ==, "name");
+}
+
+/* Of a thousand annotations in any order, the one id that is there twice is
+ * found, wherever it lies; without it the file is good. */
+static void
+test_ids (void)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
+
+  for (int turn = 0; turn < 20; turn++) {
+    g_autoptr (GString) text = g_string_new (NULL);
+    const int twice = turn == 0 ? -1 : g_rand_int_range (rand, 0, 999);
+    gint64 ids[1000];
+
+    for (int i = 0; i < 1000; i++)
+      ids[i] = g_rand_int (rand) * G_GINT64_CONSTANT (1000) + i;
+    if (twice >= 0)
+      ids[999] = ids[twice];
+    for (int i = 0; i < 1000; i++)
+      g_string_append_printf (text,
+          "%s{\"id\":%" G_GINT64_FORMAT ",\"image_id\":7,\"category_id\":1,"
+          "\"bbox\":[1,2,3,4]}",
+          i ? "," : "", ids[i]);
+
+    g_autofree char *file = g_strdup_printf (WITH ("%s"), text->str);
+    if (twice >= 0) {
+      g_autofree char *want =
+          g_strdup_printf ("annotation %" G_GINT64_FORMAT " is there twice",
+              ids[twice]);
+
+      assert_refused ("ids.json", file, strlen (file), want);
+    } else {
+      g_autoptr (DefcnDataset) dataset = open_good ("ids.json", file);
+
+      g_assert_cmpuint (sample_at (dataset, 0)->n_objects, ==, 1000);
+    }
+  }
+}
+
 /* Real files have the images and boxes that their README counts. */
 static void
 test_real (void)
@@ -504,7 +669,7 @@ test_real (void)
     g_assert_cmpuint (dataset->samples->len, ==, cases[i].samples);
     for (guint k = 0; k < dataset->samples->len; k++) {
       g_autofree char *picture = defcn_dataset_image_path (dataset, k);
-      const GArray *list = sample_at (dataset, k)->objects;
+      g_autoptr (GArray) list = defcn_dataset_objects (dataset, k);
 
       g_assert_true (g_file_test (picture, G_FILE_TEST_EXISTS));
       objects += list->len;
@@ -530,6 +695,10 @@ main (int argc, char **argv)
   g_test_add_func ("/dataset/crowdhuman-refused", test_crowdhuman_refused);
   g_test_add_func ("/dataset/missing", test_missing);
   g_test_add_func ("/dataset/image-path", test_image_path);
+  g_test_add_func ("/dataset/both-ways", test_both_ways);
+  g_test_add_func ("/dataset/numbers", test_numbers);
+  g_test_add_func ("/dataset/packing", test_packing);
+  g_test_add_func ("/dataset/ids", test_ids);
   g_test_add_func ("/dataset/real", test_real);
   folder = folder_new ();
   const int status = g_test_run ();

@@ -71,16 +71,6 @@ write_picture (int i)
   g_assert_true (defcn_picture_save (picture, path, NULL));
 }
 
-static void
-sample_free (gpointer data)
-{
-  DefcnSample *sample = data;
-
-  g_free (sample->name);
-  g_array_unref (sample->objects);
-  g_free (sample);
-}
-
 /* The pictures, annotated with what @model finds in them, in pixels @scale
  * times as small as the file's. */
 static DefcnDataset *
@@ -94,7 +84,7 @@ dataset_new (DefcnModel *model, gboolean crowdhuman, float scale)
   dataset->path = g_strdup ("made.json");
   dataset->image_dir = g_strdup (folder);
   dataset->crowdhuman = crowdhuman;
-  dataset->samples = g_ptr_array_new_with_free_func (sample_free);
+  dataset->samples = g_ptr_array_new_with_free_func (g_free);
   dataset->labels = g_ptr_array_new_with_free_func (g_free);
   dataset->category_ids = g_array_new (FALSE, FALSE, sizeof (gint64));
   for (gint64 c = 0; c < spec->n_classes; c++) {
@@ -109,19 +99,14 @@ dataset_new (DefcnModel *model, gboolean crowdhuman, float scale)
     g_autofree char *path = in_folder (name);
     g_autoptr (DefcnPicture) picture = defcn_picture_load (path, NULL);
     const DefcnImage image = defcn_picture_image (picture);
-    DefcnSample *sample = g_new0 (DefcnSample, 1);
-
     g_assert_true (
         defcn_detector_run (detector, &boxes, &image, NULL, 1, NULL));
     g_assert_cmpuint (boxes->len, >, 5);
-    sample->id = 1000 + i;
-    sample->name = g_strdup (name);
     if (crowdhuman)
-      sample->name[1] = '\0';
-    sample->width = picture->width * scale;
-    sample->height = picture->height * scale;
-    sample->objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
-    g_ptr_array_add (dataset->samples, sample);
+      name[1] = '\0';
+    g_ptr_array_add (dataset->samples,
+        defcn_sample_new (1000 + i, name, picture->width * scale,
+            picture->height * scale));
     for (guint k = 0; k < boxes->len; k++) {
       const DefcnBox *b = &g_array_index (boxes, DefcnBox, k);
       const double x1 = scale * b->x1, y1 = scale * b->y1;
@@ -130,7 +115,7 @@ dataset_new (DefcnModel *model, gboolean crowdhuman, float scale)
         .bbox = { x1, y1, scale * b->x2 - x1, scale * b->y2 - y1 } };
 
       o.area = o.bbox[2] * o.bbox[3];
-      g_array_append_val (sample->objects, o);
+      g_assert_true (defcn_dataset_add (dataset, i, &o));
     }
   }
   return dataset;
@@ -184,8 +169,7 @@ test_limit (void)
   DefcnEvaluateOptions options = defcn_evaluate_defaults;
   DefcnSample *last = dataset->samples->pdata[N_IMAGES - 1];
 
-  g_free (last->name);
-  last->name = g_strdup ("missing.png");
+  last->name = "missing.png";
   for (options.limit = 1; options.limit < N_IMAGES; options.limit++) {
     g_auto (DefcnEvaluation) out = { 0 };
 
@@ -259,7 +243,7 @@ test_crowdhuman (void)
   guint n = 0;
 
   for (int i = 0; i < N_IMAGES; i++)
-    n += ((DefcnSample *) dataset->samples->pdata[i])->objects->len;
+    n += ((DefcnSample *) dataset->samples->pdata[i])->n_objects;
   evaluate (model, dataset, NULL, &out);
   g_assert_cmpfloat_with_epsilon (out.crowd[0].ap, 1 - 1.0 / n, 1e-9);
   g_assert_cmpfloat (out.crowd[0].recall, ==, 1);
@@ -291,9 +275,10 @@ test_detections (void)
   const cJSON *item = cJSON_IsArray (json) ? json->child : NULL;
   for (int i = 0; i < N_IMAGES; i++) {
     const DefcnSample *sample = dataset->samples->pdata[i];
+    g_autoptr (GArray) objects = defcn_dataset_objects (dataset, i);
 
-    for (guint k = 0; k < sample->objects->len; k++, item = item->next) {
-      const DefcnObject *o = &g_array_index (sample->objects, DefcnObject, k);
+    for (guint k = 0; k < objects->len; k++, item = item->next) {
+      const DefcnObject *o = &g_array_index (objects, DefcnObject, k);
       const cJSON *box = cJSON_GetObjectItem (item, "bbox");
 
       g_assert_cmpfloat (cJSON_GetObjectItem (item, "image_id")->valuedouble,
@@ -349,12 +334,10 @@ test_errors (void)
   options.detections = "/dev/null/x";
   assert_fails (three, dataset, &options, -1, "/dev/null/x", "");
 
-  g_free (sample->name);
-  sample->name = g_strdup ("missing.png");
+  sample->name = "missing.png";
   assert_fails (three, dataset, NULL, -1, "missing.png", "");
   g_assert_true (g_file_set_contents (bad, "no picture", -1, NULL));
-  g_free (sample->name);
-  sample->name = g_strdup ("bad.png");
+  sample->name = "bad.png";
   assert_fails (three, dataset, NULL, -1, "bad.png", "");
   g_remove (bad);
 

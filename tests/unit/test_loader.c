@@ -532,7 +532,7 @@ test_refused (void)
   g_clear_error (&error);
 
   for (guint i = 0; i < dataset->samples->len; i++)
-    g_array_set_size (((DefcnSample *) dataset->samples->pdata[i])->objects, 0);
+    ((DefcnSample *) dataset->samples->pdata[i])->n_objects = 0;
   g_assert_null (defcn_loader_new (dataset, &simple, 0, &error));
   g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
   g_assert_nonnull (strstr (error->message, "set.json: no image to train on"));
