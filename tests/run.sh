@@ -32,7 +32,7 @@ if [ -x /usr/local/cuda/bin/nvcc ]; then PATH=$PATH:/usr/local/cuda/bin; fi
 build=${1:-build}
 [ $# -eq 0 ] || shift
 install_missing
-if [ -d "$build/meson-private" ]; then
+if [ -e "$build/build.ninja" ]; then
   meson configure "$build" "$@" -Dtests=true
 else
   meson setup "$build" "$@"

@@ -12,7 +12,7 @@ fuzzers=("$@")
 [ $# -gt 0 ] || fuzzers=(weights pickle coco odgt picture)
 
 build=build-fuzz
-[ -d $build/meson-private ] || CC=${CC:-clang} meson setup $build \
+[ -e $build/build.ninja ] || CC=${CC:-clang} meson setup $build \
   -Dfuzzing=true -Dplugin=disabled -Donednn=disabled -Dtraining=enabled \
   -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 ninja -C $build "${fuzzers[@]/#/tests/fuzz/fuzz_}" >/dev/null
