@@ -7,7 +7,7 @@
 /* One output row.  @winners: tap 0..8 of each element, or NULL. */
 static inline __attribute__ ((always_inline)) void
 pool_row (float *y, guint8 *winners, const float *x, int oy, int h, int w,
-    int out_w, const int block)
+    int out_w, const gboolean keep, const int block)
 {
   for (int ox = 0; ox < out_w; ox++) {
     float best[16];
@@ -23,12 +23,13 @@ pool_row (float *y, guint8 *winners, const float *x, int oy, int h, int w,
       for (int k = 0; k < block; k++) {
         const float v = x[((gsize) iy * w + ix) * block + k];
 
-        at[k] = v > best[k] ? tap : at[k];
+        if (keep)
+          at[k] = v > best[k] ? tap : at[k];
         best[k] = v > best[k] ? v : best[k];
       }
     }
     memcpy (y + (gsize) ox * block, best, block * sizeof *best);
-    if (winners)
+    if (keep)
       memcpy (winners + (gsize) ox * block, at, block);
   }
 }
@@ -38,7 +39,10 @@ static void
 pool (float *y, guint8 *winners, const float *x, int oy, int h, int w,
     int out_w, int block)
 {
-  ONEDNN_BLOCKED (block, pool_row, y, winners, x, oy, h, w, out_w);
+  if (winners)
+    ONEDNN_BLOCKED (block, pool_row, y, winners, x, oy, h, w, out_w, TRUE);
+  else
+    ONEDNN_BLOCKED (block, pool_row, y, NULL, x, oy, h, w, out_w, FALSE);
 }
 
 static gboolean

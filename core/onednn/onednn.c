@@ -151,14 +151,17 @@ choose_kernels (Onednn *be)
 
   be->block = 8;
   be->depthwise = &defcn_depthwise_base;
+  be->tube = &defcn_tube_base;
   be->winograd = &defcn_winograd_base;
 #ifdef HAVE_X86_KERNELS
   if ((isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core) {
     be->block = 16;
     be->depthwise = &defcn_depthwise_avx512;
+    be->tube = &defcn_tube_avx512;
     be->winograd = &defcn_winograd_avx512;
   } else if ((isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2) {
     be->depthwise = &defcn_depthwise_avx2;
+    be->tube = &defcn_tube_avx2;
     be->winograd = &defcn_winograd_avx2;
   }
 #endif

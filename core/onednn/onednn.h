@@ -55,6 +55,7 @@ typedef struct
   dnnl_engine_t engine;
   dnnl_stream_t stream;
   const DepthwiseKernels *depthwise;
+  const TubeKernels *tube;
   const WinogradKernels *winograd;
   GHashTable *rectified; /* DefcnTensor -> OnednnRectified */
   GPtrArray *packs;      /* of the convolutions' packed weights */

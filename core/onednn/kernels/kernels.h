@@ -77,3 +77,36 @@ typedef struct
 extern const DepthwiseKernels defcn_depthwise_base;
 extern const DepthwiseKernels defcn_depthwise_avx2;
 extern const DepthwiseKernels defcn_depthwise_avx512;
+
+/* 3D max filtering.  Bilinear taps of one axis: w1 of i1, 1 - w1 of i0. */
+typedef struct
+{
+  int *i0, *i1;
+  float *w1;
+} TubeAxis;
+
+typedef struct
+{
+  /* dst: (h, w), src_w: width of src. */
+  void (*resize) (float *dst, const float *src, const TubeAxis *x,
+      const TubeAxis *y, int h, int w, int src_w);
+  /* dsrc += what resize() gave to ddst. */
+  void (*resize_gradient) (float *dsrc, const float *ddst, const TubeAxis *x,
+      const TubeAxis *y, int h, int w, int src_w);
+  /* y = relu? (residual + maximum over levels and window); scratch: a plane
+   * and a row. */
+  void (*maximum) (float *y, const float *residual, const float *const *levels,
+      int n_levels, int phi, gboolean relu, int h, int w, float *scratch);
+  /* The same; winners: (level * phi + row) * phi + column of the first. */
+  void (*keep_winners) (float *y, guint16 *winners, const float *residual,
+      const float *const *levels, int n_levels, int phi, gboolean relu, int h,
+      int w);
+  /* dlevel = or += dy where it came from @level. */
+  void (*gather_gradient) (float *dlevel, const float *dy,
+      const guint16 *winners, int level, int phi, gboolean accumulate, int h,
+      int w);
+} TubeKernels;
+
+extern const TubeKernels defcn_tube_base;
+extern const TubeKernels defcn_tube_avx2;
+extern const TubeKernels defcn_tube_avx512;
