@@ -253,7 +253,7 @@ weights_prepare (Onednn *be, const DefcnNode *node, GError **error)
   w->in = map_of (be, node->x[0]);
   w->out = map_of (be, node->y);
   w->tiles = tiles_of (node->y);
-  set_piece (w, be, 6 << 20, 1);
+  set_piece (w, be, 4 << 20, 1);
   if (defcn_onednn_reserve (be, weights_floats (w)))
     return w;
   defcn_onednn_conv_error (error, node, "no memory");
