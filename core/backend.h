@@ -83,6 +83,12 @@ struct _DefcnBackend
   const char *name;    /* "reference", "onednn", "cuda" */
   const char *library; /* what computes, e.g. "oneDNN 2.6.3"; NULL: own code */
   int threads;         /* CPU threads that an op may use, at least 1 */
+  /* Convolutions are summed product by product, as the formula has it, and not
+   * by Winograd's algorithm, which rounds more (by some 1e-6 of a layer's
+   * largest value) and takes a quarter of the multiplications.  FALSE at first;
+   * the caller sets it before the first step is prepared.  CUDA chooses by
+   * itself. */
+  gboolean exact;
   DefcnOp ops[DEFCN_N_OPS];
 
   /* Bytes that @t takes in this backend's layout, a multiple of 64. */

@@ -79,6 +79,7 @@ defcn_detector_new (const char *path, const DefcnDetectorOptions *options,
       options->threads, error);
   if (!d->be)
     return NULL;
+  d->be->exact = options->exact;
   d->model = defcn_model_open (weights, d->be, FALSE, error);
   if (!d->model)
     return NULL;

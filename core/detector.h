@@ -27,6 +27,7 @@ typedef struct
   const char *device;    /* "auto" (default), "cpu", "reference", "cuda[:N]" */
   const char *precision; /* as defcn_backend_new_in() has it */
   int threads;           /* CPU threads, 0: one per core */
+  gboolean exact;        /* direct convolution: DefcnBackend.exact */
 } DefcnDetectorOptions;
 
 /* NULL with @error set: a missing, damaged or foreign model file, a device

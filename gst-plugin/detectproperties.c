@@ -21,6 +21,7 @@ enum
   PROP_ROI,
   PROP_NO_BLOCK,
   PROP_THREADS,
+  PROP_EXACT,
   PROP_META,
   PROP_MESSAGE,
   PROP_STATS,
@@ -97,6 +98,7 @@ static const gsize fields[] = {
   [PROP_ROI] = FIELD (live.roi),
   [PROP_NO_BLOCK] = FIELD (live.no_block),
   [PROP_THREADS] = FIELD (setup.threads),
+  [PROP_EXACT] = FIELD (setup.exact),
   [PROP_META] = FIELD (setup.meta),
   [PROP_MESSAGE] = FIELD (live.message),
   [PROP_STATS_INTERVAL] = FIELD (live.stats_interval),
@@ -500,6 +502,20 @@ gst_defcn_detect_install_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_THREADS,
       g_param_spec_uint ("threads", "Threads",
           "CPU threads of the network; 0: one per core", 0, 1024, 0, SETUP));
+
+  /**
+   * GstDefcnDetect:exact:
+   *
+   * Direct convolution on the CPU in place of Winograd's algorithm: slower, and
+   * rounds less.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_EXACT,
+      g_param_spec_boolean ("exact", "Exact",
+          "Direct convolution on the CPU in place of Winograd's algorithm: "
+          "slower, and rounds less",
+          FALSE, SETUP));
 
   /**
    * GstDefcnDetect:meta:

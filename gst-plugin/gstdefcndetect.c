@@ -119,7 +119,8 @@ open_model (GstDefcnDetect *self, const GstDefcnSetup *setup)
   static const char *precisions[] = { "auto", "fp32", "fp16", "bf16" };
   DefcnDetectorOptions options = { .device = setup->device,
     .precision = precisions[setup->precision],
-    .threads = (int) setup->threads };
+    .threads = (int) setup->threads,
+    .exact = setup->exact };
   g_autoptr (GError) error = NULL;
   GstDefcnWorker *worker;
 

@@ -40,6 +40,7 @@ typedef struct
   GstDefcnPrecision precision;
   GstDefcnInferenceRegion region;
   guint threads;
+  gboolean exact;
   GstDefcnMetaFlags meta;
 } GstDefcnSetup;
 

@@ -34,7 +34,7 @@ typedef struct
   char *model, *preset, *size, *device, *precision, *dump, *save;
   char **settings; /* KEY=VALUE over the preset */
   int width, height, batch, threads, classes, repetitions;
-  gboolean train, json, verbose;
+  gboolean train, json, verbose, exact;
 } Options;
 
 double
@@ -97,6 +97,8 @@ parse (Options *o, int argc, char **argv, GError **error)
         "auto, fp32, or on CUDA tf32, fp16, bf16 (auto)", "NAME" },
     { "threads", 0, 0, G_OPTION_ARG_INT, &o->threads,
         "CPU threads (one per core)", "N" },
+    { "exact", 0, 0, G_OPTION_ARG_NONE, &o->exact,
+        "Direct convolution on the CPU: slower, rounds less", NULL },
     { "repetitions", 'r', 0, G_OPTION_ARG_INT, &o->repetitions,
         "Measurements, of which the median counts (10)", "N" },
     { "train", 0, 0, G_OPTION_ARG_NONE, &o->train,
@@ -187,6 +189,7 @@ open_model (DefcnBench *b, const Options *o, GError **error)
   b->be = defcn_backend_new_in (o->device, o->precision, o->threads, error);
   if (!b->be)
     return FALSE;
+  b->be->exact = o->exact;
   if (!o->model) {
     b->model = defcn_model_new (b->recipe->spec, b->be, o->train, 1, error);
     return b->model != NULL;

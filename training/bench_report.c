@@ -183,6 +183,7 @@ defcn_bench_report_json (const DefcnBench *b)
 
   cJSON_AddStringToObject (object, "device", b->be->name);
   cJSON_AddNumberToObject (object, "threads", b->be->threads);
+  cJSON_AddBoolToObject (object, "exact", b->be->exact);
   cJSON_AddNumberToObject (object, "width", x->w);
   cJSON_AddNumberToObject (object, "height", x->h);
   cJSON_AddNumberToObject (object, "batch", x->n);

@@ -21,6 +21,7 @@ typedef struct
   char *model, *output, *json, *device, *precision;
   double threshold;
   int threads, max_detections;
+  gboolean exact;
   char **inputs;
 } Options;
 
@@ -57,6 +58,8 @@ parse (Options *o, int argc, char **argv, GError **error)
         "auto, fp32, or on CUDA tf32, fp16, bf16 (auto)", "NAME" },
     { "threads", 0, 0, G_OPTION_ARG_INT, &o->threads,
         "CPU threads (one per core)", "N" },
+    { "exact", 0, 0, G_OPTION_ARG_NONE, &o->exact,
+        "Direct convolution on the CPU: slower, rounds less", NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
         "FILE|FOLDER..." },
     { NULL },
@@ -290,7 +293,8 @@ open_detector (Run *run, GError **error)
   const Options *o = run->options;
   const DefcnDetectorOptions options = { .device = o->device,
     .precision = o->precision,
-    .threads = o->threads };
+    .threads = o->threads,
+    .exact = o->exact };
 
   run->detector = defcn_detector_new (o->model, &options, error);
   if (!run->detector)

@@ -10,7 +10,7 @@ typedef struct
 {
   char *model, *annotations, *images, *device, *precision, *json, *detections;
   int threads, limit;
-  gboolean classes;
+  gboolean classes, exact;
   double threshold, nms, duplicates;
 } Options;
 
@@ -58,6 +58,7 @@ run_eval (const Options *o, GError **error)
   be = defcn_backend_new_in (o->device, o->precision, o->threads, error);
   if (!be)
     return FALSE;
+  be->exact = o->exact;
   model = defcn_model_open (weights, be, FALSE, error);
   if (!model)
     return FALSE;
@@ -111,6 +112,8 @@ defcn_eval_main (int argc, char **argv)
         "auto, fp32, or on CUDA tf32, fp16, bf16 (auto)", "NAME" },
     { "threads", 't', 0, G_OPTION_ARG_INT, &o.threads,
         "CPU threads (one per core)", "N" },
+    { "exact", 0, 0, G_OPTION_ARG_NONE, &o.exact,
+        "direct convolution on the CPU: slower, rounds less", NULL },
     { "threshold", 0, 0, G_OPTION_ARG_DOUBLE, &o.threshold,
         "score threshold (0.05), below 0: the model's", "T" },
     { "nms", 0, 0, G_OPTION_ARG_DOUBLE, &o.nms,

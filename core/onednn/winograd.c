@@ -48,10 +48,11 @@ u_stride_of (const Onednn *be, int in, int out)
 }
 
 static gboolean
-is_possible (const DefcnNode *node)
+is_possible (const Onednn *be, const DefcnNode *node)
 {
-  return node->size == 3 && node->stride == 1 && node->pad == 1
-      && node->groups == 1 && node->x[0]->role == DEFCN_TENSOR_ACTIVATION;
+  return !be->base.exact && node->size == 3 && node->stride == 1
+      && node->pad == 1 && node->groups == 1
+      && node->x[0]->role == DEFCN_TENSOR_ACTIVATION;
 }
 
 /* Whether it beats a direct convolution, counted in multiply-adds of a vector
@@ -181,7 +182,8 @@ describe (gpointer state)
 static gboolean
 forward_suits (const Onednn *be, const DefcnNode *node)
 {
-  return is_possible (node) && is_faster (be, node, node->train ? 750 : 250);
+  return is_possible (be, node)
+      && is_faster (be, node, node->train ? 750 : 250);
 }
 
 static gpointer
@@ -207,7 +209,7 @@ const ConvPass defcn_onednn_winograd_forward = { forward_suits, forward_prepare,
 static gboolean
 data_suits (const Onednn *be, const DefcnNode *node)
 {
-  return is_possible (node) && is_faster (be, node, 750);
+  return is_possible (be, node) && is_faster (be, node, 750);
 }
 
 static gpointer
@@ -236,7 +238,7 @@ const ConvPass defcn_onednn_winograd_data = { data_suits, data_prepare,
 static gboolean
 weights_suits (const Onednn *be, const DefcnNode *node)
 {
-  return is_possible (node) && is_faster (be, node, 1200);
+  return is_possible (be, node) && is_faster (be, node, 1200);
 }
 
 static gsize

@@ -142,6 +142,7 @@ test_bench_json (void)
   g_assert_cmpfloat (number (json, "width"), ==, 128);
   g_assert_cmpfloat (number (json, "height"), ==, 64);
   g_assert_cmpfloat (number (json, "batch"), ==, 2);
+  g_assert_true (cJSON_IsFalse (cJSON_GetObjectItem (json, "exact")));
   g_assert_cmpfloat (number (json, "images_per_second"), >, 0);
   const cJSON *rows = cJSON_GetObjectItem (json, "stages");
   g_assert_cmpint (cJSON_GetArraySize (rows), ==, G_N_ELEMENTS (stages));
@@ -166,8 +167,9 @@ static void
 test_bench_train (void)
 {
   g_autofree char *path = g_build_filename (folder, "train.json", NULL);
-  const char *const args[] = { "bench", "--train", "--model", model, "--size",
-    "64x64", "--batch", "2", "--repetitions", "1", "--save", path, NULL };
+  const char *const args[] = { "bench", "--train", "--exact", "--model", model,
+    "--size", "64x64", "--batch", "2", "--repetitions", "1", "--save", path,
+    NULL };
   g_autofree char *out = NULL, *err = NULL, *text = NULL;
 
   g_assert_cmpint (run (&out, &err, args), ==, 0);

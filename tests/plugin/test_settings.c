@@ -206,6 +206,7 @@ test_properties (void)
     { "roi", NULL, "1,2,3,4", TRUE },
     { "no-block", "false", "true", TRUE },
     { "threads", "0", "8", FALSE },
+    { "exact", "false", "true", FALSE },
     { "meta", NULL, "roi+custom", FALSE },
     { "message", "false", "true", TRUE },
     { "stats", NULL, NULL, FALSE },

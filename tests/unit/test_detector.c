@@ -325,6 +325,51 @@ test_bad_image (void)
   }
 }
 
+/* Exact convolution finds the same boxes within rounding, but not to the bit:
+ * the option reaches the engine, and is off unless set. */
+static void
+test_exact (void)
+{
+  g_autofree char *path = g_build_filename (folder, "large", NULL);
+  DefcnImage image = noise (512, 384, 3);
+  GArray *boxes[3];
+  static const gboolean exact[] = { FALSE, TRUE, FALSE };
+  gboolean reference = FALSE;
+
+  testing_tiny_model_write_as (path, 256, 0);
+  for (int i = 0; i < 3; i++) {
+    const DefcnDetectorOptions options = { .device = "cpu",
+      .threads = 1,
+      .exact = exact[i] };
+    g_autoptr (GError) error = NULL;
+    g_autoptr (DefcnDetector) d = defcn_detector_new (path, &options, &error);
+
+    g_assert_no_error (error);
+    boxes[i] = detect (d, &image, NULL);
+    reference = g_str_equal (defcn_detector_device (d), "reference");
+  }
+  assert_same (boxes[0], boxes[2]);
+  g_assert_cmpuint (boxes[0]->len, >, 5);
+  g_assert_cmpuint (boxes[0]->len, ==, boxes[1]->len);
+  for (guint i = 0; i < boxes[0]->len; i++) {
+    const DefcnBox *a = box_at (boxes[0], i), *b = box_at (boxes[1], i);
+
+    g_assert_cmpint (a->label, ==, b->label);
+    g_assert_cmpfloat_with_epsilon (a->score, b->score, 1e-4);
+    g_assert_cmpfloat_with_epsilon (a->x1, b->x1, 1e-4 * image.width);
+    g_assert_cmpfloat_with_epsilon (a->y1, b->y1, 1e-4 * image.width);
+    g_assert_cmpfloat_with_epsilon (a->x2, b->x2, 1e-4 * image.width);
+    g_assert_cmpfloat_with_epsilon (a->y2, b->y2, 1e-4 * image.width);
+  }
+  if (!reference)
+    g_assert_true (memcmp (boxes[0]->data, boxes[1]->data,
+        boxes[0]->len * sizeof (DefcnBox)));
+  for (int i = 0; i < 3; i++)
+    g_array_unref (boxes[i]);
+  noise_clear (&image);
+  g_remove (path);
+}
+
 /* A file, device or precision that will not do is refused with a reason. */
 static void
 test_open_errors (void)
@@ -380,6 +425,7 @@ main (int argc, char **argv)
   g_test_add_func ("/detector/formats", test_formats);
   g_test_add_func ("/detector/extreme-sizes", test_extreme_sizes);
   g_test_add_func ("/detector/bad-image", test_bad_image);
+  g_test_add_func ("/detector/exact", test_exact);
   g_test_add_func ("/detector/open-errors", test_open_errors);
 
   const int status = g_test_run ();
