@@ -65,7 +65,7 @@ is_faster (const Onednn *be, const DefcnNode *node, double overhead)
   const double out = onednn_blocks (be, node->y);
   const double vectors = in * out * be->block;
   const double tiles = tiles_of (node->y);
-  const double rows = round_up (tiles, be->winograd->rows);
+  const double rows = round_up (tiles, 2);
   const double pixels = (double) node->y->n * node->y->h * node->y->w;
   const double direct = pixels * 9 * vectors;
   const double winograd =
@@ -117,9 +117,9 @@ set_piece (Winograd *w, const Onednn *be, gsize bytes, int parts)
   const int fitting = bytes / (FREQUENCIES * (in + out) * sizeof (float));
   const int share = (w->tiles + parts - 1) / parts;
   const int most = MAX (MIN (fitting, share), rows);
-  const int pieces = (w->tiles + most - 1) / most;
+  const int pieces = round_up ((w->tiles + most - 1) / most, parts);
 
-  w->piece = round_up ((w->tiles + pieces - 1) / pieces, rows);
+  w->piece = round_up ((w->tiles + pieces - 1) / pieces, 2);
   w->in_stride = w->piece * in + 16;
   w->out_stride = w->piece * out + 16;
   w->u_stride = u_stride_of (be, in, out);

@@ -21,7 +21,7 @@ typedef struct
 
 typedef struct
 {
-  int rows; /* of tiles that gemm() takes at once */
+  int rows; /* of tiles that gemm() takes at once, at most */
   /* v = B^T x B of @n tiles from @first on. */
   void (*input) (float *v, gsize stride, const float *x, const WinogradMap *map,
       int first, int n);
@@ -33,8 +33,8 @@ typedef struct
   void (*output) (float *y, const float *m, gsize stride, const float *bias,
       const float *add, gboolean relu, const float *mask,
       const WinogradMap *map, int first, int n);
-  /* One frequency: m (n, out) = v (n, in) u.  Rounds n up to rows: v and m have
-   * room for them. */
+  /* One frequency: m (n, out) = v (n, in) u.  An odd n is rounded up: v and m
+   * have room for it. */
   void (
       *gemm) (float *m, const float *v, const float *u, int n, int in, int out);
   /* One frequency: u (in, out) = or += v^T (in, n) dm (n, out). */

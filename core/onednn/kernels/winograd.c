@@ -270,18 +270,53 @@ gemm_tile (float *m, const float *v, const float *u, int in, int out,
   }
 }
 
+/* As many tiles as there are cases; an odd number takes one more with it. */
+INLINE void
+gemm_tiles (float *m, const float *v, const float *u, int in, int out, int rows,
+    const int width)
+{
+  switch ((rows + 1) / 2) {
+#if LANES == 16
+    case 7:
+      gemm_tile (m, v, u, in, out, 14, width);
+      break;
+    case 6:
+      gemm_tile (m, v, u, in, out, 12, width);
+      break;
+    case 5:
+      gemm_tile (m, v, u, in, out, 10, width);
+      break;
+    case 4:
+      gemm_tile (m, v, u, in, out, 8, width);
+      break;
+#endif
+    case 3:
+      gemm_tile (m, v, u, in, out, 6, width);
+      break;
+    case 2:
+      gemm_tile (m, v, u, in, out, 4, width);
+      break;
+    default:
+      gemm_tile (m, v, u, in, out, 2, width);
+      break;
+  }
+}
+
+/* Shares of tiles as even as can be: few at once use the registers badly. */
 static void
 gemm (float *m, const float *v, const float *u, int n, int in, int out)
 {
+  const int shares = (n + ROWS - 1) / ROWS;
+  const int rows = ((n + shares - 1) / shares + 1) / 2 * 2;
   int o = 0;
 
   for (; o + 2 * LANES <= out; o += 2 * LANES)
-    for (int t = 0; t < n; t += ROWS)
-      gemm_tile (m + (gsize) t * out + o, v + (gsize) t * in,
-          u + (gsize) o * in, in, out, ROWS, 2);
-  for (int t = 0; t < n && o < out; t += ROWS)
-    gemm_tile (m + (gsize) t * out + o, v + (gsize) t * in, u + (gsize) o * in,
-        in, out, ROWS, 1);
+    for (int t = 0; t < n; t += rows)
+      gemm_tiles (m + (gsize) t * out + o, v + (gsize) t * in,
+          u + (gsize) o * in, in, out, MIN (rows, n - t), 2);
+  for (int t = 0; t < n && o < out; t += rows)
+    gemm_tiles (m + (gsize) t * out + o, v + (gsize) t * in, u + (gsize) o * in,
+        in, out, MIN (rows, n - t), 1);
 }
 
 INLINE void
