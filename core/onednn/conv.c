@@ -1,4 +1,4 @@
-/* Convolution: chooses an implementation for each of its passes. */
+/* Convolution: its passes, and what they have in common. */
 #include "conv.h"
 
 typedef enum
@@ -10,7 +10,6 @@ typedef enum
   N_PASSES
 } Pass;
 
-/* The first that suits is taken. */
 static const ConvPass *const choices[N_PASSES][3] = {
   { &defcn_onednn_winograd_forward, &defcn_onednn_direct_forward },
   { &defcn_onednn_depthwise_backward },
@@ -104,25 +103,6 @@ is_wanted (const Conv *c, const DefcnNode *node, Pass pass)
   }
 }
 
-static gboolean
-prepare_pass (Conv *c, Onednn *be, const DefcnNode *node, Pass pass,
-    GError **error)
-{
-  const ConvPass *const *choice = choices[pass];
-
-  if (!is_wanted (c, node, pass))
-    return TRUE;
-  while (*choice && !(*choice)->suits (be, node))
-    choice++;
-  if (!*choice)
-    return TRUE;
-  c->states[pass] = (*choice)->prepare (be, node, error);
-  if (!c->states[pass])
-    return FALSE;
-  c->passes[pass] = *choice;
-  return TRUE;
-}
-
 static char *
 description_of (const Conv *c)
 {
@@ -143,7 +123,9 @@ conv_prepare (DefcnBackend *base, DefcnNode *node, GError **error)
 
   onednn_enter (base);
   for (int i = 0; i < N_PASSES; i++) {
-    if (!prepare_pass (c, be, node, i, error)) {
+    if (is_wanted (c, node, i)
+        && !defcn_onednn_choose (&c->passes[i], &c->states[i], choices[i], be,
+            node, error)) {
       conv_release (base, node);
       return FALSE;
     }

@@ -3,11 +3,12 @@
 
 #include "onednn.h"
 
-/* One way to compute one pass: forward, gradient of x or gradient of w and b.
- * conv.c takes the first of its table that suits. */
+/* One way to compute one pass: forward, gradient of x or gradient of w and b. */
 typedef struct
 {
-  gboolean (*suits) (const Onednn *be, const DefcnNode *node);
+  /* Estimate of its time as a share of the direct convolution's; INFINITY where
+   * it is impossible. */
+  double (*cost) (const Onednn *be, const DefcnNode *node);
   /* Returns: the pass's state; NULL with @error set. */
   gpointer (*prepare) (Onednn *be, const DefcnNode *node, GError **error);
   void (*run) (Onednn *be, const DefcnNode *node, gpointer state);
@@ -28,6 +29,12 @@ extern const ConvPass defcn_onednn_depthwise_backward;
 extern const ConvPass defcn_onednn_direct_forward;
 extern const ConvPass defcn_onednn_direct_data;
 extern const ConvPass defcn_onednn_direct_weights;
+
+/* Prepares one of @choices, which end with NULL, for @node; @pass stays as it is
+ * where none is possible. */
+gboolean defcn_onednn_choose (const ConvPass **pass, gpointer *state,
+    const ConvPass *const *choices, Onednn *be, const DefcnNode *node,
+    GError **error);
 
 /* A parameter in the layout that an implementation wants, shared by all steps
  * that use the parameter and filled anew when its version has changed. */

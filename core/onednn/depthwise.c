@@ -2,6 +2,7 @@
  * bound by memory, and oneDNN would read everything two or three times. */
 #include "conv.h"
 
+#include <math.h>
 #include <string.h>
 
 enum
@@ -15,14 +16,15 @@ typedef struct
   gsize rows_len; /* floats of scratch per thread */
 } Depthwise;
 
-static gboolean
-suits (const Onednn *be, const DefcnNode *node)
+static double
+cost (const Onednn *be, const DefcnNode *node)
 {
   const DefcnTensor *x = node->x[0];
+  const gboolean possible = node->size == 3 && node->pad == 1
+      && node->stride <= 2 && node->groups == x->c && node->y->c == x->c
+      && !node->x[1] && x->role == DEFCN_TENSOR_ACTIVATION;
 
-  return node->size == 3 && node->pad == 1 && node->stride <= 2
-      && node->groups == x->c && node->y->c == x->c && !node->x[1]
-      && x->role == DEFCN_TENSOR_ACTIVATION;
+  return possible ? 0.5 : INFINITY;
 }
 
 static gpointer
@@ -103,5 +105,5 @@ describe (gpointer state)
   return "depthwise";
 }
 
-const ConvPass defcn_onednn_depthwise_backward = { suits, prepare, run, release,
+const ConvPass defcn_onednn_depthwise_backward = { cost, prepare, run, release,
   describe };

@@ -238,10 +238,10 @@ describe (gpointer state)
   return ((const Direct *) state)->info;
 }
 
-static gboolean
-suits (const Onednn *be, const DefcnNode *node)
+static double
+cost (const Onednn *be, const DefcnNode *node)
 {
-  return TRUE;
+  return 1;
 }
 
 /* Makes one pass out of its descriptors by @build. */
@@ -314,7 +314,7 @@ forward_run (Onednn *be, const DefcnNode *node, gpointer state)
   execute (be, node->name, c->primitive, node->b ? 4 : 3, args);
 }
 
-const ConvPass defcn_onednn_direct_forward = { suits, forward_prepare,
+const ConvPass defcn_onednn_direct_forward = { cost, forward_prepare,
   forward_run, release, describe };
 
 static dnnl_status_t
@@ -373,7 +373,7 @@ data_run (Onednn *be, const DefcnNode *node, gpointer state)
         be->base.size (&be->base, x) / sizeof (float), TRUE);
 }
 
-const ConvPass defcn_onednn_direct_data = { suits, data_prepare, data_run,
+const ConvPass defcn_onednn_direct_data = { cost, data_prepare, data_run,
   release, describe };
 
 static gsize
@@ -460,5 +460,5 @@ weights_run (Onednn *be, const DefcnNode *node, gpointer state)
     defcn_onednn_add (&be->base, node->b->grad, db, node->b->c, TRUE);
 }
 
-const ConvPass defcn_onednn_direct_weights = { suits, weights_prepare,
+const ConvPass defcn_onednn_direct_weights = { cost, weights_prepare,
   weights_run, release, describe };

@@ -3,6 +3,7 @@
  * transposed; that of w goes through the transposed transforms. */
 #include "conv.h"
 
+#include <math.h>
 #include <string.h>
 
 enum
@@ -55,11 +56,10 @@ is_possible (const Onednn *be, const DefcnNode *node)
       && node->x[0]->role == DEFCN_TENSOR_ACTIVATION;
 }
 
-/* Whether it beats a direct convolution, counted in multiply-adds of a vector
- * (measured).  @overhead: what moving the transformed weights costs, in units
- * of their number in one frequency. */
-static gboolean
-is_faster (const Onednn *be, const DefcnNode *node, double overhead)
+/* Counted in multiply-adds of a vector (measured).  @overhead: what moving the
+ * transformed weights costs, in units of their number in one frequency. */
+static double
+cost (const Onednn *be, const DefcnNode *node, double overhead)
 {
   const double in = onednn_blocks (be, node->x[0]);
   const double out = onednn_blocks (be, node->y);
@@ -71,7 +71,7 @@ is_faster (const Onednn *be, const DefcnNode *node, double overhead)
   const double winograd =
       (rows * 36 * 1.2 + overhead) * vectors + tiles * 300 * (in + out);
 
-  return winograd < 0.9 * direct;
+  return is_possible (be, node) ? winograd / (0.9 * direct) : INFINITY;
 }
 
 static void
@@ -179,11 +179,10 @@ describe (gpointer state)
   return "winograd";
 }
 
-static gboolean
-forward_suits (const Onednn *be, const DefcnNode *node)
+static double
+forward_cost (const Onednn *be, const DefcnNode *node)
 {
-  return is_possible (be, node)
-      && is_faster (be, node, node->train ? 750 : 250);
+  return cost (be, node, node->train ? 750 : 250);
 }
 
 static gpointer
@@ -203,13 +202,13 @@ forward_run (Onednn *be, const DefcnNode *node, gpointer state)
       node->x[1] ? node->x[1]->data : NULL, node->relu, NULL);
 }
 
-const ConvPass defcn_onednn_winograd_forward = { forward_suits, forward_prepare,
+const ConvPass defcn_onednn_winograd_forward = { forward_cost, forward_prepare,
   forward_run, release, describe };
 
-static gboolean
-data_suits (const Onednn *be, const DefcnNode *node)
+static double
+data_cost (const Onednn *be, const DefcnNode *node)
 {
-  return is_possible (be, node) && is_faster (be, node, 750);
+  return cost (be, node, 750);
 }
 
 static gpointer
@@ -232,13 +231,13 @@ data_run (Onednn *be, const DefcnNode *node, gpointer state)
       w->mask ? node->x[0]->data : NULL);
 }
 
-const ConvPass defcn_onednn_winograd_data = { data_suits, data_prepare,
-  data_run, release, describe };
+const ConvPass defcn_onednn_winograd_data = { data_cost, data_prepare, data_run,
+  release, describe };
 
-static gboolean
-weights_suits (const Onednn *be, const DefcnNode *node)
+static double
+weights_cost (const Onednn *be, const DefcnNode *node)
 {
-  return is_possible (be, node) && is_faster (be, node, 1200);
+  return cost (be, node, 1200);
 }
 
 static gsize
@@ -300,5 +299,5 @@ weights_run (Onednn *be, const DefcnNode *node, gpointer state)
   defcn_onednn_bias_gradient (be, node);
 }
 
-const ConvPass defcn_onednn_winograd_weights = { weights_suits, weights_prepare,
+const ConvPass defcn_onednn_winograd_weights = { weights_cost, weights_prepare,
   weights_run, release, describe };

@@ -67,6 +67,59 @@ test_implementations (gconstpointer data)
   }
 }
 
+/* What runs every step of a ResNet-18 for images of @side, a line each. */
+static char *
+implementations_of (DefcnBackend *be, int side)
+{
+  const char *const labels[] = { "person", NULL };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+  GString *text = g_string_new (NULL);
+
+  spec->depth = 18;
+  spec->res2_channels = 32;
+  spec->fpn_channels = 32;
+  spec->norm_groups = 16;
+  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, FALSE, 1, &error);
+  g_assert_no_error (error);
+  const DefcnPlan *plan = defcn_model_plan (model, 1, side, side, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < defcn_net_count (plan->net); i++) {
+    const DefcnNode *node = defcn_net_node (plan->net, i);
+    const DefcnOp *op = &be->ops[node->kind];
+
+    g_string_append_printf (text, "%s: %s\n", node->name,
+        op->describe ? op->describe (be, node) : "plain");
+  }
+  return g_string_free (text, FALSE);
+}
+
+/* Whatever was measured to choose them, all backends of a process run the same
+ * network by the same implementations, so that their results agree. */
+static void
+test_agreement (void)
+{
+  for (int side = 64; side <= 192; side += 64) {
+    g_autofree char *first = NULL;
+
+    for (int i = 0; i < 3; i++) {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (DefcnBackend) be =
+          defcn_backend_new (testing_backend (), 2, &error);
+
+      if (!be) {
+        testing_no_backend (error);
+        return;
+      }
+      g_autofree char *text = implementations_of (be, side);
+      if (!first)
+        first = g_steal_pointer (&text);
+      else
+        g_assert_cmpstr (text, ==, first);
+    }
+  }
+}
+
 typedef struct
 {
   const char *name;
@@ -177,6 +230,9 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_autofree char *agreement =
+      g_strdup_printf ("/networks/%s/agreement", testing_backend ());
+  g_test_add_func (agreement, test_agreement);
   for (guint i = 0; i < G_N_ELEMENTS (tinies); i++) {
     g_autofree char *path = g_strdup_printf ("/networks/%s/gradients/%s",
         testing_backend (), tinies[i].name);
