@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <vector>
 
 #define STACK (64 << 10)
@@ -44,6 +45,7 @@ static std::vector<Fibre> fibres;
 static Fibre *running; /* NULL: threads are plain calls */
 static bool met_barrier;
 static const std::function<void ()> *current;
+static std::mutex device; /* one launch at a time, whoever calls */
 
 static bool
 is_reversed ()
@@ -126,6 +128,7 @@ emulate_run (dim3 grid, dim3 block, const std::function<void ()> &thread)
 {
   const unsigned threads = block.x * block.y * block.z;
   const size_t blocks = (size_t) grid.x * grid.y * grid.z;
+  const std::lock_guard<std::mutex> lock (device);
 
   if (threads == 0 || threads > 1024 || blocks == 0 || grid.y > 65535
       || grid.z > 65535 || grid.x > 2147483647u)
@@ -149,7 +152,7 @@ emulate_run (dim3 grid, dim3 block, const std::function<void ()> &thread)
 
 typedef std::vector<std::function<void ()>> Recorded;
 
-static Recorded *capturing;
+static thread_local Recorded *capturing;
 
 void
 emulate_submit (const std::function<void ()> &work)

@@ -1,5 +1,6 @@
 /* What defcndetect finds is what the core finds, box for box. */
 #include "rig.h"
+#include "testing.h"
 
 static const char *formats[] = { "NV12", "I420", "YUY2", "RGB", "BGR", "RGBA",
   "BGRA", "RGBx", "BGRx", "GRAY8" };
@@ -260,10 +261,10 @@ test_two_in_a_row (void)
 {
   GstHarness *single = rig_harness ("", CAPS);
   g_autofree char *launch =
-      g_strdup_printf ("defcndetect model=%s device=reference threads=1 ! "
-                       "defcndetect model=%s device=reference threads=1 "
+      g_strdup_printf ("defcndetect model=%s device=%s threads=1 ! "
+                       "defcndetect model=%s device=%s threads=1 "
                        "meta=roi+custom",
-          rig_model (), rig_model ());
+          rig_model (), testing_backend (), rig_model (), testing_backend ());
   GstHarness *h = gst_harness_new_parse (launch);
   g_autoptr (GstBuffer) one = detect (single, 1);
   g_autoptr (GstBuffer) two = NULL;

@@ -1,5 +1,6 @@
 /* defcndetect in the stream: states, events, buffers, messages. */
 #include "rig.h"
+#include "testing.h"
 
 #define CAPS "video/x-raw,format=RGB,width=160,height=120,framerate=25/1"
 
@@ -20,9 +21,8 @@ test_state_cycles (void)
 {
   g_autofree char *launch =
       g_strdup_printf ("videotestsrc num-buffers=2 ! %s ! defcndetect name=d "
-                       "model=%s "
-                       "device=reference threads=1 ! fakesink sync=false",
-          CAPS, rig_model ());
+                       "model=%s device=%s threads=1 ! fakesink sync=false",
+          CAPS, rig_model (), testing_backend ());
   g_autoptr (GError) error = NULL;
   g_autoptr (GstElement) pipeline = gst_parse_launch (launch, &error);
   g_autoptr (GstElement) element = NULL;
@@ -326,7 +326,8 @@ test_stats_message (void)
       field_uint64 (s, "inference-p95"));
   g_assert_cmpuint (strlen (gst_structure_get_string (s, "model-hash")), ==,
       64);
-  g_assert_cmpstr (gst_structure_get_string (s, "device"), ==, "reference");
+  g_assert_cmpstr (gst_structure_get_string (s, "device"), ==,
+      testing_backend ());
   gst_element_set_bus (element, NULL);
   gst_harness_teardown (h);
 }
@@ -337,7 +338,7 @@ static void
 test_stress (void)
 {
   GstElement *element = gst_element_factory_make_full ("defcndetect", "model",
-      rig_model (), "device", "reference", "threads", 1, NULL);
+      rig_model (), "device", testing_backend (), "threads", 1, NULL);
   GstHarness *h = gst_harness_new_with_element (element, "sink", "src");
   GstHarnessThread *threads[3];
   GValue value = G_VALUE_INIT;

@@ -1,6 +1,7 @@
 /* The plugin from outside: its face, its documentation, and what it leaves
  * behind. */
 #include "rig.h"
+#include "testing.h"
 
 /* Nobody can call into the plugin but GStreamer. */
 static void
@@ -155,10 +156,11 @@ run_pipeline (const char *properties)
 {
   g_autofree char *launch = g_strdup_printf (
       "videotestsrc num-buffers=5 ! video/x-raw,width=64,height=48 ! tee "
-      "name=t ! queue ! defcndetect model=%s threads=1 %s ! videoconvert ! "
+      "name=t ! queue ! defcndetect model=%s device=%s threads=1 %s ! "
+      "videoconvert ! "
       "video/x-raw,format=RGB ! fakesink sync=false t. ! queue ! fakesink "
       "sync=false",
-      rig_model (), properties);
+      rig_model (), testing_backend (), properties);
   g_autoptr (GError) error = NULL;
   g_autoptr (GstElement) pipeline = gst_parse_launch (launch, &error);
   g_autoptr (GstBus) bus = NULL;
@@ -224,7 +226,7 @@ main (int argc, char **argv)
         "meta=roi+custom inference-interval=2 "
         "repeat-detections=true" },
     { "regions", "roi=\"0,0,32,32;32,0,32,32\"" },
-    { "no-device", "device=cuda" },
+    { "no-device", "device=cuda:7" },
     { "no-class", "class-thresholds=cat=1" },
     { "no-label", "labels=a" },
   };

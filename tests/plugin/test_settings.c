@@ -2,6 +2,7 @@
 #include "rig.h"
 #include "settings.h"
 #include "stats.h"
+#include "testing.h"
 
 #define CAPS "video/x-raw,format=RGB,width=160,height=120,framerate=25/1"
 
@@ -300,8 +301,6 @@ static const Refusal refusals[] = {
       GST_RESOURCE_ERROR_OPEN_READ, "defcn.spec" },
   { "folder-as-model", "model=/", gst_resource_error_quark,
       GST_RESOURCE_ERROR_OPEN_READ, "" },
-  { "cuda", "model=$model device=cuda", gst_resource_error_quark,
-      GST_RESOURCE_ERROR_SETTINGS, "cuda" },
   { "cuda-7", "model=$model device=cuda:7", gst_resource_error_quark,
       GST_RESOURCE_ERROR_SETTINGS, "cuda" },
   { "unknown-device", "model=$model device=abacus", gst_resource_error_quark,
@@ -461,7 +460,7 @@ test_active_device (void)
         g_strdup_printf ("videotestsrc num-buffers=1 ! %s ! defcndetect name=d "
                          "threads=1 "
                          "model=%s device=%s ! fakesink",
-            CAPS, rig_model (), i ? "reference" : "auto");
+            CAPS, rig_model (), i ? testing_backend () : "auto");
     g_autoptr (GstElement) pipeline = gst_parse_launch (launch, NULL);
     g_autoptr (GstElement) element =
         gst_bin_get_by_name (GST_BIN (pipeline), "d");
@@ -476,7 +475,7 @@ test_active_device (void)
         ==, GST_STATE_CHANGE_SUCCESS);
     g_object_get (element, "active-device", &device, NULL);
     if (i) {
-      g_assert_cmpstr (device, ==, "reference");
+      g_assert_cmpstr (device, ==, testing_backend ());
       g_assert_null (gst_bus_pop_filtered (bus, GST_MESSAGE_INFO));
     } else {
       g_autoptr (GstMessage) message = rig_message (bus, GST_MESSAGE_INFO);
