@@ -211,4 +211,5 @@ def to_torch(steps, arrays, device, dtype):
             t[n] = torch.relu(y) if relu else y
         return [t[i] for i in heads]
 
+    run.parameters = parameters
     return run
