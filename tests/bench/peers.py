@@ -68,4 +68,25 @@ class OpenCv:
         return dict(zip(self.names, self.net.forward(self.names)))
 
 
-PEERS = {"onnxruntime": OnnxRuntime, "openvino": OpenVino, "opencv": OpenCv}
+class PyTorch:
+    """In channels_last, which its convolutions are faster in."""
+
+    def __init__(self, steps, arrays, threads):
+        import torch
+        self.torch = torch
+        self.version = f"PyTorch {torch.__version__}"
+        torch.set_num_threads(threads)
+        self.network = network.to_torch(steps, arrays, "cpu", torch.float32)
+        self.names = [f"t{number}" for number in network.head_numbers(arrays)]
+        self.picture = torch.tensor(nchw(arrays["y0"])).contiguous(
+            memory_format=torch.channels_last)
+
+    def run(self):
+        with self.torch.inference_mode():
+            values = self.network(self.picture)
+        return {name: value.numpy()
+                for name, value in zip(self.names, values)}
+
+
+PEERS = {"onnxruntime": OnnxRuntime, "openvino": OpenVino, "opencv": OpenCv,
+         "torch": PyTorch}
