@@ -53,6 +53,7 @@ init (DefcnDetector *d)
   const DefcnSpec *spec = defcn_model_spec (d->model);
 
   d->scaler = defcn_scaler_new ();
+  defcn_scaler_set_threads (d->scaler, d->be->threads);
   d->candidates = g_array_new (FALSE, FALSE, sizeof (DefcnCandidate));
   d->rule = (DefcnDecodeRule){ .threshold = spec->threshold,
     .topk = spec->topk,

@@ -8,6 +8,7 @@
 #include "pixels.h"
 
 #define MAX_SIDE 16384
+#define LEAST_ROWS 32 /* of output, that a thread is worth */
 
 static const struct
 {
@@ -164,7 +165,8 @@ table_build (Table *t, int in, int out)
   table_clear (t);
 
   const double scale = (double) in / out;
-  const int taps = 2 * (int) ceil (MAX (scale, 1.0)) + 2;
+  /* Rounding may add one to the filter's width. */
+  const int taps = ((int) ceil (2 * MAX (scale, 1.0)) + 2) / 2 * 2;
   g_autofree double *w = g_new (double, taps);
 
   *t = (Table){ in, out, taps, g_new (int, out), g_new (int, out),
@@ -191,16 +193,36 @@ scratch_get (Scratch *s, gsize size)
   return s->data;
 }
 
-struct _DefcnScaler
+/* What a thread needs for its share of the output rows. */
+typedef struct
 {
-  const DefcnPixelKernels *kernels;
-  Table x, y;
   Scratch chroma;  /* a row of U and one of V at full resolution */
   Scratch pixels;  /* a source row, R, G, B, 0 */
   Scratch ring;    /* rows after the horizontal pass, by row number modulo */
   Scratch out;     /* an output row, R, G, B, 0 */
   GPtrArray *taps; /* the ring's rows that make one output row */
+} Strip;
+
+struct _DefcnScaler
+{
+  const DefcnPixelKernels *kernels;
+  Table x, y;
+  Strip *strips;
+  int n_strips;
 };
+
+static void
+free_strips (DefcnScaler *s)
+{
+  for (int i = 0; i < s->n_strips; i++) {
+    g_free (s->strips[i].chroma.data);
+    g_free (s->strips[i].pixels.data);
+    g_free (s->strips[i].ring.data);
+    g_free (s->strips[i].out.data);
+    g_ptr_array_unref (s->strips[i].taps);
+  }
+  g_free (s->strips);
+}
 
 DefcnScaler *
 defcn_scaler_new (void)
@@ -208,7 +230,7 @@ defcn_scaler_new (void)
   DefcnScaler *s = g_new0 (DefcnScaler, 1);
 
   s->kernels = defcn_pixels_kernels (TRUE);
-  s->taps = g_ptr_array_new ();
+  defcn_scaler_set_threads (s, 1);
   return s;
 }
 
@@ -219,12 +241,18 @@ defcn_scaler_free (DefcnScaler *s)
     return;
   table_clear (&s->x);
   table_clear (&s->y);
-  g_free (s->chroma.data);
-  g_free (s->pixels.data);
-  g_free (s->ring.data);
-  g_free (s->out.data);
-  g_ptr_array_unref (s->taps);
+  free_strips (s);
   g_free (s);
+}
+
+void
+defcn_scaler_set_threads (DefcnScaler *s, int threads)
+{
+  free_strips (s);
+  s->n_strips = MAX (threads, 1);
+  s->strips = g_new0 (Strip, s->n_strips);
+  for (int i = 0; i < s->n_strips; i++)
+    s->strips[i].taps = g_ptr_array_new ();
 }
 
 void
@@ -295,8 +323,8 @@ typedef struct
 
 /* Makes @w + 1 pixels of room and what @extra more a filter may touch. */
 static void
-reader_init (Reader *r, DefcnScaler *s, const DefcnImage *image, int x, int y,
-    int w, int extra)
+reader_init (Reader *r, Strip *s, const DefcnImage *image, int x, int y, int w,
+    int extra)
 {
   const gsize n = (gsize) w + 1;
   guint8 *rows = scratch_get (&s->chroma, 3 * n);
@@ -381,25 +409,23 @@ pack_rgb (guint8 *dst, const guint8 *src, int n)
   }
 }
 
-void
-defcn_scaler_run (DefcnScaler *s, guint8 *rgb, const DefcnImage *image, int x,
-    int y, int w, int h, int out_w, int out_h)
+/* Output rows @from .. @to - 1 of defcn_scaler_run(). */
+static void
+run_strip (const DefcnScaler *s, Strip *strip, guint8 *rgb,
+    const DefcnImage *image, int x, int y, int from, int to)
 {
-  Reader reader;
-  int next = 0; /* first source row that is not in the ring yet */
-
-  table_build (&s->x, w, out_w);
-  table_build (&s->y, h, out_h);
-  reader_init (&reader, s, image, x, y, w, s->x.taps);
-
+  const int w = s->x.in, h = s->y.in, out_w = s->x.out;
   const int n_rows = MIN (s->y.taps, h);
   const gsize row = ((gsize) out_w * 4 + DEFCN_PIXELS_PAD - 1)
       / DEFCN_PIXELS_PAD * DEFCN_PIXELS_PAD;
-  guint8 *ring = scratch_get (&s->ring, n_rows * row);
-  guint8 *out = scratch_get (&s->out, row);
+  guint8 *ring = scratch_get (&strip->ring, n_rows * row);
+  guint8 *out = scratch_get (&strip->out, row);
+  int next = s->y.first[from]; /* first source row not in the ring yet */
+  Reader reader;
 
-  g_ptr_array_set_size (s->taps, s->y.taps);
-  for (int i = 0; i < out_h; i++) {
+  reader_init (&reader, strip, image, x, y, w, s->x.taps);
+  g_ptr_array_set_size (strip->taps, s->y.taps);
+  for (int i = from; i < to; i++) {
     const int first = s->y.first[i], count = s->y.count[i];
 
     for (; next < first + count; next++) {
@@ -413,13 +439,29 @@ defcn_scaler_run (DefcnScaler *s, guint8 *rgb, const DefcnImage *image, int x,
             s->x.taps);
     }
     for (int j = 0; j < count; j++)
-      s->taps->pdata[j] = ring + (first + j) % n_rows * row;
+      strip->taps->pdata[j] = ring + (first + j) % n_rows * row;
     if (count > 1)
-      s->kernels->vertical (out, (const guint8 *const *) s->taps->pdata,
+      s->kernels->vertical (out, (const guint8 *const *) strip->taps->pdata,
           s->y.weights + (gsize) i * s->y.taps, count, row);
-    pack_rgb (rgb + (gsize) i * out_w * 3, count > 1 ? out : s->taps->pdata[0],
-        out_w);
+    pack_rgb (rgb + (gsize) i * out_w * 3,
+        count > 1 ? out : strip->taps->pdata[0], out_w);
   }
+}
+
+void
+defcn_scaler_run (DefcnScaler *s, guint8 *rgb, const DefcnImage *image, int x,
+    int y, int w, int h, int out_w, int out_h)
+{
+  const int n = CLAMP (out_h / LEAST_ROWS, 1, s->n_strips);
+
+  table_build (&s->x, w, out_w);
+  table_build (&s->y, h, out_h);
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(n) schedule(static) if (n > 1)
+#endif
+  for (int i = 0; i < n; i++)
+    run_strip (s, &s->strips[i], rgb, image, x, y, i * out_h / n,
+        (i + 1) * out_h / n);
 }
 
 void

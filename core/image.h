@@ -67,6 +67,8 @@ DefcnScaler *defcn_scaler_new (void);
 void defcn_scaler_free (DefcnScaler *scaler);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnScaler, defcn_scaler_free)
 
+/* CPU threads of defcn_scaler_run(), 1 at first; the same bits with any. */
+void defcn_scaler_set_threads (DefcnScaler *scaler, int threads);
 /* For tests: FALSE keeps to the CPU's baseline, which gives the same bits. */
 void defcn_scaler_set_simd (DefcnScaler *scaler, gboolean simd);
 

@@ -249,6 +249,7 @@ prepare (DefcnBench *b, const Options *o, GError **error)
   b->heads = g_new (float, heads_len (b->plan));
   b->boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
   b->scaler = defcn_scaler_new ();
+  defcn_scaler_set_threads (b->scaler, b->be->threads);
 
   const guint n_nodes = defcn_net_count (b->plan->net);
   for (int i = 0; i < DEFCN_N_STAGES; i++)

@@ -199,15 +199,17 @@ test_known_colours (void)
 }
 
 /* What lies between the rows is not looked at, and neither set of kernels nor
- * the sizes run before change a bit of a resize. */
+ * the number of threads nor the sizes run before change a bit of a resize. */
 static void
 test_padding_and_kernels (void)
 {
   static const int cases[][4] = { { 31, 17, 13, 7 }, { 17, 31, 40, 50 },
     { 200, 3, 7, 3 }, { 3, 200, 3, 9 }, { 1, 1, 5, 4 }, { 90, 70, 1, 1 },
-    { 33, 33, 33, 12 }, { 64, 48, 63, 49 } };
+    { 33, 33, 33, 12 }, { 64, 48, 63, 49 }, { 90, 601, 31, 200 },
+    { 50, 97, 50, 97 }, { 20, 40, 20, 300 } };
   g_autoptr (DefcnScaler) a = defcn_scaler_new (), b = defcn_scaler_new ();
 
+  defcn_scaler_set_threads (a, 3);
   defcn_scaler_set_simd (b, FALSE);
   for (int format = 0; format < DEFCN_N_FORMATS; format++) {
     for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
