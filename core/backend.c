@@ -125,11 +125,24 @@ create_cuda (const char *name, const char *precision, int threads,
 static DefcnBackend *
 create_auto (const char *precision, int threads, GError **error)
 {
-  DefcnBackend *be = create_cuda ("cuda", precision, threads, NULL);
+  g_autoptr (GError) why = NULL, refused = NULL;
+  DefcnBackend *be = create_cuda ("cuda", precision, threads, &why);
 
-  if (be || !check_precision (precision, error))
+  if (be)
     return be;
-  return create_fastest (threads, error);
+  if (!check_precision (precision, &refused)) {
+    if (refused->code == DEFCN_ERROR_BACKEND) {
+      g_propagate_prefixed_error (error, g_steal_pointer (&refused), "%s; ",
+          why->message);
+      return NULL;
+    }
+    g_propagate_error (error, g_steal_pointer (&refused));
+    return NULL;
+  }
+  be = create_fastest (threads, error);
+  if (be)
+    be->passed_over = g_strdup (why->message);
+  return be;
 }
 
 static DefcnBackend *
@@ -182,6 +195,8 @@ defcn_backend_new (const char *name, int threads, GError **error)
 void
 defcn_backend_free (DefcnBackend *be)
 {
-  if (be)
-    be->destroy (be);
+  if (!be)
+    return;
+  g_clear_pointer (&be->passed_over, g_free);
+  be->destroy (be);
 }

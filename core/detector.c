@@ -61,6 +61,44 @@ init (DefcnDetector *d)
     .nms_iou = spec->nms_iou };
 }
 
+/* The model on a device; FALSE leaves neither. */
+static gboolean
+open_on (DefcnDetector *d, const char *device, DefcnWeights *weights,
+    const DefcnDetectorOptions *options, GError **error)
+{
+  d->be = defcn_backend_new_in (device, options->precision, options->threads,
+      error);
+  if (!d->be)
+    return FALSE;
+  d->be->exact = options->exact;
+  d->model = defcn_model_open (weights, d->be, FALSE, error);
+  if (d->model && d->be->sync (d->be, error)) /* the weights have arrived */
+    return TRUE;
+  g_clear_pointer (&d->model, defcn_model_free);
+  g_clear_pointer (&d->be, defcn_backend_free);
+  return FALSE;
+}
+
+/* "auto" whose device has no room for the model, say, goes on to the CPU. */
+static gboolean
+open_anywhere (DefcnDetector *d, DefcnWeights *weights,
+    const DefcnDetectorOptions *options, GError **error)
+{
+  const char *device = options->device;
+  g_autoptr (GError) why = NULL;
+
+  if (open_on (d, device, weights, options, &why))
+    return TRUE;
+  if ((!device || g_str_equal (device, "auto"))
+      && g_error_matches (why, DEFCN_ERROR, DEFCN_ERROR_BACKEND)
+      && open_on (d, "cpu", weights, options, NULL)) {
+    d->be->passed_over = g_strdup (why->message);
+    return TRUE;
+  }
+  g_propagate_error (error, g_steal_pointer (&why));
+  return FALSE;
+}
+
 DefcnDetector *
 defcn_detector_new (const char *path, const DefcnDetectorOptions *options,
     GError **error)
@@ -74,15 +112,7 @@ defcn_detector_new (const char *path, const DefcnDetectorOptions *options,
     options = &defaults;
 
   g_autoptr (DefcnWeights) weights = defcn_weights_open (path, error);
-  if (!weights)
-    return NULL;
-  d->be = defcn_backend_new_in (options->device, options->precision,
-      options->threads, error);
-  if (!d->be)
-    return NULL;
-  d->be->exact = options->exact;
-  d->model = defcn_model_open (weights, d->be, FALSE, error);
-  if (!d->model)
+  if (!weights || !open_anywhere (d, weights, options, error))
     return NULL;
 
   d->hash = defcn_weights_hash (weights);
@@ -275,6 +305,8 @@ run_one (DefcnDetector *d, GArray *boxes, const DefcnImage *image,
   d->w = w;
   d->h = h;
   defcn_detector_decode (d, boxes);
+  if (!d->be->sync (d->be, error)) /* the heads may not have come */
+    return FALSE;
 
   d->timings.preprocess += (prepared - start) * 1000;
   d->timings.inference += (inferred - prepared) * 1000;
@@ -376,6 +408,12 @@ const char *
 defcn_detector_device (const DefcnDetector *d)
 {
   return d->be->name;
+}
+
+const char *
+defcn_detector_passed_over (const DefcnDetector *d)
+{
+  return d->be->passed_over;
 }
 
 void

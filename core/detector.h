@@ -83,6 +83,8 @@ int defcn_detector_max_detections (const DefcnDetector *detector);
 const char *defcn_detector_hash (const DefcnDetector *detector);
 /* "onednn", "reference", "cuda": what runs. */
 const char *defcn_detector_device (const DefcnDetector *detector);
+/* Why "auto" did not take CUDA, borrowed; NULL if it did or was not asked. */
+const char *defcn_detector_passed_over (const DefcnDetector *detector);
 
 /* Of the last run, nanoseconds. */
 typedef struct

@@ -127,6 +127,8 @@ download (DefcnBackend *base, const DefcnTensor *t, float *dst, const void *mem)
     cuda_note (be, cudaStreamSynchronize (be->stream), "downloading");
     memcpy (dst + at, be->pinned, n * sizeof (float));
   }
+  if (be->failed != cudaSuccess) /* not what the buffer held before */
+    memset (dst, 0, len * sizeof (float));
 }
 
 static gboolean
@@ -220,6 +222,40 @@ destroy (DefcnBackend *base)
   g_free (be);
 }
 
+/* Why @status, of a call that begins to use @device.  Some errors end the
+ * process's use of the device: they come again and again. */
+static void
+set_device_error (GError **error, int device, cudaError_t status)
+{
+  gboolean again;
+
+  cudaGetLastError ();
+  again = cudaGetLastError () != cudaSuccess;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "device \"cuda:%d\": %s%s", device, cudaGetErrorString (status),
+      again ? "; this process has lost the device, a new one may have it" : "");
+}
+
+/* The runtime says the same of an old driver and of none. */
+static void
+set_driver_error (GError **error, int device)
+{
+  int driver = 0, runtime = 0;
+
+  cudaDriverGetVersion (&driver);
+  cudaRuntimeGetVersion (&runtime);
+  cudaGetLastError ();
+  if (driver == 0)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+        "device \"cuda:%d\": there is no NVIDIA driver", device);
+  else
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+        "device \"cuda:%d\": the NVIDIA driver is too old, it is for CUDA "
+        "%d.%d, wanted %d.%d",
+        device, driver / 1000, driver % 1000 / 10, runtime / 1000,
+        runtime % 1000 / 10);
+}
+
 /* FALSE with @error that says what is missing: driver, device, number. */
 static gboolean
 check_device (int device, GError **error)
@@ -227,15 +263,16 @@ check_device (int device, GError **error)
   int n = 0;
   cudaError_t status = cudaGetDeviceCount (&n);
 
-  if (status == cudaSuccess && device < n)
-    return TRUE;
-  cudaGetLastError ();
-  if (status != cudaSuccess)
+  if (status == cudaErrorInsufficientDriver)
+    set_driver_error (error, device);
+  else if (status != cudaSuccess)
+    set_device_error (error, device, status);
+  else if (device >= n)
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-        "device \"cuda:%d\": %s", device, cudaGetErrorString (status));
+        "device \"cuda:%d\": there is no such device, the last is cuda:%d",
+        device, n - 1);
   else
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-        "device \"cuda:%d\": there are %d", device, n);
+    return TRUE;
   return FALSE;
 }
 
@@ -279,9 +316,7 @@ start (Cuda *be, GError **error)
   if (status == cudaSuccess)
     status = cudaMalloc ((void **) &be->staging, CHUNK * sizeof (float));
   if (status != cudaSuccess) {
-    cudaGetLastError ();
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-        "device \"cuda:%d\": %s", be->device, cudaGetErrorString (status));
+    set_device_error (error, be->device, status);
     return FALSE;
   }
   be->convs = cuda_convs_new (be, error);

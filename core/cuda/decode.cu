@@ -125,6 +125,8 @@ cuda_candidates (DefcnBackend *base, GArray *candidates,
       be->stream)
   (found->at, &found->n, heads, threshold);
   fetch (be, copy, found, head + FIRST * each);
+  if (be->failed != cudaSuccess) /* for sync() to say */
+    return TRUE;
   memcpy (&n, copy, sizeof n);
   if (n > CAPACITY)
     return FALSE;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -163,37 +164,50 @@ emulate_submit (const std::function<void ()> &work)
     work ();
 }
 
-extern "C" {
-
-cudaError_t
-cudaGetDeviceCount (int *n)
+/* Copies to the host are there when the stream has been waited for. */
+struct Arrival
 {
-  *n = 1;
-  return cudaSuccess;
+  void *dst;
+  std::vector<char> bytes;
+};
+static std::mutex arrivals_lock;
+static std::map<cudaStream_t, std::vector<Arrival>> arrivals;
+
+static void
+send (cudaStream_t stream, void *dst, const void *src, size_t bytes)
+{
+  const char *at = (const char *) src;
+  const std::lock_guard<std::mutex> guard (arrivals_lock);
+
+  arrivals[stream].push_back ({ dst, { at, at + bytes } });
 }
+
+/* What does not arrive leaves its place as bad as can be. */
+static void
+arrive (cudaStream_t stream, bool is_good)
+{
+  const std::lock_guard<std::mutex> guard (arrivals_lock);
+
+  for (const auto &a : arrivals[stream])
+    if (is_good)
+      std::memcpy (a.dst, a.bytes.data (), a.bytes.size ());
+    else
+      std::memset (a.dst, 0xee, a.bytes.size ());
+  arrivals.erase (stream);
+}
+
+extern "C" {
 
 cudaError_t
 cudaSetDevice (int device)
 {
-  return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
-}
-
-cudaError_t
-cudaGetLastError (void)
-{
-  return cudaSuccess;
-}
-
-const char *
-cudaGetErrorString (cudaError_t error)
-{
-  return error == cudaErrorMemoryAllocation ? "out of memory" : "an error";
+  return device == 0 ? emulate_lost () : cudaErrorInvalidDevice;
 }
 
 cudaError_t
 cudaMalloc (void **mem, size_t bytes)
 {
-  *mem = bytes > (size_t) 1 << 40
+  *mem = bytes > (size_t) 1 << 40 || emulate_out_of_memory ()
       ? NULL
       : std::aligned_alloc (256, (bytes + 255) / 256 * 256);
   if (!*mem)
@@ -229,10 +243,15 @@ cudaMemsetAsync (void *mem, int value, size_t bytes, cudaStream_t)
 }
 
 cudaError_t
-cudaMemcpyAsync (void *dst, const void *src, size_t bytes, cudaMemcpyKind,
-    cudaStream_t)
+cudaMemcpyAsync (void *dst, const void *src, size_t bytes, cudaMemcpyKind kind,
+    cudaStream_t stream)
 {
-  emulate_submit ([=] { std::memcpy (dst, src, bytes); });
+  emulate_submit ([=] {
+    if (kind == cudaMemcpyDeviceToHost)
+      send (stream, dst, src, bytes);
+    else
+      std::memcpy (dst, src, bytes);
+  });
   return cudaSuccess;
 }
 
@@ -264,11 +283,15 @@ cudaStreamDestroy (cudaStream_t stream)
 }
 
 cudaError_t
-cudaStreamSynchronize (cudaStream_t)
+cudaStreamSynchronize (cudaStream_t stream)
 {
   if (capturing)
     fail ("waiting while a stream is captured");
-  return cudaSuccess;
+
+  const cudaError_t error = emulate_wait ();
+
+  arrive (stream, error == cudaSuccess);
+  return error;
 }
 
 cudaError_t

@@ -34,6 +34,16 @@ void emulate_submit (const std::function<void ()> &work);
 /* Runs @thread once per thread of the grid. */
 void emulate_run (dim3 grid, dim3 block, const std::function<void ()> &thread);
 
+/* What goes wrong, as DEFCN_EMULATE_FAIL in the environment says:
+ *   driver, old-driver, device  there is none, or not new enough
+ *   alloc:N                     no memory from the Nth allocation on
+ *   sync:N                      from the Nth time on, waiting tells of an error
+ *   lost:N                      then every call does, in this process
+ * Counted from when the variable has changed. */
+bool emulate_out_of_memory ();
+cudaError_t emulate_wait ();
+cudaError_t emulate_lost ();
+
 template <typename... Args> struct EmulatedLaunch
 {
   void (*kernel) (Args...);
