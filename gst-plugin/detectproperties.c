@@ -292,9 +292,11 @@ gst_defcn_detect_install_properties (GObjectClass *klass)
   /**
    * GstDefcnDetect:device:
    *
-   * What the network runs on.  "auto" takes the fastest that works and says
-   * which in an INFO message and in #GstDefcnDetect:active-device; any other
-   * name either works or is an error.
+   * What the network runs on.  "auto" takes the fastest that works when the
+   * element starts, and says which in an INFO message, whose debug text has why
+   * CUDA was passed over, and in #GstDefcnDetect:active-device; any other name
+   * either works or is an error.  A device that fails later ends the stream
+   * with an error.
    *
    * Since: 0.1
    */

@@ -199,12 +199,13 @@ take_worker (GstDefcnDetect *self, GstDefcnWorker *worker)
 static void
 announce_device (GstDefcnDetect *self, const GstDefcnSetup *setup)
 {
-  const char *device = gst_defcn_worker_info (self->worker)->device;
+  const GstDefcnModelInfo *info = gst_defcn_worker_info (self->worker);
+  const char *device = info->device;
 
   GST_INFO_OBJECT (self, "%s runs on %s", setup->model, device);
   if (!setup->device || g_str_equal (setup->device, "auto"))
     GST_ELEMENT_INFO (self, LIBRARY, INIT, ("device=auto runs on %s.", device),
-        (NULL));
+        ("%s", info->passed_over ? info->passed_over : ""));
   g_object_notify (G_OBJECT (self), "active-device");
 }
 

@@ -27,6 +27,7 @@ gst_defcn_model_info_free (GstDefcnModelInfo *info)
   if (!info)
     return;
   g_strfreev (info->labels);
+  g_free (info->passed_over);
   g_free (info);
 }
 

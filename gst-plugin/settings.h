@@ -36,6 +36,7 @@ typedef struct
   float threshold;
   int max_detections;
   const char *hash, *device; /* interned */
+  char *passed_over;         /* why device=auto did not take CUDA, or NULL */
 } GstDefcnModelInfo;
 
 void gst_defcn_model_info_free (GstDefcnModelInfo *info);

@@ -27,6 +27,30 @@ test_exports (void)
       g_error ("exported: %s", *line);
 }
 
+/* Nothing of NVIDIA's is needed to load it. */
+static void
+test_needed (void)
+{
+  g_autofree char *path = g_build_filename (g_getenv ("DEFCN_TEST_BUILD"),
+      "gst-plugin", "libgstdefcn.so", NULL);
+  const char *argv[] = { "readelf", "-d", path, NULL };
+  static const char *const theirs[] = { "libcuda.", "libcudart", "libcudnn",
+    "libcublas", "libnv" };
+  g_autofree char *out = NULL;
+  int status;
+
+  if (!g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL,
+          NULL, &out, NULL, &status, NULL)
+      || status != 0) {
+    g_test_skip ("readelf is not installed");
+    return;
+  }
+  g_assert_nonnull (strstr (out, "libgstreamer-1.0"));
+  for (guint i = 0; i < G_N_ELEMENTS (theirs); i++)
+    if (strstr (out, theirs[i]))
+      g_error ("needed: %s", theirs[i]);
+}
+
 /* GStreamer finds the plugin by itself, with all elements and no complaint,
  * be there a GPU or not. */
 static void
@@ -233,6 +257,7 @@ main (int argc, char **argv)
 
   rig_init (&argc, &argv);
   g_test_add_func ("/launch/exports", test_exports);
+  g_test_add_func ("/launch/needed", test_needed);
   g_test_add_func ("/launch/scanned", test_scanned);
   g_test_add_func ("/launch/plugin", test_plugin);
   g_test_add_func ("/launch/factory", test_factory);
