@@ -117,6 +117,7 @@ struct _DefcnBackend
    * cannot be done there: the caller does it and uploads. */
   gboolean (*preprocess) (DefcnBackend *be, const DefcnTensor *input, int n,
       const DefcnImage *image, const DefcnPreprocess *p);
+  DefcnMemory reads; /* where preprocess() takes images from beside the host */
   /* Optional: every score of image @image above @threshold, in any order, as
    * DefcnCandidate (boxes.h) into @candidates, so that the heads (n_levels
    * tensors each, @filter's may be NULL) stay where they are.  FALSE if there

@@ -194,6 +194,12 @@ prepare_input (DefcnDetector *d, int *w, int *h, const DefcnImage *image,
     if (d->be->preprocess (d->be, plan->input, 0, image, &p))
       return plan;
   }
+  if (image->memory != DEFCN_MEMORY_HOST) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+        "%s: no memory to take a %dx%d image from the device", d->be->name,
+        image->width, image->height);
+    return NULL;
+  }
 
   float *input = floats_get (&d->input, defcn_tensor_len (plan->input));
   if (d->rgb_size < size) {
@@ -314,6 +320,20 @@ run_one (DefcnDetector *d, GArray *boxes, const DefcnImage *image,
   return TRUE;
 }
 
+static gboolean
+check_image (const DefcnDetector *d, const DefcnImage *image, GError **error)
+{
+  if (!defcn_image_check (image, error))
+    return FALSE;
+  if (defcn_detector_reads (d, image->memory))
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "the image is in the memory of a CUDA device, device \"%s\" reads the "
+      "host's",
+      d->be->name);
+  return FALSE;
+}
+
 gboolean
 defcn_detector_run (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
     const DefcnRegion *regions, int n, GError **error)
@@ -324,7 +344,7 @@ defcn_detector_run (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
   for (int i = 0; i < n; i++)
     g_array_set_size (boxes[i], 0);
   for (int i = 0; i < n && good; i++) {
-    good = defcn_image_check (&images[i], error);
+    good = check_image (d, &images[i], error);
     if (!good && n > 1)
       g_prefix_error (error, "image %d: ", i);
   }
@@ -396,6 +416,12 @@ int
 defcn_detector_max_detections (const DefcnDetector *d)
 {
   return d->rule.max_detections;
+}
+
+gboolean
+defcn_detector_reads (const DefcnDetector *d, DefcnMemory memory)
+{
+  return memory == DEFCN_MEMORY_HOST || memory == d->be->reads;
 }
 
 const char *

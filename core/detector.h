@@ -79,6 +79,9 @@ int defcn_detector_n_classes (const DefcnDetector *detector);
 const char *defcn_detector_label (const DefcnDetector *detector, int i);
 float defcn_detector_threshold (const DefcnDetector *detector);
 int defcn_detector_max_detections (const DefcnDetector *detector);
+/* Whether images may be in that memory: the host's always, CUDA's on CUDA. */
+gboolean defcn_detector_reads (const DefcnDetector *detector,
+    DefcnMemory memory);
 /* SHA-256 of the model file, hex; borrowed. */
 const char *defcn_detector_hash (const DefcnDetector *detector);
 /* "onednn", "reference", "cuda": what runs. */

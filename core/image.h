@@ -35,6 +35,13 @@ typedef enum
   DEFCN_MATRIX_BT2020,
 } DefcnMatrix;
 
+/* Where the pixels of an image are. */
+typedef enum
+{
+  DEFCN_MEMORY_HOST,
+  DEFCN_MEMORY_CUDA, /* device pointers: for defcn_detector_reads() to allow */
+} DefcnMemory;
+
 /* An image that somebody else owns.  Planes as GStreamer orders them; strides
  * in bytes, at least the plane's row, not necessarily equal to it. */
 typedef struct
@@ -45,6 +52,11 @@ typedef struct
   int strides[3];
   DefcnMatrix matrix;  /* YUV formats */
   gboolean full_range; /* YUV formats and GRAY8: 0..255 instead of 16..235 */
+  DefcnMemory memory;
+  /* MEMORY_CUDA: the CUcontext of the planes, of any device, NULL: the primary
+   * one of the detector's; and the CUstream, in that context, which may still
+   * be at work on them, NULL: none is. */
+  gpointer cuda_context, cuda_stream;
 } DefcnImage;
 
 /* What the network wants; part of the model file's metadata. */

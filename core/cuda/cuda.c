@@ -336,6 +336,7 @@ static const DefcnBackend functions = {
   .forget = forget,
   .candidates = cuda_candidates,
   .preprocess = cuda_preprocess,
+  .reads = DEFCN_MEMORY_CUDA,
   .destroy = destroy,
 };
 

@@ -169,6 +169,23 @@ grow (guint8 **mem, gsize *size, gsize wanted)
   return *mem != NULL;
 }
 
+/* Queues a copy of @rows rows of plane @i from row @first on. */
+static void
+copy_rows (Cuda *be, guint8 *dst, gsize stride, const DefcnImage *image, int i,
+    int first, int rows)
+{
+  const guint8 *src = image->planes[i] + (gsize) first * image->strides[i];
+
+  if (image->memory == DEFCN_MEMORY_CUDA)
+    cuda_foreign_copy (be, dst, stride, image, src, image->strides[i], stride,
+        rows);
+  else
+    cuda_note (be,
+        cudaMemcpy2DAsync (dst, stride, src, image->strides[i], stride, rows,
+            cudaMemcpyHostToDevice, be->stream),
+        "uploading a frame");
+}
+
 /* Copies the rows that the rectangle needs, densely; the planes then start
  * above them, as if the whole image were there. */
 static gboolean
@@ -194,13 +211,25 @@ copy_planes (Cuda *be, Frame *frame, const DefcnImage *image,
   for (int i = 0; i < n_planes; i++) {
     guint8 *dst = images->pixels + at[i];
 
-    cuda_note (be,
-        cudaMemcpy2DAsync (dst, frame->strides[i],
-            image->planes[i] + (gsize) first[i] * image->strides[i],
-            image->strides[i], frame->strides[i], rows[i],
-            cudaMemcpyHostToDevice, be->stream),
-        "uploading a frame");
+    copy_rows (be, dst, frame->strides[i], image, i, first[i], rows[i]);
     frame->planes[i] = dst - (gsize) first[i] * frame->strides[i];
+  }
+  return TRUE;
+}
+
+/* The planes where the device reads them: where they are, or copied. */
+static gboolean
+place_planes (Cuda *be, Frame *frame, const DefcnImage *image,
+    const DefcnPreprocess *p)
+{
+  if (image->memory == DEFCN_MEMORY_HOST)
+    return copy_planes (be, frame, image, p);
+  cuda_foreign_wait (be, image);
+  if (!cuda_foreign_is_readable (be, image))
+    return copy_planes (be, frame, image, p);
+  for (int i = 0; i < defcn_image_planes (image->format); i++) {
+    frame->planes[i] = image->planes[i];
+    frame->strides[i] = image->strides[i];
   }
   return TRUE;
 }
@@ -275,7 +304,7 @@ cuda_preprocess (DefcnBackend *base, const DefcnTensor *input, int n,
   }
   if (!be->images)
     be->images = g_new0 (CudaImages, 1);
-  if (!copy_planes (be, &frame, image, p) || !copy_tables (be, &frame, p))
+  if (!place_planes (be, &frame, image, p) || !copy_tables (be, &frame, p))
     return FALSE;
   if (type == CUDA_FLOAT)
     launch<float> (be, input, n, &frame);

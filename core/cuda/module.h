@@ -102,6 +102,16 @@ gboolean cuda_preprocess (DefcnBackend *be, const DefcnTensor *input, int n,
     const DefcnImage *image, const DefcnPreprocess *p);
 void cuda_images_free (CudaImages *images);
 
+/* foreign.c, for images in device memory, with the device entered.  Whether our
+ * kernels can read @image where it is. */
+gboolean cuda_foreign_is_readable (Cuda *be, const DefcnImage *image);
+/* Makes our stream wait for the image's. */
+void cuda_foreign_wait (Cuda *be, const DefcnImage *image);
+/* Queues a copy of @height rows of @width bytes from @image's context. */
+void cuda_foreign_copy (Cuda *be, guint8 *dst, gsize dst_stride,
+    const DefcnImage *image, const guint8 *src, gsize src_stride, gsize width,
+    gsize height);
+
 /* elementwise.cu.  @len: elements; all queue on the backend's stream. */
 
 /* dst = src, between any two types. */
