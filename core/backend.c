@@ -39,21 +39,41 @@ list_names (void)
   return g_string_free (names, FALSE);
 }
 
+/* Whether a CPU may have it. */
 static gboolean
 check_precision (const char *precision, GError **error)
 {
-  static const char *const elsewhere[] = { "tf32", "fp16", "bf16", NULL };
+  static const char *const here[] = { "auto", "fp32", "bf16", NULL };
+  static const char *const elsewhere[] = { "tf32", "fp16", NULL };
 
-  if (g_str_equal (precision, "auto") || g_str_equal (precision, "fp32"))
+  if (g_strv_contains (here, precision))
     return TRUE;
   if (g_strv_contains (elsewhere, precision))
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-        "precision \"%s\" is for CUDA, the CPU has fp32", precision);
+        "precision \"%s\" is for CUDA, the CPU has fp32 and bf16", precision);
   else
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
         "precision \"%s\" is unknown, wanted auto, fp32, tf32, fp16 or bf16",
         precision);
   return FALSE;
+}
+
+/* @be: (transfer full) (nullable): a CPU backend, freed on error. */
+static DefcnBackend *
+in_precision (DefcnBackend *be, const char *precision, GError **error)
+{
+  if (!be || !g_str_equal (precision, "bf16"))
+    return be;
+  if (be->has_bf16) {
+    be->bf16 = TRUE;
+    return be;
+  }
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "precision \"bf16\": backend %s has no bf16 on this CPU, which takes "
+      "AVX512_BF16",
+      be->name);
+  defcn_backend_free (be);
+  return NULL;
 }
 
 /* The fastest one that can be made; the error of the fastest if none can. */
@@ -130,18 +150,15 @@ create_auto (const char *precision, int threads, GError **error)
 
   if (be)
     return be;
-  if (!check_precision (precision, &refused)) {
-    if (refused->code == DEFCN_ERROR_BACKEND) {
-      g_propagate_prefixed_error (error, g_steal_pointer (&refused), "%s; ",
-          why->message);
-      return NULL;
-    }
-    g_propagate_error (error, g_steal_pointer (&refused));
-    return NULL;
-  }
-  be = create_fastest (threads, error);
+  if (check_precision (precision, &refused))
+    be = in_precision (create_fastest (threads, &refused), precision, &refused);
   if (be)
     be->passed_over = g_strdup (why->message);
+  else if (refused->code == DEFCN_ERROR_BACKEND)
+    g_propagate_prefixed_error (error, g_steal_pointer (&refused), "%s; ",
+        why->message);
+  else
+    g_propagate_error (error, g_steal_pointer (&refused));
   return be;
 }
 
@@ -182,7 +199,7 @@ defcn_backend_new_in (const char *name, const char *precision, int threads,
   if (is_cuda (name))
     return create_cuda (name, precision, threads, error);
   return check_precision (precision, error)
-      ? create_named (name, threads, error)
+      ? in_precision (create_named (name, threads, error), precision, error)
       : NULL;
 }
 

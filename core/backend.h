@@ -90,6 +90,9 @@ struct _DefcnBackend
    * the caller sets it before the first step is prepared.  CUDA chooses by
    * itself. */
   gboolean exact;
+  /* 1x1 convolutions of inference multiply in bfloat16 and add in float32; only
+   * where the CPU can, has_bf16.  Set by defcn_backend_new_in() for "bf16". */
+  gboolean bf16, has_bf16;
   DefcnOp ops[DEFCN_N_OPS];
 
   /* Bytes that @t takes in this backend's layout, a multiple of 64. */
@@ -148,8 +151,8 @@ typedef enum
  * why, e.g. that the backend was not built. */
 DefcnBackend *defcn_backend_new (const char *name, int threads, GError **error);
 /* The same in a precision: "fp32", which defcn_backend_new() takes, or what the
- * device has beside it: CUDA "tf32", "fp16" and "bf16".  "auto" or NULL: what
- * suits the device, fp16 on CUDA.  Gradients of fp16 may overflow. */
+ * device has beside it: CUDA "tf32", "fp16" and "bf16", a CPU with AVX512_BF16
+ * "bf16".  "auto" or NULL: what suits the device, fp16 on CUDA, else fp32.  Gradients of fp16 may overflow. */
 DefcnBackend *defcn_backend_new_in (const char *name, const char *precision,
     int threads, GError **error);
 void defcn_backend_free (DefcnBackend *be);

@@ -94,7 +94,7 @@ parse (Options *o, int argc, char **argv, GError **error)
     { "device", 'd', 0, G_OPTION_ARG_STRING, &o->device,
         "auto, cpu, reference, cuda (auto)", "NAME" },
     { "precision", 0, 0, G_OPTION_ARG_STRING, &o->precision,
-        "auto, fp32, or on CUDA tf32, fp16, bf16 (auto)", "NAME" },
+        "auto, fp32, bf16, on CUDA tf32 and fp16 too (auto)", "NAME" },
     { "threads", 0, 0, G_OPTION_ARG_INT, &o->threads,
         "CPU threads (one per core)", "N" },
     { "exact", 0, 0, G_OPTION_ARG_NONE, &o->exact,

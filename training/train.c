@@ -133,6 +133,11 @@ open_model (Run *run, GError **error)
       recipe->threads, error);
   if (!run->be)
     return FALSE;
+  if (run->be->bf16) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "precision \"bf16\": the CPU trains in fp32");
+    return FALSE;
+  }
   run->state.model =
       defcn_model_new (recipe->spec, run->be, TRUE, recipe->loader.seed, error);
   if (!run->state.model

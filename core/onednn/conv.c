@@ -10,8 +10,9 @@ typedef enum
   N_PASSES
 } Pass;
 
-static const ConvPass *const choices[N_PASSES][3] = {
-  { &defcn_onednn_winograd_forward, &defcn_onednn_direct_forward },
+static const ConvPass *const choices[N_PASSES][4] = {
+  { &defcn_onednn_bfloat_forward, &defcn_onednn_winograd_forward,
+      &defcn_onednn_direct_forward },
   { &defcn_onednn_depthwise_backward },
   { &defcn_onednn_winograd_data, &defcn_onednn_direct_data },
   { &defcn_onednn_winograd_weights, &defcn_onednn_direct_weights },

@@ -25,6 +25,9 @@ extern const ConvPass defcn_onednn_winograd_weights;
 /* Depthwise: both gradients at once, and the mask of the fused ReLU. */
 extern const ConvPass defcn_onednn_depthwise_backward;
 
+/* 1x1 in bfloat16. */
+extern const ConvPass defcn_onednn_bfloat_forward;
+
 /* oneDNN's direct convolution, which suits always. */
 extern const ConvPass defcn_onednn_direct_forward;
 extern const ConvPass defcn_onednn_direct_data;

@@ -165,6 +165,10 @@ choose_kernels (Onednn *be)
     be->winograd = &defcn_winograd_avx2;
   }
 #endif
+#ifdef HAVE_BFLOAT_KERNELS
+  if ((isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16)
+    be->bfloat = &defcn_bfloat_avx512;
+#endif
 }
 
 static const DefcnOp *const rows[DEFCN_N_OPS] = {
@@ -227,6 +231,7 @@ defcn_onednn_new (int threads, GError **error)
     be->base.ops[i].prepare = prepare;
   }
   choose_kernels (be);
+  be->base.has_bf16 = be->bfloat != NULL;
   be->packs = g_ptr_array_new ();
   be->rectified = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   if (dnnl_engine_create (&be->engine, dnnl_cpu, 0) != dnnl_success

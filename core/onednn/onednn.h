@@ -54,6 +54,7 @@ typedef struct
   int block; /* 8, or 16 with AVX-512 */
   dnnl_engine_t engine;
   dnnl_stream_t stream;
+  const BfloatKernels *bfloat; /* NULL: not on this CPU */
   const DepthwiseKernels *depthwise;
   const TubeKernels *tube;
   const WinogradKernels *winograd;

@@ -61,7 +61,7 @@ test_errors (void)
     { { "bench", "--preset", "none" }, 1, "coco.poto" },
     { { "bench", "--set", "backbone=vgg" }, 1, "backbone" },
     { { "bench", "--device", "tpu" }, 1, "tpu" },
-    { { "bench", "--device", "cpu", "--precision", "bf16" }, 1, "bf16" },
+    { { "bench", "--device", "reference", "--precision", "bf16" }, 1, "bf16" },
     { { "bench", "--precision", "fp8" }, 1, "fp8" },
     { { "detect" }, 2, "--model" },
     { { "detect", "--model", model }, 2, "picture" },

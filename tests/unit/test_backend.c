@@ -71,7 +71,8 @@ test_no_cuda (void)
   }
 }
 
-/* The CPU has float32 alone; what is no precision at all is told apart. */
+/* The CPU has float32, and bfloat16 where it has the instructions; what is no
+ * precision at all is told apart. */
 static void
 test_precisions (void)
 {
@@ -81,7 +82,6 @@ test_precisions (void)
     int code;
   } cases[] = {
     { "fp16", "precision \"fp16\" is for CUDA", DEFCN_ERROR_BACKEND },
-    { "bf16", "precision \"bf16\" is for CUDA", DEFCN_ERROR_BACKEND },
     { "tf32", "precision \"tf32\" is for CUDA", DEFCN_ERROR_BACKEND },
     { "fp8", "precision \"fp8\" is unknown", DEFCN_ERROR_VALUE },
     { "", "precision \"\" is unknown", DEFCN_ERROR_VALUE },
@@ -93,6 +93,10 @@ test_precisions (void)
 
   g_assert_nonnull (automatic);
   g_assert_nonnull (none);
+  g_autoptr (GError) refused = NULL;
+  g_assert_null (defcn_backend_new_in ("reference", "bf16", 1, &refused));
+  g_assert_error (refused, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
+  g_assert_nonnull (strstr (refused->message, "AVX512_BF16"));
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autoptr (GError) error = NULL;
 

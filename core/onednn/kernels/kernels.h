@@ -110,3 +110,22 @@ typedef struct
 extern const TubeKernels defcn_tube_base;
 extern const TubeKernels defcn_tube_avx2;
 extern const TubeKernels defcn_tube_avx512;
+
+/* 1x1 convolution in bfloat16.
+ *   v: [input block][pixel][LANES], @stride numbers between blocks
+ *   u: [output panel][pair of inputs][2 LANES][2], a last odd panel LANES */
+typedef struct
+{
+  /* v = @n pixels of @blocks planes from x on, every @step-th of a row. */
+  void (*round_pixels) (guint16 *v, gsize stride, const float *x, gsize plane,
+      int blocks, int n, int step);
+  /* Block @block of outputs of u; @w: dense (out, in). */
+  void (*weights) (guint16 *u, const float *w, int block, int out, int in);
+  /* y = relu? (u v + bias + add?) of @n pixels; @plane: floats between blocks
+   * of y and of @add, which may be y. */
+  void (*multiply) (float *y, gsize plane, const guint16 *v, gsize stride,
+      const guint16 *u, const float *bias, const float *add, gboolean relu,
+      int n, int in_blocks, int out_blocks);
+} BfloatKernels;
+
+extern const BfloatKernels defcn_bfloat_avx512;
