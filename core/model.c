@@ -419,6 +419,8 @@ defcn_model_load (DefcnModel *model, const DefcnWeights *weights,
 {
   guint missing = 0;
 
+  defcn_params_download (model->params); /* what is missing keeps its value */
+
   for (guint i = 0; i < defcn_params_count (model->params); i++) {
     DefcnParam *p = defcn_params_get (model->params, i);
     const DefcnWeightsTensor *t = defcn_weights_lookup (weights, p->name);
@@ -445,6 +447,7 @@ defcn_model_save (const DefcnModel *model, DefcnWeightsWriter *writer,
 {
   g_autofree char *json = defcn_spec_to_json (model->spec);
 
+  defcn_params_download (model->params);
   defcn_weights_writer_metadata (writer, "format", "pt");
   defcn_weights_writer_metadata (writer, "defcn.spec", json);
   for (guint i = 0; i < defcn_params_count (model->params); i++) {

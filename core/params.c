@@ -15,6 +15,8 @@ typedef struct
   DefcnParam *norm[4]; /* gamma, beta, mean, variance; NULL without norm */
   DefcnTensor w, b;
   gboolean has_bias; /* @b is there: own bias or batch norm */
+  /* In backend memory where the masters are; scale and shift with norm. */
+  float *weight_master, *bias_master, *scale, *shift;
 } Effective;
 
 struct _DefcnParams
@@ -26,6 +28,8 @@ struct _DefcnParams
   GHashTable *layers;         /* layer name -> Effective, owned by @effective */
   GPtrArray *effective;       /* of Effective */
   const DefcnParam *homeless; /* the first that found no memory, or NULL */
+  gboolean on_device;         /* the masters are in backend memory */
+  gboolean stale;             /* and newer than the host's */
 };
 
 static void
@@ -46,6 +50,7 @@ defcn_params_new (DefcnBackend *be, gboolean train)
 
   params->be = be;
   params->train = train;
+  params->on_device = train && be->updater;
   params->list = g_ptr_array_new_with_free_func (param_free);
   params->by_name = g_hash_table_new (g_str_hash, g_str_equal);
   params->layers =
@@ -55,12 +60,14 @@ defcn_params_new (DefcnBackend *be, gboolean train)
 }
 
 static void
-tensor_clear (DefcnParams *params, DefcnTensor *t)
+effective_clear (DefcnParams *params, Effective *e)
 {
-  if (t->data)
-    params->be->free (params->be, t->data);
-  if (t->grad)
-    params->be->free (params->be, t->grad);
+  float *const blocks[] = { e->w.data, e->w.grad, e->b.data, e->b.grad,
+    e->weight_master, e->bias_master, e->scale, e->shift };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (blocks); i++)
+    if (blocks[i])
+      params->be->free (params->be, blocks[i]);
 }
 
 void
@@ -68,12 +75,8 @@ defcn_params_free (DefcnParams *params)
 {
   if (!params)
     return;
-  for (guint i = 0; i < params->effective->len; i++) {
-    Effective *e = params->effective->pdata[i];
-
-    tensor_clear (params, &e->w);
-    tensor_clear (params, &e->b);
-  }
+  for (guint i = 0; i < params->effective->len; i++)
+    effective_clear (params, params->effective->pdata[i]);
   g_ptr_array_unref (params->effective);
   g_hash_table_unref (params->layers);
   g_hash_table_unref (params->by_name);
@@ -173,22 +176,32 @@ vector_new (DefcnParams *params, const char *layer, const char *suffix,
       1, 1, 1, c, DEFCN_INIT_CONSTANT, init_value);
 }
 
-static void
+/* Backend memory for an array of @t's dims. */
+static float *
+take (DefcnParams *params, const DefcnTensor *t, const DefcnParam *owner)
+{
+  DefcnBackend *be = params->be;
+  float *mem = be->alloc (be, be->size (be, t));
+
+  if (!mem && !params->homeless)
+    params->homeless = owner;
+  return mem;
+}
+
+/* Returns: the master in backend memory, NULL where there is none. */
+static float *
 effective_tensor (DefcnParams *params, DefcnTensor *t, const DefcnParam *shape,
     gboolean grad)
 {
-  DefcnBackend *be = params->be;
-
   *t = (DefcnTensor){ .n = shape->n,
     .h = shape->h,
     .w = shape->w,
     .c = shape->c,
     .role = DEFCN_TENSOR_PARAM };
-  t->data = be->alloc (be, be->size (be, t));
+  t->data = take (params, t, shape);
   if (grad)
-    t->grad = be->alloc (be, be->size (be, t));
-  if ((!t->data || (grad && !t->grad)) && !params->homeless)
-    params->homeless = shape;
+    t->grad = take (params, t, shape);
+  return grad && params->on_device ? take (params, t, shape) : NULL;
 }
 
 static Effective *
@@ -214,7 +227,8 @@ defcn_params_conv (DefcnParams *params, DefcnTensor **w, DefcnTensor **b,
     e->weight = param_new (params, g_strconcat (name, ".weight", NULL),
         DEFCN_PARAM_WEIGHT, trainable, out, size, size, in_per_group, init,
         init_value);
-    effective_tensor (params, &e->w, e->weight, e->weight->grad != NULL);
+    e->weight_master =
+        effective_tensor (params, &e->w, e->weight, e->weight->grad != NULL);
     if (bias)
       e->bias = vector_new (params, name, ".bias", DEFCN_PARAM_BIAS, trainable,
           out, bias_value);
@@ -233,8 +247,12 @@ defcn_params_conv (DefcnParams *params, DefcnTensor **w, DefcnTensor **b,
     }
     e->has_bias = bias || norm;
     if (e->has_bias)
-      effective_tensor (params, &e->b, bias ? e->bias : e->norm[1],
-          bias && e->bias->grad);
+      e->bias_master = effective_tensor (params, &e->b,
+          bias ? e->bias : e->norm[1], bias && e->bias->grad);
+    if (norm && e->weight_master) {
+      e->scale = take (params, &e->b, e->norm[0]);
+      e->shift = take (params, &e->b, e->norm[1]);
+    }
   }
   *w = &e->w;
   *b = e->has_bias ? &e->b : NULL;
@@ -249,7 +267,8 @@ defcn_params_vector (DefcnParams *params, const char *name, DefcnParamKind kind,
   if (!e) {
     e = effective_new (params, name);
     e->weight = vector_new (params, name, "", kind, TRUE, c, init_value);
-    effective_tensor (params, &e->w, e->weight, e->weight->grad != NULL);
+    e->weight_master =
+        effective_tensor (params, &e->w, e->weight, e->weight->grad != NULL);
   }
   return &e->w;
 }
@@ -259,6 +278,7 @@ defcn_params_initialize (DefcnParams *params, guint64 seed)
 {
   for (guint i = 0; i < params->list->len; i++)
     param_fill (params->list->pdata[i], seed);
+  params->stale = FALSE;
 }
 
 /* s = gamma / sqrt (var + eps), SPEC 2.1. */
@@ -275,6 +295,13 @@ upload (DefcnBackend *be, DefcnTensor *t, const float *src)
   t->version++;
 }
 
+/* b' = shift + s b */
+static float
+norm_shift (const Effective *e, int i)
+{
+  return e->norm[1]->value[i] - norm_scale (e, i) * e->norm[2]->value[i];
+}
+
 static void
 upload_folded (DefcnBackend *be, Effective *e)
 {
@@ -288,19 +315,41 @@ upload_folded (DefcnBackend *be, Effective *e)
 
     for (gsize i = 0; i < row; i++)
       w[o * row + i] = s * e->weight->value[o * row + i];
-    b[o] = e->norm[1]->value[o] - s * e->norm[2]->value[o]
-        + (e->bias ? s * e->bias->value[o] : 0);
+    b[o] = norm_shift (e, o) + (e->bias ? s * e->bias->value[o] : 0);
   }
   upload (be, &e->w, w);
   upload (be, &e->b, b);
 }
 
+static void
+upload_masters (DefcnBackend *be, const Effective *e)
+{
+  if (e->weight_master)
+    be->upload (be, &e->w, e->weight_master, e->weight->value);
+  if (e->bias_master)
+    be->upload (be, &e->b, e->bias_master, e->bias->value);
+  if (!e->scale)
+    return;
+
+  const int n = e->weight->n;
+  g_autofree float *values = g_new (float, n);
+  for (int i = 0; i < n; i++)
+    values[i] = norm_scale (e, i);
+  be->upload (be, &e->b, e->scale, values);
+  for (int i = 0; i < n; i++)
+    values[i] = norm_shift (e, i);
+  be->upload (be, &e->b, e->shift, values);
+}
+
 void
 defcn_params_upload (DefcnParams *params)
 {
+  if (params->stale)
+    return;
   for (guint i = 0; i < params->effective->len; i++) {
     Effective *e = params->effective->pdata[i];
 
+    upload_masters (params->be, e);
     if (e->norm[0]) {
       upload_folded (params->be, e);
       continue;
@@ -311,16 +360,38 @@ defcn_params_upload (DefcnParams *params)
   }
 }
 
+void
+defcn_params_download (DefcnParams *params)
+{
+  DefcnBackend *be = params->be;
+
+  if (!params->stale)
+    return;
+  for (guint i = 0; i < params->effective->len; i++) {
+    Effective *e = params->effective->pdata[i];
+
+    if (e->weight_master)
+      be->download (be, &e->w, e->weight->value, e->weight_master);
+    if (e->bias_master)
+      be->download (be, &e->b, e->bias->value, e->bias_master);
+  }
+  params->stale = FALSE;
+}
+
 /* Adds the gradient of @t to @p, row o times s_o with a batch norm. */
 static void
-download_gradient (DefcnBackend *be, const Effective *e, DefcnTensor *t,
+download_gradient (DefcnParams *params, const Effective *e, DefcnTensor *t,
     DefcnParam *p, float *scratch)
 {
+  DefcnBackend *be = params->be;
   const int rows = e->norm[0] ? e->weight->n : 1;
   const gsize row = defcn_param_len (p) / rows;
 
   be->download (be, t, scratch, t->grad);
-  be->zero (be, t->grad, be->size (be, t));
+  if (params->on_device)
+    memset (p->grad, 0, defcn_param_len (p) * sizeof (float));
+  else
+    be->zero (be, t->grad, be->size (be, t));
   for (int o = 0; o < rows; o++) {
     const float s = e->norm[0] ? norm_scale (e, o) : 1;
 
@@ -342,19 +413,86 @@ defcn_params_download_gradients (DefcnParams *params)
     Effective *e = params->effective->pdata[i];
 
     if (e->w.grad)
-      download_gradient (params->be, e, &e->w, e->weight, scratch);
+      download_gradient (params, e, &e->w, e->weight, scratch);
     if (e->b.grad)
-      download_gradient (params->be, e, &e->b, e->bias, scratch);
+      download_gradient (params, e, &e->b, e->bias, scratch);
   }
+}
+
+static void
+zero_gradient (DefcnBackend *be, const DefcnTensor *t)
+{
+  if (t->grad)
+    be->zero (be, t->grad, be->size (be, t));
 }
 
 void
 defcn_params_zero_gradients (DefcnParams *params)
 {
+  for (guint i = 0; params->on_device && i < params->effective->len; i++) {
+    const Effective *e = params->effective->pdata[i];
+
+    zero_gradient (params->be, &e->w);
+    zero_gradient (params->be, &e->b);
+  }
   for (guint i = 0; i < params->list->len; i++) {
     DefcnParam *p = params->list->pdata[i];
 
     if (p->grad)
       memset (p->grad, 0, defcn_param_len (p) * sizeof (float));
   }
+}
+
+DefcnBackend *
+defcn_params_backend (const DefcnParams *params)
+{
+  return params->be;
+}
+
+gboolean
+defcn_params_on_device (const DefcnParams *params)
+{
+  return params->on_device;
+}
+
+void
+defcn_params_master (DefcnParams *params, const DefcnParam *p,
+    DefcnMaster *master)
+{
+  *master = (DefcnMaster){ 0 };
+  for (guint i = 0; i < params->effective->len; i++) {
+    Effective *e = params->effective->pdata[i];
+
+    if (e->weight == p)
+      *master = (DefcnMaster){ .effective = &e->w,
+        .value = e->weight_master,
+        .scale = e->scale };
+    else if (e->bias == p)
+      *master = (DefcnMaster){ .effective = &e->b,
+        .value = e->bias_master,
+        .scale = e->scale,
+        .shift = e->shift };
+    if (master->effective) {
+      master->rows = e->scale ? e->weight->n : 1;
+      break;
+    }
+  }
+  g_return_if_fail (master->value != NULL);
+}
+
+double
+defcn_params_update (DefcnParams *params, gpointer updater,
+    const DefcnUpdateRule *rule)
+{
+  DefcnBackend *be = params->be;
+  const double norm = be->updater->step (be, updater, rule);
+
+  for (guint i = 0; i < params->effective->len; i++) {
+    Effective *e = params->effective->pdata[i];
+
+    e->w.version += e->weight_master != NULL;
+    e->b.version += e->bias_master != NULL;
+  }
+  params->stale = TRUE;
+  return norm;
 }

@@ -11,6 +11,14 @@
  *   defcn_params_download_gradients (params);  dw += s dw'
  *   ... the optimizer changes the masters ...
  *
+ * Where the backend has an updater (backend.h), a model in training has its
+ * masters in backend memory, and the host's values and gradients are copies:
+ *
+ *   ... forward, backward ...
+ *   defcn_params_update (params, updater, &rule);  masters, effective tensors
+ *   defcn_params_download (params);                before the host reads, or
+ *                                                  writes and then uploads
+ *
  * A name is created by the first net that asks for it and found by the others.
  * Thread rule: one thread at a time.
  */
@@ -87,12 +95,29 @@ DefcnTensor *defcn_params_vector (DefcnParams *params, const char *name,
  * identity.  Same seed, same values, whatever the order of creation. */
 void defcn_params_initialize (DefcnParams *params, guint64 seed);
 
-/* Folds the masters and uploads the effective tensors. */
+/* Folds the masters and uploads the effective tensors.  Nothing is done after
+ * an update on the device until download(): they are up to date. */
 void defcn_params_upload (DefcnParams *params);
+/* Brings the host's values up to date; nothing to do but after an update on the
+ * device. */
+void defcn_params_download (DefcnParams *params);
 /* Adds the gradients of the effective tensors to the masters' and zeroes
- * the former. */
+ * the former.  With the masters on the device: overwrites the host's gradients
+ * and zeroes nothing. */
 void defcn_params_download_gradients (DefcnParams *params);
 /* Zeroes the masters' gradients. */
 void defcn_params_zero_gradients (DefcnParams *params);
+
+/* Returns: what new() was given. */
+DefcnBackend *defcn_params_backend (const DefcnParams *params);
+/* Whether the masters are in backend memory. */
+gboolean defcn_params_on_device (const DefcnParams *params);
+/* Fills in what the params know of @p, which must be trained and on the device,
+ * and zeroes the rest. */
+void defcn_params_master (DefcnParams *params, const DefcnParam *p,
+    DefcnMaster *master);
+/* One update by an updater of the backend; returns its norm. */
+double defcn_params_update (DefcnParams *params, gpointer updater,
+    const DefcnUpdateRule *rule);
 
 G_END_DECLS

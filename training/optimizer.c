@@ -22,18 +22,24 @@ static const char *const state_names[N_STATES] = {
   [STATE_EMA] = "ema",
 };
 
-/* A trained parameter with its state arrays, NULL where there is none. */
+/* A trained parameter with its state arrays, NULL where there is none, in the
+ * memory of the host or, with an updater, of the backend. */
 typedef struct
 {
   DefcnParam *param;
   float decay; /* weight decay */
   float rate;  /* factor on the learning rate */
   float *state[N_STATES];
+  float
+      *held; /* the current value between two swaps, where a backend updates */
 } Slot;
 
 struct _DefcnOptimizer
 {
   DefcnOptimizerOptions options;
+  DefcnParams *params;
+  DefcnBackend *be; /* that updates, NULL: the host does */
+  gpointer updater;
   GArray *slots; /* of Slot */
   gboolean swapped;
 };
@@ -46,31 +52,132 @@ is_decayed (DefcnOptimizerKind kind, const DefcnParam *p)
                                        : p->kind != DEFCN_PARAM_NORM;
 }
 
-static void
-slot_clear (gpointer data)
+static DefcnTensor
+tensor_of (const DefcnParam *p)
 {
-  Slot *slot = data;
+  return (DefcnTensor){ .n = p->n,
+    .h = p->h,
+    .w = p->w,
+    .c = p->c,
+    .role = DEFCN_TENSOR_PARAM };
+}
 
-  for (int s = 0; s < N_STATES; s++)
-    g_free (slot->state[s]);
+static void
+read_state (float *dst, const DefcnOptimizer *optimizer, const Slot *slot,
+    State s)
+{
+  const DefcnTensor t = tensor_of (slot->param);
+
+  if (optimizer->be)
+    optimizer->be->download (optimizer->be, &t, dst, slot->state[s]);
+  else
+    memcpy (dst, slot->state[s], defcn_tensor_len (&t) * sizeof (float));
+}
+
+static void
+write_state (const DefcnOptimizer *optimizer, const Slot *slot, State s,
+    const float *src)
+{
+  const DefcnTensor t = tensor_of (slot->param);
+
+  if (optimizer->be)
+    optimizer->be->upload (optimizer->be, &t, slot->state[s], src);
+  else
+    memcpy (slot->state[s], src, defcn_tensor_len (&t) * sizeof (float));
+}
+
+/* Zeroed; NULL if the backend has none left. */
+static float *
+new_state (DefcnBackend *be, const DefcnParam *p)
+{
+  const DefcnTensor t = tensor_of (p);
+
+  return be ? be->alloc (be, be->size (be, &t))
+            : g_new0 (float, defcn_tensor_len (&t));
+}
+
+static void
+free_states (DefcnOptimizer *optimizer)
+{
+  DefcnBackend *be = optimizer->be;
+
+  for (guint i = 0; i < optimizer->slots->len; i++) {
+    Slot *slot = &g_array_index (optimizer->slots, Slot, i);
+
+    for (int s = 0; s < N_STATES; s++) {
+      if (be && slot->state[s])
+        be->free (be, slot->state[s]);
+      else
+        g_free (slot->state[s]);
+      slot->state[s] = NULL;
+    }
+  }
+}
+
+/* FALSE: the backend @be has not the memory. */
+static gboolean
+take_states (DefcnOptimizer *optimizer, DefcnBackend *be)
+{
+  const DefcnOptimizerOptions *o = &optimizer->options;
+  const gboolean wanted[N_STATES] = {
+    [STATE_MOMENTUM] = TRUE,
+    [STATE_SQUARE] = o->kind == DEFCN_OPTIMIZER_ADAMW,
+    [STATE_EMA] = o->ema > 0,
+  };
+
+  optimizer->be = be;
+  for (guint i = 0; i < optimizer->slots->len; i++) {
+    Slot *slot = &g_array_index (optimizer->slots, Slot, i);
+
+    for (int s = 0; s < N_STATES; s++) {
+      slot->state[s] = wanted[s] ? new_state (be, slot->param) : NULL;
+      if (wanted[s] && !slot->state[s])
+        return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+/* FALSE if the backend does not update, or has not the memory: the host does,
+ * from what it downloads. */
+static gboolean
+take_updater (DefcnOptimizer *optimizer, DefcnBackend *be)
+{
+  g_autofree DefcnMaster *masters =
+      g_new (DefcnMaster, MAX (optimizer->slots->len, 1));
+
+  if (!defcn_params_on_device (optimizer->params))
+    return FALSE;
+  if (take_states (optimizer, be)) {
+    for (guint i = 0; i < optimizer->slots->len; i++) {
+      const Slot *slot = &g_array_index (optimizer->slots, Slot, i);
+
+      defcn_params_master (optimizer->params, slot->param, &masters[i]);
+      masters[i].momentum = slot->state[STATE_MOMENTUM];
+      masters[i].square = slot->state[STATE_SQUARE];
+      masters[i].average = slot->state[STATE_EMA];
+      masters[i].decay = slot->decay;
+      masters[i].rate = slot->rate;
+    }
+    optimizer->updater =
+        be->updater->create (be, masters, optimizer->slots->len, NULL);
+  }
+  if (!optimizer->updater)
+    free_states (optimizer);
+  return optimizer->updater != NULL;
 }
 
 DefcnOptimizer *
 defcn_optimizer_new (DefcnParams *params, const DefcnOptimizerOptions *options)
 {
   DefcnOptimizer *optimizer = g_new0 (DefcnOptimizer, 1);
-  const gboolean wanted[N_STATES] = {
-    [STATE_MOMENTUM] = TRUE,
-    [STATE_SQUARE] = options->kind == DEFCN_OPTIMIZER_ADAMW,
-    [STATE_EMA] = options->ema > 0,
-  };
 
+  defcn_params_download (params);
+  optimizer->params = params;
   optimizer->options = *options;
   optimizer->slots = g_array_new (FALSE, TRUE, sizeof (Slot));
-  g_array_set_clear_func (optimizer->slots, slot_clear);
   for (guint i = 0; i < defcn_params_count (params); i++) {
     DefcnParam *p = defcn_params_get (params, i);
-    const gsize len = defcn_param_len (p);
     Slot slot = { .param = p };
 
     if (!p->trainable || !p->grad)
@@ -79,11 +186,14 @@ defcn_optimizer_new (DefcnParams *params, const DefcnOptimizerOptions *options)
     slot.rate = g_str_has_prefix (p->name, "backbone.bottom_up.")
         ? options->backbone_lr
         : 1;
-    for (int s = 0; s < N_STATES; s++)
-      slot.state[s] = wanted[s] ? g_new0 (float, len) : NULL;
-    if (slot.state[STATE_EMA])
-      memcpy (slot.state[STATE_EMA], p->value, len * sizeof (float));
     g_array_append_val (optimizer->slots, slot);
+  }
+  if (!take_updater (optimizer, defcn_params_backend (params)))
+    take_states (optimizer, NULL);
+  for (guint i = 0; options->ema > 0 && i < optimizer->slots->len; i++) {
+    const Slot *slot = &g_array_index (optimizer->slots, Slot, i);
+
+    write_state (optimizer, slot, STATE_EMA, slot->param->value);
   }
   return optimizer;
 }
@@ -93,6 +203,11 @@ defcn_optimizer_free (DefcnOptimizer *optimizer)
 {
   if (!optimizer)
     return;
+  if (optimizer->updater)
+    optimizer->be->updater->free (optimizer->be, optimizer->updater);
+  for (guint i = 0; i < optimizer->slots->len; i++)
+    g_free (g_array_index (optimizer->slots, Slot, i).held);
+  free_states (optimizer);
   g_array_unref (optimizer->slots);
   g_free (optimizer);
 }
@@ -178,6 +293,12 @@ step_adamw (const Slot *slot, double lr, float scale, gint64 t)
   }
 }
 
+static double
+average_ramp (gint64 i)
+{
+  return (1.0 + i) / (10.0 + i);
+}
+
 static void
 step_ema (const Slot *slot, float decay)
 {
@@ -189,15 +310,30 @@ step_ema (const Slot *slot, float decay)
     ema[k] = decay * ema[k] + (1 - decay) * p[k];
 }
 
-double
-defcn_optimizer_step (DefcnOptimizer *optimizer, gint64 i)
+static double
+step_on_device (const DefcnOptimizer *optimizer, gint64 i)
+{
+  const DefcnOptimizerOptions *o = &optimizer->options;
+  const gboolean adamw = o->kind == DEFCN_OPTIMIZER_ADAMW;
+  const DefcnUpdateRule rule = { .lr = defcn_optimizer_lr (o, i),
+    .clip = o->clip_norm,
+    .momentum = adamw ? ADAM_BETA1 : o->momentum,
+    .beta2 = ADAM_BETA2,
+    .epsilon = ADAM_EPS,
+    .bias1 = 1 - pow (ADAM_BETA1, i + 1),
+    .bias2 = 1 - pow (ADAM_BETA2, i + 1),
+    .average = MIN (o->ema, average_ramp (i)) };
+
+  return defcn_params_update (optimizer->params, optimizer->updater, &rule);
+}
+
+static double
+step_on_host (DefcnOptimizer *optimizer, gint64 i)
 {
   const DefcnOptimizerOptions *o = &optimizer->options;
   const double norm = gradient_norm (optimizer);
   const double lr = defcn_optimizer_lr (o, i);
-  const double ramp = (1.0 + i) / (10.0 + i);
 
-  g_return_val_if_fail (!optimizer->swapped, norm);
   if (!isfinite (norm))
     return norm;
 
@@ -211,9 +347,37 @@ defcn_optimizer_step (DefcnOptimizer *optimizer, gint64 i)
     else
       step_sgd (slot, o->momentum, lr * slot->rate, scale);
     if (slot->state[STATE_EMA])
-      step_ema (slot, MIN (o->ema, ramp));
+      step_ema (slot, MIN (o->ema, average_ramp (i)));
   }
   return norm;
+}
+
+double
+defcn_optimizer_step (DefcnOptimizer *optimizer, gint64 i)
+{
+  g_return_val_if_fail (!optimizer->swapped, 0);
+
+  if (optimizer->updater)
+    return step_on_device (optimizer, i);
+  if (defcn_params_on_device (optimizer->params))
+    defcn_params_download_gradients (optimizer->params);
+  return step_on_host (optimizer, i);
+}
+
+/* The backend keeps both: the host's value alone comes and goes. */
+static void
+swap_held (const DefcnOptimizer *optimizer, Slot *slot)
+{
+  DefcnParam *p = slot->param;
+  const gsize size = defcn_param_len (p) * sizeof (float);
+
+  if (slot->held) {
+    memcpy (p->value, slot->held, size);
+    g_clear_pointer (&slot->held, g_free);
+    return;
+  }
+  slot->held = g_memdup2 (p->value, size);
+  read_state (p->value, optimizer, slot, STATE_EMA);
 }
 
 void
@@ -221,7 +385,12 @@ defcn_optimizer_swap_ema (DefcnOptimizer *optimizer)
 {
   if (optimizer->options.ema <= 0)
     return;
+  defcn_params_download (optimizer->params);
   optimizer->swapped = !optimizer->swapped;
+  for (guint s = 0; optimizer->be && s < optimizer->slots->len; s++)
+    swap_held (optimizer, &g_array_index (optimizer->slots, Slot, s));
+  if (optimizer->be)
+    return;
   for (guint s = 0; s < optimizer->slots->len; s++) {
     const Slot *slot = &g_array_index (optimizer->slots, Slot, s);
     const gsize len = defcn_param_len (slot->param);
@@ -254,10 +423,12 @@ defcn_optimizer_save (const DefcnOptimizer *optimizer,
 
     for (int s = 0; s < N_STATES; s++) {
       g_autofree char *name = state_name (s, p);
+      g_autofree float *state = g_new (float, defcn_param_len (p));
 
-      if (slot->state[s])
-        defcn_weights_writer_add (writer, name, DEFCN_DTYPE_F32, 4, dims,
-            slot->state[s]);
+      if (!slot->state[s])
+        continue;
+      read_state (state, optimizer, slot, s);
+      defcn_weights_writer_add (writer, name, DEFCN_DTYPE_F32, 4, dims, state);
     }
   }
 }
@@ -299,10 +470,13 @@ defcn_optimizer_load (DefcnOptimizer *optimizer, const DefcnWeights *weights,
 
     for (int s = 0; s < N_STATES; s++) {
       g_autofree char *name = state_name (s, slot->param);
+      g_autofree float *state = g_new (float, defcn_param_len (slot->param));
 
-      if (slot->state[s]
-          && !load_state (slot->state[s], slot->param, name, weights, error))
+      if (!slot->state[s])
+        continue;
+      if (!load_state (state, slot->param, name, weights, error))
         return FALSE;
+      write_state (optimizer, slot, s, state);
     }
   }
   return TRUE;

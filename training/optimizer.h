@@ -50,13 +50,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnOptimizer, defcn_optimizer_free)
 
 /* Learning rate of 0-based iteration @i. */
 double defcn_optimizer_lr (const DefcnOptimizerOptions *options, gint64 i);
-/* One update from the masters' gradients as iteration @i, which also counts
+/* One update from the masters' gradients, on the device where these are there
+ * (params.h), as iteration @i, which also counts
  * AdamW's steps; not between two swaps.  Returns the global
  * gradient norm before clipping.  Does nothing to the parameters if the norm
  * is not finite, and returns it. */
 double defcn_optimizer_step (DefcnOptimizer *optimizer, gint64 i);
-/* Exchanges the averaged and the current weights (evaluation, final save);
- * twice is nothing.  No-op without EMA. */
+/* Exchanges the averaged and the current weights of the host (evaluation, final
+ * save); twice is nothing.  No-op without EMA. */
 void defcn_optimizer_swap_ema (DefcnOptimizer *optimizer);
 
 /* State as F32 tensors "optimizer.<name>.<parameter>" in the parameter's own

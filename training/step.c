@@ -255,7 +255,8 @@ defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
   }
   if (!be->sync (be, error))
     return FALSE;
-  defcn_params_download_gradients (params);
+  if (!defcn_params_on_device (params))
+    defcn_params_download_gradients (params);
   losses->total = losses->cls + losses->box + losses->aux;
   return TRUE;
 }

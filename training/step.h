@@ -31,7 +31,7 @@ void defcn_step_free (DefcnStep *step);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnStep, defcn_step_free)
 
 /* Computes the losses of the batch of @n examples and leaves their gradient in
- * the masters (which are zeroed first).  The batch goes through the network
+ * the masters (which are zeroed first), the device's where these are there.  The batch goes through the network
  * @micro images at a time, each micro-batch padded to its own largest image;
  * the normalisers are those of the whole batch, so the result is that of one
  * large batch (SPEC 6).  With several micro-batches and an auxiliary loss this

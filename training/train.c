@@ -217,6 +217,7 @@ update_eval_model (Run *run, GError **error)
 
   DefcnParams *from = defcn_model_params (run->state.model);
   DefcnParams *to = defcn_model_params (run->eval_model);
+  defcn_params_download (from);
   defcn_optimizer_swap_ema (run->state.optimizer);
   for (guint i = 0; i < defcn_params_count (to); i++) {
     DefcnParam *p = defcn_params_get (to, i);

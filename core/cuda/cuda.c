@@ -337,6 +337,7 @@ static const DefcnBackend functions = {
   .candidates = cuda_candidates,
   .preprocess = cuda_preprocess,
   .reads = DEFCN_MEMORY_CUDA,
+  .updater = &cuda_updater,
   .destroy = destroy,
 };
 

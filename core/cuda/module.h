@@ -112,6 +112,9 @@ void cuda_foreign_copy (Cuda *be, guint8 *dst, gsize dst_stride,
     const DefcnImage *image, const guint8 *src, gsize src_stride, gsize width,
     gsize height);
 
+/* update.cu: the backend's updater. */
+extern const DefcnUpdater cuda_updater;
+
 /* elementwise.cu.  @len: elements; all queue on the backend's stream. */
 
 /* dst = src, between any two types. */

@@ -70,6 +70,43 @@ emulate_launch (void (*kernel) (Args...), dim3 grid, dim3 block)
 #define LAUNCH(kernel, grid, block, stream)                                    \
   ((void) (stream), emulate_launch (kernel, grid, block))
 
+/* Rounded one by one, which the CPU does anyway. */
+static inline float
+__fadd_rn (float a, float b)
+{
+  return a + b;
+}
+
+static inline float
+__fsub_rn (float a, float b)
+{
+  return a - b;
+}
+
+static inline float
+__fmul_rn (float a, float b)
+{
+  return a * b;
+}
+
+static inline float
+__fdiv_rn (float a, float b)
+{
+  return a / b;
+}
+
+static inline float
+__fsqrt_rn (float a)
+{
+  return std::sqrt (a);
+}
+
+static inline double
+__dmul_rn (double a, double b)
+{
+  return a * b;
+}
+
 static inline int
 atomicAdd (int *at, int value)
 {

@@ -58,8 +58,35 @@ compare () {
   fi
 }
 
-echo 1..3
+# go_on NAME ARGUMENTS..: a run, stopped half-way and resumed if need be.
+go_on () {
+  local name=$1
+  shift
+  "$defcn" train "$work/recipe.ini" -a "$work/a.json" -i "$work" \
+    -o "$work/$name" --device cuda --precision fp32 "$@" > "$work/log" 2>&1
+}
+
+# resume NAME SETTING..: a run in two pieces ends in the bytes of one in one.
+resume () {
+  local name=$1
+  number=$((number + 1))
+  shift
+  if go_on "$name-whole" "$@" && go_on "$name-parts" "$@" --stop-after 2 \
+    && go_on "$name-parts" "$@" --resume \
+    && cmp -s "$work/$name-whole/checkpoint.safetensors" \
+      "$work/$name-parts/checkpoint.safetensors"; then
+    echo "ok $number - resume $name"
+  else
+    echo "not ok $number - resume $name"
+    sed 's/^/# /' "$work/log"
+  fi
+}
+
+echo 1..5
 train reference reference fp32 > "$work/wanted"
 compare fp32 1e-4
 compare tf32 1e-2
 compare bf16 5e-2
+resume sgd --set clip_norm=1
+resume adamw --set optimizer=adamw --set lr=0.001 --set ema=0.9 \
+  --set micro_batch=1

@@ -192,11 +192,12 @@ check_gradients (TestingRun *run)
 {
   const cJSON *norms =
       cJSON_GetObjectItemCaseSensitive (run->expected, "grad_norms");
-  const DefcnParams *params = defcn_model_params (run->model);
+  DefcnParams *params = defcn_model_params (run->model);
   int trained = 0, close = 0, near = 0;
   double worst = 0;
   const char *where = "";
 
+  defcn_params_download_gradients (params);
   for (guint i = 0; i < defcn_params_count (params); i++) {
     const DefcnParam *p = defcn_params_get (params, i);
 
@@ -261,11 +262,12 @@ static void
 check_update (const TestingRun *run, const char *prefix, double tolerance,
     double share)
 {
-  const DefcnParams *params = defcn_model_params (run->model);
+  DefcnParams *params = defcn_model_params (run->model);
   const char *where = "";
   double worst = 0;
   int n = 0;
 
+  defcn_params_download (params);
   for (guint i = 0; i < defcn_params_count (params); i++) {
     const DefcnParam *p = defcn_params_get (params, i);
     g_autofree float *want = read_parameter (run, prefix, p);

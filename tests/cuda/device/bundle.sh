@@ -16,7 +16,7 @@ if [ ! -d "$build" ]; then
 fi
 programs=(
   tests/ops/checkops tests/ops/handmade tests/ops/networks
-  tests/cuda/test_precisions tests/cuda/test_preprocess
+  tests/cuda/test_precisions tests/cuda/test_preprocess tests/cuda/test_update
   tests/golden/test_forward tests/golden/golden_ops tests/golden/golden_max3d
   tests/golden/test_train
   training/defcn

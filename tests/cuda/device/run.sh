@@ -46,7 +46,8 @@ tests () {
   for precision in fp32 tf32 fp16 bf16; do
     DEFCN_TEST_PRECISION=$precision run "checkops-$precision" bin/checkops -k
   done
-  for program in handmade networks test_precisions test_preprocess; do
+  for program in handmade networks test_precisions test_preprocess \
+    test_update; do
     run "$program" "bin/$program" -k
   done
   for set in golden/*; do
