@@ -1,5 +1,6 @@
 /* One frame through defcndetect: look at it or not, attach, report. */
 #include "gstdefcndetect.h"
+#include "cudaframe.h"
 
 GST_DEBUG_CATEGORY_EXTERN (gst_defcn_detect_debug);
 #define GST_CAT_DEFAULT gst_defcn_detect_debug
@@ -159,6 +160,16 @@ why_not (GstDefcnDetect *self, const GstDefcnSettings *settings,
   return LOOKED;
 }
 
+/* The context of the frames is what neighbours should use too. */
+static void
+learn_context (GstDefcnDetect *self, GstBuffer *buffer)
+{
+  GstObject *context = gst_defcn_cudaframe_context (buffer);
+
+  if (context)
+    gst_defcn_detect_take_context (self, context);
+}
+
 /* Looks at the frame if it is its turn and there is time. */
 static GstFlowReturn
 look_or_skip (GstDefcnDetect *self, GstDefcnSettings *settings,
@@ -169,12 +180,14 @@ look_or_skip (GstDefcnDetect *self, GstDefcnSettings *settings,
   *fate = why_not (self, settings, t);
   if (*fate != LOOKED)
     return GST_FLOW_OK;
-  job = gst_defcn_job_new (buffer, &self->info, settings);
+  job = gst_defcn_job_new (buffer, &self->info, settings,
+      gst_defcn_worker_info (self->worker)->reads_cuda);
   if (!job) {
     GST_ELEMENT_ERROR (self, STREAM, FAILED, ("A frame cannot be read."),
         (NULL));
     return GST_FLOW_ERROR;
   }
+  learn_context (self, buffer);
   set_regions (self, job, buffer);
   if (!job->regions->len) {
     *fate = NO_REGION;

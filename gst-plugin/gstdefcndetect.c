@@ -6,8 +6,10 @@
  * Runs a DeFCN model on every frame (or on some of them, see
  * #GstDefcnDetect:inference-interval, #GstDefcnDetect:no-block and
  * #GstDefcnDetect:qos) and attaches what it finds as metadata.  The picture
- * passes untouched and uncopied.  Conversion and scaling to the network's
- * input happen inside, so neither videoconvert nor videoscale is needed.
+ * passes untouched and uncopied, in the host's memory or, where the plugin was
+ * built with gstreamer-cuda, in a CUDA device's.  Conversion and scaling to the
+ * network's input happen inside, so neither videoconvert nor videoscale is
+ * needed.
  *
  * The network is trained end to end to report every object once: there is no
  * non-maximum suppression and no threshold for it.
@@ -46,10 +48,16 @@
  *     repeat-detections=true class-thresholds="person=0.6,car=0.35" !
  *     videoconvert ! autovideosink sync=false
  * ]| Never delays the picture of a camera.
+ * |[
+ * gst-launch-1.0 filesrc location=in.mp4 ! qtdemux ! h264parse ! nvh264dec !
+ *     "video/x-raw(memory:CUDAMemory)" !
+ *     defcndetect model=coco.safetensors device=cuda ! defcnpublish ! fakesink
+ * ]| Frames that are decoded on the GPU stay there.
  *
  * Since: 0.1
  */
 #include "gstdefcndetect.h"
+#include "cudaframe.h"
 
 GST_DEBUG_CATEGORY (gst_defcn_detect_debug);
 #define GST_CAT_DEFAULT gst_defcn_detect_debug
@@ -57,11 +65,6 @@ GST_DEBUG_CATEGORY (gst_defcn_detect_debug);
 #define CAPS                                                                   \
   "video/x-raw, format=" GST_DEFCN_FORMATS ", width=[ 16, 8192 ], "            \
   "height=[ 16, 8192 ], framerate=" GST_VIDEO_FPS_RANGE
-
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
 
 G_DEFINE_TYPE (GstDefcnDetect, gst_defcn_detect, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE (defcndetect, "defcndetect", GST_RANK_NONE,
@@ -250,6 +253,7 @@ stop (GstBaseTransform *trans)
   GST_OBJECT_UNLOCK (self);
   gst_defcn_worker_free (worker);
   gst_defcn_settings_unref (settings);
+  gst_defcn_detect_take_context (self, NULL);
   reset_stream (self);
   return TRUE;
 }
@@ -386,11 +390,50 @@ query_latency (GstDefcnDetect *self, GstQuery *query)
   return TRUE;
 }
 
+void
+gst_defcn_detect_take_context (GstDefcnDetect *self, GstObject *context)
+{
+  GstObject *old;
+
+  GST_OBJECT_LOCK (self);
+  old = self->cuda;
+  self->cuda = context;
+  GST_OBJECT_UNLOCK (self);
+  gst_clear_object (&old);
+}
+
+/* Elements with CUDA frames ask each other for their context. */
+static gboolean
+query_context (GstDefcnDetect *self, GstQuery *query)
+{
+  g_autoptr (GstObject) context = NULL;
+
+  GST_OBJECT_LOCK (self);
+  if (self->cuda)
+    context = gst_object_ref (self->cuda);
+  GST_OBJECT_UNLOCK (self);
+  return gst_defcn_cudaframe_answer (GST_ELEMENT (self), query, context);
+}
+
+static void
+set_context (GstElement *element, GstContext *context)
+{
+  GstObject *given = gst_defcn_cudaframe_given_context (element, context);
+
+  if (given)
+    gst_defcn_detect_take_context (GST_DEFCN_DETECT (element), given);
+  GST_ELEMENT_CLASS (gst_defcn_detect_parent_class)
+      ->set_context (element, context);
+}
+
 static gboolean
 query (GstBaseTransform *trans, GstPadDirection direction, GstQuery *query)
 {
   if (direction == GST_PAD_SRC && GST_QUERY_TYPE (query) == GST_QUERY_LATENCY)
     return query_latency (GST_DEFCN_DETECT (trans), query);
+  if (GST_QUERY_TYPE (query) == GST_QUERY_CONTEXT
+      && query_context (GST_DEFCN_DETECT (trans), query))
+    return TRUE;
   return GST_BASE_TRANSFORM_CLASS (gst_defcn_detect_parent_class)
       ->query (trans, direction, query);
 }
@@ -403,8 +446,22 @@ finalize (GObject *object)
   GstDefcnDetect *self = GST_DEFCN_DETECT (object);
 
   gst_defcn_detect_clear_properties (self);
+  gst_clear_object (&self->cuda);
   g_array_unref (self->none);
   G_OBJECT_CLASS (gst_defcn_detect_parent_class)->finalize (object);
+}
+
+static void
+add_pad_templates (GstElementClass *element)
+{
+  GstCaps *caps = gst_defcn_cudaframe_caps ();
+
+  gst_caps_append (caps, gst_caps_from_string (CAPS));
+  gst_element_class_add_pad_template (element,
+      gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
+  gst_element_class_add_pad_template (element,
+      gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
+  gst_caps_unref (caps);
 }
 
 static void
@@ -419,13 +476,13 @@ gst_defcn_detect_class_init (GstDefcnDetectClass *klass)
   object->finalize = finalize;
   gst_defcn_detect_install_properties (object);
 
-  gst_element_class_add_static_pad_template (element, &sink_template);
-  gst_element_class_add_static_pad_template (element, &src_template);
+  add_pad_templates (element);
   gst_element_class_set_static_metadata (element, "DeFCN object detector",
       "Filter/Analyzer/Video",
       "Finds objects with an end-to-end network and attaches them as metadata",
       "The defcn project");
 
+  element->set_context = GST_DEBUG_FUNCPTR (set_context);
   trans->start = GST_DEBUG_FUNCPTR (start);
   trans->stop = GST_DEBUG_FUNCPTR (stop);
   trans->set_caps = GST_DEBUG_FUNCPTR (set_caps);

@@ -58,6 +58,7 @@ struct _GstDefcnDetect
   double proportion;
   gboolean upstream_live;
   GstClockTime latency; /* what a LATENCY query was told last */
+  GstObject *cuda;      /* "gst.cuda.context" of here, NULL: none known */
 
   /* The streaming thread's. */
   GstVideoInfo info;
@@ -76,6 +77,10 @@ struct _GstDefcnDetect
 void gst_defcn_detect_install_properties (GObjectClass *klass);
 void gst_defcn_detect_init_properties (GstDefcnDetect *self);
 void gst_defcn_detect_clear_properties (GstDefcnDetect *self);
+
+/* With the object lock not held: @context, (transfer full) (nullable), is from
+ * now on what others are told of. */
+void gst_defcn_detect_take_context (GstDefcnDetect *self, GstObject *context);
 
 /* detectframe.c: */
 GstFlowReturn gst_defcn_detect_frame (GstDefcnDetect *self, GstBuffer *buffer);

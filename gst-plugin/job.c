@@ -1,5 +1,6 @@
 /* A job: one frame to look at, and what was found there. */
 #include "job.h"
+#include "cudaframe.h"
 #include "meta.h"
 
 static const struct
@@ -84,18 +85,23 @@ share_pixels (GstBuffer *buffer)
 
 GstDefcnJob *
 gst_defcn_job_new (GstBuffer *buffer, const GstVideoInfo *info,
-    GstDefcnSettings *settings)
+    GstDefcnSettings *settings, gboolean on_device)
 {
   g_autoptr (GstDefcnJob) job = g_new0 (GstDefcnJob, 1);
   g_autoptr (GstBuffer) pixels = share_pixels (buffer);
+  GstMapFlags device = gst_defcn_cudaframe_prepare (pixels);
   GstDefcnRegion all;
 
-  if (!gst_video_frame_map (&job->frame, info, pixels, GST_MAP_READ)) {
+  if (!on_device) /* such frames are copied to the host by being mapped there */
+    device = 0;
+  if (!gst_video_frame_map (&job->frame, info, pixels, GST_MAP_READ | device)) {
     job->frame.buffer = NULL;
     return NULL;
   }
   if (!image_from_frame (&job->image, &job->frame))
     return NULL;
+  if (device)
+    gst_defcn_cudaframe_describe (&job->image, pixels);
   job->settings = gst_defcn_settings_ref (settings);
   job->timestamp = GST_BUFFER_PTS (buffer);
   job->regions = g_array_new (FALSE, FALSE, sizeof (GstDefcnRegion));

@@ -36,6 +36,7 @@ typedef struct
   float threshold;
   int max_detections;
   const char *hash, *device; /* interned */
+  gboolean reads_cuda;       /* takes frames in CUDA memory as they are */
   char *passed_over;         /* why device=auto did not take CUDA, or NULL */
 } GstDefcnModelInfo;
 

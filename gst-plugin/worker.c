@@ -38,6 +38,7 @@ model_info_new (const DefcnDetector *detector)
   info->max_detections = defcn_detector_max_detections (detector);
   info->hash = g_intern_string (defcn_detector_hash (detector));
   info->device = g_intern_string (defcn_detector_device (detector));
+  info->reads_cuda = defcn_detector_reads (detector, DEFCN_MEMORY_CUDA);
   info->passed_over = g_strdup (defcn_detector_passed_over (detector));
   return info;
 }

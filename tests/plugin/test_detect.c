@@ -129,7 +129,7 @@ test_caps_refused (void)
     "video/x-raw,format=I420_10LE,width=160,height=120,framerate=25/1",
     "video/x-raw,format=RGB,width=15,height=120,framerate=25/1",
     "video/x-raw,format=RGB,width=160,height=8193,framerate=25/1",
-    "video/x-raw(memory:CUDAMemory),format=NV12,width=16,height=16",
+    "video/x-raw(memory:GLMemory),format=RGBA,width=16,height=16",
     "audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved",
   };
   GstHarness *h = rig_harness ("", NULL);
