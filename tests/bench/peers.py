@@ -1,6 +1,7 @@
 """The engines that defcn is measured beside.  Each opens the network for a
 number of threads, runs it on the input it was given, and names its version;
-what it needs is imported when it is asked for.
+what it needs is imported when it is asked for; a precision that it has not is
+float32 there.
 
 How to add one: a class with the same arguments, run() and version, a row in
 PEERS and its packages in run.sh.
@@ -15,7 +16,7 @@ def nchw(array):
 
 
 class OnnxRuntime:
-    def __init__(self, steps, arrays, threads):
+    def __init__(self, steps, arrays, threads, precision):
         import onnxruntime
         self.version = f"onnxruntime {onnxruntime.__version__}"
         options = onnxruntime.SessionOptions()
@@ -33,15 +34,18 @@ class OnnxRuntime:
 
 
 class OpenVino:
-    def __init__(self, steps, arrays, threads):
+    def __init__(self, steps, arrays, threads, precision):
         import openvino
         self.version = f"OpenVINO {openvino.__version__.split('-')[0]}"
+        if precision != "fp32":
+            self.version += f" {precision}"
         core = openvino.Core()
         model = core.read_model(
             network.to_onnx(steps, arrays).SerializeToString())
         compiled = core.compile_model(model, "CPU", {
             "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"})
+            "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT":
+                {"fp32": "f32", "bf16": "bf16"}[precision]})
         self.request = compiled.create_infer_request()
         self.names = [output.get_any_name() for output in compiled.outputs]
         self.picture = nchw(arrays["y0"])
@@ -52,7 +56,7 @@ class OpenVino:
 
 
 class OpenCv:
-    def __init__(self, steps, arrays, threads):
+    def __init__(self, steps, arrays, threads, precision):
         import cv2
         self.version = f"OpenCV {cv2.__version__}"
         cv2.setNumThreads(threads)
@@ -71,7 +75,7 @@ class OpenCv:
 class PyTorch:
     """In channels_last, which its convolutions are faster in."""
 
-    def __init__(self, steps, arrays, threads):
+    def __init__(self, steps, arrays, threads, precision):
         import torch
         self.torch = torch
         self.version = f"PyTorch {torch.__version__}"

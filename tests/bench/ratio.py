@@ -31,15 +31,16 @@ CASES = {
             "--size", "544x320"],
     "r50": [*PRESET, "--size", "864x512"],
 }
-LARGEST_ERROR = 1e-3
+LARGEST_ERROR = {"fp32": 1e-3, "bf16": 0.1}
 
 
 class Ours:
     """`defcn bench`, a process for every measurement."""
 
-    def __init__(self, tool, case, threads):
+    def __init__(self, tool, case, threads, precision="fp32"):
         self.command = [tool, "bench", *CASES[case], "--device", "cpu",
                         "--json", "--threads", str(threads)]
+        self.precision = precision
         # The peers' threads spin while they wait, so ours do.
         self.environment = {**os.environ, "OMP_WAIT_POLICY": "active"}
 
@@ -60,7 +61,7 @@ class Ours:
 
     def measure(self, repetitions):
         """From NHWC floats to NHWC floats, the median of the repetitions."""
-        report = self.bench(repetitions)
+        report = self.bench(repetitions, "--precision", self.precision)
         return (report["network"]["ms"] + report["stages"]["upload"]["ms"]
                 + report["stages"]["download"]["ms"])
 
@@ -101,13 +102,13 @@ def rounds_of(sides, rounds, rng):
 
 def compare(options, case, threads, rng):
     """Rows of the result, one for each peer."""
-    ours = Ours(options.tool, case, threads)
+    ours = Ours(options.tool, case, threads, options.precision)
     report, steps, arrays = ours.dump()
-    peers = {name: PEERS[name](steps, arrays, threads)
+    peers = {name: PEERS[name](steps, arrays, threads, options.precision)
              for name in options.peers}
     errors = {name: worst_error(peer, arrays) for name, peer in peers.items()}
     for name, error in errors.items():
-        if not error <= LARGEST_ERROR:
+        if not error <= LARGEST_ERROR[options.precision]:
             sys.exit(f"{case}: {name}'s outputs differ by {error:.2g} of the "
                      "largest: not the same network")
     sides = {"defcn": lambda: ours.measure(options.repetitions)}
@@ -117,6 +118,7 @@ def compare(options, case, threads, rng):
     return report, [{
         "case": case, "width": report["width"], "height": report["height"],
         "gflop": report["network"]["gflop"], "threads": threads,
+        "precision": options.precision,
         "peer": name, "version": peer.version, "error": errors[name],
         "defcn_ms": spread(times["defcn"]), "peer_ms": spread(times[name]),
         "ratio": spread([b / a for a, b in
@@ -189,6 +191,8 @@ def parse_options():
     parser.add_argument("--threads", default=[1, 2], metavar="N,..",
                         type=lambda text: [int(n) for n in text.split(",")],
                         help="CPU threads of all sides (1,2)")
+    parser.add_argument("--precision", choices=LARGEST_ERROR, default="fp32",
+                        help="bf16: of defcn, and of the peers that have it")
     parser.add_argument("--rounds", type=int, default=7, metavar="N",
                         help="measurements of every side (7)")
     parser.add_argument("--repetitions", type=int, default=5, metavar="N",
