@@ -190,32 +190,35 @@ build_fpn (DefcnNet *net, const DefcnSpec *spec, DefcnPlan *plan)
       "backbone.top_block.p7", c, 3, 2);
 }
 
-/* Head convolution: own bias, normal (0, 0.01), SPEC 4.1. */
-static DefcnTensor *
-conv_head (DefcnNet *net, DefcnTensor *x, const char *name, int out,
-    float bias_value)
+/* Head convolution on every level, by the same weights: own bias, normal (0,
+ * 0.01), SPEC 4.1.  @y may be @x. */
+static void
+conv_head (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
+    const char *name, int out, float bias_value)
 {
-  return defcn_net_conv (net, x, name, out, 3, 1,
-      &(DefcnConvOptions){ .bias = TRUE,
-          .init = DEFCN_INIT_NORMAL,
-          .init_value = 0.01f,
-          .bias_value = bias_value });
+  for (int l = 0; l < DEFCN_N_LEVELS; l++)
+    y[l] = defcn_net_conv (net, x[l], name, out, 3, 1,
+        &(DefcnConvOptions){ .bias = TRUE,
+            .init = DEFCN_INIT_NORMAL,
+            .init_value = 0.01f,
+            .bias_value = bias_value });
 }
 
 /* tower_depth x (conv 3x3, group norm, ReLU); modules are numbered in threes,
  * as in the reference's nn.Sequential. */
-static DefcnTensor *
-build_tower (DefcnNet *net, DefcnTensor *x, const DefcnSpec *spec,
-    const char *name)
+static void
+build_tower (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
+    const DefcnSpec *spec, const char *name)
 {
+  memcpy (y, x, DEFCN_N_LEVELS * sizeof *y);
   for (int i = 0; i < spec->tower_depth; i++) {
     g_autofree char *conv = g_strdup_printf ("head.%s.%d", name, 3 * i);
     g_autofree char *norm = g_strdup_printf ("head.%s.%d", name, 3 * i + 1);
 
-    x = conv_head (net, x, conv, spec->fpn_channels, 0);
-    x = defcn_net_group_norm (net, x, norm, spec->norm_groups, TRUE);
+    conv_head (net, y, y, conv, spec->fpn_channels, 0);
+    for (int l = 0; l < DEFCN_N_LEVELS; l++)
+      y[l] = defcn_net_group_norm (net, y[l], norm, spec->norm_groups, TRUE);
   }
-  return x;
 }
 
 /* 3D max filtering, SPEC 4.2, on the box towers of all levels. */
@@ -223,36 +226,34 @@ static void
 build_filter (DefcnNet *net, const DefcnSpec *spec, DefcnTensor *const *towers,
     DefcnPlan *plan)
 {
-  DefcnTensor *f[DEFCN_N_LEVELS];
+  DefcnTensor *f[DEFCN_N_LEVELS], *z[DEFCN_N_LEVELS];
 
-  for (int l = 0; l < DEFCN_N_LEVELS; l++)
-    f[l] = conv_head (net, towers[l], "head.max3d.conv", spec->fpn_channels, 0);
+  conv_head (net, f, towers, "head.max3d.conv", spec->fpn_channels, 0);
   for (int l = 0; l < DEFCN_N_LEVELS; l++) {
-    DefcnTensor *z = defcn_net_tube_max (net, towers[l], f, DEFCN_N_LEVELS, l,
-        spec->tau, spec->phi, !spec->filter_norm);
-
+    z[l] = defcn_net_tube_max (net, towers[l], f, DEFCN_N_LEVELS, l, spec->tau,
+        spec->phi, !spec->filter_norm);
     if (spec->filter_norm)
-      z = defcn_net_group_norm (net, z, "head.max3d.norm", spec->norm_groups,
-          TRUE);
-    plan->filter[l] = conv_head (net, z, "head.filter", 1, 0);
+      z[l] = defcn_net_group_norm (net, z[l], "head.max3d.norm",
+          spec->norm_groups, TRUE);
   }
+  conv_head (net, plan->filter, z, "head.filter", 1, 0);
 }
 
+/* Layer by layer, so that a backend may run the levels of one together. */
 static void
 build_head (DefcnNet *net, const DefcnSpec *spec, DefcnPlan *plan)
 {
   const float prior = -logf ((1 - 0.01f) / 0.01f);
-  DefcnTensor *towers[DEFCN_N_LEVELS];
+  DefcnTensor *x[DEFCN_N_LEVELS], *towers[DEFCN_N_LEVELS];
 
+  build_tower (net, x, plan->fpn, spec, "cls_subnet");
+  conv_head (net, plan->logits, x, "head.cls_score", spec->n_classes, prior);
+  build_tower (net, towers, plan->fpn, spec, "bbox_subnet");
+  conv_head (net, x, towers, "head.bbox_pred", 4, 0);
   for (int l = 0; l < DEFCN_N_LEVELS; l++) {
     g_autofree char *scale = g_strdup_printf ("head.scales.%d", l);
-    DefcnTensor *x = build_tower (net, plan->fpn[l], spec, "cls_subnet");
 
-    plan->logits[l] =
-        conv_head (net, x, "head.cls_score", spec->n_classes, prior);
-    towers[l] = build_tower (net, plan->fpn[l], spec, "bbox_subnet");
-    x = conv_head (net, towers[l], "head.bbox_pred", 4, 0);
-    plan->deltas[l] = defcn_net_box (net, x, scale,
+    plan->deltas[l] = defcn_net_box (net, x[l], scale,
         spec->norm_reg_targets ? 8 << l : 1, !spec->norm_reg_targets);
   }
   if (spec->filter)

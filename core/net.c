@@ -289,6 +289,48 @@ residual_to_reuse (const DefcnNet *net, guint i)
       : NULL;
 }
 
+/* How many steps from @i on are convolutions of different inputs by the same
+ * weights, each one's input ready before the first of them. */
+static guint
+count_together (const DefcnNet *net, guint i)
+{
+  const DefcnNode *first = &g_array_index (net->nodes, DefcnNode, i);
+  guint n = 1;
+
+  if (first->kind != DEFCN_OP_CONV || first->x[1])
+    return 1;
+  for (; i + n < net->nodes->len; n++) {
+    const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i + n);
+
+    if (node->kind != DEFCN_OP_CONV || node->w != first->w
+        || node->b != first->b || node->stride != first->stride
+        || node->groups != first->groups || node->relu != first->relu
+        || node->x[1])
+      return n;
+    for (guint k = 0; k < n; k++)
+      if (node->x[0] == first[k].y)
+        return n;
+  }
+  return n;
+}
+
+/* Marks them; their inputs live until the last of them has run. */
+static void
+mark_together (DefcnNet *net)
+{
+  for (guint i = 0, n; i < net->nodes->len; i += n) {
+    n = count_together (net, i);
+    for (guint k = 0; n > 1 && k < n; k++) {
+      DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i + k);
+      Slot *x = slot_of (node->x[0]);
+
+      node->n_together = n;
+      node->together = k;
+      x->last = MAX (x->last, (int) (i + n - 1));
+    }
+  }
+}
+
 /* What backends of low precision shall not round: the convolutions that end
  * the head, whose scores are compared, and the box branch. */
 static void
@@ -399,6 +441,7 @@ defcn_net_plan (DefcnNet *net, gboolean train, GError **error)
 
   net->planned = TRUE;
   mark_precise (net);
+  mark_together (net);
   if (!allocate (net, train, error))
     return FALSE;
   if (train)

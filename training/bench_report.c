@@ -59,6 +59,30 @@ print_row (const char *name, const DefcnSamples *s, guint64 macs)
   printf ("\n");
 }
 
+/* Whether an earlier step does the forward pass of step @i with its own. */
+static gboolean
+is_done_above (const DefcnBench *b, guint i)
+{
+  const DefcnNode *node = defcn_net_node (b->plan->net, i);
+
+  return node->together > 0 && strstr (implementation (b, node), " above");
+}
+
+/* What step @i does, also for those behind it. */
+static guint64
+macs_done (const DefcnBench *b, guint i)
+{
+  const guint n = defcn_net_count (b->plan->net);
+  guint64 macs = 0;
+
+  if (is_done_above (b, i))
+    return 0;
+  do
+    macs += defcn_node_macs (defcn_net_node (b->plan->net, i++));
+  while (i < n && is_done_above (b, i));
+  return macs;
+}
+
 static void
 print_nodes (const DefcnBench *b)
 {
@@ -72,8 +96,8 @@ print_nodes (const DefcnBench *b)
 
     printf ("%-36s %-20s %-16s %9.3f", node->name, implementation (b, node),
         shape, ms);
-    if (defcn_node_macs (node))
-      printf (" %9.1f", gflop (defcn_node_macs (node)) / ms * 1e3);
+    if (macs_done (b, i))
+      printf (" %9.1f", gflop (macs_done (b, i)) / ms * 1e3);
     printf ("\n");
   }
 }
@@ -205,7 +229,7 @@ defcn_bench_report_json (const DefcnBench *b)
 
     for (guint i = 0; i < defcn_net_count (b->plan->net); i++) {
       const DefcnNode *node = defcn_net_node (b->plan->net, i);
-      cJSON *step = json_row (&b->nodes[i], defcn_node_macs (node));
+      cJSON *step = json_row (&b->nodes[i], macs_done (b, i));
 
       cJSON_AddStringToObject (step, "name", node->name);
       cJSON_AddStringToObject (step, "implementation",

@@ -131,7 +131,7 @@ defcn_onednn_choose (const ConvPass **pass, gpointer *state,
   rank (ranked, choices, be, node);
   if (!ranked[0])
     return TRUE;
-  if (ranked[1] && !node->train)
+  if (ranked[1] && !node->train && defcn_onednn_together (node) == 1)
     return choose_measured (pass, state, ranked, be, node, error);
   *pass = ranked[0];
   *state = (*pass)->prepare (be, node, error);

@@ -87,6 +87,17 @@ conv_release (DefcnBackend *base, DefcnNode *node)
   g_clear_pointer (&node->state, g_free);
 }
 
+/* Whether the first of the steps that may be taken together does them all. */
+static gboolean
+is_done_above (const DefcnNode *node)
+{
+  const DefcnNode *first = node - node->together;
+  const Conv *c = node->together > 0 ? first->state : NULL;
+
+  return c && c->passes[FORWARD] == &defcn_onednn_winograd_forward
+      && defcn_onednn_together (first) > 1;
+}
+
 static gboolean
 is_wanted (const Conv *c, const DefcnNode *node, Pass pass)
 {
@@ -100,14 +111,14 @@ is_wanted (const Conv *c, const DefcnNode *node, Pass pass)
     case WEIGHTS:
       return backward && node->w->grad && !c->passes[BACKWARD];
     default:
-      return TRUE;
+      return !is_done_above (node);
   }
 }
 
 static char *
 description_of (const Conv *c)
 {
-  GString *text = g_string_new (NULL);
+  GString *text = g_string_new (c->states[FORWARD] ? NULL : "winograd above");
 
   for (int i = 0; i < N_PASSES; i++)
     if (c->states[i])

@@ -3,6 +3,21 @@
 
 #include "onednn.h"
 
+enum
+{
+  CONV_TOGETHER = 8 /* steps that are taken together, at most */
+};
+
+/* How many steps from @node on may be taken together, DefcnNode.n_together. */
+static inline int
+defcn_onednn_together (const DefcnNode *node)
+{
+  return node->together == 0 && node->n_together > 1
+          && node->n_together <= CONV_TOGETHER
+      ? node->n_together
+      : 1;
+}
+
 /* One way to compute one pass: forward, gradient of x or gradient of w and b. */
 typedef struct
 {
@@ -11,6 +26,7 @@ typedef struct
   double (*cost) (const Onednn *be, const DefcnNode *node);
   /* Returns: the pass's state; NULL with @error set. */
   gpointer (*prepare) (Onednn *be, const DefcnNode *node, GError **error);
+  /* Winograd's forward pass does all the steps that are taken together. */
   void (*run) (Onednn *be, const DefcnNode *node, gpointer state);
   void (*release) (Onednn *be, gpointer state);
   /* Name of the implementation. */

@@ -13,10 +13,11 @@ enum
 
 typedef struct
 {
-  OnednnPack *pack;                      /* transformed weights */
-  WinogradMap in, out;                   /* of what is read and written */
-  int tiles;                             /* of all images */
-  int piece;                             /* tiles that are worked on at once */
+  OnednnPack *pack; /* transformed weights */
+  int n_maps;       /* that are taken together */
+  WinogradMap in[CONV_TOGETHER], out[CONV_TOGETHER]; /* read and written */
+  int first[CONV_TOGETHER + 1]; /* tile of each map; in the end all tiles */
+  int piece;                    /* tiles that are worked on at once */
   gsize in_stride, out_stride, u_stride; /* floats between frequencies */
   float *bias;                           /* padded to whole blocks */
   gboolean mask;                         /* dx is wanted where x > 0 */
@@ -56,17 +57,28 @@ is_possible (const Onednn *be, const DefcnNode *node)
       && node->x[0]->role == DEFCN_TENSOR_ACTIVATION;
 }
 
+static int
+tiles_together (const DefcnNode *node)
+{
+  int tiles = 0;
+
+  for (int i = 0; i < defcn_onednn_together (node); i++)
+    tiles += tiles_of (node[i].y);
+  return tiles;
+}
+
 /* Counted in multiply-adds of a vector (measured).  @overhead: what moving the
  * transformed weights costs, in units of their number in one frequency. */
 static double
-cost (const Onednn *be, const DefcnNode *node, double overhead)
+cost (const Onednn *be, const DefcnNode *node, double tiles, double overhead)
 {
   const double in = onednn_blocks (be, node->x[0]);
   const double out = onednn_blocks (be, node->y);
   const double vectors = in * out * be->block;
-  const double tiles = tiles_of (node->y);
   const double rows = round_up (tiles, 2);
-  const double pixels = (double) node->y->n * node->y->h * node->y->w;
+  const double all = tiles_of (node->y);
+  const double pixels =
+      (double) node->y->n * node->y->h * node->y->w * tiles / all;
   const double direct = pixels * 9 * vectors;
   const double winograd =
       (rows * 36 * 1.2 + overhead) * vectors + tiles * 300 * (in + out);
@@ -113,33 +125,40 @@ static void
 set_piece (Winograd *w, const Onednn *be, gsize bytes, int parts)
 {
   const int rows = be->winograd->rows;
-  const gsize in = w->in.blocks * be->block, out = w->out.blocks * be->block;
+  const gsize in = w->in[0].blocks * be->block;
+  const gsize out = w->out[0].blocks * be->block;
+  const int tiles = w->first[w->n_maps];
   const int fitting = bytes / (FREQUENCIES * (in + out) * sizeof (float));
-  const int share = (w->tiles + parts - 1) / parts;
+  const int share = (tiles + parts - 1) / parts;
   const int most = MAX (MIN (fitting, share), rows);
-  const int pieces = round_up ((w->tiles + most - 1) / most, parts);
+  const int pieces = round_up ((tiles + most - 1) / most, parts);
 
-  w->piece = round_up ((w->tiles + pieces - 1) / pieces, 2);
+  w->piece = round_up ((tiles + pieces - 1) / pieces, 2);
   w->in_stride = w->piece * in + 16;
   w->out_stride = w->piece * out + 16;
   w->u_stride = u_stride_of (be, in, out);
 }
 
-/* From maps of @x to maps of @y. */
-static Winograd *
-convolution_new (Onednn *be, const DefcnNode *node, const DefcnTensor *x,
-    const DefcnTensor *y, gboolean turned, GError **error)
+static void
+add_map (Winograd *w, const Onednn *be, const DefcnTensor *x,
+    const DefcnTensor *y)
 {
-  Winograd *w = g_new0 (Winograd, 1);
+  w->in[w->n_maps] = map_of (be, x);
+  w->out[w->n_maps] = map_of (be, y);
+  w->first[w->n_maps + 1] = w->first[w->n_maps] + tiles_of (y);
+  w->n_maps++;
+}
 
-  w->in = map_of (be, x);
-  w->out = map_of (be, y);
-  w->tiles = tiles_of (y);
+/* @w: (transfer full): with its maps; NULL with @error. */
+static Winograd *
+convolution_new (Winograd *w, Onednn *be, const DefcnNode *node,
+    gboolean turned, GError **error)
+{
   set_piece (w, be, 1 << 20, be->base.threads);
   w->pack = defcn_onednn_pack_get (be, node->w, turned ? fill_turned : fill,
       NULL, FREQUENCIES * w->u_stride * sizeof (float));
   w->bias =
-      be->base.alloc (&be->base, w->out.blocks * be->block * sizeof (float));
+      be->base.alloc (&be->base, w->out[0].blocks * be->block * sizeof (float));
   if (w->pack && w->bias
       && defcn_onednn_reserve (be,
           FREQUENCIES * (w->in_stride + w->out_stride) * be->base.threads))
@@ -149,27 +168,53 @@ convolution_new (Onednn *be, const DefcnNode *node, const DefcnTensor *x,
   return NULL;
 }
 
+/* The part of map @m that is among the @n tiles from @first on: from tile
+ * @at of the map, @offset tiles behind @first.  Returns: how many tiles. */
+static int
+part_of_map (int *at, int *offset, const Winograd *w, int m, int first, int n)
+{
+  const int from = MAX (first, w->first[m]);
+
+  *at = from - w->first[m];
+  *offset = from - first;
+  return MIN (first + n, w->first[m + 1]) - from;
+}
+
+/* @add, @mask: NULL, or of the first map, which is then alone. */
 static void
-convolve (Onednn *be, const Winograd *w, float *y, const float *x,
+convolve (Onednn *be, const Winograd *w, float *const *y, const float *const *x,
     const float *add, gboolean relu, const float *mask)
 {
   const WinogradKernels *k = be->winograd;
-  const int in = w->in.blocks * be->block, out = w->out.blocks * be->block;
+  const int in = w->in[0].blocks * be->block;
+  const int out = w->out[0].blocks * be->block;
   const gsize share = FREQUENCIES * (w->in_stride + w->out_stride);
+  const int tiles = w->first[w->n_maps];
 
   defcn_onednn_pack_update (be, w->pack);
 #pragma omp parallel for schedule(dynamic)
-  for (int first = 0; first < w->tiles; first += w->piece) {
-    const int n = MIN (w->piece, w->tiles - first);
+  for (int first = 0; first < tiles; first += w->piece) {
+    const int n = MIN (w->piece, tiles - first);
     float *v = be->scratch + omp_get_thread_num () * share;
     float *m = v + FREQUENCIES * w->in_stride;
+    int at, offset;
 
-    k->input (v, w->in_stride, x, &w->in, first, n);
+    for (int i = 0; i < w->n_maps; i++) {
+      const int part = part_of_map (&at, &offset, w, i, first, n);
+
+      if (part > 0)
+        k->input (v + offset * in, w->in_stride, x[i], &w->in[i], at, part);
+    }
     for (int f = 0; f < FREQUENCIES; f++)
       k->gemm (m + f * w->out_stride, v + f * w->in_stride,
           w->pack->data + f * w->u_stride, n, in, out);
-    k->output (y, m, w->out_stride, w->bias, add, relu, mask, &w->out, first,
-        n);
+    for (int i = 0; i < w->n_maps; i++) {
+      const int part = part_of_map (&at, &offset, w, i, first, n);
+
+      if (part > 0)
+        k->output (y[i], m + offset * out, w->out_stride, w->bias, add, relu,
+            mask, &w->out[i], at, part);
+    }
   }
 }
 
@@ -182,24 +227,34 @@ describe (gpointer state)
 static double
 forward_cost (const Onednn *be, const DefcnNode *node)
 {
-  return cost (be, node, node->train ? 750 : 250);
+  return cost (be, node, tiles_together (node), node->train ? 750 : 250);
 }
 
 static gpointer
 forward_prepare (Onednn *be, const DefcnNode *node, GError **error)
 {
-  return convolution_new (be, node, node->x[0], node->y, FALSE, error);
+  Winograd *w = g_new0 (Winograd, 1);
+
+  for (int i = 0; i < defcn_onednn_together (node); i++)
+    add_map (w, be, node[i].x[0], node[i].y);
+  return convolution_new (w, be, node, FALSE, error);
 }
 
 static void
 forward_run (Onednn *be, const DefcnNode *node, gpointer state)
 {
   const Winograd *w = state;
+  const float *x[CONV_TOGETHER];
+  float *y[CONV_TOGETHER];
 
+  for (int i = 0; i < w->n_maps; i++) {
+    x[i] = node[i].x[0]->data;
+    y[i] = node[i].y->data;
+  }
   if (node->b)
     memcpy (w->bias, node->b->data, node->y->c * sizeof (float));
-  convolve (be, w, node->y->data, node->x[0]->data,
-      node->x[1] ? node->x[1]->data : NULL, node->relu, NULL);
+  convolve (be, w, y, x, node->x[1] ? node->x[1]->data : NULL, node->relu,
+      NULL);
 }
 
 const ConvPass defcn_onednn_winograd_forward = { forward_cost, forward_prepare,
@@ -208,14 +263,16 @@ const ConvPass defcn_onednn_winograd_forward = { forward_cost, forward_prepare,
 static double
 data_cost (const Onednn *be, const DefcnNode *node)
 {
-  return cost (be, node, 750);
+  return cost (be, node, tiles_of (node->y), 750);
 }
 
 static gpointer
 data_prepare (Onednn *be, const DefcnNode *node, GError **error)
 {
-  Winograd *w = convolution_new (be, node, node->y, node->x[0], TRUE, error);
+  Winograd *w = g_new0 (Winograd, 1);
 
+  add_map (w, be, node->y, node->x[0]);
+  w = convolution_new (w, be, node, TRUE, error);
   if (w)
     w->mask = defcn_onednn_mask_early (be, node);
   return w;
@@ -225,9 +282,10 @@ static void
 data_run (Onednn *be, const DefcnNode *node, gpointer state)
 {
   const Winograd *w = state;
+  const float *dy = node->y->grad;
   float *dx = node->x[0]->grad;
 
-  convolve (be, w, dx, node->y->grad, node->accumulate[0] ? dx : NULL, FALSE,
+  convolve (be, w, &dx, &dy, node->accumulate[0] ? dx : NULL, FALSE,
       w->mask ? node->x[0]->data : NULL);
 }
 
@@ -237,7 +295,7 @@ const ConvPass defcn_onednn_winograd_data = { data_cost, data_prepare, data_run,
 static double
 weights_cost (const Onednn *be, const DefcnNode *node)
 {
-  return cost (be, node, 1200);
+  return cost (be, node, tiles_of (node->y), 1200);
 }
 
 static gsize
@@ -251,9 +309,7 @@ weights_prepare (Onednn *be, const DefcnNode *node, GError **error)
 {
   Winograd *w = g_new0 (Winograd, 1);
 
-  w->in = map_of (be, node->x[0]);
-  w->out = map_of (be, node->y);
-  w->tiles = tiles_of (node->y);
+  add_map (w, be, node->x[0], node->y);
   set_piece (w, be, 4 << 20, 1);
   if (defcn_onednn_reserve (be, weights_floats (w)))
     return w;
@@ -269,22 +325,23 @@ weights_run (Onednn *be, const DefcnNode *node, gpointer state)
 {
   const Winograd *w = state;
   const WinogradKernels *k = be->winograd;
-  const int in = w->in.blocks * be->block, out = w->out.blocks * be->block;
+  const int in = w->in[0].blocks * be->block;
+  const int out = w->out[0].blocks * be->block, tiles = w->first[1];
   const int rows = k->rows;
   float *v = be->scratch, *d = v + FREQUENCIES * w->in_stride;
   float *u = d + FREQUENCIES * w->out_stride;
 
 #pragma omp parallel
   {
-    for (int first = 0; first < w->tiles; first += w->piece) {
-      const int n = MIN (w->piece, w->tiles - first);
+    for (int first = 0; first < tiles; first += w->piece) {
+      const int n = MIN (w->piece, tiles - first);
 
 #pragma omp for
       for (int t = 0; t < n; t += rows) {
-        k->input (v + t * in, w->in_stride, node->x[0]->data, &w->in, first + t,
-            MIN (rows, n - t));
-        k->output_gradient (d + t * out, w->out_stride, node->y->grad, &w->out,
+        k->input (v + t * in, w->in_stride, node->x[0]->data, &w->in[0],
             first + t, MIN (rows, n - t));
+        k->output_gradient (d + t * out, w->out_stride, node->y->grad,
+            &w->out[0], first + t, MIN (rows, n - t));
       }
 #pragma omp for
       for (int f = 0; f < FREQUENCIES; f++)
@@ -292,7 +349,7 @@ weights_run (Onednn *be, const DefcnNode *node, gpointer state)
             d + f * w->out_stride, first > 0, n, in, out);
     }
 #pragma omp for
-    for (int block = 0; block < w->out.blocks; block++)
+    for (int block = 0; block < w->out[0].blocks; block++)
       k->weights_gradient (node->w->grad, u, w->u_stride, block, node->y->c,
           node->x[0]->c);
   }

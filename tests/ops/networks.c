@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../tensors.h"
 #include "../testing.h"
 
 typedef struct
@@ -120,6 +121,99 @@ test_agreement (void)
   }
 }
 
+enum
+{
+  N_MAPS = 5
+};
+
+/* No output of the steps that may be taken together lies where one of their
+ * inputs does. */
+static void
+assert_apart (const DefcnNet *net, DefcnBackend *be)
+{
+  for (guint i = 0; i < defcn_net_count (net); i++) {
+    const DefcnNode *node = defcn_net_node (net, i);
+    const DefcnNode *first = node - node->together;
+
+    for (int k = 0; k < node->n_together; k++) {
+      const DefcnTensor *x = node->x[0], *y = first[k].y;
+      const char *from = (const char *) x->data, *to = (const char *) y->data;
+
+      g_assert_true (
+          from + be->size (be, x) <= to || to + be->size (be, y) <= from);
+    }
+  }
+}
+
+/* A pyramid with two convolutions on every map, layer by layer or map by map.
+ * Returns: what the second gives on each map. */
+static void
+run_pyramid (float **results, DefcnBackend *be, gboolean layer_by_layer)
+{
+  const DefcnConvOptions options = { .bias = TRUE,
+    .relu = TRUE,
+    .init = DEFCN_INIT_UNIFORM,
+    .init_value = 0.1f,
+    .bias_value = 0.1f };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GRand) rand = g_rand_new_with_seed (8);
+  g_autoptr (DefcnParams) params = defcn_params_new (be, FALSE);
+  g_autoptr (DefcnNet) net = defcn_net_new (params, be, 2, 106, 142);
+  DefcnTensor *input = defcn_net_input (net), *maps[N_MAPS];
+
+  for (int i = 0; i < N_MAPS; i++) {
+    g_autofree char *name = g_strdup_printf ("down%d", i);
+
+    maps[i] = defcn_net_conv (net, i > 0 ? maps[i - 1] : input, name, 40, 3, 2,
+        &options);
+  }
+  for (int i = 0; i < 2 * N_MAPS; i++) {
+    const int layer = layer_by_layer ? i / N_MAPS : i % 2;
+    const int map = layer_by_layer ? i % N_MAPS : i / 2;
+
+    maps[map] = defcn_net_conv (net, maps[map], layer ? "second" : "first", 40,
+        3, 1, &options);
+  }
+  g_assert_true (defcn_net_plan (net, FALSE, &error));
+  assert_apart (net, be);
+  defcn_params_initialize (params, 5);
+  defcn_params_upload (params);
+  g_autofree float *x = testing_random (rand, defcn_tensor_len (input), 1);
+  be->upload (be, input, input->data, x);
+  defcn_net_forward (net);
+  for (int i = 0; i < N_MAPS; i++)
+    results[i] = testing_tensor_read (be, maps[i]);
+  g_assert_cmpint (defcn_net_node (net, N_MAPS)->n_together, ==,
+      layer_by_layer ? N_MAPS : 0);
+}
+
+/* Steps that are taken together give what they give one by one: nothing is read
+ * before it is there, or written over while it is still read. */
+static void
+test_together (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnBackend) be =
+      defcn_backend_new (testing_backend (), 2, &error);
+  float *together[N_MAPS], *alone[N_MAPS];
+  int h = 106, w = 142;
+
+  if (!be) {
+    testing_no_backend (error);
+    return;
+  }
+  run_pyramid (together, be, TRUE);
+  run_pyramid (alone, be, FALSE);
+  for (int i = 0; i < N_MAPS; i++) {
+    h = (h + 1) / 2;
+    w = (w + 1) / 2;
+    testing_assert_close (together[i], alone[i], (gsize) 2 * h * w * 40, 3e-5,
+        "a map");
+    g_free (together[i]);
+    g_free (alone[i]);
+  }
+}
+
 typedef struct
 {
   const char *name;
@@ -233,6 +327,9 @@ main (int argc, char **argv)
   g_autofree char *agreement =
       g_strdup_printf ("/networks/%s/agreement", testing_backend ());
   g_test_add_func (agreement, test_agreement);
+  g_autofree char *together =
+      g_strdup_printf ("/networks/%s/together", testing_backend ());
+  g_test_add_func (together, test_together);
   for (guint i = 0; i < G_N_ELEMENTS (tinies); i++) {
     g_autofree char *path = g_strdup_printf ("/networks/%s/gradients/%s",
         testing_backend (), tinies[i].name);
