@@ -215,5 +215,6 @@ defcn_backend_free (DefcnBackend *be)
   if (!be)
     return;
   g_clear_pointer (&be->passed_over, g_free);
+  g_clear_pointer (&be->tune, defcn_tune_free);
   be->destroy (be);
 }

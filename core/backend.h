@@ -14,6 +14,7 @@
 
 #include "image.h"
 #include "tensor.h"
+#include "tune.h"
 
 G_BEGIN_DECLS
 
@@ -140,6 +141,9 @@ struct _DefcnBackend
   /* 1x1 convolutions of inference multiply in bfloat16 and add in float32; only
    * where the CPU can, has_bf16.  Set by defcn_backend_new_in() for "bf16". */
   gboolean bf16, has_bf16;
+  /* Owned, NULL at first: what a step takes is measured when it is prepared,
+   * and kept (CUDA's convolutions).  Set before the first step is prepared. */
+  DefcnTune *tune;
   DefcnOp ops[DEFCN_N_OPS];
 
   /* Bytes that @t takes in this backend's layout, a multiple of 64. */

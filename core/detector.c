@@ -71,6 +71,8 @@ open_on (DefcnDetector *d, const char *device, DefcnWeights *weights,
   if (!d->be)
     return FALSE;
   d->be->exact = options->exact;
+  if (options->autotune)
+    d->be->tune = defcn_tune_open (defcn_weights_path (weights));
   d->model = defcn_model_open (weights, d->be, FALSE, error);
   if (d->model && d->be->sync (d->be, error)) /* the weights have arrived */
     return TRUE;
@@ -440,6 +442,12 @@ const char *
 defcn_detector_passed_over (const DefcnDetector *d)
 {
   return d->be->passed_over;
+}
+
+const char *
+defcn_detector_tuning_problem (const DefcnDetector *d)
+{
+  return d->be->tune ? defcn_tune_problem (d->be->tune) : NULL;
 }
 
 void

@@ -28,6 +28,7 @@ typedef struct
   const char *precision; /* as defcn_backend_new_in() has it */
   int threads;           /* CPU threads, 0: one per core */
   gboolean exact;        /* direct convolution: DefcnBackend.exact */
+  gboolean autotune;     /* measure, and keep what is fastest: tune.h */
 } DefcnDetectorOptions;
 
 /* NULL with @error set: a missing, damaged or foreign model file, a device
@@ -88,6 +89,9 @@ const char *defcn_detector_hash (const DefcnDetector *detector);
 const char *defcn_detector_device (const DefcnDetector *detector);
 /* Why "auto" did not take CUDA, borrowed; NULL if it did or was not asked. */
 const char *defcn_detector_passed_over (const DefcnDetector *detector);
+/* What went wrong with a file of autotune, borrowed until the next run; NULL:
+ * nothing. */
+const char *defcn_detector_tuning_problem (const DefcnDetector *detector);
 
 /* Of the last run, nanoseconds. */
 typedef struct

@@ -526,6 +526,8 @@ defcn_model_plan (DefcnModel *model, int n, int h, int w, GError **error)
     plan_free (plan);
     return NULL;
   }
+  if (model->be->tune)
+    defcn_tune_save (model->be->tune);
   g_queue_push_head (&model->plans, plan);
   trim_plans (model);
   return plan;

@@ -105,7 +105,8 @@ DefcnBackend *defcn_model_backend (const DefcnModel *model);
 
 /* The plan for @n images of @h x @w, multiples of the rule's divisor, made on
  * first use and kept: the 8 last used, fewer when they take more than 4 GiB
- * together.  Borrowed, valid until the next call.  NULL with @error set. */
+ * together.  Borrowed, valid until the next call.  NULL with @error set.  What
+ * the backend measured on the way is kept (DefcnBackend.tune). */
 const DefcnPlan *defcn_model_plan (DefcnModel *model, int n, int h, int w,
     GError **error);
 

@@ -22,6 +22,7 @@ enum
   PROP_NO_BLOCK,
   PROP_THREADS,
   PROP_EXACT,
+  PROP_AUTOTUNE,
   PROP_META,
   PROP_MESSAGE,
   PROP_STATS,
@@ -99,6 +100,7 @@ static const gsize fields[] = {
   [PROP_NO_BLOCK] = FIELD (live.no_block),
   [PROP_THREADS] = FIELD (setup.threads),
   [PROP_EXACT] = FIELD (setup.exact),
+  [PROP_AUTOTUNE] = FIELD (setup.autotune),
   [PROP_META] = FIELD (setup.meta),
   [PROP_MESSAGE] = FIELD (live.message),
   [PROP_STATS_INTERVAL] = FIELD (live.stats_interval),
@@ -518,6 +520,21 @@ gst_defcn_detect_install_properties (GObjectClass *klass)
       g_param_spec_boolean ("exact", "Exact",
           "Direct convolution on the CPU in place of Winograd's algorithm: "
           "slower, and rounds less",
+          FALSE, SETUP));
+
+  /**
+   * GstDefcnDetect:autotune:
+   *
+   * Measure on CUDA which kernels are fastest when a model meets a size for the
+   * first time, which takes a while, and keep it in a file beside the model
+   * (where that cannot be written, in the user's cache) for the next time.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_AUTOTUNE,
+      g_param_spec_boolean ("autotune", "Autotune",
+          "Measure on CUDA which kernels are fastest, and keep it beside the "
+          "model for the next time",
           FALSE, SETUP));
 
   /**

@@ -123,7 +123,8 @@ open_model (GstDefcnDetect *self, const GstDefcnSetup *setup)
   DefcnDetectorOptions options = { .device = setup->device,
     .precision = precisions[setup->precision],
     .threads = (int) setup->threads,
-    .exact = setup->exact };
+    .exact = setup->exact,
+    .autotune = setup->autotune };
   g_autoptr (GError) error = NULL;
   GstDefcnWorker *worker;
 
@@ -209,6 +210,10 @@ announce_device (GstDefcnDetect *self, const GstDefcnSetup *setup)
   if (!setup->device || g_str_equal (setup->device, "auto"))
     GST_ELEMENT_INFO (self, LIBRARY, INIT, ("device=auto runs on %s.", device),
         ("%s", info->passed_over ? info->passed_over : ""));
+  if (info->tuning_problem)
+    GST_ELEMENT_WARNING (self, RESOURCE, READ,
+        ("A tuning file is ignored; it is measured anew."),
+        ("%s", info->tuning_problem));
   g_object_notify (G_OBJECT (self), "active-device");
 }
 

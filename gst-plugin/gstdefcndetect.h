@@ -40,7 +40,7 @@ typedef struct
   GstDefcnPrecision precision;
   GstDefcnInferenceRegion region;
   guint threads;
-  gboolean exact;
+  gboolean exact, autotune;
   GstDefcnMetaFlags meta;
 } GstDefcnSetup;
 

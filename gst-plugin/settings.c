@@ -28,6 +28,7 @@ gst_defcn_model_info_free (GstDefcnModelInfo *info)
     return;
   g_strfreev (info->labels);
   g_free (info->passed_over);
+  g_free (info->tuning_problem);
   g_free (info);
 }
 

@@ -38,6 +38,7 @@ typedef struct
   const char *hash, *device; /* interned */
   gboolean reads_cuda;       /* takes frames in CUDA memory as they are */
   char *passed_over;         /* why device=auto did not take CUDA, or NULL */
+  char *tuning_problem;      /* why a file of autotune is ignored, or NULL */
 } GstDefcnModelInfo;
 
 void gst_defcn_model_info_free (GstDefcnModelInfo *info);

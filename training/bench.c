@@ -34,7 +34,7 @@ typedef struct
   char *model, *preset, *size, *device, *precision, *dump, *save;
   char **settings; /* KEY=VALUE over the preset */
   int width, height, batch, threads, classes, repetitions;
-  gboolean train, json, verbose, exact;
+  gboolean train, json, verbose, exact, autotune;
 } Options;
 
 double
@@ -99,6 +99,10 @@ parse (Options *o, int argc, char **argv, GError **error)
         "CPU threads (one per core)", "N" },
     { "exact", 0, 0, G_OPTION_ARG_NONE, &o->exact,
         "Direct convolution on the CPU: slower, rounds less", NULL },
+    { "autotune", 0, 0, G_OPTION_ARG_NONE, &o->autotune,
+        "Measure on CUDA which kernels are fastest, and keep it beside the "
+        "model",
+        NULL },
     { "repetitions", 'r', 0, G_OPTION_ARG_INT, &o->repetitions,
         "Measurements, of which the median counts (10)", "N" },
     { "train", 0, 0, G_OPTION_ARG_NONE, &o->train,
@@ -128,6 +132,9 @@ parse (Options *o, int argc, char **argv, GError **error)
   else if (o->model && o->preset)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--model and --preset exclude each other");
+  else if (o->autotune && !o->model)
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--autotune keeps what it measures beside a --model");
   else if (o->train && (o->dump || o->verbose))
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--train goes with neither --dump nor --verbose");
@@ -190,6 +197,8 @@ open_model (DefcnBench *b, const Options *o, GError **error)
   if (!b->be)
     return FALSE;
   b->be->exact = o->exact;
+  if (o->autotune)
+    b->be->tune = defcn_tune_open (o->model);
   if (!o->model) {
     b->model = defcn_model_new (b->recipe->spec, b->be, o->train, 1, error);
     return b->model != NULL;
@@ -230,6 +239,11 @@ prepare (DefcnBench *b, const Options *o, GError **error)
 
   if (!open_model (b, o, error))
     return FALSE;
+
+  /* what was read, before it is measured anew */
+  if (b->be->tune && defcn_tune_problem (b->be->tune))
+    g_printerr ("defcn bench: --autotune: %s\n",
+        defcn_tune_problem (b->be->tune));
 
   const int divisor = defcn_model_spec (b->model)->input.divisor;
   const int w = (o->width + divisor - 1) / divisor * divisor;

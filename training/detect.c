@@ -21,7 +21,7 @@ typedef struct
   char *model, *output, *json, *device, *precision;
   double threshold;
   int threads, max_detections;
-  gboolean exact;
+  gboolean exact, autotune;
   char **inputs;
 } Options;
 
@@ -60,6 +60,10 @@ parse (Options *o, int argc, char **argv, GError **error)
         "CPU threads (one per core)", "N" },
     { "exact", 0, 0, G_OPTION_ARG_NONE, &o->exact,
         "Direct convolution on the CPU: slower, rounds less", NULL },
+    { "autotune", 0, 0, G_OPTION_ARG_NONE, &o->autotune,
+        "Measure on CUDA which kernels are fastest, and keep it beside the "
+        "model",
+        NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
         "FILE|FOLDER..." },
     { NULL },
@@ -294,7 +298,8 @@ open_detector (Run *run, GError **error)
   const DefcnDetectorOptions options = { .device = o->device,
     .precision = o->precision,
     .threads = o->threads,
-    .exact = o->exact };
+    .exact = o->exact,
+    .autotune = o->autotune };
 
   run->detector = defcn_detector_new (o->model, &options, error);
   if (!run->detector)
@@ -354,6 +359,9 @@ detect_all (Run *run, GError **error)
     if (!detect_one (run, boxes, files->pdata[i], &bad))
       report (run, bad->message);
   }
+  if (defcn_detector_tuning_problem (run->detector))
+    defcn_progress_message (run->progress, "defcn detect: --autotune: %s",
+        defcn_detector_tuning_problem (run->detector));
   if (run->n_failed)
     defcn_progress_message (run->progress,
         "defcn detect: %u of %u inputs failed", run->n_failed,

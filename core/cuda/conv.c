@@ -40,6 +40,7 @@ struct _CudaConvs
   cudnnHandle_t handle;
   GPtrArray *packs;
   Arena arenas[N_ARENAS];
+  char *device; /* what a measurement is good for */
 };
 
 typedef struct
@@ -50,6 +51,7 @@ typedef struct
   void *y;        /* what forward writes when split */
   void *dx, *dy, *dw;
   float *dw_float, *columns;
+  char *how; /* what describe() says */
 } Conv;
 
 static void *
@@ -73,6 +75,17 @@ free_block (gpointer block)
   cudaFree (block);
 }
 
+/* "NVIDIA H100, cuDNN 91002": device and library by name and version. */
+static char *
+describe_device (const Cuda *be)
+{
+  struct cudaDeviceProp properties;
+
+  if (cudaGetDeviceProperties (&properties, be->device) != cudaSuccess)
+    return g_strdup_printf ("cuDNN %zu", cudnnGetVersion ());
+  return g_strdup_printf ("%s, cuDNN %zu", properties.name, cudnnGetVersion ());
+}
+
 CudaConvs *
 cuda_convs_new (Cuda *be, GError **error)
 {
@@ -82,6 +95,7 @@ cuda_convs_new (Cuda *be, GError **error)
   if (status == CUDNN_STATUS_SUCCESS)
     status = cudnnSetStream (convs->handle, be->stream);
   convs->packs = g_ptr_array_new ();
+  convs->device = describe_device (be);
   for (int i = 0; i < N_ARENAS; i++)
     convs->arenas[i].blocks = g_ptr_array_new_with_free_func (free_block);
   if (status == CUDNN_STATUS_SUCCESS)
@@ -102,6 +116,7 @@ cuda_convs_free (CudaConvs *convs)
   g_ptr_array_unref (convs->packs);
   if (convs->handle)
     cudnnDestroy (convs->handle);
+  g_free (convs->device);
   g_free (convs);
 }
 
@@ -187,12 +202,32 @@ shape_of (const Cuda *be, const DefcnNode *node, GraphKind kind)
   };
 }
 
+/* The graph that was found fastest, now or earlier. */
+static Graph *
+tuned (Cuda *be, const GraphShape *shape, const GraphPointers *pointers,
+    GError **error)
+{
+  CudaConvs *convs = be->convs;
+  const DefcnTune *tune = be->base.tune;
+  g_autofree char *step = graph_shape_text (shape);
+  g_autofree char *kept =
+      g_strdup (defcn_tune_lookup (tune, convs->device, step));
+  Graph *graph =
+      graph_new (convs->handle, NULL, shape, kept, GRAPH_MAX_CANDIDATES, error);
+
+  if (graph && g_strcmp0 (graph_engine (graph), kept) != 0)
+    graph_tune (graph, be, convs->handle, pointers, convs->device, step);
+  return graph;
+}
+
 /* Makes a graph and gives it its memory. */
 static Graph *
 plan (Cuda *be, const GraphShape *shape, const GraphPointers *pointers,
     const char *name, GError **error)
 {
-  Graph *graph = graph_new (be->convs->handle, NULL, shape, error);
+  Graph *graph = be->base.tune
+      ? tuned (be, shape, pointers, error)
+      : graph_new (be->convs->handle, NULL, shape, NULL, 1, error);
   void *workspace;
 
   if (!graph)
@@ -330,8 +365,22 @@ release (DefcnBackend *base, DefcnNode *node)
   graph_free (conv->data);
   graph_free (conv->filter);
   pack_unref (cuda_of (base), conv->pack);
+  g_free (conv->how);
   g_free (conv);
   node->state = NULL;
+}
+
+/* The engine, and whether it was measured; if not from the file, why not. */
+static char *
+tell (const Cuda *be, const Conv *conv)
+{
+  const char *engine = graph_engine (conv->forward);
+  const char *problem =
+      be->base.tune ? defcn_tune_problem (be->base.tune) : NULL;
+
+  if (problem)
+    return g_strdup_printf ("%s tuned (%s)", engine, problem);
+  return g_strconcat (engine, be->base.tune ? " tuned" : NULL, NULL);
 }
 
 static gboolean
@@ -342,8 +391,10 @@ prepare (DefcnBackend *base, DefcnNode *node, GError **error)
   if (!defcn_conv_reference.prepare (base, node, error))
     return FALSE;
   node->state = g_new0 (Conv, 1);
-  if (plan_all (be, node->state, node, error))
+  if (plan_all (be, node->state, node, error)) {
+    ((Conv *) node->state)->how = tell (be, node->state);
     return TRUE;
+  }
   g_prefix_error (error, "%s: ", node->name);
   release (base, node);
   return FALSE;
@@ -418,7 +469,7 @@ describe (DefcnBackend *be, const DefcnNode *node)
 {
   const Conv *conv = node->state;
 
-  return graph_engine (conv->forward);
+  return conv->how;
 }
 
 const DefcnOp cuda_conv = {

@@ -1,6 +1,6 @@
 /* cuDNN's graph API: descriptors are made, given attributes and finalized; an
- * operation graph is handed to the heuristics, which rank engines; the first
- * engine that makes a plan is taken. */
+ * operation graph is handed to the heuristics, which rank engine configurations;
+ * the first that make a plan are the candidates. */
 #include "graph.h"
 
 #include <stdbool.h>
@@ -19,14 +19,21 @@ enum
 };
 
 #define MAX_OPS 4
-#define MAX_CANDIDATES 64
+#define MAX_CONFIGS 64
+
+typedef struct
+{
+  Descriptor plan;
+  gint64 workspace;
+  char *name;
+} Candidate;
 
 struct _Graph
 {
-  GPtrArray *descriptors; /* all but @pack, in order of creation */
-  Descriptor plan, pack;
-  gint64 workspace;
-  char engine[16];
+  GPtrArray *descriptors; /* all but plans and @pack, in order of creation */
+  GArray *candidates;
+  guint chosen;
+  Descriptor pack;
   GraphShape shape;
 };
 
@@ -39,6 +46,9 @@ typedef struct
   Descriptor ops[MAX_OPS];
   int n_ops;
   gint64 next_uid;
+  const char *wanted; /* name of the one candidate, or NULL */
+  guint max;
+  gboolean repeatable; /* engines that give the same bits every time */
   cudnnStatus_t status;
   char message[256];
 } Builder;
@@ -282,9 +292,16 @@ operation_graph (Builder *b)
   return d;
 }
 
-/* Whether the engine of @config keeps float32 as it is, and its number. */
+/* What is known of the engine of a configuration. */
+typedef struct
+{
+  gint64 index;
+  gboolean exact;      /* keeps float32 as it is */
+  gboolean repeatable; /* gives the same bits every time */
+} Engine;
+
 static gboolean
-inspect (Builder *b, gboolean *exact, gint64 *index, Descriptor config)
+inspect (Builder *b, Engine *e, Descriptor config)
 {
   cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
   Descriptor engine = create (b, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
@@ -294,19 +311,67 @@ inspect (Builder *b, gboolean *exact, gint64 *index, Descriptor config)
           CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &n, &engine)
           != CUDNN_STATUS_SUCCESS
       || cudnnBackendGetAttribute (engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX,
-             CUDNN_TYPE_INT64, 1, &n, index)
+             CUDNN_TYPE_INT64, 1, &n, &e->index)
           != CUDNN_STATUS_SUCCESS
       || cudnnBackendGetAttribute (engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
              CUDNN_TYPE_NUMERICAL_NOTE, G_N_ELEMENTS (notes), &n, notes)
           != CUDNN_STATUS_SUCCESS)
     return FALSE;
-  *exact = TRUE;
-  for (gint64 i = 0; i < n; i++)
+  e->exact = e->repeatable = TRUE;
+  for (gint64 i = 0; i < n; i++) {
     if (notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE
         || notes[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS
         || notes[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)
-      *exact = FALSE;
+      e->exact = FALSE;
+    if (notes[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)
+      e->repeatable = FALSE;
+  }
   return TRUE;
+}
+
+/* Appends a knob of a configuration; FALSE if it does not tell. */
+static gboolean
+append_knob (GString *name, Descriptor knob)
+{
+  cudnnBackendKnobType_t type;
+  gint64 value, n;
+
+  if (cudnnBackendGetAttribute (knob, CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE,
+          CUDNN_TYPE_KNOB_TYPE, 1, &n, &type)
+          != CUDNN_STATUS_SUCCESS
+      || cudnnBackendGetAttribute (knob, CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE,
+             CUDNN_TYPE_INT64, 1, &n, &value)
+          != CUDNN_STATUS_SUCCESS)
+    return FALSE;
+  g_string_append_printf (name, "_k%d=%" G_GINT64_FORMAT, (int) type, value);
+  return TRUE;
+}
+
+/* Engine and knobs of @config; NULL if it does not tell. */
+static char *
+name_of (gint64 index, Descriptor config)
+{
+  g_autoptr (GString) name = g_string_new (NULL);
+  Descriptor knobs[CUDNN_KNOB_TYPE_COUNTS] = { NULL };
+  gboolean good = TRUE;
+  gint64 n = 0;
+
+  g_string_printf (name, "eng%" G_GINT64_FORMAT, index);
+  for (guint i = 0; i < G_N_ELEMENTS (knobs); i++)
+    good = good
+        && cudnnBackendCreateDescriptor (CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR,
+               &knobs[i])
+            == CUDNN_STATUS_SUCCESS;
+  good = good
+      && cudnnBackendGetAttribute (config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES,
+             CUDNN_TYPE_BACKEND_DESCRIPTOR, G_N_ELEMENTS (knobs), &n, knobs)
+          == CUDNN_STATUS_SUCCESS;
+  for (gint64 i = 0; good && i < MIN (n, (gint64) G_N_ELEMENTS (knobs)); i++)
+    good = append_knob (name, knobs[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (knobs); i++)
+    if (knobs[i])
+      cudnnBackendDestroyDescriptor (knobs[i]);
+  return good ? g_strdup (name->str) : NULL;
 }
 
 static gboolean
@@ -315,46 +380,64 @@ wants_exact (const GraphShape *s)
   return !s->tf32 && s->x_type == CUDA_FLOAT;
 }
 
-/* TRUE when @config made a plan; a refusal is not the builder's error. */
-static gboolean
-try_config (Builder *b, Descriptor config)
+/* NULL: refused, which is not the builder's error. */
+static Descriptor
+make_plan (Builder *b, Descriptor config)
 {
-  Graph *graph = b->graph;
-  gboolean exact;
-  gint64 index, n = 0;
-  Descriptor plan;
+  Descriptor plan = NULL;
 
-  if (!inspect (b, &exact, &index, config)
-      || (wants_exact (&graph->shape) && !exact))
-    return FALSE;
-  plan = create (b, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+  check (b,
+      cudnnBackendCreateDescriptor (CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR,
+          &plan));
   if (b->handle)
     set (b, plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1,
         &b->handle);
   else
     set_descriptor (b, plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, b->device);
   set_descriptor (b, plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
-  if (b->status != CUDNN_STATUS_SUCCESS)
-    return FALSE;
-  if (cudnnBackendFinalize (plan) != CUDNN_STATUS_SUCCESS) {
+  if (b->status == CUDNN_STATUS_SUCCESS
+      && cudnnBackendFinalize (plan) == CUDNN_STATUS_SUCCESS)
+    return plan;
+  if (b->status == CUDNN_STATUS_SUCCESS)
     cudnnGetLastErrorString (b->message, sizeof b->message);
-    return FALSE;
-  }
-  check (b,
-      cudnnBackendGetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
-          CUDNN_TYPE_INT64, 1, &n, &graph->workspace));
-  g_snprintf (graph->engine, sizeof graph->engine, "eng%" G_GINT64_FORMAT,
-      index);
-  graph->plan = plan;
-  return b->status == CUDNN_STATUS_SUCCESS;
+  if (plan)
+    cudnnBackendDestroyDescriptor (plan);
+  return NULL;
 }
 
-/* Asks one kind of heuristics; TRUE with a plan. */
-static gboolean
+/* Makes @config a candidate if it is one. */
+static void
+try_config (Builder *b, Descriptor config)
+{
+  g_autofree char *name = NULL;
+  Candidate candidate;
+  Engine engine;
+  gint64 n = 0;
+
+  if (!inspect (b, &engine, config)
+      || (wants_exact (&b->graph->shape) && !engine.exact)
+      || (b->repeatable && !engine.repeatable))
+    return;
+  name = name_of (engine.index, config);
+  if (!name || (b->wanted && !g_str_equal (name, b->wanted)))
+    return;
+  candidate.plan = make_plan (b, config);
+  if (!candidate.plan)
+    return;
+  check (b,
+      cudnnBackendGetAttribute (candidate.plan,
+          CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n,
+          &candidate.workspace));
+  candidate.name = g_steal_pointer (&name);
+  g_array_append_val (b->graph->candidates, candidate);
+}
+
+/* Asks one kind of heuristics. */
+static void
 try_heuristics (Builder *b, Descriptor operations_graph,
     cudnnBackendHeurMode_t mode)
 {
-  Descriptor configs[MAX_CANDIDATES];
+  Descriptor configs[MAX_CONFIGS];
   Descriptor d = create (b, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   gint64 n = 0;
 
@@ -364,27 +447,40 @@ try_heuristics (Builder *b, Descriptor operations_graph,
   if (b->device)
     set_descriptor (b, d, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, b->device);
   if (b->status != CUDNN_STATUS_SUCCESS)
-    return FALSE;
+    return;
   if (cudnnBackendFinalize (d) != CUDNN_STATUS_SUCCESS) {
     cudnnGetLastErrorString (b->message, sizeof b->message);
-    return FALSE;
+    return;
   }
-  for (int i = 0; i < MAX_CANDIDATES; i++)
+  for (int i = 0; i < MAX_CONFIGS; i++)
     configs[i] = create (b, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
   if (b->status != CUDNN_STATUS_SUCCESS
       || cudnnBackendGetAttribute (d, CUDNN_ATTR_ENGINEHEUR_RESULTS,
-             CUDNN_TYPE_BACKEND_DESCRIPTOR, MAX_CANDIDATES, &n, configs)
+             CUDNN_TYPE_BACKEND_DESCRIPTOR, MAX_CONFIGS, &n, configs)
           != CUDNN_STATUS_SUCCESS)
-    return FALSE;
-  for (gint64 i = 0; i < MIN (n, MAX_CANDIDATES); i++)
-    if (try_config (b, configs[i]))
-      return TRUE;
-  return FALSE;
+    return;
+  for (gint64 i = 0; i < MIN (n, MAX_CONFIGS); i++)
+    if (b->graph->candidates->len < b->max && b->status == CUDNN_STATUS_SUCCESS)
+      try_config (b, configs[i]);
+}
+
+/* TRUE with at least one candidate. */
+static gboolean
+gather (Builder *b, Descriptor operations_graph, const char *wanted, guint max,
+    gboolean repeatable)
+{
+  b->wanted = wanted;
+  b->max = max;
+  b->repeatable = repeatable;
+  try_heuristics (b, operations_graph, CUDNN_HEUR_MODE_A);
+  if (b->graph->candidates->len == 0)
+    try_heuristics (b, operations_graph, CUDNN_HEUR_MODE_FALLBACK);
+  return b->status == CUDNN_STATUS_SUCCESS && b->graph->candidates->len > 0;
 }
 
 Graph *
 graph_new (cudnnHandle_t handle, cudnnBackendDescriptor_t device,
-    const GraphShape *shape, GError **error)
+    const GraphShape *shape, const char *wanted, guint max, GError **error)
 {
   Graph *graph = g_new0 (Graph, 1);
   Builder b = { .graph = graph,
@@ -394,17 +490,26 @@ graph_new (cudnnHandle_t handle, cudnnBackendDescriptor_t device,
 
   graph->shape = *shape;
   graph->descriptors = g_ptr_array_new ();
+  graph->candidates = g_array_new (FALSE, FALSE, sizeof (Candidate));
   add_operations (&b);
-  Descriptor operations_graph = operation_graph (&b);
+  Descriptor all = operation_graph (&b);
 
+  /* A training that goes on later shall come to the same bits. */
   if (b.status == CUDNN_STATUS_SUCCESS
-      && (try_heuristics (&b, operations_graph, CUDNN_HEUR_MODE_A)
-          || try_heuristics (&b, operations_graph, CUDNN_HEUR_MODE_FALLBACK)))
+      && ((wanted && gather (&b, all, wanted, 1, FALSE))
+          || (shape->kind != GRAPH_FORWARD && gather (&b, all, NULL, max, TRUE))
+          || gather (&b, all, NULL, max, FALSE)))
     return graph;
   g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND, "cuDNN has no plan: %s",
       *b.message ? b.message : cudnnGetErrorString (b.status));
   graph_free (graph);
   return NULL;
+}
+
+static Candidate *
+candidate_at (const Graph *graph, guint i)
+{
+  return &g_array_index (graph->candidates, Candidate, i);
 }
 
 void
@@ -414,22 +519,72 @@ graph_free (Graph *graph)
     return;
   if (graph->pack)
     cudnnBackendDestroyDescriptor (graph->pack);
+  for (guint i = 0; i < graph->candidates->len; i++) {
+    cudnnBackendDestroyDescriptor (candidate_at (graph, i)->plan);
+    g_free (candidate_at (graph, i)->name);
+  }
+  g_array_unref (graph->candidates);
   for (guint i = graph->descriptors->len; i-- > 0;)
     cudnnBackendDestroyDescriptor (graph->descriptors->pdata[i]);
   g_ptr_array_unref (graph->descriptors);
   g_free (graph);
 }
 
+char *
+graph_shape_text (const GraphShape *s)
+{
+  static const char *const kinds[] = { "forward", "data", "filter" };
+  static const char *const types[] = { "float", "half", "bfloat" };
+
+  return g_strdup_printf ("%s %dx%dx%dx%d k%d %dx%d s%d p%d g%d %s %s%s%s%s%s",
+      kinds[s->kind], s->n, s->h, s->w, s->c, s->k, s->size, s->size, s->stride,
+      s->pad, s->groups, types[s->x_type], types[s->y_type],
+      s->bias ? " bias" : "", s->residual ? " residual" : "",
+      s->relu ? " relu" : "",
+      s->x_type == CUDA_FLOAT && s->tf32 ? " tf32" : "");
+}
+
+guint
+graph_count (const Graph *graph)
+{
+  return graph->candidates->len;
+}
+
+const char *
+graph_name (const Graph *graph, guint i)
+{
+  return candidate_at (graph, i)->name;
+}
+
+void
+graph_choose (Graph *graph, guint i)
+{
+  graph->chosen = i;
+}
+
+void
+graph_settle (Graph *graph)
+{
+  for (guint i = graph->candidates->len; i-- > 0;) {
+    if (i == graph->chosen)
+      continue;
+    cudnnBackendDestroyDescriptor (candidate_at (graph, i)->plan);
+    g_free (candidate_at (graph, i)->name);
+    g_array_remove_index (graph->candidates, i);
+    graph->chosen -= i < graph->chosen;
+  }
+}
+
 gsize
 graph_workspace (const Graph *graph)
 {
-  return graph->workspace;
+  return candidate_at (graph, graph->chosen)->workspace;
 }
 
 const char *
 graph_engine (const Graph *graph)
 {
-  return graph->engine;
+  return candidate_at (graph, graph->chosen)->name;
 }
 
 gboolean
@@ -473,5 +628,6 @@ graph_bind (Graph *graph, const GraphPointers *pointers, void *workspace,
 cudnnStatus_t
 graph_run (const Graph *graph, cudnnHandle_t handle)
 {
-  return cudnnBackendExecute (handle, graph->plan, graph->pack);
+  return cudnnBackendExecute (handle, candidate_at (graph, graph->chosen)->plan,
+      graph->pack);
 }

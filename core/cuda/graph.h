@@ -37,15 +37,32 @@ typedef struct
 
 typedef struct _Graph Graph;
 
+#define GRAPH_MAX_CANDIDATES 8
+
 /* Either @handle or @device, a finalized device-properties descriptor.
+ * @wanted: the name of the candidate to take, if cuDNN still offers it; else,
+ * and with NULL, there are as many as can be had up to @max, best first by
+ * cuDNN's judgement, and the first is chosen.
  * NULL with @error: no engine of cuDNN can do it. */
 Graph *graph_new (cudnnHandle_t handle, cudnnBackendDescriptor_t device,
-    const GraphShape *shape, GError **error);
+    const GraphShape *shape, const char *wanted, guint max, GError **error);
 void graph_free (Graph *graph);
+
+/* "forward 1x128x128x64 k256 3x3 s1 p1 g1 half half bias relu": what tells one
+ * convolution from another; (transfer full). */
+char *graph_shape_text (const GraphShape *shape);
+
+/* The candidates, and their names: engine and knobs, as "eng7_k2=1_k3=0". */
+guint graph_count (const Graph *graph);
+const char *graph_name (const Graph *graph, guint i);
+/* What follows is about candidate @i from now on. */
+void graph_choose (Graph *graph, guint i);
+/* Drops all candidates but the chosen one. */
+void graph_settle (Graph *graph);
 
 /* Bytes of workspace that it wants. */
 gsize graph_workspace (const Graph *graph);
-/* "eng7", the engine that was chosen. */
+/* The name of the candidate that was chosen. */
 const char *graph_engine (const Graph *graph);
 
 /* Fixes where everything lies; FALSE with @error. */
@@ -53,5 +70,11 @@ gboolean graph_bind (Graph *graph, const GraphPointers *pointers,
     void *workspace, GError **error);
 /* Queues it on the handle's stream. */
 cudnnStatus_t graph_run (const Graph *graph, cudnnHandle_t handle);
+
+/* tune.c: times the candidates of @graph on the backend's stream, what @pointers
+ * point to being overwritten, and settles on the fastest, which the backend's
+ * tune keeps as @step on @device. */
+void graph_tune (Graph *graph, Cuda *be, cudnnHandle_t handle,
+    const GraphPointers *pointers, const char *device, const char *step);
 
 G_END_DECLS

@@ -97,13 +97,13 @@ plan (cudnnBackendDescriptor_t device, const GraphShape *fused,
 {
   g_autoptr (GError) error = NULL;
   GraphShape alone = *fused;
-  Graph *graph = graph_new (NULL, device, fused, &error);
+  Graph *graph = graph_new (NULL, device, fused, NULL, 1, &error);
   const char *how = "fused";
 
   if (!graph && (fused->bias || fused->residual || fused->relu)) {
     g_clear_error (&error);
     alone.bias = alone.residual = alone.relu = FALSE;
-    graph = graph_new (NULL, device, &alone, &error);
+    graph = graph_new (NULL, device, &alone, NULL, 1, &error);
     how = "split";
   }
   if (!graph) {
@@ -164,6 +164,69 @@ test_case (gconstpointer data)
   cudnnBackendDestroyDescriptor (device);
 }
 
+/* The candidates of a convolution have names of their own, each of which finds
+ * that candidate again; a name that cuDNN does not know is as none; the one that
+ * is settled on is the one that stays. */
+static void
+test_candidates (void)
+{
+  cudnnBackendDescriptor_t device = device_new ();
+  g_autoptr (GError) error = NULL;
+  const GraphShape shape = { .kind = GRAPH_FORWARD,
+    .n = 1,
+    .h = 64,
+    .w = 64,
+    .c = 64,
+    .k = 64,
+    .out_h = 64,
+    .out_w = 64,
+    .size = 3,
+    .stride = 1,
+    .pad = 1,
+    .groups = 1,
+    .x_type = CUDA_HALF,
+    .w_type = CUDA_HALF,
+    .y_type = CUDA_HALF,
+    .tf32 = TRUE };
+  const guint max = 4;
+
+  if (!device) {
+    g_test_skip ("this cuDNN makes no plans without a device");
+    return;
+  }
+  g_autofree char *text = graph_shape_text (&shape);
+  g_assert_cmpstr (text, ==, "forward 1x64x64x64 k64 3x3 s1 p1 g1 half half");
+  Graph *all = graph_new (NULL, device, &shape, NULL, max, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (graph_count (all), >, 1);
+  g_assert_cmpuint (graph_count (all), <=, max);
+  for (guint i = 0; i < graph_count (all); i++) {
+    const char *name = graph_name (all, i);
+    Graph *one = graph_new (NULL, device, &shape, name, max, &error);
+
+    g_test_message ("%s", name);
+    g_assert_no_error (error);
+    g_assert_cmpuint (graph_count (one), ==, 1);
+    g_assert_cmpstr (graph_engine (one), ==, name);
+    graph_free (one);
+    for (guint k = 0; k < i; k++)
+      g_assert_cmpstr (graph_name (all, k), !=, name);
+  }
+  Graph *stale = graph_new (NULL, device, &shape, "eng9999", max, &error);
+  g_assert_cmpuint (graph_count (stale), ==, graph_count (all));
+  for (guint i = 0; i < graph_count (all); i++)
+    g_assert_cmpstr (graph_name (stale, i), ==, graph_name (all, i));
+  graph_free (stale);
+
+  g_autofree char *second = g_strdup (graph_name (all, 1));
+  graph_choose (all, 1);
+  graph_settle (all);
+  g_assert_cmpuint (graph_count (all), ==, 1);
+  g_assert_cmpstr (graph_engine (all), ==, second);
+  graph_free (all);
+  cudnnBackendDestroyDescriptor (device);
+}
+
 #define FLOAT CUDA_FLOAT
 #define HALF CUDA_HALF
 #define BFLOAT CUDA_BFLOAT
@@ -195,6 +258,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/plans/candidates", test_candidates);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree char *path = g_strdup_printf ("/plans/%s", cases[i].name);
     g_test_add_data_func (path, &cases[i], test_case);

@@ -54,6 +54,7 @@ test_errors (void)
     { { "bench", "stray" }, 2, "stray" },
     { { "bench", "--model", "a", "--preset", "b" }, 2, "--preset" },
     { { "bench", "--train", "--dump", "x" }, 2, "--train" },
+    { { "bench", "--autotune" }, 2, "--autotune" },
     { { "bench", "--threads", "-1" }, 2, "--threads" },
     { { "bench", "--model", model, "--size", "32x32", "--save", "/dev/null/x" },
         1, "/dev/null/x" },
@@ -206,6 +207,22 @@ test_bench_text (void)
   g_assert_nonnull (strstr (out, "\ntowers "));
   g_assert_nonnull (strstr (out, "images/s"));
   g_assert_nonnull (strstr (out, "\nhead.cls_score "));
+}
+
+/* A tuning file that is none is named and does not stop the measurement. */
+static void
+test_bench_autotune (void)
+{
+  g_autofree char *path = g_strconcat (model, ".tune.json", NULL);
+  const char *const args[] = { "bench", "--model", model, "--size", "64x64",
+    "--repetitions", "1", "--autotune", NULL };
+  g_autofree char *out = NULL, *err = NULL;
+
+  g_assert_true (g_file_set_contents (path, "nonsense", -1, NULL));
+  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  g_assert_nonnull (strstr (out, "images/s"));
+  g_assert_nonnull (strstr (err, path));
+  g_remove (path);
 }
 
 /* A dump has all steps, each fed by earlier ones, their parameters, and what
@@ -554,6 +571,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tool/bench/json", test_bench_json);
   g_test_add_func ("/tool/bench/text", test_bench_text);
   g_test_add_func ("/tool/bench/train", test_bench_train);
+  g_test_add_func ("/tool/bench/autotune", test_bench_autotune);
   g_test_add_func ("/tool/bench/dump", test_bench_dump);
   g_test_add_func ("/tool/detect/folder", test_detect_folder);
   g_test_add_func ("/tool/detect/forms", test_detect_forms);

@@ -208,6 +208,7 @@ test_properties (void)
     { "no-block", "false", "true", TRUE },
     { "threads", "0", "8", FALSE },
     { "exact", "false", "true", FALSE },
+    { "autotune", "false", "true", FALSE },
     { "meta", NULL, "roi+custom", FALSE },
     { "message", "false", "true", TRUE },
     { "stats", NULL, NULL, FALSE },

@@ -370,6 +370,43 @@ test_exact (void)
   g_remove (path);
 }
 
+/* With autotune a tuning file that is none is told, and no reason to fail; a
+ * backend that measures nothing finds the same and writes nothing. */
+static void
+test_autotune (void)
+{
+  static const char *const texts[] = { NULL, "nonsense",
+    "{\"defcn.tune\": 1}" };
+  g_autofree char *path = g_strconcat (model_path, ".tune.json", NULL);
+  DefcnImage image = noise (200, 100, 3);
+  g_autoptr (DefcnDetector) plain = open_detector ();
+  g_autoptr (GArray) wanted = detect (plain, &image, NULL);
+
+  g_assert_null (defcn_detector_tuning_problem (plain));
+  for (gsize i = 0; i < G_N_ELEMENTS (texts); i++) {
+    const DefcnDetectorOptions options = { .device = testing_backend (),
+      .threads = 1,
+      .autotune = TRUE };
+    g_autoptr (GError) error = NULL;
+    g_autofree char *text = NULL;
+
+    if (texts[i])
+      g_assert_true (g_file_set_contents (path, texts[i], -1, NULL));
+    g_autoptr (DefcnDetector) d =
+        defcn_detector_new (model_path, &options, &error);
+    g_assert_no_error (error);
+    g_autoptr (GArray) found = detect (d, &image, NULL);
+    const char *problem = defcn_detector_tuning_problem (d);
+    assert_same (wanted, found);
+    g_assert_cmpint (problem != NULL, ==, i == 1);
+    g_assert_true (!problem || strstr (problem, path));
+    g_file_get_contents (path, &text, NULL, NULL);
+    g_assert_cmpstr (text, ==, texts[i]);
+  }
+  g_remove (path);
+  noise_clear (&image);
+}
+
 /* A file, device or precision that will not do is refused with a reason. */
 static void
 test_open_errors (void)
@@ -418,6 +455,7 @@ main (int argc, char **argv)
 
   g_test_add_func ("/detector/properties", test_properties);
   g_test_add_func ("/detector/run", test_run);
+  g_test_add_func ("/detector/autotune", test_autotune);
   g_test_add_func ("/detector/region", test_region);
   g_test_add_func ("/detector/region/outside", test_region_outside);
   g_test_add_func ("/detector/batch-independence", test_batch_independence);
