@@ -47,7 +47,7 @@ tests () {
     DEFCN_TEST_PRECISION=$precision run "checkops-$precision" bin/checkops -k
   done
   for program in handmade networks test_precisions test_preprocess \
-    test_update; do
+    test_update test_contexts; do
     run "$program" "bin/$program" -k
   done
   for set in golden/*; do

@@ -109,6 +109,19 @@ cuCtxPopCurrent (CUcontext *context)
 }
 
 CUresult
+cuDevicePrimaryCtxRetain (CUcontext *context, CUdevice device)
+{
+  *context = (CUcontext) EMULATED_CONTEXT;
+  return CUDA_SUCCESS;
+}
+
+CUresult
+cuDevicePrimaryCtxRelease (CUdevice device)
+{
+  return CUDA_SUCCESS;
+}
+
+CUresult
 cuMemAlloc (CUdeviceptr *memory, size_t bytes)
 {
   void *at = malloc (bytes);
@@ -192,6 +205,13 @@ CUresult
 cuStreamDestroy_v2 (CUstream stream)
 {
   free (stream);
+  return CUDA_SUCCESS;
+}
+
+CUresult
+cuLaunchHostFunc (CUstream stream, CUhostFn function, void *data)
+{
+  function (data);
   return CUDA_SUCCESS;
 }
 
