@@ -1,8 +1,8 @@
 /* Frames in the memory of CUDA devices, "memory:CUDAMemory", as GStreamer's
  * CUDA elements make them, and their contexts.
  *
- * Without gstreamer-cuda (nocudaframe.c) there are no such frames.  of
- * NVIDIA's is loaded for it.
+ * Without gstreamer-cuda (nocudaframe.c) there are no such frames, and nothing
+ * of NVIDIA's is loaded.
  *
  * Thread rule: re-entrant.
  */
