@@ -67,6 +67,8 @@ struct _OnednnPack
   void (*fill) (Onednn *be, OnednnPack *pack);
   /* With oneDNN's layouts alone. */
   ShimDesc desc;
+  int groups, merged; /* of the convolution, and how many of them are one */
+  float *wide;        /* merged and dense, NULL: w's own data is */
   dnnl_memory_t dense, packed;
   dnnl_primitive_t reorder;
 };

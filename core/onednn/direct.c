@@ -1,4 +1,8 @@
-/* Direct convolution by oneDNN: bias, residual and ReLU fused. */
+/* Direct convolution by oneDNN: bias, residual and ReLU fused.
+ *
+ * Groups narrower than a block are merged until they fill blocks, with zeros
+ * between them: oneDNN has nothing fast for them as they are.
+ */
 #include "conv.h"
 
 #include <string.h>
@@ -24,6 +28,63 @@ activation_desc (ShimDesc *md, const Onednn *be, const DefcnTensor *t)
       t->role == DEFCN_TENSOR_INPUT ? dnnl_nchw
           : be->block == 16         ? dnnl_nChw16c
                                     : dnnl_nChw8c);
+}
+
+/* How many groups are taken as one. */
+static int
+merged_groups (const Onednn *be, const DefcnNode *node)
+{
+  const int in = node->w->c, out = node->w->n / node->groups;
+
+  if (node->groups == 1 || (in == 1 && out == 1))
+    return 1;
+  for (int k = 1; k < node->groups; k++)
+    if (node->groups % k == 0 && k * in % be->block == 0
+        && k * out % be->block == 0)
+      return k;
+  return node->groups;
+}
+
+/* The weight as oneDNN sees it: dims of the merged groups. */
+static DefcnTensor
+merged_weight (const DefcnNode *node, int merged)
+{
+  DefcnTensor w = *node->w;
+
+  w.c *= merged;
+  return w;
+}
+
+/* Copies a weight to its place in the merged one. */
+static void
+spread (float *wide, const DefcnTensor *w, int groups, int merged)
+{
+  const int taps = w->h * w->w, per_group = w->n / groups;
+
+  for (int o = 0; o < w->n; o++)
+    for (int t = 0; t < taps; t++) {
+      const gsize row = (gsize) o * taps + t;
+
+      memcpy (wide + (row * merged + o / per_group % merged) * w->c,
+          w->data + row * w->c, w->c * sizeof (float));
+    }
+}
+
+/* Adds what is in that place to the gradient. */
+static void
+gather_gradient (const DefcnTensor *w, const float *wide, int groups,
+    int merged)
+{
+  const int taps = w->h * w->w, per_group = w->n / groups;
+
+  for (int o = 0; o < w->n; o++)
+    for (int t = 0; t < taps; t++) {
+      const gsize row = (gsize) o * taps + t;
+      const float *from = wide + (row * merged + o / per_group % merged) * w->c;
+
+      for (int i = 0; i < w->c; i++)
+        w->grad[row * w->c + i] += from[i];
+    }
 }
 
 /* Dims of the weight as oneDNN counts them: (g,) o, i, h, w. */
@@ -103,6 +164,8 @@ fill (Onednn *be, OnednnPack *pack)
   const dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, pack->dense },
     { DNNL_ARG_TO, pack->packed } };
 
+  if (pack->wide)
+    spread (pack->wide, pack->w, pack->groups, pack->merged);
   execute (be, "weights", pack->reorder, G_N_ELEMENTS (args), args);
 }
 
@@ -113,17 +176,26 @@ pack_new (OnednnPack **result, Onednn *be, const DefcnNode *node,
 {
   OnednnPack *pack = defcn_onednn_pack_get (be, node->w, fill, md,
       dnnl_memory_desc_get_size (md));
+  const int merged = merged_groups (be, node);
+  const DefcnTensor w = merged_weight (node, merged);
   ShimDesc dense = { 0 };
   dnnl_status_t status = pack ? dnnl_success : dnnl_out_of_memory;
 
   *result = pack;
   if (status || pack->reorder)
     return status;
-  status = dense_desc (&dense, node->w, node->groups);
+  pack->groups = node->groups;
+  pack->merged = merged;
+  if (merged > 1
+      && !(pack->wide = be->base.alloc (&be->base,
+               defcn_tensor_len (&w) * sizeof (float))))
+    return dnnl_out_of_memory;
+  status = dense_desc (&dense, &w, node->groups / merged);
   if (!status)
     status = memory_new (&pack->packed, be, md, pack->data);
   if (!status)
-    status = memory_new (&pack->dense, be, shim_ref (&dense), node->w->data);
+    status = memory_new (&pack->dense, be, shim_ref (&dense),
+        pack->wide ? pack->wide : node->w->data);
   if (!status)
     status = reorder_new (&pack->reorder, be, shim_ref (&dense), md);
   shim_desc_free (&dense);
@@ -150,6 +222,8 @@ static dnnl_status_t
 descs_init (Descs *d, const Onednn *be, const DefcnNode *node)
 {
   const dnnl_dims_t bias = { node->y->c };
+  const int merged = merged_groups (be, node);
+  const DefcnTensor w = merged_weight (node, merged);
   dnnl_status_t status = activation_desc (&d->x, be, node->x[0]);
 
   d->stride[0] = d->stride[1] = node->stride;
@@ -157,7 +231,7 @@ descs_init (Descs *d, const Onednn *be, const DefcnNode *node)
   if (!status)
     status = activation_desc (&d->y, be, node->y);
   if (!status)
-    status = any_desc (&d->w, node->w, node->groups);
+    status = any_desc (&d->w, &w, node->groups / merged);
   if (!status && node->b)
     status = shim_desc_tag (&d->b, 1, bias, dnnl_x);
   return status;
@@ -379,7 +453,9 @@ const ConvPass defcn_onednn_direct_data = { cost, data_prepare, data_run,
 static gsize
 dense_len (Onednn *be, const DefcnNode *node)
 {
-  return be->base.size (&be->base, node->w) / sizeof (float);
+  const DefcnTensor w = merged_weight (node, merged_groups (be, node));
+
+  return be->base.size (&be->base, &w) / sizeof (float);
 }
 
 /* In the shared scratch: dw packed, dw dense, db. */
@@ -387,6 +463,8 @@ static dnnl_status_t
 weights_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
 {
   const gboolean bias = node->b && node->b->grad;
+  const int merged = merged_groups (be, node);
+  const DefcnTensor w = merged_weight (node, merged);
   dnnl_primitive_desc_t hint = NULL, pd = NULL;
   ShimDesc dense = { 0 };
   dnnl_status_t status = forward_desc (&hint, be, node, d, FALSE);
@@ -398,7 +476,7 @@ weights_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
   if (!status)
     status = primitive_new (c, pd);
   if (!status)
-    status = dense_desc (&dense, node->w, node->groups);
+    status = dense_desc (&dense, &w, node->groups / merged);
   if (!status) {
     ShimDescRef packed = shim_query (pd, dnnl_query_diff_weights_md);
 
@@ -439,6 +517,7 @@ weights_run (Onednn *be, const DefcnNode *node, gpointer state)
   const Direct *c = state;
   float *dense = be->scratch + c->packed_len;
   float *db = dense + dense_len (be, node);
+  const int merged = merged_groups (be, node);
   const dnnl_exec_arg_t args[] = {
     { DNNL_ARG_SRC, c->x },
     { DNNL_ARG_DIFF_DST, c->y },
@@ -454,8 +533,11 @@ weights_run (Onednn *be, const DefcnNode *node, gpointer state)
     dnnl_memory_set_data_handle (c->b, db);
   execute (be, node->name, c->primitive, c->b ? 4 : 3, args);
   execute (be, node->name, c->reorder, G_N_ELEMENTS (reorder), reorder);
-  defcn_onednn_add (&be->base, node->w->grad, dense, defcn_tensor_len (node->w),
-      TRUE);
+  if (merged > 1)
+    gather_gradient (node->w, dense, node->groups, merged);
+  else
+    defcn_onednn_add (&be->base, node->w->grad, dense,
+        defcn_tensor_len (node->w), TRUE);
   if (c->b)
     defcn_onednn_add (&be->base, node->b->grad, db, node->b->c, TRUE);
 }

@@ -15,6 +15,7 @@ defcn_onednn_pack_unref (Onednn *be, OnednnPack *pack)
     dnnl_memory_destroy (pack->packed);
   shim_desc_free (&pack->desc);
   be->base.free (&be->base, pack->data);
+  be->base.free (&be->base, pack->wide);
   g_free (pack);
 }
 

@@ -14,6 +14,7 @@ typedef struct
   int depth, res2_channels;
   int fpn_channels;
   gboolean train;
+  int groups, group_width; /* 0: as it is */
 } Network;
 
 static const Network networks[] = {
@@ -23,6 +24,8 @@ static const Network networks[] = {
   { "resnet50-training", DEFCN_BACKBONE_RESNET, 50, 256, 256, TRUE },
   { "mobilenetv2", DEFCN_BACKBONE_MOBILENETV2, 50, 256, 64, FALSE },
   { "mobilenetv2-training", DEFCN_BACKBONE_MOBILENETV2, 50, 256, 64, TRUE },
+  { "resnext50-32x4d", DEFCN_BACKBONE_RESNET, 50, 256, 64, FALSE, 32, 4 },
+  { "resnext50-32x8d", DEFCN_BACKBONE_RESNET, 50, 256, 64, TRUE, 32, 8 },
 };
 
 /* The library behind a backend does not fall back to its own reference code, a
@@ -50,6 +53,10 @@ test_implementations (gconstpointer data)
   spec->res2_channels = n->res2_channels;
   spec->fpn_channels = n->fpn_channels;
   spec->norm_groups = 16;
+  if (n->groups) {
+    spec->groups = n->groups;
+    spec->group_width = n->group_width;
+  }
   g_autoptr (DefcnModel) model =
       defcn_model_new (spec, be, n->train, 1, &error);
   g_assert_no_error (error);
