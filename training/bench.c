@@ -268,6 +268,8 @@ prepare (DefcnBench *b, const Options *o, GError **error)
   const guint n_nodes = defcn_net_count (b->plan->net);
   for (int i = 0; i < DEFCN_N_STAGES; i++)
     samples_init (&b->stages[i], o->repetitions);
+  for (int i = 0; i < DEFCN_BENCH_N_CROWDS; i++)
+    samples_init (&b->crowds[i], o->repetitions);
   samples_init (&b->forward, o->repetitions);
   samples_init (&b->total, o->repetitions);
   b->nodes = g_new0 (DefcnSamples, n_nodes);
@@ -288,6 +290,8 @@ bench_clear (DefcnBench *b)
   g_free (b->nodes);
   for (int i = 0; i < DEFCN_N_STAGES; i++)
     g_free (b->stages[i].ms);
+  for (int i = 0; i < DEFCN_BENCH_N_CROWDS; i++)
+    g_free (b->crowds[i].ms);
   g_free (b->forward.ms);
   g_free (b->total.ms);
   if (b->boxes)
@@ -329,9 +333,8 @@ fetch (DefcnBench *b, float **at, const DefcnTensor *head)
   return dst;
 }
 
-/* The heads in host memory; @levels: those of image 0. */
-static void
-download (DefcnBench *b, DefcnLevel levels[DEFCN_N_LEVELS])
+void
+defcn_bench_download (DefcnBench *b, DefcnLevel levels[DEFCN_N_LEVELS])
 {
   float *at = b->heads;
 
@@ -402,7 +405,7 @@ measure (DefcnBench *b, int repetition, GError **error)
   if (!b->be->sync (b->be, error))
     return FALSE;
   t[3] = defcn_bench_now ();
-  download (b, levels);
+  defcn_bench_download (b, levels);
   t[4] = defcn_bench_now ();
   postprocess (b, levels);
   t[5] = defcn_bench_now ();
@@ -462,6 +465,8 @@ defcn_bench_main (int argc, char **argv)
         && (options.train ? defcn_bench_train (&bench, &error)
                           : measure_all (&bench, options.repetitions, &error))
         && (!options.dump || defcn_bench_dump (&bench, options.dump, &error))
+        && (options.train || options.batch > 1
+            || defcn_bench_measure_crowds (&bench, &error))
         && report (&bench, &options, &error));
   }
   if (error)

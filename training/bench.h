@@ -38,6 +38,12 @@ typedef struct
   int n;
 } DefcnSamples;
 
+enum
+{
+  DEFCN_BENCH_N_CROWDS = 4
+};
+extern const int defcn_bench_crowds[DEFCN_BENCH_N_CROWDS]; /* objects */
+
 typedef struct
 {
   DefcnRecipe *recipe;
@@ -53,7 +59,9 @@ typedef struct
   DefcnSamples *nodes; /* one per step */
   guint64 macs[DEFCN_N_STAGES];
   DefcnSamples forward, total; /* the network without stops; everything */
-  gboolean verbose;            /* report every step too */
+  DefcnSamples crowds[DEFCN_BENCH_N_CROWDS]; /* download and postprocess */
+  int n_found[DEFCN_BENCH_N_CROWDS];
+  gboolean verbose; /* report every step too */
 } DefcnBench;
 
 /* Now, in milliseconds of a clock that never jumps. */
@@ -63,6 +71,15 @@ double defcn_bench_now (void);
  * gradients and update, and the total; the first step is not counted.  Called
  * with the plan of a model opened for training and room for the samples. */
 gboolean defcn_bench_train (DefcnBench *bench, GError **error);
+
+/* Brings the heads to the host; @levels: those of image 0. */
+void defcn_bench_download (DefcnBench *bench,
+    DefcnLevel levels[DEFCN_N_LEVELS]);
+
+/* From heads on the device to boxes with as many objects as defcn_bench_crowds
+ * says, or as the finest level has room for: fills crowds and n_found.  For a
+ * batch of one; what the heads held is gone. */
+gboolean defcn_bench_measure_crowds (DefcnBench *bench, GError **error);
 
 /* A table for people on standard output. */
 void defcn_bench_report_text (const DefcnBench *bench);

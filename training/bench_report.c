@@ -112,6 +112,23 @@ all_macs (const DefcnBench *b)
   return macs;
 }
 
+/* Whether what comes after the network was measured by itself. */
+static gboolean
+has_crowds (const DefcnBench *b)
+{
+  return quantile (&b->crowds[0], 1) > 0;
+}
+
+static void
+print_crowds (const DefcnBench *b)
+{
+  printf ("from heads to boxes:");
+  for (int i = 0; i < DEFCN_BENCH_N_CROWDS; i++)
+    printf ("%s %d objects %.3f ms", i > 0 ? "," : "", b->n_found[i],
+        quantile (&b->crowds[i], 0.5));
+  printf ("\n");
+}
+
 void
 defcn_bench_report_text (const DefcnBench *b)
 {
@@ -128,6 +145,8 @@ defcn_bench_report_text (const DefcnBench *b)
     print_row ("network", &b->forward, all_macs (b));
   print_row ("total", &b->total, 0);
   printf ("\n%.2f images/s\n", x->n * 1e3 / quantile (&b->total, 0.5));
+  if (has_crowds (b))
+    print_crowds (b);
   if (b->verbose)
     print_nodes (b);
 }
@@ -224,6 +243,16 @@ defcn_bench_report_json (const DefcnBench *b)
   cJSON_AddItemToObject (object, "total", json_row (&b->total, 0));
   add_rounded (object, "images_per_second",
       x->n * 1e3 / quantile (&b->total, 0.5));
+  if (has_crowds (b)) {
+    cJSON *crowds = cJSON_AddArrayToObject (object, "crowds");
+
+    for (int i = 0; i < DEFCN_BENCH_N_CROWDS; i++) {
+      cJSON *row = json_row (&b->crowds[i], 0);
+
+      cJSON_AddNumberToObject (row, "objects", b->n_found[i]);
+      cJSON_AddItemToArray (crowds, row);
+    }
+  }
   if (b->verbose) {
     cJSON *steps = cJSON_AddArrayToObject (object, "steps");
 

@@ -145,6 +145,7 @@ test_bench_json (void)
   g_assert_cmpfloat (number (json, "batch"), ==, 2);
   g_assert_true (cJSON_IsFalse (cJSON_GetObjectItem (json, "exact")));
   g_assert_cmpfloat (number (json, "images_per_second"), >, 0);
+  g_assert_null (cJSON_GetObjectItem (json, "crowds")); /* of a batch of one */
   const cJSON *rows = cJSON_GetObjectItem (json, "stages");
   g_assert_cmpint (cJSON_GetArraySize (rows), ==, G_N_ELEMENTS (stages));
   for (gsize i = 0; i < G_N_ELEMENTS (stages); i++) {
@@ -159,6 +160,30 @@ test_bench_json (void)
   }
   const cJSON *network = cJSON_GetObjectItem (json, "network");
   g_assert_cmpfloat_with_epsilon (gflop, number (network, "gflop"), 1e-3);
+  cJSON_Delete (json);
+}
+
+/* All objects of a crowd come out of the heads, as many as there is room for. */
+static void
+test_bench_crowds (void)
+{
+  static const int wanted[] = { 1, 10, 100, 128 };
+  const char *const args[] = { "bench", "--model", model, "--size", "128x64",
+    "--repetitions", "2", "--threads", "1", "--device", "reference", "--json",
+    NULL };
+  g_autofree char *out = NULL, *err = NULL;
+
+  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  cJSON *json = cJSON_Parse (out);
+  g_assert_nonnull (json);
+  const cJSON *crowds = cJSON_GetObjectItem (json, "crowds");
+  g_assert_cmpint (cJSON_GetArraySize (crowds), ==, G_N_ELEMENTS (wanted));
+  for (guint i = 0; i < G_N_ELEMENTS (wanted); i++) {
+    const cJSON *row = cJSON_GetArrayItem (crowds, i);
+
+    g_assert_cmpfloat (number (row, "objects"), ==, wanted[i]);
+    g_assert_cmpfloat (number (row, "ms"), >, 0);
+  }
   cJSON_Delete (json);
 }
 
@@ -570,6 +595,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tool/help", test_help);
   g_test_add_func ("/tool/bench/json", test_bench_json);
   g_test_add_func ("/tool/bench/text", test_bench_text);
+  g_test_add_func ("/tool/bench/crowds", test_bench_crowds);
   g_test_add_func ("/tool/bench/train", test_bench_train);
   g_test_add_func ("/tool/bench/autotune", test_bench_autotune);
   g_test_add_func ("/tool/bench/dump", test_bench_dump);
