@@ -61,14 +61,14 @@ norm_kernel (double *partial, const Entry *entries, const Chunk *chunks)
 {
   __shared__ double sums[CUDA_THREADS];
   const Chunk chunk = chunks[blockIdx.x];
-  const Entry *e = &entries[chunk.entry];
+  const Entry e = entries[chunk.entry];
   double sum = 0;
 
   for (int k = 0; k < PER_THREAD; k++) {
     const unsigned i = chunk.first + k * CUDA_THREADS + threadIdx.x;
 
-    if (i < e->len) {
-      const double g = gradient (e, i);
+    if (i < e.len) {
+      const double g = gradient (&e, i);
 
       sum += g * g;
     }
@@ -175,15 +175,16 @@ update_kernel (const Entry *entries, const Chunk *chunks,
     const Verdict *verdict, DefcnUpdateRule rule)
 {
   const Chunk chunk = chunks[blockIdx.x];
-  const Entry *e = &entries[chunk.entry];
+  const Entry e = entries[chunk.entry];
+  const float scale = verdict->scale;
 
   if (!verdict->is_finite)
     return;
   for (int k = 0; k < PER_THREAD; k++) {
     const unsigned i = chunk.first + k * CUDA_THREADS + threadIdx.x;
 
-    if (i < e->len)
-      update (e, i, verdict->scale, &rule);
+    if (i < e.len)
+      update (&e, i, scale, &rule);
   }
 }
 

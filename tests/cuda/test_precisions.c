@@ -119,6 +119,57 @@ test_precision (gconstpointer data)
   }
 }
 
+static DefcnDetector *
+open_tuned (const char *precision)
+{
+  const DefcnDetectorOptions options = { .device = "cuda",
+    .precision = precision,
+    .threads = 1,
+    .autotune = TRUE };
+  g_autoptr (GError) error = NULL;
+  DefcnDetector *d = defcn_detector_new (model_path, &options, &error);
+
+  if (!d)
+    testing_no_backend (error);
+  return d;
+}
+
+/* With autotune the boxes are those of the heuristics' choice; what was measured
+ * is kept, read without complaint, and not measured again.  (The emulation has
+ * nothing to measure, and no file.) */
+static void
+test_autotune (gconstpointer data)
+{
+  const struct Precision *p = data;
+  g_autofree char *path = g_strconcat (model_path, ".tune.json", NULL);
+  g_autoptr (DefcnDetector) oracle = open_detector ("reference", "fp32");
+  g_autoptr (GArray) wanted = detect (oracle, 160, 120, 0);
+  g_autofree char *first = NULL;
+
+  for (int again = 0; again < 2; again++) {
+    g_autoptr (DefcnDetector) d = open_tuned (p->name);
+    g_autofree char *text = NULL;
+
+    if (!d)
+      return;
+    for (int i = 0; i < 3; i++) { /* first, recorded and repeated */
+      g_autoptr (GArray) boxes = detect (d, 160, 120, 0);
+
+      assert_contains (boxes, wanted, p->score, p->iou);
+      assert_contains (wanted, boxes, p->score, p->iou);
+    }
+    g_assert_null (defcn_detector_tuning_problem (d));
+    g_file_get_contents (path, &text, NULL, NULL);
+    if (again)
+      g_assert_cmpstr (text, ==, first);
+    else
+      first = g_steal_pointer (&text);
+  }
+  if (first)
+    g_test_message ("%s", first);
+  g_remove (path);
+}
+
 /* A device that is not there is named. */
 static void
 test_missing_device (void)
@@ -159,6 +210,10 @@ main (int argc, char **argv)
     g_autofree char *path =
         g_strdup_printf ("/cuda/precision/%s", precisions[i].name);
     g_test_add_data_func (path, &precisions[i], test_precision);
+
+    g_autofree char *tuned =
+        g_strdup_printf ("/cuda/autotune/%s", precisions[i].name);
+    g_test_add_data_func (tuned, &precisions[i], test_autotune);
   }
   g_test_add_func ("/cuda/missing-device", test_missing_device);
   g_test_add_func ("/cuda/missing-precision", test_missing_precision);

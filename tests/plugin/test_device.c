@@ -1,5 +1,8 @@
 /* defcndetect and devices that are not there, not good enough, or lost: one
  * error that says so, a pipeline that ends, a next start that works. */
+#include <glib/gstdio.h>
+#include <string.h>
+
 #include "rig.h"
 #include "testing.h"
 
@@ -111,6 +114,29 @@ test_no_module (void)
   g_setenv ("DEFCN_MODULES", modules, TRUE);
   assert_plays (pipeline);
   assert_plays (half);
+}
+
+/* A file of autotune that is none is a warning that names it, nothing more. */
+static void
+test_tuning_file (void)
+{
+  g_autofree char *path = g_strconcat (rig_model (), ".tune.json", NULL);
+  g_autoptr (GstElement) pipeline = pipeline_new ("device=cpu autotune=true");
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+  g_autoptr (GstMessage) message = NULL;
+  g_autofree char *debug = NULL;
+
+  g_assert_true (g_file_set_contents (path, "nonsense", -1, NULL));
+  gst_element_set_state (pipeline, GST_STATE_PAUSED);
+  g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL,
+                       10 * GST_SECOND),
+      ==, GST_STATE_CHANGE_SUCCESS);
+  message = gst_bus_timed_pop_filtered (bus, 0, GST_MESSAGE_WARNING);
+  g_assert_nonnull (message);
+  gst_message_parse_warning (message, NULL, &debug);
+  g_assert_nonnull (strstr (debug, path));
+  assert_plays (pipeline);
+  g_remove (path);
 }
 
 typedef struct
@@ -294,6 +320,7 @@ main (int argc, char **argv)
 {
   rig_init (&argc, &argv);
   g_test_add_func ("/device/no-module", test_no_module);
+  g_test_add_func ("/device/tuning-file", test_tuning_file);
   if (g_str_equal (testing_backend (), "cuda"))
     add_emulated ();
   return rig_run ();

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-static char *folder;
+static char *folder, *cache;
 
 /* A timer that is told what to say. */
 typedef struct
@@ -224,6 +224,7 @@ test_cache (void)
   g_assert_cmpstr (defcn_tune_lookup (next, "d", "s"), ==, "eng7");
   g_autoptr (DefcnTune) foreign = defcn_tune_open (other);
   g_assert_null (defcn_tune_lookup (foreign, "d", "s"));
+  folder_remove (folder_file (cache, "defcn"));
 }
 
 /* Where nothing can be written, that is told, the choice holds for the process,
@@ -232,24 +233,24 @@ static void
 test_nowhere (void)
 {
   g_autofree char *model = folder_file (folder, "absent/o.safetensors");
-  g_autofree char *blocked =
-      g_build_filename (g_get_user_cache_dir (), "defcn", NULL);
+  g_autofree char *blocked = folder_write (cache, "defcn", "", 0);
 
-  g_assert_cmpint (g_mkdir_with_parents (g_get_user_cache_dir (), 0700), ==, 0);
-  g_assert_true (g_file_set_contents (blocked, "", 0, NULL));
   g_autoptr (DefcnTune) tune = defcn_tune_open (model);
   measure (tune, "d", "s", falling, 4);
   g_assert_false (defcn_tune_save (tune));
   g_assert_nonnull (strstr (defcn_tune_problem (tune), "can be written"));
   g_assert_cmpstr (defcn_tune_lookup (tune, "d", "s"), ==, "eng7");
   g_assert_true (defcn_tune_save (tune));
+  g_remove (blocked);
 }
 
 int
 main (int argc, char **argv)
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   folder = folder_new ();
+  cache = folder_new ();
+  g_setenv ("XDG_CACHE_HOME", cache, TRUE);
   g_test_add_func ("/tune/choice", test_choice);
   g_test_add_func ("/tune/rounds", test_rounds);
   g_test_add_func ("/tune/round", test_round);
@@ -259,5 +260,6 @@ main (int argc, char **argv)
   g_test_add_func ("/tune/nowhere", test_nowhere);
   const int status = g_test_run ();
   folder_remove (folder);
+  folder_remove (cache);
   return status;
 }
