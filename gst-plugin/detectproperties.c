@@ -273,12 +273,10 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   GST_OBJECT_UNLOCK (self);
 }
 
-void
-gst_defcn_detect_install_properties (GObjectClass *klass)
+/* What the network is and where it runs. */
+static void
+install_model_properties (GObjectClass *klass)
 {
-  klass->set_property = set_property;
-  klass->get_property = get_property;
-
   /**
    * GstDefcnDetect:model:
    *
@@ -333,7 +331,57 @@ gst_defcn_detect_install_properties (GObjectClass *klass)
           "Number format of the network; one that the device has not is an "
           "error (a CPU has fp32, and bf16 with AVX512_BF16)",
           GST_TYPE_DEFCN_PRECISION, GST_DEFCN_PRECISION_AUTO, SETUP));
+}
 
+/* How it is computed. */
+static void
+install_engine_properties (GObjectClass *klass)
+{
+  /**
+   * GstDefcnDetect:threads:
+   *
+   * CPU threads of the network; 0: one per core.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_THREADS,
+      g_param_spec_uint ("threads", "Threads",
+          "CPU threads of the network; 0: one per core", 0, 1024, 0, SETUP));
+
+  /**
+   * GstDefcnDetect:exact:
+   *
+   * Direct convolution on the CPU in place of Winograd's algorithm: slower, and
+   * rounds less.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_EXACT,
+      g_param_spec_boolean ("exact", "Exact",
+          "Direct convolution on the CPU in place of Winograd's algorithm: "
+          "slower, and rounds less",
+          FALSE, SETUP));
+
+  /**
+   * GstDefcnDetect:autotune:
+   *
+   * Measure on CUDA which kernels are fastest when a model meets a size for the
+   * first time, which takes a while, and keep it in a file beside the model
+   * (where that cannot be written, in the user's cache) for the next time.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_AUTOTUNE,
+      g_param_spec_boolean ("autotune", "Autotune",
+          "Measure on CUDA which kernels are fastest, and keep it beside the "
+          "model for the next time",
+          FALSE, SETUP));
+}
+
+/* Which objects are reported, and under which names. */
+static void
+install_object_properties (GObjectClass *klass)
+{
   /**
    * GstDefcnDetect:threshold:
    *
@@ -411,7 +459,12 @@ gst_defcn_detect_install_properties (GObjectClass *klass)
           "File with the names of the classes in place of the model file's, "
           "one a line",
           NULL, SETUP));
+}
 
+/* Which frames are looked at. */
+static void
+install_time_properties (GObjectClass *klass)
+{
   /**
    * GstDefcnDetect:inference-interval:
    *
@@ -439,6 +492,40 @@ gst_defcn_detect_install_properties (GObjectClass *klass)
           "as repeated",
           FALSE, LIVE));
 
+  /**
+   * GstDefcnDetect:no-block:
+   *
+   * A frame is handed to the network when that is idle and goes on at once.
+   * Its objects are attached to the first frame after the network has
+   * finished, marked as repeated, with the timestamp of the frame that they
+   * were found in.  What the network is busy with at the end of the stream is
+   * lost.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_NO_BLOCK,
+      g_param_spec_boolean ("no-block", "Never block",
+          "Never delay a frame: those that come while the network is busy "
+          "pass, and its result goes to the next one",
+          FALSE, LIVE));
+
+  /**
+   * GstDefcnDetect:qos:
+   *
+   * Skip the inference, never the frame, when downstream is late.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (klass, PROP_QOS,
+      g_param_spec_boolean ("qos", "QoS",
+          "Skip the inference, never the frame, when downstream is late", TRUE,
+          LIVE));
+}
+
+/* Which parts of them. */
+static void
+install_region_properties (GObjectClass *klass)
+{
   /**
    * GstDefcnDetect:inference-region:
    *
@@ -479,64 +566,12 @@ gst_defcn_detect_install_properties (GObjectClass *klass)
           "Look only in these rectangles of the frame, in pixels: "
           "x,y,width,height;...",
           NULL, LIVE));
+}
 
-  /**
-   * GstDefcnDetect:no-block:
-   *
-   * A frame is handed to the network when that is idle and goes on at once.
-   * Its objects are attached to the first frame after the network has
-   * finished, marked as repeated, with the timestamp of the frame that they
-   * were found in.  What the network is busy with at the end of the stream is
-   * lost.
-   *
-   * Since: 0.1
-   */
-  g_object_class_install_property (klass, PROP_NO_BLOCK,
-      g_param_spec_boolean ("no-block", "Never block",
-          "Never delay a frame: those that come while the network is busy "
-          "pass, and its result goes to the next one",
-          FALSE, LIVE));
-
-  /**
-   * GstDefcnDetect:threads:
-   *
-   * CPU threads of the network; 0: one per core.
-   *
-   * Since: 0.1
-   */
-  g_object_class_install_property (klass, PROP_THREADS,
-      g_param_spec_uint ("threads", "Threads",
-          "CPU threads of the network; 0: one per core", 0, 1024, 0, SETUP));
-
-  /**
-   * GstDefcnDetect:exact:
-   *
-   * Direct convolution on the CPU in place of Winograd's algorithm: slower, and
-   * rounds less.
-   *
-   * Since: 0.1
-   */
-  g_object_class_install_property (klass, PROP_EXACT,
-      g_param_spec_boolean ("exact", "Exact",
-          "Direct convolution on the CPU in place of Winograd's algorithm: "
-          "slower, and rounds less",
-          FALSE, SETUP));
-
-  /**
-   * GstDefcnDetect:autotune:
-   *
-   * Measure on CUDA which kernels are fastest when a model meets a size for the
-   * first time, which takes a while, and keep it in a file beside the model
-   * (where that cannot be written, in the user's cache) for the next time.
-   *
-   * Since: 0.1
-   */
-  g_object_class_install_property (klass, PROP_AUTOTUNE,
-      g_param_spec_boolean ("autotune", "Autotune",
-          "Measure on CUDA which kernels are fastest, and keep it beside the "
-          "model for the next time",
-          FALSE, SETUP));
-
+/* What is told, and how. */
+static void
+install_report_properties (GObjectClass *klass)
+{
   /**
    * GstDefcnDetect:meta:
    *
@@ -590,19 +625,19 @@ gst_defcn_detect_install_properties (GObjectClass *klass)
           "Post an element message defcn-stats about every so many "
           "nanoseconds; 0: never",
           0, G_MAXUINT64, 0, LIVE));
+}
 
-  /**
-   * GstDefcnDetect:qos:
-   *
-   * Skip the inference, never the frame, when downstream is late.
-   *
-   * Since: 0.1
-   */
-  g_object_class_install_property (klass, PROP_QOS,
-      g_param_spec_boolean ("qos", "QoS",
-          "Skip the inference, never the frame, when downstream is late", TRUE,
-          LIVE));
-
+void
+gst_defcn_detect_install_properties (GObjectClass *klass)
+{
+  klass->set_property = set_property;
+  klass->get_property = get_property;
+  install_model_properties (klass);
+  install_engine_properties (klass);
+  install_object_properties (klass);
+  install_time_properties (klass);
+  install_region_properties (klass);
+  install_report_properties (klass);
   gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_PRECISION, 0);
   gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_INFERENCE_REGION, 0);
   gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_META_FLAGS, 0);
