@@ -460,6 +460,7 @@ defcn_bench_main (int argc, char **argv)
   int status = 2;
 
   if (parse (&options, argc, argv, &error)) {
+    bench.train = options.train;
     bench.verbose = options.verbose;
     status = !(prepare (&bench, &options, &error)
         && (options.train ? defcn_bench_train (&bench, &error)

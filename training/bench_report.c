@@ -129,6 +129,18 @@ print_crowds (const DefcnBench *b)
   printf ("\n");
 }
 
+/* What the activations would take if every tensor had memory of its own, as it
+ * has in training. */
+static gsize
+bytes_unshared (const DefcnBench *b)
+{
+  gsize bytes = b->be->size (b->be, b->plan->input);
+
+  for (guint i = 0; i < defcn_net_count (b->plan->net); i++)
+    bytes += b->be->size (b->be, defcn_net_node (b->plan->net, i)->y);
+  return bytes;
+}
+
 void
 defcn_bench_report_text (const DefcnBench *b)
 {
@@ -147,6 +159,12 @@ defcn_bench_report_text (const DefcnBench *b)
   printf ("\n%.2f images/s\n", x->n * 1e3 / quantile (&b->total, 0.5));
   if (has_crowds (b))
     print_crowds (b);
+  if (b->train)
+    printf ("%.1f MB of activations and gradients\n",
+        defcn_net_bytes (b->plan->net) * 1e-6);
+  else
+    printf ("%.1f MB of activations, %.1f without reuse\n",
+        defcn_net_bytes (b->plan->net) * 1e-6, bytes_unshared (b) * 1e-6);
   if (b->verbose)
     print_nodes (b);
 }
@@ -253,6 +271,9 @@ defcn_bench_report_json (const DefcnBench *b)
       cJSON_AddItemToArray (crowds, row);
     }
   }
+  add_rounded (object, b->train ? "training_mb" : "activations_mb",
+      defcn_net_bytes (b->plan->net) * 1e-6);
+  add_rounded (object, "activations_unshared_mb", bytes_unshared (b) * 1e-6);
   if (b->verbose) {
     cJSON *steps = cJSON_AddArrayToObject (object, "steps");
 

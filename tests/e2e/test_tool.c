@@ -124,7 +124,8 @@ number (const cJSON *object, const char *name)
   return item->valuedouble;
 }
 
-/* Every stage of the network is there, and their work adds up to it. */
+/* Every stage of the network is there, and their work adds up to it; dead
+ * activations give their memory to later ones. */
 static void
 test_bench_json (void)
 {
@@ -160,6 +161,9 @@ test_bench_json (void)
   }
   const cJSON *network = cJSON_GetObjectItem (json, "network");
   g_assert_cmpfloat_with_epsilon (gflop, number (network, "gflop"), 1e-3);
+  g_assert_cmpfloat (number (json, "activations_mb"), >, 0);
+  g_assert_cmpfloat (number (json, "activations_mb"), <,
+      number (json, "activations_unshared_mb"));
   cJSON_Delete (json);
 }
 
@@ -210,6 +214,8 @@ test_bench_train (void)
                                       "ms")
           + number (cJSON_GetObjectItem (rows, "update"), "ms"),
       number (cJSON_GetObjectItem (json, "total"), "ms"), 1e-3);
+  g_assert_cmpfloat (number (json, "training_mb"), >,
+      number (json, "activations_unshared_mb"));
   g_assert_cmpfloat (number (cJSON_GetObjectItem (json, "machine"), "cores"),
       >=, 1);
   g_assert_nonnull (
@@ -231,6 +237,7 @@ test_bench_text (void)
   g_assert_cmpint (run (&out, &err, args), ==, 0);
   g_assert_nonnull (strstr (out, "\ntowers "));
   g_assert_nonnull (strstr (out, "images/s"));
+  g_assert_nonnull (strstr (out, "MB of activations"));
   g_assert_nonnull (strstr (out, "\nhead.cls_score "));
 }
 
