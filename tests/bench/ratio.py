@@ -21,8 +21,9 @@ import numpy as np
 
 import network
 from peers import PEERS
+from result import (TREE, caption, line, names_of, origin, rounds_of,
+                    spread)
 
-TREE = pathlib.Path(__file__).resolve().parents[2]
 PRESET = ["--preset", "coco.poto.3dmf.aux"]
 CASES = {
     "person": ["--model", str(TREE / "pipelines/models/person.safetensors"),
@@ -86,20 +87,6 @@ def worst_error(peer, arrays):
     return float(worst)
 
 
-def spread(values):
-    return {"median": statistics.median(values), "least": min(values),
-            "most": max(values)}
-
-
-def rounds_of(sides, rounds, rng):
-    """Milliseconds of every side in every round."""
-    times = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name in rng.sample(list(sides), len(sides)):
-            times[name].append(sides[name]())
-    return times
-
-
 def compare(options, case, threads, rng):
     """Rows of the result, one for each peer."""
     ours = Ours(options.tool, case, threads, options.precision)
@@ -141,42 +128,13 @@ def cells(row):
             f"{row['error']:.0e}"]
 
 
-def line(texts):
-    return "| " + " | ".join(texts) + " |"
-
-
-def commit():
-    def git(*arguments):
-        return subprocess.run(["git", *arguments], cwd=TREE, text=True,
-                              capture_output=True).stdout.strip()
-    changed = git("status", "--porcelain", "--untracked-files=no")
-    return git("rev-parse", "--short", "HEAD") + (" changed" if changed else "")
-
-
 def save(path, result, rows):
     """JSON at @path and a table beside it."""
     path = pathlib.Path(path)
-    machine, versions = result["machine"], result["versions"]
     path.write_text(json.dumps({**result, "results": rows}, indent=1) + "\n")
     path.with_suffix(".md").write_text("\n".join([
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, "
-        f"load {machine['load']:.1f} before; defcn {versions['defcn']} "
-        f"({result['commit']}) with {versions.get('engine', 'no engine')}; "
-        f"{result['rounds']} rounds of {result['repetitions']}, "
-        f"{result['date'][:10]}.", "",
-        line(HEAD), line("---" for _ in HEAD),
+        caption(result), "", line(HEAD), line("---" for _ in HEAD),
         *(line(cells(row)) for row in rows)]) + "\n")
-
-
-def names_of(table):
-    def parse(text):
-        names = text.split(",")
-        unknown = [name for name in names if name not in table]
-        if unknown:
-            raise argparse.ArgumentTypeError(
-                f"no {', '.join(unknown)}; there are {', '.join(table)}")
-        return names
-    return parse
 
 
 def parse_options():
@@ -212,11 +170,7 @@ def main():
     for case in options.cases:
         for threads in options.threads:
             report, new = compare(options, case, threads, rng)
-            result = result or {
-                "date": report["date"], "commit": commit(),
-                "machine": report["machine"], "versions": report["versions"],
-                "seed": options.seed, "rounds": options.rounds,
-                "repetitions": options.repetitions}
+            result = result or origin(report, options)
             rows += new
             for row in new:
                 print(line(cells(row)), flush=True)

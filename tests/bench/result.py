@@ -1,0 +1,64 @@
+"""What the benchmarks' results have in common: where they were measured, how
+rounds are drawn and how tables are written."""
+import argparse
+import pathlib
+import statistics
+import subprocess
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+
+
+def spread(values):
+    return {"median": statistics.median(values), "least": min(values),
+            "most": max(values)}
+
+
+def rounds_of(sides, rounds, rng):
+    """What every side gave in every round, each in an order drawn anew."""
+    given = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name in rng.sample(list(sides), len(sides)):
+            given[name].append(sides[name]())
+    return given
+
+
+def line(texts):
+    return "| " + " | ".join(texts) + " |"
+
+
+def commit():
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], cwd=TREE, text=True,
+                              capture_output=True).stdout.strip()
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return git("rev-parse", "--short", "HEAD") + (" changed" if changed else "")
+
+
+def origin(report, options):
+    """Who measured: of a report of `defcn bench`, and of our options."""
+    return {"date": report["date"], "commit": commit(),
+            "machine": report["machine"], "versions": report["versions"],
+            "seed": options.seed, "rounds": options.rounds,
+            "repetitions": options.repetitions}
+
+
+def caption(result):
+    """The line above a saved table."""
+    machine, versions = result["machine"], result["versions"]
+    return (f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, "
+            f"load {machine['load']:.1f} before; defcn {versions['defcn']} "
+            f"({result['commit']}) with {versions.get('engine', 'no engine')}; "
+            f"{result['rounds']} rounds of {result['repetitions']}, "
+            f"{result['date'][:10]}.")
+
+
+def names_of(table):
+    """An option's type: names out of @table, with commas."""
+    def parse(text):
+        names = text.split(",")
+        unknown = [name for name in names if name not in table]
+        if unknown:
+            raise argparse.ArgumentTypeError(
+                f"no {', '.join(unknown)}; there are {', '.join(table)}")
+        return names
+    return parse
