@@ -179,6 +179,9 @@ struct _DefcnBackend
   gboolean (*candidates) (DefcnBackend *be, GArray *candidates,
       DefcnTensor *const *logits, DefcnTensor *const *deltas,
       DefcnTensor *const *filter, int n_levels, int image, float threshold);
+  /* Optional: float32 operations a second that @threads can do at most, from
+   * multiply-adds that wait for no memory; takes some 40 ms. */
+  double (*peak) (DefcnBackend *be);
   /* Optional: the masters of a model in training are kept in backend memory. */
   const DefcnUpdater *updater;
   void (*destroy) (DefcnBackend *be);

@@ -61,6 +61,7 @@ typedef struct
   DefcnSamples forward, total; /* the network without stops; everything */
   DefcnSamples crowds[DEFCN_BENCH_N_CROWDS]; /* download and postprocess */
   int n_found[DEFCN_BENCH_N_CROWDS];
+  double peak;      /* float32 operations a second; 0: not known */
   gboolean train;   /* training steps, not detections */
   gboolean verbose; /* report every step too */
 } DefcnBench;

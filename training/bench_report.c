@@ -38,6 +38,13 @@ gflop (guint64 macs)
   return macs * 2e-9;
 }
 
+/* Percent of the peak that @macs in @ms are. */
+static double
+share (const DefcnBench *b, guint64 macs, double ms)
+{
+  return gflop (macs) / ms * 1e3 / (b->peak * 1e-9) * 100;
+}
+
 static const char *
 implementation (const DefcnBench *b, const DefcnNode *node)
 {
@@ -48,7 +55,8 @@ implementation (const DefcnBench *b, const DefcnNode *node)
 }
 
 static void
-print_row (const char *name, const DefcnSamples *s, guint64 macs)
+print_row (const DefcnBench *b, const char *name, const DefcnSamples *s,
+    guint64 macs)
 {
   const double ms = quantile (s, 0.5);
 
@@ -56,6 +64,8 @@ print_row (const char *name, const DefcnSamples *s, guint64 macs)
       quantile (s, 0), quantile (s, 1));
   if (macs)
     printf (" %8.2f %8.1f", gflop (macs), gflop (macs) / ms * 1e3);
+  if (macs && b->peak > 0)
+    printf (" %5.0f %%", share (b, macs, ms));
   printf ("\n");
 }
 
@@ -148,15 +158,18 @@ defcn_bench_report_text (const DefcnBench *b)
 
   printf ("%s, %d threads, input %d x %dx%d, %d repetitions\n\n", b->be->name,
       b->be->threads, x->n, x->w, x->h, b->total.n);
-  printf ("%-12s %9s %9s  %9s .. %-9s %8s %8s\n", "stage", "ms", "90 %",
-      "least", "most", "GFLOP", "GFLOP/s");
+  printf ("%-12s %9s %9s  %9s .. %-9s %8s %8s%s\n", "stage", "ms", "90 %",
+      "least", "most", "GFLOP", "GFLOP/s", b->peak > 0 ? "   share" : "");
   for (int i = 0; i < DEFCN_N_STAGES; i++)
     if (quantile (&b->stages[i], 1) > 0)
-      print_row (stage_names[i], &b->stages[i], b->macs[i]);
+      print_row (b, stage_names[i], &b->stages[i], b->macs[i]);
   if (quantile (&b->forward, 1) > 0)
-    print_row ("network", &b->forward, all_macs (b));
-  print_row ("total", &b->total, 0);
+    print_row (b, "network", &b->forward, all_macs (b));
+  print_row (b, "total", &b->total, 0);
   printf ("\n%.2f images/s\n", x->n * 1e3 / quantile (&b->total, 0.5));
+  if (b->peak > 0)
+    printf ("peak of %d threads %.1f GFLOP/s in multiply-adds\n",
+        b->be->threads, b->peak * 1e-9);
   if (has_crowds (b))
     print_crowds (b);
   if (b->train)
@@ -176,7 +189,7 @@ add_rounded (cJSON *object, const char *name, double value)
 }
 
 static cJSON *
-json_row (const DefcnSamples *s, guint64 macs)
+json_row (const DefcnBench *b, const DefcnSamples *s, guint64 macs)
 {
   cJSON *row = cJSON_CreateObject ();
 
@@ -188,6 +201,8 @@ json_row (const DefcnSamples *s, guint64 macs)
     add_rounded (row, "gflop", gflop (macs));
     add_rounded (row, "gflop_per_second",
         gflop (macs) / quantile (s, 0.5) * 1e3);
+    if (b->peak > 0)
+      add_rounded (row, "peak_percent", share (b, macs, quantile (s, 0.5)));
   }
   return row;
 }
@@ -245,6 +260,8 @@ defcn_bench_report_json (const DefcnBench *b)
   cJSON_AddStringToObject (object, "device", b->be->name);
   cJSON_AddNumberToObject (object, "threads", b->be->threads);
   cJSON_AddBoolToObject (object, "exact", b->be->exact);
+  if (b->peak > 0)
+    add_rounded (object, "peak_gflop_per_second", b->peak * 1e-9);
   cJSON_AddNumberToObject (object, "width", x->w);
   cJSON_AddNumberToObject (object, "height", x->h);
   cJSON_AddNumberToObject (object, "batch", x->n);
@@ -254,18 +271,18 @@ defcn_bench_report_json (const DefcnBench *b)
   for (int i = 0; i < DEFCN_N_STAGES; i++)
     if (quantile (&b->stages[i], 1) > 0)
       cJSON_AddItemToObject (stages, stage_names[i],
-          json_row (&b->stages[i], b->macs[i]));
+          json_row (b, &b->stages[i], b->macs[i]));
   if (quantile (&b->forward, 1) > 0)
     cJSON_AddItemToObject (object, "network",
-        json_row (&b->forward, all_macs (b)));
-  cJSON_AddItemToObject (object, "total", json_row (&b->total, 0));
+        json_row (b, &b->forward, all_macs (b)));
+  cJSON_AddItemToObject (object, "total", json_row (b, &b->total, 0));
   add_rounded (object, "images_per_second",
       x->n * 1e3 / quantile (&b->total, 0.5));
   if (has_crowds (b)) {
     cJSON *crowds = cJSON_AddArrayToObject (object, "crowds");
 
     for (int i = 0; i < DEFCN_BENCH_N_CROWDS; i++) {
-      cJSON *row = json_row (&b->crowds[i], 0);
+      cJSON *row = json_row (b, &b->crowds[i], 0);
 
       cJSON_AddNumberToObject (row, "objects", b->n_found[i]);
       cJSON_AddItemToArray (crowds, row);
@@ -279,7 +296,7 @@ defcn_bench_report_json (const DefcnBench *b)
 
     for (guint i = 0; i < defcn_net_count (b->plan->net); i++) {
       const DefcnNode *node = defcn_net_node (b->plan->net, i);
-      cJSON *step = json_row (&b->nodes[i], macs_done (b, i));
+      cJSON *step = json_row (b, &b->nodes[i], macs_done (b, i));
 
       cJSON_AddStringToObject (step, "name", node->name);
       cJSON_AddStringToObject (step, "implementation",

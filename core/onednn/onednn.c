@@ -151,16 +151,19 @@ choose_kernels (Onednn *be)
 
   be->block = 8;
   be->depthwise = &defcn_depthwise_base;
+  be->peak = &defcn_peak_base;
   be->tube = &defcn_tube_base;
   be->winograd = &defcn_winograd_base;
 #ifdef HAVE_X86_KERNELS
   if ((isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core) {
     be->block = 16;
     be->depthwise = &defcn_depthwise_avx512;
+    be->peak = &defcn_peak_avx512;
     be->tube = &defcn_tube_avx512;
     be->winograd = &defcn_winograd_avx512;
   } else if ((isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2) {
     be->depthwise = &defcn_depthwise_avx2;
+    be->peak = &defcn_peak_avx2;
     be->tube = &defcn_tube_avx2;
     be->winograd = &defcn_winograd_avx2;
   }
@@ -225,6 +228,7 @@ defcn_onednn_new (int threads, GError **error)
     .upload = backend_upload,
     .download = backend_download,
     .sync = backend_sync,
+    .peak = defcn_onednn_peak,
     .destroy = backend_destroy };
   for (int i = 0; i < DEFCN_N_OPS; i++) {
     be->base.ops[i] = *rows[i];

@@ -56,6 +56,7 @@ typedef struct
   dnnl_stream_t stream;
   const BfloatKernels *bfloat; /* NULL: not on this CPU */
   const DepthwiseKernels *depthwise;
+  const PeakKernels *peak;
   const TubeKernels *tube;
   const WinogradKernels *winograd;
   GHashTable *rectified; /* DefcnTensor -> OnednnRectified */
@@ -99,6 +100,9 @@ extern const DefcnOp defcn_onednn_group_norm;
 extern const DefcnOp defcn_onednn_upsample_add;
 extern const DefcnOp defcn_onednn_tube_max;
 extern const DefcnOp defcn_onednn_box;
+
+/* The backend's peak(). */
+double defcn_onednn_peak (DefcnBackend *be);
 
 /* Makes the scratch at least @len floats; FALSE where there is no memory. */
 gboolean defcn_onednn_reserve (Onednn *be, gsize len);

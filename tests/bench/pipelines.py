@@ -249,6 +249,7 @@ def networks(launcher, options, rng):
         report, peak = bench(options, [*arguments, "--size", size])
         return {"ms": report["network"]["ms"],
                 "gflop_per_second": report["network"]["gflop_per_second"],
+                "peak_percent": report["network"].get("peak_percent", 0.0),
                 "peak_mb": peak, "activations_mb": report["activations_mb"],
                 "unshared_mb": report["activations_unshared_mb"]}
     return measure(options, rng, [
@@ -276,8 +277,8 @@ PARTS = {
         "fair share": "best", "others": "others"}),
     "networks": (networks, {
         "network": "network", "input": "size", "ms": "ms",
-        "GFLOP/s": "gflop_per_second", "peak MB": "peak_mb",
-        "activations MB": "activations_mb", "without reuse": "unshared_mb",
+        "GFLOP/s": "gflop_per_second", "% of peak": "peak_percent",
+        "peak MB": "peak_mb", "activations MB": "activations_mb", "without reuse": "unshared_mb",
         "others": "others"}),
 }
 

@@ -191,6 +191,31 @@ test_bench_crowds (void)
   cJSON_Delete (json);
 }
 
+/* The CPU backend's peak is measured, and every share is of it. */
+static void
+test_bench_peak (void)
+{
+  const char *const args[] = { "bench", "--model", model, "--size", "128x128",
+    "--repetitions", "2", "--threads", "1", "--device", "onednn", "--json",
+    NULL };
+  g_autofree char *out = NULL, *err = NULL;
+
+  if (run (&out, &err, args) != 0) {
+    g_test_skip (err);
+    return;
+  }
+  cJSON *json = cJSON_Parse (out);
+  const double peak = number (json, "peak_gflop_per_second");
+  const cJSON *row = cJSON_GetObjectItem (json, "network");
+  g_assert_cmpfloat (peak, >, 1);
+  g_assert_cmpfloat_with_epsilon (number (row, "peak_percent"),
+      number (row, "gflop_per_second") / peak * 100, 1e-2);
+  for (row = cJSON_GetObjectItem (json, "stages")->child; row; row = row->next)
+    g_assert_true (cJSON_HasObjectItem (row, "gflop")
+        == cJSON_HasObjectItem (row, "peak_percent"));
+  cJSON_Delete (json);
+}
+
 /* A training step has its two stages alone, which make up the total; the saved
  * file names the machine and what computed. */
 static void
@@ -601,6 +626,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tool/errors", test_errors);
   g_test_add_func ("/tool/help", test_help);
   g_test_add_func ("/tool/bench/json", test_bench_json);
+  g_test_add_func ("/tool/bench/peak", test_bench_peak);
   g_test_add_func ("/tool/bench/text", test_bench_text);
   g_test_add_func ("/tool/bench/crowds", test_bench_crowds);
   g_test_add_func ("/tool/bench/train", test_bench_train);

@@ -111,6 +111,19 @@ extern const TubeKernels defcn_tube_base;
 extern const TubeKernels defcn_tube_avx2;
 extern const TubeKernels defcn_tube_avx512;
 
+/* How fast the vector units are. */
+typedef struct
+{
+  /* @n rounds of multiply-adds in registers; @sums: 16 numbers near 1, of
+   * which some are overwritten with what came out. */
+  void (*spin) (float *sums, int n);
+  int flop; /* multiplications and additions of a round */
+} PeakKernels;
+
+extern const PeakKernels defcn_peak_base;
+extern const PeakKernels defcn_peak_avx2;
+extern const PeakKernels defcn_peak_avx512;
+
 /* 1x1 convolution in bfloat16.
  *   v: [input block][pixel][LANES], @stride numbers between blocks
  *   u: [output panel][pair of inputs][2 LANES][2], a last odd panel LANES */
