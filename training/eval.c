@@ -2,7 +2,9 @@
 #include "command.h"
 #include "evaluate.h"
 
+#include <glib/gstdio.h>
 #include <signal.h>
+#include <unistd.h>
 
 static volatile int interrupted;
 
@@ -18,6 +20,37 @@ static void
 on_signal (int number)
 {
   interrupted = number;
+}
+
+/* What would only fail after all pictures, said before the first. */
+static gboolean
+check_output (const char *path, GError **error)
+{
+  if (!path || g_str_equal (path, "-"))
+    return TRUE;
+
+  g_autofree char *folder = g_path_get_dirname (path);
+  const char *reason = NULL;
+  if (g_file_test (path, G_FILE_TEST_IS_DIR))
+    reason = "is a folder";
+  else if (!g_file_test (folder, G_FILE_TEST_IS_DIR))
+    reason = "its folder does not exist";
+  else if (g_access (folder, W_OK))
+    reason = "its folder cannot be written to";
+  if (reason)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: %s", path, reason);
+  return !reason;
+}
+
+static gboolean
+check_files (const Options *o, GError **error)
+{
+  if (!g_file_test (o->images, G_FILE_TEST_IS_DIR)) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: no such folder of images", o->images);
+    return FALSE;
+  }
+  return check_output (o->json, error) && check_output (o->detections, error);
 }
 
 static gboolean
@@ -47,8 +80,10 @@ run_eval (const Options *o, GError **error)
   g_auto (DefcnEvaluation) result = { 0 };
   g_autoptr (DefcnBackend) be = NULL;
   g_autoptr (DefcnModel) model = NULL;
-  g_autoptr (DefcnWeights) weights = defcn_weights_open (o->model, error);
 
+  if (!check_files (o, error))
+    return FALSE;
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (o->model, error);
   if (!weights)
     return FALSE;
   g_autoptr (DefcnDataset) dataset =

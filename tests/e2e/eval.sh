@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# `defcn eval` as a user runs it, with the bundled model: what it prints and
+# writes, what its options change, what it says when something is wrong.
+# Prints TAP.  Usage: eval.sh DEFCN SOURCES
+set -uo pipefail
+defcn=$1 sources=$2
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export OMP_WAIT_POLICY=passive
+number=0
+model=$sources/pipelines/models/person.safetensors
+
+# ok DESCRIPTION COMMAND...: one case.
+ok () {
+  local description=$1
+  shift
+  number=$((number + 1))
+  if "$@" >"$work/log" 2>&1; then
+    echo "ok $number - $description"
+  else
+    echo "not ok $number - $description"
+    sed 's/^/# /' "$work/log"
+  fi
+}
+
+check () { python3 "$here/eval_check.py" "$work" "$@"; }
+
+# A later option wins over an earlier one.
+evaluate () {
+  ${exec:-} "$defcn" eval --model "$model" --annotations "$work/people.json" \
+    --images "$work" --threads 1 "$@"
+}
+
+# Pictures, and as their objects what the model itself finds.
+prepare () {
+  python3 "$here/make_blocks.py" "$work" &&
+    cp "$sources/pipelines/demo.jpg" "$work" && check people &&
+    evaluate --detections "$work/found.json" >/dev/null && check objects
+}
+
+table () {
+  evaluate --json "$work/file.json" --detections "$work/results.json" \
+    > "$work/table" && check table
+}
+
+json_to_output () { evaluate --json - > "$work/output.json" && check output; }
+limit () { evaluate --limit "$1" --json "$work/limit.json" && check limit "$2"; }
+
+classes () {
+  evaluate --classes > "$work/classes" && check classes &&
+    ! grep -q '^person' "$work/table"
+}
+
+threshold () {
+  evaluate --threshold 0.5 --json "$work/high.json" \
+    --detections "$work/high_results.json" && check threshold
+}
+
+nms () { evaluate --nms 0.01 --json "$work/nms.json" && check nms; }
+
+duplicates () {
+  evaluate --duplicate-threshold 0.9 --json "$work/duplicates.json" &&
+    check duplicates
+}
+
+crowdhuman () {
+  evaluate --annotations "$work/people.odgt" --json "$work/crowd.json" \
+    > "$work/crowd" && check crowd
+}
+
+# fails STATUS TEXT ARGUMENT...: an error that names TEXT, with that status.
+fails () {
+  local status=$1 text=$2 found
+  shift 2
+  evaluate "$@" > "$work/message" 2>&1
+  found=$?
+  cat "$work/message"
+  [ $found = "$status" ] && grep -qF -- "$text" "$work/message"
+}
+
+# The same, and not one picture was taken before.
+fails_at_once () { fails "$@" && ! grep -q "eval [0-9]" "$work/message"; }
+
+# A picture is never left out of the figures: the run ends, naming it.
+without_picture () {
+  mkdir -p "$work/missing" && cp "$work"/[0-4].png "$work/missing" &&
+    fails 1 "missing/5.png" --images "$work/missing" --json "$work/none.json" &&
+    [ ! -e "$work/none.json" ]
+}
+
+truncated () {
+  local size
+  mkdir -p "$work/$1" && cp "$work"/*.png "$work/demo.jpg" "$work/$1" &&
+    size=$(stat -c %s "$work/$1/$2") &&
+    truncate -s $((size / 2)) "$work/$1/$2" &&
+    fails 1 "$1/$2" --images "$work/$1" --json "$work/none.json" &&
+    [ ! -e "$work/none.json" ]
+}
+
+# Ends soon, says after how many pictures, writes nothing.
+interrupt () {
+  exec=exec evaluate --annotations "$work/long.json" --json "$work/none.json" \
+    > "$work/message" 2>&1 & local pid=$!
+  for _ in $(seq 100); do
+    grep -q "eval [0-9]" "$work/message" && break
+    sleep 0.1
+  done
+  kill -INT $pid
+  for _ in $(seq 50); do
+    kill -0 $pid 2>/dev/null || break
+    sleep 0.1
+  done
+  if kill -KILL $pid 2>/dev/null; then return 1; fi
+  wait $pid
+  [ $? = 1 ] && cat "$work/message" &&
+    grep -q "interrupted after [0-9]* of 60000 images" "$work/message" &&
+    [ ! -e "$work/none.json" ]
+}
+
+echo "1..27"
+ok "pictures and objects are made" prepare
+ok "the table has COCO's figures, --json the same" table
+ok "the boxes are COCO results" check results
+ok "--json - writes to standard output alone" json_to_output
+ok "--limit takes the first pictures" limit 2 2
+ok "--limit beyond the end takes all" limit 100 7
+ok "--limit 0 takes all" limit 0 7
+ok "--classes prints every class" classes
+ok "--threshold leaves weak boxes out" threshold
+ok "--nms changes the column with NMS" nms
+ok "--duplicate-threshold changes the rate" duplicates
+ok ".odgt has CrowdHuman's figures" crowdhuman
+ok "a missing model is named" fails_at_once 1 /none.safetensors \
+  --model /none.safetensors
+ok "what is no model is named" fails_at_once 1 people.json \
+  --model "$work/people.json"
+ok "missing annotations are named" fails_at_once 1 /none.json \
+  --annotations /none.json
+ok "a missing folder is named" fails_at_once 1 "/none: no such folder" \
+  --images /none
+ok "a missing picture ends the run by name" without_picture
+ok "a truncated PNG ends the run by name" truncated cut-png 3.png
+ok "a truncated JPEG ends the run by name" truncated cut-jpeg demo.jpg
+ok "a class the model has not is named" fails_at_once 1 '"block"' \
+  --annotations "$work/a.json"
+ok "an impossible --json is told first" fails_at_once 1 "/none/x.json" \
+  --json /none/x.json
+ok "impossible --detections are told first" fails_at_once 1 "is a folder" \
+  --detections "$work"
+ok "a negative --limit is refused" fails_at_once 2 "--limit" --limit -1
+ok "an unknown device is named" fails_at_once 1 '"abacus"' --device abacus
+ok "an unknown precision is named" fails_at_once 1 '"fp7"' --precision fp7
+ok "what is out of range is refused" fails_at_once 2 "--nms" --nms 1
+ok "an interrupt ends it soon" interrupt

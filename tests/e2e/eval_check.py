@@ -1,0 +1,167 @@
+"""The steps of eval.sh that look into files.
+
+usage: eval_check.py FOLDER STEP [ARGUMENT]
+"""
+import json
+import struct
+import sys
+folder, step = sys.argv[1:3]
+KEYS = ("ap ap50 ap75 ap_small ap_medium ap_large ar1 ar10 ar100 ar_small "
+        "ar_medium ar_large duplicate_rate").split()
+
+
+def load(name):
+    with open(folder + "/" + name) as file:
+        return json.load(file)
+
+
+def save(name, value):
+    with open(folder + "/" + name, "w") as file:
+        json.dump(value, file)
+
+
+def lines(name):
+    with open(folder + "/" + name) as file:
+        return file.read().splitlines()
+
+
+def jpeg_size(path):
+    """(width, height), of the frame header."""
+    with open(path, "rb") as file:
+        data = file.read()
+    at = 2
+    while data[at + 1] not in (0xC0, 0xC2):
+        at += 2 + struct.unpack(">H", data[at + 2:at + 4])[0]
+    height, width = struct.unpack(">HH", data[at + 5:at + 9])
+    return width, height
+
+
+def people():
+    """The blocks as people, behind a photograph; no objects yet."""
+    data = load("a.json")
+    width, height = jpeg_size(folder + "/demo.jpg")
+    photograph = {"id": 41, "file_name": "demo.jpg", "width": width,
+                  "height": height}
+    data["images"].insert(0, photograph)
+    data["categories"][0]["name"] = "person"
+    data["annotations"] = []
+    save("people.json", data)
+
+
+def objects():
+    """What is found with some certainty becomes the truth, the even boxes a
+    little moved so that not every threshold matches."""
+    data = load("people.json")
+    found = [d for d in load("found.json") if d["score"] > 0.3]
+    assert len(found) > 1, found
+    for i, d in enumerate(found):
+        x, y, w, h = d["bbox"]
+        box = [x + (i % 2) * w / 8, y, w, h]
+        data["annotations"].append({
+            "id": i + 1, "image_id": d["image_id"], "category_id": 7,
+            "bbox": box, "area": w * h, "iscrowd": 0})
+    save("people.json", data)
+    with open(folder + "/people.odgt", "w") as file:
+        for image in data["images"]:
+            if image["file_name"].endswith(".jpg"):
+                boxes = [{"tag": "person", "fbox": a["bbox"], "extra": {}}
+                         for a in data["annotations"]
+                         if a["image_id"] == image["id"]]
+                file.write(json.dumps({"ID": "demo", "gtboxes": boxes}) + "\n")
+    pictures = [dict(data["images"][0], id=i) for i in range(60000)]
+    save("long.json", dict(data, images=pictures, annotations=[]))
+
+
+def close(text, value):
+    assert abs(float(text) - value) <= 0.5001e-4, (text, value)
+
+
+def table():
+    rows, result = lines("table"), load("file.json")
+    assert rows[0].split() == ["no", "NMS", "NMS", "0.60"], rows[0]
+    assert len(rows) == 15, rows
+    for row, key in zip(rows[1:], KEYS):
+        assert row[:2] == key[:2].upper() or row.startswith("duplicate"), row
+        close(row.split()[-2], result[key])
+        close(row.split()[-1], result["nms"][key])
+    assert result["images"] == 7 and rows[14].startswith("7 images")
+    assert result["ap50"] > 0.5 and 0 < result["ap"] < 1, result
+    assert abs(result["nms"]["nms_iou"] - 0.6) < 1e-6
+    assert abs(result["threshold"] - 0.05) < 1e-6
+
+
+def results():
+    data, found = load("people.json"), load("results.json")
+    sizes = {i["id"]: (i["width"], i["height"]) for i in data["images"]}
+    seen = {}
+    assert found
+    for d in found:
+        assert set(d) == {"image_id", "category_id", "bbox", "score"}, d
+        x, y, w, h = d["bbox"]
+        width, height = sizes[d["image_id"]]
+        assert d["category_id"] == 7
+        assert 0 <= x and 0 <= y and w > 0 and h > 0, d
+        assert x + w <= width + 1e-3 and y + h <= height + 1e-3, d
+        assert 0.05 < d["score"] <= seen.get(d["image_id"], 1), d
+        seen[d["image_id"]] = d["score"]
+    assert 41 in seen and len(seen) > 1, seen
+
+
+def same(a, b):
+    """But for how long it took."""
+    assert dict(a, milliseconds=0) == dict(b, milliseconds=0), (a, b)
+
+
+def output():
+    same(load("output.json"), load("file.json"))
+
+
+def limit():
+    result, images = load("limit.json"), int(sys.argv[3])
+    assert result["images"] == images
+    if images == 7:
+        same(result, load("file.json"))
+
+
+def classes():
+    rows, result = lines("classes"), load("file.json")
+    row = [r for r in rows if r.startswith("person")]
+    assert len(row) == 1, rows
+    close(row[0].split()[-2], result["ap"])
+    close(row[0].split()[-2], result["class_ap"]["person"])
+    close(row[0].split()[-1], result["nms"]["class_ap"]["person"])
+
+
+def threshold():
+    found = load("results.json")
+    high = [d for d in found if d["score"] > 0.5]
+    assert load("high_results.json") == high and 0 < len(high) < len(found)
+    assert load("high.json")["threshold"] == 0.5
+    assert load("high.json")["ar100"] < load("file.json")["ar100"]
+
+
+def nms():
+    before, after = load("file.json"), load("nms.json")
+    assert after["nms"]["nms_iou"] < 0.02
+    assert after["nms"]["ar100"] < before["nms"]["ar100"], after
+    assert all(after[key] == before[key] for key in KEYS)
+
+
+def duplicates():
+    before, after = load("file.json"), load("duplicates.json")
+    assert after["detections"] < before["detections"]
+    assert after["ap"] == before["ap"]
+
+
+def crowd():
+    rows, result = lines("crowd"), load("crowd.json")
+    keys = ["ap50", "mmr", "recall"]
+    assert [r.split()[0] for r in rows[1:4]] == ["AP50", "mMR", "Recall"]
+    for row, key in zip(rows[1:4], keys):
+        close(row.split()[-2], result[key])
+        close(row.split()[-1], result["nms"][key])
+    assert result["images"] == 1 and "ap75" not in result
+    assert result["recall"] > 0.5 and result["ap50"] > 0.5, result
+
+
+globals()[step]()
