@@ -13,6 +13,7 @@
 #pragma once
 
 #include "image.h"
+#include "learner.h"
 #include "tensor.h"
 #include "tune.h"
 
@@ -184,6 +185,9 @@ struct _DefcnBackend
   double (*peak) (DefcnBackend *be);
   /* Optional: the masters of a model in training are kept in backend memory. */
   const DefcnUpdater *updater;
+  /* Optional: what a training step needs of the heads is computed from them in
+   * backend memory, and only that crosses. */
+  const DefcnLearner *learner;
   void (*destroy) (DefcnBackend *be);
 };
 

@@ -2,6 +2,7 @@
 #include "assign.h"
 
 #include "poto.h"
+#include "quality.h"
 
 #include <math.h>
 
@@ -89,15 +90,15 @@ fcos_match (int *winners, const DefcnAssignRule *rule, const DefcnPoint *points,
 
 /* The same from the location of each object. */
 static void
-one_to_one (int *winners, const DefcnAssignRule *rule, const DefcnPoint *points,
-    int n_points, const DefcnObject *const *objects, int n_objects)
+one_to_one (int *winners, DefcnAssigner assigner, const float *quality,
+    int n_objects, int n_points)
 {
   g_autofree int *matches = g_new (int, n_objects);
 
-  if (rule->assigner == DEFCN_ASSIGN_POTO_ARGMAX)
-    defcn_poto_argmax (matches, rule, points, n_points, objects, n_objects);
+  if (assigner == DEFCN_ASSIGN_POTO_ARGMAX)
+    defcn_poto_argmax (matches, quality, n_objects, n_points);
   else
-    defcn_poto_match (matches, rule, points, n_points, objects, n_objects);
+    defcn_poto_match (matches, quality, n_objects, n_points);
   for (int j = 0; j < n_points; j++)
     winners[j] = -1;
   for (int i = 0; i < n_objects; i++)
@@ -144,8 +145,9 @@ keep_objects (const DefcnObject **kept, int *origin, const GArray *objects,
 }
 
 void
-defcn_assign_run (DefcnAssignment *out, const DefcnAssignRule *rule,
-    const DefcnLevel *levels, int n_levels, const GArray *objects)
+defcn_assign_run_with (DefcnAssignment *out, const DefcnAssignRule *rule,
+    const DefcnLevel *levels, int n_levels, const GArray *objects,
+    const DefcnQualities *qualities, int image)
 {
   const int n = defcn_assign_locations (levels, n_levels);
   g_autofree int *winners = g_new (int, n);
@@ -158,11 +160,25 @@ defcn_assign_run (DefcnAssignment *out, const DefcnAssignRule *rule,
   const int n_kept = keep_objects (kept, origin, objects, out->n_classes);
   g_autofree DefcnPoint *points =
       defcn_points_new (levels, n_levels, out->n_classes);
-  if (rule->assigner == DEFCN_ASSIGN_FCOS)
+  if (rule->assigner == DEFCN_ASSIGN_FCOS) {
     fcos_match (winners, rule, points, n, kept, n_kept);
-  else
-    one_to_one (winners, rule, points, n, kept, n_kept);
+  } else {
+    g_autofree float *quality = g_new (float, (gsize) n_kept *n);
+
+    if (qualities)
+      defcn_qualities_fill (qualities, quality, image, n);
+    else
+      defcn_poto_qualities (quality, rule, points, n, kept, n_kept);
+    one_to_one (winners, rule->assigner, quality, n_kept, n);
+  }
   assignment_set (out, winners, points, kept, origin);
+}
+
+void
+defcn_assign_run (DefcnAssignment *out, const DefcnAssignRule *rule,
+    const DefcnLevel *levels, int n_levels, const GArray *objects)
+{
+  defcn_assign_run_with (out, rule, levels, n_levels, objects, NULL, 0);
 }
 
 /* Indices of the @k >= 1 best of @quality in @first .. @end - 1, best first,
@@ -189,41 +205,49 @@ best_of_level (int *best, int k, const float *quality, int first, int end)
 /* Mean plus unbiased standard deviation of the candidates' quality; one
  * candidate has no deviation. */
 static double
-aux_threshold (const float *quality, const int *candidates, int n)
+aux_threshold (const float *quality, int n)
 {
   double sum = 0, squares = 0;
 
   for (int k = 0; k < n; k++)
-    sum += quality[candidates[k]];
+    sum += quality[k];
   const double mean = n ? sum / n : 0;
   for (int k = 0; k < n; k++) {
-    const double d = quality[candidates[k]] - mean;
+    const double d = quality[k] - mean;
 
     squares += d * d;
   }
   return mean + (n > 1 ? sqrt (squares / (n - 1)) : 0);
 }
 
-/* Candidates of all levels.  Returns: how many. */
+/* Candidates of all levels for @object and, into @quality, theirs.  @all: room
+ * for the quality of every point.  Returns: how many. */
 static int
-aux_candidates (int *candidates, const float *quality, const DefcnLevel *levels,
-    int n_levels, int topk)
+aux_candidates (int *candidates, float *quality, float *all,
+    const DefcnAssignRule *rule, const DefcnPoint *points,
+    const DefcnLevel *levels, int n_levels, const DefcnObject *object)
 {
   int n = 0, first = 0;
 
   for (int l = 0; l < n_levels; l++) {
-    const int len = levels[l].h * levels[l].w, k = MIN (topk, len);
+    const int len = levels[l].h * levels[l].w;
+    const int k = MIN (rule->aux_topk, len);
 
-    best_of_level (candidates + n, k, quality, first, first + len);
+    for (int j = first; j < first + len; j++)
+      all[j] = defcn_poto_quality (&points[j], object, rule->alpha, FALSE);
+    best_of_level (candidates + n, k, all, first, first + len);
     n += k;
     first += len;
   }
+  for (int k = 0; k < n; k++)
+    quality[k] = all[candidates[k]];
   return n;
 }
 
 void
-defcn_assign_aux (DefcnAssignment *out, const DefcnAssignRule *rule,
-    const DefcnLevel *levels, int n_levels, const GArray *objects)
+defcn_assign_aux_with (DefcnAssignment *out, const DefcnAssignRule *rule,
+    const DefcnLevel *levels, int n_levels, const GArray *objects,
+    const DefcnQualities *qualities, int image)
 {
   const int n = defcn_assign_locations (levels, n_levels);
   g_autofree int *winners = g_new (int, n);
@@ -231,6 +255,7 @@ defcn_assign_aux (DefcnAssignment *out, const DefcnAssignRule *rule,
   g_autofree const DefcnObject **kept =
       g_new (const DefcnObject *, objects->len);
   g_autofree float *quality = g_new (float, n);
+  g_autofree float *all = g_new (float, n);
   g_autofree float *won = g_new (float, n);
   g_autofree int *candidates = g_new (int, n);
 
@@ -243,22 +268,28 @@ defcn_assign_aux (DefcnAssignment *out, const DefcnAssignRule *rule,
   for (int j = 0; j < n; j++)
     winners[j] = -1;
   for (int i = 0; i < n_kept; i++) {
-    for (int j = 0; j < n; j++)
-      quality[j] = defcn_poto_quality (&points[j], kept[i], rule->alpha, FALSE);
-
-    const int n_candidates =
-        aux_candidates (candidates, quality, levels, n_levels, rule->aux_topk);
-    const double threshold = aux_threshold (quality, candidates, n_candidates);
+    const int n_candidates = qualities
+        ? defcn_qualities_best (qualities, candidates, quality, image, i)
+        : aux_candidates (candidates, quality, all, rule, points, levels,
+            n_levels, kept[i]);
+    const double threshold = aux_threshold (quality, n_candidates);
     for (int k = 0; k < n_candidates; k++) {
       const int j = candidates[k];
 
-      if (!(quality[j] >= threshold)
+      if (!(quality[k] >= threshold)
           || !defcn_point_allowed (&points[j], kept[i], 0)
-          || (winners[j] >= 0 && quality[j] <= won[j]))
+          || (winners[j] >= 0 && quality[k] <= won[j]))
         continue;
       winners[j] = i;
-      won[j] = quality[j];
+      won[j] = quality[k];
     }
   }
   assignment_set (out, winners, NULL, kept, origin);
+}
+
+void
+defcn_assign_aux (DefcnAssignment *out, const DefcnAssignRule *rule,
+    const DefcnLevel *levels, int n_levels, const GArray *objects)
+{
+  defcn_assign_aux_with (out, rule, levels, n_levels, objects, NULL, 0);
 }

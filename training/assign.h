@@ -51,6 +51,16 @@ void defcn_assign_run (DefcnAssignment *out, const DefcnAssignRule *rule,
 void defcn_assign_aux (DefcnAssignment *out, const DefcnAssignRule *rule,
     const DefcnLevel *levels, int n_levels, const GArray *objects);
 
+/* The same with the qualities of image @image that a backend has computed, for
+ * the same rule and objects, instead of the levels' values, which are not read. */
+typedef struct _DefcnQualities DefcnQualities; /* quality.h */
+void defcn_assign_run_with (DefcnAssignment *out, const DefcnAssignRule *rule,
+    const DefcnLevel *levels, int n_levels, const GArray *objects,
+    const DefcnQualities *qualities, int image);
+void defcn_assign_aux_with (DefcnAssignment *out, const DefcnAssignRule *rule,
+    const DefcnLevel *levels, int n_levels, const GArray *objects,
+    const DefcnQualities *qualities, int image);
+
 /* The quality matrix of eq. 4 for all (object, location) pairs, -1 outside the
  * prior; for tests.  @quality: (objects, n_locations). */
 void defcn_assign_quality (float *quality, const DefcnAssignRule *rule,

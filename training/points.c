@@ -16,15 +16,18 @@ defcn_points_new (const DefcnLevel *levels, int n_levels, int n_classes)
     for (int y = 0; y < level->h; y++) {
       for (int x = 0; x < level->w; x++, j++) {
         const gsize i = (gsize) y * level->w + x;
-        const float *d = level->deltas + 4 * i;
         DefcnPoint *p = &points[j];
 
         *p = (DefcnPoint){ .x = (x + 0.5f) * level->stride,
           .y = (y + 0.5f) * level->stride,
           .stride = level->stride,
-          .level = l,
-          .logits = level->logits + i * n_classes,
-          .filter = level->filter ? level->filter + i : NULL };
+          .level = l };
+        if (!level->deltas)
+          continue;
+
+        const float *d = level->deltas + 4 * i;
+        p->logits = level->logits + i * n_classes;
+        p->filter = level->filter ? level->filter + i : NULL;
         p->box = (DefcnBox){ .x1 = p->x - d[0],
           .y1 = p->y - d[1],
           .x2 = p->x + d[2],
@@ -45,21 +48,29 @@ defcn_point_targets (float targets[4], const DefcnPoint *point,
   targets[3] = object->y2 - point->y;
 }
 
-gboolean
-defcn_point_allowed (const DefcnPoint *point, const DefcnObject *object,
-    float radius)
+DefcnBox
+defcn_object_prior (const DefcnObject *object, float stride, float radius)
 {
   float x1 = object->x1, y1 = object->y1, x2 = object->x2, y2 = object->y2;
 
   if (radius > 0) {
     const float cx = (x1 + x2) / 2, cy = (y1 + y2) / 2;
-    const float reach = point->stride * radius;
+    const float reach = stride * radius;
 
     x1 = MAX (cx - reach, x1);
     y1 = MAX (cy - reach, y1);
     x2 = MIN (cx + reach, x2);
     y2 = MIN (cy + reach, y2);
   }
-  return point->x - x1 > 0 && point->y - y1 > 0 && x2 - point->x > 0
-      && y2 - point->y > 0;
+  return (DefcnBox){ .x1 = x1, .y1 = y1, .x2 = x2, .y2 = y2 };
+}
+
+gboolean
+defcn_point_allowed (const DefcnPoint *point, const DefcnObject *object,
+    float radius)
+{
+  const DefcnBox prior = defcn_object_prior (object, point->stride, radius);
+
+  return defcn_point_between (point->x, prior.x1, prior.x2)
+      && defcn_point_between (point->y, prior.y1, prior.y2);
 }

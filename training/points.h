@@ -19,13 +19,24 @@ typedef struct
   const float *filter; /* one logit, borrowed; NULL without 3DMF */
 } DefcnPoint;
 
-/* Returns: (transfer full): the locations of @levels in flat order. */
+/* Returns: (transfer full): the locations of @levels in flat order.  Of levels
+ * without values the points have the centre alone. */
 DefcnPoint *defcn_points_new (const DefcnLevel *levels, int n_levels,
     int n_classes);
 
 /* l, t, r, b from @point to the sides of @object; negative outside. */
 void defcn_point_targets (float targets[4], const DefcnPoint *point,
     const DefcnObject *object);
+/* Where the centres of @object's locations may lie on a level of @stride: its box,
+ * cut to @radius strides around its centre unless @radius is 0 or less. */
+DefcnBox defcn_object_prior (const DefcnObject *object, float stride,
+    float radius);
+/* Whether @at is strictly between the bounds of a prior. */
+static inline gboolean
+defcn_point_between (float at, float low, float high)
+{
+  return at - low > 0 && high - at > 0;
+}
 /* Spatial prior: strictly inside the object's box, cut to @radius strides
  * around its centre unless @radius is 0 or less (SPEC 5.1). */
 gboolean defcn_point_allowed (const DefcnPoint *point,

@@ -59,23 +59,31 @@ defcn_assign_quality (float *quality, const DefcnAssignRule *rule,
 }
 
 void
-defcn_poto_match (int *matches, const DefcnAssignRule *rule,
+defcn_poto_qualities (float *quality, const DefcnAssignRule *rule,
     const DefcnPoint *points, int n_points, const DefcnObject *const *objects,
     int n_objects)
 {
-  g_autofree double *quality = g_new (double, (gsize) n_objects *n_points);
-
   for (int i = 0; i < n_objects; i++)
     for (int j = 0; j < n_points; j++)
       quality[(gsize) i * n_points + j] =
           masked_quality (rule, &points[j], objects[i]);
-  defcn_hungarian_solve (matches, quality, n_objects, n_points, TRUE);
 }
 
 void
-defcn_poto_argmax (int *matches, const DefcnAssignRule *rule,
-    const DefcnPoint *points, int n_points, const DefcnObject *const *objects,
-    int n_objects)
+defcn_poto_match (int *matches, const float *quality, int n_objects,
+    int n_points)
+{
+  const gsize len = (gsize) n_objects * n_points;
+  g_autofree double *gain = g_new (double, len);
+
+  for (gsize i = 0; i < len; i++)
+    gain[i] = quality[i];
+  defcn_hungarian_solve (matches, gain, n_objects, n_points, TRUE);
+}
+
+void
+defcn_poto_argmax (int *matches, const float *quality, int n_objects,
+    int n_points)
 {
   g_autofree float *best = g_new (float, n_objects);
 
@@ -83,10 +91,10 @@ defcn_poto_argmax (int *matches, const DefcnAssignRule *rule,
     best[i] = -1;
     matches[i] = -1;
     for (int j = 0; j < n_points; j++) {
-      const float quality = masked_quality (rule, &points[j], objects[i]);
+      const float here = quality[(gsize) i * n_points + j];
 
-      if (quality > best[i]) {
-        best[i] = quality;
+      if (here > best[i]) {
+        best[i] = here;
         matches[i] = j;
       }
     }

@@ -15,15 +15,19 @@ G_BEGIN_DECLS
 float defcn_poto_quality (const DefcnPoint *point, const DefcnObject *object,
     float alpha, gboolean with_filter);
 
-/* The location of each object by the Hungarian method, -1 only where there are
- * more objects than locations.  @matches: @n_objects entries. */
-void defcn_poto_match (int *matches, const DefcnAssignRule *rule,
+/* (@n_objects, @n_points): the same with filter and prior, -1 outside that. */
+void defcn_poto_qualities (float *quality, const DefcnAssignRule *rule,
     const DefcnPoint *points, int n_points, const DefcnObject *const *objects,
     int n_objects);
+
+/* The location of each object by the Hungarian method on those qualities, -1
+ * only where there are more objects than locations.  @matches: @n_objects
+ * entries. */
+void defcn_poto_match (int *matches, const float *quality, int n_objects,
+    int n_points);
 /* The same for the argmax variant: -1 for an object without an allowed
  * location or whose best location another object has a better quality at. */
-void defcn_poto_argmax (int *matches, const DefcnAssignRule *rule,
-    const DefcnPoint *points, int n_points, const DefcnObject *const *objects,
-    int n_objects);
+void defcn_poto_argmax (int *matches, const float *quality, int n_objects,
+    int n_points);
 
 G_END_DECLS

@@ -1,5 +1,8 @@
-/* One training step up to the gradients. */
+/* One training step up to the gradients.  The heads stay where they are if the
+ * backend has a learner; else they come to the host and their gradients go back. */
 #include "step.h"
+
+#include "quality.h"
 
 #include <string.h>
 
@@ -20,6 +23,9 @@ struct _DefcnStep
   DefcnLevel (*levels)[DEFCN_N_LEVELS];    /* per image */
   DefcnLevelGrad (*grads)[DEFCN_N_LEVELS]; /* per image */
   GPtrArray *assignments, *aux;            /* of DefcnAssignment, per image */
+  DefcnQualities *qualities;               /* NULL: backend without learner */
+  GArray *positives, *aux_positives;       /* DefcnPositive */
+  GArray *targets;                         /* float[4], of the positives */
 };
 
 DefcnStep *
@@ -29,6 +35,11 @@ defcn_step_new (DefcnModel *model, const DefcnStepRule *rule)
 
   step->model = model;
   step->rule = *rule;
+  if (defcn_model_backend (model)->learner)
+    step->qualities = defcn_qualities_new ();
+  step->positives = g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
+  step->aux_positives = g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
+  step->targets = g_array_new (FALSE, FALSE, sizeof (float[4]));
   step->assignments =
       g_ptr_array_new_with_free_func ((GDestroyNotify) defcn_assignment_free);
   step->aux =
@@ -52,6 +63,10 @@ defcn_step_free (DefcnStep *step)
   g_free (step->grads);
   g_ptr_array_unref (step->assignments);
   g_ptr_array_unref (step->aux);
+  defcn_qualities_free (step->qualities);
+  g_array_unref (step->positives);
+  g_array_unref (step->aux_positives);
+  g_array_unref (step->targets);
   g_free (step);
 }
 
@@ -99,6 +114,18 @@ head_tensor (const DefcnPlan *plan, int kind, int level)
   return tensors[kind][level];
 }
 
+/* Sizes and strides of every image's levels. */
+static void
+shape_levels (DefcnStep *step, const DefcnPlan *plan, int n)
+{
+  step->levels = g_realloc (step->levels, n * sizeof *step->levels);
+  for (int i = 0; i < n; i++)
+    for (int l = 0; l < DEFCN_N_LEVELS; l++)
+      step->levels[i][l] = (DefcnLevel){ .h = plan->logits[l]->h,
+        .w = plan->logits[l]->w,
+        .stride = 8 << l };
+}
+
 /* Brings the head outputs to the host, zeroes their gradients and points
  * levels and grads of every image at them. */
 static void
@@ -106,7 +133,6 @@ download_heads (DefcnStep *step, const DefcnPlan *plan, int n)
 {
   DefcnBackend *be = defcn_model_backend (step->model);
 
-  step->levels = g_realloc (step->levels, n * sizeof *step->levels);
   step->grads = g_realloc (step->grads, n * sizeof *step->grads);
   for (int l = 0; l < DEFCN_N_LEVELS; l++) {
     for (int k = 0; k < 3; k++) {
@@ -136,12 +162,33 @@ download_heads (DefcnStep *step, const DefcnPlan *plan, int n)
                          : &step->grads[i][l].filter) = grad;
       }
     }
-    for (int i = 0; i < n; i++) {
-      step->levels[i][l].h = plan->logits[l]->h;
-      step->levels[i][l].w = plan->logits[l]->w;
-      step->levels[i][l].stride = 8 << l;
-    }
   }
+}
+
+static DefcnHeads
+heads_of (const DefcnPlan *plan)
+{
+  DefcnHeads heads = { plan->logits, plan->deltas, plan->filter,
+    DEFCN_N_LEVELS };
+
+  for (int l = 0; l < DEFCN_N_LEVELS; l++)
+    heads.strides[l] = 8 << l;
+  return heads;
+}
+
+/* What the assignment needs of the predictions. */
+static gboolean
+compute_qualities (DefcnStep *step, const DefcnPlan *plan,
+    DefcnExample *const *examples, int n, GError **error)
+{
+  const DefcnHeads heads = heads_of (plan);
+
+  defcn_qualities_begin (step->qualities, &step->rule.assign);
+  for (int i = 0; i < n; i++)
+    defcn_qualities_add (step->qualities, step->levels[i], DEFCN_N_LEVELS,
+        examples[i]->objects);
+  return defcn_qualities_run (step->qualities,
+      defcn_model_backend (step->model), &heads, error);
 }
 
 /* The @i-th assignment of @list, with room for @n_locations. */
@@ -174,28 +221,33 @@ forward (DefcnStep *step, DefcnExample *const *examples, int n,
   defcn_net_forward (plan->net);
   if (!be->sync (be, error))
     return NULL;
-  download_heads (step, plan, n);
+  shape_levels (step, plan, n);
+  if (!step->qualities)
+    download_heads (step, plan, n);
+  else if (!compute_qualities (step, plan, examples, n, error))
+    return NULL;
   for (int i = 0; i < n; i++) {
     const DefcnLevel *levels = step->levels[i];
     const int r = defcn_assign_locations (levels, DEFCN_N_LEVELS);
     DefcnAssignment *a = assignment_at (step->assignments, i, r, n_classes);
 
-    defcn_assign_run (a, &step->rule.assign, levels, DEFCN_N_LEVELS,
-        examples[i]->objects);
+    defcn_assign_run_with (a, &step->rule.assign, levels, DEFCN_N_LEVELS,
+        examples[i]->objects, step->qualities, i);
     counts->n_foreground += a->n_foreground;
     if (step->rule.assign.aux_topk > 0) {
       DefcnAssignment *aux = assignment_at (step->aux, i, r, n_classes);
 
-      defcn_assign_aux (aux, &step->rule.assign, levels, DEFCN_N_LEVELS,
-          examples[i]->objects);
+      defcn_assign_aux_with (aux, &step->rule.assign, levels, DEFCN_N_LEVELS,
+          examples[i]->objects, step->qualities, i);
       counts->n_foreground_aux += aux->n_foreground;
     }
   }
   return plan;
 }
 
+/* Losses on the host, their gradients sent to the heads'. */
 static void
-backward (DefcnStep *step, const DefcnPlan *plan, int n,
+host_losses (DefcnStep *step, const DefcnPlan *plan, int n,
     DefcnStepLosses *losses)
 {
   DefcnBackend *be = defcn_model_backend (step->model);
@@ -222,7 +274,74 @@ backward (DefcnStep *step, const DefcnPlan *plan, int n,
         be->upload (be, t, t->grad, step->heads[k][l].grad);
     }
   }
+}
+
+/* Adds the foregrounds of image @image; @targets: NULL or their boxes. */
+static void
+list_positives (GArray *positives, GArray *targets, const DefcnAssignment *a,
+    int image)
+{
+  for (int j = 0; j < a->n_locations; j++) {
+    const DefcnPositive positive = { image, j, a->classes[j] };
+
+    if (a->objects[j] < 0)
+      continue;
+    g_array_append_val (positives, positive);
+    if (targets)
+      g_array_append_val (targets, a->targets[j]);
+  }
+}
+
+/* Queues losses and gradients where the heads are. */
+static gboolean
+queue_losses (DefcnStep *step, const DefcnPlan *plan, int n,
+    const DefcnStepLosses *losses, GError **error)
+{
+  DefcnBackend *be = defcn_model_backend (step->model);
+  const DefcnHeads heads = heads_of (plan);
+  const double scale = 1.0 / MAX (1, losses->n_foreground);
+  DefcnLossInput input = { .has_aux = step->rule.assign.aux_topk > 0,
+    .cls_scale = scale,
+    .box_scale = scale * step->rule.reg_weight,
+    .aux_scale = 1.0 / MAX (1, losses->n_foreground_aux) };
+
+  g_array_set_size (step->positives, 0);
+  g_array_set_size (step->targets, 0);
+  g_array_set_size (step->aux_positives, 0);
+  for (int i = 0; i < n; i++) {
+    list_positives (step->positives, step->targets, step->assignments->pdata[i],
+        i);
+    if (input.has_aux)
+      list_positives (step->aux_positives, NULL, step->aux->pdata[i], i);
+  }
+  input.positives = (const DefcnPositive *) (gpointer) step->positives->data;
+  input.targets = (const float (*)[4]) (gpointer) step->targets->data;
+  input.n_positives = step->positives->len;
+  input.aux = (const DefcnPositive *) (gpointer) step->aux_positives->data;
+  input.n_aux = step->aux_positives->len;
+  return be->learner->losses (be, &heads, &input, error);
+}
+
+static gboolean
+backward (DefcnStep *step, const DefcnPlan *plan, int n,
+    DefcnStepLosses *losses, GError **error)
+{
+  DefcnBackend *be = defcn_model_backend (step->model);
+  DefcnLossSums sums;
+
+  if (!step->qualities) {
+    host_losses (step, plan, n, losses);
+    defcn_net_backward (plan->net);
+    return TRUE;
+  }
+  if (!queue_losses (step, plan, n, losses, error))
+    return FALSE;
   defcn_net_backward (plan->net);
+  be->learner->sums (be, &sums);
+  losses->cls += sums.cls;
+  losses->box += sums.box;
+  losses->aux += sums.aux;
+  return TRUE;
 }
 
 gboolean
@@ -241,16 +360,16 @@ defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
       return FALSE;
   }
   if (n <= micro) {
-    backward (step, plan, n, losses);
+    if (!backward (step, plan, n, losses, error))
+      return FALSE;
   } else {
     for (int i = 0; i < n; i += micro) {
       DefcnStepLosses counted = { 0 };
       const int m = MIN (micro, n - i);
 
       plan = forward (step, examples + i, m, &counted, error);
-      if (!plan)
+      if (!plan || !backward (step, plan, m, losses, error))
         return FALSE;
-      backward (step, plan, m, losses);
     }
   }
   if (!be->sync (be, error))

@@ -43,6 +43,7 @@ gboolean defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
 /* Of the last micro-batch, image @i; borrowed, for tests. */
 const DefcnAssignment *defcn_step_assignment (const DefcnStep *step, int i);
 const DefcnAssignment *defcn_step_aux (const DefcnStep *step, int i);
+/* Without values where the heads stay on the device. */
 const DefcnLevel *defcn_step_levels (const DefcnStep *step, int i);
 
 G_END_DECLS

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define CHUNK ((gsize) 4 << 20) /* floats of the staging buffers */
-
 /* A net's steps as a CUDA graph.  The first run goes step by step, since
  * libraries load their kernels then; the second is recorded. */
 typedef struct
@@ -92,8 +90,8 @@ upload (DefcnBackend *base, const DefcnTensor *t, void *mem, const float *src)
   const gsize len = defcn_tensor_len (t);
 
   cuda_enter (be);
-  for (gsize at = 0; at < len; at += CHUNK) {
-    const gsize n = MIN (CHUNK, len - at);
+  for (gsize at = 0; at < len; at += CUDA_CHUNK) {
+    const gsize n = MIN (CUDA_CHUNK, len - at);
 
     /* the last chunk has left the buffer */
     cuda_note (be, cudaStreamSynchronize (be->stream), "uploading");
@@ -115,8 +113,8 @@ download (DefcnBackend *base, const DefcnTensor *t, float *dst, const void *mem)
   const gsize len = defcn_tensor_len (t);
 
   cuda_enter (be);
-  for (gsize at = 0; at < len; at += CHUNK) {
-    const gsize n = MIN (CHUNK, len - at);
+  for (gsize at = 0; at < len; at += CUDA_CHUNK) {
+    const gsize n = MIN (CUDA_CHUNK, len - at);
 
     cuda_convert (be, be->staging, CUDA_FLOAT,
         (const char *) mem + at * cuda_type_size (type), type, n);
@@ -215,6 +213,8 @@ destroy (DefcnBackend *base)
   cuda_convs_free (be->convs);
   cuda_images_free (be->images);
   cudaFree (be->found);
+  cudaFree (be->qualities.mem);
+  cudaFree (be->losses.mem);
   cudaFree (be->staging);
   cudaFreeHost (be->pinned);
   if (be->stream)
@@ -312,9 +312,10 @@ start (Cuda *be, GError **error)
   if (status == cudaSuccess)
     status = cudaStreamCreateWithFlags (&be->stream, cudaStreamNonBlocking);
   if (status == cudaSuccess)
-    status = cudaMallocHost ((void **) &be->pinned, CHUNK * sizeof (float));
+    status =
+        cudaMallocHost ((void **) &be->pinned, CUDA_CHUNK * sizeof (float));
   if (status == cudaSuccess)
-    status = cudaMalloc ((void **) &be->staging, CHUNK * sizeof (float));
+    status = cudaMalloc ((void **) &be->staging, CUDA_CHUNK * sizeof (float));
   if (status != cudaSuccess) {
     set_device_error (error, be->device, status);
     return FALSE;
@@ -322,6 +323,12 @@ start (Cuda *be, GError **error)
   be->convs = cuda_convs_new (be, error);
   return be->convs && cuda_decoder_init (be, error);
 }
+
+static const DefcnLearner learner = {
+  .qualities = cuda_qualities,
+  .losses = cuda_losses,
+  .sums = cuda_loss_sums,
+};
 
 static const DefcnBackend functions = {
   .name = "cuda",
@@ -338,6 +345,7 @@ static const DefcnBackend functions = {
   .preprocess = cuda_preprocess,
   .reads = DEFCN_MEMORY_CUDA,
   .updater = &cuda_updater,
+  .learner = &learner,
   .destroy = destroy,
 };
 

@@ -27,6 +27,13 @@ typedef enum
 typedef struct _CudaConvs CudaConvs;
 typedef struct _CudaImages CudaImages;
 
+/* Device memory that grows and stays. */
+typedef struct
+{
+  void *mem;
+  gsize bytes;
+} CudaRoom;
+
 typedef struct
 {
   DefcnBackend base;
@@ -39,6 +46,8 @@ typedef struct
   float *pinned, *staging;
   void *found;        /* decode.cu */
   CudaImages *images; /* image.cu, NULL before the first frame */
+  CudaRoom qualities; /* quality.cu */
+  CudaRoom losses;    /* loss.cu */
   cudaError_t failed; /* the first, until sync() */
   const char *failed_at;
 } Cuda;
@@ -66,6 +75,9 @@ cuda_type_size (CudaType type)
 G_MODULE_EXPORT DefcnBackend *defcn_cuda_new (int device, const char *precision,
     int threads, GError **error);
 
+/* Floats of the pinned and the device's staging buffer. */
+#define CUDA_CHUNK ((gsize) 4 << 20)
+
 /* Keeps the first error for sync(). */
 void cuda_note (Cuda *be, cudaError_t error, const char *where);
 
@@ -74,6 +86,15 @@ void cuda_enter (Cuda *be);
 
 /* Device memory; NULL with @error that names @what. */
 void *cuda_alloc (gsize bytes, const char *what, GError **error);
+
+/* transfer.c.  Makes @room at least @bytes large, what it held may be lost; FALSE
+ * with @error that names @what.  Parts of a room begin at multiples of 256. */
+gboolean cuda_room (CudaRoom *room, gsize bytes, const char *what,
+    GError **error);
+/* Copies between host and device through the pinned buffer, in order with the
+ * stream; receive waits for it. */
+void cuda_send (Cuda *be, void *dst, const void *src, gsize bytes);
+void cuda_receive (Cuda *be, void *dst, const void *src, gsize bytes);
 
 /* The rows, one file each. */
 extern const DefcnOp cuda_conv;
@@ -114,6 +135,14 @@ void cuda_foreign_copy (Cuda *be, guint8 *dst, gsize dst_stride,
 
 /* update.cu: the backend's updater. */
 extern const DefcnUpdater cuda_updater;
+
+/* quality.cu, loss.cu: the backend's learner. */
+gboolean cuda_qualities (DefcnBackend *be, const DefcnHeads *heads,
+    const DefcnQualityQuery *query, float *values, DefcnRanked *best,
+    GError **error);
+gboolean cuda_losses (DefcnBackend *be, const DefcnHeads *heads,
+    const DefcnLossInput *input, GError **error);
+void cuda_loss_sums (DefcnBackend *be, DefcnLossSums *sums);
 
 /* elementwise.cu.  @len: elements; all queue on the backend's stream. */
 

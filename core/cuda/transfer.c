@@ -1,0 +1,54 @@
+/* Memory that is kept from step to step, and small copies to and from it. */
+#include "module.h"
+
+#include <string.h>
+
+gboolean
+cuda_room (CudaRoom *room, gsize bytes, const char *what, GError **error)
+{
+  const gsize wanted = bytes + bytes / 4; /* batches differ in size */
+
+  if (room->bytes >= bytes && room->mem)
+    return TRUE;
+  cudaFree (room->mem); /* waits for what uses it */
+  *room = (CudaRoom){ 0 };
+  room->mem = cuda_alloc (wanted, what, error);
+  if (room->mem)
+    room->bytes = wanted;
+  return room->mem != NULL;
+}
+
+void
+cuda_send (Cuda *be, void *dst, const void *src, gsize bytes)
+{
+  const gsize chunk = CUDA_CHUNK * sizeof (float);
+
+  for (gsize at = 0; at < bytes; at += chunk) {
+    const gsize n = MIN (chunk, bytes - at);
+
+    /* what was last in the buffer has left it */
+    cuda_note (be, cudaStreamSynchronize (be->stream), "sending");
+    memcpy (be->pinned, (const char *) src + at, n);
+    cuda_note (be,
+        cudaMemcpyAsync ((char *) dst + at, be->pinned, n,
+            cudaMemcpyHostToDevice, be->stream),
+        "sending");
+  }
+}
+
+void
+cuda_receive (Cuda *be, void *dst, const void *src, gsize bytes)
+{
+  const gsize chunk = CUDA_CHUNK * sizeof (float);
+
+  for (gsize at = 0; at < bytes; at += chunk) {
+    const gsize n = MIN (chunk, bytes - at);
+
+    cuda_note (be,
+        cudaMemcpyAsync (be->pinned, (const char *) src + at, n,
+            cudaMemcpyDeviceToHost, be->stream),
+        "receiving");
+    cuda_note (be, cudaStreamSynchronize (be->stream), "receiving");
+    memcpy ((char *) dst + at, be->pinned, n);
+  }
+}

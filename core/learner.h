@@ -1,0 +1,103 @@
+/* What a training step asks of a backend that keeps the heads where they are:
+ * qualities for the matching, and the losses with their gradients.
+ *
+ * In one step only this crosses: up 24 bytes per object, 36 per window and 12
+ * per foreground, with 16 more where it has a box; down 4 bytes per candidate
+ * of the one-to-one matching, 8 * topk * n_levels per object of the auxiliary
+ * one, and 24 of sums.
+ */
+#pragma once
+
+#include "boxes.h"
+#include "tensor.h"
+
+G_BEGIN_DECLS
+
+typedef struct _DefcnBackend DefcnBackend;
+
+/* The head outputs of a batch, n_levels each; a level's location is row * width
+ * + column of it, an image's those of its levels one after the other. */
+typedef struct
+{
+  DefcnTensor *const *logits; /* (n, h, w, n_classes) */
+  DefcnTensor *const *deltas; /* (n, h, w, 4) */
+  DefcnTensor *const *filter; /* (n, h, w, 1), NULL entries without 3DMF */
+  int n_levels;
+  int strides[DEFCN_N_LEVELS];
+} DefcnHeads;
+
+/* An object that locations may belong to. */
+typedef struct
+{
+  float x1, y1, x2, y2; /* input pixels */
+  int label, image;
+} DefcnTruth;
+
+/* The locations of a level that are candidates for an object, a rectangle. */
+typedef struct
+{
+  int truth, level;
+  int x, y, w, h;
+  gsize first; /* its qualities begin here, row by row */
+} DefcnWindow;
+
+/* A location of a level and how well it suits an object. */
+typedef struct
+{
+  int location;
+  float quality;
+} DefcnRanked;
+
+/* Which qualities (SPEC eq. 4; not a number: -1) are wanted. */
+typedef struct
+{
+  const DefcnTruth *truths;
+  const DefcnWindow *windows;
+  guint n_truths, n_windows;
+  gsize n_values; /* of all windows */
+  float alpha;
+  int topk; /* best locations per object and level without filter, 0: none */
+} DefcnQualityQuery;
+
+/* A location that has a class. */
+typedef struct
+{
+  int image, location, label;
+} DefcnPositive;
+
+/* All locations that are not listed are background. */
+typedef struct
+{
+  const DefcnPositive *positives;
+  const float (*targets)[4]; /* l, t, r, b of @positives */
+  guint n_positives;
+  gboolean has_aux;         /* there is an auxiliary loss, on the logits */
+  const DefcnPositive *aux; /* its positives */
+  guint n_aux;
+  double cls_scale, box_scale, aux_scale;
+} DefcnLossInput;
+
+/* Sums times their scale. */
+typedef struct
+{
+  double cls, box, aux;
+} DefcnLossSums;
+
+/* The arithmetic is that of training/poto.c and training/loss.c. */
+typedef struct
+{
+  /* @values: n_values, with the filter.  @best: (n_truths, n_levels, topk), best
+   * first, ties by lower location, -1 where a level has fewer.  Waits for queued
+   * work; FALSE with @error. */
+  gboolean (*qualities) (DefcnBackend *be, const DefcnHeads *heads,
+      const DefcnQualityQuery *query, float *values, DefcnRanked *best,
+      GError **error);
+  /* Queues the losses and writes the gradients of all heads.  FALSE with @error
+   * when there is no memory. */
+  gboolean (*losses) (DefcnBackend *be, const DefcnHeads *heads,
+      const DefcnLossInput *input, GError **error);
+  /* Of the last losses(); waits for queued work. */
+  void (*sums) (DefcnBackend *be, DefcnLossSums *sums);
+} DefcnLearner;
+
+G_END_DECLS
