@@ -1,5 +1,6 @@
 """Writes the small goldens beside it, in the form of the golden set: single rows
-with gradients, the 3DMF module, and a whole ResNet-18 detector.
+with gradients, the 3DMF module, a whole ResNet-18 detector, label assignment
+and the losses.
 
 Everything is written down once more in numpy's double precision, apart from the
 C code; gradients are central differences, good to 1e-8.
@@ -398,6 +399,290 @@ def make_model(rng, folder):
     print(f"{len(scores)} boxes, scores {scores[0]:.3f} .. {scores[-1]:.3f}")
 
 
+STRIDES = (8, 16, 32, 64, 128)
+RANGES = ((-1, 64), (64, 128), (128, 256), (256, 512), (512, np.inf))
+
+
+class Heads:
+    """Made-up predictions for one picture, flattened: P3 .. P7, row-major."""
+
+    def __init__(self, rng, height, width, n_classes, shared=False):
+        self.arrays, self.sizes = {}, []
+        centres, logits, deltas, filters, levels = [], [], [], [], []
+        for l, stride in enumerate(STRIDES):
+            h, w = -(-height // stride), -(-width // stride)
+            z = 3 * rounded(rng, 1, n_classes, h, w) - 1
+            d = 3 * stride * (1.2 + rounded(rng, 1, 4, h, w))
+            f = 2 * rounded(rng, 1, 1, h, w)
+            if shared:  # the same everywhere: equal qualities
+                z, d, f = 0 * z - 1, 0 * d + 2 * stride, 0 * f + 0.5
+            z, d, f = (a.astype(np.float32).astype(float) for a in (z, d, f))
+            self.arrays.update({f"logits.p{l + 3}": z, f"deltas.p{l + 3}": d,
+                                f"filter.p{l + 3}": f})
+            y, x = np.mgrid[:h, :w]
+            centres.append((np.stack([x, y], 2).reshape(-1, 2) + 0.5) * stride)
+            logits.append(z[0].reshape(n_classes, -1).T)
+            deltas.append(d[0].reshape(4, -1).T)
+            filters.append(f[0].reshape(-1))
+            levels.append(np.full(h * w, l))
+        self.n_classes = n_classes
+        self.centres, self.level = np.concatenate(centres), np.concatenate(levels)
+        self.logits, self.deltas = np.concatenate(logits), np.concatenate(deltas)
+        self.filter = np.concatenate(filters)
+        self.stride = np.array(STRIDES)[self.level]
+
+    def quality(self, boxes, classes, alpha, with_filter):
+        """Eq. 4 without its prior, (objects, locations)."""
+        x, y = self.centres.T
+        left, top, right, bottom = self.deltas.T
+        x1, y1, x2, y2 = x - left, y - top, x + right, y + bottom
+        rows = []
+        for (a1, b1, a2, b2), c in zip(boxes, classes):
+            w = np.maximum(np.minimum(a2, x2) - np.maximum(a1, x1), 0)
+            h = np.maximum(np.minimum(b2, y2) - np.maximum(b1, y1), 0)
+            union = (a2 - a1) * (b2 - b1) + (x2 - x1) * (y2 - y1) - w * h
+            iou = np.where(w * h > 0, w * h / union, 0)
+            p = sigmoid(self.logits[:, c])
+            if with_filter:
+                p = p * sigmoid(self.filter)
+            rows.append(p ** (1 - alpha) * iou ** alpha)
+        return np.array(rows)
+
+    def targets(self, boxes):
+        """(objects, locations, 4): left, top, right, bottom."""
+        low = self.centres[None] - boxes[:, None, :2]
+        return np.concatenate([low, boxes[:, None, 2:] - self.centres[None]], 2)
+
+    def allowed(self, boxes, radius):
+        """The spatial prior: a region around the centre, or the whole box."""
+        low, high = boxes[:, None, :2], boxes[:, None, 2:]
+        if radius > 0:
+            centre = (low + high) / 2
+            reach = radius * self.stride[None, :, None]
+            low, high = (np.maximum(low, centre - reach),
+                         np.minimum(high, centre + reach))
+        at = self.centres[None]
+        return ((at > low) & (at < high)).all(2)
+
+
+def best_matching(quality):
+    """One column for each row, largest sum: Bellman-Ford on the residual
+    graph, an augmenting path for each row."""
+    n_rows, n_cols = quality.shape
+    owner = np.full(n_cols, -1)
+    for start in range(n_rows):
+        gain = quality[start].copy()
+        via = np.full(n_cols, start)
+        changed = True
+        while changed:
+            changed = False
+            for j in np.flatnonzero(owner >= 0):
+                i = owner[j]
+                other = gain[j] - quality[i, j] + quality[i]
+                better = other > gain + 1e-12
+                if better.any():
+                    gain[better], via[better] = other[better], i
+                    changed = True
+        free = np.where(owner < 0, gain, -np.inf)
+        j = int(free.argmax())
+        while True:
+            i = via[j]
+            previous = np.flatnonzero(owner == i)
+            owner[j] = i
+            if i == start:
+                break
+            j = int(previous[previous != j][0])
+    return owner
+
+
+def assign_aux(heads, boxes, classes, alpha, topk):
+    """Candidates by level, mean plus deviation, inside the box."""
+    owner = np.full(len(heads.level), -1)
+    won = np.full(len(heads.level), -np.inf)
+    quality = heads.quality(boxes, classes, alpha, False)
+    inside = heads.allowed(boxes, 0)
+    for i, q in enumerate(quality):
+        candidates = np.concatenate([
+            at[np.argsort(-q[at], kind="stable")[:topk]]
+            for at in (np.flatnonzero(heads.level == l) for l in range(5))])
+        threshold = q[candidates].mean() + q[candidates].std(ddof=1)
+        assert np.abs(q[candidates] - threshold).min() > 1e-5
+        for j in candidates:
+            if q[j] >= threshold and inside[i, j] and q[j] > won[j]:
+                owner[j], won[j] = i, q[j]
+    return owner
+
+
+def assign_fcos(heads, boxes, radius):
+    longest = heads.targets(boxes).max(2)
+    low, high = np.array(RANGES)[heads.level].T
+    wanted = (heads.allowed(boxes, radius) & (longest >= low)
+              & (longest <= high))
+    area = ((boxes[:, 2:] - boxes[:, :2]).prod(1))[:, None]
+    area = np.where(wanted, area, np.inf)
+    return np.where(wanted.any(0), area.argmin(0), -1)
+
+
+def make_matching(rng, folder):
+    """Matrices without equal sums, and IoU of boxes that may be empty."""
+    arrays, summary = {}, []
+    for i, (rows, cols, maximize) in enumerate([
+            (1, 1, True), (3, 3, False), (5, 40, True), (8, 9, False)]):
+        cost = rounded(rng, rows, cols)
+        owner = best_matching(cost if maximize else -cost)
+        found = np.array([np.flatnonzero(owner == r)[0] for r in range(rows)])
+        at = np.arange(rows)
+        arrays.update({f"m{i:02d}.cost": cost, f"m{i:02d}.row": at,
+                       f"m{i:02d}.col": found})
+        summary.append({"id": i, "maximize": maximize,
+                        "total_f64": float(cost[at, found].sum())})
+    save(folder / "ops/hungarian.safetensors", arrays)
+    (folder / "ops/hungarian.json").write_text(
+        json.dumps(summary, indent=1) + "\n")
+
+    corners = 20 * rounded(rng, 12, 2)
+    a = np.concatenate([corners, corners + 12 * (1 + rounded(rng, 12, 2))], 1)
+    a[3, 2] = a[3, 0]  # no width
+    a = a.astype(np.float32).astype(float)
+    b = a[::2]
+    sides = np.maximum(np.minimum(a[:, None, 2:], b[:, 2:])
+                       - np.maximum(a[:, None, :2], b[:, :2]), 0)
+    inter = sides.prod(2)
+    union = ((a[:, 2:] - a[:, :2]).prod(1)[:, None]
+             + (b[:, 2:] - b[:, :2]).prod(1) - inter)
+    iou = np.divide(inter, union, out=np.zeros_like(inter), where=inter > 0)
+    save(folder / "ops/pairwise_iou.safetensors", {"a": a, "b": b, "iou": iou})
+
+
+def make_assign(rng, folder):
+    """Sets of predictions and objects, and what each rule makes of them."""
+    scenes = {
+        "crowd": (Heads(rng, 128, 160, 1), 14, 1),
+        "two_classes": (Heads(rng, 128, 160, 2), 6, 2),
+        "ties": (Heads(rng, 128, 128, 2, True), 0, 2),
+        "empty_region": (Heads(rng, 128, 128, 2), 3, 2),
+        "none": (Heads(rng, 64, 64, 2), 0, 2),
+    }
+    rules = {"poto_center1.5": (False, 1.5), "poto_inside": (False, 0),
+             "poto_3dmf_aux": (True, 1.5), "ch_poto_3dmf_aux": (True, 0)}
+    summary = {}
+    for name, (heads, n, n_classes) in scenes.items():
+        corner = 48 + 40 * rounded(rng, n, 2)
+        size = 26 + 20 * rounded(rng, n, 2)
+        boxes = np.concatenate([corner, corner + size], 1)
+        if name == "ties":  # two objects the same, one between locations
+            boxes = np.array([[20, 20, 60, 60.0]] * 2 + [[64, 32, 96, 64.0]])
+        elif name == "empty_region":  # too small to hold any location
+            boxes = np.concatenate([boxes, [[41, 49, 43, 51.0]]])
+        boxes = boxes.astype(np.float32).astype(float).reshape(-1, 4)
+        classes = np.arange(len(boxes)) % n_classes
+        arrays = dict(heads.arrays, gt_boxes=boxes, gt_classes=classes)
+        found = summary[name] = {}
+
+        def add(variant, owner):
+            at = np.flatnonzero(owner >= 0)
+            labels = np.full(len(owner), n_classes)
+            labels[at] = classes[owner[at]]
+            arrays[f"{variant}.classes"] = labels
+            arrays[f"{variant}.fg_index"] = at
+            arrays[f"{variant}.fg_targets"] = heads.targets(boxes)[
+                owner[at], at]
+            found[variant] = {"num_fg": len(at)}
+
+        if not len(boxes):
+            for variant in (*rules, "aux", "fcos_wo_ctr"):
+                found[variant] = {"reference_raises": "no objects"}
+        for variant, (with_filter, radius) in rules.items():
+            if not len(boxes):
+                continue
+            q = np.where(heads.allowed(boxes, radius),
+                         heads.quality(boxes, classes, 0.8, with_filter), -1)
+            owner = best_matching(q)
+            at = np.flatnonzero(owner >= 0)
+            add(variant, owner)
+            arrays[f"{variant}.matrix"] = q
+            # Where equal sums are possible only the sum is anybody's to ask.
+            found[variant].update(lsa_total=float(q[owner[at], at].sum()),
+                                  ties=name in ("ties", "empty_region"))
+        if len(boxes):
+            add("fcos_wo_ctr", assign_fcos(heads, boxes, 1.5))
+        if len(boxes) and name != "ties":
+            add("aux", assign_aux(heads, boxes, classes, 0.8, 9))
+        save(folder / f"ops/assign_{name}.safetensors", arrays)
+    (folder / "ops/assign.json").write_text(
+        json.dumps({"sets": summary}, indent=1) + "\n")
+
+
+def focal(p, log_p, log_not, positive):
+    """(1 - p_t)^2, weighed 0.25 against 0.75."""
+    return np.where(positive, -0.25 * (1 - p) ** 2 * log_p,
+                    -0.75 * p ** 2 * log_not)
+
+
+def focal_logit(x, positive):
+    return focal(sigmoid(x), -np.logaddexp(0, -x), -np.logaddexp(0, x),
+                 positive)
+
+
+def focal_product(cls, filters, positive):
+    p = sigmoid(cls) * sigmoid(filters)
+    return focal(p, np.log(p), np.log1p(-p), positive)
+
+
+def giou_loss(prediction, target):
+    """Of (n, 4) distances left, top, right, bottom."""
+    def area(d):
+        return (np.maximum(d[:, 0] + d[:, 2], 0)
+                * np.maximum(d[:, 1] + d[:, 3], 0))
+
+    small, large = np.minimum(prediction, target), np.maximum(prediction,
+                                                              target)
+    inter = area(small)
+    union = area(prediction) + area(target) - inter
+    around = ((large[:, 0] + large[:, 2]) * (large[:, 1] + large[:, 3]))
+    eps = 2.0 ** -23
+    return (1 - inter / np.maximum(union, eps)
+            + (around - union) / np.maximum(around, eps))
+
+
+def make_losses(rng, folder):
+    n, k = 60, 3
+    classes = rng.integers(-1, k + 1, n)
+    counted = (classes >= 0)[:, None]
+    positive = classes[:, None] == np.arange(k)
+    arrays = {"classes": classes}
+    # Beyond 12 single precision has few digits of 1 - p left.
+    for name, spread in (("normal", 4), ("extreme", 12)):
+        x = spread * rounded(rng, n, k)
+        filters = spread * rounded(rng, n, 1)
+        x, filters = (a.astype(np.float32).astype(float) for a in (x, filters))
+        for kind, function, inputs in (
+                ("logit", lambda: focal_logit(x, positive), {"x": x}),
+                ("prob", lambda: focal_product(x, filters, positive),
+                 {"cls": x, "flt": filters})):
+            each = function()
+            arrays[f"{kind}.{name}.per_element"] = each
+            arrays[f"{kind}.{name}.sum"] = np.array([(each * counted).sum()])
+            for key, value in inputs.items():
+                arrays[f"{kind}.{name}.{key}"] = value.copy()
+                arrays[f"{kind}.{name}.g{key}"] = gradient(
+                    lambda: (function() * counted).sum(), value)
+    save(folder / "ops/focal_loss.safetensors", arrays)
+
+    # No two sides alike: there the gradient is a matter of convention.
+    target = 30 * (1.2 + rounded(rng, 40, 4))
+    prediction = 30 * (1.1 + rounded(rng, 40, 4))
+    target[:6, 0] *= -0.5  # the location is left of its object
+    prediction[3:6, 2] *= 0.01
+    target, prediction = (np.float32(a).astype(float)
+                          for a in (target, prediction))
+    save(folder / "ops/iou_loss.safetensors", {
+        "pred": prediction.copy(), "target": target,
+        "giou.loss": giou_loss(prediction, target),
+        "giou.gpred": gradient(lambda: giou_loss(prediction, target).sum(),
+                               prediction)})
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1
                           else pathlib.Path(__file__).parent)
@@ -409,6 +694,9 @@ def main():
     save(folder / "ops/max3d_nogn_a.safetensors", make_max3d(rng, False))
     (folder / "models/own_r18_3dmf").mkdir(parents=True, exist_ok=True)
     make_model(rng, folder / "models/own_r18_3dmf")
+    make_assign(np.random.default_rng(2), folder)
+    make_matching(np.random.default_rng(4), folder)
+    make_losses(np.random.default_rng(3), folder)
 
 
 main()
