@@ -278,8 +278,8 @@ PARTS = {
     "networks": (networks, {
         "network": "network", "input": "size", "ms": "ms",
         "GFLOP/s": "gflop_per_second", "% of peak": "peak_percent",
-        "peak MB": "peak_mb", "activations MB": "activations_mb", "without reuse": "unshared_mb",
-        "others": "others"}),
+        "peak MB": "peak_mb", "activations MB": "activations_mb",
+        "without reuse": "unshared_mb", "others": "others"}),
 }
 
 
