@@ -234,14 +234,21 @@ def streams(launcher, options, rng):
         row["streams"], CORES // row["threads"]), "threads")
 
 
+def fair_cores(row):
+    """That a scheduler with an eye for nothing but threads gives to ours."""
+    others = row["hogs"] + row["others"]["median"]
+    return row["threads"] * min(1, CORES / (row["threads"] + others))
+
+
 def neighbours(launcher, options, rng):
-    """At best a thread has as much of the cores as any other that runs."""
     rows = measure(options, rng, [
         ({"hogs": n, "threads": t}, lambda n=n, t=t: launcher.run(
             "decode, detect", threads=t, hogs=n))
         for t in sorted({1, CORES}) for n in (0, 1, 2)])
-    return against_first(rows, lambda row: min(
-        1, CORES / (row["threads"] + row["hogs"])), "threads")
+    quiet = {row["threads"]: fair_cores(row)
+             for row in rows if not row["hogs"]}
+    return against_first(
+        rows, lambda row: fair_cores(row) / quiet[row["threads"]], "threads")
 
 
 def networks(launcher, options, rng):
