@@ -1,7 +1,7 @@
 /* What a training step asks of a backend that keeps the heads where they are:
  * qualities for the matching, and the losses with their gradients.
  *
- * In one step only this crosses: up 24 bytes per object, 36 per window and 12
+ * In one step only this crosses: up 24 bytes per object, 32 per window and 12
  * per foreground, with 16 more where it has a box; down 4 bytes per candidate
  * of the one-to-one matching, 8 * topk * n_levels per object of the auxiliary
  * one, and 24 of sums.

@@ -122,7 +122,7 @@ prediction (GRand *rand, Kind kind, int head)
   const gboolean strange = g_rand_int_range (rand, 0, 6) == 0;
 
   if (kind == TIES)
-    return head == DELTAS ? 24 : -0.5f;
+    return head == DELTAS ? 20 : -0.5f;
   if (kind == BROKEN && strange)
     return NAN;
   if (kind == EXTREME && head == DELTAS)
@@ -145,6 +145,12 @@ object (GRand *rand, const Case *c, int i)
     .y2 = y + h,
     .label = g_rand_int_range (rand, 0, c->n_classes) };
 
+  if (c->kind == TIES) { /* sides that are predicted exactly, too */
+    o.x1 = 8 * floorf (o.x1 / 8);
+    o.y1 = 8 * floorf (o.y1 / 8);
+    o.x2 = o.x1 + 8 * ceilf (w / 8);
+    o.y2 = o.y1 + 8 * ceilf (h / 8);
+  }
   if (c->kind == OUTSIDE && i % 2 == 0) {
     o.x1 += 1000;
     o.x2 += 1000;
