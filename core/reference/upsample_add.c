@@ -1,5 +1,5 @@
 /* FPN top-down step: y = x0 + nearest x2 of x1. */
-#include "../backend.h"
+#include "backend.h"
 
 #include <string.h>
 

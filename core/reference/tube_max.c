@@ -4,7 +4,7 @@
  * is taken over the levels and a phi x phi window cut at the border.  The
  * gradient goes to the first winner in the order level, row, column.
  */
-#include "../backend.h"
+#include "backend.h"
 
 #include <math.h>
 #include <string.h>

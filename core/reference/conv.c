@@ -4,7 +4,7 @@
  * channels of the group, which are contiguous in x and in w alike.  The weights
  * of one output channel stay in the first cache for a whole row.
  */
-#include "../backend.h"
+#include "backend.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Rectifier: y = max (x0, 0). */
-#include "../backend.h"
+#include "backend.h"
 
 static void
 forward (DefcnBackend *be, const DefcnNode *node)

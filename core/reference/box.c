@@ -1,5 +1,5 @@
 /* Box branch: y = relu (w x0) * factor, or exp (w x0), with one scalar w. */
-#include "../backend.h"
+#include "backend.h"
 
 #include <math.h>
 

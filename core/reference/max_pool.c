@@ -1,5 +1,5 @@
 /* Max-pooling 3x3, stride 2, padding 1 that counts as -inf. */
-#include "../backend.h"
+#include "backend.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Group normalisation: y = relu? ((x0 - mean) / std * w + b), with mean and
  * biased variance per sample and group over (h, w, c / groups). */
-#include "../backend.h"
+#include "backend.h"
 
 #include <math.h>
 
