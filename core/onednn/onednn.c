@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "calm.h"
+#include "wait_policy.h"
 
 static gsize
 backend_size (DefcnBackend *base, const DefcnTensor *t)

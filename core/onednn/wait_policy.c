@@ -1,7 +1,7 @@
 /* OpenMP that does not spin in a process full of other threads. */
 #include <glib.h>
 
-#include "calm.h"
+#include "wait_policy.h"
 
 /* A team of two: this thread and the one that libgomp adds.  They wait here and
  * in libgomp's dock for the rest of the process. */
