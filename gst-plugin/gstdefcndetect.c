@@ -57,7 +57,7 @@
  * Since: 0.1
  */
 #include "gstdefcndetect.h"
-#include "cudaframe.h"
+#include "detect/cudaframe.h"
 
 GST_DEBUG_CATEGORY (gst_defcn_detect_debug);
 #define GST_CAT_DEFAULT gst_defcn_detect_debug

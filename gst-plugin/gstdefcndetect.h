@@ -10,9 +10,9 @@
 #include <gst/video/video.h>
 
 #include "meta.h"
-#include "settings.h"
-#include "stats.h"
-#include "worker.h"
+#include "detect/settings.h"
+#include "detect/stats.h"
+#include "detect/worker.h"
 
 G_BEGIN_DECLS
 

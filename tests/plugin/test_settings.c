@@ -1,7 +1,7 @@
 /* The properties of defcndetect: values, defaults, and what is refused. */
 #include "rig.h"
-#include "settings.h"
-#include "stats.h"
+#include "detect/settings.h"
+#include "detect/stats.h"
 #include "testing.h"
 
 #define CAPS "video/x-raw,format=RGB,width=160,height=120,framerate=25/1"
