@@ -31,8 +31,8 @@
  */
 #include "gstdefcnpublish.h"
 
-#include "output.h"
-#include "record.h"
+#include "publish/output.h"
+#include "publish/record.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_defcn_publish_debug);
 #define GST_CAT_DEFAULT gst_defcn_publish_debug
