@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "assign.h"
+#include "assign/assign.h"
 
 G_BEGIN_DECLS
 

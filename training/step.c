@@ -2,7 +2,7 @@
  * backend has a learner; else they come to the host and their gradients go back. */
 #include "step.h"
 
-#include "quality.h"
+#include "assign/qualities.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* How well locations suit objects, for the matching on the host: the qualities
  * of given windows, and the best of every level.
  *
- * Boxes and IoU are those of training/points.c and core/boxes.c bit for bit,
+ * Boxes and IoU are those of training/assign/points.c and core/boxes.c bit for bit,
  * with intrinsics that are not contracted, so that the same pairs meet.  Powers
  * and exponentials are the device's: qualities differ by some 1e-6 of them. */
 #include <math.h>

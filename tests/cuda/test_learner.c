@@ -1,7 +1,7 @@
 /* What a training step asks of the device, against the host on the same
  * predictions: qualities, assignments, losses, gradients. */
 #include "loss.h"
-#include "quality.h"
+#include "assign/qualities.h"
 
 #include <math.h>
 #include <string.h>

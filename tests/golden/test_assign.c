@@ -1,5 +1,5 @@
 /* IoU, the Hungarian method and every assigner against the reference code. */
-#include "assign.h"
+#include "assign/assign.h"
 #include "golden.h"
 #include "hungarian.h"
 #include "testing.h"

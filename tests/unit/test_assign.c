@@ -1,7 +1,7 @@
 /* Label assignment on predictions small enough to work out by hand. */
-#include "assign.h"
+#include "assign/assign.h"
 
-#include "poto.h"
+#include "assign/poto.h"
 
 #include <math.h>
 #include <string.h>

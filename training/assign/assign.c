@@ -2,7 +2,7 @@
 #include "assign.h"
 
 #include "poto.h"
-#include "quality.h"
+#include "qualities.h"
 
 #include <math.h>
 

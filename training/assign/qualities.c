@@ -1,5 +1,5 @@
 /* Windows of the spatial prior, and qualities computed elsewhere. */
-#include "quality.h"
+#include "qualities.h"
 
 #include "points.h"
 
