@@ -2,7 +2,7 @@
  * they are of. */
 #pragma once
 
-#include "augment.h"
+#include "data/augment.h"
 
 #include <string.h>
 

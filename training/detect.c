@@ -13,7 +13,7 @@
 #include "command.h"
 #include "detector.h"
 #include "draw.h"
-#include "picture.h"
+#include "data/picture.h"
 #include "progress.h"
 
 typedef struct

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "boxes.h"
-#include "picture.h"
+#include "data/picture.h"
 
 G_BEGIN_DECLS
 

@@ -2,7 +2,7 @@
 #include "evaluate.h"
 
 #include "detector.h"
-#include "picture.h"
+#include "data/picture.h"
 #include "progress.h"
 
 #include <string.h>

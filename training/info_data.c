@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "dataset.h"
+#include "data/dataset.h"
 
 typedef struct
 {

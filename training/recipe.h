@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "loader.h"
+#include "data/loader.h"
 #include "model.h"
 #include "optimizer.h"
 #include "step.h"

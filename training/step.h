@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "augment.h"
+#include "data/augment.h"
 #include "loss.h"
 #include "model.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "detector.h"
-#include "picture.h"
+#include "data/picture.h"
 #include "tiny_model.h"
 
 static char *folder;

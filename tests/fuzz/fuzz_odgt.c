@@ -1,5 +1,5 @@
 /* CrowdHuman annotation files. */
-#include "dataset.h"
+#include "data/dataset.h"
 #include "input.h"
 
 int

@@ -1,6 +1,6 @@
 /* JPEG and PNG files. */
 #include "input.h"
-#include "picture.h"
+#include "data/picture.h"
 
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)

@@ -1,6 +1,6 @@
 /* Picture file -> detector -> boxes, against the reference's own. */
 #include "detector.h"
-#include "picture.h"
+#include "data/picture.h"
 #include "synth.h"
 #include "testing.h"
 

@@ -1,6 +1,6 @@
 /* Augmentation: the reference's pipeline exactly, and boxes that stay on what
  * they are of through everything else. */
-#include "augment.h"
+#include "data/augment.h"
 
 #include "scene.h"
 

@@ -1,9 +1,9 @@
 /* Annotation files: what is read, what is left out, and every refusal. */
-#include "dataset.h"
+#include "data/dataset.h"
 
 #include "backend.h"
 #include "folder.h"
-#include "json_scan.h"
+#include "data/json_scan.h"
 #include "testing.h"
 
 #include <float.h>

@@ -3,7 +3,7 @@
 #include "evaluate.h"
 
 #include "detector.h"
-#include "picture.h"
+#include "data/picture.h"
 #include "tiny_model.h"
 
 #include <glib/gstdio.h>

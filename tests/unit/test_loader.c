@@ -1,5 +1,5 @@
 /* The loader: order, repeatability, groups, bad pictures, mosaics. */
-#include "loader.h"
+#include "data/loader.h"
 
 #include "backend.h"
 #include "folder.h"

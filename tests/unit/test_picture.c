@@ -1,5 +1,5 @@
 /* Picture files: kinds, orientations, damage, and writing. */
-#include "picture.h"
+#include "data/picture.h"
 
 #include "backend.h"
 #include "folder.h"

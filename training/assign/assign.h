@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "dataset.h"
+#include "data/dataset.h"
 
 G_BEGIN_DECLS
 
