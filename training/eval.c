@@ -1,6 +1,6 @@
 /* `defcn eval`: the figures of a model on a data set. */
 #include "command.h"
-#include "evaluate.h"
+#include "eval/evaluate.h"
 
 #include <glib/gstdio.h>
 #include <signal.h>

@@ -2,7 +2,7 @@
  * save. */
 #include "checkpoint.h"
 #include "command.h"
-#include "evaluate.h"
+#include "eval/evaluate.h"
 #include "metrics.h"
 #include "plot.h"
 #include "progress.h"

@@ -1,7 +1,7 @@
 /* Both evaluators against the reference's tools, on every set of annotations,
  * detections and results that is found in the golden folder. */
-#include "coco_eval.h"
-#include "crowdhuman_eval.h"
+#include "eval/coco_eval.h"
+#include "eval/crowdhuman_eval.h"
 #include "testing.h"
 
 #include <cjson/cJSON.h>

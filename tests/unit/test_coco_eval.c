@@ -1,5 +1,5 @@
 /* The COCO figures on cases small enough to work out by hand. */
-#include "coco_eval.h"
+#include "eval/coco_eval.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* The CrowdHuman figures on cases small enough to work out by hand. */
-#include "crowdhuman_eval.h"
+#include "eval/crowdhuman_eval.h"
 
 #include <math.h>
 

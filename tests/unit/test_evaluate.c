@@ -1,6 +1,6 @@
 /* The evaluation loop, with a tiny random model whose own boxes are the
  * annotations: then all figures are known. */
-#include "evaluate.h"
+#include "eval/evaluate.h"
 
 #include "detector.h"
 #include "data/picture.h"

@@ -1,5 +1,5 @@
 /* The figures of an evaluation, as a line, a table and JSON. */
-#include "evaluation.h"
+#include "figures.h"
 
 void
 defcn_evaluation_clear (DefcnEvaluation *evaluation)

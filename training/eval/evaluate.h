@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "evaluation.h"
+#include "figures.h"
 #include "model.h"
 
 G_BEGIN_DECLS
