@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "command.h"
-#include "convert.h"
+#include "import/importer.h"
 
 #define MAX_NAMED 8 /* names on the screen without --verbose */
 

@@ -1,8 +1,8 @@
 /* Weights of other programs: PyTorch's zip and stream, pickled arrays, .npy;
  * then the names and the network that they would become. */
-#include "derive.h"
+#include "import/derive.h"
 #include "input.h"
-#include "numpy.h"
+#include "import/numpy.h"
 
 static void
 convert (DefcnForeign *foreign)

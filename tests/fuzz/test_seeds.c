@@ -1,6 +1,6 @@
 /* The corpus is of use only if its files get as far as they are meant to: what
  * each seed of foreign weights is read as, or refused for. */
-#include "foreign.h"
+#include "import/foreign.h"
 
 #include <string.h>
 

@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "convert.h"
-#include "derive.h"
+#include "import/importer.h"
+#include "import/derive.h"
 #include "golden.h"
 #include "testing.h"
 

@@ -1,7 +1,7 @@
 /* From foreign tensors to a model file: names, what is filled in, the spec, what
  * is missing. */
-#include "convert.h"
-#include "derive.h"
+#include "import/importer.h"
+#include "import/derive.h"
 #include "testing.h"
 
 #include <glib/gstdio.h>

@@ -1,7 +1,7 @@
 /* Weights of other programs: .npy files, numpy's and PyTorch's pickles, zip
  * archives; made here, byte by byte. */
-#include "foreign.h"
-#include "numpy.h"
+#include "import/foreign.h"
+#include "import/numpy.h"
 
 #include <glib/gstdio.h>
 

@@ -1,6 +1,6 @@
 /* The pickle reader: what each opcode builds, and what is refused. */
 #include "backend.h"
-#include "pickle.h"
+#include "import/pickle.h"
 
 #include <string.h>
 

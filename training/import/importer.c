@@ -1,6 +1,6 @@
 /* Foreign weights -> official names -> spec -> checked against the network ->
  * model file. */
-#include "convert.h"
+#include "importer.h"
 
 #include <cjson/cJSON.h>
 #include <string.h>
