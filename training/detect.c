@@ -12,7 +12,7 @@
 
 #include "command.h"
 #include "detector.h"
-#include "draw.h"
+#include "drawing/draw.h"
 #include "data/picture.h"
 #include "progress.h"
 

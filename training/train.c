@@ -4,7 +4,7 @@
 #include "command.h"
 #include "eval/evaluate.h"
 #include "metrics.h"
-#include "plot.h"
+#include "drawing/plot.h"
 #include "progress.h"
 
 #include <glib/gstdio.h>

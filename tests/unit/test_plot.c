@@ -1,8 +1,8 @@
 /* Plots of a run's metrics, and boxes drawn on pictures. */
-#include "plot.h"
+#include "drawing/plot.h"
 
 #include "backend.h"
-#include "draw.h"
+#include "drawing/draw.h"
 #include "folder.h"
 
 #include <math.h>
