@@ -112,7 +112,7 @@ typedef struct
   float average;       /* decay of the averaged weights */
 } DefcnUpdateRule;
 
-/* Updates masters where they are, with the arithmetic of training/optimizer.c
+/* Updates masters where they are, with the arithmetic of training/train/optimizer.c
  * in the same order. */
 typedef struct
 {

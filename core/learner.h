@@ -83,7 +83,7 @@ typedef struct
   double cls, box, aux;
 } DefcnLossSums;
 
-/* The arithmetic is that of training/assign/poto.c and training/loss.c. */
+/* The arithmetic is that of training/assign/poto.c and training/train/loss.c. */
 typedef struct
 {
   /* @values: n_values, with the filter.  @best: (n_truths, n_levels, topk), best

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "recipe.h"
+#include "train/recipe.h"
 
 G_BEGIN_DECLS
 

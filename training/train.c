@@ -1,6 +1,6 @@
 /* `defcn train`: load, forward, assign, loss, backward, update, evaluate,
  * save. */
-#include "checkpoint.h"
+#include "train/checkpoint.h"
 #include "command.h"
 #include "eval/evaluate.h"
 #include "metrics.h"

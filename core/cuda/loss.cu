@@ -1,12 +1,12 @@
 /* The losses and the gradients of the heads where they are.  The arithmetic is
- * that of training/loss.c; sums go in a fixed order, so that a step repeats to
+ * that of training/train/loss.c; sums go in a fixed order, so that a step repeats to
  * the bit. */
 #include <float.h>
 #include <math.h>
 
 #include "heads.cuh"
 
-#define ALPHA 0.25f /* as in training/loss.c */
+#define ALPHA 0.25f /* as in training/train/loss.c */
 #define LOG_FLOOR -100.0f
 #define SLOPE_FLOOR 1e-12f
 #define GIOU_EPS FLT_EPSILON

@@ -1,6 +1,6 @@
 /* What a training step asks of the device, against the host on the same
  * predictions: qualities, assignments, losses, gradients. */
-#include "loss.h"
+#include "train/loss.h"
 #include "assign/qualities.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* The update on the device against that of the host: every kind of parameter,
  * both optimisers, several iterations. */
-#include "optimizer.h"
+#include "train/optimizer.h"
 
 #include <glib/gstdio.h>
 #include <math.h>

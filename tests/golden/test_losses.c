@@ -1,6 +1,6 @@
 /* Losses and their gradients against the reference code. */
 #include "golden.h"
-#include "loss.h"
+#include "train/loss.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* SGD and the learning-rate schedules against the reference code. */
 #include "golden.h"
-#include "optimizer.h"
+#include "train/optimizer.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>

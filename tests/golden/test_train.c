@@ -2,7 +2,7 @@
  * gradients and two SGD updates of every case of the golden set that is found,
  * on the backend under test. */
 #include "golden.h"
-#include "optimizer.h"
+#include "train/optimizer.h"
 #include "testing.h"
 #include "train_run.h"
 

@@ -1,7 +1,7 @@
 /* A training case of the golden set: model, batch and what is expected. */
 #pragma once
 
-#include "step.h"
+#include "train/step.h"
 
 #include <cjson/cJSON.h>
 

@@ -1,5 +1,5 @@
 /* Checkpoints, models and metrics of a run: what is kept, what is refused. */
-#include "checkpoint.h"
+#include "train/checkpoint.h"
 #include "folder.h"
 #include "metrics.h"
 

@@ -1,5 +1,5 @@
 /* Losses against double-precision references and finite differences. */
-#include "loss.h"
+#include "train/loss.h"
 
 #include <float.h>
 #include <math.h>

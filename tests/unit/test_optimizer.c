@@ -1,5 +1,5 @@
 /* Optimisers, schedules, averaged weights and their state on disk. */
-#include "optimizer.h"
+#include "train/optimizer.h"
 
 #include <glib/gstdio.h>
 #include <math.h>

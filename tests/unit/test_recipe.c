@@ -1,6 +1,6 @@
 /* Recipes: presets, keys, key files, and what is said about wrong ones. */
 #include "folder.h"
-#include "recipe.h"
+#include "train/recipe.h"
 
 #include <string.h>
 
