@@ -145,8 +145,8 @@ def main():
     parser.add_argument("--pictures", type=int, default=64,
                         help="to calibrate with (64)")
     parser.add_argument("--tool", default=str(TREE / "build/training/defcn"))
-    parser.add_argument("--model",
-                        default=str(TREE / "pipelines/models/person.safetensors"))
+    model = TREE / "pipelines/models/person.safetensors"
+    parser.add_argument("--model", default=str(model))
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     with contextlib.redirect_stdout(io.StringIO()):

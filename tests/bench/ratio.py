@@ -7,12 +7,9 @@ ratio to defcn of each round is kept and their median is the result: above 1
 defcn is the faster.
 """
 import argparse
-import json
-import os
 import pathlib
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,51 +17,19 @@ import time
 import numpy as np
 
 import network
+from ours import CASES, Ours
 from peers import PEERS
-from result import (TREE, caption, line, names_of, origin, rounds_of,
-                    spread)
+from result import (TREE, caption, line, names_of, origin, rounds_of, save,
+                    shown, spread)
 
-PRESET = ["--preset", "coco.poto.3dmf.aux"]
-CASES = {
-    "person": ["--model", str(TREE / "pipelines/models/person.safetensors"),
-               "--size", "576x320"],
-    "r18": [*PRESET, "--set", "backbone=resnet18", "--set", "fpn_channels=128",
-            "--size", "544x320"],
-    "r50": [*PRESET, "--size", "864x512"],
-}
 LARGEST_ERROR = {"fp32": 1e-3, "bf16": 0.1}
 
 
-class Ours:
-    """`defcn bench`, a process for every measurement."""
-
-    def __init__(self, tool, case, threads, precision="fp32"):
-        self.command = [tool, "bench", *CASES[case], "--device", "cpu",
-                        "--json", "--threads", str(threads)]
-        self.precision = precision
-        # The peers' threads spin while they wait, so ours do.
-        self.environment = {**os.environ, "OMP_WAIT_POLICY": "active"}
-
-    def bench(self, repetitions, *more):
-        done = subprocess.run(
-            [*self.command, "--repetitions", str(repetitions), *more],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=self.environment)
-        if done.returncode:
-            sys.exit(done.stderr)
-        return json.loads(done.stdout)
-
-    def dump(self):
-        """The report, and the network with its input and outputs."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = str(pathlib.Path(folder) / "network.safetensors")
-            return self.bench(1, "--dump", path), *network.read(path)
-
-    def measure(self, repetitions):
-        """From NHWC floats to NHWC floats, the median of the repetitions."""
-        report = self.bench(repetitions, "--precision", self.precision)
-        return (report["network"]["ms"] + report["stages"]["upload"]["ms"]
-                + report["stages"]["download"]["ms"])
+def dump(ours):
+    """The report of a network, and the network with its input and outputs."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(pathlib.Path(folder) / "network.safetensors")
+        return ours.bench(1, "--dump", path), *network.read(path)
 
 
 def measure(peer, repetitions):
@@ -90,7 +55,7 @@ def worst_error(peer, arrays):
 def compare(options, case, threads, rng):
     """Rows of the result, one for each peer."""
     ours = Ours(options.tool, case, threads, options.precision)
-    report, steps, arrays = ours.dump()
+    report, steps, arrays = dump(ours)
     peers = {name: PEERS[name](steps, arrays, threads, options.precision)
              for name in options.peers}
     errors = {name: worst_error(peer, arrays) for name, peer in peers.items()}
@@ -119,22 +84,10 @@ HEAD = ["network", "input", "threads", "defcn ms", "peer", "peer ms",
 
 
 def cells(row):
-    def shown(s, digits):
-        return (f"{s['median']:.{digits}f} ({s['least']:.{digits}f} .. "
-                f"{s['most']:.{digits}f})")
     return [row["case"], f"{row['width']}x{row['height']}",
             str(row["threads"]), shown(row["defcn_ms"], 1), row["version"],
             shown(row["peer_ms"], 1), shown(row["ratio"], 2),
             f"{row['error']:.0e}"]
-
-
-def save(path, result, rows):
-    """JSON at @path and a table beside it."""
-    path = pathlib.Path(path)
-    path.write_text(json.dumps({**result, "results": rows}, indent=1) + "\n")
-    path.with_suffix(".md").write_text("\n".join([
-        caption(result), "", line(HEAD), line("---" for _ in HEAD),
-        *(line(cells(row)) for row in rows)]) + "\n")
 
 
 def parse_options():
@@ -175,7 +128,8 @@ def main():
             for row in new:
                 print(line(cells(row)), flush=True)
             if options.save:
-                save(options.save, result, rows)
+                save(options.save, result, rows, [caption(result)], HEAD,
+                     cells)
 
 
 if __name__ == "__main__":

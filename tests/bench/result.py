@@ -1,6 +1,7 @@
 """What the benchmarks' results have in common: where they were measured, how
 rounds are drawn and how tables are written."""
 import argparse
+import json
 import pathlib
 import statistics
 import subprocess
@@ -20,6 +21,11 @@ def rounds_of(sides, rounds, rng):
         for name in rng.sample(list(sides), len(sides)):
             given[name].append(sides[name]())
     return given
+
+
+def shown(spread, digits):
+    return (f"{spread['median']:.{digits}f} ({spread['least']:.{digits}f} .. "
+            f"{spread['most']:.{digits}f})")
 
 
 def line(texts):
@@ -50,6 +56,15 @@ def caption(result):
             f"({result['commit']}) with {versions.get('engine', 'no engine')}; "
             f"{result['rounds']} rounds of {result['repetitions']}, "
             f"{result['date'][:10]}.")
+
+
+def save(path, result, rows, captions, head, cells):
+    """JSON at @path and a table beside it."""
+    path = pathlib.Path(path)
+    path.write_text(json.dumps({**result, "results": rows}, indent=1) + "\n")
+    path.with_suffix(".md").write_text("\n".join([
+        *captions, "", line(head), line("---" for _ in head),
+        *(line(cells(row)) for row in rows)]) + "\n")
 
 
 def names_of(table):

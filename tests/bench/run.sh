@@ -2,7 +2,8 @@
 # Measures defcn beside other engines and saves runs/ratio.json and .md.
 #   tests/bench/run.sh [--peers NAME,..] [ratio.py OPTION..]
 # The machine should be quiet.  The peers come from PyPI into runs/bench-venv;
-# DEFCN_BENCH_VENV names an environment that has them, DEFCN_BENCH_BUILD a build.
+# DEFCN_BENCH_VENV names an environment that has them, DEFCN_BENCH_BUILD a
+# build.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
