@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "error.h"
 #include "image.h"
 #include "learner.h"
 #include "tensor.h"
@@ -190,17 +191,6 @@ struct _DefcnBackend
   const DefcnLearner *learner;
   void (*destroy) (DefcnBackend *be);
 };
-
-#define DEFCN_ERROR (defcn_error_quark ())
-GQuark defcn_error_quark (void);
-
-typedef enum
-{
-  DEFCN_ERROR_BACKEND, /* the device or its library refused */
-  DEFCN_ERROR_FORMAT,  /* a damaged file, or not of the kind it should be */
-  DEFCN_ERROR_MODEL,   /* a good file for some other net */
-  DEFCN_ERROR_VALUE,   /* a setting or an input out of range */
-} DefcnError;
 
 /* @name: "reference", "onednn", "cuda", "cuda:N"; "cpu" for the fastest CPU
  * backend built in, "auto" (or NULL) for the fastest that works.

@@ -1,5 +1,5 @@
-/* The domain of the core's errors, which its modules share. */
-#include "backend.h"
+/* The domain of the core's errors. */
+#include "error.h"
 
 GQuark
 defcn_error_quark (void)

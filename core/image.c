@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "backend.h"
+#include "error.h"
 #include "pixels.h"
 
 #define MAX_SIDE 16384

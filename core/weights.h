@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "backend.h"
+#include "error.h"
 
 G_BEGIN_DECLS
 

@@ -1,7 +1,7 @@
 /* The metrics of a run as lines of JSON. */
 #include "metrics.h"
 
-#include "backend.h"
+#include "error.h"
 
 #include <glib/gstdio.h>
 #include <stdio.h>

@@ -61,7 +61,7 @@ plugin_includes_core ()
 {
   for header in $(find core -name '*.h'); do
     case ${header#core/} in
-      detector.h | image.h | boxes.h | backend.h) continue ;;
+      detector.h | image.h | boxes.h | error.h) continue ;;
     esac
     name=$(basename "$header")
     if [ ! -e "gst-plugin/$name" ]; then

@@ -1,7 +1,7 @@
 /* Annotation files: what is read, what is left out, and every refusal. */
 #include "data/dataset.h"
 
-#include "backend.h"
+#include "error.h"
 #include "folder.h"
 #include "data/json_scan.h"
 #include "testing.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend.h"
+#include "error.h"
 
 /* An image in memory of its own; every plane is exactly as large as its rows
  * need, so that a sanitizer sees any read past the last of them. */

@@ -1,7 +1,7 @@
 /* The loader: order, repeatability, groups, bad pictures, mosaics. */
 #include "data/loader.h"
 
-#include "backend.h"
+#include "error.h"
 #include "folder.h"
 #include "scene.h"
 #include "testing.h"

@@ -1,5 +1,5 @@
 /* The pickle reader: what each opcode builds, and what is refused. */
-#include "backend.h"
+#include "error.h"
 #include "import/pickle.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Picture files: kinds, orientations, damage, and writing. */
 #include "data/picture.h"
 
-#include "backend.h"
+#include "error.h"
 #include "folder.h"
 
 #include <png.h>

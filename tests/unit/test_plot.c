@@ -1,7 +1,7 @@
 /* Plots of a run's metrics, and boxes drawn on pictures. */
 #include "drawing/plot.h"
 
-#include "backend.h"
+#include "error.h"
 #include "drawing/draw.h"
 #include "folder.h"
 

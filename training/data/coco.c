@@ -3,7 +3,7 @@
  * grows with what is kept and not with the file. */
 #include "dataset.h"
 
-#include "backend.h"
+#include "error.h"
 #include "coco_annotation.h"
 
 #include <cjson/cJSON.h>

@@ -1,7 +1,7 @@
 /* CrowdHuman annotation files (.odgt): one JSON object a line, streamed. */
 #include "dataset.h"
 
-#include "backend.h"
+#include "error.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>

@@ -3,7 +3,7 @@
  * number alone. */
 #include "loader.h"
 
-#include "backend.h"
+#include "error.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Picture files in and out: JPEG by libjpeg-turbo, PNG by libpng. */
 #include "picture.h"
 
-#include "backend.h"
+#include "error.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>

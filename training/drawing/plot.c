@@ -1,7 +1,7 @@
 /* The curves of a training run as a picture, by cairo. */
 #include "plot.h"
 
-#include "backend.h"
+#include "error.h"
 #include "draw.h"
 
 #include <cairo.h>

@@ -1,7 +1,7 @@
 /* An interpreter of pickle opcodes that builds values and calls nothing. */
 #include "pickle_machine.h"
 
-#include "backend.h"
+#include "error.h"
 
 #define MAX_OPCODES (4u << 20)
 

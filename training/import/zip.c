@@ -1,7 +1,7 @@
 /* Zip archives of stored entries, read from their central directory. */
 #include "zip.h"
 
-#include "backend.h"
+#include "error.h"
 
 #include <string.h>
 
