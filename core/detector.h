@@ -1,7 +1,7 @@
 /* The detector: open a model, images in, boxes out.
  *
- * The one header of the core that the plugin includes (with image.h and
- * boxes.h for its types).
+ * What the plugin sees of the core: this header with those of its types, image.h,
+ * boxes.h and error.h.
  *
  *   g_autoptr (DefcnDetector) d = defcn_detector_new ("m.safetensors", NULL,
  *       &error);
@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "backend.h"
+#include "error.h"
 #include "image.h"
 
 G_BEGIN_DECLS
@@ -24,11 +24,13 @@ typedef struct _DefcnDetector DefcnDetector;
 /* Zero in a field means its default. */
 typedef struct
 {
-  const char *device;    /* "auto" (default), "cpu", "reference", "cuda[:N]" */
-  const char *precision; /* as defcn_backend_new_in() has it */
-  int threads;           /* CPU threads, 0: one per core */
-  gboolean exact;        /* direct convolution: DefcnBackend.exact */
-  gboolean autotune;     /* measure, and keep what is fastest: tune.h */
+  const char *device; /* "auto" (default), "cpu", "reference", "cuda[:N]" */
+  /* "auto" (default): fp16 on CUDA, else fp32; or "fp32", "bf16", on CUDA
+   * "tf32" and "fp16" too */
+  const char *precision;
+  int threads;       /* CPU threads, 0: one per core */
+  gboolean exact;    /* direct convolution on the CPU: slower, rounds less */
+  gboolean autotune; /* measure on CUDA, and keep what is fastest: tune.h */
 } DefcnDetectorOptions;
 
 /* NULL with @error set: a missing, damaged or foreign model file, a device
