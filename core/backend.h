@@ -13,8 +13,8 @@
 #pragma once
 
 #include "error.h"
-#include "image.h"
 #include "learner.h"
+#include "scaler.h"
 #include "tensor.h"
 #include "tune.h"
 
@@ -169,7 +169,7 @@ struct _DefcnBackend
       void (*queue) (gpointer data), gpointer data);
   void (*forget) (DefcnBackend *be, gpointer recording);
   /* Optional: a rectangle of @image resized, normalised and padded into image
-   * @n of @input, with the bits of defcn_scaler_run() (image.h).  FALSE if it
+   * @n of @input, with the bits of defcn_scaler_run() (scaler.h).  FALSE if it
    * cannot be done there: the caller does it and uploads. */
   gboolean (*preprocess) (DefcnBackend *be, const DefcnTensor *input, int n,
       const DefcnImage *image, const DefcnPreprocess *p);

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "boxes.h"
 #include "error.h"
 #include "image.h"
 

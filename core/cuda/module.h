@@ -13,7 +13,6 @@
 #include <gmodule.h>
 
 #include "../backend.h"
-#include "../image.h"
 
 G_BEGIN_DECLS
 

@@ -1,6 +1,6 @@
 /* Preprocessing on the CUDA module gives the very numbers of the host: every
  * format, odd sizes, strides with room, rectangles, enlarging and reducing. */
-#include "image.h"
+#include "scaler.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Resampling, sizes and preprocessing against Pillow and the reference. */
-#include "image.h"
+#include "scaler.h"
 #include "testing.h"
 #include "weights.h"
 

@@ -2,6 +2,7 @@
  * they are of through everything else. */
 #include "data/augment.h"
 
+#include "scaler.h"
 #include "scene.h"
 
 #include <math.h>

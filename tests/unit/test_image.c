@@ -1,5 +1,5 @@
 /* Checks, sizes, conversion of every format, resampling, normalisation. */
-#include "image.h"
+#include "scaler.h"
 
 #include <math.h>
 #include <stdlib.h>

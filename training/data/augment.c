@@ -1,6 +1,8 @@
 /* From an annotated picture to a training example at network size. */
 #include "augment.h"
 
+#include "scaler.h"
+
 #include <math.h>
 #include <string.h>
 
