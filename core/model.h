@@ -5,7 +5,7 @@
  *
  * A model file is safetensors (weights.h) with tensors under the official
  * state_dict names and the metadata
- *   "defcn.spec"       JSON of DefcnSpec, field names as below
+ *   "defcn.spec"       JSON of DefcnSpec, field names as in spec.h
  *   "defcn.training"   JSON, provenance: data, recipe, iterations (free form)
  *   "format"           "pt"
  *
@@ -13,55 +13,11 @@
  */
 #pragma once
 
-#include "image.h"
 #include "net.h"
+#include "spec.h"
 #include "weights.h"
 
 G_BEGIN_DECLS
-
-typedef enum
-{
-  DEFCN_BACKBONE_RESNET,
-  DEFCN_BACKBONE_MOBILENETV2,
-} DefcnBackbone;
-
-/* Everything that decides the shape of the network and how it is fed and
- * read.  Strings and labels are owned. */
-typedef struct
-{
-  DefcnBackbone backbone;
-  int depth;                 /* ResNet: 18, 34, 50, 101, 152 */
-  int groups, group_width;   /* bottleneck: 1 x 64; ResNeXt 32 x 8 */
-  int stem_channels;         /* 64 */
-  int res2_channels;         /* 256; 64 for 18 and 34 */
-  gboolean stride_in_1x1;    /* MSRA: TRUE; torchvision: FALSE */
-  int freeze_at;             /* 2: stem and res2 are not trained */
-  int fpn_channels;          /* 256 */
-  gboolean p6_from_c5;       /* the paper; the code has P5 */
-  int tower_depth;           /* 4 */
-  int norm_groups;           /* 32, of the head's group norms */
-  gboolean norm_reg_targets; /* relu times stride; FALSE: exp */
-  gboolean filter;           /* 3DMF branch */
-  gboolean filter_norm;      /* group norm in it */
-  int tau, phi;              /* 2, 3 */
-  DefcnInputRule input;
-  float threshold; /* decode rule of the file */
-  int topk, max_detections;
-  float nms_iou; /* 0: none */
-  int n_classes;
-  char **labels; /* n_classes names, NULL-terminated */
-} DefcnSpec;
-
-/* R-50, POTO + 3DMF on COCO as published, @labels NULL-terminated, copied. */
-DefcnSpec *defcn_spec_new (const char *const *labels);
-DefcnSpec *defcn_spec_copy (const DefcnSpec *spec);
-void defcn_spec_free (DefcnSpec *spec);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnSpec, defcn_spec_free)
-/* JSON as in the metadata; from_json checks every field's type and range and
- * names @where in its errors. */
-char *defcn_spec_to_json (const DefcnSpec *spec);
-DefcnSpec *defcn_spec_from_json (const char *json, const char *where,
-    GError **error);
 
 /* A net planned for one input size, with its outputs. */
 typedef struct

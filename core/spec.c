@@ -1,9 +1,11 @@
 /* DefcnSpec as JSON: one table of fields, read and written by the same rows. */
-#include "model.h"
+#include "spec.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <string.h>
+
+#include "error.h"
 
 typedef enum
 {
