@@ -1,7 +1,4 @@
-/* Architectures: ResNet or MobileNetV2 + FPN + FCOS head + 3DMF.
- *
- * How to add an architecture: one function in model.c that builds the backbone
- * out of defcn_net_*() calls and returns C3, C4, C5, and one row in its table.
+/* A model: a spec, its parameters, and a plan for every input size in use.
  *
  * A model file is safetensors (weights.h) with tensors under the official
  * state_dict names and the metadata
@@ -13,23 +10,10 @@
  */
 #pragma once
 
-#include "net.h"
-#include "spec.h"
+#include "architecture.h"
 #include "weights.h"
 
 G_BEGIN_DECLS
-
-/* A net planned for one input size, with its outputs. */
-typedef struct
-{
-  DefcnNet *net;
-  DefcnTensor *input;                  /* (n, h, w, 3) */
-  DefcnTensor *features[3];            /* C3, C4, C5; readable if training */
-  DefcnTensor *fpn[DEFCN_N_LEVELS];    /* P3 .. P7; likewise */
-  DefcnTensor *logits[DEFCN_N_LEVELS]; /* (n, h, w, n_classes) */
-  DefcnTensor *deltas[DEFCN_N_LEVELS]; /* (n, h, w, 4), input pixels */
-  DefcnTensor *filter[DEFCN_N_LEVELS]; /* (n, h, w, 1); NULL without 3DMF */
-} DefcnPlan;
 
 typedef struct _DefcnModel DefcnModel;
 

@@ -1,0 +1,36 @@
+/* Architectures: ResNet or MobileNetV2 + FPN + FCOS head + 3DMF.
+ *
+ * How to add a backbone: its name in DefcnBackbone (spec.h) and in the table of
+ * spec.c, one function in architecture.c that builds it out of defcn_net_*()
+ * calls and returns C3, C4, C5, and one row in the table there.
+ *
+ * Thread rule: one thread at a time per params.
+ */
+#pragma once
+
+#include "boxes.h"
+#include "net.h"
+#include "spec.h"
+
+G_BEGIN_DECLS
+
+/* The net for one input size, with its outputs. */
+typedef struct
+{
+  DefcnNet *net;
+  DefcnTensor *input;                  /* (n, h, w, 3) */
+  DefcnTensor *features[3];            /* C3, C4, C5; readable if training */
+  DefcnTensor *fpn[DEFCN_N_LEVELS];    /* P3 .. P7; likewise */
+  DefcnTensor *logits[DEFCN_N_LEVELS]; /* (n, h, w, n_classes) */
+  DefcnTensor *deltas[DEFCN_N_LEVELS]; /* (n, h, w, 4), input pixels */
+  DefcnTensor *filter[DEFCN_N_LEVELS]; /* (n, h, w, 1); NULL without 3DMF */
+} DefcnPlan;
+
+/* The net of @spec for (n, h, w, 3) images, h and w multiples of 32, to be
+ * planned by defcn_net_plan().  Creates the parameters that @params lacks.
+ * @params, @be: borrowed, outlive it. */
+DefcnPlan *defcn_architecture_build (const DefcnSpec *spec, DefcnParams *params,
+    DefcnBackend *be, int n, int h, int w);
+void defcn_architecture_free (DefcnPlan *plan);
+
+G_END_DECLS
