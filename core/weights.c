@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "half.h"
+
 #define MAX_HEADER ((guint64) 100 << 20)
 
 static const struct
@@ -356,46 +358,16 @@ defcn_weights_hash (const DefcnWeights *weights)
 }
 
 static float
-bits_to_float (guint32 bits)
+value_of (DefcnDtype dtype, guint32 word)
 {
   float value;
 
-  memcpy (&value, &bits, sizeof value);
+  if (dtype == DEFCN_DTYPE_F16)
+    return defcn_half_to_float (word);
+  if (dtype == DEFCN_DTYPE_BF16)
+    return defcn_half_bfloat_to_float (word);
+  memcpy (&value, &word, sizeof value);
   return value;
-}
-
-float
-defcn_half_to_float (guint16 half)
-{
-  const guint32 sign = (guint32) (half & 0x8000) << 16;
-  const int exponent = half >> 10 & 31, mantissa = half & 1023;
-
-  if (exponent == 31)
-    return bits_to_float (sign | 0x7f800000 | (guint32) mantissa << 13);
-  if (exponent > 0)
-    return bits_to_float (
-        sign | (guint32) (exponent + 112) << 23 | (guint32) mantissa << 13);
-  return (sign ? -1.0f : 1.0f) * ldexpf (mantissa, -24);
-}
-
-guint16
-defcn_half_from_float (float value)
-{
-  guint32 bits;
-
-  memcpy (&bits, &value, sizeof bits);
-  const guint16 sign = bits >> 16 & 0x8000;
-  const float magnitude = fabsf (value);
-
-  if (isnan (value))
-    return sign | 0x7e00;
-  if (magnitude >= 65520)
-    return sign | 0x7c00;
-  if (magnitude < 0x1p-14f) /* subnormal: steps of 2^-24 */
-    return sign | (guint16) rintf (ldexpf (magnitude, 24));
-
-  const guint32 rest = (bits & 0x7fffffff) - (112u << 23);
-  return sign | (guint16) ((rest + 0xfff + (rest >> 13 & 1)) >> 13);
 }
 
 gboolean
@@ -412,10 +384,7 @@ defcn_weights_read (const DefcnWeights *weights, const DefcnWeightsTensor *t,
     guint32 word = 0;
 
     memcpy (&word, src + i * dtypes[t->dtype].bytes, dtypes[t->dtype].bytes);
-    word = GUINT32_FROM_LE (word);
-    dst[i] = t->dtype == DEFCN_DTYPE_F16 ? defcn_half_to_float (word)
-        : t->dtype == DEFCN_DTYPE_BF16   ? bits_to_float (word << 16)
-                                         : bits_to_float (word);
+    dst[i] = value_of (t->dtype, GUINT32_FROM_LE (word));
     if (!isfinite (dst[i]))
       return fail (error, weights,
           "tensor \"%s\": element %" G_GSIZE_FORMAT " is %g", t->name, i,

@@ -63,11 +63,6 @@ const DefcnWeightsTensor *defcn_weights_lookup (const DefcnWeights *weights,
 /* Lower-case hex SHA-256 of the whole file; (transfer full). */
 char *defcn_weights_hash (const DefcnWeights *weights);
 
-/* Exact; infinities and NaN stay what they are. */
-float defcn_half_to_float (guint16 half);
-/* To nearest, ties to even; infinity from 65520 on. */
-guint16 defcn_half_from_float (float value);
-
 /* Converts @t (F32, F16, BF16) to float in the file's order.  @dst holds
  * @t->len floats.  FALSE with an error that names file and tensor if a value
  * is NaN or infinite, or the dtype is an integer one. */

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "half.h"
+
 /* A tensor to be written. */
 typedef struct
 {

@@ -1,4 +1,5 @@
 /* The model file: what is read, what is refused, how it is written. */
+#include "half.h"
 #include "testing.h"
 #include "weights.h"
 
