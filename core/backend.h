@@ -86,48 +86,6 @@ typedef struct
   const char *(*describe) (DefcnBackend *be, const DefcnNode *node);
 } DefcnOp;
 
-/* A trained parameter for an updater: dense float32 arrays of the backend's
- * memory, @rows rows each.  Fields that are not there are NULL. */
-typedef struct
-{
-  DefcnTensor *effective; /* what steps read; grad is the gradient of that */
-  float *value;           /* the master */
-  /* (rows): data = scale value + shift, dvalue = scale grad; NULL: 1 and 0 */
-  const float *scale, *shift;
-  int rows;
-  float *momentum; /* SGD's velocity, AdamW's first moment */
-  float *square;   /* AdamW's second moment; NULL: SGD */
-  float *average;  /* averaged weights */
-  float decay;     /* weight decay */
-  float rate;      /* factor on the learning rate */
-} DefcnMaster;
-
-/* The numbers of one update. */
-typedef struct
-{
-  double lr;
-  double clip;    /* limit of the global norm of all gradients, 0: none */
-  float momentum; /* AdamW: beta 1 */
-  float beta2, epsilon;
-  double bias1, bias2; /* AdamW: 1 - beta 1 ^ t, 1 - beta 2 ^ t */
-  float average;       /* decay of the averaged weights */
-} DefcnUpdateRule;
-
-/* Updates masters where they are, with the arithmetic of training/train/optimizer.c
- * in the same order. */
-typedef struct
-{
-  /* @masters are copied, what they point to is borrowed.  NULL with @error. */
-  gpointer (*create) (DefcnBackend *be, const DefcnMaster *masters, guint n,
-      GError **error);
-  /* From the gradients, which stay, to masters, averages and effective data.
-   * Returns their global norm; if it is not finite, nothing has changed.  Waits
-   * for queued work. */
-  double (
-      *step) (DefcnBackend *be, gpointer updater, const DefcnUpdateRule *rule);
-  void (*free) (DefcnBackend *be, gpointer updater);
-} DefcnUpdater;
-
 struct _DefcnBackend
 {
   const char *name;    /* "reference", "onednn", "cuda" */

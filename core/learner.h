@@ -1,10 +1,11 @@
-/* What a training step asks of a backend that keeps the heads where they are:
- * qualities for the matching, and the losses with their gradients.
+/* What training asks of a backend that keeps the heads and the masters where
+ * they are: qualities for the matching, the losses with their gradients, and the
+ * update.
  *
- * In one step only this crosses: up 24 bytes per object, 32 per window and 12
- * per foreground, with 16 more where it has a box; down 4 bytes per candidate
- * of the one-to-one matching, 8 * topk * n_levels per object of the auxiliary
- * one, and 24 of sums.
+ * For the first two only this crosses in one step: up 24 bytes per object, 32
+ * per window and 12 per foreground, with 16 more where it has a box; down 4
+ * bytes per candidate of the one-to-one matching, 8 * topk * n_levels per object
+ * of the auxiliary one, and 24 of sums.
  */
 #pragma once
 
@@ -99,5 +100,47 @@ typedef struct
   /* Of the last losses(); waits for queued work. */
   void (*sums) (DefcnBackend *be, DefcnLossSums *sums);
 } DefcnLearner;
+
+/* A trained parameter for an updater: dense float32 arrays of the backend's
+ * memory, @rows rows each.  Fields that are not there are NULL. */
+typedef struct
+{
+  DefcnTensor *effective; /* what steps read; grad is the gradient of that */
+  float *value;           /* the master */
+  /* (rows): data = scale value + shift, dvalue = scale grad; NULL: 1 and 0 */
+  const float *scale, *shift;
+  int rows;
+  float *momentum; /* SGD's velocity, AdamW's first moment */
+  float *square;   /* AdamW's second moment; NULL: SGD */
+  float *average;  /* averaged weights */
+  float decay;     /* weight decay */
+  float rate;      /* factor on the learning rate */
+} DefcnMaster;
+
+/* The numbers of one update. */
+typedef struct
+{
+  double lr;
+  double clip;    /* limit of the global norm of all gradients, 0: none */
+  float momentum; /* AdamW: beta 1 */
+  float beta2, epsilon;
+  double bias1, bias2; /* AdamW: 1 - beta 1 ^ t, 1 - beta 2 ^ t */
+  float average;       /* decay of the averaged weights */
+} DefcnUpdateRule;
+
+/* Updates masters where they are, with the arithmetic of
+ * training/train/optimizer.c in the same order. */
+typedef struct
+{
+  /* @masters are copied, what they point to is borrowed.  NULL with @error. */
+  gpointer (*create) (DefcnBackend *be, const DefcnMaster *masters, guint n,
+      GError **error);
+  /* From the gradients, which stay, to masters, averages and effective data.
+   * Returns their global norm; if it is not finite, nothing has changed.  Waits
+   * for queued work. */
+  double (
+      *step) (DefcnBackend *be, gpointer updater, const DefcnUpdateRule *rule);
+  void (*free) (DefcnBackend *be, gpointer updater);
+} DefcnUpdater;
 
 G_END_DECLS
