@@ -242,7 +242,8 @@ build_head (DefcnNet *net, const DefcnSpec *spec, DefcnPlan *plan)
     g_autofree char *scale = g_strdup_printf ("head.scales.%d", l);
 
     plan->deltas[l] = defcn_net_box (net, x[l], scale,
-        spec->norm_reg_targets ? 8 << l : 1, !spec->norm_reg_targets);
+        spec->norm_reg_targets ? defcn_boxes_stride (l) : 1,
+        !spec->norm_reg_targets);
   }
   if (spec->filter)
     build_filter (net, spec, towers, plan);

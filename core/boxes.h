@@ -8,7 +8,14 @@
 
 G_BEGIN_DECLS
 
-#define DEFCN_N_LEVELS 5 /* P3 .. P7, strides 8 .. 128 */
+#define DEFCN_N_LEVELS 5 /* P3 .. P7 */
+
+/* Input pixels between the locations of @level: 8 .. 128. */
+static inline int
+defcn_boxes_stride (int level)
+{
+  return 8 << level;
+}
 
 /* Corners in pixels, x2 and y2 exclusive edges; score 0..1; class index. */
 typedef struct

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "heads.h"
 #include "model.h"
+#include "scaler.h"
 
 /* Scratch memory of floats that only grows. */
 typedef struct
@@ -214,45 +216,6 @@ prepare_input (DefcnDetector *d, int *w, int *h, const DefcnImage *image,
   return plan;
 }
 
-static const float *
-download_head (DefcnDetector *d, float **at, const DefcnTensor *head)
-{
-  float *dst = *at;
-
-  if (!head)
-    return NULL;
-  d->be->download (d->be, head, dst, head->data);
-  *at += defcn_tensor_len (head);
-  return dst;
-}
-
-static void
-download_heads (DefcnDetector *d, DefcnLevel *levels, const DefcnPlan *plan)
-{
-  gsize len = 0;
-
-  for (int i = 0; i < DEFCN_N_LEVELS; i++)
-    len += defcn_tensor_len (plan->logits[i])
-        + defcn_tensor_len (plan->deltas[i])
-        + (plan->filter[i] ? defcn_tensor_len (plan->filter[i]) : 0);
-
-  float *at = floats_get (&d->heads, len);
-  for (int i = 0; i < DEFCN_N_LEVELS; i++) {
-    levels[i].logits = download_head (d, &at, plan->logits[i]);
-    levels[i].deltas = download_head (d, &at, plan->deltas[i]);
-    levels[i].filter = download_head (d, &at, plan->filter[i]);
-  }
-}
-
-static void
-describe_levels (DefcnLevel *levels, const DefcnPlan *plan)
-{
-  for (int i = 0; i < DEFCN_N_LEVELS; i++)
-    levels[i] = (DefcnLevel){ .h = plan->logits[i]->h,
-      .w = plan->logits[i]->w,
-      .stride = 8 << i };
-}
-
 /* Where the backend can, it looks for the scores; the heads then stay there. */
 static gboolean
 find_candidates (DefcnDetector *d)
@@ -277,7 +240,8 @@ defcn_detector_decode (DefcnDetector *d, GArray *boxes)
         n_classes, &d->rule);
   } else {
     if (!d->has_heads)
-      download_heads (d, d->levels, d->plan);
+      defcn_heads_download (d->levels,
+          floats_get (&d->heads, defcn_heads_len (d->plan)), d->plan, d->be);
     d->has_heads = TRUE;
     defcn_boxes_decode (boxes, d->levels, DEFCN_N_LEVELS, n_classes, &d->rule);
   }
@@ -307,7 +271,7 @@ run_one (DefcnDetector *d, GArray *boxes, const DefcnImage *image,
     return FALSE;
   d->plan = plan;
   d->has_heads = FALSE;
-  describe_levels (d->levels, plan);
+  defcn_heads_describe (d->levels, plan);
 
   const gint64 inferred = g_get_monotonic_time ();
   d->w = w;

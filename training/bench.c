@@ -6,6 +6,7 @@
 
 #include "bench.h"
 #include "command.h"
+#include "heads.h"
 #include "progress.h"
 
 /* Which stage a step belongs to: the first prefix of its name that fits. */
@@ -212,18 +213,6 @@ open_model (DefcnBench *b, const Options *o, GError **error)
   return b->model != NULL;
 }
 
-static gsize
-heads_len (const DefcnPlan *plan)
-{
-  gsize len = 0;
-
-  for (int i = 0; i < DEFCN_N_LEVELS; i++)
-    len += defcn_tensor_len (plan->logits[i])
-        + defcn_tensor_len (plan->deltas[i])
-        + (plan->filter[i] ? defcn_tensor_len (plan->filter[i]) : 0);
-  return len;
-}
-
 static void
 samples_init (DefcnSamples *s, int n)
 {
@@ -263,7 +252,7 @@ prepare (DefcnBench *b, const Options *o, GError **error)
     { b->frame, b->frame + W * H }, { W, W }, DEFCN_MATRIX_BT709, FALSE };
   b->rgb = g_malloc ((gsize) w * h * 3);
   b->input = g_new (float, defcn_tensor_len (b->plan->input));
-  b->heads = g_new (float, heads_len (b->plan));
+  b->heads = g_new (float, defcn_heads_len (b->plan));
   b->boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
   b->scaler = defcn_scaler_new ();
   defcn_scaler_set_threads (b->scaler, b->be->threads);
@@ -323,33 +312,6 @@ preprocess (DefcnBench *b)
   }
 }
 
-/* Returns: @head in host memory at *@at, which moves behind it. */
-static const float *
-fetch (DefcnBench *b, float **at, const DefcnTensor *head)
-{
-  float *dst = *at;
-
-  if (!head)
-    return NULL;
-  b->be->download (b->be, head, dst, head->data);
-  *at += defcn_tensor_len (head);
-  return dst;
-}
-
-void
-defcn_bench_download (DefcnBench *b, DefcnLevel levels[DEFCN_N_LEVELS])
-{
-  float *at = b->heads;
-
-  for (int i = 0; i < DEFCN_N_LEVELS; i++) {
-    const DefcnTensor *logits = b->plan->logits[i];
-
-    levels[i] = (DefcnLevel){ logits->h, logits->w, 8 << i,
-      fetch (b, &at, logits), fetch (b, &at, b->plan->deltas[i]),
-      fetch (b, &at, b->plan->filter[i]) };
-  }
-}
-
 static void
 postprocess (DefcnBench *b, DefcnLevel levels[DEFCN_N_LEVELS])
 {
@@ -360,13 +322,7 @@ postprocess (DefcnBench *b, DefcnLevel levels[DEFCN_N_LEVELS])
   for (int n = 0; n < b->plan->input->n; n++) {
     defcn_boxes_decode (b->boxes, levels, DEFCN_N_LEVELS, spec->n_classes,
         &rule);
-    for (int i = 0; i < DEFCN_N_LEVELS; i++) {
-      const gsize locations = (gsize) levels[i].h * levels[i].w;
-
-      levels[i].logits += locations * spec->n_classes;
-      levels[i].deltas += locations * 4;
-      levels[i].filter += levels[i].filter ? locations : 0;
-    }
+    defcn_heads_next (levels, spec->n_classes);
   }
 }
 
@@ -408,7 +364,7 @@ measure (DefcnBench *b, int repetition, GError **error)
   if (!b->be->sync (b->be, error))
     return FALSE;
   t[3] = defcn_bench_now ();
-  defcn_bench_download (b, levels);
+  defcn_heads_download (levels, b->heads, b->plan, b->be);
   t[4] = defcn_bench_now ();
   postprocess (b, levels);
   t[5] = defcn_bench_now ();

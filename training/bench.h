@@ -74,10 +74,6 @@ double defcn_bench_now (void);
  * with the plan of a model opened for training and room for the samples. */
 gboolean defcn_bench_train (DefcnBench *bench, GError **error);
 
-/* Brings the heads to the host; @levels: those of image 0. */
-void defcn_bench_download (DefcnBench *bench,
-    DefcnLevel levels[DEFCN_N_LEVELS]);
-
 /* From heads on the device to boxes with as many objects as defcn_bench_crowds
  * says, or as the finest level has room for: fills crowds and n_found.  For a
  * batch of one; what the heads held is gone. */

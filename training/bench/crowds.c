@@ -1,6 +1,8 @@
 /* `defcn bench`: what comes after the network, by the number of objects. */
 #include "bench.h"
 
+#include "heads.h"
+
 const int defcn_bench_crowds[DEFCN_BENCH_N_CROWDS] = { 1, 10, 100, 500 };
 
 /* Writes one number everywhere into a head of one image. */
@@ -52,7 +54,7 @@ find (DefcnBench *b, GArray *candidates, DefcnLevel *levels)
         spec->n_classes, &rule);
     return;
   }
-  defcn_bench_download (b, levels);
+  defcn_heads_download (levels, b->heads, b->plan, b->be);
   defcn_boxes_decode (b->boxes, levels, DEFCN_N_LEVELS, spec->n_classes, &rule);
 }
 
@@ -64,10 +66,7 @@ defcn_bench_measure_crowds (DefcnBench *b, GError **error)
   const DefcnTensor *finest = b->plan->logits[0];
   DefcnLevel levels[DEFCN_N_LEVELS];
 
-  for (int l = 0; l < DEFCN_N_LEVELS; l++)
-    levels[l] = (DefcnLevel){ .h = b->plan->logits[l]->h,
-      .w = b->plan->logits[l]->w,
-      .stride = 8 << l };
+  defcn_heads_describe (levels, b->plan);
   for (int i = 0; i < DEFCN_BENCH_N_CROWDS; i++) {
     const int n = MIN (defcn_bench_crowds[i], finest->h * finest->w);
 

@@ -3,15 +3,9 @@
 #include "step.h"
 
 #include "assign/qualities.h"
+#include "heads.h"
 
 #include <string.h>
-
-/* One head output on one level of a micro-batch, in host memory. */
-typedef struct
-{
-  float *value, *grad; /* (n, h, w, c) */
-  gsize len;
-} Head;
 
 struct _DefcnStep
 {
@@ -19,7 +13,8 @@ struct _DefcnStep
   DefcnStepRule rule;
   float *input;
   gsize input_len;
-  Head heads[3][DEFCN_N_LEVELS];           /* logits, deltas, filter */
+  float *values, *gradients; /* of the heads of a micro-batch */
+  gsize heads_len;
   DefcnLevel (*levels)[DEFCN_N_LEVELS];    /* per image */
   DefcnLevelGrad (*grads)[DEFCN_N_LEVELS]; /* per image */
   GPtrArray *assignments, *aux;            /* of DefcnAssignment, per image */
@@ -52,12 +47,8 @@ defcn_step_free (DefcnStep *step)
 {
   if (!step)
     return;
-  for (int k = 0; k < 3; k++) {
-    for (int l = 0; l < DEFCN_N_LEVELS; l++) {
-      g_free (step->heads[k][l].value);
-      g_free (step->heads[k][l].grad);
-    }
-  }
+  g_free (step->values);
+  g_free (step->gradients);
   g_free (step->input);
   g_free (step->levels);
   g_free (step->grads);
@@ -105,25 +96,20 @@ upload_input (DefcnStep *step, const DefcnPlan *plan,
   be->upload (be, x, x->data, step->input);
 }
 
-static DefcnTensor *
-head_tensor (const DefcnPlan *plan, int kind, int level)
-{
-  DefcnTensor *const *const tensors[3] = { plan->logits, plan->deltas,
-    plan->filter };
-
-  return tensors[kind][level];
-}
-
 /* Sizes and strides of every image's levels. */
 static void
 shape_levels (DefcnStep *step, const DefcnPlan *plan, int n)
 {
   step->levels = g_realloc (step->levels, n * sizeof *step->levels);
   for (int i = 0; i < n; i++)
-    for (int l = 0; l < DEFCN_N_LEVELS; l++)
-      step->levels[i][l] = (DefcnLevel){ .h = plan->logits[l]->h,
-        .w = plan->logits[l]->w,
-        .stride = 8 << l };
+    defcn_heads_describe (step->levels[i], plan);
+}
+
+/* Where the gradient of the head output @value is; NULL without. */
+static float *
+beside (const DefcnStep *step, const float *value)
+{
+  return value ? step->gradients + (value - step->values) : NULL;
 }
 
 /* Brings the head outputs to the host, zeroes their gradients and points
@@ -131,49 +117,30 @@ shape_levels (DefcnStep *step, const DefcnPlan *plan, int n)
 static void
 download_heads (DefcnStep *step, const DefcnPlan *plan, int n)
 {
-  DefcnBackend *be = defcn_model_backend (step->model);
+  const int n_classes = defcn_model_spec (step->model)->n_classes;
+  const gsize len = defcn_heads_len (plan);
 
+  if (step->heads_len < len) {
+    step->heads_len = len;
+    step->values = g_renew (float, step->values, len);
+    step->gradients = g_renew (float, step->gradients, len);
+  }
+  memset (step->gradients, 0, len * sizeof (float));
   step->grads = g_realloc (step->grads, n * sizeof *step->grads);
-  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
-    for (int k = 0; k < 3; k++) {
-      const DefcnTensor *t = head_tensor (plan, k, l);
-      Head *head = &step->heads[k][l];
-      const gsize len = t ? defcn_tensor_len (t) : 0;
+  defcn_heads_download (step->levels[0], step->values, plan,
+      defcn_model_backend (step->model));
+  for (int i = 0; i < n; i++) {
+    if (i > 0) {
+      memcpy (step->levels[i], step->levels[i - 1], sizeof step->levels[i]);
+      defcn_heads_next (step->levels[i], n_classes);
+    }
+    for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+      const DefcnLevel *level = &step->levels[i][l];
 
-      if (head->len < len) {
-        head->len = len;
-        head->value = g_renew (float, head->value, len);
-        head->grad = g_renew (float, head->grad, len);
-      }
-      if (t) {
-        be->download (be, t, head->value, t->data);
-        memset (head->grad, 0, len * sizeof (float));
-      }
-      for (int i = 0; i < n; i++) {
-        float *value = t ? head->value + i * (len / n) : NULL;
-        float *grad = t ? head->grad + i * (len / n) : NULL;
-        DefcnLevel *level = &step->levels[i][l];
-
-        *(k == 0         ? &level->logits
-                : k == 1 ? &level->deltas
-                         : &level->filter) = value;
-        *(k == 0         ? &step->grads[i][l].logits
-                : k == 1 ? &step->grads[i][l].deltas
-                         : &step->grads[i][l].filter) = grad;
-      }
+      step->grads[i][l] = (DefcnLevelGrad){ beside (step, level->logits),
+        beside (step, level->deltas), beside (step, level->filter) };
     }
   }
-}
-
-static DefcnHeads
-heads_of (const DefcnPlan *plan)
-{
-  DefcnHeads heads = { plan->logits, plan->deltas, plan->filter,
-    DEFCN_N_LEVELS };
-
-  for (int l = 0; l < DEFCN_N_LEVELS; l++)
-    heads.strides[l] = 8 << l;
-  return heads;
 }
 
 /* What the assignment needs of the predictions. */
@@ -181,7 +148,7 @@ static gboolean
 compute_qualities (DefcnStep *step, const DefcnPlan *plan,
     DefcnExample *const *examples, int n, GError **error)
 {
-  const DefcnHeads heads = heads_of (plan);
+  const DefcnHeads heads = defcn_heads_on_device (plan);
 
   defcn_qualities_begin (step->qualities, &step->rule.assign);
   for (int i = 0; i < n; i++)
@@ -245,6 +212,13 @@ forward (DefcnStep *step, DefcnExample *const *examples, int n,
   return plan;
 }
 
+static void
+upload_gradient (DefcnBackend *be, const DefcnTensor *head, const float *src)
+{
+  if (head)
+    be->upload (be, head, head->grad, src);
+}
+
 /* Losses on the host, their gradients sent to the heads'. */
 static void
 host_losses (DefcnStep *step, const DefcnPlan *plan, int n,
@@ -266,13 +240,12 @@ host_losses (DefcnStep *step, const DefcnPlan *plan, int n,
       losses->aux += defcn_loss_aux (grads, levels, DEFCN_N_LEVELS,
           step->aux->pdata[i], aux_scale);
   }
-  for (int k = 0; k < 3; k++) {
-    for (int l = 0; l < DEFCN_N_LEVELS; l++) {
-      const DefcnTensor *t = head_tensor (plan, k, l);
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    const DefcnLevelGrad *first = &step->grads[0][l];
 
-      if (t)
-        be->upload (be, t, t->grad, step->heads[k][l].grad);
-    }
+    upload_gradient (be, plan->logits[l], first->logits);
+    upload_gradient (be, plan->deltas[l], first->deltas);
+    upload_gradient (be, plan->filter[l], first->filter);
   }
 }
 
@@ -298,7 +271,7 @@ queue_losses (DefcnStep *step, const DefcnPlan *plan, int n,
     const DefcnStepLosses *losses, GError **error)
 {
   DefcnBackend *be = defcn_model_backend (step->model);
-  const DefcnHeads heads = heads_of (plan);
+  const DefcnHeads heads = defcn_heads_on_device (plan);
   const double scale = 1.0 / MAX (1, losses->n_foreground);
   DefcnLossInput input = { .has_aux = step->rule.assign.aux_topk > 0,
     .cls_scale = scale,
