@@ -56,9 +56,3 @@ part (gsize bytes)
 {
   return (bytes + 255) / 256 * 256;
 }
-
-__device__ inline float
-probability (float x)
-{
-  return 1 / (1 + expf (-x));
-}

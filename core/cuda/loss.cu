@@ -1,76 +1,15 @@
-/* The losses and the gradients of the heads where they are.  The arithmetic is
- * that of training/train/loss.c; sums go in a fixed order, so that a step repeats to
- * the bit. */
-#include <float.h>
-#include <math.h>
-
+/* The losses and the gradients of the heads where they are.  Sums go in a fixed
+ * order, so that a step repeats to the bit. */
 #include "heads.cuh"
 
-#define ALPHA 0.25f /* as in training/train/loss.c */
-#define LOG_FLOOR -100.0f
-#define SLOPE_FLOOR 1e-12f
-#define GIOU_EPS FLT_EPSILON
+#include "../objective.h"
+
 #define MAX_LANES 32 /* threads of a location */
 
 typedef struct
 {
   double cls_scale, box_scale, aux_scale;
 } Scales;
-
-/* t = 0: (1 - a) p^2 ce; t = 1 is the mirror image with a. */
-__device__ static inline float
-focal_side (float *dx, float x, float weight)
-{
-  const float e = expf (-fabsf (x)), large = 1 / (1 + e), small = e * large;
-  const float p = x > 0 ? large : small, q = x > 0 ? small : large;
-  const float softplus = MAX (x, 0) + log1pf (e);
-
-  *dx = weight * p * p * (2 * q * softplus + p);
-  return weight * p * p * softplus;
-}
-
-__device__ static inline float
-focal_logit (float *dx, float x, bool positive)
-{
-  if (!positive)
-    return focal_side (dx, x, 1 - ALPHA);
-
-  const float loss = focal_side (dx, -x, ALPHA);
-  *dx = -*dx;
-  return loss;
-}
-
-/* Of the probability @p; *@dp is the derivative by it. */
-__device__ static inline float
-focal_probability (float *dp, float p, bool positive)
-{
-  const float q = 1 - p, t = positive ? 1 : 0;
-  const float slope = (p - t) / MAX (p * q, SLOPE_FLOOR);
-
-  if (positive) {
-    const float ce = -MAX (logf (p), LOG_FLOOR);
-
-    *dp = ALPHA * (q * q * slope - 2 * q * ce);
-    return ALPHA * q * q * ce;
-  }
-
-  const float ce = -MAX (log1pf (-p), LOG_FLOOR);
-  *dp = (1 - ALPHA) * (p * p * slope + 2 * p * ce);
-  return (1 - ALPHA) * p * p * ce;
-}
-
-/* @f: sigmoid of the location's filter. */
-__device__ static inline float
-focal_filtered (float *dcls, float *dfilter, float cls, float f, bool positive)
-{
-  const float s = probability (cls);
-  float dp;
-  const float loss = focal_probability (&dp, s * f, positive);
-
-  *dcls = dp * f * s * (1 - s);
-  *dfilter = dp * s * f * (1 - f);
-  return loss;
-}
 
 /* labels (n_rows): the class of each positive. */
 __global__ void
@@ -112,20 +51,22 @@ focal_classes (const BatchLevel *level, gsize row, int n_classes, int lane,
 {
   const float *x = level->logits + row * n_classes;
   float *dx = level->dlogits + row * n_classes;
-  const float f = level->filter ? probability (level->filter[row]) : 1;
+  const float f =
+      level->filter ? defcn_objective_sigmoid (level->filter[row]) : 1;
   FocalSums sums = {};
 
   for (int k = lane; k < n_classes; k += lanes) {
     float d, df = 0;
 
-    sums.cls += level->filter ? focal_filtered (&d, &df, x[k], f, k == label)
-                              : focal_logit (&d, x[k], k == label);
+    sums.cls += level->filter
+        ? defcn_objective_focal_product (&d, &df, x[k], f, k == label)
+        : defcn_objective_focal_logit (&d, x[k], k == label);
     sums.slope += df;
     d *= scale;
     if (aux) {
       float more;
 
-      sums.aux += focal_logit (&more, x[k], k == *aux);
+      sums.aux += defcn_objective_focal_logit (&more, x[k], k == *aux);
       d += aux_scale * more;
     }
     dx[k] = d;
@@ -169,54 +110,6 @@ focal_kernel (double *partial, const Batch batch, const int *labels,
   }
 }
 
-/* Slope of min (a, b) by a; half on equality. */
-__device__ static inline float
-min_slope (float a, float b)
-{
-  return a < b ? 1 : a == b ? 0.5f : 0;
-}
-
-/* 1 - GIoU of the prediction @p and the target @t, both l, t, r, b; *@dp is its
- * derivative by @p. */
-__device__ static inline float
-giou_loss (float *dp, const float *p, const float *t)
-{
-  float own[2], want[2], overlap[2], hull[2]; /* width, height */
-
-  for (int i = 0; i < 2; i++) {
-    own[i] = MAX (p[i + 2] + p[i], 0);
-    want[i] = MAX (t[i + 2] + t[i], 0);
-    overlap[i] = MAX (MIN (p[i + 2], t[i + 2]) + MIN (p[i], t[i]), 0);
-    hull[i] = MAX (p[i + 2], t[i + 2]) + MAX (p[i], t[i]);
-  }
-
-  const float inter = overlap[0] * overlap[1];
-  /* As the host rounds: an area less an equal one is 0. */
-  const float joined = __fsub_rn (__fadd_rn (__fmul_rn (want[0], want[1]),
-                                      __fmul_rn (own[0], own[1])),
-      __fmul_rn (overlap[0], overlap[1]));
-  const float enclosing = __fmul_rn (hull[0], hull[1]);
-  const float u = MAX (joined, GIOU_EPS), e = MAX (enclosing, GIOU_EPS);
-  const float giou = inter / u - __fsub_rn (enclosing, joined) / e;
-
-  const float djoined = 1 / e - (joined >= GIOU_EPS ? inter / (u * u) : 0);
-  const float denclosing = -1 / e
-      + (enclosing >= GIOU_EPS ? __fsub_rn (enclosing, joined) / (e * e) : 0);
-  const float dinter = 1 / u - djoined;
-  for (int i = 0; i < 4; i++) {
-    const int axis = i % 2, other = 1 - axis;
-    const float low = min_slope (p[i], t[i]);
-    float d = denclosing * hull[other] * (1 - low);
-
-    if (MIN (p[axis + 2], t[axis + 2]) + MIN (p[axis], t[axis]) >= 0)
-      d += dinter * overlap[other] * low;
-    if (p[axis + 2] + p[axis] >= 0)
-      d += djoined * own[other];
-    dp[i] = -d;
-  }
-  return 1 - giou;
-}
-
 /* One thread per positive; the other gradients are zero already.  partial
  * (blocks): the sums. */
 __global__ void
@@ -238,7 +131,8 @@ giou_kernel (double *partial, const Batch batch, const DefcnPositive *positives,
         + positive.location - level->first;
     float d[4];
 
-    sum = giou_loss (d, level->deltas + row * 4, targets + (gsize) i * 4);
+    sum = defcn_objective_giou (d, level->deltas + row * 4,
+        targets + (gsize) i * 4);
     for (int k = 0; k < 4; k++)
       level->ddeltas[row * 4 + k] = (float) (scale * d[k]);
   }

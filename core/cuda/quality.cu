@@ -4,9 +4,9 @@
  * Boxes and IoU are those of training/assign/points.c and core/boxes.c bit for bit,
  * with intrinsics that are not contracted, so that the same pairs meet.  Powers
  * and exponentials are the device's: qualities differ by some 1e-6 of them. */
-#include <math.h>
-
 #include "heads.cuh"
+
+#include "../objective.h"
 
 #define TRUTHS_AT_ONCE 64 /* of the scratch of the second kernel */
 #define FIRST_STAGE 16    /* threads of a reduction's second stage */
@@ -46,9 +46,9 @@ quality_of (const Batch *batch, const DefcnTruth *t, int l, int location,
   if (iou == 0 && alpha > 0) /* most pairs */
     return isnan (logit) ? -1 : 0;
 
-  float p = probability (logit);
+  float p = defcn_objective_sigmoid (logit);
   if (with_filter && level->filter)
-    p *= probability (level->filter[row]);
+    p *= defcn_objective_sigmoid (level->filter[row]);
   const float quality = powf (p, 1 - alpha) * powf (iou, alpha);
   return isnan (quality) ? -1 : quality;
 }

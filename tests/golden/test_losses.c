@@ -1,5 +1,6 @@
 /* Losses and their gradients against the reference code. */
 #include "golden.h"
+#include "objective.h"
 #include "train/loss.h"
 
 #include <math.h>
@@ -83,7 +84,8 @@ test_focal_logit (gconstpointer data)
   for (gsize i = 0; i < len; i++) {
     float d;
 
-    found[i] = defcn_focal_logit (&d, x[i], classes[i / k] == (int) (i % k));
+    found[i] =
+        defcn_objective_focal_logit (&d, x[i], classes[i / k] == (int) (i % k));
   }
   assert_close ("elements", testing_golden_difference (found, each, len),
       tolerance);
@@ -137,8 +139,8 @@ test_focal_product (gconstpointer data)
     const gsize j = i / k;
     float d, df;
 
-    found[i] = defcn_focal_product (&d, &df, cls[i], filter[j],
-        classes[j] == (int) (i % k));
+    found[i] = defcn_objective_focal_product (&d, &df, cls[i],
+        defcn_objective_sigmoid (filter[j]), classes[j] == (int) (i % k));
     if (!extreme || (fabsf (cls[i]) <= 15 && fabsf (filter[j]) <= 15)) {
       kept++;
       continue;
@@ -179,7 +181,8 @@ test_giou (void)
   double worst = 0;
 
   for (gsize i = 0; i < len / 4; i++) {
-    found[i] = defcn_giou (d + 4 * i, prediction + 4 * i, target + 4 * i);
+    found[i] =
+        defcn_objective_giou (d + 4 * i, prediction + 4 * i, target + 4 * i);
     /* each by its own scale: small boxes have large gradients */
     worst = MAX (worst, testing_golden_difference (d + 4 * i, want + 4 * i, 4));
   }

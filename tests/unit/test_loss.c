@@ -1,4 +1,5 @@
 /* Losses against double-precision references and finite differences. */
+#include "objective.h"
 #include "train/loss.h"
 
 #include <float.h>
@@ -35,6 +36,15 @@ reference_product (double cls, double filter, gboolean positive)
   return (ALPHA * t + (1 - ALPHA) * (1 - t)) * off * off * ce;
 }
 
+/* By the logit of the filter. */
+static float
+focal_product (float *dcls, float *dfilter, float cls, float filter,
+    gboolean positive)
+{
+  return defcn_objective_focal_product (dcls, dfilter, cls,
+      defcn_objective_sigmoid (filter), positive);
+}
+
 /* GIoU loss of boxes (-l, -t, r, b), SPEC 6.3, in double. */
 static double
 reference_giou (const double p[4], const double t[4])
@@ -68,7 +78,7 @@ test_logit (void)
     for (int positive = 0; positive < 2; positive++) {
       float dx;
       const float xf = x;
-      const float loss = defcn_focal_logit (&dx, xf, positive);
+      const float loss = defcn_objective_focal_logit (&dx, xf, positive);
       const double slope = (reference_logit (xf + step, positive)
                                - reference_logit (xf - step, positive))
           / (2 * step);
@@ -95,7 +105,7 @@ test_product (void)
             4e-7 / (1 - s * f) + 1.2e-7 / (1 - f) + 1.2e-7 / (1 - s) + 1e-5;
         float dcls, dfilter;
         const float loss =
-            defcn_focal_product (&dcls, &dfilter, cls, filter, positive);
+            focal_product (&dcls, &dfilter, cls, filter, positive);
         const double slope_cls =
             (reference_product (cls + step, filter, positive)
                 - reference_product (cls - step, filter, positive))
@@ -126,11 +136,12 @@ test_extremes (void)
     for (int positive = 0; positive < 2; positive++) {
       float dx, df;
 
-      g_assert_true (isfinite (defcn_focal_logit (&dx, extremes[i], positive)));
+      g_assert_true (
+          isfinite (defcn_objective_focal_logit (&dx, extremes[i], positive)));
       g_assert_true (isfinite (dx));
       for (gsize j = 0; j < G_N_ELEMENTS (extremes); j++) {
         const float loss =
-            defcn_focal_product (&dx, &df, extremes[i], extremes[j], positive);
+            focal_product (&dx, &df, extremes[i], extremes[j], positive);
 
         g_assert_true (isfinite (loss) && isfinite (dx) && isfinite (df));
         g_assert_cmpfloat (loss, >=, 0);
@@ -139,9 +150,8 @@ test_extremes (void)
   }
 
   float dx, df;
-  assert_near (defcn_focal_product (&dx, &df, -1000, 0, TRUE), 0.25 * 100, 1e-6,
-      0);
-  defcn_focal_product (&dx, &df, -14, -14, TRUE);
+  assert_near (focal_product (&dx, &df, -1000, 0, TRUE), 0.25 * 100, 1e-6, 0);
+  focal_product (&dx, &df, -14, -14, TRUE);
   assert_near (dx, -0.25 * pow (sigmoid (-14), 2) / 1e-12, 1e-4, 0);
 }
 
@@ -159,7 +169,8 @@ test_giou (void)
       pd[i] = p[i] = g_rand_double_range (rand, 0, 60);
       td[i] = t[i] = g_rand_double_range (rand, round % 2 ? -20 : 1, 60);
     }
-    assert_near (defcn_giou (d, p, t), reference_giou (pd, td), 1e-5, 1e-6);
+    assert_near (defcn_objective_giou (d, p, t), reference_giou (pd, td), 1e-5,
+        1e-6);
     for (int i = 0; i < 4; i++) {
       const double step = 1e-6, keep = pd[i];
 
@@ -200,8 +211,8 @@ test_giou_ties (void)
   for (gsize c = 0; c < G_N_ELEMENTS (cases); c++) {
     float d[4];
 
-    assert_near (defcn_giou (d, cases[c].p, cases[c].t), cases[c].loss, 1e-6,
-        1e-6);
+    assert_near (defcn_objective_giou (d, cases[c].p, cases[c].t),
+        cases[c].loss, 1e-6, 1e-6);
     for (int i = 0; i < 4; i++)
       assert_near (d[i], cases[c].d[i], 1e-5, 1e-6);
   }

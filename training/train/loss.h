@@ -28,13 +28,4 @@ double defcn_loss_aux (DefcnLevelGrad *grads, const DefcnLevel *levels,
 double defcn_loss_giou (DefcnLevelGrad *grads, const DefcnLevel *levels,
     int n_levels, const DefcnAssignment *assignment, double scale);
 
-/* The elements, for tests.  focal_logit: alpha .25, gamma 2; *@dx is the
- * derivative.  focal_product: p = sigmoid (cls) sigmoid (filter). */
-float defcn_focal_logit (float *dx, float x, gboolean positive);
-float defcn_focal_product (float *dcls, float *dfilter, float cls, float filter,
-    gboolean positive);
-/* Both (l, t, r, b). */
-float defcn_giou (float dprediction[4], const float prediction[4],
-    const float target[4]);
-
 G_END_DECLS
