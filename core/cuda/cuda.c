@@ -12,30 +12,6 @@ typedef struct
   cudaGraphExec_t graph;
 } Recording;
 
-void
-cuda_note (Cuda *be, cudaError_t error, const char *where)
-{
-  if (error == cudaSuccess || be->failed != cudaSuccess)
-    return;
-  be->failed = error;
-  be->failed_at = where;
-}
-
-void *
-cuda_alloc (gsize bytes, const char *what, GError **error)
-{
-  void *mem = NULL;
-  cudaError_t status = cudaMalloc (&mem, MAX (bytes, 1));
-
-  if (status == cudaSuccess)
-    return mem;
-  cudaGetLastError (); /* an allocation that failed is not the device's end */
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-      "%s: no %" G_GSIZE_FORMAT " bytes on the device: %s", what, bytes,
-      cudaGetErrorString (status));
-  return NULL;
-}
-
 static gsize
 size (DefcnBackend *base, const DefcnTensor *t)
 {
@@ -44,12 +20,6 @@ size (DefcnBackend *base, const DefcnTensor *t)
       defcn_tensor_len (t) * cuda_type_size (cuda_type_of (be, t));
 
   return (bytes + 255) / 256 * 256;
-}
-
-void
-cuda_enter (Cuda *be)
-{
-  cuda_note (be, cudaSetDevice (be->device), "choosing the device");
 }
 
 static void *

@@ -1,7 +1,37 @@
-/* Memory that is kept from step to step, and small copies to and from it. */
+/* The device: its errors, its memory, and small copies to and from it. */
 #include "module.h"
 
 #include <string.h>
+
+void
+cuda_note (Cuda *be, cudaError_t error, const char *where)
+{
+  if (error == cudaSuccess || be->failed != cudaSuccess)
+    return;
+  be->failed = error;
+  be->failed_at = where;
+}
+
+void
+cuda_enter (Cuda *be)
+{
+  cuda_note (be, cudaSetDevice (be->device), "choosing the device");
+}
+
+void *
+cuda_alloc (gsize bytes, const char *what, GError **error)
+{
+  void *mem = NULL;
+  cudaError_t status = cudaMalloc (&mem, MAX (bytes, 1));
+
+  if (status == cudaSuccess)
+    return mem;
+  cudaGetLastError (); /* an allocation that failed is not the device's end */
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "%s: no %" G_GSIZE_FORMAT " bytes on the device: %s", what, bytes,
+      cudaGetErrorString (status));
+  return NULL;
+}
 
 gboolean
 cuda_room (CudaRoom *room, gsize bytes, const char *what, GError **error)

@@ -77,6 +77,8 @@ G_MODULE_EXPORT DefcnBackend *defcn_cuda_new (int device, const char *precision,
 /* Floats of the pinned and the device's staging buffer. */
 #define CUDA_CHUNK ((gsize) 4 << 20)
 
+/* device.c. */
+
 /* Keeps the first error for sync(). */
 void cuda_note (Cuda *be, cudaError_t error, const char *where);
 
@@ -86,7 +88,7 @@ void cuda_enter (Cuda *be);
 /* Device memory; NULL with @error that names @what. */
 void *cuda_alloc (gsize bytes, const char *what, GError **error);
 
-/* transfer.c.  Makes @room at least @bytes large, what it held may be lost; FALSE
+/* Makes @room at least @bytes large, what it held may be lost; FALSE
  * with @error that names @what.  Parts of a room begin at multiples of 256. */
 gboolean cuda_room (CudaRoom *room, gsize bytes, const char *what,
     GError **error);
