@@ -60,7 +60,7 @@ arena_get (Arena *arena, gsize bytes, const char *what, GError **error)
   if (bytes <= arena->len)
     return arena->last;
 
-  void *block = cuda_alloc (bytes, what, error);
+  void *block = cuda_device_alloc (bytes, what, error);
   if (!block)
     return NULL;
   g_ptr_array_add (arena->blocks, block);
@@ -151,8 +151,9 @@ pack_get (Cuda *be, const DefcnTensor *weight, CudaType type, const char *name,
       return pack;
     }
   }
-  void *data = cuda_alloc (defcn_tensor_len (weight) * cuda_type_size (type),
-      name, error);
+  void *data =
+      cuda_device_alloc (defcn_tensor_len (weight) * cuda_type_size (type),
+          name, error);
   if (!data)
     return NULL;
   pack = g_new0 (Pack, 1);
@@ -404,7 +405,7 @@ static void
 run (Cuda *be, const Graph *graph, const char *name)
 {
   if (graph_run (graph, be->convs->handle) != CUDNN_STATUS_SUCCESS)
-    cuda_note (be, cudaErrorUnknown, name);
+    cuda_device_note (be, cudaErrorUnknown, name);
 }
 
 static void

@@ -28,17 +28,18 @@ alloc (DefcnBackend *base, gsize bytes)
   Cuda *be = cuda_of (base);
   void *mem;
 
-  cuda_enter (be);
-  mem = cuda_alloc (bytes, "memory", NULL);
+  cuda_device_enter (be);
+  mem = cuda_device_alloc (bytes, "memory", NULL);
   if (mem)
-    cuda_note (be, cudaMemsetAsync (mem, 0, bytes, be->stream), "clearing");
+    cuda_device_note (be, cudaMemsetAsync (mem, 0, bytes, be->stream),
+        "clearing");
   return mem;
 }
 
 static void
 free_memory (DefcnBackend *base, void *mem)
 {
-  cuda_enter (cuda_of (base));
+  cuda_device_enter (cuda_of (base));
   cudaFree (mem); /* waits for what uses it */
 }
 
@@ -47,8 +48,9 @@ zero (DefcnBackend *base, void *mem, gsize bytes)
 {
   Cuda *be = cuda_of (base);
 
-  cuda_enter (be);
-  cuda_note (be, cudaMemsetAsync (mem, 0, bytes, be->stream), "clearing");
+  cuda_device_enter (be);
+  cuda_device_note (be, cudaMemsetAsync (mem, 0, bytes, be->stream),
+      "clearing");
 }
 
 /* Through the pinned buffer, chunk by chunk. */
@@ -59,14 +61,14 @@ upload (DefcnBackend *base, const DefcnTensor *t, void *mem, const float *src)
   const CudaType type = cuda_type_of (be, t);
   const gsize len = defcn_tensor_len (t);
 
-  cuda_enter (be);
+  cuda_device_enter (be);
   for (gsize at = 0; at < len; at += CUDA_CHUNK) {
     const gsize n = MIN (CUDA_CHUNK, len - at);
 
     /* the last chunk has left the buffer */
-    cuda_note (be, cudaStreamSynchronize (be->stream), "uploading");
+    cuda_device_note (be, cudaStreamSynchronize (be->stream), "uploading");
     memcpy (be->pinned, src + at, n * sizeof (float));
-    cuda_note (be,
+    cuda_device_note (be,
         cudaMemcpyAsync (be->staging, be->pinned, n * sizeof (float),
             cudaMemcpyHostToDevice, be->stream),
         "uploading");
@@ -82,17 +84,17 @@ download (DefcnBackend *base, const DefcnTensor *t, float *dst, const void *mem)
   const CudaType type = cuda_type_of (be, t);
   const gsize len = defcn_tensor_len (t);
 
-  cuda_enter (be);
+  cuda_device_enter (be);
   for (gsize at = 0; at < len; at += CUDA_CHUNK) {
     const gsize n = MIN (CUDA_CHUNK, len - at);
 
     cuda_convert (be, be->staging, CUDA_FLOAT,
         (const char *) mem + at * cuda_type_size (type), type, n);
-    cuda_note (be,
+    cuda_device_note (be,
         cudaMemcpyAsync (be->pinned, be->staging, n * sizeof (float),
             cudaMemcpyDeviceToHost, be->stream),
         "downloading");
-    cuda_note (be, cudaStreamSynchronize (be->stream), "downloading");
+    cuda_device_note (be, cudaStreamSynchronize (be->stream), "downloading");
     memcpy (dst + at, be->pinned, n * sizeof (float));
   }
   if (be->failed != cudaSuccess) /* not what the buffer held before */
@@ -104,9 +106,9 @@ sync_stream (DefcnBackend *base, GError **error)
 {
   Cuda *be = cuda_of (base);
 
-  cuda_enter (be);
-  cuda_note (be, cudaStreamSynchronize (be->stream), "waiting");
-  cuda_note (be, cudaGetLastError (), "a kernel");
+  cuda_device_enter (be);
+  cuda_device_note (be, cudaStreamSynchronize (be->stream), "waiting");
+  cuda_device_note (be, cudaGetLastError (), "a kernel");
   if (be->failed == cudaSuccess)
     return TRUE;
   g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND, "cuda:%d: %s (at: %s)",
@@ -122,7 +124,7 @@ forget (DefcnBackend *base, gpointer data)
 
   if (!recording)
     return;
-  cuda_enter (cuda_of (base));
+  cuda_device_enter (cuda_of (base));
   if (recording->graph)
     cudaGraphExecDestroy (recording->graph);
   g_free (recording);
@@ -159,14 +161,15 @@ replay (DefcnBackend *base, gpointer *data, void (*queue) (gpointer data),
   Cuda *be = cuda_of (base);
   Recording *recording = *data;
 
-  cuda_enter (be);
+  cuda_device_enter (be);
   if (!recording)
     *data = recording = g_new0 (Recording, 1);
   cuda_convs_refresh (be); /* what a recording cannot do */
   if (recording->warm && !recording->refused && !recording->graph)
     record (be, recording, queue, user);
   if (recording->graph)
-    cuda_note (be, cudaGraphLaunch (recording->graph, be->stream), "launching");
+    cuda_device_note (be, cudaGraphLaunch (recording->graph, be->stream),
+        "launching");
   else
     queue (user);
   recording->warm = TRUE;
@@ -177,7 +180,7 @@ destroy (DefcnBackend *base)
 {
   Cuda *be = cuda_of (base);
 
-  cuda_enter (be);
+  cuda_device_enter (be);
   if (be->stream)
     cudaStreamSynchronize (be->stream);
   cuda_convs_free (be->convs);

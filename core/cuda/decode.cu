@@ -70,7 +70,7 @@ typedef struct
 gboolean
 cuda_decoder_init (Cuda *be, GError **error)
 {
-  be->found = cuda_alloc (sizeof (Found), "detections", error);
+  be->found = cuda_device_alloc (sizeof (Found), "detections", error);
   return be->found != NULL;
 }
 
@@ -99,11 +99,12 @@ heads_of (DefcnTensor *const *logits, DefcnTensor *const *deltas,
 static void
 fetch (Cuda *be, void *dst, const void *src, gsize bytes)
 {
-  cuda_note (be,
+  cuda_device_note (be,
       cudaMemcpyAsync (be->pinned, src, bytes, cudaMemcpyDeviceToHost,
           be->stream),
       "fetching detections");
-  cuda_note (be, cudaStreamSynchronize (be->stream), "fetching detections");
+  cuda_device_note (be, cudaStreamSynchronize (be->stream),
+      "fetching detections");
   memcpy (dst, be->pinned, bytes);
 }
 
@@ -120,7 +121,8 @@ cuda_candidates (DefcnBackend *base, GArray *candidates,
   int n;
 
   g_array_set_size (candidates, 0);
-  cuda_note (be, cudaMemsetAsync (found, 0, head, be->stream), "clearing");
+  cuda_device_note (be, cudaMemsetAsync (found, 0, head, be->stream),
+      "clearing");
   LAUNCH (find_kernel, cuda_blocks (heads.n_locations), CUDA_THREADS,
       be->stream)
   (found->at, &found->n, heads, threshold);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 void
-cuda_note (Cuda *be, cudaError_t error, const char *where)
+cuda_device_note (Cuda *be, cudaError_t error, const char *where)
 {
   if (error == cudaSuccess || be->failed != cudaSuccess)
     return;
@@ -13,13 +13,13 @@ cuda_note (Cuda *be, cudaError_t error, const char *where)
 }
 
 void
-cuda_enter (Cuda *be)
+cuda_device_enter (Cuda *be)
 {
-  cuda_note (be, cudaSetDevice (be->device), "choosing the device");
+  cuda_device_note (be, cudaSetDevice (be->device), "choosing the device");
 }
 
 void *
-cuda_alloc (gsize bytes, const char *what, GError **error)
+cuda_device_alloc (gsize bytes, const char *what, GError **error)
 {
   void *mem = NULL;
   cudaError_t status = cudaMalloc (&mem, MAX (bytes, 1));
@@ -34,7 +34,7 @@ cuda_alloc (gsize bytes, const char *what, GError **error)
 }
 
 gboolean
-cuda_room (CudaRoom *room, gsize bytes, const char *what, GError **error)
+cuda_device_room (CudaRoom *room, gsize bytes, const char *what, GError **error)
 {
   const gsize wanted = bytes + bytes / 4; /* batches differ in size */
 
@@ -42,14 +42,14 @@ cuda_room (CudaRoom *room, gsize bytes, const char *what, GError **error)
     return TRUE;
   cudaFree (room->mem); /* waits for what uses it */
   *room = (CudaRoom){ 0 };
-  room->mem = cuda_alloc (wanted, what, error);
+  room->mem = cuda_device_alloc (wanted, what, error);
   if (room->mem)
     room->bytes = wanted;
   return room->mem != NULL;
 }
 
 void
-cuda_send (Cuda *be, void *dst, const void *src, gsize bytes)
+cuda_device_send (Cuda *be, void *dst, const void *src, gsize bytes)
 {
   const gsize chunk = CUDA_CHUNK * sizeof (float);
 
@@ -57,9 +57,9 @@ cuda_send (Cuda *be, void *dst, const void *src, gsize bytes)
     const gsize n = MIN (chunk, bytes - at);
 
     /* what was last in the buffer has left it */
-    cuda_note (be, cudaStreamSynchronize (be->stream), "sending");
+    cuda_device_note (be, cudaStreamSynchronize (be->stream), "sending");
     memcpy (be->pinned, (const char *) src + at, n);
-    cuda_note (be,
+    cuda_device_note (be,
         cudaMemcpyAsync ((char *) dst + at, be->pinned, n,
             cudaMemcpyHostToDevice, be->stream),
         "sending");
@@ -67,18 +67,18 @@ cuda_send (Cuda *be, void *dst, const void *src, gsize bytes)
 }
 
 void
-cuda_receive (Cuda *be, void *dst, const void *src, gsize bytes)
+cuda_device_receive (Cuda *be, void *dst, const void *src, gsize bytes)
 {
   const gsize chunk = CUDA_CHUNK * sizeof (float);
 
   for (gsize at = 0; at < bytes; at += chunk) {
     const gsize n = MIN (chunk, bytes - at);
 
-    cuda_note (be,
+    cuda_device_note (be,
         cudaMemcpyAsync (be->pinned, (const char *) src + at, n,
             cudaMemcpyDeviceToHost, be->stream),
         "receiving");
-    cuda_note (be, cudaStreamSynchronize (be->stream), "receiving");
+    cuda_device_note (be, cudaStreamSynchronize (be->stream), "receiving");
     memcpy ((char *) dst + at, be->pinned, n);
   }
 }

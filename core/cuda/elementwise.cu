@@ -420,7 +420,8 @@ box_prepare (DefcnBackend *base, DefcnNode *node, GError **error)
   }
   if (!node->train)
     return TRUE;
-  node->state = cuda_alloc (BOX_BLOCKS * sizeof (double), node->name, error);
+  node->state =
+      cuda_device_alloc (BOX_BLOCKS * sizeof (double), node->name, error);
   return node->state != NULL;
 }
 

@@ -393,7 +393,7 @@ allocate (GroupNorm *gn, const DefcnNode *node, GError **error)
   const gsize partial = channels * 2 * gn->n_slabs;
   const gsize training =
       node->train ? channels * 2 + (gsize) x->n * node->groups * 2 : 0;
-  float *at = (float *) cuda_alloc ((partial + 2 * channels + training)
+  float *at = (float *) cuda_device_alloc ((partial + 2 * channels + training)
           * sizeof (float),
       node->name, error);
 

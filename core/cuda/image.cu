@@ -163,7 +163,7 @@ grow (guint8 **mem, gsize *size, gsize wanted)
     return TRUE;
   cudaFree (*mem);
   *size = 0;
-  *mem = (guint8 *) cuda_alloc (wanted, "a frame", NULL);
+  *mem = (guint8 *) cuda_device_alloc (wanted, "a frame", NULL);
   if (*mem)
     *size = wanted;
   return *mem != NULL;
@@ -177,10 +177,10 @@ copy_rows (Cuda *be, guint8 *dst, gsize stride, const DefcnImage *image, int i,
   const guint8 *src = image->planes[i] + (gsize) first * image->strides[i];
 
   if (image->memory == DEFCN_MEMORY_CUDA)
-    cuda_foreign_copy (be, dst, stride, image, src, image->strides[i], stride,
+    cuda_peer_copy (be, dst, stride, image, src, image->strides[i], stride,
         rows);
   else
-    cuda_note (be,
+    cuda_device_note (be,
         cudaMemcpy2DAsync (dst, stride, src, image->strides[i], stride, rows,
             cudaMemcpyHostToDevice, be->stream),
         "uploading a frame");
@@ -224,8 +224,8 @@ place_planes (Cuda *be, Frame *frame, const DefcnImage *image,
 {
   if (image->memory == DEFCN_MEMORY_HOST)
     return copy_planes (be, frame, image, p);
-  cuda_foreign_wait (be, image);
-  if (!cuda_foreign_is_readable (be, image))
+  cuda_peer_wait (be, image);
+  if (!cuda_peer_is_readable (be, image))
     return copy_planes (be, frame, image, p);
   for (int i = 0; i < defcn_image_planes (image->format); i++) {
     frame->planes[i] = image->planes[i];
@@ -237,7 +237,7 @@ place_planes (Cuda *be, Frame *frame, const DefcnImage *image,
 static void
 copy (Cuda *be, const void **at, guint8 **next, const void *src, gsize bytes)
 {
-  cuda_note (be,
+  cuda_device_note (be,
       cudaMemcpyAsync (*next, src, bytes, cudaMemcpyHostToDevice, be->stream),
       "uploading filter tables");
   *at = *next;
@@ -284,7 +284,7 @@ cuda_preprocess (DefcnBackend *base, const DefcnTensor *input, int n,
   const CudaType type = cuda_type_of (be, input);
   Frame frame = {};
 
-  cuda_enter (be);
+  cuda_device_enter (be);
   frame.format = image->format;
   frame.yuv = p->yuv;
   frame.x = p->x;

@@ -217,7 +217,7 @@ loss_parts (LossParts *p, Cuda *be, const Batch *batch,
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     bytes += part (sizes[i]);
-  if (!cuda_room (&be->losses, bytes, "losses", error))
+  if (!cuda_device_room (&be->losses, bytes, "losses", error))
     return FALSE;
   bytes = 0;
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
@@ -241,8 +241,8 @@ static void
 queue_labels (Cuda *be, int *labels, const Batch *batch,
     DefcnPositive *positives, const DefcnPositive *src, guint n)
 {
-  cuda_send (be, positives, src, n * sizeof (DefcnPositive));
-  cuda_note (be,
+  cuda_device_send (be, positives, src, n * sizeof (DefcnPositive));
+  cuda_device_note (be,
       cudaMemsetAsync (labels, 0xff, batch->n_rows * sizeof (int), be->stream),
       "clearing labels");
   if (n > 0)
@@ -261,16 +261,17 @@ cuda_losses (DefcnBackend *base, const DefcnHeads *heads,
   const guint n = input->n_positives;
   LossParts p;
 
-  cuda_enter (be);
+  cuda_device_enter (be);
   if (!loss_parts (&p, be, &batch, input, error))
     return FALSE;
-  cuda_send (be, p.targets, input->targets, (gsize) n * 4 * sizeof (float));
+  cuda_device_send (be, p.targets, input->targets,
+      (gsize) n * 4 * sizeof (float));
   queue_labels (be, p.labels, &batch, p.positives, input->positives, n);
   if (input->has_aux)
     queue_labels (be, p.labels + batch.n_rows, &batch, p.aux, input->aux,
         input->n_aux);
   for (int l = 0; l < batch.n; l++)
-    cuda_note (be,
+    cuda_device_note (be,
         cudaMemsetAsync (heads->deltas[l]->grad, 0,
             defcn_tensor_len (heads->deltas[l]) * sizeof (float), be->stream),
         "clearing gradients");
@@ -283,7 +284,7 @@ cuda_losses (DefcnBackend *base, const DefcnHeads *heads,
   (p.giou, batch, p.positives, p.targets, n, input->box_scale);
   LAUNCH (loss_sums_kernel, 1, CUDA_THREADS, be->stream)
   (p.sums, p.focal, p.giou, p.n_focal, p.n_giou, scales);
-  cuda_note (be, cudaGetLastError (), "losses");
+  cuda_device_note (be, cudaGetLastError (), "losses");
   return TRUE;
 }
 
@@ -292,6 +293,6 @@ cuda_loss_sums (DefcnBackend *base, DefcnLossSums *sums)
 {
   Cuda *be = cuda_of (base);
 
-  cuda_enter (be);
-  cuda_receive (be, sums, be->losses.mem, sizeof *sums);
+  cuda_device_enter (be);
+  cuda_device_receive (be, sums, be->losses.mem, sizeof *sums);
 }

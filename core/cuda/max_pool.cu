@@ -124,7 +124,8 @@ prepare (DefcnBackend *be, DefcnNode *node, GError **error)
     return FALSE;
   if (!node->train)
     return TRUE;
-  node->state = cuda_alloc (defcn_tensor_len (node->y), node->name, error);
+  node->state =
+      cuda_device_alloc (defcn_tensor_len (node->y), node->name, error);
   return node->state != NULL;
 }
 

@@ -80,22 +80,22 @@ G_MODULE_EXPORT DefcnBackend *defcn_cuda_new (int device, const char *precision,
 /* device.c. */
 
 /* Keeps the first error for sync(). */
-void cuda_note (Cuda *be, cudaError_t error, const char *where);
+void cuda_device_note (Cuda *be, cudaError_t error, const char *where);
 
 /* Makes the backend's device that of the calling thread. */
-void cuda_enter (Cuda *be);
+void cuda_device_enter (Cuda *be);
 
 /* Device memory; NULL with @error that names @what. */
-void *cuda_alloc (gsize bytes, const char *what, GError **error);
+void *cuda_device_alloc (gsize bytes, const char *what, GError **error);
 
 /* Makes @room at least @bytes large, what it held may be lost; FALSE
  * with @error that names @what.  Parts of a room begin at multiples of 256. */
-gboolean cuda_room (CudaRoom *room, gsize bytes, const char *what,
+gboolean cuda_device_room (CudaRoom *room, gsize bytes, const char *what,
     GError **error);
 /* Copies between host and device through the pinned buffer, in order with the
  * stream; receive waits for it. */
-void cuda_send (Cuda *be, void *dst, const void *src, gsize bytes);
-void cuda_receive (Cuda *be, void *dst, const void *src, gsize bytes);
+void cuda_device_send (Cuda *be, void *dst, const void *src, gsize bytes);
+void cuda_device_receive (Cuda *be, void *dst, const void *src, gsize bytes);
 
 /* The rows, one file each. */
 extern const DefcnOp cuda_conv;
@@ -124,13 +124,13 @@ gboolean cuda_preprocess (DefcnBackend *be, const DefcnTensor *input, int n,
     const DefcnImage *image, const DefcnPreprocess *p);
 void cuda_images_free (CudaImages *images);
 
-/* foreign.c, for images in device memory, with the device entered.  Whether our
+/* peer.c, for images in device memory, with the device entered.  Whether our
  * kernels can read @image where it is. */
-gboolean cuda_foreign_is_readable (Cuda *be, const DefcnImage *image);
+gboolean cuda_peer_is_readable (Cuda *be, const DefcnImage *image);
 /* Makes our stream wait for the image's. */
-void cuda_foreign_wait (Cuda *be, const DefcnImage *image);
+void cuda_peer_wait (Cuda *be, const DefcnImage *image);
 /* Queues a copy of @height rows of @width bytes from @image's context. */
-void cuda_foreign_copy (Cuda *be, guint8 *dst, gsize dst_stride,
+void cuda_peer_copy (Cuda *be, guint8 *dst, gsize dst_stride,
     const DefcnImage *image, const guint8 *src, gsize src_stride, gsize width,
     gsize height);
 

@@ -76,7 +76,7 @@ driver (void)
 static void
 note (Cuda *be, CUresult result, const char *where)
 {
-  cuda_note (be, (cudaError_t) result, where);
+  cuda_device_note (be, (cudaError_t) result, where);
 }
 
 static CUcontext
@@ -89,7 +89,7 @@ own_context (const Driver *d)
 }
 
 gboolean
-cuda_foreign_is_readable (Cuda *be, const DefcnImage *image)
+cuda_peer_is_readable (Cuda *be, const DefcnImage *image)
 {
   const Driver *d;
 
@@ -100,7 +100,7 @@ cuda_foreign_is_readable (Cuda *be, const DefcnImage *image)
 }
 
 void
-cuda_foreign_wait (Cuda *be, const DefcnImage *image)
+cuda_peer_wait (Cuda *be, const DefcnImage *image)
 {
   const Driver *d;
   CUcontext popped;
@@ -111,7 +111,7 @@ cuda_foreign_wait (Cuda *be, const DefcnImage *image)
     return;
   d = driver ();
   if (!d) {
-    cuda_note (be, cudaErrorNotSupported, "waiting for a frame");
+    cuda_device_note (be, cudaErrorNotSupported, "waiting for a frame");
     return;
   }
   /* An event is recorded in the context of its stream. */
@@ -125,14 +125,14 @@ cuda_foreign_wait (Cuda *be, const DefcnImage *image)
   }
   note (be, result, "waiting for a frame");
   if (result == CUDA_SUCCESS)
-    cuda_note (be, cudaStreamWaitEvent (be->stream, event, 0),
+    cuda_device_note (be, cudaStreamWaitEvent (be->stream, event, 0),
         "waiting for a frame");
   if (event)
     d->destroy_event (event); /* when it has come to pass */
 }
 
 void
-cuda_foreign_copy (Cuda *be, guint8 *dst, gsize dst_stride,
+cuda_peer_copy (Cuda *be, guint8 *dst, gsize dst_stride,
     const DefcnImage *image, const guint8 *src, gsize src_stride, gsize width,
     gsize height)
 {
@@ -151,7 +151,7 @@ cuda_foreign_copy (Cuda *be, guint8 *dst, gsize dst_stride,
     .Depth = 1 };
 
   if (!d) {
-    cuda_note (be, cudaErrorNotSupported, "copying a frame");
+    cuda_device_note (be, cudaErrorNotSupported, "copying a frame");
     return;
   }
   copy.dstContext = own_context (d);

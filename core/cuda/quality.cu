@@ -167,8 +167,8 @@ cuda_qualities (DefcnBackend *base, const DefcnHeads *heads,
       ? 0
       : (gsize) MIN (n, TRUTHS_AT_ONCE) * n_locations * sizeof (float);
 
-  cuda_enter (be);
-  if (!cuda_room (&be->qualities,
+  cuda_device_enter (be);
+  if (!cuda_device_room (&be->qualities,
           truths_bytes + windows_bytes + values_bytes + best_bytes
               + scratch_bytes,
           "qualities", error))
@@ -181,8 +181,8 @@ cuda_qualities (DefcnBackend *base, const DefcnHeads *heads,
   DefcnRanked *ranked = (DefcnRanked *) (mem += values_bytes);
   float *scratch = (float *) (mem + best_bytes);
 
-  cuda_send (be, truths, query->truths, n * sizeof (DefcnTruth));
-  cuda_send (be, windows, query->windows,
+  cuda_device_send (be, truths, query->truths, n * sizeof (DefcnTruth));
+  cuda_device_send (be, windows, query->windows,
       query->n_windows * sizeof (DefcnWindow));
   if (query->n_windows > 0)
     LAUNCH (window_kernel, query->n_windows, CUDA_THREADS / 2, be->stream)
@@ -192,7 +192,8 @@ cuda_qualities (DefcnBackend *base, const DefcnHeads *heads,
         CUDA_THREADS, be->stream)
   (ranked + (gsize) i * per_truth, scratch, batch, truths + i, n_locations,
       query->alpha, query->topk);
-  cuda_receive (be, values, found, query->n_values * sizeof (float));
-  cuda_receive (be, best, ranked, (gsize) n * per_truth * sizeof (DefcnRanked));
+  cuda_device_receive (be, values, found, query->n_values * sizeof (float));
+  cuda_device_receive (be, best, ranked,
+      (gsize) n * per_truth * sizeof (DefcnRanked));
   return base->sync (base, error);
 }

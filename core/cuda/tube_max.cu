@@ -328,10 +328,10 @@ prepare (DefcnBackend *be, DefcnNode *node, GError **error)
     return TRUE;
   node->state = tube = g_new0 (Tube, 1);
   tube->winners =
-      (guint16 *) cuda_alloc (len * sizeof (guint16), node->name, error);
+      (guint16 *) cuda_device_alloc (len * sizeof (guint16), node->name, error);
   if (tube->winners)
     tube->resized =
-        (float *) cuda_alloc (len * sizeof (float), node->name, error);
+        (float *) cuda_device_alloc (len * sizeof (float), node->name, error);
   if (tube->resized)
     return TRUE;
   release (be, node);

@@ -60,7 +60,7 @@ take_workspace (Timing *t)
     if (wanted <= MAX_WORKSPACE)
       t->len = MAX (t->len, wanted);
   }
-  t->workspace = cuda_alloc (t->len, "timing", NULL);
+  t->workspace = cuda_device_alloc (t->len, "timing", NULL);
   if (!t->workspace)
     t->len = 0;
 }
@@ -77,7 +77,7 @@ graph_tune (Graph *graph, Cuda *be, cudnnHandle_t handle,
   const char *names[GRAPH_MAX_CANDIDATES];
   int best = -1;
 
-  cuda_enter (be);
+  cuda_device_enter (be);
   for (guint i = 0; i < n; i++)
     names[i] = graph_name (graph, i);
   take_workspace (&t);

@@ -193,7 +193,7 @@ free_updater (DefcnBackend *base, gpointer data)
 {
   Updater *u = (Updater *) data;
 
-  cuda_enter (cuda_of (base));
+  cuda_device_enter (cuda_of (base));
   cudaFree (u->entries);
   cudaFree (u->chunks);
   cudaFree (u->partial);
@@ -237,14 +237,14 @@ copy_to_device (Cuda *be, const GArray *array, GError **error)
 {
   const gsize bytes =
       (gsize) array->len * g_array_get_element_size ((GArray *) array);
-  void *mem = cuda_alloc (bytes, "the update", error);
+  void *mem = cuda_device_alloc (bytes, "the update", error);
 
   if (mem && bytes > 0) {
-    cuda_note (be,
+    cuda_device_note (be,
         cudaMemcpyAsync (mem, array->data, bytes, cudaMemcpyHostToDevice,
             be->stream),
         "uploading");
-    cuda_note (be, cudaStreamSynchronize (be->stream), "uploading");
+    cuda_device_note (be, cudaStreamSynchronize (be->stream), "uploading");
   }
   return mem;
 }
@@ -259,16 +259,17 @@ create (DefcnBackend *base, const DefcnMaster *masters, guint n, GError **error)
 
   if (!list (entries, chunks, masters, n, error))
     return NULL;
-  cuda_enter (be);
+  cuda_device_enter (be);
   u = g_new0 (Updater, 1);
   u->n = entries->len;
   u->n_chunks = chunks->len;
   if ((u->entries = (Entry *) copy_to_device (be, entries, error))
       && (u->chunks = (Chunk *) copy_to_device (be, chunks, error))
-      && (u->partial = (double *) cuda_alloc (u->n_chunks * sizeof (double),
-              "the update", error))
-      && (u->verdict =
-              (Verdict *) cuda_alloc (sizeof (Verdict), "the update", error)))
+      && (u->partial =
+              (double *) cuda_device_alloc (u->n_chunks * sizeof (double),
+                  "the update", error))
+      && (u->verdict = (Verdict *) cuda_device_alloc (sizeof (Verdict),
+              "the update", error)))
     return u;
   free_updater (base, u);
   return NULL;
@@ -281,7 +282,7 @@ step (DefcnBackend *base, gpointer data, const DefcnUpdateRule *rule)
   const Updater *u = (const Updater *) data;
   Verdict verdict;
 
-  cuda_enter (be);
+  cuda_device_enter (be);
   if (u->n_chunks > 0)
     LAUNCH (norm_kernel, u->n_chunks, CUDA_THREADS, be->stream)
   (u->partial, u->entries, u->chunks);
@@ -290,12 +291,12 @@ step (DefcnBackend *base, gpointer data, const DefcnUpdateRule *rule)
   if (u->n_chunks > 0)
     LAUNCH (update_kernel, u->n_chunks, CUDA_THREADS, be->stream)
   (u->entries, u->chunks, u->verdict, *rule);
-  cuda_note (be, cudaGetLastError (), "updating");
-  cuda_note (be,
+  cuda_device_note (be, cudaGetLastError (), "updating");
+  cuda_device_note (be,
       cudaMemcpyAsync (be->pinned, u->verdict, sizeof verdict,
           cudaMemcpyDeviceToHost, be->stream),
       "downloading");
-  cuda_note (be, cudaStreamSynchronize (be->stream), "updating");
+  cuda_device_note (be, cudaStreamSynchronize (be->stream), "updating");
   memcpy (&verdict, be->pinned, sizeof verdict);
   return be->failed == cudaSuccess ? verdict.norm : NAN; /* sync() says why */
 }
