@@ -1,4 +1,4 @@
-/* The driver's functions that foreign.c takes. */
+/* The driver's functions that peer.c takes. */
 #include <cuda.h>
 
 #include <cstring>

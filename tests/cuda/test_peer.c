@@ -174,17 +174,17 @@ test_detector (void)
 int
 main (int argc, char **argv)
 {
-  g_autofree char *folder = g_dir_make_tmp ("defcn-foreign-XXXXXX", NULL);
+  g_autofree char *folder = g_dir_make_tmp ("defcn-peer-XXXXXX", NULL);
 
   g_test_init (&argc, &argv, NULL);
   model_path = g_build_filename (folder, "tiny.safetensors", NULL);
   testing_tiny_model_write (model_path);
   for (guint i = 0; i < G_N_ELEMENTS (places); i++) {
     g_autofree char *path =
-        g_strdup_printf ("/cuda/foreign/input/%s", places[i].name);
+        g_strdup_printf ("/cuda/peer/input/%s", places[i].name);
     g_test_add_data_func (path, &places[i], test_input);
   }
-  g_test_add_func ("/cuda/foreign/detector", test_detector);
+  g_test_add_func ("/cuda/peer/detector", test_detector);
 
   const int status = g_test_run ();
   g_remove (model_path);
