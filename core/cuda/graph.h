@@ -6,28 +6,9 @@
 
 #include <cudnn.h>
 
-#include "module.h"
+#include "graph_shape.h"
 
 G_BEGIN_DECLS
-
-typedef enum
-{
-  GRAPH_FORWARD,         /* y = relu? (conv (x, w) + bias? + residual?) */
-  GRAPH_BACKWARD_DATA,   /* x is dx, y is dy */
-  GRAPH_BACKWARD_FILTER, /* w is dw, y is dy */
-} GraphKind;
-
-/* Sizes are those of the forward pass: x (n, h, w, c) * weight (k, size, size,
- * c / groups) = y (n, out_h, out_w, k), all NHWC. */
-typedef struct
-{
-  GraphKind kind;
-  int n, h, w, c, k, out_h, out_w;
-  int size, stride, pad, groups;
-  CudaType x_type, w_type, y_type;
-  gboolean bias, residual, relu; /* forward; the bias is float32 */
-  gboolean tf32;                 /* float32 inputs may be rounded to TF32 */
-} GraphShape;
 
 /* Where the tensors are.  Unused ones NULL. */
 typedef struct
@@ -47,10 +28,6 @@ typedef struct _Graph Graph;
 Graph *graph_new (cudnnHandle_t handle, cudnnBackendDescriptor_t device,
     const GraphShape *shape, const char *wanted, guint max, GError **error);
 void graph_free (Graph *graph);
-
-/* "forward 1x128x128x64 k256 3x3 s1 p1 g1 half half bias relu": what tells one
- * convolution from another; (transfer full). */
-char *graph_shape_text (const GraphShape *shape);
 
 /* The candidates, and their names: engine and knobs, as "eng7_k2=1_k3=0". */
 guint graph_count (const Graph *graph);
