@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "graph.h"
+#include "tune.h"
 
 /* Device memory that is lent to one operation at a time, which the stream sees
  * to.  What it outgrows stays until the end: plans hold its address. */
@@ -217,7 +218,7 @@ tuned (Cuda *be, const GraphShape *shape, const GraphPointers *pointers,
       graph_new (convs->handle, NULL, shape, kept, GRAPH_MAX_CANDIDATES, error);
 
   if (graph && g_strcmp0 (graph_engine (graph), kept) != 0)
-    graph_tune (graph, be, convs->handle, pointers, convs->device, step);
+    tune_graph (graph, be, convs->handle, pointers, convs->device, step);
   return graph;
 }
 

@@ -48,10 +48,4 @@ gboolean graph_bind (Graph *graph, const GraphPointers *pointers,
 /* Queues it on the handle's stream. */
 cudnnStatus_t graph_run (const Graph *graph, cudnnHandle_t handle);
 
-/* tune.c: times the candidates of @graph on the backend's stream, what @pointers
- * point to being overwritten, and settles on the fastest, which the backend's
- * tune keeps as @step on @device. */
-void graph_tune (Graph *graph, Cuda *be, cudnnHandle_t handle,
-    const GraphPointers *pointers, const char *device, const char *step);
-
 G_END_DECLS

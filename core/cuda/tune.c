@@ -1,5 +1,5 @@
 /* Times the candidates of a convolution on the device. */
-#include "graph.h"
+#include "tune.h"
 
 #define RUNS 8
 #define MAX_WORKSPACE ((gsize) 1 << 30)
@@ -66,7 +66,7 @@ take_workspace (Timing *t)
 }
 
 void
-graph_tune (Graph *graph, Cuda *be, cudnnHandle_t handle,
+tune_graph (Graph *graph, Cuda *be, cudnnHandle_t handle,
     const GraphPointers *pointers, const char *device, const char *step)
 {
   Timing t = { .graph = graph,
