@@ -3,7 +3,7 @@
  * normalisation all of it is integer arithmetic. */
 #include "vector.cuh"
 
-#include "../scaler.h"
+#include "scaler.h"
 
 typedef struct
 {

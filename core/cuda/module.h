@@ -12,7 +12,7 @@
 #include <cuda_runtime_api.h>
 #include <gmodule.h>
 
-#include "../backend.h"
+#include "backend.h"
 
 G_BEGIN_DECLS
 
