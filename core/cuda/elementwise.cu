@@ -12,8 +12,8 @@ convert_kernel (To *dst, const From *src, gsize len)
 
   if (i >= len)
     return;
-  load<N> (v, src + i);
-  store<N> (dst + i, v);
+  vector_load<N> (v, src + i);
+  vector_store<N> (dst + i, v);
 }
 
 template <typename To, typename From>
@@ -64,8 +64,8 @@ add_kernel (T *dst, const T *src, bool accumulate, gsize len)
 
   if (i >= len)
     return;
-  load<N> (v, src + i);
-  store_or_add<N> (dst + i, v, accumulate);
+  vector_load<N> (v, src + i);
+  vector_store_or_add<N> (dst + i, v, accumulate);
 }
 
 template <typename T, int N>
@@ -93,12 +93,12 @@ mask_kernel (T *dy, const T *y, gsize len)
 
   if (i >= len)
     return;
-  load<N> (d, dy + i);
-  load<N> (v, y + i);
+  vector_load<N> (d, dy + i);
+  vector_load<N> (v, y + i);
 #pragma unroll
   for (int k = 0; k < N; k++)
     d[k] = v[k] > 0 ? d[k] : 0;
-  store<N> (dy + i, d);
+  vector_store<N> (dy + i, d);
 }
 
 template <typename T, int N>
@@ -128,16 +128,16 @@ epilogue_kernel (T *y, const T *x, const float *bias, const T *residual,
     return;
   const int at = i % c;
 
-  load<N> (v, x + i);
+  vector_load<N> (v, x + i);
   if (residual)
-    load<N> (r, residual + i);
+    vector_load<N> (r, residual + i);
 #pragma unroll
   for (int k = 0; k < N; k++) {
     v[k] += bias ? bias[at + k] : 0;
     v[k] += residual ? r[k] : 0;
     v[k] = relu && !(v[k] > 0) ? 0 : v[k];
   }
-  store<N> (y + i, v);
+  vector_store<N> (y + i, v);
 }
 
 template <typename T, int N>
@@ -176,7 +176,7 @@ columns_kernel (float *partial, const T *x, gsize rows, int c)
 
   if (column < c)
     for (gsize r = first + threadIdx.y; r < last; r += 8)
-      sum += to_float (x[r * c + column]);
+      sum += vector_to_float (x[r * c + column]);
   sums[threadIdx.y][threadIdx.x] = sum;
   __syncthreads ();
   if (threadIdx.y > 0 || column >= c)
@@ -239,11 +239,11 @@ relu_kernel (T *y, const T *x, gsize len)
 
   if (i >= len)
     return;
-  load<N> (v, x + i);
+  vector_load<N> (v, x + i);
 #pragma unroll
   for (int k = 0; k < N; k++)
     v[k] = v[k] > 0 ? v[k] : 0;
-  store<N> (y + i, v);
+  vector_store<N> (y + i, v);
 }
 
 /* One thread per vector.  dx = or += y > 0 ? dy : 0. */
@@ -257,12 +257,12 @@ relu_backward_kernel (T *dx, const T *dy, const T *y, bool accumulate,
 
   if (i >= len)
     return;
-  load<N> (d, dy + i);
-  load<N> (v, y + i);
+  vector_load<N> (d, dy + i);
+  vector_load<N> (v, y + i);
 #pragma unroll
   for (int k = 0; k < N; k++)
     d[k] = v[k] > 0 ? d[k] : 0;
-  store_or_add<N> (dx + i, d, accumulate);
+  vector_store_or_add<N> (dx + i, d, accumulate);
 }
 
 template <typename T, int N>

@@ -59,9 +59,9 @@ moments_kernel (float *partial, const T *x, int slab, int hw, int c)
   float s[N] = { 0 }, q[N] = { 0 }, v[N], shift[N];
 
   if (at < c)
-    load<N> (shift, image + at);
+    vector_load<N> (shift, image + at);
   for (int p = first + threadIdx.y; at < c && p < last; p += blockDim.y) {
-    load<N> (v, image + (gsize) p * c + at);
+    vector_load<N> (v, image + (gsize) p * c + at);
 #pragma unroll
     for (int k = 0; k < N; k++) {
       s[k] += v[k] - shift[k];
@@ -124,13 +124,13 @@ statistics_kernel (float *mean, float *rstd, const float *partial, const T *x,
 
   for (int k = first + threadIdx.x; k < first + per_group; k += blockDim.x) {
     sum_slabs (&s, &q, partial, n_slabs, k, c);
-    sum += s + (double) hw * to_float (shift[k]);
+    sum += s + (double) hw * vector_to_float (shift[k]);
   }
   const double m = sum_block (sum) / count;
 
   /* of x - m, from those of x - shift */
   for (int k = first + threadIdx.x; k < first + per_group; k += blockDim.x) {
-    const double off = to_float (shift[k]) - m;
+    const double off = vector_to_float (shift[k]) - m;
 
     sum_slabs (&s, &q, partial, n_slabs, k, c);
     squares += q + 2 * off * s + hw * off * off;
@@ -158,14 +158,14 @@ apply_kernel (T *y, const T *x, const float *mean, const float *rstd,
     return;
   const gsize i = ((gsize) blockIdx.z * hw + pixel) * c + at;
 
-  load<N> (v, x + i);
+  vector_load<N> (v, x + i);
 #pragma unroll
   for (int k = 0; k < N; k++) {
     v[k] = (v[k] - mean[channel + k]) * (rstd[channel + k] * w[at + k])
         + b[at + k];
     v[k] = relu && !(v[k] > 0) ? 0 : v[k];
   }
-  store<N> (y + i, v);
+  vector_store<N> (y + i, v);
 }
 
 /* As moments_kernel(), of dy and dy h with h = (x - mean) / std, where dy is
@@ -185,10 +185,10 @@ gradient_sums_kernel (float *partial, const T *dy, const T *x, const T *y,
   for (int p = first + threadIdx.y; at < c && p < last; p += blockDim.y) {
     const gsize i = image + (gsize) p * c + at;
 
-    load<N> (v, x + i);
-    load<N> (d, dy + i);
+    vector_load<N> (v, x + i);
+    vector_load<N> (d, dy + i);
     if (y)
-      load<N> (o, y + i);
+      vector_load<N> (o, y + i);
 #pragma unroll
     for (int k = 0; k < N; k++) {
       const float g = !y || o[k] > 0 ? d[k] : 0;
@@ -271,10 +271,10 @@ gradient_kernel (T *dx, const T *dy, const T *x, const T *y, const float *mean,
     return;
   const gsize i = ((gsize) blockIdx.z * hw + pixel) * c + at;
 
-  load<N> (v, x + i);
-  load<N> (d, dy + i);
+  vector_load<N> (v, x + i);
+  vector_load<N> (d, dy + i);
   if (y)
-    load<N> (o, y + i);
+    vector_load<N> (o, y + i);
 #pragma unroll
   for (int k = 0; k < N; k++) {
     const float *m = means
@@ -284,7 +284,7 @@ gradient_kernel (T *dx, const T *dy, const T *x, const T *y, const float *mean,
 
     d[k] = (g - m[0] - h * m[1]) * rstd[channel + k];
   }
-  store_or_add<N> (dx + i, d, accumulate);
+  vector_store_or_add<N> (dx + i, d, accumulate);
 }
 
 static dim3

@@ -21,7 +21,7 @@ typedef struct
 } Batch;
 
 static inline Batch
-batch_of (const DefcnHeads *heads)
+heads_batch (const DefcnHeads *heads)
 {
   Batch batch = {};
   int first = 0;
@@ -52,7 +52,7 @@ batch_of (const DefcnHeads *heads)
 
 /* @bytes rounded up to where the next part of a room may begin. */
 static inline gsize
-part (gsize bytes)
+heads_part (gsize bytes)
 {
   return (bytes + 255) / 256 * 256;
 }

@@ -126,7 +126,7 @@ preprocess_kernel (T *dst, const Frame f)
   T *out = dst + ((gsize) y * f.pad_w + x) * 3;
   if (x >= f.out_w || y >= f.out_h) {
     for (int c = 0; c < 3; c++)
-      out[c] = from_float<T> (0);
+      out[c] = vector_from_float<T> (0);
     return;
   }
   const gint32 *weights = f.weights_y + (gsize) y * f.taps_y;
@@ -140,7 +140,7 @@ preprocess_kernel (T *dst, const Frame f)
   for (int c = 0; c < 3; c++) {
     const int value = clamp_byte (sum[f.bgr ? 2 - c : c] >> DEFCN_WEIGHT_BITS);
 
-    out[c] = from_float<T> ((value - f.mean[c]) / f.std[c]);
+    out[c] = vector_from_float<T> ((value - f.mean[c]) / f.std[c]);
   }
 }
 

@@ -216,13 +216,13 @@ loss_parts (LossParts *p, Cuda *be, const Batch *batch,
   gsize bytes = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
-    bytes += part (sizes[i]);
+    bytes += heads_part (sizes[i]);
   if (!cuda_device_room (&be->losses, bytes, "losses", error))
     return FALSE;
   bytes = 0;
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
     at[i] = (char *) be->losses.mem + bytes;
-    bytes += part (sizes[i]);
+    bytes += heads_part (sizes[i]);
   }
   p->sums = (DefcnLossSums *) at[0];
   p->positives = (DefcnPositive *) at[1];
@@ -255,7 +255,7 @@ cuda_losses (DefcnBackend *base, const DefcnHeads *heads,
     const DefcnLossInput *input, GError **error)
 {
   Cuda *be = cuda_of (base);
-  const Batch batch = batch_of (heads);
+  const Batch batch = heads_batch (heads);
   const Scales scales = { input->cls_scale, input->box_scale,
     input->aux_scale };
   const guint n = input->n_positives;

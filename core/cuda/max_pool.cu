@@ -21,7 +21,8 @@ forward_kernel (T *y, guint8 *winners, const T *x, int h, int w, int in_h,
 
     if (iy < 0 || iy >= in_h || ix < 0 || ix >= in_w)
       continue;
-    load<N> (v, x + (((gsize) blockIdx.z * in_h + iy) * in_w + ix) * c + at);
+    vector_load<N> (v,
+        x + (((gsize) blockIdx.z * in_h + iy) * in_w + ix) * c + at);
 #pragma unroll
     for (int k = 0; k < N; k++)
       if (!found || v[k] > best[k]) {
@@ -32,7 +33,7 @@ forward_kernel (T *y, guint8 *winners, const T *x, int h, int w, int in_h,
   }
   const gsize i = ((gsize) blockIdx.z * h * w + pixel) * c + at;
 
-  store<N> (y + i, best);
+  vector_store<N> (y + i, best);
   if (winners)
     *(Vector<guint8, N> *) (winners + i) = taps;
 }
@@ -56,12 +57,13 @@ backward_kernel (T *dx, const T *dy, const guint8 *winners, bool accumulate,
       const gsize i = (((gsize) blockIdx.z * h + oy) * w + ox) * c + at;
       const Vector<guint8, N> taps = *(const Vector<guint8, N> *) (winners + i);
 
-      load<N> (d, dy + i);
+      vector_load<N> (d, dy + i);
 #pragma unroll
       for (int k = 0; k < N; k++)
         sum[k] += taps.v[k] == tap ? d[k] : 0;
     }
-  store_or_add<N> (dx + ((gsize) blockIdx.z * in_h * in_w + pixel) * c + at,
+  vector_store_or_add<N> (dx + ((gsize) blockIdx.z * in_h * in_w + pixel) * c
+          + at,
       sum, accumulate);
 }
 

@@ -156,13 +156,15 @@ cuda_qualities (DefcnBackend *base, const DefcnHeads *heads,
     GError **error)
 {
   Cuda *be = cuda_of (base);
-  const Batch batch = batch_of (heads);
+  const Batch batch = heads_batch (heads);
   const int n_locations = locations_of (&batch);
   const guint n = query->n_truths, per_truth = batch.n * query->topk;
-  const gsize truths_bytes = part (n * sizeof (DefcnTruth));
-  const gsize windows_bytes = part (query->n_windows * sizeof (DefcnWindow));
-  const gsize values_bytes = part (query->n_values * sizeof (float));
-  const gsize best_bytes = part ((gsize) n * per_truth * sizeof (DefcnRanked));
+  const gsize truths_bytes = heads_part (n * sizeof (DefcnTruth));
+  const gsize windows_bytes =
+      heads_part (query->n_windows * sizeof (DefcnWindow));
+  const gsize values_bytes = heads_part (query->n_values * sizeof (float));
+  const gsize best_bytes =
+      heads_part ((gsize) n * per_truth * sizeof (DefcnRanked));
   const gsize scratch_bytes = per_truth == 0
       ? 0
       : (gsize) MIN (n, TRUTHS_AT_ONCE) * n_locations * sizeof (float);

@@ -53,13 +53,15 @@ sample (const Levels &levels, int l, int n, int oy, int ox, int at, int h,
   int y0, y1, x0, x1;
 
   if (l == levels.self)
-    return to_float (x[((gsize) oy * w + ox) * c]);
+    return vector_to_float (x[((gsize) oy * w + ox) * c]);
   const float wy = bilinear_axis (&y0, &y1, oy, level.h, h);
   const float wx = bilinear_axis (&x0, &x1, ox, level.w, w);
-  const float top = (1 - wx) * to_float (x[((gsize) y0 * level.w + x0) * c])
-      + wx * to_float (x[((gsize) y0 * level.w + x1) * c]);
-  const float low = (1 - wx) * to_float (x[((gsize) y1 * level.w + x0) * c])
-      + wx * to_float (x[((gsize) y1 * level.w + x1) * c]);
+  const float top =
+      (1 - wx) * vector_to_float (x[((gsize) y0 * level.w + x0) * c])
+      + wx * vector_to_float (x[((gsize) y0 * level.w + x1) * c]);
+  const float low =
+      (1 - wx) * vector_to_float (x[((gsize) y1 * level.w + x0) * c])
+      + wx * vector_to_float (x[((gsize) y1 * level.w + x1) * c]);
 
   return (1 - wy) * top + wy * low;
 }
@@ -121,9 +123,9 @@ forward_kernel (T *y, guint16 *winners, const T *residual, const Levels levels,
         }
       }
     const gsize i = (((gsize) blockIdx.z * h + oy) * w + ox) * c + at;
-    const float sum = to_float (residual[i]) + best;
+    const float sum = vector_to_float (residual[i]) + best;
 
-    y[i] = from_float<T> (relu && !(sum > 0) ? 0 : sum);
+    y[i] = vector_from_float<T> (relu && !(sum > 0) ? 0 : sum);
     if (winners)
       winners[i] = (from * phi + row) * phi + column;
   }
@@ -149,7 +151,7 @@ gather_kernel (float *dresized, const T *dy, const guint16 *winners, int level,
           (level * phi + iy - oy + radius) * phi + ix - ox + radius;
 
       if (winners[i] == wanted)
-        sum += to_float (dy[i]);
+        sum += vector_to_float (dy[i]);
     }
   dresized[((gsize) blockIdx.z * h * w + pixel) * c + at] = sum;
 }
@@ -207,7 +209,8 @@ scatter_kernel (T *dx, const float *dresized, bool self, bool accumulate,
         sum += wy * wx * d[((gsize) oy * w + ox) * c];
     }
   }
-  store_or_add<1> (dx + ((gsize) blockIdx.z * in_h * in_w + pixel) * c + at,
+  vector_store_or_add<1> (dx + ((gsize) blockIdx.z * in_h * in_w + pixel) * c
+          + at,
       &sum, accumulate);
 }
 

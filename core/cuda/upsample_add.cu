@@ -16,12 +16,12 @@ forward_kernel (T *y, const T *fine, const T *coarse, int h, int w, int c)
   const gsize k =
       (((gsize) blockIdx.z * (h / 2) + oy / 2) * (w / 2) + ox / 2) * c + at;
 
-  load<N> (a, fine + i);
-  load<N> (b, coarse + k);
+  vector_load<N> (a, fine + i);
+  vector_load<N> (b, coarse + k);
 #pragma unroll
   for (int j = 0; j < N; j++)
     a[j] += b[j];
-  store<N> (y + i, a);
+  vector_store<N> (y + i, a);
 }
 
 /* One thread per vector of dx1 (n, h, w, c): the sum of the four that took it
@@ -39,13 +39,14 @@ backward_kernel (T *dcoarse, const T *dy, bool accumulate, int h, int w, int c)
   for (int k = 0; k < 4; k++) {
     const gsize row = (gsize) blockIdx.z * 2 * h + 2 * iy + k / 2;
 
-    load<N> (d, dy + (row * 2 * w + 2 * ix + k % 2) * c + at);
+    vector_load<N> (d, dy + (row * 2 * w + 2 * ix + k % 2) * c + at);
 #pragma unroll
     for (int j = 0; j < N; j++)
       sum[j] += d[j];
   }
-  store_or_add<N> (dcoarse + ((gsize) blockIdx.z * h * w + pixel) * c + at, sum,
-      accumulate);
+  vector_store_or_add<N> (dcoarse + ((gsize) blockIdx.z * h * w + pixel) * c
+          + at,
+      sum, accumulate);
 }
 
 template <typename T, int N>

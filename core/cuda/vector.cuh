@@ -21,85 +21,85 @@ template <typename T, int N> struct alignas (sizeof (T) * N) Vector
 };
 
 __device__ inline float
-to_float (float x)
+vector_to_float (float x)
 {
   return x;
 }
 
 __device__ inline float
-to_float (Half x)
+vector_to_float (Half x)
 {
   return __half2float (x);
 }
 
 __device__ inline float
-to_float (Bfloat x)
+vector_to_float (Bfloat x)
 {
   return __bfloat162float (x);
 }
 
-template <typename T> __device__ inline T from_float (float x);
+template <typename T> __device__ inline T vector_from_float (float x);
 
 template <>
 __device__ inline float
-from_float<float> (float x)
+vector_from_float<float> (float x)
 {
   return x;
 }
 
 template <>
 __device__ inline Half
-from_float<Half> (float x)
+vector_from_float<Half> (float x)
 {
   return __float2half_rn (x);
 }
 
 template <>
 __device__ inline Bfloat
-from_float<Bfloat> (float x)
+vector_from_float<Bfloat> (float x)
 {
   return __float2bfloat16_rn (x);
 }
 
 template <int N, typename T>
 __device__ inline void
-load (float *out, const T *in)
+vector_load (float *out, const T *in)
 {
   const Vector<T, N> all = *(const Vector<T, N> *) in;
 
 #pragma unroll
   for (int k = 0; k < N; k++)
-    out[k] = to_float (all.v[k]);
+    out[k] = vector_to_float (all.v[k]);
 }
 
 template <int N, typename T>
 __device__ inline void
-store (T *out, const float *in)
+vector_store (T *out, const float *in)
 {
   Vector<T, N> all;
 
 #pragma unroll
   for (int k = 0; k < N; k++)
-    all.v[k] = from_float<T> (in[k]);
+    all.v[k] = vector_from_float<T> (in[k]);
   *(Vector<T, N> *) out = all;
 }
 
 /* Adds to what is there when @accumulate. */
 template <int N, typename T>
 __device__ inline void
-store_or_add (T *out, const float *in, bool accumulate)
+vector_store_or_add (T *out, const float *in, bool accumulate)
 {
   float sum[N];
 
   if (!accumulate) {
-    store<N> (out, in);
+    vector_store<N> (out, in);
     return;
   }
-  load<N> (sum, out);
+  vector_load<N> (sum, out);
 #pragma unroll
   for (int k = 0; k < N; k++)
     sum[k] += in[k];
-  store<N> (out, sum);
+  vector_store<N> (out, sum);
 }
 
 /* Calls @function<T, N> (...) for the type and the widest vectors of 16 bytes

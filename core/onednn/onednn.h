@@ -10,7 +10,7 @@
 #pragma once
 
 #include "backend.h"
-#include "dnnl_shim.h"
+#include "shim.h"
 #include "kernels/kernels.h"
 
 #include <omp.h>

@@ -81,8 +81,8 @@ multiply_tile (float *y, gsize plane, const guint16 *v, gsize stride,
       Vec value = (Vec) sum[r][o];
 
       if (add)
-        value += load (add + at);
-      store (y + at, relu ? rectify (value) : value);
+        value += lanes_load (add + at);
+      lanes_store (y + at, relu ? lanes_rectify (value) : value);
     }
   }
 }

@@ -9,14 +9,15 @@ load_row (float *row, Vec *sum, const float *dy, const float *y, int oy,
 {
   const gsize at = (gsize) oy * s->out_w * LANES;
 
-  store (row, zero ());
-  store (row + (gsize) (s->out_w + 1) * LANES, zero ());
+  lanes_store (row, lanes_zero ());
+  lanes_store (row + (gsize) (s->out_w + 1) * LANES, lanes_zero ());
   for (int i = 0; i < s->out_w; i++) {
     const gsize j = at + (gsize) i * LANES;
-    const Vec d =
-        s->relu ? masked (load (dy + j), load (y + j)) : load (dy + j);
+    const Vec d = s->relu
+        ? lanes_masked (lanes_load (dy + j), lanes_load (y + j))
+        : lanes_load (dy + j);
 
-    store (row + (gsize) (i + 1) * LANES, d);
+    lanes_store (row + (gsize) (i + 1) * LANES, d);
     *sum += d;
   }
 }
@@ -25,10 +26,10 @@ INLINE void
 store_dx (float *dx, const float *x, Vec v, const DepthwiseShape *s)
 {
   if (s->x_relu)
-    v = masked (v, load (x));
+    v = lanes_masked (v, lanes_load (x));
   if (s->accumulate)
-    v += load (dx);
-  store (dx, v);
+    v += lanes_load (dx);
+  lanes_store (dx, v);
 }
 
 /* One row of x with the rows of dy that it met, at kernel rows 2, 1, 0. */
@@ -39,18 +40,18 @@ row_stride_1 (float *dx, Vec *sums, const float *const *rows, const float *x,
   Vec part[9];
 
   for (int k = 0; k < 9; k++)
-    part[k] = zero ();
+    part[k] = lanes_zero ();
   for (int i = 0; i < s->w; i++) {
-    const Vec here = load (x + (gsize) i * LANES);
+    const Vec here = lanes_load (x + (gsize) i * LANES);
     Vec d[3];
 
     for (int r = 0; r < 3; r++) {
       const float *row = rows[r] + (gsize) i * LANES;
       const int k = 3 * (2 - r);
 
-      d[r] = zero ();
+      d[r] = lanes_zero ();
       for (int c = 0; c < 3; c++) {
-        const Vec v = load (row + c * LANES);
+        const Vec v = lanes_load (row + c * LANES);
 
         d[r] += v * w[k + 2 - c];
         part[k + 2 - c] += v * here;
@@ -71,15 +72,15 @@ row_stride_2 (float *dx, Vec *sums, const float *row, const float *x,
     const Vec *w, const int k, gboolean add, gboolean last,
     const DepthwiseShape *s)
 {
-  Vec part[3] = { zero (), zero (), zero () };
+  Vec part[3] = { lanes_zero (), lanes_zero (), lanes_zero () };
 
   for (int i = 0; i < s->w; i += 2) {
-    const Vec d0 = load (row + (gsize) (i / 2 + 1) * LANES);
-    const Vec d1 = load (row + (gsize) (i / 2 + 2) * LANES);
+    const Vec d0 = lanes_load (row + (gsize) (i / 2 + 1) * LANES);
+    const Vec d1 = lanes_load (row + (gsize) (i / 2 + 2) * LANES);
 
     for (int odd = 0; odd < MIN (2, s->w - i); odd++) {
       const gsize at = (gsize) (i + odd) * LANES;
-      const Vec here = load (x + at);
+      const Vec here = lanes_load (x + at);
       Vec d = odd ? d1 * w[k] + d0 * w[k + 2] : d0 * w[k + 1];
 
       if (odd) {
@@ -91,8 +92,8 @@ row_stride_2 (float *dx, Vec *sums, const float *row, const float *x,
       if (!dx)
         continue;
       if (add || s->accumulate)
-        d += load (dx + at);
-      store (dx + at, last && s->x_relu ? masked (d, here) : d);
+        d += lanes_load (dx + at);
+      lanes_store (dx + at, last && s->x_relu ? lanes_masked (d, here) : d);
     }
   }
   for (int c = 0; c < 3; c++)
@@ -154,15 +155,15 @@ backward (float *dx, float *sums, const float *dy, const float *y,
   Vec total[10], taps[9];
 
   for (int k = 0; k < 10; k++)
-    total[k] = zero ();
+    total[k] = lanes_zero ();
   for (int k = 0; k < 9; k++)
-    taps[k] = load (w + k * LANES);
+    taps[k] = lanes_load (w + k * LANES);
   if (s->stride == 1)
     plane_stride_1 (dx, total, dy, y, x, taps, s, rows);
   else
     plane_stride_2 (dx, total, dy, y, x, taps, s, rows);
   for (int k = 0; k < 10; k++)
-    store (sums + k * LANES, total[k]);
+    lanes_store (sums + k * LANES, total[k]);
 }
 
 const DepthwiseKernels KERNEL_NAME (depthwise, ISA) = { backward };

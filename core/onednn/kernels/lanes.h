@@ -29,33 +29,33 @@ typedef gint32 Mask __attribute__ ((vector_size (LANES * 4), may_alias));
 #define INLINE static inline __attribute__ ((always_inline))
 
 INLINE Vec
-load (const float *p)
+lanes_load (const float *p)
 {
   return *(const Vec *) p;
 }
 
 INLINE void
-store (float *p, Vec v)
+lanes_store (float *p, Vec v)
 {
   *(Vec *) p = v;
 }
 
 INLINE Vec
-zero (void)
+lanes_zero (void)
 {
   return (Vec){ 0 };
 }
 
 /* v where v > 0, else 0 (also for NaN). */
 INLINE Vec
-rectify (Vec v)
+lanes_rectify (Vec v)
 {
-  return (Vec) ((Mask) v & (v > zero ()));
+  return (Vec) ((Mask) v & (v > lanes_zero ()));
 }
 
 /* d where y > 0, else 0. */
 INLINE Vec
-masked (Vec d, Vec y)
+lanes_masked (Vec d, Vec y)
 {
-  return (Vec) ((Mask) d & (y > zero ()));
+  return (Vec) ((Mask) d & (y > lanes_zero ()));
 }

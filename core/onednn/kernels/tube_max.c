@@ -26,9 +26,11 @@ resize (float *dst, const float *src, const TubeAxis *ax, const TubeAxis *ay,
       const gsize a = (gsize) ax->i0[x] * LANES, b = (gsize) ax->i1[x] * LANES;
       const float wx = ax->w1[x];
 
-      store (dst + ((gsize) y * w + x) * LANES,
-          (1 - wy) * ((1 - wx) * load (r0 + a) + wx * load (r0 + b))
-              + wy * ((1 - wx) * load (r1 + a) + wx * load (r1 + b)));
+      lanes_store (dst + ((gsize) y * w + x) * LANES,
+          (1 - wy) * ((1 - wx) * lanes_load (r0 + a) + wx * lanes_load (r0 + b))
+              + wy
+                  * ((1 - wx) * lanes_load (r1 + a)
+                      + wx * lanes_load (r1 + b)));
     }
   }
 }
@@ -36,7 +38,7 @@ resize (float *dst, const float *src, const TubeAxis *ax, const TubeAxis *ay,
 INLINE void
 add (float *p, Vec v)
 {
-  store (p, load (p) + v);
+  lanes_store (p, lanes_load (p) + v);
 }
 
 static void
@@ -51,7 +53,7 @@ resize_gradient (float *dsrc, const float *ddst, const TubeAxis *ax,
     for (int x = 0; x < w; x++) {
       const gsize a = (gsize) ax->i0[x] * LANES, b = (gsize) ax->i1[x] * LANES;
       const float wx = ax->w1[x];
-      const Vec d = load (ddst + ((gsize) y * w + x) * LANES);
+      const Vec d = lanes_load (ddst + ((gsize) y * w + x) * LANES);
 
       add (r0 + a, (1 - wy) * (1 - wx) * d);
       add (r0 + b, (1 - wy) * wx * d);
@@ -64,9 +66,9 @@ resize_gradient (float *dsrc, const float *ddst, const TubeAxis *ax,
 INLINE void
 store_sum (float *y, Vec best, const float *residual, gboolean relu)
 {
-  const Vec v = best + load (residual);
+  const Vec v = best + lanes_load (residual);
 
-  store (y, relu ? rectify (v) : v);
+  lanes_store (y, relu ? lanes_rectify (v) : v);
 }
 
 /* Maximum over the levels first, then rows, then columns. */
@@ -79,29 +81,29 @@ maximum (float *y, const float *residual, const float *const *levels,
   float *line = scratch + h * row;
 
   for (gsize i = 0; i < h * row; i += LANES) {
-    Vec best = load (levels[0] + i);
+    Vec best = lanes_load (levels[0] + i);
 
     for (int l = 1; l < n_levels; l++)
-      best = larger (load (levels[l] + i), best);
-    store (scratch + i, best);
+      best = larger (lanes_load (levels[l] + i), best);
+    lanes_store (scratch + i, best);
   }
   for (int i = 0; i < h; i++) {
     const int first = MAX (i - radius, 0), last = MIN (i + radius, h - 1);
 
     for (gsize k = 0; k < row; k += LANES) {
-      Vec best = load (scratch + first * row + k);
+      Vec best = lanes_load (scratch + first * row + k);
 
       for (int j = first + 1; j <= last; j++)
-        best = larger (load (scratch + j * row + k), best);
-      store (line + k, best);
+        best = larger (lanes_load (scratch + j * row + k), best);
+      lanes_store (line + k, best);
     }
     for (int x = 0; x < w; x++) {
       const gsize at = i * row + (gsize) x * LANES;
       const int left = MAX (x - radius, 0), right = MIN (x + radius, w - 1);
-      Vec best = load (line + (gsize) left * LANES);
+      Vec best = lanes_load (line + (gsize) left * LANES);
 
       for (int j = left + 1; j <= right; j++)
-        best = larger (load (line + (gsize) j * LANES), best);
+        best = larger (lanes_load (line + (gsize) j * LANES), best);
       store_sum (y + at, best, residual + at, relu);
     }
   }
@@ -120,13 +122,13 @@ keep_winners (float *y, guint16 *winners, const float *residual,
     for (int x = 0; x < w; x++) {
       const gsize at = ((gsize) i * w + x) * LANES;
       const int left = MAX (x - radius, 0), right = MIN (x + radius, w - 1);
-      Vec best = zero () - INFINITY;
+      Vec best = lanes_zero () - INFINITY;
       Mask code = { 0 };
 
       for (int l = 0; l < n_levels; l++) {
         for (int r = top; r <= bottom; r++) {
           for (int c = left; c <= right; c++) {
-            const Vec v = load (levels[l] + ((gsize) r * w + c) * LANES);
+            const Vec v = lanes_load (levels[l] + ((gsize) r * w + c) * LANES);
             const Mask m = v > best;
             const gint32 here =
                 (l * phi + r - i + radius) * phi + c - x + radius;
@@ -155,7 +157,7 @@ gather_gradient (float *dlevel, const float *dy, const guint16 *winners,
     for (int x = 0; x < w; x++) {
       const gsize at = ((gsize) i * w + x) * LANES;
       const int left = MAX (x - radius, 0), right = MIN (x + radius, w - 1);
-      Vec sum = accumulate ? load (dlevel + at) : zero ();
+      Vec sum = accumulate ? lanes_load (dlevel + at) : lanes_zero ();
 
       for (int r = top; r <= bottom; r++) {
         for (int c = left; c <= right; c++) {
@@ -165,10 +167,10 @@ gather_gradient (float *dlevel, const float *dy, const guint16 *winners,
           const Mask code =
               __builtin_convertvector(*(const Codes *) (winners + from), Mask);
 
-          sum += (Vec) ((Mask) load (dy + from) & (code == here));
+          sum += (Vec) ((Mask) lanes_load (dy + from) & (code == here));
         }
       }
-      store (dlevel + at, sum);
+      lanes_store (dlevel + at, sum);
     }
   }
 }

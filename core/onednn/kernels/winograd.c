@@ -134,8 +134,8 @@ gather (Vec *d, const float *plane, const WinogradMap *map, int y, int x,
       const int r = y + i, c = x + j;
 
       d[i * side + j] = inside || (r >= 0 && r < map->h && c >= 0 && c < map->w)
-          ? load (plane + ((gssize) r * map->w + c) * LANES)
-          : zero ();
+          ? lanes_load (plane + ((gssize) r * map->w + c) * LANES)
+          : lanes_zero ();
     }
   }
 }
@@ -161,7 +161,7 @@ input (float *v, gsize stride, const float *x, const WinogradMap *map,
       for (int i = 0; i < 6; i++) {
         transform_input (o, 1, e + 6 * i, 1);
         for (int j = 0; j < 6; j++)
-          store (to + (6 * i + j) * stride, o[j]);
+          lanes_store (to + (6 * i + j) * stride, o[j]);
       }
     }
   }
@@ -188,7 +188,7 @@ output_gradient (float *v, gsize stride, const float *dy,
       for (int i = 0; i < 6; i++) {
         transform_gradient (o, 1, e + 4 * i, 1);
         for (int j = 0; j < 6; j++)
-          store (to + (6 * i + j) * stride, o[j]);
+          lanes_store (to + (6 * i + j) * stride, o[j]);
       }
     }
   }
@@ -203,7 +203,7 @@ output (float *y, const float *m, gsize stride, const float *bias,
   const int channels = map->blocks * LANES;
 
   for (int block = 0; block < map->blocks; block++) {
-    const Vec b = bias ? load (bias + block * LANES) : zero ();
+    const Vec b = bias ? lanes_load (bias + block * LANES) : lanes_zero ();
     Place p = place_of (map, first);
 
     for (int t = 0; t < n; t++, next_place (&p, map)) {
@@ -214,7 +214,7 @@ output (float *y, const float *m, gsize stride, const float *bias,
       Vec d[36], e[24], o[4];
 
       for (int i = 0; i < 36; i++)
-        d[i] = load (from + i * stride);
+        d[i] = lanes_load (from + i * stride);
       for (int j = 0; j < 6; j++)
         transform_output (e + j, 6, d + j, 6);
       for (int i = 0; i < rows; i++) {
@@ -224,10 +224,10 @@ output (float *y, const float *m, gsize stride, const float *bias,
           Vec value = o[j] + b;
 
           if (add)
-            value += load (add + at);
+            value += lanes_load (add + at);
           if (mask)
-            value = masked (value, load (mask + at));
-          store (y + at, relu ? rectify (value) : value);
+            value = lanes_masked (value, lanes_load (mask + at));
+          lanes_store (y + at, relu ? lanes_rectify (value) : value);
         }
       }
     }
@@ -246,11 +246,11 @@ gemm_tile (float *m, const float *v, const float *u, int in, int out,
   Vec sum[ROWS][2];
 
   for (int r = 0; r < rows; r++)
-    sum[r][0] = sum[r][1] = zero ();
+    sum[r][0] = sum[r][1] = lanes_zero ();
   for (int i = 0; i < in; i++) {
     const float *here = u + (gsize) i * width * LANES;
-    const Vec u0 = load (here);
-    const Vec u1 = width > 1 ? load (here + LANES) : u0;
+    const Vec u0 = lanes_load (here);
+    const Vec u1 = width > 1 ? lanes_load (here + LANES) : u0;
 
     for (int k = 0; k < width * LANES; k += 16)
       __builtin_prefetch (here + AHEAD + k);
@@ -264,9 +264,9 @@ gemm_tile (float *m, const float *v, const float *u, int in, int out,
     }
   }
   for (int r = 0; r < rows; r++) {
-    store (m + (gsize) r * out, sum[r][0]);
+    lanes_store (m + (gsize) r * out, sum[r][0]);
     if (width > 1)
-      store (m + (gsize) r * out + LANES, sum[r][1]);
+      lanes_store (m + (gsize) r * out + LANES, sum[r][1]);
   }
 }
 
@@ -328,14 +328,15 @@ gemm_gradient_tile (float *u, const float *v, const float *dm,
   for (int r = 0; r < GRADIENT_ROWS; r++) {
     const float *from = u + (gsize) r * width * LANES;
 
-    sum[r][0] = accumulate ? load (from) : zero ();
-    sum[r][1] = accumulate && width > 1 ? load (from + LANES) : zero ();
+    sum[r][0] = accumulate ? lanes_load (from) : lanes_zero ();
+    sum[r][1] =
+        accumulate && width > 1 ? lanes_load (from + LANES) : lanes_zero ();
     for (int k = 0; k < width * LANES; k += 16)
       __builtin_prefetch (from + GRADIENT_ROWS * width * LANES + k, 1);
   }
   for (int t = 0; t < n; t++) {
-    const Vec d0 = load (dm + (gsize) t * out);
-    const Vec d1 = width > 1 ? load (dm + (gsize) t * out + LANES) : d0;
+    const Vec d0 = lanes_load (dm + (gsize) t * out);
+    const Vec d1 = width > 1 ? lanes_load (dm + (gsize) t * out + LANES) : d0;
 
     for (int r = 0; r < GRADIENT_ROWS; r++) {
       const float x = v[(gsize) t * in + r];
@@ -346,9 +347,9 @@ gemm_gradient_tile (float *u, const float *v, const float *dm,
     }
   }
   for (int r = 0; r < GRADIENT_ROWS; r++) {
-    store (u + (gsize) r * width * LANES, sum[r][0]);
+    lanes_store (u + (gsize) r * width * LANES, sum[r][0]);
     if (width > 1)
-      store (u + (gsize) r * width * LANES + LANES, sum[r][1]);
+      lanes_store (u + (gsize) r * width * LANES + LANES, sum[r][1]);
   }
 }
 
@@ -405,7 +406,7 @@ store_weight (float *u, gsize stride, const Vec *g)
   for (int i = 0; i < 6; i++) {
     transform_weight (o, 1, e + 3 * i, 1);
     for (int j = 0; j < 6; j++)
-      store (u + (6 * i + j) * stride, o[j]);
+      lanes_store (u + (6 * i + j) * stride, o[j]);
   }
 }
 
@@ -462,7 +463,7 @@ weights_gradient (float *dw, const float *u, gsize stride, int block, int out,
       Vec d[36], e[18];
 
       for (int f = 0; f < 36; f++)
-        d[f] = load (u + f * stride + (gsize) (first + i) * step);
+        d[f] = lanes_load (u + f * stride + (gsize) (first + i) * step);
       for (int j = 0; j < 6; j++)
         transform_weight_gradient (e + j, 6, d + j, 6);
       for (int j = 0; j < 3; j++)
