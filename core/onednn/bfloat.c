@@ -1,6 +1,7 @@
 /* 1x1 convolutions of inference in bfloat16, with sums, bias, residual and what
  * is stored in float32 (precision bf16). */
-#include "conv.h"
+#include "pack.h"
+#include "passes.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * inference two that are estimated close to each other are measured: once in a
  * process for each shape, so that all detectors of a process agree.
  */
-#include "conv.h"
+#include "choose.h"
 
 #include <math.h>
 

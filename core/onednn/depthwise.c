@@ -1,6 +1,6 @@
 /* Backward of the depthwise 3x3 convolutions, both gradients at once: they are
  * bound by memory, and oneDNN would read everything two or three times. */
-#include "conv.h"
+#include "passes.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,7 +3,8 @@
  * Groups narrower than a block are merged until they fill blocks, with zeros
  * between them: oneDNN has nothing fast for them as they are.
  */
-#include "conv.h"
+#include "pack.h"
+#include "passes.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Packed parameters, kept by the backend and counted. */
-#include "conv.h"
+#include "pack.h"
 
 void
 defcn_onednn_pack_unref (Onednn *be, OnednnPack *pack)

@@ -1,7 +1,8 @@
 /* Winograd F(4x4, 3x3) for the 3x3 convolutions of stride 1: a quarter of the
  * multiplications.  The gradient of x is the same with the weights turned and
  * transposed; that of w goes through the transposed transforms. */
-#include "conv.h"
+#include "pack.h"
+#include "passes.h"
 
 #include <math.h>
 #include <string.h>
