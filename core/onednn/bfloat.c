@@ -61,7 +61,7 @@ prepare (Onednn *be, const DefcnNode *node, GError **error)
   if (b->pack && b->bias
       && defcn_onednn_reserve (be, b->share * be->base.threads))
     return b;
-  defcn_onednn_conv_error (error, node, "no memory");
+  defcn_onednn_passes_error (error, node, "no memory");
   release (be, b);
   return NULL;
 }
@@ -122,5 +122,5 @@ describe (gpointer state)
   return "bfloat16";
 }
 
-const ConvPass defcn_onednn_bfloat_forward = { cost, prepare, run, release,
+const OnednnPass defcn_onednn_bfloat_forward = { cost, prepare, run, release,
   describe };

@@ -19,8 +19,8 @@ static GMutex measured_lock;
 
 /* The cheapest, and the next if it is close, else NULL. */
 static void
-rank (const ConvPass **ranked, const ConvPass *const *choices, const Onednn *be,
-    const DefcnNode *node)
+rank (const OnednnPass **ranked, const OnednnPass *const *choices,
+    const Onednn *be, const DefcnNode *node)
 {
   double costs[2] = { INFINITY, INFINITY };
 
@@ -58,7 +58,7 @@ key_of (const Onednn *be, const DefcnNode *node)
 /* Microseconds, the least of some runs.  They take turns: each finds the caches
  * full of the other's weights, as it will find them full of another layer's. */
 static void
-measure (gint64 *times, const ConvPass *const *passes, const gpointer *states,
+measure (gint64 *times, const OnednnPass *const *passes, const gpointer *states,
     Onednn *be, const DefcnNode *node)
 {
   times[0] = times[1] = G_MAXINT64;
@@ -75,7 +75,7 @@ measure (gint64 *times, const ConvPass *const *passes, const gpointer *states,
 
 /* Prepares both and keeps the faster, which @second tells. */
 static gboolean
-race (gboolean *second, gpointer *state, const ConvPass *const *ranked,
+race (gboolean *second, gpointer *state, const OnednnPass *const *ranked,
     Onednn *be, const DefcnNode *node, GError **error)
 {
   gpointer states[2];
@@ -97,8 +97,8 @@ race (gboolean *second, gpointer *state, const ConvPass *const *ranked,
 }
 
 static gboolean
-choose_measured (const ConvPass **pass, gpointer *state,
-    const ConvPass *const *ranked, Onednn *be, const DefcnNode *node,
+choose_measured (const OnednnPass **pass, gpointer *state,
+    const OnednnPass *const *ranked, Onednn *be, const DefcnNode *node,
     GError **error)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&measured_lock);
@@ -122,16 +122,16 @@ choose_measured (const ConvPass **pass, gpointer *state,
 }
 
 gboolean
-defcn_onednn_choose (const ConvPass **pass, gpointer *state,
-    const ConvPass *const *choices, Onednn *be, const DefcnNode *node,
+defcn_onednn_choose (const OnednnPass **pass, gpointer *state,
+    const OnednnPass *const *choices, Onednn *be, const DefcnNode *node,
     GError **error)
 {
-  const ConvPass *ranked[2];
+  const OnednnPass *ranked[2];
 
   rank (ranked, choices, be, node);
   if (!ranked[0])
     return TRUE;
-  if (ranked[1] && !node->train && defcn_onednn_together (node) == 1)
+  if (ranked[1] && !node->train && defcn_onednn_passes_together (node) == 1)
     return choose_measured (pass, state, ranked, be, node, error);
   *pass = ranked[0];
   *state = (*pass)->prepare (be, node, error);

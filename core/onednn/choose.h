@@ -5,6 +5,6 @@
 
 /* Prepares one of @choices, which end with NULL, for @node; @pass stays as it is
  * where none is possible. */
-gboolean defcn_onednn_choose (const ConvPass **pass, gpointer *state,
-    const ConvPass *const *choices, Onednn *be, const DefcnNode *node,
+gboolean defcn_onednn_choose (const OnednnPass **pass, gpointer *state,
+    const OnednnPass *const *choices, Onednn *be, const DefcnNode *node,
     GError **error);

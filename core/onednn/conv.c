@@ -10,7 +10,7 @@ typedef enum
   N_PASSES
 } Pass;
 
-static const ConvPass *const choices[N_PASSES][4] = {
+static const OnednnPass *const choices[N_PASSES][4] = {
   { &defcn_onednn_bfloat_forward, &defcn_onednn_winograd_forward,
       &defcn_onednn_direct_forward },
   { &defcn_onednn_depthwise_backward },
@@ -20,7 +20,7 @@ static const ConvPass *const choices[N_PASSES][4] = {
 
 typedef struct
 {
-  const ConvPass *passes[N_PASSES]; /* NULL: not wanted */
+  const OnednnPass *passes[N_PASSES]; /* NULL: not wanted */
   gpointer states[N_PASSES];
   char *description;
   const OnednnRectified *rectified; /* y, with a fused ReLU */
@@ -47,7 +47,7 @@ is_done_above (const DefcnNode *node)
   const Conv *c = node->together > 0 ? first->state : NULL;
 
   return c && c->passes[FORWARD] == &defcn_onednn_winograd_forward
-      && defcn_onednn_together (first) > 1;
+      && defcn_onednn_passes_together (first) > 1;
 }
 
 static gboolean
@@ -133,9 +133,9 @@ conv_backward (DefcnBackend *base, const DefcnNode *node)
     return;
   }
   if (node->relu && !c->rectified->masked)
-    defcn_onednn_mask (base, node->y->grad, node->y->data, len);
+    defcn_onednn_elementwise_mask (base, node->y->grad, node->y->data, len);
   if (node->x[1] && node->x[1]->grad)
-    defcn_onednn_add (base, node->x[1]->grad, node->y->grad, len,
+    defcn_onednn_elementwise_add (base, node->x[1]->grad, node->y->grad, len,
         node->accumulate[1]);
   run (be, node, WEIGHTS);
   run (be, node, DATA);

@@ -35,12 +35,12 @@ prepare (Onednn *be, const DefcnNode *node, GError **error)
   Depthwise *d = g_new0 (Depthwise, 1);
 
   d->shape = (DepthwiseShape){ x->h, x->w, y->h, y->w, node->stride, node->relu,
-    defcn_onednn_mask_early (be, node), node->accumulate[0] };
+    defcn_onednn_passes_mask_early (be, node), node->accumulate[0] };
   d->rows_len = (gsize) 3 * (y->w + 2) * be->block;
   if (defcn_onednn_reserve (be,
           be->base.threads * d->rows_len + (gsize) planes * SUMS * be->block))
     return d;
-  defcn_onednn_conv_error (error, node, "no memory");
+  defcn_onednn_passes_error (error, node, "no memory");
   g_free (d);
   return NULL;
 }
@@ -105,5 +105,5 @@ describe (gpointer state)
   return "depthwise";
 }
 
-const ConvPass defcn_onednn_depthwise_backward = { cost, prepare, run, release,
-  describe };
+const OnednnPass defcn_onednn_depthwise_backward = { cost, prepare, run,
+  release, describe };

@@ -338,7 +338,7 @@ prepare (Onednn *be, const DefcnNode *node, GError **error,
   g_autofree char *what = status == dnnl_out_of_memory
       ? g_strdup ("no memory")
       : g_strdup_printf ("status %d", status);
-  defcn_onednn_conv_error (error, node, what);
+  defcn_onednn_passes_error (error, node, what);
   release (be, c);
   return NULL;
 }
@@ -385,11 +385,12 @@ forward_run (Onednn *be, const DefcnNode *node, gpointer state)
 
   defcn_onednn_pack_update (be, c->pack);
   if (node->x[1] && node->x[1]->data != node->y->data)
-    defcn_onednn_add (&be->base, node->y->data, node->x[1]->data, len, FALSE);
+    defcn_onednn_elementwise_add (&be->base, node->y->data, node->x[1]->data,
+        len, FALSE);
   execute (be, node->name, c->primitive, node->b ? 4 : 3, args);
 }
 
-const ConvPass defcn_onednn_direct_forward = { cost, forward_prepare,
+const OnednnPass defcn_onednn_direct_forward = { cost, forward_prepare,
   forward_run, release, describe };
 
 static dnnl_status_t
@@ -444,11 +445,11 @@ data_run (Onednn *be, const DefcnNode *node, gpointer state)
     dnnl_memory_set_data_handle (c->x, be->scratch);
   execute (be, node->name, c->primitive, G_N_ELEMENTS (args), args);
   if (node->accumulate[0])
-    defcn_onednn_add (&be->base, x->grad, be->scratch,
+    defcn_onednn_elementwise_add (&be->base, x->grad, be->scratch,
         be->base.size (&be->base, x) / sizeof (float), TRUE);
 }
 
-const ConvPass defcn_onednn_direct_data = { cost, data_prepare, data_run,
+const OnednnPass defcn_onednn_direct_data = { cost, data_prepare, data_run,
   release, describe };
 
 static gsize
@@ -537,11 +538,12 @@ weights_run (Onednn *be, const DefcnNode *node, gpointer state)
   if (merged > 1)
     gather_gradient (node->w, dense, node->groups, merged);
   else
-    defcn_onednn_add (&be->base, node->w->grad, dense,
+    defcn_onednn_elementwise_add (&be->base, node->w->grad, dense,
         defcn_tensor_len (node->w), TRUE);
   if (c->b)
-    defcn_onednn_add (&be->base, node->b->grad, db, node->b->c, TRUE);
+    defcn_onednn_elementwise_add (&be->base, node->b->grad, db, node->b->c,
+        TRUE);
 }
 
-const ConvPass defcn_onednn_direct_weights = { cost, weights_prepare,
+const OnednnPass defcn_onednn_direct_weights = { cost, weights_prepare,
   weights_run, release, describe };

@@ -36,7 +36,8 @@ relu_piece (float *y, const float *x, gsize len)
 }
 
 void
-defcn_onednn_mask (DefcnBackend *be, float *dy, const float *y, gsize len)
+defcn_onednn_elementwise_mask (DefcnBackend *be, float *dy, const float *y,
+    gsize len)
 {
 #pragma omp parallel for
   for (gsize i = 0; i < len; i += PIECE)
@@ -44,8 +45,8 @@ defcn_onednn_mask (DefcnBackend *be, float *dy, const float *y, gsize len)
 }
 
 void
-defcn_onednn_add (DefcnBackend *be, float *dst, const float *src, gsize len,
-    gboolean accumulate)
+defcn_onednn_elementwise_add (DefcnBackend *be, float *dst, const float *src,
+    gsize len, gboolean accumulate)
 {
 #pragma omp parallel for
   for (gsize i = 0; i < len; i += PIECE)
@@ -75,7 +76,8 @@ sum_plane (double *sums, const float *x, int hw, int block)
 }
 
 void
-defcn_onednn_sum_plane (double *sums, const float *x, int hw, int block)
+defcn_onednn_elementwise_sum_plane (double *sums, const float *x, int hw,
+    int block)
 {
   sum_plane (sums, x, hw, block);
 }
@@ -105,8 +107,8 @@ relu_backward (DefcnBackend *be, const DefcnNode *node)
   if (!node->x[0]->grad)
     return;
   onednn_enter (be);
-  defcn_onednn_mask (be, node->y->grad, node->y->data, len);
-  defcn_onednn_add (be, node->x[0]->grad, node->y->grad, len,
+  defcn_onednn_elementwise_mask (be, node->y->grad, node->y->data, len);
+  defcn_onednn_elementwise_add (be, node->x[0]->grad, node->y->grad, len,
       node->accumulate[0]);
 }
 
@@ -176,8 +178,8 @@ upsample_add_backward (DefcnBackend *base, const DefcnNode *node)
 
   onednn_enter (base);
   if (node->x[0]->grad)
-    defcn_onednn_add (base, node->x[0]->grad, y->grad, padded_len (base, y),
-        node->accumulate[0]);
+    defcn_onednn_elementwise_add (base, node->x[0]->grad, y->grad,
+        padded_len (base, y), node->accumulate[0]);
   if (!coarse->grad)
     return;
 #pragma omp parallel for

@@ -217,7 +217,7 @@ defcn_onednn_new (int threads, GError **error)
   Onednn *be = g_new0 (Onednn, 1);
 
   if (threads > 1)
-    defcn_onednn_calm ();
+    defcn_onednn_wait_policy_calm ();
   be->base = (DefcnBackend){ .name = "onednn",
     .library = library_version (),
     .threads = threads,

@@ -108,8 +108,10 @@ double defcn_onednn_peak (DefcnBackend *be);
 gboolean defcn_onednn_reserve (Onednn *be, gsize len);
 
 /* dy = 0 where y <= 0, and dst = or += src; whole tensors. */
-void defcn_onednn_mask (DefcnBackend *be, float *dy, const float *y, gsize len);
-void defcn_onednn_add (DefcnBackend *be, float *dst, const float *src,
-    gsize len, gboolean accumulate);
+void defcn_onednn_elementwise_mask (DefcnBackend *be, float *dy, const float *y,
+    gsize len);
+void defcn_onednn_elementwise_add (DefcnBackend *be, float *dst,
+    const float *src, gsize len, gboolean accumulate);
 /* sums[lane] += sum over @hw pixels of a plane. */
-void defcn_onednn_sum_plane (double *sums, const float *x, int hw, int block);
+void defcn_onednn_elementwise_sum_plane (double *sums, const float *x, int hw,
+    int block);

@@ -2,7 +2,7 @@
 #include "passes.h"
 
 gboolean
-defcn_onednn_mask_early (Onednn *be, const DefcnNode *node)
+defcn_onednn_passes_mask_early (Onednn *be, const DefcnNode *node)
 {
   OnednnRectified *r = g_hash_table_lookup (be->rectified, node->x[0]);
 
@@ -14,7 +14,7 @@ defcn_onednn_mask_early (Onednn *be, const DefcnNode *node)
 }
 
 void
-defcn_onednn_conv_error (GError **error, const DefcnNode *node,
+defcn_onednn_passes_error (GError **error, const DefcnNode *node,
     const char *what)
 {
   const DefcnTensor *x = node->x[0];
@@ -27,7 +27,7 @@ defcn_onednn_conv_error (GError **error, const DefcnNode *node,
 }
 
 void
-defcn_onednn_bias_gradient (Onednn *be, const DefcnNode *node)
+defcn_onednn_passes_bias_gradient (Onednn *be, const DefcnNode *node)
 {
   const DefcnTensor *y = node->y;
   const gsize plane = onednn_plane (be, y);
@@ -41,7 +41,7 @@ defcn_onednn_bias_gradient (Onednn *be, const DefcnNode *node)
     double sums[16] = { 0 };
 
     for (int n = 0; n < y->n; n++)
-      defcn_onednn_sum_plane (sums,
+      defcn_onednn_elementwise_sum_plane (sums,
           y->grad + ((gsize) n * blocks + block) * plane, y->h * y->w,
           be->block);
     for (int k = 0; k < lanes; k++)

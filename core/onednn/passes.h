@@ -6,15 +6,15 @@
 
 enum
 {
-  CONV_TOGETHER = 8 /* steps that are taken together, at most */
+  PASSES_TOGETHER = 8 /* steps that are taken together, at most */
 };
 
 /* How many steps from @node on may be taken together, DefcnNode.n_together. */
 static inline int
-defcn_onednn_together (const DefcnNode *node)
+defcn_onednn_passes_together (const DefcnNode *node)
 {
   return node->together == 0 && node->n_together > 1
-          && node->n_together <= CONV_TOGETHER
+          && node->n_together <= PASSES_TOGETHER
       ? node->n_together
       : 1;
 }
@@ -32,32 +32,32 @@ typedef struct
   void (*release) (Onednn *be, gpointer state);
   /* Name of the implementation. */
   const char *(*describe) (gpointer state);
-} ConvPass;
+} OnednnPass;
 
 /* Whether @node's backward is to store x[0]'s gradient masked with x[0] > 0:
  * the convolution that made x[0] has a fused ReLU and @node is its only reader,
  * so that saves the pass over memory that would mask it.  If TRUE, the caller
  * must do so. */
-gboolean defcn_onednn_mask_early (Onednn *be, const DefcnNode *node);
+gboolean defcn_onednn_passes_mask_early (Onednn *be, const DefcnNode *node);
 
 /* Sets @error for @node; what: "no memory" and the like. */
-void defcn_onednn_conv_error (GError **error, const DefcnNode *node,
+void defcn_onednn_passes_error (GError **error, const DefcnNode *node,
     const char *what);
 /* b->grad += sums of dy. */
-void defcn_onednn_bias_gradient (Onednn *be, const DefcnNode *node);
+void defcn_onednn_passes_bias_gradient (Onednn *be, const DefcnNode *node);
 
 /* Winograd F(4x4, 3x3). */
-extern const ConvPass defcn_onednn_winograd_forward;
-extern const ConvPass defcn_onednn_winograd_data;
-extern const ConvPass defcn_onednn_winograd_weights;
+extern const OnednnPass defcn_onednn_winograd_forward;
+extern const OnednnPass defcn_onednn_winograd_data;
+extern const OnednnPass defcn_onednn_winograd_weights;
 
 /* Depthwise: both gradients at once, and the mask of the fused ReLU. */
-extern const ConvPass defcn_onednn_depthwise_backward;
+extern const OnednnPass defcn_onednn_depthwise_backward;
 
 /* 1x1 in bfloat16. */
-extern const ConvPass defcn_onednn_bfloat_forward;
+extern const OnednnPass defcn_onednn_bfloat_forward;
 
 /* oneDNN's direct convolution, which suits always. */
-extern const ConvPass defcn_onednn_direct_forward;
-extern const ConvPass defcn_onednn_direct_data;
-extern const ConvPass defcn_onednn_direct_weights;
+extern const OnednnPass defcn_onednn_direct_forward;
+extern const OnednnPass defcn_onednn_direct_data;
+extern const OnednnPass defcn_onednn_direct_weights;

@@ -138,9 +138,9 @@ tube_max_backward (DefcnBackend *base, const DefcnNode *node)
 
   onednn_enter (base);
   if (node->relu)
-    defcn_onednn_mask (base, y->grad, y->data, len);
+    defcn_onednn_elementwise_mask (base, y->grad, y->data, len);
   if (node->x[0]->grad)
-    defcn_onednn_add (base, node->x[0]->grad, y->grad, len,
+    defcn_onednn_elementwise_add (base, node->x[0]->grad, y->grad, len,
         node->accumulate[0]);
 #pragma omp parallel for
   for (int p = 0; p < planes; p++) {

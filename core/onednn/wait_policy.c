@@ -43,7 +43,7 @@ park_once (gpointer data)
 }
 
 void
-defcn_onednn_calm (void)
+defcn_onednn_wait_policy_calm (void)
 {
   static GOnce once = G_ONCE_INIT;
 

@@ -10,4 +10,4 @@
  * too early for anybody else to set).
  *
  * Thread rule: any thread, any number of times. */
-void defcn_onednn_calm (void);
+void defcn_onednn_wait_policy_calm (void);

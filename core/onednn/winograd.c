@@ -16,9 +16,9 @@ typedef struct
 {
   OnednnPack *pack; /* transformed weights */
   int n_maps;       /* that are taken together */
-  WinogradMap in[CONV_TOGETHER], out[CONV_TOGETHER]; /* read and written */
-  int first[CONV_TOGETHER + 1]; /* tile of each map; in the end all tiles */
-  int piece;                    /* tiles that are worked on at once */
+  WinogradMap in[PASSES_TOGETHER], out[PASSES_TOGETHER]; /* read and written */
+  int first[PASSES_TOGETHER + 1]; /* tile of each map; in the end all tiles */
+  int piece;                      /* tiles that are worked on at once */
   gsize in_stride, out_stride, u_stride; /* floats between frequencies */
   float *bias;                           /* padded to whole blocks */
   gboolean mask;                         /* dx is wanted where x > 0 */
@@ -63,7 +63,7 @@ tiles_together (const DefcnNode *node)
 {
   int tiles = 0;
 
-  for (int i = 0; i < defcn_onednn_together (node); i++)
+  for (int i = 0; i < defcn_onednn_passes_together (node); i++)
     tiles += tiles_of (node[i].y);
   return tiles;
 }
@@ -164,7 +164,7 @@ convolution_new (Winograd *w, Onednn *be, const DefcnNode *node,
       && defcn_onednn_reserve (be,
           FREQUENCIES * (w->in_stride + w->out_stride) * be->base.threads))
     return w;
-  defcn_onednn_conv_error (error, node, "no memory");
+  defcn_onednn_passes_error (error, node, "no memory");
   release (be, w);
   return NULL;
 }
@@ -236,7 +236,7 @@ forward_prepare (Onednn *be, const DefcnNode *node, GError **error)
 {
   Winograd *w = g_new0 (Winograd, 1);
 
-  for (int i = 0; i < defcn_onednn_together (node); i++)
+  for (int i = 0; i < defcn_onednn_passes_together (node); i++)
     add_map (w, be, node[i].x[0], node[i].y);
   return convolution_new (w, be, node, FALSE, error);
 }
@@ -245,8 +245,8 @@ static void
 forward_run (Onednn *be, const DefcnNode *node, gpointer state)
 {
   const Winograd *w = state;
-  const float *x[CONV_TOGETHER];
-  float *y[CONV_TOGETHER];
+  const float *x[PASSES_TOGETHER];
+  float *y[PASSES_TOGETHER];
 
   for (int i = 0; i < w->n_maps; i++) {
     x[i] = node[i].x[0]->data;
@@ -258,8 +258,8 @@ forward_run (Onednn *be, const DefcnNode *node, gpointer state)
       NULL);
 }
 
-const ConvPass defcn_onednn_winograd_forward = { forward_cost, forward_prepare,
-  forward_run, release, describe };
+const OnednnPass defcn_onednn_winograd_forward = { forward_cost,
+  forward_prepare, forward_run, release, describe };
 
 static double
 data_cost (const Onednn *be, const DefcnNode *node)
@@ -275,7 +275,7 @@ data_prepare (Onednn *be, const DefcnNode *node, GError **error)
   add_map (w, be, node->y, node->x[0]);
   w = convolution_new (w, be, node, TRUE, error);
   if (w)
-    w->mask = defcn_onednn_mask_early (be, node);
+    w->mask = defcn_onednn_passes_mask_early (be, node);
   return w;
 }
 
@@ -290,8 +290,8 @@ data_run (Onednn *be, const DefcnNode *node, gpointer state)
       w->mask ? node->x[0]->data : NULL);
 }
 
-const ConvPass defcn_onednn_winograd_data = { data_cost, data_prepare, data_run,
-  release, describe };
+const OnednnPass defcn_onednn_winograd_data = { data_cost, data_prepare,
+  data_run, release, describe };
 
 static double
 weights_cost (const Onednn *be, const DefcnNode *node)
@@ -314,7 +314,7 @@ weights_prepare (Onednn *be, const DefcnNode *node, GError **error)
   set_piece (w, be, 4 << 20, 1);
   if (defcn_onednn_reserve (be, weights_floats (w)))
     return w;
-  defcn_onednn_conv_error (error, node, "no memory");
+  defcn_onednn_passes_error (error, node, "no memory");
   release (be, w);
   return NULL;
 }
@@ -354,8 +354,8 @@ weights_run (Onednn *be, const DefcnNode *node, gpointer state)
       k->weights_gradient (node->w->grad, u, w->u_stride, block, node->y->c,
           node->x[0]->c);
   }
-  defcn_onednn_bias_gradient (be, node);
+  defcn_onednn_passes_bias_gradient (be, node);
 }
 
-const ConvPass defcn_onednn_winograd_weights = { weights_cost, weights_prepare,
-  weights_run, release, describe };
+const OnednnPass defcn_onednn_winograd_weights = { weights_cost,
+  weights_prepare, weights_run, release, describe };
