@@ -69,8 +69,8 @@ cuda_type_size (CudaType type)
   return type == CUDA_FLOAT ? 4 : 2;
 }
 
-/* The module's one public function.  @precision: "fp32", "tf32", "fp16", "bf16",
- * or "auto" (fp16).  NULL with @error. */
+/* The module's one public function.  @precision: "fp32", "tf32", "fp16",
+ * "bf16", or "auto" (fp16).  NULL with @error. */
 G_MODULE_EXPORT DefcnBackend *defcn_cuda_new (int device, const char *precision,
     int threads, GError **error);
 

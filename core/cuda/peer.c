@@ -3,8 +3,8 @@
  * streams that may still be at work on it.
  *
  * The runtime knows one context per device, so this takes the driver's
- * functions, and asks for them when the first such frame comes: the module links
- * no driver.  The codes of both are the same numbers. */
+ * functions, and asks for them when the first such frame comes: the module
+ * links no driver.  The codes of both are the same numbers. */
 #include <cuda.h>
 #include <cudaTypedefs.h>
 

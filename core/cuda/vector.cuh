@@ -137,8 +137,8 @@ cuda_blocks (gsize n)
   return (unsigned) ((n + CUDA_THREADS - 1) / CUDA_THREADS);
 }
 
-/* Threads over pixels and channels: a block is (vectors of a pixel, pixels), the
- * grid (pixels, vectors, images). */
+/* Threads over pixels and channels: a block is (vectors of a pixel, pixels),
+ * the grid (pixels, vectors, images). */
 static inline dim3
 cuda_plane_block (int n_vectors)
 {

@@ -19,7 +19,7 @@ defcn_onednn_passes_together (const DefcnNode *node)
       : 1;
 }
 
-/* One way to compute one pass: forward, gradient of x or gradient of w and b. */
+/* One way to compute one pass: forward, gradient of x, or of w and b. */
 typedef struct
 {
   /* Estimate of its time as a share of the direct convolution's; INFINITY where

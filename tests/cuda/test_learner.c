@@ -294,7 +294,7 @@ ask (Rig *rig)
   return q;
 }
 
-/* The matrix of image @i; rows of ignored objects are left out on the device. */
+/* The matrix of image @i; the device leaves out rows of ignored objects. */
 static void
 check_qualities (Rig *rig, const DefcnQualities *q, int i)
 {
@@ -384,7 +384,7 @@ list_positives (GArray *positives, GArray *targets, const DefcnAssignment *a,
   }
 }
 
-/* Losses on the device, with gradients that were not zero.  FALSE with @error. */
+/* Losses on the device; no gradient was zero before.  FALSE with @error. */
 static gboolean
 device_losses (Rig *rig, DefcnLossSums *sums, const DefcnLossInput *scales,
     GError **error)

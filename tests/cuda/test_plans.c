@@ -165,8 +165,8 @@ test_case (gconstpointer data)
 }
 
 /* The candidates of a convolution have names of their own, each of which finds
- * that candidate again; a name that cuDNN does not know is as none; the one that
- * is settled on is the one that stays. */
+ * that candidate again; a name that cuDNN does not know is as none; the one
+ * that is settled on is the one that stays. */
 static void
 test_candidates (void)
 {

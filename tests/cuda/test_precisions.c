@@ -134,9 +134,9 @@ open_tuned (const char *precision)
   return d;
 }
 
-/* With autotune the boxes are those of the heuristics' choice; what was measured
- * is kept, read without complaint, and not measured again.  (The emulation has
- * nothing to measure, and no file.) */
+/* With autotune the boxes are those of the heuristics' choice; what was
+ * measured is kept, read without complaint, and not measured again.  (The
+ * emulation has nothing to measure, and no file.) */
 static void
 test_autotune (gconstpointer data)
 {

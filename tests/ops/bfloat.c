@@ -39,7 +39,7 @@ backend_new (void)
   return be;
 }
 
-/* The step on @be from numbers that @rand and @value give; the output, dense. */
+/* The step on @be from numbers of @rand and @value; the output, dense. */
 static float *
 run (DefcnBackend *be, const RigShape *shape, float (*value) (GRand *rand),
     char **implementation)
