@@ -1,7 +1,9 @@
 /* What a training step asks of the device, against the host on the same
  * predictions: qualities, assignments, losses, gradients. */
 #include "train/loss.h"
-#include "assign/qualities.h"
+#include "assign/assign.h"
+#include "assign/auxiliary.h"
+#include "assign/poto.h"
 
 #include <math.h>
 #include <string.h>
@@ -226,7 +228,7 @@ rig_open (Rig *rig, const Case *c, DefcnBackend *be)
     for (int head = 0; head < N_HEADS; head++)
       make_head (rig, rand, head, l);
   }
-  rig->n_locations = defcn_assign_locations (rig->levels[0], DEFCN_N_LEVELS);
+  rig->n_locations = defcn_points_count (rig->levels[0], DEFCN_N_LEVELS);
   for (int i = 0; i < c->n_images; i++) {
     rig->objects[i] = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
     for (int k = 0; k < c->n_objects * (i + 1) / c->n_images; k++) {
@@ -237,10 +239,10 @@ rig_open (Rig *rig, const Case *c, DefcnBackend *be)
     rig->assignments[i] = defcn_assignment_new (rig->n_locations, c->n_classes);
     rig->aux[i] = defcn_assignment_new (rig->n_locations, c->n_classes);
     defcn_assign_run (rig->assignments[i], &c->rule, rig->levels[i],
-        DEFCN_N_LEVELS, rig->objects[i]);
+        DEFCN_N_LEVELS, rig->objects[i], NULL, 0);
     if (c->rule.aux_topk > 0)
-      defcn_assign_aux (rig->aux[i], &c->rule, rig->levels[i], DEFCN_N_LEVELS,
-          rig->objects[i]);
+      defcn_auxiliary_run (rig->aux[i], &c->rule, rig->levels[i],
+          DEFCN_N_LEVELS, rig->objects[i], NULL, 0);
   }
 }
 
@@ -300,21 +302,24 @@ check_qualities (Rig *rig, const DefcnQualities *q, int i)
 {
   const GArray *objects = rig->objects[i];
   const int n = rig->n_locations;
-  g_autofree float *wanted = g_new (float, (gsize) objects->len *n);
+  g_autofree float *wanted = g_new (float, n);
+  g_autofree DefcnPoint *points =
+      defcn_points_new (rig->levels[i], DEFCN_N_LEVELS, rig->c->n_classes);
   g_autofree float *found = g_new (float, (gsize) objects->len *n);
   int row = 0;
 
-  defcn_assign_quality (wanted, &rig->c->rule, rig->levels[i], DEFCN_N_LEVELS,
-      rig->c->n_classes, objects);
   defcn_qualities_fill (q, found, i, n);
   for (guint k = 0; k < objects->len; k++) {
-    if (g_array_index (objects, DefcnObject, k).label < 0)
+    const DefcnObject *o = &g_array_index (objects, DefcnObject, k);
+
+    if (o->label < 0)
       continue;
+    defcn_poto_qualities (wanted, &rig->c->rule, points, n, &o, 1);
     for (int j = 0; j < n; j++)
-      if (!is_close (found[(gsize) row * n + j], wanted[(gsize) k * n + j],
-              QUALITY_TOLERANCE, 0))
+      if (!is_close (found[(gsize) row * n + j], wanted[j], QUALITY_TOLERANCE,
+              0))
         g_error ("image %d, object %u, location %d: %.9g, wanted %.9g", i, k, j,
-            found[(gsize) row * n + j], wanted[(gsize) k * n + j]);
+            found[(gsize) row * n + j], wanted[j]);
     row++;
   }
 }
@@ -358,13 +363,13 @@ test_assignment (gconstpointer data)
         .stride = rig.levels[i][l].stride };
     if (c->rule.assigner != DEFCN_ASSIGN_FCOS)
       check_qualities (&rig, q, i);
-    defcn_assign_run_with (a, &c->rule, shapes, DEFCN_N_LEVELS, rig.objects[i],
-        q, i);
+    defcn_assign_run (a, &c->rule, shapes, DEFCN_N_LEVELS, rig.objects[i], q,
+        i);
     assert_same (a, rig.assignments[i]);
     if (c->rule.aux_topk == 0)
       continue;
-    defcn_assign_aux_with (aux, &c->rule, shapes, DEFCN_N_LEVELS,
-        rig.objects[i], q, i);
+    defcn_auxiliary_run (aux, &c->rule, shapes, DEFCN_N_LEVELS, rig.objects[i],
+        q, i);
     assert_same (aux, rig.aux[i]);
   }
   rig_close (&rig);

@@ -1,5 +1,7 @@
 /* IoU, the Hungarian method and every assigner against the reference code. */
 #include "assign/assign.h"
+#include "assign/auxiliary.h"
+#include "assign/poto.h"
 #include "golden.h"
 #include "hungarian.h"
 #include "testing.h"
@@ -215,13 +217,20 @@ check_total (const Case *c, const DefcnWeights *file, const Variant *v,
     const Heads *heads, const GArray *objects, const DefcnAssignment *a)
 {
   const gsize len = (gsize) objects->len * a->n_locations;
-  g_autofree float *quality = g_new (float, len);
+  g_autofree float *quality = g_new0 (float, len);
+  g_autofree DefcnPoint *points =
+      defcn_points_new (heads->levels, DEFCN_N_LEVELS, heads->n_classes);
   double total = 0;
 
   if (!cJSON_HasObjectItem (c->expected, "lsa_total"))
     return;
-  defcn_assign_quality (quality, &v->rule, heads->levels, DEFCN_N_LEVELS,
-      heads->n_classes, objects);
+  for (guint i = 0; i < objects->len; i++) {
+    const DefcnObject *o = &g_array_index (objects, DefcnObject, i);
+
+    if (o->label >= 0)
+      defcn_poto_qualities (quality + (gsize) i * a->n_locations, &v->rule,
+          points, a->n_locations, &o, 1);
+  }
   check_quality (c, file, quality, len);
   for (int j = 0; j < a->n_locations; j++)
     if (a->objects[j] >= 0)
@@ -297,13 +306,14 @@ test_case (gconstpointer data)
   heads_read (&heads, file, v->filter);
   g_autoptr (GArray) objects = read_objects (file);
   g_autoptr (DefcnAssignment) a =
-      defcn_assignment_new (defcn_assign_locations (heads.levels,
-                                DEFCN_N_LEVELS),
+      defcn_assignment_new (defcn_points_count (heads.levels, DEFCN_N_LEVELS),
           heads.n_classes);
   if (v->aux)
-    defcn_assign_aux (a, &v->rule, heads.levels, DEFCN_N_LEVELS, objects);
+    defcn_auxiliary_run (a, &v->rule, heads.levels, DEFCN_N_LEVELS, objects,
+        NULL, 0);
   else
-    defcn_assign_run (a, &v->rule, heads.levels, DEFCN_N_LEVELS, objects);
+    defcn_assign_run (a, &v->rule, heads.levels, DEFCN_N_LEVELS, objects, NULL,
+        0);
 
   if (cJSON_HasObjectItem (c->expected, "reference_raises")) {
     g_assert_cmpint (a->n_foreground, ==, 0);

@@ -1,6 +1,7 @@
 /* Label assignment on predictions small enough to work out by hand. */
 #include "assign/assign.h"
 
+#include "assign/auxiliary.h"
 #include "assign/poto.h"
 
 #include <math.h>
@@ -37,7 +38,7 @@ scene_new (int n_levels, int side, gboolean filter)
     side = (side + 1) / 2;
   }
   g_assert_cmpint (s->n, <=, MAX_LOCATIONS);
-  g_assert_cmpint (s->n, ==, defcn_assign_locations (s->levels, n_levels));
+  g_assert_cmpint (s->n, ==, defcn_points_count (s->levels, n_levels));
   return s;
 }
 
@@ -89,7 +90,7 @@ run (const Scene *s, const DefcnAssignRule *rule, const DefcnObject *objects,
   /* What was there before must not show. */
   for (int j = 0; j < s->n; j++)
     a->classes[j] = a->objects[j] = 77;
-  defcn_assign_run (a, rule, s->levels, s->n_levels, array);
+  defcn_assign_run (a, rule, s->levels, s->n_levels, array, NULL, 0);
   return a;
 }
 
@@ -149,7 +150,7 @@ test_locations (void)
 }
 
 /* Quality is p^(1 - alpha) IoU^alpha with the filter in p, and -1 outside the
- * prior or for an ignored object. */
+ * prior. */
 static void
 test_quality (void)
 {
@@ -158,17 +159,17 @@ test_quality (void)
   for (gsize k = 0; k < G_N_ELEMENTS (alphas); k++) {
     g_autofree Scene *s = scene_new (1, 8, TRUE);
     DefcnAssignRule rule = poto;
-    const DefcnObject objects[] = { object (8, 8, 56, 56, 1),
-      object (8, 8, 56, 56, -1) };
-    g_autoptr (GArray) array = objects_new (objects, 2);
-    g_autofree float *q = g_new (float, 2 * s->n);
+    const DefcnObject o = object (8, 8, 56, 56, 1), *list[] = { &o };
+    g_autofree float *q = g_new (float, s->n);
     const int middle = 3 * 8 + 3;
 
     rule.alpha = alphas[k];
-    predict (s, middle, &objects[0], 0.5f); /* IoU 1/4 */
+    predict (s, middle, &o, 0.5f); /* IoU 1/4 */
     s->logits[middle * N_CLASSES + 1] = 1;
     s->filter[middle] = 2;
-    defcn_assign_quality (q, &rule, s->levels, s->n_levels, N_CLASSES, array);
+    g_autofree DefcnPoint *points =
+        defcn_points_new (s->levels, s->n_levels, N_CLASSES);
+    defcn_poto_qualities (q, &rule, points, s->n, list, 1);
 
     const double p = 1 / (1 + exp (-1)) / (1 + exp (-2));
     g_assert_cmpfloat_with_epsilon (q[middle],
@@ -178,11 +179,9 @@ test_quality (void)
         1e-6);
     /* centre 32, 32: the cells at 12 +- strides are out of 1.5 strides */
     g_assert_cmpfloat (q[3 * 8 + 1], ==, -1);
-    for (int j = 0; j < s->n; j++)
-      g_assert_cmpfloat (q[s->n + j], ==, -1);
 
     rule.radius = 0; /* the whole box */
-    defcn_assign_quality (q, &rule, s->levels, s->n_levels, N_CLASSES, array);
+    defcn_poto_qualities (q, &rule, points, s->n, list, 1);
     g_assert_cmpfloat (q[3 * 8 + 1], >=, 0);
     g_assert_cmpfloat (q[0], ==, -1);
   }
@@ -358,7 +357,7 @@ test_not_a_number (void)
     g_autoptr (DefcnAssignment) c = run (s, &argmax, objects, 2);
     g_assert_cmpint (c->n_foreground, <=, 2);
     g_autoptr (DefcnAssignment) d = defcn_assignment_new (s->n, N_CLASSES);
-    defcn_assign_aux (d, &poto, s->levels, s->n_levels, array);
+    defcn_auxiliary_run (d, &poto, s->levels, s->n_levels, array, NULL, 0);
     g_assert_cmpint (d->n_foreground, <=, s->n);
   }
 }
@@ -408,7 +407,7 @@ run_aux (const Scene *s, const DefcnAssignRule *rule,
   g_autoptr (GArray) array = objects_new (objects, n);
   DefcnAssignment *a = defcn_assignment_new (s->n, N_CLASSES);
 
-  defcn_assign_aux (a, rule, s->levels, s->n_levels, array);
+  defcn_auxiliary_run (a, rule, s->levels, s->n_levels, array, NULL, 0);
   return a;
 }
 

@@ -1,15 +1,23 @@
 /* Locations, their predictions and the spatial prior. */
 #include "points.h"
 
+int
+defcn_points_count (const DefcnLevel *levels, int n_levels)
+{
+  int n = 0;
+
+  for (int l = 0; l < n_levels; l++)
+    n += levels[l].h * levels[l].w;
+  return n;
+}
+
 DefcnPoint *
 defcn_points_new (const DefcnLevel *levels, int n_levels, int n_classes)
 {
-  gsize n = 0, j = 0;
+  DefcnPoint *points =
+      g_new (DefcnPoint, defcn_points_count (levels, n_levels));
+  gsize j = 0;
 
-  for (int l = 0; l < n_levels; l++)
-    n += (gsize) levels[l].h * levels[l].w;
-
-  DefcnPoint *points = g_new (DefcnPoint, n);
   for (int l = 0; l < n_levels; l++) {
     const DefcnLevel *level = &levels[l];
 

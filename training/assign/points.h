@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  float x, y;          /* centre of the location, input pixels (SPEC 4.3) */
+  float x, y;          /* centre of the location, input pixels */
   float stride;        /* of its level */
   int level;           /* 0 for P3 */
   DefcnBox box;        /* predicted, corners alone */
@@ -19,6 +19,8 @@ typedef struct
   const float *filter; /* one logit, borrowed; NULL without 3DMF */
 } DefcnPoint;
 
+/* Number of locations of @levels. */
+int defcn_points_count (const DefcnLevel *levels, int n_levels);
 /* Returns: (transfer full): the locations of @levels in flat order.  Of levels
  * without values the points have the centre alone. */
 DefcnPoint *defcn_points_new (const DefcnLevel *levels, int n_levels,
@@ -27,8 +29,8 @@ DefcnPoint *defcn_points_new (const DefcnLevel *levels, int n_levels,
 /* l, t, r, b from @point to the sides of @object; negative outside. */
 void defcn_point_targets (float targets[4], const DefcnPoint *point,
     const DefcnObject *object);
-/* Where the centres of @object's locations may lie on a level of @stride: its box,
- * cut to @radius strides around its centre unless @radius is 0 or less. */
+/* Where the centres of @object's locations may lie on a level of @stride: its
+ * box, cut to @radius strides around its centre unless @radius is 0 or less. */
 DefcnBox defcn_object_prior (const DefcnObject *object, float stride,
     float radius);
 /* Whether @at is strictly between the bounds of a prior. */
@@ -38,7 +40,7 @@ defcn_point_between (float at, float low, float high)
   return at - low > 0 && high - at > 0;
 }
 /* Spatial prior: strictly inside the object's box, cut to @radius strides
- * around its centre unless @radius is 0 or less (SPEC 5.1). */
+ * around its centre unless @radius is 0 or less. */
 gboolean defcn_point_allowed (const DefcnPoint *point,
     const DefcnObject *object, float radius);
 

@@ -41,24 +41,6 @@ masked_quality (const DefcnAssignRule *rule, const DefcnPoint *point,
 }
 
 void
-defcn_assign_quality (float *quality, const DefcnAssignRule *rule,
-    const DefcnLevel *levels, int n_levels, int n_classes,
-    const GArray *objects)
-{
-  const int n = defcn_assign_locations (levels, n_levels);
-  g_autofree DefcnPoint *points =
-      defcn_points_new (levels, n_levels, n_classes);
-
-  for (guint i = 0; i < objects->len; i++) {
-    const DefcnObject *object = &g_array_index (objects, DefcnObject, i);
-
-    for (int j = 0; j < n; j++)
-      quality[(gsize) i * n + j] =
-          object->label < 0 ? -1 : masked_quality (rule, &points[j], object);
-  }
-}
-
-void
 defcn_poto_qualities (float *quality, const DefcnAssignRule *rule,
     const DefcnPoint *points, int n_points, const DefcnObject *const *objects,
     int n_objects)

@@ -1,11 +1,10 @@
-/* Prediction-aware one-to-one assignment: quality and matching (SPEC 5.1, 5.2).
+/* Prediction-aware one-to-one assignment: quality and matching (eq. 3, 4).
  *
  * Thread rule: re-entrant.
  */
 #pragma once
 
-#include "assign.h"
-#include "points.h"
+#include "assignment.h"
 
 G_BEGIN_DECLS
 

@@ -1,8 +1,6 @@
 /* Windows of the spatial prior, and qualities computed elsewhere. */
 #include "qualities.h"
 
-#include "points.h"
-
 struct _DefcnQualities
 {
   DefcnAssignRule rule;

@@ -5,10 +5,12 @@
  */
 #pragma once
 
-#include "assign.h"
+#include "assignment.h"
 #include "backend.h"
 
 G_BEGIN_DECLS
+
+typedef struct _DefcnQualities DefcnQualities;
 
 DefcnQualities *defcn_qualities_new (void);
 void defcn_qualities_free (DefcnQualities *qualities);

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "assign/assign.h"
+#include "assign/assignment.h"
 
 G_BEGIN_DECLS
 

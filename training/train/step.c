@@ -2,7 +2,8 @@
  * backend has a learner; else they come to the host and their gradients go back. */
 #include "step.h"
 
-#include "assign/qualities.h"
+#include "assign/assign.h"
+#include "assign/auxiliary.h"
 #include "heads.h"
 
 #include <string.h>
@@ -195,16 +196,16 @@ forward (DefcnStep *step, DefcnExample *const *examples, int n,
     return NULL;
   for (int i = 0; i < n; i++) {
     const DefcnLevel *levels = step->levels[i];
-    const int r = defcn_assign_locations (levels, DEFCN_N_LEVELS);
+    const int r = defcn_points_count (levels, DEFCN_N_LEVELS);
     DefcnAssignment *a = assignment_at (step->assignments, i, r, n_classes);
 
-    defcn_assign_run_with (a, &step->rule.assign, levels, DEFCN_N_LEVELS,
+    defcn_assign_run (a, &step->rule.assign, levels, DEFCN_N_LEVELS,
         examples[i]->objects, step->qualities, i);
     counts->n_foreground += a->n_foreground;
     if (step->rule.assign.aux_topk > 0) {
       DefcnAssignment *aux = assignment_at (step->aux, i, r, n_classes);
 
-      defcn_assign_aux_with (aux, &step->rule.assign, levels, DEFCN_N_LEVELS,
+      defcn_auxiliary_run (aux, &step->rule.assign, levels, DEFCN_N_LEVELS,
           examples[i]->objects, step->qualities, i);
       counts->n_foreground_aux += aux->n_foreground;
     }

@@ -1,0 +1,48 @@
+/* FCOS: all locations near the middle of an object of their level's size. */
+#include "fcos.h"
+
+#include <math.h>
+
+/* Sizes (longest side distance) that each level is for, closed ranges. */
+static const float ranges[DEFCN_N_LEVELS][2] = {
+  { -1, 64 },
+  { 64, 128 },
+  { 128, 256 },
+  { 256, 512 },
+  { 512, INFINITY },
+};
+
+static gboolean
+fcos_wants (const DefcnAssignRule *rule, const DefcnPoint *point,
+    const DefcnObject *object)
+{
+  const float *range = ranges[MIN (point->level, DEFCN_N_LEVELS - 1)];
+  float t[4];
+
+  if (!defcn_point_allowed (point, object, rule->radius))
+    return FALSE;
+  defcn_point_targets (t, point, object);
+  const float longest = MAX (MAX (t[0], t[1]), MAX (t[2], t[3]));
+  return longest >= range[0] && longest <= range[1];
+}
+
+void
+defcn_fcos_match (int *winners, const DefcnAssignRule *rule,
+    const DefcnPoint *points, int n_points, const DefcnObject *const *objects,
+    int n_objects)
+{
+  for (int j = 0; j < n_points; j++) {
+    float smallest = INFINITY;
+
+    winners[j] = -1;
+    for (int i = 0; i < n_objects; i++) {
+      const DefcnObject *o = objects[i];
+      const float area = (o->x2 - o->x1) * (o->y2 - o->y1);
+
+      if (area < smallest && fcos_wants (rule, &points[j], o)) {
+        smallest = area;
+        winners[j] = i;
+      }
+    }
+  }
+}
