@@ -3,6 +3,7 @@
 #include "train/loss.h"
 #include "assign/assign.h"
 #include "assign/auxiliary.h"
+#include "assign/fcos.h"
 #include "assign/poto.h"
 
 #include <math.h>
@@ -39,9 +40,9 @@ typedef struct
   DefcnAssignRule rule;
 } Case;
 
-#define POTO DEFCN_ASSIGN_POTO
-#define ARGMAX DEFCN_ASSIGN_POTO_ARGMAX
-#define FCOS DEFCN_ASSIGN_FCOS
+#define POTO &defcn_poto_hungarian
+#define ARGMAX &defcn_poto_argmax
+#define FCOS &defcn_fcos_assigner
 
 static const Case cases[] = {
   { "nothing", PLAIN, 80, 1, 0, TRUE, { POTO, 0.8f, 1.5f, 9 } },
@@ -361,7 +362,7 @@ test_assignment (gconstpointer data)
       shapes[l] = (DefcnLevel){ .h = rig.levels[i][l].h,
         .w = rig.levels[i][l].w,
         .stride = rig.levels[i][l].stride };
-    if (c->rule.assigner != DEFCN_ASSIGN_FCOS)
+    if (c->rule.assigner->has_quality)
       check_qualities (&rig, q, i);
     defcn_assign_run (a, &c->rule, shapes, DEFCN_N_LEVELS, rig.objects[i], q,
         i);

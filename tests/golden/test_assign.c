@@ -1,6 +1,7 @@
 /* IoU, the Hungarian method and every assigner against the reference code. */
 #include "assign/assign.h"
 #include "assign/auxiliary.h"
+#include "assign/fcos.h"
 #include "assign/poto.h"
 #include "golden.h"
 #include "hungarian.h"
@@ -102,13 +103,13 @@ typedef struct
 
 /* The assigners of the golden set that are built, by its names. */
 static const Variant variants[] = {
-  { "poto_center1.5", FALSE, FALSE, { DEFCN_ASSIGN_POTO, 0.8f, 1.5f, 0 } },
-  { "poto_inside", FALSE, FALSE, { DEFCN_ASSIGN_POTO, 0.8f, 0, 0 } },
-  { "poto_3dmf_aux", TRUE, FALSE, { DEFCN_ASSIGN_POTO, 0.8f, 1.5f, 9 } },
-  { "ch_poto_3dmf_aux", TRUE, FALSE, { DEFCN_ASSIGN_POTO, 0.8f, 0, 9 } },
-  { "aux", TRUE, TRUE, { DEFCN_ASSIGN_POTO, 0.8f, 1.5f, 9 } },
-  { "poto_argmax", FALSE, FALSE, { DEFCN_ASSIGN_POTO_ARGMAX, 0.8f, 1.5f, 0 } },
-  { "fcos_wo_ctr", FALSE, FALSE, { DEFCN_ASSIGN_FCOS, 0.8f, 1.5f, 0 } },
+  { "poto_center1.5", FALSE, FALSE, { &defcn_poto_hungarian, 0.8f, 1.5f, 0 } },
+  { "poto_inside", FALSE, FALSE, { &defcn_poto_hungarian, 0.8f, 0, 0 } },
+  { "poto_3dmf_aux", TRUE, FALSE, { &defcn_poto_hungarian, 0.8f, 1.5f, 9 } },
+  { "ch_poto_3dmf_aux", TRUE, FALSE, { &defcn_poto_hungarian, 0.8f, 0, 9 } },
+  { "aux", TRUE, TRUE, { &defcn_poto_hungarian, 0.8f, 1.5f, 9 } },
+  { "poto_argmax", FALSE, FALSE, { &defcn_poto_argmax, 0.8f, 1.5f, 0 } },
+  { "fcos_wo_ctr", FALSE, FALSE, { &defcn_fcos_assigner, 0.8f, 1.5f, 0 } },
 };
 
 /* One variant on one set of synthetic head outputs. */

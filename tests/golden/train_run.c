@@ -1,6 +1,7 @@
 /* A training case of the golden set: model, batch and what is expected. */
 #include "train_run.h"
 
+#include "assign/assign.h"
 #include "golden.h"
 #include "synth.h"
 #include "testing.h"
@@ -43,11 +44,11 @@ read_rule (DefcnStepRule *rule, const cJSON *config)
   rule->assign.radius = testing_train_number (poto, "CENTER_SAMPLING_RADIUS",
       testing_train_number (config, "fcos_center_sampling_radius", 0));
   if (strstr (name, "/fcos.") && strstr (name, "wo_ctrness"))
-    rule->assign.assigner = DEFCN_ASSIGN_FCOS;
+    rule->assign.assigner = defcn_assign_find ("fcos");
   else if (strstr (name, "/poto.") && strstr (name, ".argmax"))
-    rule->assign.assigner = DEFCN_ASSIGN_POTO_ARGMAX;
+    rule->assign.assigner = defcn_assign_find ("argmax");
   else if (strstr (name, "/poto."))
-    rule->assign.assigner = DEFCN_ASSIGN_POTO;
+    rule->assign.assigner = defcn_assign_find ("poto");
   else
     return FALSE;
   return TRUE;

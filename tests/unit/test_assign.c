@@ -2,6 +2,7 @@
 #include "assign/assign.h"
 
 #include "assign/auxiliary.h"
+#include "assign/fcos.h"
 #include "assign/poto.h"
 
 #include <math.h>
@@ -74,11 +75,10 @@ objects_new (const DefcnObject *objects, guint n)
   return g_array_append_vals (array, objects, n);
 }
 
-static const DefcnAssignRule poto = { DEFCN_ASSIGN_POTO, 0.8f, 1.5f, 9 };
-static const DefcnAssignRule inside = { DEFCN_ASSIGN_POTO, 0.8f, 0, 9 };
-static const DefcnAssignRule argmax = { DEFCN_ASSIGN_POTO_ARGMAX, 0.8f, 1.5f,
-  9 };
-static const DefcnAssignRule fcos = { DEFCN_ASSIGN_FCOS, 0.8f, 1.5f, 9 };
+static const DefcnAssignRule poto = { &defcn_poto_hungarian, 0.8f, 1.5f, 9 };
+static const DefcnAssignRule inside = { &defcn_poto_hungarian, 0.8f, 0, 9 };
+static const DefcnAssignRule argmax = { &defcn_poto_argmax, 0.8f, 1.5f, 9 };
+static const DefcnAssignRule fcos = { &defcn_fcos_assigner, 0.8f, 1.5f, 9 };
 
 static DefcnAssignment *
 run (const Scene *s, const DefcnAssignRule *rule, const DefcnObject *objects,

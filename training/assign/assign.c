@@ -4,22 +4,29 @@
 #include "fcos.h"
 #include "poto.h"
 
-/* The same from the location of each object. */
-static void
-one_to_one (int *winners, DefcnAssigner assigner, const float *quality,
-    int n_objects, int n_points)
-{
-  g_autofree int *matches = g_new (int, n_objects);
+static const DefcnAssigner *const assigners[] = {
+  &defcn_poto_hungarian,
+  &defcn_poto_argmax,
+  &defcn_fcos_assigner,
+};
 
-  if (assigner == DEFCN_ASSIGN_POTO_ARGMAX)
-    defcn_poto_argmax (matches, quality, n_objects, n_points);
-  else
-    defcn_poto_match (matches, quality, n_objects, n_points);
-  for (int j = 0; j < n_points; j++)
-    winners[j] = -1;
-  for (int i = 0; i < n_objects; i++)
-    if (matches[i] >= 0)
-      winners[matches[i]] = i;
+const DefcnAssigner *
+defcn_assign_find (const char *name)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (assigners); i++)
+    if (g_str_equal (assigners[i]->name, name))
+      return assigners[i];
+  return NULL;
+}
+
+const char *const *
+defcn_assign_names (void)
+{
+  static const char *names[G_N_ELEMENTS (assigners) + 1];
+
+  for (gsize i = 0; i < G_N_ELEMENTS (assigners); i++)
+    names[i] = assigners[i]->name;
+  return names;
 }
 
 void
@@ -39,16 +46,19 @@ defcn_assign_run (DefcnAssignment *out, const DefcnAssignRule *rule,
       defcn_assignment_keep (kept, origin, objects, out->n_classes);
   g_autofree DefcnPoint *points =
       defcn_points_new (levels, n_levels, out->n_classes);
-  if (rule->assigner == DEFCN_ASSIGN_FCOS) {
-    defcn_fcos_match (winners, rule, points, n, kept, n_kept);
-  } else {
-    g_autofree float *quality = g_new (float, (gsize) n_kept *n);
+  g_autofree float *quality =
+      rule->assigner->has_quality ? g_new (float, (gsize) n_kept *n) : NULL;
+  const DefcnAssignInput input = { .rule = rule,
+    .points = points,
+    .objects = kept,
+    .quality = quality,
+    .n_points = n,
+    .n_objects = n_kept };
 
-    if (qualities)
-      defcn_qualities_fill (qualities, quality, image, n);
-    else
-      defcn_poto_qualities (quality, rule, points, n, kept, n_kept);
-    one_to_one (winners, rule->assigner, quality, n_kept, n);
-  }
+  if (quality && qualities)
+    defcn_qualities_fill (qualities, quality, image, n);
+  else if (quality)
+    defcn_poto_qualities (quality, rule, points, n, kept, n_kept);
+  rule->assigner->run (winners, &input);
   defcn_assignment_set (out, winners, points, kept, origin);
 }

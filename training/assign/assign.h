@@ -1,6 +1,9 @@
 /* Label assignment: which locations are the foreground of which object.  One
  * image at a time, from the current predictions, no gradient.
  *
+ * A new assigner is a file with a DefcnAssigner (see fcos.c) and touches two
+ * that exist: the table in assign.c, and meson.build.
+ *
  * Thread rule: re-entrant.
  */
 #pragma once
@@ -9,6 +12,11 @@
 #include "qualities.h"
 
 G_BEGIN_DECLS
+
+/* The assigner @name of a recipe, NULL: there is none. */
+const DefcnAssigner *defcn_assign_find (const char *name);
+/* Names of the assigners, NULL-terminated. */
+const char *const *defcn_assign_names (void);
 
 /* Fills @out.  @objects: array of DefcnObject in input pixels; label < 0 is
  * left out first.  @levels: predictions of the image (fp32 after the box

@@ -10,20 +10,36 @@
 
 G_BEGIN_DECLS
 
-typedef enum
-{
-  DEFCN_ASSIGN_POTO,
-  DEFCN_ASSIGN_POTO_ARGMAX,
-  DEFCN_ASSIGN_FCOS, /* without centerness */
-} DefcnAssigner;
+typedef struct _DefcnAssigner DefcnAssigner;
 
 typedef struct
 {
-  DefcnAssigner assigner;
+  const DefcnAssigner *assigner;
   float alpha;  /* POTO, 0.8 */
   float radius; /* centre sampling in strides, 1.5; 0: inside the box */
   int aux_topk; /* auxiliary one-to-many assignment, 9; 0: no aux loss */
 } DefcnAssignRule;
+
+/* What an assigner is told of an image. */
+typedef struct
+{
+  const DefcnAssignRule *rule;
+  const DefcnPoint *points;          /* n_points */
+  const DefcnObject *const *objects; /* n_objects, none of them ignored */
+  const float *quality;              /* (n_objects, n_points), eq. 4, or NULL */
+  int n_points, n_objects;
+} DefcnAssignInput;
+
+/* A way of assigning; the table of them is in assign.c. */
+struct _DefcnAssigner
+{
+  const char *name; /* its word in a recipe */
+  /* It goes by the quality of eq. 4 and so, with 3DMF, by the filter; the
+   * others never see it and train without. */
+  gboolean has_quality;
+  /* @winners: for every point the index of its object, -1 for background. */
+  void (*run) (int *winners, const DefcnAssignInput *input);
+};
 
 typedef struct
 {

@@ -1,6 +1,6 @@
-/* The one-to-many assignment of the auxiliary loss, Quality-ATSS of table 9: of
- * every level the aux_topk locations that suit an object best, of these the ones
- * inside it whose quality is at least their mean plus deviation.  A location
+/* The one-to-many assignment of the auxiliary loss, Quality-ATSS of table 9:
+ * of every level the aux_topk locations that suit an object best, of these the
+ * ones inside it whose quality is at least their mean plus deviation.  A location
  * that several objects want is the one's with the largest quality.
  *
  * Quality is eq. 4 without prior and filter, which the paper leaves open.

@@ -13,7 +13,7 @@ static const float ranges[DEFCN_N_LEVELS][2] = {
 };
 
 static gboolean
-fcos_wants (const DefcnAssignRule *rule, const DefcnPoint *point,
+wants (const DefcnAssignRule *rule, const DefcnPoint *point,
     const DefcnObject *object)
 {
   const float *range = ranges[MIN (point->level, DEFCN_N_LEVELS - 1)];
@@ -26,23 +26,26 @@ fcos_wants (const DefcnAssignRule *rule, const DefcnPoint *point,
   return longest >= range[0] && longest <= range[1];
 }
 
-void
-defcn_fcos_match (int *winners, const DefcnAssignRule *rule,
-    const DefcnPoint *points, int n_points, const DefcnObject *const *objects,
-    int n_objects)
+static void
+match (int *winners, const DefcnAssignInput *input)
 {
-  for (int j = 0; j < n_points; j++) {
+  for (int j = 0; j < input->n_points; j++) {
     float smallest = INFINITY;
 
     winners[j] = -1;
-    for (int i = 0; i < n_objects; i++) {
-      const DefcnObject *o = objects[i];
+    for (int i = 0; i < input->n_objects; i++) {
+      const DefcnObject *o = input->objects[i];
       const float area = (o->x2 - o->x1) * (o->y2 - o->y1);
 
-      if (area < smallest && fcos_wants (rule, &points[j], o)) {
+      if (area < smallest && wants (input->rule, &input->points[j], o)) {
         smallest = area;
         winners[j] = i;
       }
     }
   }
 }
+
+const DefcnAssigner defcn_fcos_assigner = {
+  .name = "fcos",
+  .run = match,
+};

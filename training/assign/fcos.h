@@ -1,5 +1,6 @@
 /* The one-to-many assignment of FCOS (arXiv 1904.01355), without centerness: the
- * baseline of table 1.
+ * baseline of table 1.  A location that several objects want is the smallest
+ * one's, the first of equals.
  *
  * Thread rule: re-entrant.
  */
@@ -9,10 +10,6 @@
 
 G_BEGIN_DECLS
 
-/* @winners: the object of each location, -1 for none; of several the smallest,
- * the first of equals. */
-void defcn_fcos_match (int *winners, const DefcnAssignRule *rule,
-    const DefcnPoint *points, int n_points, const DefcnObject *const *objects,
-    int n_objects);
+extern const DefcnAssigner defcn_fcos_assigner;
 
 G_END_DECLS

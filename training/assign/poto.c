@@ -51,29 +51,43 @@ defcn_poto_qualities (float *quality, const DefcnAssignRule *rule,
           masked_quality (rule, &points[j], objects[i]);
 }
 
-void
-defcn_poto_match (int *matches, const float *quality, int n_objects,
-    int n_points)
+/* The object of each location from the location of each object. */
+static void
+turn_round (int *winners, const int *matches, int n_objects, int n_points)
 {
-  const gsize len = (gsize) n_objects * n_points;
-  g_autofree double *gain = g_new (double, len);
-
-  for (gsize i = 0; i < len; i++)
-    gain[i] = quality[i];
-  defcn_hungarian_solve (matches, gain, n_objects, n_points, TRUE);
+  for (int j = 0; j < n_points; j++)
+    winners[j] = -1;
+  for (int i = 0; i < n_objects; i++)
+    if (matches[i] >= 0)
+      winners[matches[i]] = i;
 }
 
-void
-defcn_poto_argmax (int *matches, const float *quality, int n_objects,
-    int n_points)
+static void
+hungarian (int *winners, const DefcnAssignInput *input)
 {
+  const int n_objects = input->n_objects, n_points = input->n_points;
+  const gsize len = (gsize) n_objects * n_points;
+  g_autofree double *gain = g_new (double, len);
+  g_autofree int *matches = g_new (int, n_objects);
+
+  for (gsize i = 0; i < len; i++)
+    gain[i] = input->quality[i];
+  defcn_hungarian_solve (matches, gain, n_objects, n_points, TRUE);
+  turn_round (winners, matches, n_objects, n_points);
+}
+
+static void
+argmax (int *winners, const DefcnAssignInput *input)
+{
+  const int n_objects = input->n_objects, n_points = input->n_points;
   g_autofree float *best = g_new (float, n_objects);
+  g_autofree int *matches = g_new (int, n_objects);
 
   for (int i = 0; i < n_objects; i++) {
     best[i] = -1;
     matches[i] = -1;
     for (int j = 0; j < n_points; j++) {
-      const float here = quality[(gsize) i * n_points + j];
+      const float here = input->quality[(gsize) i * n_points + j];
 
       if (here > best[i]) {
         best[i] = here;
@@ -90,4 +104,17 @@ defcn_poto_argmax (int *matches, const float *quality, int n_objects,
         matches[i] = -1;
     }
   }
+  turn_round (winners, matches, n_objects, n_points);
 }
+
+const DefcnAssigner defcn_poto_hungarian = {
+  .name = "poto",
+  .has_quality = TRUE,
+  .run = hungarian,
+};
+
+const DefcnAssigner defcn_poto_argmax = {
+  .name = "argmax",
+  .has_quality = TRUE,
+  .run = argmax,
+};

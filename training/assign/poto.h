@@ -19,14 +19,11 @@ void defcn_poto_qualities (float *quality, const DefcnAssignRule *rule,
     const DefcnPoint *points, int n_points, const DefcnObject *const *objects,
     int n_objects);
 
-/* The location of each object by the Hungarian method on those qualities, -1
- * only where there are more objects than locations.  @matches: @n_objects
- * entries. */
-void defcn_poto_match (int *matches, const float *quality, int n_objects,
-    int n_points);
-/* The same for the argmax variant: -1 for an object without an allowed
- * location or whose best location another object has a better quality at. */
-void defcn_poto_argmax (int *matches, const float *quality, int n_objects,
-    int n_points);
+/* The most quality in total; an object has no location only where there are
+ * more objects than locations. */
+extern const DefcnAssigner defcn_poto_hungarian;
+/* Every object's best location; none for an object without an allowed one, or
+ * at whose best another object has a better quality. */
+extern const DefcnAssigner defcn_poto_argmax;
 
 G_END_DECLS

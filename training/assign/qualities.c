@@ -122,7 +122,7 @@ defcn_qualities_add (DefcnQualities *q, const DefcnLevel *levels, int n_levels,
     if (o->label < 0)
       continue;
     g_array_append_val (q->truths, truth);
-    if (q->rule.assigner != DEFCN_ASSIGN_FCOS) /* which asks no prediction */
+    if (q->rule.assigner->has_quality)
       add_windows (q, o);
   }
   end_image (q);

@@ -251,6 +251,7 @@ gboolean
 defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
 {
   const DefcnAugment *augment = &recipe->loader.augment;
+  const DefcnAssigner *assigner = recipe->step.assign.assigner;
   const char *problem = NULL;
 
   if (recipe->micro_batch == 0)
@@ -265,11 +266,14 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
     problem = "canvas_width and canvas_height come together";
   else if (augment->scale_min > augment->scale_max)
     problem = "scale_min is above scale_max";
-  else if (recipe->spec->filter
-      && recipe->step.assign.assigner == DEFCN_ASSIGN_FCOS)
-    problem = "assigner fcos is the baseline without 3DMF: set filter=false";
   if (problem) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "recipe: %s", problem);
+    return FALSE;
+  }
+  if (recipe->spec->filter && !assigner->has_quality) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: assigner %s is a baseline without 3DMF: set filter=false",
+        assigner->name);
     return FALSE;
   }
   return finish_backbone (recipe, error) && finish_pixels (recipe, error);

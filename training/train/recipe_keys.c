@@ -1,6 +1,8 @@
 /* The keys of a training recipe: one table, values from text and to text. */
 #include "recipe_keys.h"
 
+#include "assign/assign.h"
+
 #include <math.h>
 
 typedef enum
@@ -26,7 +28,7 @@ typedef struct
   gboolean in_spec; /* offset is in DefcnSpec, not in DefcnRecipe */
   gsize offset;
   double min, max;
-  const char *help;
+  const char *help; /* NULL: the words that it takes */
 } Key;
 
 #define TOP(name, type, field, lo, hi, help)                                   \
@@ -70,8 +72,7 @@ static const Key keys[] = {
   SPEC ("threshold", KEY_FLOAT, threshold, 0, 1, "score threshold"),
   SPEC ("max_detections", KEY_INT, max_detections, 1, 100000, "per image"),
   SPEC ("nms_iou", KEY_FLOAT, nms_iou, 0, 1, "NMS of the saved model, 0: none"),
-  TOP ("assigner", KEY_ASSIGNER, step.assign.assigner, 0, 0,
-      "poto, argmax or fcos"),
+  TOP ("assigner", KEY_ASSIGNER, step.assign.assigner, 0, 0, NULL),
   TOP ("alpha", KEY_FLOAT, step.assign.alpha, 0, 1, "quality, eq. 4"),
   TOP ("radius", KEY_FLOAT, step.assign.radius, 0, 100,
       "centre sampling in strides, 0: inside the box"),
@@ -103,7 +104,7 @@ static const Key keys[] = {
   TOP ("scale_min", KEY_FLOAT, loader.augment.scale_min, 0.01, 100,
       "large-scale jitter: size of the picture, in canvases"),
   TOP ("scale_max", KEY_FLOAT, loader.augment.scale_max, 0.01, 100, ""),
-  TOP ("optimizer", KEY_OPTIMIZER, optimizer.kind, 0, 0, "sgd or adamw"),
+  TOP ("optimizer", KEY_OPTIMIZER, optimizer.kind, 0, 0, NULL),
   TOP ("lr", KEY_DOUBLE, optimizer.lr, 0, 10, "base learning rate"),
   TOP ("backbone_lr", KEY_DOUBLE, optimizer.backbone_lr, 0, 100,
       "factor for the backbone"),
@@ -112,7 +113,7 @@ static const Key keys[] = {
       "not on norms"),
   TOP ("clip_norm", KEY_DOUBLE, optimizer.clip_norm, 0, 1e9,
       "limit of the gradient norm, 0: none"),
-  TOP ("schedule", KEY_SCHEDULE, optimizer.schedule, 0, 0, "step or cosine"),
+  TOP ("schedule", KEY_SCHEDULE, optimizer.schedule, 0, 0, NULL),
   TOP ("iterations", KEY_INT64, optimizer.iterations, 1, 1e12, "updates"),
   TOP ("epochs", KEY_DOUBLE, epochs, 0, 1e6,
       "instead of iterations, when above 0"),
@@ -130,10 +131,26 @@ static const Key keys[] = {
   TOP ("threads", KEY_INT, threads, 0, 1024, "of the network, 0: all cores"),
 };
 
-/* Words of the enumerations, in their order. */
-static const char *const assigners[] = { "poto", "argmax", "fcos", NULL };
-static const char *const optimizers[] = { "sgd", "adamw", NULL };
-static const char *const schedules[] = { "step", "cosine", NULL };
+static const char *const optimizers[] = {
+  [DEFCN_OPTIMIZER_SGD] = "sgd",
+  [DEFCN_OPTIMIZER_ADAMW] = "adamw",
+  NULL,
+};
+static const char *const schedules[] = {
+  [DEFCN_SCHEDULE_STEP] = "step",
+  [DEFCN_SCHEDULE_COSINE] = "cosine",
+  NULL,
+};
+
+/* The words that a key takes, NULL: it takes no words. */
+static const char *const *
+words_of (const Key *key)
+{
+  return key->type == KEY_ASSIGNER ? defcn_assign_names ()
+      : key->type == KEY_OPTIMIZER ? optimizers
+      : key->type == KEY_SCHEDULE  ? schedules
+                                   : NULL;
+}
 
 static gpointer
 member (const DefcnRecipe *recipe, const Key *key)
@@ -167,9 +184,10 @@ parse_number (double *value, const Key *key, const char *text, gboolean integer,
 }
 
 static gboolean
-parse_word (int *value, const Key *key, const char *text,
-    const char *const *words, GError **error)
+parse_word (int *value, const Key *key, const char *text, GError **error)
 {
+  const char *const *words = words_of (key);
+
   for (int i = 0; words[i]; i++) {
     if (g_str_equal (text, words[i])) {
       *value = i;
@@ -244,13 +262,13 @@ set_key (DefcnRecipe *recipe, const Key *key, const char *text, GError **error)
         *(double *) field = number;
       return TRUE;
     case KEY_ASSIGNER:
+      if (!parse_word (&word, key, text, error))
+        return FALSE;
+      *(const DefcnAssigner **) field = defcn_assign_find (text);
+      return TRUE;
     case KEY_OPTIMIZER:
     case KEY_SCHEDULE:
-      return parse_word (field, key, text,
-          key->type == KEY_ASSIGNER        ? assigners
-              : key->type == KEY_OPTIMIZER ? optimizers
-                                           : schedules,
-          error);
+      return parse_word (field, key, text, error);
     case KEY_EDGES:
     case KEY_STEPS:
       return parse_list (field, key, text, error);
@@ -338,13 +356,11 @@ append_value (GString *text, const Key *key, gconstpointer field)
               *(const double *) field));
       break;
     case KEY_ASSIGNER:
-      g_string_append (text, assigners[*(const int *) field]);
+      g_string_append (text, (*(const DefcnAssigner *const *) field)->name);
       break;
     case KEY_OPTIMIZER:
-      g_string_append (text, optimizers[*(const int *) field]);
-      break;
     case KEY_SCHEDULE:
-      g_string_append (text, schedules[*(const int *) field]);
+      g_string_append (text, words_of (key)[*(const int *) field]);
       break;
     case KEY_EDGES:
     case KEY_STEPS:
@@ -365,6 +381,16 @@ defcn_recipe_keys_append (GString *text, const DefcnRecipe *recipe)
   }
 }
 
+/* "a, b or c" */
+static void
+append_words (GString *text, const char *const *words)
+{
+  for (int i = 0; words[i]; i++) {
+    g_string_append (text, i == 0 ? "" : words[i + 1] ? ", " : " or ");
+    g_string_append (text, words[i]);
+  }
+}
+
 void
 defcn_recipe_keys_append_help (GString *text, const DefcnRecipe *recipe)
 {
@@ -372,7 +398,11 @@ defcn_recipe_keys_append_help (GString *text, const DefcnRecipe *recipe)
     g_autoptr (GString) value = g_string_new (NULL);
 
     append_value (value, &keys[i], member (recipe, &keys[i]));
-    g_string_append_printf (text, "  %-20s %-14s %s\n", keys[i].name,
-        value->str, keys[i].help);
+    g_string_append_printf (text, "  %-20s %-14s ", keys[i].name, value->str);
+    if (keys[i].help)
+      g_string_append (text, keys[i].help);
+    else
+      append_words (text, words_of (&keys[i]));
+    g_string_append_c (text, '\n');
   }
 }
