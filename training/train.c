@@ -1,13 +1,10 @@
 /* `defcn train`: load, forward, assign, loss, backward, update, evaluate,
  * save. */
-#include "train/checkpoint.h"
 #include "command.h"
-#include "eval/evaluate.h"
-#include "metrics.h"
 #include "drawing/plot.h"
-#include "progress.h"
+#include "eval/evaluate.h"
+#include "train/run.h"
 
-#include <glib/gstdio.h>
 #include <math.h>
 #include <signal.h>
 #include <string.h>
@@ -17,310 +14,10 @@
 
 static volatile sig_atomic_t interrupted;
 
-/* What the command line says. */
-typedef struct
-{
-  char *preset, *output, *device, *precision;
-  char *annotations, *images, *val_annotations, *val_images, *init;
-  char **set;
-  char **files;
-  gboolean resume, help_recipe;
-  gint64 stop_after;
-} Options;
-
-/* A run: everything between start and end. */
-typedef struct
-{
-  const Options *options;
-  DefcnRecipe *recipe;
-  DefcnDataset *dataset, *validation;
-  DefcnBackend *be;
-  DefcnCheckpoint state;
-  DefcnModel *eval_model; /* inference copy of the model; made on first use */
-  DefcnStep *step;
-  DefcnLoader *loader;
-  DefcnProgress *progress;
-  DefcnMetrics *metrics;
-  gint64 last;
-  int lost; /* updates in a row without a finite gradient */
-  /* Since the last line of metrics. */
-  DefcnStepLosses sum;
-  double norm;
-  gint64 n, since, lost_total;
-  double waited;
-} Run;
-
 static void
 on_signal (int number)
 {
   interrupted = number;
-}
-
-static char *
-run_file (const Run *run, const char *name)
-{
-  return g_build_filename (run->options->output, name, NULL);
-}
-
-static gboolean
-save_checkpoint (const Run *run, GError **error)
-{
-  g_autofree char *path = run_file (run, "checkpoint.safetensors");
-
-  return defcn_checkpoint_save (&run->state, path, error);
-}
-
-/* The labels of the training set become the model's. */
-static gboolean
-open_data (Run *run, GError **error)
-{
-  DefcnRecipe *recipe = run->recipe;
-  DefcnSpec *spec = recipe->spec;
-
-  run->dataset =
-      defcn_dataset_open (recipe->annotations, recipe->images, error);
-  if (!run->dataset)
-    return FALSE;
-  if (recipe->val_annotations) {
-    run->validation =
-        defcn_dataset_open (recipe->val_annotations, recipe->val_images, error);
-    if (!run->validation)
-      return FALSE;
-  }
-
-  if (run->dataset->n_empty > 0)
-    g_print ("%s: %u boxes of no area are left out\n", recipe->annotations,
-        run->dataset->n_empty);
-
-  const GPtrArray *labels = run->dataset->labels;
-  g_strfreev (spec->labels);
-  spec->n_classes = labels->len;
-  spec->labels = g_new0 (char *, labels->len + 1);
-  for (guint i = 0; i < labels->len; i++)
-    spec->labels[i] = g_strdup (labels->pdata[i]);
-  return TRUE;
-}
-
-static gboolean
-load_init (Run *run, GError **error)
-{
-  g_autoptr (DefcnWeights) weights =
-      defcn_weights_open (run->recipe->init, error);
-  guint missing = 0;
-
-  if (!weights
-      || !defcn_model_load (run->state.model, weights, TRUE, &missing, error))
-    return FALSE;
-
-  const guint count =
-      defcn_params_count (defcn_model_params (run->state.model));
-  if (missing == count) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
-        "%s: none of its tensors is one of the model's", run->recipe->init);
-    return FALSE;
-  }
-  g_print ("%s: %u of %u tensors\n", run->recipe->init, count - missing, count);
-  return TRUE;
-}
-
-static gboolean
-open_model (Run *run, GError **error)
-{
-  DefcnRecipe *recipe = run->recipe;
-
-  run->be = defcn_backend_new_in (run->options->device,
-      run->options->precision ? run->options->precision : "fp32",
-      recipe->threads, error);
-  if (!run->be)
-    return FALSE;
-  if (run->be->bf16) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "precision \"bf16\": the CPU trains in fp32");
-    return FALSE;
-  }
-  run->state.model =
-      defcn_model_new (recipe->spec, run->be, TRUE, recipe->loader.seed, error);
-  if (!run->state.model
-      || (recipe->init && !run->options->resume && !load_init (run, error)))
-    return FALSE;
-  return TRUE;
-}
-
-static gboolean
-open_run (Run *run, GError **error)
-{
-  DefcnRecipe *recipe = run->recipe;
-  g_autofree char *checkpoint = run_file (run, "checkpoint.safetensors");
-  g_autofree char *metrics = run_file (run, "metrics.jsonl");
-  g_autofree char *ini = run_file (run, "recipe.ini");
-
-  if (g_mkdir_with_parents (run->options->output, 0777) != 0) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "%s: cannot make this folder", run->options->output);
-    return FALSE;
-  }
-  if (!open_data (run, error) || !open_model (run, error))
-    return FALSE;
-  if (recipe->epochs > 0) {
-    g_autoptr (GArray) used = defcn_dataset_trainable (run->dataset);
-    const double batches = recipe->epochs * used->len / recipe->loader.batch;
-
-    recipe->optimizer.iterations = MAX (1, (gint64) ceil (batches));
-  }
-
-  run->state.optimizer =
-      defcn_optimizer_new (defcn_model_params (run->state.model),
-          &recipe->optimizer);
-  run->step = defcn_step_new (run->state.model, &recipe->step);
-  run->state.best_ap = -1;
-  if (run->options->resume
-      && !defcn_checkpoint_load (&run->state, checkpoint, error))
-    return FALSE;
-  run->loader = defcn_loader_new (run->dataset, &recipe->loader,
-      run->state.iteration, error);
-  if (!run->loader)
-    return FALSE;
-  run->metrics = defcn_metrics_open (metrics,
-      run->options->resume ? run->state.iteration : -1, error);
-  if (!run->metrics)
-    return FALSE;
-
-  g_autofree char *text = defcn_recipe_to_text (recipe);
-  run->last = recipe->optimizer.iterations;
-  return g_file_set_contents (ini, text, -1, error);
-}
-
-static void
-close_run (Run *run)
-{
-  g_clear_pointer (&run->progress, defcn_progress_free);
-  g_clear_pointer (&run->loader, defcn_loader_free);
-  g_clear_pointer (&run->step, defcn_step_free);
-  g_clear_pointer (&run->state.optimizer, defcn_optimizer_free);
-  g_clear_pointer (&run->eval_model, defcn_model_free);
-  g_clear_pointer (&run->state.model, defcn_model_free);
-  g_clear_pointer (&run->be, defcn_backend_free);
-  g_clear_pointer (&run->dataset, defcn_dataset_free);
-  g_clear_pointer (&run->validation, defcn_dataset_free);
-  g_clear_pointer (&run->metrics, defcn_metrics_free);
-}
-
-/* Copies the averaged weights into the inference model. */
-static gboolean
-update_eval_model (Run *run, GError **error)
-{
-  if (!run->eval_model)
-    run->eval_model = defcn_model_new (defcn_model_spec (run->state.model),
-        run->be, FALSE, 0, error);
-  if (!run->eval_model)
-    return FALSE;
-
-  DefcnParams *from = defcn_model_params (run->state.model);
-  DefcnParams *to = defcn_model_params (run->eval_model);
-  defcn_params_download (from);
-  defcn_optimizer_swap_ema (run->state.optimizer);
-  for (guint i = 0; i < defcn_params_count (to); i++) {
-    DefcnParam *p = defcn_params_get (to, i);
-    const DefcnParam *q = defcn_params_lookup (from, p->name);
-
-    memcpy (p->value, q->value, defcn_param_len (p) * sizeof (float));
-  }
-  defcn_optimizer_swap_ema (run->state.optimizer);
-  defcn_params_upload (to);
-  return TRUE;
-}
-
-/* The figures of the averaged weights.  An interrupt is no error: it leaves
- * @result stopped and the evaluation to the resumed run. */
-static gboolean
-measure (Run *run, DefcnEvaluation *result, GError **error)
-{
-  DefcnEvaluateOptions options = defcn_evaluate_defaults;
-  g_autoptr (GError) problem = NULL;
-
-  options.stop = &interrupted;
-  if (!update_eval_model (run, error))
-    return FALSE;
-  run->state.unevaluated = TRUE;
-  if (defcn_evaluate_model (run->eval_model, run->validation, &options, result,
-          &problem)) {
-    run->state.unevaluated = FALSE;
-    return TRUE;
-  }
-  if (result->stopped)
-    return TRUE;
-  g_propagate_error (error, g_steal_pointer (&problem));
-  return FALSE;
-}
-
-/* Evaluates, keeps the best model, draws the curve. */
-static gboolean
-evaluate (Run *run, GError **error)
-{
-  g_auto (DefcnEvaluation) result = { 0 };
-  g_autofree char *best = run_file (run, "best.safetensors");
-  g_autofree char *jsonl = run_file (run, "metrics.jsonl");
-  g_autofree char *png = run_file (run, "curve.png");
-
-  if (!run->validation) {
-    run->state.unevaluated = FALSE;
-    return TRUE;
-  }
-  if (!measure (run, &result, error))
-    return FALSE;
-  if (result.stopped)
-    return TRUE;
-
-  const double ap = defcn_evaluation_ap (&result);
-  cJSON *line = cJSON_CreateObject ();
-  cJSON_AddNumberToObject (line, "iteration", run->state.iteration);
-  defcn_evaluation_to_json (&result, line);
-  defcn_metrics_write (run->metrics, line);
-  g_autofree char *summary = defcn_evaluation_summary (&result);
-  defcn_progress_message (run->progress, "iteration %" G_GINT64_FORMAT ": %s",
-      run->state.iteration, summary);
-  if (ap > run->state.best_ap) {
-    run->state.best_ap = ap;
-    if (!defcn_checkpoint_save_model (&run->state, best, ap,
-            defcn_evaluation_ap50 (&result), error))
-      return FALSE;
-  }
-
-  return defcn_plot_metrics (jsonl, png, error);
-}
-
-/* One line of metrics over the updates since the last one. */
-static void
-log_updates (Run *run)
-{
-  const double seconds = (g_get_monotonic_time () - run->since) * 1e-6;
-  const double n = run->n, waited = defcn_loader_waited (run->loader);
-  const int batch = run->recipe->loader.batch;
-  cJSON *line = cJSON_CreateObject ();
-
-  cJSON_AddNumberToObject (line, "iteration", run->state.iteration);
-  cJSON_AddNumberToObject (line, "epoch",
-      (double) run->state.iteration / defcn_loader_epoch (run->loader));
-  cJSON_AddNumberToObject (line, "lr",
-      defcn_optimizer_lr (&run->recipe->optimizer, run->state.iteration - 1));
-  cJSON_AddNumberToObject (line, "loss", run->sum.total / n);
-  cJSON_AddNumberToObject (line, "loss_cls", run->sum.cls / n);
-  cJSON_AddNumberToObject (line, "loss_box", run->sum.box / n);
-  cJSON_AddNumberToObject (line, "loss_aux", run->sum.aux / n);
-  cJSON_AddNumberToObject (line, "foreground", run->sum.n_foreground / n);
-  cJSON_AddNumberToObject (line, "grad_norm", run->norm / n);
-  cJSON_AddNumberToObject (line, "images_per_second", n * batch / seconds);
-  cJSON_AddNumberToObject (line, "waited", (waited - run->waited) / seconds);
-  defcn_metrics_write (run->metrics, line);
-  defcn_progress_update (run->progress, run->state.iteration,
-      "loss %.4f cls %.4f box %.4f aux %.4f lr %.3g %.1f images/s",
-      run->sum.total / n, run->sum.cls / n, run->sum.box / n, run->sum.aux / n,
-      defcn_optimizer_lr (&run->recipe->optimizer, run->state.iteration - 1),
-      n * batch / seconds);
-  run->sum = (DefcnStepLosses){ 0 };
-  run->norm = run->n = 0;
-  run->waited = waited;
-  run->since = g_get_monotonic_time ();
 }
 
 static void
@@ -335,7 +32,7 @@ add_losses (DefcnStepLosses *sum, const DefcnStepLosses *losses)
 
 /* One update: load, forward, assign, loss, backward, update. */
 static gboolean
-update (Run *run, DefcnExample **examples, GError **error)
+update (DefcnRun *run, DefcnExample **examples, GError **error)
 {
   const int batch = run->recipe->loader.batch;
   DefcnStepLosses losses;
@@ -373,14 +70,140 @@ update (Run *run, DefcnExample **examples, GError **error)
   return TRUE;
 }
 
+/* One line of metrics over the updates since the last one. */
+static void
+log_updates (DefcnRun *run)
+{
+  const double seconds = (g_get_monotonic_time () - run->since) * 1e-6;
+  const double n = run->n, waited = defcn_loader_waited (run->loader);
+  const int batch = run->recipe->loader.batch;
+  cJSON *line = cJSON_CreateObject ();
+
+  cJSON_AddNumberToObject (line, "iteration", run->state.iteration);
+  cJSON_AddNumberToObject (line, "epoch",
+      (double) run->state.iteration / defcn_loader_epoch (run->loader));
+  cJSON_AddNumberToObject (line, "lr",
+      defcn_optimizer_lr (&run->recipe->optimizer, run->state.iteration - 1));
+  cJSON_AddNumberToObject (line, "loss", run->sum.total / n);
+  cJSON_AddNumberToObject (line, "loss_cls", run->sum.cls / n);
+  cJSON_AddNumberToObject (line, "loss_box", run->sum.box / n);
+  cJSON_AddNumberToObject (line, "loss_aux", run->sum.aux / n);
+  cJSON_AddNumberToObject (line, "foreground", run->sum.n_foreground / n);
+  cJSON_AddNumberToObject (line, "grad_norm", run->norm / n);
+  cJSON_AddNumberToObject (line, "images_per_second", n * batch / seconds);
+  cJSON_AddNumberToObject (line, "waited", (waited - run->waited) / seconds);
+  defcn_metrics_write (run->metrics, line);
+  defcn_progress_update (run->progress, run->state.iteration,
+      "loss %.4f cls %.4f box %.4f aux %.4f lr %.3g %.1f images/s",
+      run->sum.total / n, run->sum.cls / n, run->sum.box / n, run->sum.aux / n,
+      defcn_optimizer_lr (&run->recipe->optimizer, run->state.iteration - 1),
+      n * batch / seconds);
+  run->sum = (DefcnStepLosses){ 0 };
+  run->norm = run->n = 0;
+  run->waited = waited;
+  run->since = g_get_monotonic_time ();
+}
+
+/* Copies the averaged weights into the inference model. */
 static gboolean
-due (const Run *run, gint64 interval)
+update_eval_model (DefcnRun *run, GError **error)
+{
+  if (!run->eval_model)
+    run->eval_model = defcn_model_new (defcn_model_spec (run->state.model),
+        run->be, FALSE, 0, error);
+  if (!run->eval_model)
+    return FALSE;
+
+  DefcnParams *from = defcn_model_params (run->state.model);
+  DefcnParams *to = defcn_model_params (run->eval_model);
+  defcn_params_download (from);
+  defcn_optimizer_swap_ema (run->state.optimizer);
+  for (guint i = 0; i < defcn_params_count (to); i++) {
+    DefcnParam *p = defcn_params_get (to, i);
+    const DefcnParam *q = defcn_params_lookup (from, p->name);
+
+    memcpy (p->value, q->value, defcn_param_len (p) * sizeof (float));
+  }
+  defcn_optimizer_swap_ema (run->state.optimizer);
+  defcn_params_upload (to);
+  return TRUE;
+}
+
+/* The figures of the averaged weights.  An interrupt is no error: it leaves
+ * @result stopped and the evaluation to the resumed run. */
+static gboolean
+measure (DefcnRun *run, DefcnEvaluation *result, GError **error)
+{
+  DefcnEvaluateOptions options = defcn_evaluate_defaults;
+  g_autoptr (GError) problem = NULL;
+
+  options.stop = &interrupted;
+  if (!update_eval_model (run, error))
+    return FALSE;
+  run->state.unevaluated = TRUE;
+  if (defcn_evaluate_model (run->eval_model, run->validation, &options, result,
+          &problem)) {
+    run->state.unevaluated = FALSE;
+    return TRUE;
+  }
+  if (result->stopped)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&problem));
+  return FALSE;
+}
+
+/* Evaluates, keeps the best model, draws the curve. */
+static gboolean
+evaluate (DefcnRun *run, GError **error)
+{
+  g_auto (DefcnEvaluation) result = { 0 };
+  g_autofree char *best = defcn_run_file (run, "best.safetensors");
+  g_autofree char *jsonl = defcn_run_file (run, "metrics.jsonl");
+  g_autofree char *png = defcn_run_file (run, "curve.png");
+
+  if (!run->validation) {
+    run->state.unevaluated = FALSE;
+    return TRUE;
+  }
+  if (!measure (run, &result, error))
+    return FALSE;
+  if (result.stopped)
+    return TRUE;
+
+  const double ap = defcn_evaluation_ap (&result);
+  cJSON *line = cJSON_CreateObject ();
+  cJSON_AddNumberToObject (line, "iteration", run->state.iteration);
+  defcn_evaluation_to_json (&result, line);
+  defcn_metrics_write (run->metrics, line);
+  g_autofree char *summary = defcn_evaluation_summary (&result);
+  defcn_progress_message (run->progress, "iteration %" G_GINT64_FORMAT ": %s",
+      run->state.iteration, summary);
+  if (ap > run->state.best_ap) {
+    run->state.best_ap = ap;
+    if (!defcn_checkpoint_save_model (&run->state, best, ap,
+            defcn_evaluation_ap50 (&result), error))
+      return FALSE;
+  }
+
+  return defcn_plot_metrics (jsonl, png, error);
+}
+
+static gboolean
+save_checkpoint (const DefcnRun *run, GError **error)
+{
+  g_autofree char *path = defcn_run_file (run, "checkpoint.safetensors");
+
+  return defcn_checkpoint_save (&run->state, path, error);
+}
+
+static gboolean
+due (const DefcnRun *run, gint64 interval)
 {
   return interval > 0 && run->state.iteration % interval == 0;
 }
 
 static gboolean
-run_updates (Run *run, gint64 stop, GError **error)
+run_updates (DefcnRun *run, gint64 stop, GError **error)
 {
   const DefcnRecipe *recipe = run->recipe;
   g_autofree DefcnExample **examples =
@@ -403,16 +226,16 @@ run_updates (Run *run, gint64 stop, GError **error)
 
 /* The last model and its figures. */
 static gboolean
-finish (Run *run, GError **error)
+finish (DefcnRun *run, GError **error)
 {
-  g_autofree char *path = run_file (run, "model.safetensors");
+  g_autofree char *path = defcn_run_file (run, "model.safetensors");
 
   return defcn_checkpoint_save_model (&run->state, path, -1, -1, error)
       && evaluate (run, error);
 }
 
 static gboolean
-loop (Run *run, GError **error)
+loop (DefcnRun *run, GError **error)
 {
   const gint64 stop = run->options->stop_after > 0
       ? MIN (run->last, run->options->stop_after)
@@ -435,65 +258,21 @@ loop (Run *run, GError **error)
   return TRUE;
 }
 
-/* Preset, then key file, then options. */
-static DefcnRecipe *
-read_recipe (const Options *o, GError **error)
-{
-  const char *file = o->files ? o->files[0] : NULL;
-  g_autofree char *preset = g_strdup (o->preset);
-  const struct
-  {
-    const char *key, *value;
-  } paths[] = {
-    { "annotations", o->annotations },
-    { "images", o->images },
-    { "val_annotations", o->val_annotations },
-    { "val_images", o->val_images },
-    { "init", o->init },
-  };
-
-  if (file && !preset) {
-    g_autoptr (GError) unreadable = NULL;
-
-    preset = defcn_recipe_file_preset (file, &unreadable);
-    if (unreadable) {
-      g_propagate_error (error, g_steal_pointer (&unreadable));
-      return NULL;
-    }
-  }
-
-  g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (preset, error);
-  if (!recipe || (file && !defcn_recipe_load (recipe, file, error)))
-    return NULL;
-  for (guint i = 0; o->set && o->set[i]; i++) {
-    if (!defcn_recipe_set (recipe, o->set[i], error))
-      return NULL;
-  }
-  for (gsize i = 0; i < G_N_ELEMENTS (paths); i++) {
-    g_autofree char *text =
-        g_strdup_printf ("%s=%s", paths[i].key, paths[i].value);
-
-    if (paths[i].value && !defcn_recipe_set (recipe, text, error))
-      return NULL;
-  }
-  return defcn_recipe_finish (recipe, error) ? g_steal_pointer (&recipe) : NULL;
-}
-
 static int
-run_train (const Options *o)
+run_train (const DefcnRunOptions *o)
 {
   struct sigaction action = { .sa_handler = on_signal,
     .sa_flags = SA_RESETHAND };
   g_autoptr (GError) error = NULL;
-  g_autoptr (DefcnRecipe) recipe = read_recipe (o, &error);
-  Run run = { .options = o, .recipe = recipe, .state.recipe = recipe };
+  g_autoptr (DefcnRecipe) recipe = defcn_run_recipe (o, &error);
+  DefcnRun run = { .options = o, .recipe = recipe, .state.recipe = recipe };
 
   sigaction (SIGINT, &action, NULL);
   sigaction (SIGTERM, &action, NULL);
 
   const gboolean good =
-      recipe && open_run (&run, &error) && loop (&run, &error);
-  close_run (&run);
+      recipe && defcn_run_open (&run, &error) && loop (&run, &error);
+  defcn_run_close (&run);
   if (good)
     return 0;
   g_printerr ("defcn train: %s\n", error->message);
@@ -503,7 +282,8 @@ run_train (const Options *o)
 int
 defcn_train_main (int argc, char **argv)
 {
-  Options o = { 0 };
+  DefcnRunOptions o = { 0 };
+  gboolean help_recipe = FALSE;
   const GOptionEntry entries[] = {
     { "preset", 'p', 0, G_OPTION_ARG_STRING, &o.preset,
         "start from this row of the paper (see --help-recipe)", "NAME" },
@@ -529,7 +309,7 @@ defcn_train_main (int argc, char **argv)
         "auto, cpu, reference, cuda (auto)", "NAME" },
     { "precision", 0, 0, G_OPTION_ARG_STRING, &o.precision,
         "fp32, or on CUDA tf32, bf16 (fp32)", "NAME" },
-    { "help-recipe", 0, 0, G_OPTION_ARG_NONE, &o.help_recipe,
+    { "help-recipe", 0, 0, G_OPTION_ARG_NONE, &help_recipe,
         "list presets, keys and their defaults", NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.files, NULL,
         "[CONFIG]" },
@@ -558,7 +338,7 @@ defcn_train_main (int argc, char **argv)
     o.output = g_build_filename ("runs", "train", NULL);
 
   int status = 0;
-  if (o.help_recipe) {
+  if (help_recipe) {
     g_autofree char *help = defcn_recipe_help ();
 
     g_print ("%s", help);

@@ -1,0 +1,190 @@
+/* The two ends of a training run: from the command line to all that it needs,
+ * and back. */
+#include "run.h"
+
+#include <glib/gstdio.h>
+#include <math.h>
+
+DefcnRecipe *
+defcn_run_recipe (const DefcnRunOptions *o, GError **error)
+{
+  const char *file = o->files ? o->files[0] : NULL;
+  g_autofree char *preset = g_strdup (o->preset);
+  const struct
+  {
+    const char *key, *value;
+  } paths[] = {
+    { "annotations", o->annotations },
+    { "images", o->images },
+    { "val_annotations", o->val_annotations },
+    { "val_images", o->val_images },
+    { "init", o->init },
+  };
+
+  if (file && !preset) {
+    g_autoptr (GError) unreadable = NULL;
+
+    preset = defcn_recipe_file_preset (file, &unreadable);
+    if (unreadable) {
+      g_propagate_error (error, g_steal_pointer (&unreadable));
+      return NULL;
+    }
+  }
+
+  g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (preset, error);
+  if (!recipe || (file && !defcn_recipe_load (recipe, file, error)))
+    return NULL;
+  for (guint i = 0; o->set && o->set[i]; i++) {
+    if (!defcn_recipe_set (recipe, o->set[i], error))
+      return NULL;
+  }
+  for (gsize i = 0; i < G_N_ELEMENTS (paths); i++) {
+    g_autofree char *text =
+        g_strdup_printf ("%s=%s", paths[i].key, paths[i].value);
+
+    if (paths[i].value && !defcn_recipe_set (recipe, text, error))
+      return NULL;
+  }
+  return defcn_recipe_finish (recipe, error) ? g_steal_pointer (&recipe) : NULL;
+}
+
+char *
+defcn_run_file (const DefcnRun *run, const char *name)
+{
+  return g_build_filename (run->options->output, name, NULL);
+}
+
+/* The labels of the training set become the model's. */
+static gboolean
+open_data (DefcnRun *run, GError **error)
+{
+  DefcnRecipe *recipe = run->recipe;
+  DefcnSpec *spec = recipe->spec;
+
+  run->dataset =
+      defcn_dataset_open (recipe->annotations, recipe->images, error);
+  if (!run->dataset)
+    return FALSE;
+  if (recipe->val_annotations) {
+    run->validation =
+        defcn_dataset_open (recipe->val_annotations, recipe->val_images, error);
+    if (!run->validation)
+      return FALSE;
+  }
+
+  if (run->dataset->n_empty > 0)
+    g_print ("%s: %u boxes of no area are left out\n", recipe->annotations,
+        run->dataset->n_empty);
+
+  const GPtrArray *labels = run->dataset->labels;
+  g_strfreev (spec->labels);
+  spec->n_classes = labels->len;
+  spec->labels = g_new0 (char *, labels->len + 1);
+  for (guint i = 0; i < labels->len; i++)
+    spec->labels[i] = g_strdup (labels->pdata[i]);
+  return TRUE;
+}
+
+static gboolean
+load_init (DefcnRun *run, GError **error)
+{
+  g_autoptr (DefcnWeights) weights =
+      defcn_weights_open (run->recipe->init, error);
+  guint missing = 0;
+
+  if (!weights
+      || !defcn_model_load (run->state.model, weights, TRUE, &missing, error))
+    return FALSE;
+
+  const guint count =
+      defcn_params_count (defcn_model_params (run->state.model));
+  if (missing == count) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
+        "%s: none of its tensors is one of the model's", run->recipe->init);
+    return FALSE;
+  }
+  g_print ("%s: %u of %u tensors\n", run->recipe->init, count - missing, count);
+  return TRUE;
+}
+
+static gboolean
+open_model (DefcnRun *run, GError **error)
+{
+  DefcnRecipe *recipe = run->recipe;
+
+  run->be = defcn_backend_new_in (run->options->device,
+      run->options->precision ? run->options->precision : "fp32",
+      recipe->threads, error);
+  if (!run->be)
+    return FALSE;
+  if (run->be->bf16) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "precision \"bf16\": the CPU trains in fp32");
+    return FALSE;
+  }
+  run->state.model =
+      defcn_model_new (recipe->spec, run->be, TRUE, recipe->loader.seed, error);
+  if (!run->state.model
+      || (recipe->init && !run->options->resume && !load_init (run, error)))
+    return FALSE;
+  return TRUE;
+}
+
+gboolean
+defcn_run_open (DefcnRun *run, GError **error)
+{
+  DefcnRecipe *recipe = run->recipe;
+  g_autofree char *checkpoint = defcn_run_file (run, "checkpoint.safetensors");
+  g_autofree char *metrics = defcn_run_file (run, "metrics.jsonl");
+  g_autofree char *ini = defcn_run_file (run, "recipe.ini");
+
+  if (g_mkdir_with_parents (run->options->output, 0777) != 0) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: cannot make this folder", run->options->output);
+    return FALSE;
+  }
+  if (!open_data (run, error) || !open_model (run, error))
+    return FALSE;
+  if (recipe->epochs > 0) {
+    g_autoptr (GArray) used = defcn_dataset_trainable (run->dataset);
+    const double batches = recipe->epochs * used->len / recipe->loader.batch;
+
+    recipe->optimizer.iterations = MAX (1, (gint64) ceil (batches));
+  }
+
+  run->state.optimizer =
+      defcn_optimizer_new (defcn_model_params (run->state.model),
+          &recipe->optimizer);
+  run->step = defcn_step_new (run->state.model, &recipe->step);
+  run->state.best_ap = -1;
+  if (run->options->resume
+      && !defcn_checkpoint_load (&run->state, checkpoint, error))
+    return FALSE;
+  run->loader = defcn_loader_new (run->dataset, &recipe->loader,
+      run->state.iteration, error);
+  if (!run->loader)
+    return FALSE;
+  run->metrics = defcn_metrics_open (metrics,
+      run->options->resume ? run->state.iteration : -1, error);
+  if (!run->metrics)
+    return FALSE;
+
+  g_autofree char *text = defcn_recipe_to_text (recipe);
+  run->last = recipe->optimizer.iterations;
+  return g_file_set_contents (ini, text, -1, error);
+}
+
+void
+defcn_run_close (DefcnRun *run)
+{
+  g_clear_pointer (&run->progress, defcn_progress_free);
+  g_clear_pointer (&run->loader, defcn_loader_free);
+  g_clear_pointer (&run->step, defcn_step_free);
+  g_clear_pointer (&run->state.optimizer, defcn_optimizer_free);
+  g_clear_pointer (&run->eval_model, defcn_model_free);
+  g_clear_pointer (&run->state.model, defcn_model_free);
+  g_clear_pointer (&run->be, defcn_backend_free);
+  g_clear_pointer (&run->dataset, defcn_dataset_free);
+  g_clear_pointer (&run->validation, defcn_dataset_free);
+  g_clear_pointer (&run->metrics, defcn_metrics_free);
+}

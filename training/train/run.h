@@ -1,0 +1,64 @@
+/* A training run: what `defcn train` has open between its start and its end.
+ *
+ *   DefcnRun run = { .options = o, .recipe = recipe, .state.recipe = recipe };
+ *   if (defcn_run_open (&run, &error))
+ *     ...
+ *   defcn_run_close (&run);
+ *
+ * Thread rule: one thread at a time.
+ */
+#pragma once
+
+#include "checkpoint.h"
+#include "metrics.h"
+#include "progress.h"
+
+G_BEGIN_DECLS
+
+/* What the command line says, NULL where it says nothing. */
+typedef struct
+{
+  char *preset, *output, *device, *precision;
+  char *annotations, *images, *val_annotations, *val_images, *init;
+  char **set;
+  char **files;
+  gboolean resume;
+  gint64 stop_after;
+} DefcnRunOptions;
+
+typedef struct
+{
+  const DefcnRunOptions *options;
+  DefcnRecipe *recipe;
+  DefcnDataset *dataset, *validation;
+  DefcnBackend *be;
+  DefcnCheckpoint state;
+  DefcnModel *eval_model; /* inference copy of the model; made on first use */
+  DefcnStep *step;
+  DefcnLoader *loader;
+  DefcnProgress *progress;
+  DefcnMetrics *metrics;
+  gint64 last;
+  int lost; /* updates in a row without a finite gradient */
+  /* Since the last line of metrics. */
+  DefcnStepLosses sum;
+  double norm;
+  gint64 n, since;
+  double waited;
+} DefcnRun;
+
+/* The recipe of a run: preset, then key file, then options; (transfer full).
+ * NULL with @error. */
+DefcnRecipe *defcn_run_recipe (const DefcnRunOptions *options, GError **error);
+
+/* Opens all but the progress, which the loop shows, and writes recipe.ini; a
+ * resumed run has the state of its checkpoint.  FALSE with @error, and what is
+ * open then is for defcn_run_close(). */
+gboolean defcn_run_open (DefcnRun *run, GError **error);
+/* Frees all of @run but options and recipe. */
+void defcn_run_close (DefcnRun *run);
+
+/* Path of the file @name in the run's folder; (transfer full). */
+char *defcn_run_file (const DefcnRun *run, const char *name);
+
+G_END_DECLS
