@@ -1,9 +1,10 @@
 /* `defcn bench`: what comes after the network, by the number of objects. */
-#include "bench.h"
+#include "crowds.h"
 
 #include "heads.h"
 
-const int defcn_bench_crowds[DEFCN_BENCH_N_CROWDS] = { 1, 10, 100, 500 };
+/* How many objects. */
+static const int sizes[DEFCN_BENCH_N_CROWDS] = { 1, 10, 100, 500 };
 
 /* Writes one number everywhere into a head of one image. */
 static void
@@ -43,7 +44,7 @@ find (DefcnBench *b, GArray *candidates, DefcnLevel *levels)
 {
   const DefcnSpec *spec = defcn_model_spec (b->model);
   const DefcnPlan *plan = b->plan;
-  const int most = defcn_bench_crowds[DEFCN_BENCH_N_CROWDS - 1];
+  const int most = sizes[DEFCN_BENCH_N_CROWDS - 1];
   const DefcnDecodeRule rule = { spec->threshold, NULL, MAX (spec->topk, most),
     most, spec->nms_iou };
 
@@ -59,7 +60,7 @@ find (DefcnBench *b, GArray *candidates, DefcnLevel *levels)
 }
 
 gboolean
-defcn_bench_measure_crowds (DefcnBench *b, GError **error)
+defcn_bench_crowds_measure (DefcnBench *b, GError **error)
 {
   g_autoptr (GArray) candidates =
       g_array_new (FALSE, FALSE, sizeof (DefcnCandidate));
@@ -68,16 +69,16 @@ defcn_bench_measure_crowds (DefcnBench *b, GError **error)
 
   defcn_heads_describe (levels, b->plan);
   for (int i = 0; i < DEFCN_BENCH_N_CROWDS; i++) {
-    const int n = MIN (defcn_bench_crowds[i], finest->h * finest->w);
+    const int n = MIN (sizes[i], finest->h * finest->w);
 
     make_heads (b, n);
     for (int at = -1; at < b->crowds[i].n; at++) {
       if (!b->be->sync (b->be, error))
         return FALSE;
 
-      const double start = defcn_bench_now ();
+      const double start = defcn_bench_stages_now ();
       find (b, candidates, levels);
-      b->crowds[i].ms[MAX (at, 0)] = defcn_bench_now () - start;
+      b->crowds[i].ms[MAX (at, 0)] = defcn_bench_stages_now () - start;
     }
     b->n_found[i] = b->boxes->len;
   }

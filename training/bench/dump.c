@@ -1,8 +1,8 @@
 /* `defcn bench --dump`: the network as a list of steps with its numbers, so that
  * another engine can run the same (tests/bench). */
-#include <cjson/cJSON.h>
+#include "dump.h"
 
-#include "bench.h"
+#include <cjson/cJSON.h>
 
 static const char *const kinds[DEFCN_N_OPS] = { "conv", "max_pool", "relu",
   "group_norm", "upsample_add", "tube_max", "box" };

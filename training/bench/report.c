@@ -1,12 +1,12 @@
 /* The report of `defcn bench`: a table, or JSON. */
+#include "report.h"
+
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-
-#include "bench.h"
 
 static const char *const stage_names[DEFCN_N_STAGES] = { "preprocess", "upload",
   "stem", "res2", "res3", "res4", "res5", "blocks", "fpn", "towers", "3dmf",

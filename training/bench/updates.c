@@ -1,5 +1,6 @@
 /* `defcn bench --train`: how long an update of the weights takes. */
-#include "bench.h"
+#include "updates.h"
+
 #include "progress.h"
 
 #define OBJECTS 8 /* on an image, about as many as COCO has */
@@ -33,7 +34,7 @@ make_example (GRand *rand, int w, int h, int n_classes)
 }
 
 gboolean
-defcn_bench_train (DefcnBench *b, GError **error)
+defcn_bench_updates_measure (DefcnBench *b, GError **error)
 {
   const DefcnTensor *x = b->plan->input;
   DefcnParams *params = defcn_model_params (b->model);
@@ -53,7 +54,7 @@ defcn_bench_train (DefcnBench *b, GError **error)
             defcn_model_spec (b->model)->n_classes));
   for (int i = -1; i < repetitions; i++) {
     const int at = MAX (i, 0);
-    const double start = defcn_bench_now ();
+    const double start = defcn_bench_stages_now ();
     DefcnStepLosses losses;
 
     defcn_progress_update (progress, at, "%s", "");
@@ -61,11 +62,11 @@ defcn_bench_train (DefcnBench *b, GError **error)
             &losses, error))
       return FALSE;
 
-    const double there = defcn_bench_now ();
+    const double there = defcn_bench_stages_now ();
     defcn_optimizer_step (optimizer, i + 1);
     defcn_params_upload (params);
 
-    const double end = defcn_bench_now ();
+    const double end = defcn_bench_stages_now ();
     b->stages[DEFCN_STAGE_GRADIENTS].ms[at] = there - start;
     b->stages[DEFCN_STAGE_UPDATE].ms[at] = end - there;
     b->total.ms[at] = end - start;

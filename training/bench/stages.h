@@ -1,4 +1,5 @@
-/* What `defcn bench` measures, and the two forms of its report.
+/* What `defcn bench` measures: a network with its input and its times, stage by
+ * stage.
  *
  * Thread rule: one thread at a time.
  */
@@ -42,7 +43,15 @@ enum
 {
   DEFCN_BENCH_N_CROWDS = 4
 };
-extern const int defcn_bench_crowds[DEFCN_BENCH_N_CROWDS]; /* objects */
+
+/* What the command line says. */
+typedef struct
+{
+  char *model, *preset, *size, *device, *precision, *dump, *save;
+  char **settings; /* KEY=VALUE over the preset */
+  int width, height, batch, threads, classes, repetitions;
+  gboolean train, json, verbose, exact, autotune;
+} DefcnBenchOptions;
 
 typedef struct
 {
@@ -67,29 +76,17 @@ typedef struct
 } DefcnBench;
 
 /* Now, in milliseconds of a clock that never jumps. */
-double defcn_bench_now (void);
+double defcn_bench_stages_now (void);
 
-/* Training steps on one fixed batch of noise with boxes: fills the stages
- * gradients and update, and the total; the first step is not counted.  Called
- * with the plan of a model opened for training and room for the samples. */
-gboolean defcn_bench_train (DefcnBench *bench, GError **error);
+/* Opens the network, with random weights where no model is given, makes its
+ * input and takes room for the times.  FALSE with @error, and what is open then
+ * is for defcn_bench_stages_close(). */
+gboolean defcn_bench_stages_open (DefcnBench *bench,
+    const DefcnBenchOptions *options, GError **error);
+void defcn_bench_stages_close (DefcnBench *bench);
 
-/* From heads on the device to boxes with as many objects as defcn_bench_crowds
- * says, or as the finest level has room for: fills crowds and n_found.  For a
- * batch of one; what the heads held is gone. */
-gboolean defcn_bench_measure_crowds (DefcnBench *bench, GError **error);
-
-/* A table for people on standard output. */
-void defcn_bench_report_text (const DefcnBench *bench);
-/* The same as a JSON object, with the machine and the versions; (transfer
- * full). */
-char *defcn_bench_report_json (const DefcnBench *bench);
-
-/* Writes the measured network as a safetensors file: "y0" is the input, "wN" and
- * "bN" the parameters of step N, with the batch norm folded in, "yN" what the
- * heads gave, all NHWC or OHWI; metadata "defcn.steps" is a JSON array of the
- * steps, from 1, with the numbers of their inputs.  FALSE with @error. */
-gboolean defcn_bench_dump (const DefcnBench *bench, const char *path,
-    GError **error);
+/* Fills the times of all stages of a detection, of the network and of its steps.
+ * FALSE with @error. */
+gboolean defcn_bench_stages_measure (DefcnBench *bench, GError **error);
 
 G_END_DECLS
