@@ -5,6 +5,7 @@
 #include "bench/stages.h"
 #include "bench/updates.h"
 #include "command.h"
+#include "device_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,18 +45,6 @@ parse (DefcnBenchOptions *o, int argc, char **argv, GError **error)
         "Network input, rounded up to what the network wants (864x512)",
         "WxH" },
     { "batch", 'b', 0, G_OPTION_ARG_INT, &o->batch, "Images at once (1)", "N" },
-    { "device", 'd', 0, G_OPTION_ARG_STRING, &o->device,
-        "auto, cpu, reference, cuda (auto)", "NAME" },
-    { "precision", 0, 0, G_OPTION_ARG_STRING, &o->precision,
-        "auto, fp32, bf16, on CUDA tf32 and fp16 too (auto)", "NAME" },
-    { "threads", 0, 0, G_OPTION_ARG_INT, &o->threads,
-        "CPU threads (one per core)", "N" },
-    { "exact", 0, 0, G_OPTION_ARG_NONE, &o->exact,
-        "Direct convolution on the CPU: slower, rounds less", NULL },
-    { "autotune", 0, 0, G_OPTION_ARG_NONE, &o->autotune,
-        "Measure on CUDA which kernels are fastest, and keep it beside the "
-        "model",
-        NULL },
     { "repetitions", 'r', 0, G_OPTION_ARG_INT, &o->repetitions,
         "Measurements, of which the median counts (10)", "N" },
     { "train", 0, 0, G_OPTION_ARG_NONE, &o->train,
@@ -80,6 +69,9 @@ parse (DefcnBenchOptions *o, int argc, char **argv, GError **error)
       "convolutions count\nwith their direct multiply-adds, of which "
       "Winograd's algorithm does a quarter, so\nthat it can be above 100 %.");
   g_option_context_add_main_entries (context, entries, NULL);
+  defcn_device_options_add (&o->device, context,
+      DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT
+          | DEFCN_DEVICE_OPTIONS_AUTOTUNE);
   if (!g_option_context_parse (context, &argc, &argv, error))
     return FALSE;
   if (argc > 1)
@@ -88,14 +80,14 @@ parse (DefcnBenchOptions *o, int argc, char **argv, GError **error)
   else if (o->model && o->preset)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--model and --preset exclude each other");
-  else if (o->autotune && !o->model)
+  else if (o->device.autotune && !o->model)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--autotune keeps what it measures beside a --model");
   else if (o->train && (o->dump || o->verbose))
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--train goes with neither --dump nor --verbose");
   else if (o->batch < 1 || o->repetitions < 1 || o->classes < 1
-      || o->threads < 0)
+      || o->device.threads < 0)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--batch, --repetitions and --classes are at least 1, --threads 0");
   else
@@ -109,8 +101,7 @@ options_clear (DefcnBenchOptions *o)
   g_free (o->model);
   g_free (o->preset);
   g_free (o->size);
-  g_free (o->device);
-  g_free (o->precision);
+  defcn_device_options_clear (&o->device);
   g_free (o->dump);
   g_free (o->save);
   g_strfreev (o->settings);

@@ -11,17 +11,17 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "detector.h"
-#include "drawing/draw.h"
 #include "data/picture.h"
+#include "device_options.h"
+#include "drawing/draw.h"
 #include "progress.h"
 
 typedef struct
 {
-  char *model, *output, *json, *device, *precision;
+  char *model, *output, *json;
   double threshold;
-  int threads, max_detections;
-  gboolean exact, autotune;
+  int max_detections;
+  DefcnDetectorOptions device;
   char **inputs;
 } Options;
 
@@ -52,18 +52,6 @@ parse (Options *o, int argc, char **argv, GError **error)
         "Least score (the model's own)", "0..1" },
     { "max-detections", 'n', 0, G_OPTION_ARG_INT, &o->max_detections,
         "Most detections of a picture (the model's own)", "N" },
-    { "device", 'd', 0, G_OPTION_ARG_STRING, &o->device,
-        "auto, cpu, reference, cuda (auto)", "NAME" },
-    { "precision", 0, 0, G_OPTION_ARG_STRING, &o->precision,
-        "auto, fp32, bf16, on CUDA tf32 and fp16 too (auto)", "NAME" },
-    { "threads", 0, 0, G_OPTION_ARG_INT, &o->threads,
-        "CPU threads (one per core)", "N" },
-    { "exact", 0, 0, G_OPTION_ARG_NONE, &o->exact,
-        "Direct convolution on the CPU: slower, rounds less", NULL },
-    { "autotune", 0, 0, G_OPTION_ARG_NONE, &o->autotune,
-        "Measure on CUDA which kernels are fastest, and keep it beside the "
-        "model",
-        NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
         "FILE|FOLDER..." },
     { NULL },
@@ -75,6 +63,9 @@ parse (Options *o, int argc, char **argv, GError **error)
       "Finds objects in JPEG and PNG pictures.  Without --json, prints a line "
       "for each:\nfile, label, score, x1, y1, x2, y2 in pixels.");
   g_option_context_add_main_entries (context, entries, NULL);
+  defcn_device_options_add (&o->device, context,
+      DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT
+          | DEFCN_DEVICE_OPTIONS_AUTOTUNE);
   if (!g_option_context_parse (context, &argc, &argv, error))
     return FALSE;
   if (!o->model || !o->inputs)
@@ -83,9 +74,9 @@ parse (Options *o, int argc, char **argv, GError **error)
   else if (o->threshold > 1 || isnan (o->threshold))
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--threshold %g is not within 0 .. 1", o->threshold);
-  else if (o->threads < 0)
+  else if (o->device.threads < 0)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "--threads %d is negative", o->threads);
+        "--threads %d is negative", o->device.threads);
   else
     return TRUE;
   return FALSE;
@@ -97,8 +88,7 @@ options_clear (Options *o)
   g_free (o->model);
   g_free (o->output);
   g_free (o->json);
-  g_free (o->device);
-  g_free (o->precision);
+  defcn_device_options_clear (&o->device);
   g_strfreev (o->inputs);
 }
 
@@ -295,13 +285,8 @@ static gboolean
 open_detector (Run *run, GError **error)
 {
   const Options *o = run->options;
-  const DefcnDetectorOptions options = { .device = o->device,
-    .precision = o->precision,
-    .threads = o->threads,
-    .exact = o->exact,
-    .autotune = o->autotune };
 
-  run->detector = defcn_detector_new (o->model, &options, error);
+  run->detector = defcn_detector_new (o->model, &o->device, error);
   if (!run->detector)
     return FALSE;
   if (o->threshold >= 0)

@@ -1,5 +1,6 @@
 /* `defcn eval`: the figures of a model on a data set. */
 #include "command.h"
+#include "device_options.h"
 #include "eval/evaluate.h"
 
 #include <glib/gstdio.h>
@@ -10,9 +11,10 @@ static volatile int interrupted;
 
 typedef struct
 {
-  char *model, *annotations, *images, *device, *precision, *json, *detections;
-  int threads, limit;
-  gboolean classes, exact;
+  char *model, *annotations, *images, *json, *detections;
+  int limit;
+  gboolean classes;
+  DefcnDetectorOptions device;
   double threshold, nms, duplicates;
 } Options;
 
@@ -90,10 +92,9 @@ run_eval (const Options *o, GError **error)
       defcn_dataset_open (o->annotations, o->images, error);
   if (!dataset)
     return FALSE;
-  be = defcn_backend_new_in (o->device, o->precision, o->threads, error);
+  be = defcn_device_options_open (&o->device, o->model, error);
   if (!be)
     return FALSE;
-  be->exact = o->exact;
   model = defcn_model_open (weights, be, FALSE, error);
   if (!model)
     return FALSE;
@@ -125,7 +126,7 @@ check (const Options *o)
     return "a score threshold is not in 0 .. 1";
   if (!(o->nms >= 0 && o->nms < 1))
     return "--nms is not in 0 .. 1";
-  if (o->limit < 0 || o->threads < 0)
+  if (o->limit < 0 || o->device.threads < 0)
     return "--limit and --threads are not negative";
   return NULL;
 }
@@ -141,14 +142,8 @@ defcn_eval_main (int argc, char **argv)
         "COCO .json or CrowdHuman .odgt", "FILE" },
     { "images", 'i', 0, G_OPTION_ARG_FILENAME, &o.images,
         "folder of the images", "DIR" },
-    { "device", 'd', 0, G_OPTION_ARG_STRING, &o.device,
-        "auto, cpu, reference, cuda (auto)", "NAME" },
-    { "precision", 0, 0, G_OPTION_ARG_STRING, &o.precision,
-        "auto, fp32, bf16, on CUDA tf32 and fp16 too (auto)", "NAME" },
-    { "threads", 't', 0, G_OPTION_ARG_INT, &o.threads,
+    { "threads", 't', 0, G_OPTION_ARG_INT, &o.device.threads,
         "CPU threads (one per core)", "N" },
-    { "exact", 0, 0, G_OPTION_ARG_NONE, &o.exact,
-        "direct convolution on the CPU: slower, rounds less", NULL },
     { "threshold", 0, 0, G_OPTION_ARG_DOUBLE, &o.threshold,
         "score threshold (0.05), below 0: the model's", "T" },
     { "nms", 0, 0, G_OPTION_ARG_DOUBLE, &o.nms,
@@ -176,6 +171,7 @@ defcn_eval_main (int argc, char **argv)
       "detections that overlap a better one (IoU > 0.7) on the same object.\n"
       "CrowdHuman: AP50, mMR, Recall.  Without and with NMS, in one pass.");
   g_option_context_add_main_entries (context, entries, NULL);
+  defcn_device_options_add (&o.device, context, DEFCN_DEVICE_OPTIONS_EXACT);
   if (!g_option_context_parse (context, &argc, &argv, &error)) {
     g_printerr ("defcn eval: %s\n", error->message);
     status = 2;
@@ -194,8 +190,7 @@ defcn_eval_main (int argc, char **argv)
   g_free (o.model);
   g_free (o.annotations);
   g_free (o.images);
-  g_free (o.device);
-  g_free (o.precision);
+  defcn_device_options_clear (&o.device);
   g_free (o.json);
   g_free (o.detections);
   return status;

@@ -1,6 +1,7 @@
 /* `defcn train`: load, forward, assign, loss, backward, update, evaluate,
  * save. */
 #include "command.h"
+#include "device_options.h"
 #include "drawing/plot.h"
 #include "eval/evaluate.h"
 #include "train/run.h"
@@ -305,10 +306,6 @@ defcn_train_main (int argc, char **argv)
         "go on from the run's checkpoint", NULL },
     { "stop-after", 0, 0, G_OPTION_ARG_INT64, &o.stop_after,
         "stop at this iteration as if interrupted", "N" },
-    { "device", 'd', 0, G_OPTION_ARG_STRING, &o.device,
-        "auto, cpu, reference, cuda (auto)", "NAME" },
-    { "precision", 0, 0, G_OPTION_ARG_STRING, &o.precision,
-        "fp32, or on CUDA tf32, bf16 (fp32)", "NAME" },
     { "help-recipe", 0, 0, G_OPTION_ARG_NONE, &help_recipe,
         "list presets, keys and their defaults", NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.files, NULL,
@@ -326,6 +323,7 @@ defcn_train_main (int argc, char **argv)
       "Ctrl-C saves a checkpoint; --resume goes on to the same numbers, an\n"
       "evaluation that was interrupted is done again.");
   g_option_context_add_main_entries (context, entries, NULL);
+  defcn_device_options_add (&o.device, context, DEFCN_DEVICE_OPTIONS_TRAIN);
   if (!g_option_context_parse (context, &argc, &argv, &error)) {
     g_printerr ("defcn train: %s\n", error->message);
     return 2;
@@ -347,8 +345,7 @@ defcn_train_main (int argc, char **argv)
   }
   g_free (o.preset);
   g_free (o.output);
-  g_free (o.device);
-  g_free (o.precision);
+  defcn_device_options_clear (&o.device);
   g_free (o.annotations);
   g_free (o.images);
   g_free (o.val_annotations);

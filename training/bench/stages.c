@@ -1,6 +1,7 @@
 /* `defcn bench`: the time of a detection, stage by stage. */
 #include "stages.h"
 
+#include "device_options.h"
 #include "heads.h"
 #include "progress.h"
 
@@ -79,12 +80,9 @@ open_model (DefcnBench *b, const DefcnBenchOptions *o, GError **error)
   b->recipe = make_recipe (o, error);
   if (!b->recipe)
     return FALSE;
-  b->be = defcn_backend_new_in (o->device, o->precision, o->threads, error);
+  b->be = defcn_device_options_open (&o->device, o->model, error);
   if (!b->be)
     return FALSE;
-  b->be->exact = o->exact;
-  if (o->autotune)
-    b->be->tune = defcn_tune_open (o->model);
   if (!o->model) {
     b->model = defcn_model_new (b->recipe->spec, b->be, o->train, 1, error);
     return b->model != NULL;

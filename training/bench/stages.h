@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "detector.h"
 #include "train/recipe.h"
 
 G_BEGIN_DECLS
@@ -47,10 +48,11 @@ enum
 /* What the command line says. */
 typedef struct
 {
-  char *model, *preset, *size, *device, *precision, *dump, *save;
+  char *model, *preset, *size, *dump, *save;
   char **settings; /* KEY=VALUE over the preset */
-  int width, height, batch, threads, classes, repetitions;
-  gboolean train, json, verbose, exact, autotune;
+  int width, height, batch, classes, repetitions;
+  gboolean train, json, verbose;
+  DefcnDetectorOptions device;
 } DefcnBenchOptions;
 
 typedef struct

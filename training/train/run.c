@@ -2,6 +2,8 @@
  * and back. */
 #include "run.h"
 
+#include "device_options.h"
+
 #include <glib/gstdio.h>
 #include <math.h>
 
@@ -111,10 +113,12 @@ static gboolean
 open_model (DefcnRun *run, GError **error)
 {
   DefcnRecipe *recipe = run->recipe;
+  DefcnDetectorOptions device = run->options->device;
 
-  run->be = defcn_backend_new_in (run->options->device,
-      run->options->precision ? run->options->precision : "fp32",
-      recipe->threads, error);
+  device.threads = recipe->threads;
+  if (!device.precision)
+    device.precision = "fp32";
+  run->be = defcn_device_options_open (&device, NULL, error);
   if (!run->be)
     return FALSE;
   if (run->be->bf16) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "checkpoint.h"
+#include "detector.h"
 #include "metrics.h"
 #include "progress.h"
 
@@ -18,12 +19,13 @@ G_BEGIN_DECLS
 /* What the command line says, NULL where it says nothing. */
 typedef struct
 {
-  char *preset, *output, *device, *precision;
+  char *preset, *output;
   char *annotations, *images, *val_annotations, *val_images, *init;
   char **set;
   char **files;
   gboolean resume;
   gint64 stop_after;
+  DefcnDetectorOptions device; /* the recipe has the threads */
 } DefcnRunOptions;
 
 typedef struct
