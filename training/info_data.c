@@ -1,4 +1,4 @@
-/* `defcn info` of an annotation file: what there is to train and evaluate on. */
+/* `defcn info` of an annotation file: what there is to train and test on. */
 #include "info_data.h"
 
 #include <cjson/cJSON.h>

@@ -14,7 +14,8 @@ sigmoid (double x)
   return 1 / (1 + exp (-x));
 }
 
-/* SPEC 6.1 word for word, in double. */
+/* Focal loss of a logit as arXiv 1708.02002 has it, in double: a_t (1 - p_t)^2
+ * ce, a_t = 1/4 for positives. */
 static double
 reference_logit (double x, gboolean positive)
 {
@@ -45,7 +46,7 @@ focal_product (float *dcls, float *dfilter, float cls, float filter,
       defcn_objective_sigmoid (filter), positive);
 }
 
-/* GIoU loss of boxes (-l, -t, r, b), SPEC 6.3, in double. */
+/* GIoU loss of boxes (-l, -t, r, b), arXiv 1902.09630, in double. */
 static double
 reference_giou (const double p[4], const double t[4])
 {

@@ -1,7 +1,7 @@
 /* The one-to-many assignment of the auxiliary loss, Quality-ATSS of table 9:
  * of every level the aux_topk locations that suit an object best, of these the
- * ones inside it whose quality is at least their mean plus deviation.  A location
- * that several objects want is the one's with the largest quality.
+ * ones inside it whose quality is at least their mean plus deviation.  Of
+ * several objects that want a location the one with the largest quality has it.
  *
  * Quality is eq. 4 without prior and filter, which the paper leaves open.
  * Thread rule: re-entrant.

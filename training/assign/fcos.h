@@ -1,6 +1,6 @@
-/* The one-to-many assignment of FCOS (arXiv 1904.01355), without centerness: the
- * baseline of table 1.  A location that several objects want is the smallest
- * one's, the first of equals.
+/* The one-to-many assignment of FCOS (arXiv 1904.01355), without centerness:
+ * the baseline of table 1.  Of several objects that want a location the
+ * smallest has it, the first of equals.
  *
  * Thread rule: re-entrant.
  */

@@ -1,5 +1,5 @@
-/* `defcn bench --dump`: the network as a list of steps with its numbers, so that
- * another engine can run the same (tests/bench). */
+/* `defcn bench --dump`: the network as a list of steps with its numbers, which
+ * tests/bench runs on other engines. */
 #include "dump.h"
 
 #include <cjson/cJSON.h>

@@ -87,7 +87,7 @@ gboolean defcn_bench_stages_open (DefcnBench *bench,
     const DefcnBenchOptions *options, GError **error);
 void defcn_bench_stages_close (DefcnBench *bench);
 
-/* Fills the times of all stages of a detection, of the network and of its steps.
+/* Fills the times of all stages of a detection, of the network and its steps.
  * FALSE with @error. */
 gboolean defcn_bench_stages_measure (DefcnBench *bench, GError **error);
 

@@ -2,8 +2,8 @@
  *
  * A checkpoint is a model file (core/weights.h) in full precision with the
  * optimiser's tensors beside the parameters, and the metadata "defcn.recipe",
- * "defcn.iteration", "defcn.best_ap", "defcn.unevaluated" (1 or 0).  Both have "defcn.training": JSON of
- * where the weights come from.
+ * "defcn.iteration", "defcn.best_ap", "defcn.unevaluated" (1 or 0).  Both have
+ * "defcn.training": JSON of where the weights come from.
  *
  * Thread rule: one thread at a time.
  */

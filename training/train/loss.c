@@ -1,4 +1,4 @@
-/* Focal and GIoU losses with their gradients (SPEC 6). */
+/* Focal and GIoU losses with their gradients. */
 #include "loss.h"
 
 #include "objective.h"

@@ -1,4 +1,4 @@
-/* The losses, value beside gradient (SPEC 6).  One image at a time; sums, not
+/* The losses, value beside gradient.  One image at a time; sums, not
  * means: the caller passes 1 / normaliser of the whole batch as @scale.
  *
  * Thread rule: re-entrant.
@@ -15,16 +15,16 @@ typedef struct
   float *logits, *deltas, *filter;
 } DefcnLevelGrad;
 
-/* 6.1: focal loss of the one-to-one branch, on the product of the sigmoids
- * with 3DMF (levels[0].filter), on the logits without.  Returns the sum over
- * locations and classes times @scale. */
+/* Focal loss (arXiv 1708.02002) of the one-to-one branch, on the product of the
+ * sigmoids with 3DMF (levels[0].filter), on the logits without.  Returns the
+ * sum over locations and classes times @scale. */
 double defcn_loss_focal (DefcnLevelGrad *grads, const DefcnLevel *levels,
     int n_levels, const DefcnAssignment *assignment, double scale);
-/* 6.2: focal loss on the coarse logits with the auxiliary classes. */
+/* Focal loss on the coarse logits with the auxiliary classes. */
 double defcn_loss_aux (DefcnLevelGrad *grads, const DefcnLevel *levels,
     int n_levels, const DefcnAssignment *aux, double scale);
-/* 6.3: GIoU loss of the foreground locations.  @scale includes the weight
- * (2.0; 1.0 for FCOS). */
+/* GIoU loss (arXiv 1902.09630) of the foreground locations.  @scale includes
+ * the weight (2.0; 1.0 for FCOS). */
 double defcn_loss_giou (DefcnLevelGrad *grads, const DefcnLevel *levels,
     int n_levels, const DefcnAssignment *assignment, double scale);
 

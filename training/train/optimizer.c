@@ -257,7 +257,7 @@ gradient_norm (const DefcnOptimizer *optimizer)
   return sqrt (total);
 }
 
-/* g += wd p; v = m v + g; p -= lr v (SPEC 8).  @scale: of the gradient. */
+/* g += wd p; v = m v + g; p -= lr v, as torch.  @scale: of the gradient. */
 static void
 step_sgd (const Slot *slot, float momentum, float lr, float scale)
 {

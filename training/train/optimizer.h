@@ -11,13 +11,13 @@ G_BEGIN_DECLS
 
 typedef enum
 {
-  DEFCN_OPTIMIZER_SGD,   /* SPEC 8, the paper */
+  DEFCN_OPTIMIZER_SGD,   /* the paper's; no Nesterov */
   DEFCN_OPTIMIZER_ADAMW, /* decoupled weight decay, betas .9 .999, eps 1e-8 */
 } DefcnOptimizerKind;
 
 typedef enum
 {
-  DEFCN_SCHEDULE_STEP,   /* times 0.1 at each of steps[], SPEC 8 */
+  DEFCN_SCHEDULE_STEP,   /* times 0.1 at each of steps[] */
   DEFCN_SCHEDULE_COSINE, /* to final_lr * lr at the last iteration */
 } DefcnScheduleKind;
 
@@ -41,8 +41,8 @@ typedef struct
 typedef struct _DefcnOptimizer DefcnOptimizer;
 
 /* For the trained parameters of @params, which it borrows; the average starts
- * from their present values.  Weight decay: SGD on everything but norms
- * (SPEC 8), AdamW on convolution weights alone. */
+ * from their present values.  Weight decay: SGD on everything but
+ * norms, AdamW on convolution weights alone. */
 DefcnOptimizer *defcn_optimizer_new (DefcnParams *params,
     const DefcnOptimizerOptions *options);
 void defcn_optimizer_free (DefcnOptimizer *optimizer);
@@ -51,10 +51,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnOptimizer, defcn_optimizer_free)
 /* Learning rate of 0-based iteration @i. */
 double defcn_optimizer_lr (const DefcnOptimizerOptions *options, gint64 i);
 /* One update from the masters' gradients, on the device where these are there
- * (params.h), as iteration @i, which also counts
- * AdamW's steps; not between two swaps.  Returns the global
- * gradient norm before clipping.  Does nothing to the parameters if the norm
- * is not finite, and returns it. */
+ * (params.h), as iteration @i, which also counts AdamW's steps; not between two
+ * swaps.  Returns the global gradient norm before clipping.  Does nothing to
+ * the parameters if the norm is not finite, and returns it. */
 double defcn_optimizer_step (DefcnOptimizer *optimizer, gint64 i);
 /* Exchanges the averaged and the current weights of the host (evaluation, final
  * save); twice is nothing.  No-op without EMA. */

@@ -7,7 +7,7 @@
 
 #define GROUP "recipe"
 
-/* What every recipe starts from: coco.poto.3dmf.aux, SPEC 9.1. */
+/* What every recipe starts from: coco.poto.3dmf.aux. */
 static const char defaults[] =
     "backbone=resnet50\npixels=msra\nstride_in_1x1=true\nfreeze_at=2\n"
     "fpn_channels=256\np6_from_c5=false\ntower_depth=4\nnorm_groups=32\n"

@@ -1,5 +1,5 @@
 /* One training step up to the gradients.  The heads stay where they are if the
- * backend has a learner; else they come to the host and their gradients go back. */
+ * backend has a learner; else they come to the host and gradients go back. */
 #include "step.h"
 
 #include "assign/assign.h"

@@ -13,10 +13,11 @@ G_BEGIN_DECLS
 typedef struct
 {
   DefcnAssignRule assign;
-  double reg_weight; /* of the box loss: 2.0, for FCOS 1.0 (SPEC 6.3) */
+  double reg_weight; /* of the box loss: 2.0, for FCOS 1.0 */
 } DefcnStepRule;
 
-/* Normalised as they enter the total (SPEC 6). */
+/* As they enter the total: over the number of foregrounds, of the auxiliary
+ * ones for aux, of the whole batch. */
 typedef struct
 {
   double cls, box, aux, total;
@@ -31,12 +32,12 @@ void defcn_step_free (DefcnStep *step);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnStep, defcn_step_free)
 
 /* Computes the losses of the batch of @n examples and leaves their gradient in
- * the masters (which are zeroed first), the device's where these are there.  The batch goes through the network
- * @micro images at a time, each micro-batch padded to its own largest image;
- * the normalisers are those of the whole batch, so the result is that of one
- * large batch (SPEC 6).  With several micro-batches and an auxiliary loss this
- * takes a second forward pass, because the number of auxiliary foregrounds is
- * known only after all of them.  FALSE with @error set. */
+ * the masters (which are zeroed first), the device's where these are there.
+ * The batch goes through the network @micro images at a time, each micro-batch
+ * padded to its own largest image; the normalisers are those of the whole
+ * batch, so the result is that of one large batch.  Several micro-batches take
+ * a second forward pass, because the number of foregrounds is known only after
+ * all of them.  FALSE with @error set. */
 gboolean defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
     int micro, DefcnStepLosses *losses, GError **error);
 
