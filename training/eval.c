@@ -1,5 +1,6 @@
 /* `defcn eval`: the figures of a model on a data set. */
 #include "command.h"
+#include "data/annotations.h"
 #include "device_options.h"
 #include "eval/evaluate.h"
 
@@ -89,7 +90,7 @@ run_eval (const Options *o, GError **error)
   if (!weights)
     return FALSE;
   g_autoptr (DefcnDataset) dataset =
-      defcn_dataset_open (o->annotations, o->images, error);
+      defcn_annotations_open (o->annotations, o->images, error);
   if (!dataset)
     return FALSE;
   be = defcn_device_options_open (&o->device, o->model, error);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "data/dataset.h"
+#include "data/annotations.h"
 
 typedef struct
 {
@@ -93,7 +93,7 @@ defcn_info_is_data (const char *path)
 gboolean
 defcn_info_data (const char *path, gboolean json, GError **error)
 {
-  g_autoptr (DefcnDataset) data = defcn_dataset_open (path, ".", error);
+  g_autoptr (DefcnDataset) data = defcn_annotations_open (path, ".", error);
   Summary s = { 0 };
 
   if (!data)

@@ -1,5 +1,5 @@
 /* COCO annotation files. */
-#include "data/dataset.h"
+#include "data/coco.h"
 #include "input.h"
 
 int

@@ -1,5 +1,5 @@
 /* CrowdHuman annotation files. */
-#include "data/dataset.h"
+#include "data/crowdhuman.h"
 #include "input.h"
 
 int

@@ -1,5 +1,7 @@
 /* Both evaluators against the reference's tools, on every set of annotations,
  * detections and results that is found in the golden folder. */
+#include "data/coco.h"
+#include "data/crowdhuman.h"
 #include "eval/coco_eval.h"
 #include "eval/crowdhuman_eval.h"
 #include "testing.h"

@@ -1,5 +1,5 @@
 /* Annotation files: what is read, what is left out, and every refusal. */
-#include "data/dataset.h"
+#include "data/annotations.h"
 
 #include "error.h"
 #include "folder.h"
@@ -16,7 +16,7 @@ open_text (const char *name, const char *text, gsize len, GError **error)
 {
   g_autofree char *path = folder_write (folder, name, text, len);
 
-  return defcn_dataset_open (path, "pictures", error);
+  return defcn_annotations_open (path, "pictures", error);
 }
 
 static DefcnDataset *
@@ -446,7 +446,7 @@ test_missing (void)
     g_autofree char *path = folder_file (folder, names[i]);
     g_autoptr (GError) error = NULL;
 
-    g_assert_null (defcn_dataset_open (path, folder, &error));
+    g_assert_null (defcn_annotations_open (path, folder, &error));
     g_assert_nonnull (error);
     g_assert_nonnull (strstr (error->message, names[i]));
   }
@@ -465,7 +465,8 @@ test_image_path (void)
   g_autofree char *p2 = folder_write (folder, "p.png", "", 0);
   g_autofree char *q = folder_write (folder, "q.png", "", 0);
   g_autofree char *path = folder_write (folder, "i.odgt", text, strlen (text));
-  g_autoptr (DefcnDataset) dataset = defcn_dataset_open (path, folder, NULL);
+  g_autoptr (DefcnDataset) dataset =
+      defcn_annotations_open (path, folder, NULL);
 
   g_assert_nonnull (dataset);
   for (guint i = 0; i < 3; i++) {
@@ -662,7 +663,7 @@ test_real (void)
     g_autofree char *dir = g_path_get_dirname (path);
     g_autofree char *images = g_build_filename (dir, "images", NULL);
     g_autoptr (DefcnDataset) dataset =
-        defcn_dataset_open (path, images, &error);
+        defcn_annotations_open (path, images, &error);
     guint objects = 0, crowd = 0;
 
     g_assert_no_error (error);

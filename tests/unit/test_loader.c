@@ -1,5 +1,6 @@
 /* The loader: order, repeatability, groups, bad pictures, mosaics. */
 #include "data/loader.h"
+#include "data/annotations.h"
 
 #include "error.h"
 #include "folder.h"
@@ -51,7 +52,7 @@ dataset_new (int n_wide, int n_narrow)
       images->str, annotations->str);
   g_autofree char *path =
       folder_write (folder, "set.json", text, strlen (text));
-  DefcnDataset *dataset = defcn_dataset_open (path, folder, &error);
+  DefcnDataset *dataset = defcn_annotations_open (path, folder, &error);
 
   g_assert_no_error (error);
   return dataset;
@@ -278,7 +279,7 @@ test_groups_off (void)
       "{\"ID\":\"1\",\"gtboxes\":[{\"tag\":\"person\",\"fbox\":[4,4,9,9]}]}\n"
       "{\"ID\":\"1\",\"gtboxes\":[{\"tag\":\"person\",\"fbox\":[4,4,9,9]}]}\n";
   g_autofree char *path = folder_write (folder, "a.odgt", text, strlen (text));
-  g_autoptr (DefcnDataset) crowd = defcn_dataset_open (path, folder, NULL);
+  g_autoptr (DefcnDataset) crowd = defcn_annotations_open (path, folder, NULL);
   options.batch = 3;
   g_autoptr (DefcnLoader) loader = loader_new (crowd, &options, 0);
   DefcnExample **examples = next_batch (loader, 3);
@@ -555,7 +556,8 @@ test_real (void)
     }
     g_autofree char *dir = g_path_get_dirname (path);
     g_autofree char *images = g_build_filename (dir, "images", NULL);
-    g_autoptr (DefcnDataset) dataset = defcn_dataset_open (path, images, NULL);
+    g_autoptr (DefcnDataset) dataset =
+        defcn_annotations_open (path, images, NULL);
     options.workers = 2;
     g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, 0);
     guint n = 0;

@@ -1,7 +1,7 @@
 /* COCO annotation files, streamed: the file is mapped and scanned, each element
  * of its arrays goes through cJSON alone and without its polygons, so memory
  * grows with what is kept and not with the file. */
-#include "dataset.h"
+#include "coco.h"
 
 #include "error.h"
 #include "coco_annotation.h"

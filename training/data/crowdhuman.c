@@ -1,5 +1,5 @@
 /* CrowdHuman annotation files (.odgt): one JSON object a line, streamed. */
-#include "dataset.h"
+#include "crowdhuman.h"
 
 #include "error.h"
 

@@ -130,14 +130,6 @@ defcn_dataset_objects (const DefcnDataset *dataset, guint i)
   return objects;
 }
 
-DefcnDataset *
-defcn_dataset_open (const char *path, const char *image_dir, GError **error)
-{
-  return g_str_has_suffix (path, ".odgt")
-      ? defcn_crowdhuman_open (path, image_dir, error)
-      : defcn_coco_open (path, image_dir, error);
-}
-
 void
 defcn_dataset_free (DefcnDataset *dataset)
 {

@@ -45,16 +45,6 @@ typedef struct
 void defcn_dataset_free (DefcnDataset *dataset);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnDataset, defcn_dataset_free)
 
-/* Opens a .json (COCO) or .odgt (CrowdHuman) file.  Streams it: private memory
- * grows with the annotations kept, not with the file.  NULL with @error that
- * names the file, and where it can the annotation or line. */
-DefcnDataset *defcn_dataset_open (const char *path, const char *image_dir,
-    GError **error);
-DefcnDataset *defcn_coco_open (const char *path, const char *image_dir,
-    GError **error);
-DefcnDataset *defcn_crowdhuman_open (const char *path, const char *image_dir,
-    GError **error);
-
 /* A sample and its name in one piece, freed with g_free(). */
 DefcnSample *defcn_sample_new (gint64 id, const char *name, int width,
     int height);

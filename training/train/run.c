@@ -2,6 +2,7 @@
  * and back. */
 #include "run.h"
 
+#include "data/annotations.h"
 #include "device_options.h"
 
 #include <glib/gstdio.h>
@@ -64,12 +65,12 @@ open_data (DefcnRun *run, GError **error)
   DefcnSpec *spec = recipe->spec;
 
   run->dataset =
-      defcn_dataset_open (recipe->annotations, recipe->images, error);
+      defcn_annotations_open (recipe->annotations, recipe->images, error);
   if (!run->dataset)
     return FALSE;
   if (recipe->val_annotations) {
-    run->validation =
-        defcn_dataset_open (recipe->val_annotations, recipe->val_images, error);
+    run->validation = defcn_annotations_open (recipe->val_annotations,
+        recipe->val_images, error);
     if (!run->validation)
       return FALSE;
   }

@@ -1,0 +1,13 @@
+/* Which reader opens which annotation file. */
+#include "annotations.h"
+
+#include "coco.h"
+#include "crowdhuman.h"
+
+DefcnDataset *
+defcn_annotations_open (const char *path, const char *image_dir, GError **error)
+{
+  return g_str_has_suffix (path, ".odgt")
+      ? defcn_crowdhuman_open (path, image_dir, error)
+      : defcn_coco_open (path, image_dir, error);
+}

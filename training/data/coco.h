@@ -1,0 +1,15 @@
+/* COCO annotation files (.json).
+ *
+ * Thread rule: re-entrant.
+ */
+#pragma once
+
+#include "dataset.h"
+
+G_BEGIN_DECLS
+
+/* Reads @path, as defcn_annotations_open() does. */
+DefcnDataset *defcn_coco_open (const char *path, const char *image_dir,
+    GError **error);
+
+G_END_DECLS
