@@ -1,6 +1,7 @@
 /* Weights of other programs: PyTorch's zip and stream, pickled arrays, .npy;
  * then the names and the network that they would become. */
 #include "import/derive.h"
+#include "import/formats.h"
 #include "input.h"
 #include "import/numpy.h"
 
@@ -45,7 +46,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_autoptr (GBytes) bytes = g_bytes_new (data, size);
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnForeign) foreign =
-      defcn_foreign_open_bytes (bytes, "input", &error);
+      defcn_formats_open_bytes (bytes, "input", &error);
 
   fuzz_check (foreign, error);
   if (foreign)

@@ -1,6 +1,6 @@
 /* The corpus is of use only if its files get as far as they are meant to: what
  * each seed of foreign weights is read as, or refused for. */
-#include "import/foreign.h"
+#include "import/formats.h"
 
 #include <string.h>
 
@@ -23,7 +23,7 @@ test_case (gconstpointer data)
   const Case *c = data;
   g_autoptr (GError) error = NULL;
   g_autofree char *path = g_build_filename (corpus, "pickle", c->file, NULL);
-  g_autoptr (DefcnForeign) foreign = defcn_foreign_open (path, &error);
+  g_autoptr (DefcnForeign) foreign = defcn_formats_open (path, &error);
 
   if (c->n_tensors == 0) {
     g_assert_null (foreign);

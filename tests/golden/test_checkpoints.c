@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "import/formats.h"
 #include "import/importer.h"
 #include "import/derive.h"
 #include "golden.h"
@@ -26,7 +27,7 @@ static DefcnForeign *
 open_foreign (const char *path)
 {
   g_autoptr (GError) error = NULL;
-  DefcnForeign *foreign = defcn_foreign_open (path, &error);
+  DefcnForeign *foreign = defcn_formats_open (path, &error);
 
   g_assert_no_error (error);
   return foreign;

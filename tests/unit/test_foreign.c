@@ -1,6 +1,6 @@
 /* Weights of other programs: .npy files, numpy's and PyTorch's pickles, zip
  * archives; made here, byte by byte. */
-#include "import/foreign.h"
+#include "import/formats.h"
 #include "import/numpy.h"
 
 #include <glib/gstdio.h>
@@ -164,7 +164,7 @@ assert_refused (GBytes *bytes, const char *word)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnForeign) foreign =
-      defcn_foreign_open_bytes (bytes, "f.pth", &error);
+      defcn_formats_open_bytes (bytes, "f.pth", &error);
 
   g_assert_null (foreign);
   g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT);
@@ -179,7 +179,7 @@ assert_numbers (GBytes *bytes, const float *wanted, gsize n)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnForeign) foreign =
-      defcn_foreign_open_bytes (bytes, "f.pth", &error);
+      defcn_formats_open_bytes (bytes, "f.pth", &error);
 
   g_assert_no_error (error);
   const DefcnForeignTensor *t = defcn_foreign_lookup (foreign, "t");
@@ -371,7 +371,7 @@ test_checkpoint (void)
 
   g_autoptr (GBytes) bytes = zip_finish (&zip);
   g_autoptr (DefcnForeign) foreign =
-      defcn_foreign_open_bytes (bytes, "x", &error);
+      defcn_formats_open_bytes (bytes, "x", &error);
   g_assert_no_error (error);
   g_assert_cmpuint (foreign->tensors->len, ==, 2);
   g_assert_nonnull (defcn_foreign_lookup (foreign, "a"));
@@ -407,7 +407,7 @@ test_archives (void)
 
     copy[i] ^= 0x81;
     g_autoptr (GBytes) changed = g_bytes_new (copy, size);
-    defcn_foreign_free (defcn_foreign_open_bytes (changed, "x", NULL));
+    defcn_foreign_free (defcn_formats_open_bytes (changed, "x", NULL));
   }
 
   /* The directory gives the first entry more bytes than follow it. */
@@ -608,12 +608,12 @@ test_folder (void)
   const char *data = g_bytes_get_data (bytes, &size);
 
   g_assert_true (g_file_set_contents (other, "x", 1, NULL));
-  g_assert_null (defcn_foreign_open (folder, &error));
+  g_assert_null (defcn_formats_open (folder, &error));
   g_assert_nonnull (strstr (error->message, "no .npy"));
   g_clear_error (&error);
 
   g_assert_true (g_file_set_contents (a, data, size, NULL));
-  g_autoptr (DefcnForeign) foreign = defcn_foreign_open (folder, &error);
+  g_autoptr (DefcnForeign) foreign = defcn_formats_open (folder, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (foreign->tensors->len, ==, 1);
   const DefcnForeignTensor *t = defcn_foreign_lookup (foreign, "l.weight");
@@ -622,11 +622,11 @@ test_folder (void)
     g_assert_cmpfloat (t->data[i], ==, wanted[i]);
 
   g_assert_true (g_file_set_contents (a, data, size - 1, NULL));
-  g_assert_null (defcn_foreign_open (folder, &error));
+  g_assert_null (defcn_formats_open (folder, &error));
   g_assert_nonnull (strstr (error->message, "\"l.weight\""));
   g_clear_error (&error);
   g_assert_true (g_file_set_contents (a, "", 0, NULL));
-  g_assert_null (defcn_foreign_open (folder, &error));
+  g_assert_null (defcn_formats_open (folder, &error));
   g_assert_nonnull (strstr (error->message, "l.weight.npy"));
   g_unlink (a);
   g_unlink (other);
@@ -684,7 +684,7 @@ test_numpy_pickle (void)
   assert_refused (e, "\"t\" reaches beyond");
   assert_refused (f, "no dict of arrays");
 
-  g_autoptr (DefcnForeign) foreign = defcn_foreign_open_bytes (a, "x", NULL);
+  g_autoptr (DefcnForeign) foreign = defcn_formats_open_bytes (a, "x", NULL);
   g_assert_cmpstr (foreign->author, ==, "torchvision");
 }
 

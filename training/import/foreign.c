@@ -1,8 +1,5 @@
-/* Named float tensors from any file that is read. */
+/* Named float tensors, checked and copied out of what a file holds. */
 #include "foreign.h"
-
-#include "numpy.h"
-#include "torch.h"
 
 #include <math.h>
 #include <string.h>
@@ -69,7 +66,7 @@ defcn_foreign_lookup (const DefcnForeign *foreign, const char *name)
 }
 
 gsize
-defcn_element_size (DefcnElement element)
+defcn_foreign_element_size (DefcnElement element)
 {
   return element_sizes[element];
 }
@@ -251,63 +248,4 @@ defcn_foreign_add (DefcnForeign *foreign, const char *name,
   g_ptr_array_add (foreign->tensors, t);
   g_hash_table_insert (foreign->by_name, t->name, t);
   return TRUE;
-}
-
-static DefcnForeign *
-open_safetensors (GBytes *bytes, const char *name, GError **error)
-{
-  static const DefcnElement elements[] = {
-    [DEFCN_DTYPE_F32] = DEFCN_ELEMENT_F32,
-    [DEFCN_DTYPE_F16] = DEFCN_ELEMENT_F16,
-    [DEFCN_DTYPE_BF16] = DEFCN_ELEMENT_BF16,
-    [DEFCN_DTYPE_I32] = DEFCN_ELEMENT_I32,
-    [DEFCN_DTYPE_I64] = DEFCN_ELEMENT_I64,
-    [DEFCN_DTYPE_U8] = DEFCN_ELEMENT_U8,
-  };
-  g_autoptr (DefcnWeights) weights =
-      defcn_weights_open_bytes (bytes, name, error);
-
-  if (!weights)
-    return NULL;
-  g_autoptr (DefcnForeign) foreign =
-      defcn_foreign_new (name, "safetensors", g_bytes_get_size (bytes));
-  for (guint i = 0; i < defcn_weights_count (weights); i++) {
-    const DefcnWeightsTensor *t = defcn_weights_get (weights, i);
-    DefcnForeignArray array = { .data = t->data,
-      .element = elements[t->dtype],
-      .n_dims = t->n_dims };
-
-    array.bytes = t->len * element_sizes[array.element];
-    memcpy (array.dims, t->dims, sizeof array.dims);
-    defcn_foreign_array_dense (&array, FALSE);
-    if (!defcn_foreign_add (foreign, t->name, &array, error))
-      return NULL;
-  }
-  return g_steal_pointer (&foreign);
-}
-
-DefcnForeign *
-defcn_foreign_open_bytes (GBytes *bytes, const char *name, GError **error)
-{
-  gsize size;
-  const guint8 *data = g_bytes_get_data (bytes, &size);
-
-  if (defcn_torch_is (data, size))
-    return defcn_torch_open (data, size, name, error);
-  if (defcn_numpy_is_pickle (data, size))
-    return defcn_numpy_open_pickle (data, size, name, error);
-  return open_safetensors (bytes, name, error);
-}
-
-DefcnForeign *
-defcn_foreign_open (const char *path, GError **error)
-{
-  if (g_file_test (path, G_FILE_TEST_IS_DIR))
-    return defcn_numpy_open_folder (path, error);
-
-  g_autoptr (GMappedFile) map = g_mapped_file_new (path, FALSE, error);
-  if (!map)
-    return NULL;
-  g_autoptr (GBytes) bytes = g_mapped_file_get_bytes (map);
-  return defcn_foreign_open_bytes (bytes, path, error);
 }

@@ -1,14 +1,6 @@
 /* Weights of other programs: named float tensors, whatever the file.
  *
- * Read are
- *   - PyTorch checkpoints (torch.save: zip archive, or the stream of versions
- *     before 1.6): a dict of tensors, bare or under "model", "state_dict";
- *   - pickled dicts of numpy arrays (Caffe2, detectron2), bare or under
- *     "model", "blobs";
- *   - a folder of .npy files, one per tensor, named after it;
- *   - safetensors.
- * Nothing in a file is carried out (see pickle.h).  Errors are
- * DEFCN_ERROR_FORMAT and name the file and the tensor.
+ * Errors are DEFCN_ERROR_FORMAT and name the file and the tensor.
  *
  * Thread rule: re-entrant.
  */
@@ -68,11 +60,6 @@ typedef struct
   gint64 offset;                          /* elements */
 } DefcnForeignArray;
 
-/* Reads @path, a file or a folder.  NULL with @error set. */
-DefcnForeign *defcn_foreign_open (const char *path, GError **error);
-/* The same for a file's @bytes; @name stands for the path in messages. */
-DefcnForeign *defcn_foreign_open_bytes (GBytes *bytes, const char *name,
-    GError **error);
 void defcn_foreign_free (DefcnForeign *foreign);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnForeign, defcn_foreign_free)
 
@@ -85,7 +72,7 @@ DefcnForeignTensor *defcn_foreign_lookup (const DefcnForeign *foreign,
 /* Nothing in it yet; tensors may have @limit elements together. */
 DefcnForeign *defcn_foreign_new (const char *path, const char *format,
     gsize limit);
-gsize defcn_element_size (DefcnElement element);
+gsize defcn_foreign_element_size (DefcnElement element);
 /* Fills @strides for dense data. */
 void defcn_foreign_array_dense (DefcnForeignArray *array, gboolean fortran);
 /* Checks that @array lies within its bytes and copies it as floats.

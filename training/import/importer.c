@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "derive.h"
+#include "formats.h"
 
 #define BACKBONE "backbone.bottom_up."
 #define MAX_NAMED 6 /* tensors in one message */
@@ -285,7 +286,7 @@ defcn_convert (const char *input, const char *output,
     const DefcnConvertOptions *options, GError **error)
 {
   g_autoptr (DefcnConversion) done = g_new0 (DefcnConversion, 1);
-  g_autoptr (DefcnForeign) foreign = defcn_foreign_open (input, error);
+  g_autoptr (DefcnForeign) foreign = defcn_formats_open (input, error);
   g_autoptr (DefcnSpec) spec = NULL;
 
   if (!foreign)

@@ -319,7 +319,7 @@ learn_sizes (GHashTable *sizes, const DefcnPickleValue *value)
   if (key && key->type == DEFCN_PICKLE_STRING
       && storage_element (&element, defcn_pickle_at (id, 1)))
     g_hash_table_replace (sizes, g_strndup (key->str, key->len),
-        GUINT_TO_POINTER (defcn_element_size (element)));
+        GUINT_TO_POINTER (defcn_foreign_element_size (element)));
 }
 
 /* For each key of the list: a number of elements and their bytes. */
