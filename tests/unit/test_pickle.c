@@ -303,37 +303,38 @@ test_access (void)
 
   g_assert_no_error (error);
   const DefcnPickleValue *root = defcn_pickle_root (pickle);
-  const DefcnPickleValue *b = defcn_pickle_get (root, "b");
-  const DefcnPickleValue *t = defcn_pickle_get (root, "t");
+  const DefcnPickleValue *b = defcn_pickle_value_get (root, "b");
+  const DefcnPickleValue *t = defcn_pickle_value_get (root, "t");
 
-  g_assert_cmpuint (defcn_pickle_count (root), ==, 3);
-  g_assert_true (defcn_pickle_int (&number, defcn_pickle_get (root, "a")));
+  g_assert_cmpuint (defcn_pickle_value_count (root), ==, 3);
+  g_assert_true (
+      defcn_pickle_value_int (&number, defcn_pickle_value_get (root, "a")));
   g_assert_cmpint (number, ==, 5);
-  g_assert_false (defcn_pickle_int (&number, t));
-  g_assert_null (defcn_pickle_get (root, "z"));
-  g_assert_true (defcn_pickle_is_call (b, "collections OrderedDict"));
-  g_assert_false (defcn_pickle_is_call (b, "torch Size"));
-  g_assert_false (defcn_pickle_is_call (t, "torch Size"));
-  g_assert_true (defcn_pickle_entry (b, 1, &key, &value));
-  g_assert_true (defcn_pickle_is (key, "d"));
-  g_assert_false (defcn_pickle_is (key, "dd"));
-  g_assert_true (defcn_pickle_ints (numbers, &n, 2, value));
+  g_assert_false (defcn_pickle_value_int (&number, t));
+  g_assert_null (defcn_pickle_value_get (root, "z"));
+  g_assert_true (defcn_pickle_value_is_call (b, "collections OrderedDict"));
+  g_assert_false (defcn_pickle_value_is_call (b, "torch Size"));
+  g_assert_false (defcn_pickle_value_is_call (t, "torch Size"));
+  g_assert_true (defcn_pickle_value_entry (b, 1, &key, &value));
+  g_assert_true (defcn_pickle_value_is (key, "d"));
+  g_assert_false (defcn_pickle_value_is (key, "dd"));
+  g_assert_true (defcn_pickle_value_ints (numbers, &n, 2, value));
   g_assert_cmpint (n, ==, 2);
   g_assert_cmpint (numbers[1], ==, 3);
-  g_assert_false (defcn_pickle_ints (numbers, &n, 1, value));
-  g_assert_false (defcn_pickle_entry (b, 2, &key, &value));
-  g_assert_true (defcn_pickle_at (t, 1) != NULL);
-  g_assert_null (defcn_pickle_at (t, 2));
-  g_assert_null (defcn_pickle_at (root, 0));
-  g_assert_false (defcn_pickle_entry (t, 0, &key, &value));
+  g_assert_false (defcn_pickle_value_ints (numbers, &n, 1, value));
+  g_assert_false (defcn_pickle_value_entry (b, 2, &key, &value));
+  g_assert_true (defcn_pickle_value_at (t, 1) != NULL);
+  g_assert_null (defcn_pickle_value_at (t, 2));
+  g_assert_null (defcn_pickle_value_at (root, 0));
+  g_assert_false (defcn_pickle_value_entry (t, 0, &key, &value));
 
-  g_assert_false (defcn_pickle_is (NULL, "a"));
-  g_assert_false (defcn_pickle_is_call (NULL, "a"));
-  g_assert_null (defcn_pickle_at (NULL, 0));
-  g_assert_null (defcn_pickle_get (NULL, "a"));
-  g_assert_false (defcn_pickle_int (&number, NULL));
-  g_assert_false (defcn_pickle_ints (numbers, &n, 2, NULL));
-  g_assert_cmpuint (defcn_pickle_count (NULL), ==, 0);
+  g_assert_false (defcn_pickle_value_is (NULL, "a"));
+  g_assert_false (defcn_pickle_value_is_call (NULL, "a"));
+  g_assert_null (defcn_pickle_value_at (NULL, 0));
+  g_assert_null (defcn_pickle_value_get (NULL, "a"));
+  g_assert_false (defcn_pickle_value_int (&number, NULL));
+  g_assert_false (defcn_pickle_value_ints (numbers, &n, 2, NULL));
+  g_assert_cmpuint (defcn_pickle_value_count (NULL), ==, 0);
 }
 
 int

@@ -31,8 +31,8 @@ defcn_conversion_free (DefcnConversion *conversion)
   g_free (conversion);
 }
 
-/* @spec with the "field=value" of @settings, through its JSON form, whose reader
- * has all the checks. */
+/* @spec with the "field=value" of @settings, through its JSON form, whose
+ * reader has all the checks. */
 static DefcnSpec *
 apply_settings (const DefcnSpec *spec, char **settings, GError **error)
 {

@@ -222,14 +222,14 @@ pickled_type (DefcnForeignArray *array, const DefcnPickleValue *type)
 {
   const DefcnPickleValue *name, *order;
 
-  if (!defcn_pickle_is_call (type, "numpy dtype"))
+  if (!defcn_pickle_value_is_call (type, "numpy dtype"))
     return FALSE;
-  name = defcn_pickle_at (type->args, 0);
+  name = defcn_pickle_value_at (type->args, 0);
   if (!name || name->type != DEFCN_PICKLE_STRING
       || !parse_type (array, name->str, name->len))
     return FALSE;
-  order = defcn_pickle_at (type->state, 1);
-  if (defcn_pickle_is (order, ">"))
+  order = defcn_pickle_value_at (type->state, 1);
+  if (defcn_pickle_value_is (order, ">"))
     array->big_endian = TRUE;
   return TRUE;
 }
@@ -237,8 +237,10 @@ pickled_type (DefcnForeignArray *array, const DefcnPickleValue *type)
 static gboolean
 is_array (const DefcnPickleValue *value)
 {
-  return defcn_pickle_is_call (value, "numpy.core.multiarray _reconstruct")
-      || defcn_pickle_is_call (value, "numpy._core.multiarray _reconstruct");
+  return defcn_pickle_value_is_call (value,
+             "numpy.core.multiarray _reconstruct")
+      || defcn_pickle_value_is_call (value,
+          "numpy._core.multiarray _reconstruct");
 }
 
 /* The state of an array: (version, shape, dtype, Fortran order, bytes). */
@@ -246,14 +248,14 @@ static gboolean
 pickled_array (DefcnForeignArray *array, const DefcnPickleValue *value)
 {
   const DefcnPickleValue *state = value->state;
-  const DefcnPickleValue *fortran = defcn_pickle_at (state, 3);
-  const DefcnPickleValue *bytes = defcn_pickle_at (state, 4);
+  const DefcnPickleValue *fortran = defcn_pickle_value_at (state, 3);
+  const DefcnPickleValue *bytes = defcn_pickle_value_at (state, 4);
 
   *array = (DefcnForeignArray){ 0 };
-  if (!defcn_pickle_ints (array->dims, &array->n_dims, DEFCN_WEIGHTS_MAX_DIMS,
-          defcn_pickle_at (state, 1))
-      || !pickled_type (array, defcn_pickle_at (state, 2)) || !fortran || !bytes
-      || bytes->type != DEFCN_PICKLE_STRING)
+  if (!defcn_pickle_value_ints (array->dims, &array->n_dims,
+          DEFCN_WEIGHTS_MAX_DIMS, defcn_pickle_value_at (state, 1))
+      || !pickled_type (array, defcn_pickle_value_at (state, 2)) || !fortran
+      || !bytes || bytes->type != DEFCN_PICKLE_STRING)
     return FALSE;
   array->data = (const guint8 *) bytes->str;
   array->bytes = bytes->len;
@@ -267,7 +269,7 @@ add_arrays (DefcnForeign *foreign, const DefcnPickleValue *dict, GError **error)
 {
   const DefcnPickleValue *key, *value;
 
-  for (guint i = 0; defcn_pickle_entry (dict, i, &key, &value); i++) {
+  for (guint i = 0; defcn_pickle_value_entry (dict, i, &key, &value); i++) {
     DefcnForeignArray array;
 
     if (key->type != DEFCN_PICKLE_STRING || !is_array (value))
@@ -307,11 +309,11 @@ defcn_numpy_open_pickle (const guint8 *data, gsize size, const char *name,
     return NULL;
 
   const DefcnPickleValue *root = defcn_pickle_root (pickle), *dict = root;
-  const DefcnPickleValue *author = defcn_pickle_get (root, "__author__");
+  const DefcnPickleValue *author = defcn_pickle_value_get (root, "__author__");
   for (gsize i = 0; i < G_N_ELEMENTS (places); i++) {
-    const DefcnPickleValue *below = defcn_pickle_get (root, places[i]);
+    const DefcnPickleValue *below = defcn_pickle_value_get (root, places[i]);
 
-    if (defcn_pickle_count (below) > 0) {
+    if (defcn_pickle_value_count (below) > 0) {
       dict = below;
       break;
     }

@@ -1,22 +1,15 @@
 /* An interpreter of pickle opcodes that builds values and calls nothing. */
-#include "pickle_machine.h"
+#include "pickle.h"
 
-#include "error.h"
+#include "pickle_atoms.h"
 
 #define MAX_OPCODES (4u << 20)
 
-void
-defcn_pickle_fail (DefcnPickleMachine *m, const char *format, ...)
+struct _DefcnPickle
 {
-  va_list args;
-
-  va_start (args, format);
-  g_autofree char *text = g_strdup_vprintf (format, args);
-  va_end (args);
-  if (*m->error == NULL)
-    g_set_error (m->error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
-        "%s: pickle, byte %" G_GSIZE_FORMAT ": %s", m->where, m->pos, text);
-}
+  GPtrArray *values, *texts, *persistent; /* of the machine that read it */
+  const DefcnPickleValue *root;
+};
 
 static void
 value_free (gpointer data)
@@ -32,7 +25,7 @@ value_free (gpointer data)
 static gboolean
 push_empty (DefcnPickleMachine *m, int type)
 {
-  return push (m, value_new (m, type));
+  return defcn_pickle_machine_push (m, defcn_pickle_machine_value (m, type));
 }
 
 static GPtrArray *
@@ -59,9 +52,11 @@ move_items (DefcnPickleMachine *m, DefcnPickleValue *v, guint n)
 static gboolean
 take_mark (DefcnPickleMachine *m, guint *n)
 {
-  if (m->marks->len == 0)
-    return FAIL (m, "no mark");
-  *n = m->stack->len - floor_height (m);
+  if (m->marks->len == 0) {
+    defcn_pickle_machine_fail (m, "no mark");
+    return FALSE; /* said here, so that the compiler knows of @n */
+  }
+  *n = m->stack->len - defcn_pickle_machine_floor (m);
   g_array_set_size (m->marks, m->marks->len - 1);
   return TRUE;
 }
@@ -75,34 +70,34 @@ collect (DefcnPickleMachine *m, int type)
   if (!take_mark (m, &n))
     return FALSE;
   if (type == DEFCN_PICKLE_DICT && n % 2)
-    return FAIL (m, "a key without a value");
-  DefcnPickleValue *v = value_new (m, type);
-  return move_items (m, v, n) && push (m, v);
+    return defcn_pickle_machine_fail (m, "a key without a value");
+  DefcnPickleValue *v = defcn_pickle_machine_value (m, type);
+  return move_items (m, v, n) && defcn_pickle_machine_push (m, v);
 }
 
 static gboolean
 collect_few (DefcnPickleMachine *m, int n)
 {
-  DefcnPickleValue *v = value_new (m, DEFCN_PICKLE_TUPLE);
+  DefcnPickleValue *v = defcn_pickle_machine_value (m, DEFCN_PICKLE_TUPLE);
 
-  if (m->stack->len - floor_height (m) < (guint) n)
-    return FAIL (m, "its stack is empty");
-  return move_items (m, v, n) && push (m, v);
+  if (m->stack->len - defcn_pickle_machine_floor (m) < (guint) n)
+    return defcn_pickle_machine_fail (m, "its stack is empty");
+  return move_items (m, v, n) && defcn_pickle_machine_push (m, v);
 }
 
 /* Adds the @n topmost values to the list or dict below them. */
 static gboolean
 add_items (DefcnPickleMachine *m, guint n, gboolean pairs)
 {
-  if (m->stack->len - floor_height (m) < n + 1)
-    return FAIL (m, "its stack is empty");
+  if (m->stack->len - defcn_pickle_machine_floor (m) < n + 1)
+    return defcn_pickle_machine_fail (m, "its stack is empty");
 
   DefcnPickleValue *v = m->stack->pdata[m->stack->len - n - 1];
   const DefcnPickleType wanted = pairs ? DEFCN_PICKLE_DICT : DEFCN_PICKLE_LIST;
   if (v->type != wanted && v->type != DEFCN_PICKLE_OBJECT)
-    return FAIL (m, "entries for what has none");
+    return defcn_pickle_machine_fail (m, "entries for what has none");
   if (pairs && n % 2)
-    return FAIL (m, "a key without a value");
+    return defcn_pickle_machine_fail (m, "a key without a value");
   return move_items (m, v, n);
 }
 
@@ -124,42 +119,45 @@ add_marked (DefcnPickleMachine *m, int pairs)
 static gboolean
 reduce (DefcnPickleMachine *m, int unused)
 {
-  DefcnPickleValue *args = pop (m), *callable = args ? pop (m) : NULL;
+  DefcnPickleValue *args = defcn_pickle_machine_pop (m),
+                   *callable = args ? defcn_pickle_machine_pop (m) : NULL;
 
   if (!callable)
     return FALSE;
   if (callable->type != DEFCN_PICKLE_GLOBAL || args->type != DEFCN_PICKLE_TUPLE)
-    return FAIL (m, "a call of what cannot be called");
+    return defcn_pickle_machine_fail (m, "a call of what cannot be called");
 
-  const DefcnPickleValue *first = defcn_pickle_at (args, 0);
+  const DefcnPickleValue *first = defcn_pickle_value_at (args, 0);
   if (g_str_equal (callable->str, "_codecs encode")) {
     if (!first || first->type != DEFCN_PICKLE_STRING
-        || !(defcn_pickle_is (defcn_pickle_at (args, 1), "latin1")
-            || defcn_pickle_is (defcn_pickle_at (args, 1), "latin-1")))
-      return FAIL (m, "bytes in another encoding than latin1");
-    return defcn_pickle_push_latin1 (m, first);
+        || !(defcn_pickle_value_is (defcn_pickle_value_at (args, 1), "latin1")
+            || defcn_pickle_value_is (defcn_pickle_value_at (args, 1),
+                "latin-1")))
+      return defcn_pickle_machine_fail (m,
+          "bytes in another encoding than latin1");
+    return defcn_pickle_atoms_latin1 (m, first);
   }
 
   const gboolean empty = g_str_has_suffix (callable->str, " bytes") && !first;
-  DefcnPickleValue *v =
-      value_new (m, empty ? DEFCN_PICKLE_STRING : DEFCN_PICKLE_OBJECT);
+  DefcnPickleValue *v = defcn_pickle_machine_value (m,
+      empty ? DEFCN_PICKLE_STRING : DEFCN_PICKLE_OBJECT);
   if (empty)
     v->str = "";
   v->callable = callable;
   v->args = args;
-  return push (m, v);
+  return defcn_pickle_machine_push (m, v);
 }
 
 static gboolean
 build (DefcnPickleMachine *m, int unused)
 {
-  const DefcnPickleValue *state = pop (m);
-  DefcnPickleValue *object = state ? top (m) : NULL;
+  const DefcnPickleValue *state = defcn_pickle_machine_pop (m);
+  DefcnPickleValue *object = state ? defcn_pickle_machine_top (m) : NULL;
 
   if (!object)
     return FALSE;
   if (object->type != DEFCN_PICKLE_OBJECT)
-    return FAIL (m, "a state for what has none");
+    return defcn_pickle_machine_fail (m, "a state for what has none");
   object->state = state;
   return TRUE;
 }
@@ -171,21 +169,22 @@ push_persistent (DefcnPickleMachine *m, const DefcnPickleValue *id)
 
   if (!id)
     return FALSE;
-  v = value_new (m, DEFCN_PICKLE_PERSISTENT);
+  v = defcn_pickle_machine_value (m, DEFCN_PICKLE_PERSISTENT);
   v->args = id;
-  g_ptr_array_add (m->pickle->persistent, v);
-  return push (m, v);
+  g_ptr_array_add (m->persistent, v);
+  return defcn_pickle_machine_push (m, v);
 }
 
 static gboolean
 put (DefcnPickleMachine *m, guint64 index)
 {
-  DefcnPickleValue *v = top (m);
+  DefcnPickleValue *v = defcn_pickle_machine_top (m);
 
   if (!v)
     return FALSE;
   if (index >= MAX_OPCODES)
-    return FAIL (m, "a memo of %" G_GUINT64_FORMAT " entries", index);
+    return defcn_pickle_machine_fail (m,
+        "a memo of %" G_GUINT64_FORMAT " entries", index);
   if (index >= m->memo->len)
     g_ptr_array_set_size (m->memo, index + 1);
   m->memo->pdata[index] = v;
@@ -196,9 +195,9 @@ static gboolean
 get (DefcnPickleMachine *m, guint64 index)
 {
   if (index >= m->memo->len || !m->memo->pdata[index])
-    return FAIL (m, "entry %" G_GUINT64_FORMAT " of its memo is not there",
-        index);
-  return push (m, m->memo->pdata[index]);
+    return defcn_pickle_machine_fail (m,
+        "entry %" G_GUINT64_FORMAT " of its memo is not there", index);
+  return defcn_pickle_machine_push (m, m->memo->pdata[index]);
 }
 
 /* The index in the file: @bytes of it, or 0 for a line of text. */
@@ -209,8 +208,8 @@ take_index (DefcnPickleMachine *m, guint64 *index, int bytes)
   gsize len;
 
   if (bytes > 0)
-    return take_uint (m, index, bytes);
-  if (!take_line (m, &line, &len))
+    return defcn_pickle_machine_take_uint (m, index, bytes);
+  if (!defcn_pickle_machine_take_line (m, &line, &len))
     return FALSE;
   g_autofree char *text = g_strndup (line, len);
   *index = g_ascii_strtoull (text, NULL, 10);
@@ -244,10 +243,11 @@ take_protocol (DefcnPickleMachine *m, int unused)
 {
   guint64 protocol;
 
-  if (!take_uint (m, &protocol, 1))
+  if (!defcn_pickle_machine_take_uint (m, &protocol, 1))
     return FALSE;
   return protocol <= 4
-      || FAIL (m, "protocol %" G_GUINT64_FORMAT ", 0 to 4 are read", protocol);
+      || defcn_pickle_machine_fail (m,
+          "protocol %" G_GUINT64_FORMAT ", 0 to 4 are read", protocol);
 }
 
 static gboolean
@@ -265,17 +265,17 @@ drop_marked (DefcnPickleMachine *m, int unused)
 static gboolean
 drop (DefcnPickleMachine *m, int unused)
 {
-  if (m->marks->len > 0 && m->stack->len == floor_height (m))
+  if (m->marks->len > 0 && m->stack->len == defcn_pickle_machine_floor (m))
     return drop_marked (m, 0);
-  return pop (m) != NULL;
+  return defcn_pickle_machine_pop (m) != NULL;
 }
 
 static gboolean
 duplicate (DefcnPickleMachine *m, int unused)
 {
-  DefcnPickleValue *v = top (m);
+  DefcnPickleValue *v = defcn_pickle_machine_top (m);
 
-  return v && push (m, v);
+  return v && defcn_pickle_machine_push (m, v);
 }
 
 static gboolean
@@ -288,20 +288,21 @@ open_mark (DefcnPickleMachine *m, int unused)
 static gboolean
 persistent_line (DefcnPickleMachine *m, int unused)
 {
-  return defcn_pickle_push_line (m, 0) && push_persistent (m, pop (m));
+  return defcn_pickle_atoms_line (m, 0)
+      && push_persistent (m, defcn_pickle_machine_pop (m));
 }
 
 static gboolean
 persistent_stack (DefcnPickleMachine *m, int unused)
 {
-  return push_persistent (m, pop (m));
+  return push_persistent (m, defcn_pickle_machine_pop (m));
 }
 
 /* A frame is a hint for readers of streams. */
 static gboolean
 skip_frame (DefcnPickleMachine *m, int unused)
 {
-  return take (m, 8) != NULL;
+  return defcn_pickle_machine_take (m, 8) != NULL;
 }
 
 static const struct
@@ -317,28 +318,28 @@ static const struct
   ['2'] = { duplicate },
 
   ['N'] = { push_empty, DEFCN_PICKLE_NONE },
-  [0x88] = { defcn_pickle_push_bool, TRUE },
-  [0x89] = { defcn_pickle_push_bool, FALSE },
-  ['I'] = { defcn_pickle_push_decimal, FALSE },
-  ['L'] = { defcn_pickle_push_decimal, TRUE },
-  ['K'] = { defcn_pickle_push_int, 1 },
-  ['M'] = { defcn_pickle_push_int, 2 },
-  ['J'] = { defcn_pickle_push_int, 4 },
-  [0x8a] = { defcn_pickle_push_long, 1 },
-  [0x8b] = { defcn_pickle_push_long, 4 },
-  ['F'] = { defcn_pickle_push_decimal_float },
-  ['G'] = { defcn_pickle_push_float },
+  [0x88] = { defcn_pickle_atoms_bool, TRUE },
+  [0x89] = { defcn_pickle_atoms_bool, FALSE },
+  ['I'] = { defcn_pickle_atoms_decimal, FALSE },
+  ['L'] = { defcn_pickle_atoms_decimal, TRUE },
+  ['K'] = { defcn_pickle_atoms_int, 1 },
+  ['M'] = { defcn_pickle_atoms_int, 2 },
+  ['J'] = { defcn_pickle_atoms_int, 4 },
+  [0x8a] = { defcn_pickle_atoms_long, 1 },
+  [0x8b] = { defcn_pickle_atoms_long, 4 },
+  ['F'] = { defcn_pickle_atoms_decimal_float },
+  ['G'] = { defcn_pickle_atoms_float },
 
-  ['S'] = { defcn_pickle_push_quoted },
-  ['V'] = { defcn_pickle_push_line },
-  ['U'] = { defcn_pickle_push_bytes, 1 },
-  ['C'] = { defcn_pickle_push_bytes, 1 },
-  [0x8c] = { defcn_pickle_push_bytes, 1 },
-  ['T'] = { defcn_pickle_push_bytes, 4 },
-  ['B'] = { defcn_pickle_push_bytes, 4 },
-  ['X'] = { defcn_pickle_push_bytes, 4 },
-  [0x8d] = { defcn_pickle_push_bytes, 8 },
-  [0x8e] = { defcn_pickle_push_bytes, 8 },
+  ['S'] = { defcn_pickle_atoms_quoted },
+  ['V'] = { defcn_pickle_atoms_line },
+  ['U'] = { defcn_pickle_atoms_bytes, 1 },
+  ['C'] = { defcn_pickle_atoms_bytes, 1 },
+  [0x8c] = { defcn_pickle_atoms_bytes, 1 },
+  ['T'] = { defcn_pickle_atoms_bytes, 4 },
+  ['B'] = { defcn_pickle_atoms_bytes, 4 },
+  ['X'] = { defcn_pickle_atoms_bytes, 4 },
+  [0x8d] = { defcn_pickle_atoms_bytes, 8 },
+  [0x8e] = { defcn_pickle_atoms_bytes, 8 },
 
   [')'] = { push_empty, DEFCN_PICKLE_TUPLE },
   [0x85] = { collect_few, 1 },
@@ -357,8 +358,8 @@ static const struct
   ['s'] = { add_one, TRUE },
   ['u'] = { add_marked, TRUE },
 
-  ['c'] = { defcn_pickle_push_global_lines },
-  [0x93] = { defcn_pickle_push_global },
+  ['c'] = { defcn_pickle_atoms_global_lines },
+  [0x93] = { defcn_pickle_atoms_global },
   ['R'] = { reduce },
   [0x81] = { reduce },
   ['b'] = { build },
@@ -378,26 +379,26 @@ static gboolean
 step (DefcnPickleMachine *m, guint8 opcode)
 {
   if (!opcodes[opcode].run)
-    return FAIL (m, "opcode 0x%02x is not one that files of weights need",
-        opcode);
+    return defcn_pickle_machine_fail (m,
+        "opcode 0x%02x is not one that files of weights need", opcode);
   return opcodes[opcode].run (m, opcodes[opcode].arg);
 }
 
 /* Up to the end mark. */
 static gboolean
-run (DefcnPickleMachine *m)
+run (DefcnPickleMachine *m, const DefcnPickleValue **root)
 {
   for (guint n = 0; n < MAX_OPCODES; n++) {
-    const guint8 *opcode = take (m, 1);
+    const guint8 *opcode = defcn_pickle_machine_take (m, 1);
 
     if (!opcode)
       return FALSE;
     if (*opcode == '.')
-      return (m->pickle->root = pop (m)) != NULL;
+      return (*root = defcn_pickle_machine_pop (m)) != NULL;
     if (!step (m, *opcode))
       return FALSE;
   }
-  return FAIL (m, "more than %u opcodes", MAX_OPCODES);
+  return defcn_pickle_machine_fail (m, "more than %u opcodes", MAX_OPCODES);
 }
 
 DefcnPickle *
@@ -409,19 +410,22 @@ defcn_pickle_parse (const guint8 *data, gsize size, gsize *used,
   g_autoptr (GPtrArray) memo = g_ptr_array_new ();
   g_autoptr (GArray) marks = g_array_new (FALSE, FALSE, sizeof (guint));
   g_autoptr (GError) problem = NULL;
-  DefcnPickleMachine m = { .pickle = pickle,
-    .data = data,
+
+  pickle->values = g_ptr_array_new_with_free_func (value_free);
+  pickle->texts = g_ptr_array_new_with_free_func (g_free);
+  pickle->persistent = g_ptr_array_new ();
+
+  DefcnPickleMachine m = { .data = data,
     .size = size,
+    .values = pickle->values,
+    .texts = pickle->texts,
+    .persistent = pickle->persistent,
     .stack = stack,
     .marks = marks,
     .memo = memo,
     .where = where,
     .error = &problem };
-
-  pickle->values = g_ptr_array_new_with_free_func (value_free);
-  pickle->texts = g_ptr_array_new_with_free_func (g_free);
-  pickle->persistent = g_ptr_array_new ();
-  if (!run (&m)) {
+  if (!run (&m, &pickle->root)) {
     g_propagate_error (error, g_steal_pointer (&problem));
     return NULL;
   }

@@ -1,5 +1,7 @@
 /* What a pickle spells out: numbers, strings, names. */
-#include "pickle_machine.h"
+#include "pickle_atoms.h"
+
+#include <string.h>
 
 /* What files of weights call or refer to. */
 static const char *const globals[] = {
@@ -40,38 +42,38 @@ static const char *const globals[] = {
 static gboolean
 push_whole (DefcnPickleMachine *m, gint64 number)
 {
-  DefcnPickleValue *v = value_new (m, DEFCN_PICKLE_INT);
+  DefcnPickleValue *v = defcn_pickle_machine_value (m, DEFCN_PICKLE_INT);
 
   v->number = number;
-  return push (m, v);
+  return defcn_pickle_machine_push (m, v);
 }
 
 gboolean
-defcn_pickle_push_bool (DefcnPickleMachine *m, int flag)
+defcn_pickle_atoms_bool (DefcnPickleMachine *m, int flag)
 {
-  DefcnPickleValue *v = value_new (m, DEFCN_PICKLE_BOOL);
+  DefcnPickleValue *v = defcn_pickle_machine_value (m, DEFCN_PICKLE_BOOL);
 
   v->number = flag;
-  return push (m, v);
+  return defcn_pickle_machine_push (m, v);
 }
 
 static gboolean
 push_real (DefcnPickleMachine *m, double real)
 {
-  DefcnPickleValue *v = value_new (m, DEFCN_PICKLE_FLOAT);
+  DefcnPickleValue *v = defcn_pickle_machine_value (m, DEFCN_PICKLE_FLOAT);
 
   v->real = real;
-  return push (m, v);
+  return defcn_pickle_machine_push (m, v);
 }
 
 static gboolean
 push_string (DefcnPickleMachine *m, const char *str, gsize len)
 {
-  DefcnPickleValue *v = value_new (m, DEFCN_PICKLE_STRING);
+  DefcnPickleValue *v = defcn_pickle_machine_value (m, DEFCN_PICKLE_STRING);
 
   v->str = str;
   v->len = len;
-  return push (m, v);
+  return defcn_pickle_machine_push (m, v);
 }
 
 /* Takes @text. */
@@ -81,7 +83,7 @@ push_text (DefcnPickleMachine *m, GString *text)
   const gsize len = text->len;
   char *str = g_string_free (text, FALSE);
 
-  g_ptr_array_add (m->pickle->texts, str);
+  g_ptr_array_add (m->texts, str);
   return push_string (m, str, len);
 }
 
@@ -90,7 +92,7 @@ push_text (DefcnPickleMachine *m, GString *text)
 static gboolean
 push_twos (DefcnPickleMachine *m, guint64 n)
 {
-  const guint8 *bytes = take (m, n);
+  const guint8 *bytes = defcn_pickle_machine_take (m, n);
   guint64 number = 0;
 
   if (!bytes)
@@ -106,44 +108,45 @@ push_twos (DefcnPickleMachine *m, guint64 n)
 
 /* I and L: decimal text, 00 and 01 for booleans, L behind a long. */
 gboolean
-defcn_pickle_push_decimal (DefcnPickleMachine *m, int is_long)
+defcn_pickle_atoms_decimal (DefcnPickleMachine *m, int is_long)
 {
   const char *line;
   gsize len;
   char *end;
 
-  if (!take_line (m, &line, &len))
+  if (!defcn_pickle_machine_take_line (m, &line, &len))
     return FALSE;
   g_autofree char *text = g_strndup (line, len);
   if (!is_long && (g_str_equal (text, "00") || g_str_equal (text, "01")))
-    return defcn_pickle_push_bool (m, text[1] == '1');
+    return defcn_pickle_atoms_bool (m, text[1] == '1');
   const gint64 number = g_ascii_strtoll (text, &end, 10);
   if (end == text || !(*end == '\0' || g_str_equal (end, "L")))
-    return FAIL (m, "\"%.40s\" is not a whole number", text);
+    return defcn_pickle_machine_fail (m, "\"%.40s\" is not a whole number",
+        text);
   return push_whole (m, number);
 }
 
 gboolean
-defcn_pickle_push_decimal_float (DefcnPickleMachine *m, int unused)
+defcn_pickle_atoms_decimal_float (DefcnPickleMachine *m, int unused)
 {
   const char *line;
   gsize len;
   char *end;
 
-  if (!take_line (m, &line, &len))
+  if (!defcn_pickle_machine_take_line (m, &line, &len))
     return FALSE;
   g_autofree char *text = g_strndup (line, len);
   const double real = g_ascii_strtod (text, &end);
   if (end == text || *end)
-    return FAIL (m, "\"%.40s\" is not a number", text);
+    return defcn_pickle_machine_fail (m, "\"%.40s\" is not a number", text);
   return push_real (m, real);
 }
 
 /* G: eight bytes, big-endian. */
 gboolean
-defcn_pickle_push_float (DefcnPickleMachine *m, int unused)
+defcn_pickle_atoms_float (DefcnPickleMachine *m, int unused)
 {
-  const guint8 *bytes = take (m, 8);
+  const guint8 *bytes = defcn_pickle_machine_take (m, 8);
   guint64 bits;
   double real;
 
@@ -183,15 +186,15 @@ unescape (GString *text, const char *s, const char *end)
 
 /* S: a string in quotes, as Python 2's repr() writes it. */
 gboolean
-defcn_pickle_push_quoted (DefcnPickleMachine *m, int unused)
+defcn_pickle_atoms_quoted (DefcnPickleMachine *m, int unused)
 {
   const char *s;
   gsize len;
 
-  if (!take_line (m, &s, &len))
+  if (!defcn_pickle_machine_take_line (m, &s, &len))
     return FALSE;
   if (len < 2 || s[0] != s[len - 1] || !strchr ("'\"", s[0]) || s[0] == '\0')
-    return FAIL (m, "a string without quotes");
+    return defcn_pickle_machine_fail (m, "a string without quotes");
 
   GString *text = g_string_new (NULL);
   const char *end = s + len - 1;
@@ -203,30 +206,33 @@ defcn_pickle_push_quoted (DefcnPickleMachine *m, int unused)
   }
   if (!s) {
     g_string_free (text, TRUE);
-    return FAIL (m, "a string with an escape that is none");
+    return defcn_pickle_machine_fail (m,
+        "a string with an escape that is none");
   }
   return push_text (m, text);
 }
 
 gboolean
-defcn_pickle_push_bytes (DefcnPickleMachine *m, int length_bytes)
+defcn_pickle_atoms_bytes (DefcnPickleMachine *m, int length_bytes)
 {
   guint64 len;
   const guint8 *bytes;
 
-  if (!take_uint (m, &len, length_bytes) || !(bytes = take (m, len)))
+  if (!defcn_pickle_machine_take_uint (m, &len, length_bytes)
+      || !(bytes = defcn_pickle_machine_take (m, len)))
     return FALSE;
   return push_string (m, (const char *) bytes, len);
 }
 
 /* V: text up to the end of the line; names of tensors have no escapes. */
 gboolean
-defcn_pickle_push_line (DefcnPickleMachine *m, int unused)
+defcn_pickle_atoms_line (DefcnPickleMachine *m, int unused)
 {
   const char *line;
   gsize len;
 
-  return take_line (m, &line, &len) && push_string (m, line, len);
+  return defcn_pickle_machine_take_line (m, &line, &len)
+      && push_string (m, line, len);
 }
 
 static gboolean
@@ -238,63 +244,65 @@ push_name (DefcnPickleMachine *m, const char *module, gsize module_len,
 
   for (gsize i = 0; i < G_N_ELEMENTS (globals); i++) {
     if (g_str_equal (full, globals[i])) {
-      DefcnPickleValue *v = value_new (m, DEFCN_PICKLE_GLOBAL);
+      DefcnPickleValue *v = defcn_pickle_machine_value (m, DEFCN_PICKLE_GLOBAL);
 
       v->str = globals[i];
       v->len = strlen (globals[i]);
-      return push (m, v);
+      return defcn_pickle_machine_push (m, v);
     }
   }
   g_autofree char *shown = g_strescape (full, NULL);
-  return FAIL (m,
+  return defcn_pickle_machine_fail (m,
       "it refers to \"%s\", which is none of those that hold weights", shown);
 }
 
 gboolean
-defcn_pickle_push_global_lines (DefcnPickleMachine *m, int unused)
+defcn_pickle_atoms_global_lines (DefcnPickleMachine *m, int unused)
 {
   const char *module, *name;
   gsize module_len, name_len;
 
-  return take_line (m, &module, &module_len) && take_line (m, &name, &name_len)
+  return defcn_pickle_machine_take_line (m, &module, &module_len)
+      && defcn_pickle_machine_take_line (m, &name, &name_len)
       && push_name (m, module, module_len, name, name_len);
 }
 
 gboolean
-defcn_pickle_push_global (DefcnPickleMachine *m, int unused)
+defcn_pickle_atoms_global (DefcnPickleMachine *m, int unused)
 {
-  const DefcnPickleValue *name = pop (m), *module = name ? pop (m) : NULL;
+  const DefcnPickleValue *name = defcn_pickle_machine_pop (m),
+                         *module = name ? defcn_pickle_machine_pop (m) : NULL;
 
   if (!module)
     return FALSE;
   if (name->type != DEFCN_PICKLE_STRING || module->type != DEFCN_PICKLE_STRING)
-    return FAIL (m, "a global without a name");
+    return defcn_pickle_machine_fail (m, "a global without a name");
   return push_name (m, module->str, module->len, name->str, name->len);
 }
 
 gboolean
-defcn_pickle_push_int (DefcnPickleMachine *m, int bytes)
+defcn_pickle_atoms_int (DefcnPickleMachine *m, int bytes)
 {
   guint64 number;
 
-  if (!take_uint (m, &number, bytes))
+  if (!defcn_pickle_machine_take_uint (m, &number, bytes))
     return FALSE;
   return push_whole (m, bytes == 4 ? (gint32) number : (gint64) number);
 }
 
 gboolean
-defcn_pickle_push_long (DefcnPickleMachine *m, int bytes)
+defcn_pickle_atoms_long (DefcnPickleMachine *m, int bytes)
 {
   guint64 n;
 
-  return take_uint (m, &n, bytes) && push_twos (m, n);
+  return defcn_pickle_machine_take_uint (m, &n, bytes) && push_twos (m, n);
 }
 
 /* Text of code points below 256 to the bytes it stands for: how Python 3 puts
  * bytes into a pickle of protocol 2.  In UTF-8 they are ASCII, NUL included
  * (which GLib's functions do not take), or two bytes led by 0xc2 or 0xc3. */
 gboolean
-defcn_pickle_push_latin1 (DefcnPickleMachine *m,
+defcn_pickle_atoms_latin1 (DefcnPickleMachine *m,
     const DefcnPickleValue *encoded)
 {
   GString *text = g_string_sized_new (encoded->len);
@@ -315,5 +323,5 @@ defcn_pickle_push_latin1 (DefcnPickleMachine *m,
   if (i == encoded->len)
     return push_text (m, text);
   g_string_free (text, TRUE);
-  return FAIL (m, "bytes that are none");
+  return defcn_pickle_machine_fail (m, "bytes that are none");
 }

@@ -42,27 +42,28 @@ struct _DefcnPickleValue
 /* All of them accept NULL, which nothing matches. */
 
 /* Is it the string @text? */
-gboolean defcn_pickle_is (const DefcnPickleValue *value, const char *text);
+gboolean defcn_pickle_value_is (const DefcnPickleValue *value,
+    const char *text);
 /* Is it the result of calling @global, "module name"? */
-gboolean defcn_pickle_is_call (const DefcnPickleValue *value,
+gboolean defcn_pickle_value_is_call (const DefcnPickleValue *value,
     const char *global);
 /* Entries of a tuple, list or dict (or an object filled like one: OrderedDict);
  * 0 for others. */
-guint defcn_pickle_count (const DefcnPickleValue *value);
+guint defcn_pickle_value_count (const DefcnPickleValue *value);
 /* Entry @i of a tuple or list; NULL beyond the end or for others. */
-const DefcnPickleValue *defcn_pickle_at (const DefcnPickleValue *value,
+const DefcnPickleValue *defcn_pickle_value_at (const DefcnPickleValue *value,
     guint i);
 /* Entry @i of a dict or an object filled like one; FALSE beyond the end. */
-gboolean defcn_pickle_entry (const DefcnPickleValue *value, guint i,
+gboolean defcn_pickle_value_entry (const DefcnPickleValue *value, guint i,
     const DefcnPickleValue **key, const DefcnPickleValue **entry);
 /* The value under the string @key of a dict or an object filled like one, NULL
  * if there is none. */
-const DefcnPickleValue *defcn_pickle_get (const DefcnPickleValue *value,
+const DefcnPickleValue *defcn_pickle_value_get (const DefcnPickleValue *value,
     const char *key);
 /* FALSE unless it is a whole number, or for dims that are not: a tuple of up
  * to @max_dims whole numbers. */
-gboolean defcn_pickle_int (gint64 *number, const DefcnPickleValue *value);
-gboolean defcn_pickle_ints (gint64 *numbers, int *n, int max,
+gboolean defcn_pickle_value_int (gint64 *number, const DefcnPickleValue *value);
+gboolean defcn_pickle_value_ints (gint64 *numbers, int *n, int max,
     const DefcnPickleValue *value);
 
 G_END_DECLS

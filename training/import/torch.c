@@ -85,12 +85,12 @@ find_storage (const Reader *r, DefcnForeignArray *array,
       persistent && persistent->type == DEFCN_PICKLE_PERSISTENT
       ? persistent->args
       : NULL;
-  const DefcnPickleValue *key = defcn_pickle_at (id, 2);
-  const DefcnPickleValue *view = defcn_pickle_at (id, 5);
+  const DefcnPickleValue *key = defcn_pickle_value_at (id, 2);
+  const DefcnPickleValue *view = defcn_pickle_value_at (id, 5);
 
-  if (!defcn_pickle_is (defcn_pickle_at (id, 0), "storage")
-      || !storage_element (&array->element, defcn_pickle_at (id, 1)) || !key
-      || key->type != DEFCN_PICKLE_STRING
+  if (!defcn_pickle_value_is (defcn_pickle_value_at (id, 0), "storage")
+      || !storage_element (&array->element, defcn_pickle_value_at (id, 1))
+      || !key || key->type != DEFCN_PICKLE_STRING
       || (view && view->type != DEFCN_PICKLE_NONE))
     return FALSE;
 
@@ -114,10 +114,10 @@ find_storage (const Reader *r, DefcnForeignArray *array,
 static const DefcnPickleValue *
 tensor_args (const DefcnPickleValue *value)
 {
-  if (defcn_pickle_is_call (value, "torch._utils _rebuild_parameter"))
-    value = defcn_pickle_at (value->args, 0);
-  return defcn_pickle_is_call (value, "torch._utils _rebuild_tensor_v2")
-          || defcn_pickle_is_call (value, "torch._utils _rebuild_tensor")
+  if (defcn_pickle_value_is_call (value, "torch._utils _rebuild_parameter"))
+    value = defcn_pickle_value_at (value->args, 0);
+  return defcn_pickle_value_is_call (value, "torch._utils _rebuild_tensor_v2")
+          || defcn_pickle_value_is_call (value, "torch._utils _rebuild_tensor")
       ? value->args
       : NULL;
 }
@@ -129,13 +129,13 @@ read_array (const Reader *r, DefcnForeignArray *array, const char *name,
   int n_strides;
 
   *array = (DefcnForeignArray){ 0 };
-  if (!find_storage (r, array, defcn_pickle_at (args, 0)))
+  if (!find_storage (r, array, defcn_pickle_value_at (args, 0)))
     return fail (r, "tensor \"%s\": its numbers are not in the file", name);
-  if (!defcn_pickle_int (&array->offset, defcn_pickle_at (args, 1))
-      || !defcn_pickle_ints (array->dims, &array->n_dims,
-          DEFCN_WEIGHTS_MAX_DIMS, defcn_pickle_at (args, 2))
-      || !defcn_pickle_ints (array->strides, &n_strides, DEFCN_WEIGHTS_MAX_DIMS,
-          defcn_pickle_at (args, 3))
+  if (!defcn_pickle_value_int (&array->offset, defcn_pickle_value_at (args, 1))
+      || !defcn_pickle_value_ints (array->dims, &array->n_dims,
+          DEFCN_WEIGHTS_MAX_DIMS, defcn_pickle_value_at (args, 2))
+      || !defcn_pickle_value_ints (array->strides, &n_strides,
+          DEFCN_WEIGHTS_MAX_DIMS, defcn_pickle_value_at (args, 3))
       || n_strides != array->n_dims)
     return fail (r,
         "tensor \"%s\": its shape and strides are not up to %d numbers each",
@@ -150,7 +150,7 @@ all_have_prefix (const DefcnPickleValue *dict, const char *prefix)
   const DefcnPickleValue *key, *value;
   const gsize len = strlen (prefix);
 
-  for (guint i = 0; defcn_pickle_entry (dict, i, &key, &value); i++)
+  for (guint i = 0; defcn_pickle_value_entry (dict, i, &key, &value); i++)
     if (key->type != DEFCN_PICKLE_STRING || key->len < len
         || memcmp (key->str, prefix, len) != 0)
       return FALSE;
@@ -163,7 +163,7 @@ add_tensors (const Reader *r, const DefcnPickleValue *dict)
   const gsize skip = all_have_prefix (dict, "module.") ? strlen ("module.") : 0;
   const DefcnPickleValue *key, *value;
 
-  for (guint i = 0; defcn_pickle_entry (dict, i, &key, &value); i++) {
+  for (guint i = 0; defcn_pickle_value_entry (dict, i, &key, &value); i++) {
     const DefcnPickleValue *args = tensor_args (value);
     DefcnForeignArray array;
 
@@ -182,14 +182,15 @@ static void
 read_versions (const Reader *r, const DefcnPickleValue *dict)
 {
   const DefcnPickleValue *metadata =
-      defcn_pickle_get (dict->state, "_metadata");
+      defcn_pickle_value_get (dict->state, "_metadata");
   const DefcnPickleValue *key, *value;
 
-  for (guint i = 0; defcn_pickle_entry (metadata, i, &key, &value); i++) {
+  for (guint i = 0; defcn_pickle_value_entry (metadata, i, &key, &value); i++) {
     gint64 version;
 
     if (key->type != DEFCN_PICKLE_STRING
-        || !defcn_pickle_int (&version, defcn_pickle_get (value, "version")))
+        || !defcn_pickle_value_int (&version,
+            defcn_pickle_value_get (value, "version")))
       continue;
     const char *prefix =
         key->len > 7 && memcmp (key->str, "module.", 7) == 0 ? "module." : "";
@@ -204,7 +205,7 @@ static gboolean
 add_momentum (const Reader *r, const DefcnPickleValue *state)
 {
   const DefcnPickleValue *args =
-      tensor_args (defcn_pickle_get (state, "momentum_buffer"));
+      tensor_args (defcn_pickle_value_get (state, "momentum_buffer"));
   DefcnForeignTensor *t = NULL;
   DefcnForeignArray array;
 
@@ -222,23 +223,24 @@ add_momentum (const Reader *r, const DefcnPickleValue *state)
 static gboolean
 read_momentum (const Reader *r, const DefcnPickleValue *optimizer)
 {
-  const DefcnPickleValue *state = defcn_pickle_get (optimizer, "state");
-  const DefcnPickleValue *groups = defcn_pickle_get (optimizer, "param_groups");
+  const DefcnPickleValue *state = defcn_pickle_value_get (optimizer, "state");
+  const DefcnPickleValue *groups =
+      defcn_pickle_value_get (optimizer, "param_groups");
   const DefcnPickleValue *key, *value;
   g_autoptr (GHashTable) by_id = g_hash_table_new (g_int64_hash, g_int64_equal);
 
-  for (guint i = 0; defcn_pickle_entry (state, i, &key, &value); i++)
+  for (guint i = 0; defcn_pickle_value_entry (state, i, &key, &value); i++)
     if (key->type == DEFCN_PICKLE_INT)
       g_hash_table_insert (by_id, (gpointer) &key->number, (gpointer) value);
-  for (guint g = 0; g < defcn_pickle_count (groups); g++) {
+  for (guint g = 0; g < defcn_pickle_value_count (groups); g++) {
     const DefcnPickleValue *ids =
-        defcn_pickle_get (defcn_pickle_at (groups, g), "params");
+        defcn_pickle_value_get (defcn_pickle_value_at (groups, g), "params");
 
-    for (guint i = 0; i < defcn_pickle_count (ids); i++) {
+    for (guint i = 0; i < defcn_pickle_value_count (ids); i++) {
       gint64 id;
 
       if (r->foreign->momentum->len == MAX_PARAMETERS
-          || !defcn_pickle_int (&id, defcn_pickle_at (ids, i)))
+          || !defcn_pickle_value_int (&id, defcn_pickle_value_at (ids, i)))
         return fail (r, "its optimizer does not number up to %d parameters",
             MAX_PARAMETERS);
       if (!add_momentum (r, g_hash_table_lookup (by_id, &id)))
@@ -253,12 +255,13 @@ read_checkpoint (const Reader *r, const DefcnPickle *pickle)
 {
   static const char *const places[] = { "model", "state_dict" };
   const DefcnPickleValue *root = defcn_pickle_root (pickle), *dict = root;
-  const DefcnPickleValue *optimizer = defcn_pickle_get (root, "optimizer");
+  const DefcnPickleValue *optimizer =
+      defcn_pickle_value_get (root, "optimizer");
 
   for (gsize i = 0; dict == root && i < G_N_ELEMENTS (places); i++) {
-    const DefcnPickleValue *below = defcn_pickle_get (root, places[i]);
+    const DefcnPickleValue *below = defcn_pickle_value_get (root, places[i]);
 
-    if (defcn_pickle_count (below) > 0)
+    if (defcn_pickle_value_count (below) > 0)
       dict = below;
   }
   if (!add_tensors (r, dict) || (optimizer && !read_momentum (r, optimizer)))
@@ -266,8 +269,8 @@ read_checkpoint (const Reader *r, const DefcnPickle *pickle)
   if (r->foreign->tensors->len == 0)
     return fail (r, "no dict of tensors in this checkpoint");
   read_versions (r, dict);
-  defcn_pickle_int (&r->foreign->iteration,
-      defcn_pickle_get (root, "iteration"));
+  defcn_pickle_value_int (&r->foreign->iteration,
+      defcn_pickle_value_get (root, "iteration"));
   return TRUE;
 }
 
@@ -313,11 +316,11 @@ static void
 learn_sizes (GHashTable *sizes, const DefcnPickleValue *value)
 {
   const DefcnPickleValue *id = value->args;
-  const DefcnPickleValue *key = defcn_pickle_at (id, 2);
+  const DefcnPickleValue *key = defcn_pickle_value_at (id, 2);
   DefcnElement element;
 
   if (key && key->type == DEFCN_PICKLE_STRING
-      && storage_element (&element, defcn_pickle_at (id, 1)))
+      && storage_element (&element, defcn_pickle_value_at (id, 1)))
     g_hash_table_replace (sizes, g_strndup (key->str, key->len),
         GUINT_TO_POINTER (defcn_foreign_element_size (element)));
 }
@@ -327,8 +330,8 @@ static gboolean
 read_storages (Reader *r, const DefcnPickleValue *keys, GHashTable *sizes,
     const guint8 *data, gsize size, gsize pos)
 {
-  for (guint i = 0; i < defcn_pickle_count (keys); i++) {
-    const DefcnPickleValue *key = defcn_pickle_at (keys, i);
+  for (guint i = 0; i < defcn_pickle_value_count (keys); i++) {
+    const DefcnPickleValue *key = defcn_pickle_value_at (keys, i);
     guint64 n;
 
     if (!key || key->type != DEFCN_PICKLE_STRING)
@@ -370,11 +373,11 @@ read_stream (Reader *r, const guint8 *data, gsize size)
 
   if (!keys)
     return FALSE;
-  if (!defcn_pickle_int (&number, defcn_pickle_root (protocol))
+  if (!defcn_pickle_value_int (&number, defcn_pickle_root (protocol))
       || number != 1001)
     return fail (r, "not a PyTorch stream of protocol 1001");
   const DefcnPickleValue *little =
-      defcn_pickle_get (defcn_pickle_root (system), "little_endian");
+      defcn_pickle_value_get (defcn_pickle_root (system), "little_endian");
   if (little && !little->number)
     return fail (r, "its numbers are not little-endian");
 
