@@ -97,7 +97,7 @@ print_names (const char *what, const GPtrArray *names, gboolean all)
 }
 
 static void
-print_summary (const DefcnConversion *done, const Options *o)
+print_summary (const DefcnImporterResult *done, const Options *o)
 {
   const DefcnSpec *spec = done->spec;
 
@@ -131,17 +131,17 @@ static gboolean
 run (const Options *o, const char *input, GError **error)
 {
   g_auto (GStrv) labels = NULL;
-  g_autoptr (DefcnConversion) done = NULL;
+  g_autoptr (DefcnImporterResult) done = NULL;
 
   if (o->labels && !(labels = read_labels (o->labels, error)))
     return FALSE;
-  const DefcnConvertOptions options = {
+  const DefcnImporterOptions options = {
     .partial = o->partial,
     .dtype = o->half ? DEFCN_DTYPE_F16 : DEFCN_DTYPE_F32,
     .labels = (const char *const *) labels,
     .settings = o->settings,
   };
-  done = defcn_convert (input, o->output, &options, error);
+  done = defcn_importer_run (input, o->output, &options, error);
   if (done)
     print_summary (done, o);
   return done != NULL;

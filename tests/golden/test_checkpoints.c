@@ -194,13 +194,13 @@ test_forward (void)
       testing_golden_open ("checkpoints/forward_from_checkpoint.safetensors");
   g_autofree char *folder = g_dir_make_tmp ("defcn-import-XXXXXX", NULL);
   g_autofree char *output = g_build_filename (folder, "m.safetensors", NULL);
-  const DefcnConvertOptions options = { 0 };
+  const DefcnImporterOptions options = { 0 };
   g_autoptr (GError) error = NULL;
 
   if (!path || !golden)
     return;
-  g_autoptr (DefcnConversion) done =
-      defcn_convert (path, output, &options, &error);
+  g_autoptr (DefcnImporterResult) done =
+      defcn_importer_run (path, output, &options, &error);
   g_assert_no_error (error);
   g_assert_true (done->full);
   g_assert_cmpint (done->spec->n_classes, ==, 5);

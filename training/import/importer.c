@@ -13,15 +13,15 @@
 
 typedef struct
 {
-  const DefcnConvertOptions *options;
+  const DefcnImporterOptions *options;
   const char *input;
   DefcnForeign *foreign;
   DefcnModel *model;
-  DefcnConversion *done;
+  DefcnImporterResult *done;
 } Job;
 
 void
-defcn_conversion_free (DefcnConversion *conversion)
+defcn_importer_result_free (DefcnImporterResult *conversion)
 {
   if (!conversion)
     return;
@@ -140,7 +140,7 @@ static gboolean
 write_params (const Job *job, DefcnWeightsWriter *writer, GError **error)
 {
   const DefcnParams *params = defcn_model_params (job->model);
-  DefcnConversion *done = job->done;
+  DefcnImporterResult *done = job->done;
 
   for (guint i = 0; i < defcn_params_count (params); i++) {
     const DefcnParam *p = defcn_params_get (params, i);
@@ -270,7 +270,7 @@ write_file (const Job *job, const char *output, GError **error)
 /* The network whose parameters are written; of a backbone's, with the smallest
  * head, for that is not looked at. */
 static DefcnModel *
-new_model (const DefcnConversion *done, DefcnBackend *be, GError **error)
+new_model (const DefcnImporterResult *done, DefcnBackend *be, GError **error)
 {
   g_autoptr (DefcnSpec) spec = defcn_spec_copy (done->spec);
 
@@ -281,11 +281,11 @@ new_model (const DefcnConversion *done, DefcnBackend *be, GError **error)
   return defcn_model_new (spec, be, FALSE, 0, error);
 }
 
-DefcnConversion *
-defcn_convert (const char *input, const char *output,
-    const DefcnConvertOptions *options, GError **error)
+DefcnImporterResult *
+defcn_importer_run (const char *input, const char *output,
+    const DefcnImporterOptions *options, GError **error)
 {
-  g_autoptr (DefcnConversion) done = g_new0 (DefcnConversion, 1);
+  g_autoptr (DefcnImporterResult) done = g_new0 (DefcnImporterResult, 1);
   g_autoptr (DefcnForeign) foreign = defcn_formats_open (input, error);
   g_autoptr (DefcnSpec) spec = NULL;
 

@@ -15,7 +15,7 @@ typedef struct
   DefcnDtype dtype;          /* of convolution weights */
   const char *const *labels; /* NULL: by the number of classes */
   char **settings;           /* "field=value" over the spec, or NULL */
-} DefcnConvertOptions;
+} DefcnImporterOptions;
 
 /* What was done. */
 typedef struct
@@ -29,16 +29,16 @@ typedef struct
   gint64 iteration;   /* of a training checkpoint, else -1 */
   GPtrArray *missing; /* names, owned */
   GPtrArray *ignored; /* likewise; names as in the source */
-} DefcnConversion;
+} DefcnImporterResult;
 
 /* Reads @input and writes @output: a whole model with the spec in its metadata,
  * or the tensors of a backbone with "defcn.backbone", JSON of the fields of the
  * spec that belong to it.  Every tensor must be there with its shape unless
  * @options->partial: then a whole model gets initial values and a backbone's
  * file leaves them out.  NULL with @error set and nothing written. */
-DefcnConversion *defcn_convert (const char *input, const char *output,
-    const DefcnConvertOptions *options, GError **error);
-void defcn_conversion_free (DefcnConversion *conversion);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnConversion, defcn_conversion_free)
+DefcnImporterResult *defcn_importer_run (const char *input, const char *output,
+    const DefcnImporterOptions *options, GError **error);
+void defcn_importer_result_free (DefcnImporterResult *conversion);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnImporterResult, defcn_importer_result_free)
 
 G_END_DECLS

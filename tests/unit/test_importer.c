@@ -1,5 +1,5 @@
-/* From foreign tensors to a model file: names, what is filled in, the spec, what
- * is missing. */
+/* From foreign tensors to a model file: names, what is filled in, the spec,
+ * what is missing. */
 #include "import/importer.h"
 #include "import/derive.h"
 #include "testing.h"
@@ -358,22 +358,23 @@ save_foreign (DefcnModel *model, char *(*rename) (const char *name),
   return path;
 }
 
-/* Converts @input to "converted" and fails the test if that fails. */
-static DefcnConversion *
-convert (const char *input, const DefcnConvertOptions *options)
+/* Imports @input to "imported" and fails the test if that fails. */
+static DefcnImporterResult *
+import (const char *input, const DefcnImporterOptions *options)
 {
-  g_autofree char *output = file_path ("converted");
+  g_autofree char *output = file_path ("imported");
   g_autoptr (GError) error = NULL;
-  DefcnConversion *done = defcn_convert (input, output, options, &error);
+  DefcnImporterResult *done =
+      defcn_importer_run (input, output, options, &error);
 
   g_assert_no_error (error);
   return done;
 }
 
 static DefcnWeights *
-open_converted (void)
+open_imported (void)
 {
-  g_autofree char *path = file_path ("converted");
+  g_autofree char *path = file_path ("imported");
   g_autoptr (GError) error = NULL;
   DefcnWeights *weights = defcn_weights_open (path, &error);
 
@@ -383,13 +384,13 @@ open_converted (void)
 
 /* A conversion that fails with @word and writes nothing. */
 static void
-assert_unconverted (const char *input, const DefcnConvertOptions *options,
+assert_not_imported (const char *input, const DefcnImporterOptions *options,
     const char *word)
 {
   g_autofree char *output = file_path ("not-there");
   g_autoptr (GError) error = NULL;
 
-  g_assert_null (defcn_convert (input, output, options, &error));
+  g_assert_null (defcn_importer_run (input, output, options, &error));
   g_assert_nonnull (error);
   if (!strstr (error->message, word))
     g_error ("\"%s\" does not say \"%s\"", error->message, word);
@@ -438,8 +439,8 @@ test_specs (void)
 
     g_autoptr (DefcnModel) model = model_of (spec, be);
     g_autofree char *input = save_foreign (model, same_name, NULL);
-    const DefcnConvertOptions options = { .labels = labels };
-    g_autoptr (DefcnConversion) done = convert (input, &options);
+    const DefcnImporterOptions options = { .labels = labels };
+    g_autoptr (DefcnImporterResult) done = import (input, &options);
     g_autofree char *found = defcn_spec_to_json (done->spec);
     g_autofree char *wanted = defcn_spec_to_json (spec);
     g_autoptr (GError) error = NULL;
@@ -448,7 +449,7 @@ test_specs (void)
     g_assert_true (done->full);
     g_assert_cmpuint (done->missing->len, ==, 0);
     g_assert_cmpuint (done->ignored->len, ==, 0);
-    g_autoptr (DefcnWeights) file = open_converted ();
+    g_autoptr (DefcnWeights) file = open_imported ();
     g_autoptr (DefcnModel) again = defcn_model_open (file, be, FALSE, &error);
     g_assert_no_error (error);
     const DefcnParams *a = defcn_model_params (model);
@@ -473,9 +474,9 @@ test_backbone (void)
   g_autoptr (DefcnBackend) be = reference ();
   g_autoptr (DefcnModel) model = model_of (spec, be);
   g_autofree char *input = save_foreign (model, torchvision_name, NULL);
-  const DefcnConvertOptions options = { 0 };
-  g_autoptr (DefcnConversion) done = convert (input, &options);
-  g_autoptr (DefcnWeights) file = open_converted ();
+  const DefcnImporterOptions options = { 0 };
+  g_autoptr (DefcnImporterResult) done = import (input, &options);
+  g_autoptr (DefcnWeights) file = open_imported ();
   g_autoptr (GError) error = NULL;
   const DefcnParams *params = defcn_model_params (model);
   guint n = 0, missing;
@@ -518,23 +519,23 @@ test_missing (void)
   g_autoptr (DefcnSpec) spec = tiny_spec (18);
   g_autoptr (DefcnBackend) be = reference ();
   g_autoptr (DefcnModel) model = model_of (spec, be);
-  const DefcnConvertOptions strict = { 0 }, partial = { .partial = TRUE };
+  const DefcnImporterOptions strict = { 0 }, partial = { .partial = TRUE };
   float values[3];
 
   g_autofree char *backbone = save_foreign (model, torchvision_name, weight);
-  assert_unconverted (backbone, &strict, weight);
-  g_autoptr (DefcnConversion) done = convert (backbone, &partial);
+  assert_not_imported (backbone, &strict, weight);
+  g_autoptr (DefcnImporterResult) done = import (backbone, &partial);
   g_assert_cmpuint (done->missing->len, ==, 5); /* with its norm */
   g_assert_cmpuint (done->ignored->len, ==, 4);
-  g_autoptr (DefcnWeights) file = open_converted ();
+  g_autoptr (DefcnWeights) file = open_imported ();
   g_assert_null (defcn_weights_lookup (file, weight));
 
   g_autofree char *whole = save_foreign (model, same_name, bias);
-  assert_unconverted (whole, &strict, bias);
-  g_autoptr (DefcnConversion) full = convert (whole, &partial);
+  assert_not_imported (whole, &strict, bias);
+  g_autoptr (DefcnImporterResult) full = import (whole, &partial);
   g_assert_cmpuint (full->missing->len, ==, 1);
   g_assert_cmpstr (full->missing->pdata[0], ==, bias);
-  g_autoptr (DefcnWeights) filled = open_converted ();
+  g_autoptr (DefcnWeights) filled = open_imported ();
   g_assert_true (defcn_weights_read (filled,
       defcn_weights_lookup (filled, bias), values, NULL));
   g_assert_cmpfloat_with_epsilon (values[0], -4.59512f, 1e-5);
@@ -550,9 +551,9 @@ test_half (void)
   g_autoptr (DefcnBackend) be = reference ();
   g_autoptr (DefcnModel) model = model_of (spec, be);
   g_autofree char *input = save_foreign (model, same_name, NULL);
-  const DefcnConvertOptions options = { .dtype = DEFCN_DTYPE_F16 };
-  g_autoptr (DefcnConversion) done = convert (input, &options);
-  g_autoptr (DefcnWeights) file = open_converted ();
+  const DefcnImporterOptions options = { .dtype = DEFCN_DTYPE_F16 };
+  g_autoptr (DefcnImporterResult) done = import (input, &options);
+  g_autoptr (DefcnWeights) file = open_imported ();
 
   g_assert_cmpstr (done->spec->labels[2], ==, "class2");
   for (guint i = 0; i < defcn_weights_count (file); i++) {
@@ -591,14 +592,14 @@ test_settings (void)
   g_autofree char *input = save_foreign (model, same_name, NULL);
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
-    const DefcnConvertOptions options = { .settings =
-                                              (char **) cases[i].settings };
+    const DefcnImporterOptions options = { .settings =
+                                               (char **) cases[i].settings };
 
     if (cases[i].word) {
-      assert_unconverted (input, &options, cases[i].word);
+      assert_not_imported (input, &options, cases[i].word);
       continue;
     }
-    g_autoptr (DefcnConversion) done = convert (input, &options);
+    g_autoptr (DefcnImporterResult) done = import (input, &options);
     if (i == 0) {
       g_assert_cmpint (done->spec->max_detections, ==, 300);
       g_assert_false (done->spec->stride_in_1x1);
@@ -619,13 +620,13 @@ test_errors (void)
   g_autoptr (DefcnBackend) be = reference ();
   g_autoptr (DefcnModel) model = model_of (spec, be);
   g_autofree char *input = save_foreign (model, same_name, NULL);
-  const DefcnConvertOptions options = { 0 }, labelled = { .labels = two };
+  const DefcnImporterOptions options = { 0 }, labelled = { .labels = two };
   g_autoptr (GError) error = NULL;
 
-  assert_unconverted (input, &labelled, "2 labels for a head of 3 classes");
-  assert_unconverted ("/nonexistent.pth", &options, "/nonexistent.pth");
+  assert_not_imported (input, &labelled, "2 labels for a head of 3 classes");
+  assert_not_imported ("/nonexistent.pth", &options, "/nonexistent.pth");
   g_assert_null (
-      defcn_convert (input, "/nonexistent/output", &options, &error));
+      defcn_importer_run (input, "/nonexistent/output", &options, &error));
   g_assert_nonnull (strstr (error->message, "/nonexistent/output"));
 
   g_autoptr (DefcnForeign) foreign = defcn_foreign_new ("x.pth", "", 1000);
@@ -675,13 +676,13 @@ test_published (void)
     g_autofree char *below =
         g_build_filename ("..", "data", "weights", cases[i].folder, NULL);
     g_autofree char *path = testing_golden (below);
-    const DefcnConvertOptions partial = { .partial = TRUE };
+    const DefcnImporterOptions partial = { .partial = TRUE };
 
     if (!path) {
       g_test_skip (below);
       return;
     }
-    g_autoptr (DefcnConversion) done = convert (path, &partial);
+    g_autoptr (DefcnImporterResult) done = import (path, &partial);
     g_assert_cmpint (done->spec->depth, ==, cases[i].depth);
     g_assert_false (done->spec->input.bgr);
     g_assert_cmpuint (done->n_tensors, ==, cases[i].n_tensors);
@@ -689,7 +690,7 @@ test_published (void)
 
     g_autofree char *source = g_build_filename (path, cases[i].file, NULL);
     g_autofree char *bytes = NULL;
-    g_autoptr (DefcnWeights) file = open_converted ();
+    g_autoptr (DefcnWeights) file = open_imported ();
     const DefcnWeightsTensor *t = defcn_weights_lookup (file, cases[i].name);
     gsize size;
     g_assert_true (g_file_get_contents (source, &bytes, &size, NULL));
@@ -701,23 +702,23 @@ test_published (void)
 int
 main (int argc, char **argv)
 {
-  static const char *const files[] = { "whole", "foreign", "converted" };
+  static const char *const files[] = { "whole", "foreign", "imported" };
 
   g_test_init (&argc, &argv, NULL);
-  folder = g_dir_make_tmp ("defcn-convert-XXXXXX", NULL);
-  g_test_add_func ("/convert/names", test_names);
-  g_test_add_func ("/convert/complete", test_complete);
-  g_test_add_func ("/convert/versions", test_versions);
-  g_test_add_func ("/convert/bad-names", test_bad_names);
-  g_test_add_func ("/convert/momentum", test_momentum);
-  g_test_add_func ("/convert/specs", test_specs);
-  g_test_add_func ("/convert/backbone", test_backbone);
-  g_test_add_func ("/convert/missing", test_missing);
-  g_test_add_func ("/convert/half", test_half);
-  g_test_add_func ("/convert/settings", test_settings);
-  g_test_add_func ("/convert/errors", test_errors);
-  g_test_add_func ("/convert/labels", test_labels);
-  g_test_add_func ("/convert/published", test_published);
+  folder = g_dir_make_tmp ("defcn-import-XXXXXX", NULL);
+  g_test_add_func ("/importer/names", test_names);
+  g_test_add_func ("/importer/complete", test_complete);
+  g_test_add_func ("/importer/versions", test_versions);
+  g_test_add_func ("/importer/bad-names", test_bad_names);
+  g_test_add_func ("/importer/momentum", test_momentum);
+  g_test_add_func ("/importer/specs", test_specs);
+  g_test_add_func ("/importer/backbone", test_backbone);
+  g_test_add_func ("/importer/missing", test_missing);
+  g_test_add_func ("/importer/half", test_half);
+  g_test_add_func ("/importer/settings", test_settings);
+  g_test_add_func ("/importer/errors", test_errors);
+  g_test_add_func ("/importer/labels", test_labels);
+  g_test_add_func ("/importer/published", test_published);
 
   const int status = g_test_run ();
   for (gsize i = 0; i < G_N_ELEMENTS (files); i++) {
