@@ -57,13 +57,13 @@ check_files (const Options *o, GError **error)
 }
 
 static gboolean
-save_json (const DefcnEvaluation *result, const Options *o, GError **error)
+save_json (const DefcnFigures *result, const Options *o, GError **error)
 {
   cJSON *object = cJSON_CreateObject ();
 
   cJSON_AddStringToObject (object, "model", o->model);
   cJSON_AddStringToObject (object, "annotations", o->annotations);
-  defcn_evaluation_to_json (result, object);
+  defcn_figures_to_json (result, object);
   char *text = cJSON_Print (object);
   cJSON_Delete (object);
 
@@ -80,7 +80,7 @@ save_json (const DefcnEvaluation *result, const Options *o, GError **error)
 static gboolean
 run_eval (const Options *o, GError **error)
 {
-  g_auto (DefcnEvaluation) result = { 0 };
+  g_auto (DefcnFigures) result = { 0 };
   g_autoptr (DefcnBackend) be = NULL;
   g_autoptr (DefcnModel) model = NULL;
 
@@ -112,7 +112,7 @@ run_eval (const Options *o, GError **error)
       g_prefix_error (error, "%s: ", o->model);
     return FALSE;
   }
-  g_autofree char *table = defcn_evaluation_table (&result, o->classes);
+  g_autofree char *table = defcn_figures_table (&result, o->classes);
   if (!o->json || !g_str_equal (o->json, "-"))
     g_print ("%s", table);
   return !o->json || save_json (&result, o, error);

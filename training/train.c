@@ -133,7 +133,7 @@ update_eval_model (DefcnRun *run, GError **error)
 /* The figures of the averaged weights.  An interrupt is no error: it leaves
  * @result stopped and the evaluation to the resumed run. */
 static gboolean
-measure (DefcnRun *run, DefcnEvaluation *result, GError **error)
+measure (DefcnRun *run, DefcnFigures *result, GError **error)
 {
   DefcnEvaluateOptions options = defcn_evaluate_defaults;
   g_autoptr (GError) problem = NULL;
@@ -157,7 +157,7 @@ measure (DefcnRun *run, DefcnEvaluation *result, GError **error)
 static gboolean
 evaluate (DefcnRun *run, GError **error)
 {
-  g_auto (DefcnEvaluation) result = { 0 };
+  g_auto (DefcnFigures) result = { 0 };
   g_autofree char *best = defcn_run_file (run, "best.safetensors");
   g_autofree char *jsonl = defcn_run_file (run, "metrics.jsonl");
   g_autofree char *png = defcn_run_file (run, "curve.png");
@@ -171,18 +171,18 @@ evaluate (DefcnRun *run, GError **error)
   if (result.stopped)
     return TRUE;
 
-  const double ap = defcn_evaluation_ap (&result);
+  const double ap = defcn_figures_ap (&result);
   cJSON *line = cJSON_CreateObject ();
   cJSON_AddNumberToObject (line, "iteration", run->state.iteration);
-  defcn_evaluation_to_json (&result, line);
+  defcn_figures_to_json (&result, line);
   defcn_metrics_write (run->metrics, line);
-  g_autofree char *summary = defcn_evaluation_summary (&result);
+  g_autofree char *summary = defcn_figures_summary (&result);
   defcn_progress_message (run->progress, "iteration %" G_GINT64_FORMAT ": %s",
       run->state.iteration, summary);
   if (ap > run->state.best_ap) {
     run->state.best_ap = ap;
     if (!defcn_checkpoint_save_model (&run->state, best, ap,
-            defcn_evaluation_ap50 (&result), error))
+            defcn_figures_ap50 (&result), error))
       return FALSE;
   }
 

@@ -123,7 +123,7 @@ dataset_new (DefcnModel *model, gboolean crowdhuman, float scale)
 
 static void
 evaluate (DefcnModel *model, const DefcnDataset *dataset,
-    const DefcnEvaluateOptions *options, DefcnEvaluation *out)
+    const DefcnEvaluateOptions *options, DefcnFigures *out)
 {
   g_autoptr (GError) error = NULL;
 
@@ -141,7 +141,7 @@ test_perfect (void)
 
   for (gsize i = 0; i < G_N_ELEMENTS (scales); i++) {
     g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, scales[i]);
-    g_auto (DefcnEvaluation) out = { 0 };
+    g_auto (DefcnFigures) out = { 0 };
 
     evaluate (model, dataset, NULL, &out);
     g_assert_cmpuint (out.n_images, ==, N_IMAGES);
@@ -153,8 +153,8 @@ test_perfect (void)
     g_assert_cmpfloat (out.coco[0].stats[8], ==, 1);
     g_assert_cmpfloat (out.coco[1].stats[8], <, 1);
     g_assert_cmpfloat (out.coco[1].stats[8], >, 0);
-    g_assert_cmpfloat (defcn_evaluation_ap (&out), ==, out.coco[0].stats[0]);
-    g_assert_cmpfloat (defcn_evaluation_ap50 (&out), ==, out.coco[0].stats[1]);
+    g_assert_cmpfloat (defcn_figures_ap (&out), ==, out.coco[0].stats[0]);
+    g_assert_cmpfloat (defcn_figures_ap50 (&out), ==, out.coco[0].stats[1]);
     g_assert_cmpuint (out.coco[0].n_detections, >, 0);
     g_assert_cmpfloat (out.coco[0].duplicate_rate, ==, 0); /* one object each */
   }
@@ -171,7 +171,7 @@ test_limit (void)
 
   last->name = "missing.png";
   for (options.limit = 1; options.limit < N_IMAGES; options.limit++) {
-    g_auto (DefcnEvaluation) out = { 0 };
+    g_auto (DefcnFigures) out = { 0 };
 
     evaluate (model, dataset, &options, &out);
     g_assert_cmpuint (out.n_images, ==, options.limit);
@@ -187,7 +187,7 @@ test_thresholds (void)
   g_autoptr (DefcnModel) model = open_model ("three.safetensors");
   g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1);
   DefcnEvaluateOptions options = defcn_evaluate_defaults;
-  g_auto (DefcnEvaluation) own = { 0 }, none = { 0 };
+  g_auto (DefcnFigures) own = { 0 }, none = { 0 };
 
   options.threshold = -1;
   options.duplicate_threshold = 0.99f;
@@ -210,14 +210,14 @@ test_own_nms (void)
   g_autoptr (DefcnModel) model = open_model_with_nms (0.5f);
   g_autoptr (DefcnDataset) dataset = dataset_new (plain, FALSE, 1);
   DefcnEvaluateOptions options = defcn_evaluate_defaults;
-  g_auto (DefcnEvaluation) own = { 0 }, other = { 0 };
+  g_auto (DefcnFigures) own = { 0 }, other = { 0 };
 
   evaluate (model, dataset, &options, &own);
   g_assert_cmpint (own.own, ==, 1);
   g_assert_cmpfloat (own.nms_iou, ==, 0.5f);
   g_assert_cmpfloat_with_epsilon (own.coco[0].stats[0], 1, 1e-9);
   g_assert_cmpfloat (own.coco[1].stats[8], <, 1);
-  g_assert_cmpfloat (defcn_evaluation_ap (&own), ==, own.coco[1].stats[0]);
+  g_assert_cmpfloat (defcn_figures_ap (&own), ==, own.coco[1].stats[0]);
 
   options.nms_iou = 0.9f;
   evaluate (model, dataset, &options, &other);
@@ -225,7 +225,7 @@ test_own_nms (void)
   g_assert_cmpfloat (other.coco[1].stats[8], >, own.coco[1].stats[8]);
 
   cJSON *json = cJSON_CreateObject ();
-  defcn_evaluation_to_json (&own, json);
+  defcn_figures_to_json (&own, json);
   g_assert_cmpfloat (cJSON_GetObjectItem (json, "ap")->valuedouble, ==,
       own.coco[1].stats[0]);
   g_assert_nonnull (cJSON_GetObjectItem (json, "no_nms"));
@@ -239,7 +239,7 @@ test_crowdhuman (void)
 {
   g_autoptr (DefcnModel) model = open_model ("one.safetensors");
   g_autoptr (DefcnDataset) dataset = dataset_new (model, TRUE, 1);
-  g_auto (DefcnEvaluation) out = { 0 };
+  g_auto (DefcnFigures) out = { 0 };
   guint n = 0;
 
   for (int i = 0; i < N_IMAGES; i++)
@@ -249,10 +249,10 @@ test_crowdhuman (void)
   g_assert_cmpfloat (out.crowd[0].recall, ==, 1);
   g_assert_cmpfloat (out.crowd[0].mmr, ==, 0);
   g_assert_cmpfloat (out.crowd[1].recall, <, 1);
-  g_assert_cmpfloat (defcn_evaluation_ap50 (&out), ==, out.crowd[0].ap);
+  g_assert_cmpfloat (defcn_figures_ap50 (&out), ==, out.crowd[0].ap);
 
-  g_autofree char *table = defcn_evaluation_table (&out, TRUE);
-  g_autofree char *summary = defcn_evaluation_summary (&out);
+  g_autofree char *table = defcn_figures_table (&out, TRUE);
+  g_autofree char *summary = defcn_figures_summary (&out);
   g_assert_nonnull (strstr (table, "mMR"));
   g_assert_nonnull (strstr (summary, "mMR 0.0000 recall 1.0000"));
 }
@@ -266,7 +266,7 @@ test_detections (void)
   g_autoptr (DefcnModel) model = open_model ("three.safetensors");
   g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 2);
   DefcnEvaluateOptions options = defcn_evaluate_defaults;
-  g_auto (DefcnEvaluation) out = { 0 };
+  g_auto (DefcnFigures) out = { 0 };
 
   options.detections = path;
   evaluate (model, dataset, &options, &out);
@@ -302,7 +302,7 @@ static void
 assert_fails (DefcnModel *model, const DefcnDataset *dataset,
     const DefcnEvaluateOptions *options, int code, const char *a, const char *b)
 {
-  g_auto (DefcnEvaluation) out = { 0 };
+  g_auto (DefcnFigures) out = { 0 };
   g_autoptr (GError) error = NULL;
 
   g_assert_false (defcn_evaluate_model (model, dataset, options, &out, &error));
@@ -353,12 +353,12 @@ test_forms (void)
 {
   g_autoptr (DefcnModel) model = open_model ("three.safetensors");
   g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1);
-  g_auto (DefcnEvaluation) out = { 0 };
+  g_auto (DefcnFigures) out = { 0 };
 
   evaluate (model, dataset, NULL, &out);
-  g_autofree char *table = defcn_evaluation_table (&out, FALSE);
-  g_autofree char *classes = defcn_evaluation_table (&out, TRUE);
-  g_autofree char *summary = defcn_evaluation_summary (&out);
+  g_autofree char *table = defcn_figures_table (&out, FALSE);
+  g_autofree char *classes = defcn_figures_table (&out, TRUE);
+  g_autofree char *summary = defcn_figures_summary (&out);
   g_autofree char *ap = g_strdup_printf ("AP    IoU 0.50:0.95  all     100"
                                          "        1.0000%10.4f\n",
       out.coco[1].stats[0]);
@@ -370,7 +370,7 @@ test_forms (void)
   g_assert_nonnull (strstr (summary, "AP 1.0000 AP50 1.0000 AR100 1.0000"));
 
   cJSON *json = cJSON_CreateObject ();
-  defcn_evaluation_to_json (&out, json);
+  defcn_figures_to_json (&out, json);
   const cJSON *nms = cJSON_GetObjectItem (json, "nms");
   g_assert_cmpfloat (cJSON_GetObjectItem (json, "images")->valuedouble, ==,
       N_IMAGES);

@@ -24,7 +24,7 @@ typedef struct
   DefcnDetector *detector;
   const DefcnDataset *dataset;
   const DefcnEvaluateOptions *options;
-  DefcnEvaluation *out;
+  DefcnFigures *out;
   Column columns[2]; /* without and with NMS */
   cJSON *results;    /* or NULL */
 } Run;
@@ -313,11 +313,11 @@ columns_finish (Run *run, gboolean good)
 
 gboolean
 defcn_evaluate_model (DefcnModel *model, const DefcnDataset *dataset,
-    const DefcnEvaluateOptions *options, DefcnEvaluation *out, GError **error)
+    const DefcnEvaluateOptions *options, DefcnFigures *out, GError **error)
 {
   const DefcnSpec *spec = defcn_model_spec (model);
 
-  *out = (DefcnEvaluation){ 0 };
+  *out = (DefcnFigures){ 0 };
   if (!check_classes (spec, dataset, error))
     return FALSE;
   if (!options)
@@ -333,7 +333,7 @@ defcn_evaluate_model (DefcnModel *model, const DefcnDataset *dataset,
   const gboolean own_nms = spec->nms_iou > 0 && spec->nms_iou < 1;
   if (options->threshold >= 0)
     defcn_detector_set_threshold (detector, options->threshold);
-  *out = (DefcnEvaluation){ .crowdhuman = dataset->crowdhuman,
+  *out = (DefcnFigures){ .crowdhuman = dataset->crowdhuman,
     .n_images = part.samples->len,
     .labels = g_strdupv (spec->labels),
     .own = own_nms,

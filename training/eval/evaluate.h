@@ -15,7 +15,7 @@ typedef struct
 {
   float threshold;           /* of the scores; below 0: the model's */
   float nms_iou;             /* of the column with NMS; 0 or less: the model's,
-                                0.6 (SPEC 5.9) where it has none */
+                                0.6 (fig. 5) where it has none */
   float duplicate_threshold; /* scores that count for the duplicate rate */
   guint limit;               /* only the first so many images; 0: all */
   gboolean progress;         /* show it on stderr */
@@ -33,6 +33,6 @@ extern const DefcnEvaluateOptions defcn_evaluate_defaults;
  * agree in number and names.  FALSE with @error set; an unreadable picture is
  * an error that names it. */
 gboolean defcn_evaluate_model (DefcnModel *model, const DefcnDataset *dataset,
-    const DefcnEvaluateOptions *options, DefcnEvaluation *out, GError **error);
+    const DefcnEvaluateOptions *options, DefcnFigures *out, GError **error);
 
 G_END_DECLS

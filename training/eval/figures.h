@@ -24,24 +24,22 @@ typedef struct
   int own; /* index of the way that the model works */
   float threshold, duplicate_threshold; /* of the scores */
   double milliseconds; /* per image: preprocess, network, decode; the mean */
-} DefcnEvaluation;
+} DefcnFigures;
 
-void defcn_evaluation_clear (DefcnEvaluation *evaluation);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (DefcnEvaluation, defcn_evaluation_clear)
+void defcn_figures_clear (DefcnFigures *figures);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (DefcnFigures, defcn_figures_clear)
 
 /* The figure to compare models by: AP, or AP50 on CrowdHuman; of the way that
  * the model works, as in the next one. */
-double defcn_evaluation_ap (const DefcnEvaluation *evaluation);
-double defcn_evaluation_ap50 (const DefcnEvaluation *evaluation);
+double defcn_figures_ap (const DefcnFigures *figures);
+double defcn_figures_ap50 (const DefcnFigures *figures);
 /* One line; (transfer full). */
-char *defcn_evaluation_summary (const DefcnEvaluation *evaluation);
+char *defcn_figures_summary (const DefcnFigures *figures);
 /* The table that `defcn eval` prints, with a line per class @classes;
  * (transfer full). */
-char *defcn_evaluation_table (const DefcnEvaluation *evaluation,
-    gboolean classes);
+char *defcn_figures_table (const DefcnFigures *figures, gboolean classes);
 /* Adds all figures to @object: flat keys for the way that the model works, the
  * other way under "nms" or "no_nms". */
-void defcn_evaluation_to_json (const DefcnEvaluation *evaluation,
-    cJSON *object);
+void defcn_figures_to_json (const DefcnFigures *figures, cJSON *object);
 
 G_END_DECLS
