@@ -31,7 +31,7 @@ read_npy (const uint8_t *data, size_t size)
   g_autoptr (GError) error = NULL;
   DefcnForeignArray array = { 0 };
 
-  if (!defcn_npy_parse (&array, data, size, "input", &error)) {
+  if (!defcn_numpy_parse (&array, data, size, "input", &error)) {
     fuzz_check (NULL, error);
     return;
   }

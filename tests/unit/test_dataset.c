@@ -132,7 +132,7 @@ test_coco (void)
   g_assert_cmpstr (path, ==, "pictures/\xc3\xa4.png");
 }
 
-/* SPEC 1.5: a list of polygons needs one of three points; run lengths, an
+/* A list of polygons needs one of three points, as in the reference; run lengths, an
  * empty list, null or no segmentation rule nothing out. */
 static void
 test_segmentation (void)
@@ -358,8 +358,8 @@ test_coco_truncated (void)
   g_assert_cmpuint (whole->samples->len, ==, 1);
 }
 
-/* Lines become samples in their order, SPEC 9.3: fbox, ignored is class -1;
- * SPEC 10.2: only persons that are not ignored count. */
+/* Lines become samples in their order: fbox, ignored is class -1; only persons
+ * that are not ignored count. */
 static void
 test_crowdhuman (void)
 {
@@ -536,9 +536,10 @@ test_numbers (void)
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
     const char *text = cases[i].text;
-    DefcnScan scan = { text, text + strlen (text) };
+    DefcnJsonScan scan = { text, text + strlen (text) };
 
-    g_assert_cmpint (defcn_scan_number (&scan, &value), ==, cases[i].len > 0);
+    g_assert_cmpint (defcn_json_scan_number (&scan, &value), ==,
+        cases[i].len > 0);
     if (cases[i].len > 0) {
       g_assert_cmpint (scan.at - text, ==, cases[i].len);
       g_assert_true (value == g_ascii_strtod (text, NULL));
@@ -548,9 +549,9 @@ test_numbers (void)
     const double number = g_rand_double_range (rand, -1e6, 1e6);
     g_autofree char *text =
         g_strdup_printf ("%.*f", g_rand_int_range (rand, 0, 18), number);
-    DefcnScan scan = { text, text + strlen (text) };
+    DefcnJsonScan scan = { text, text + strlen (text) };
 
-    g_assert_true (defcn_scan_number (&scan, &value));
+    g_assert_true (defcn_json_scan_number (&scan, &value));
     g_assert_true (value == g_ascii_strtod (text, NULL));
   }
 }

@@ -531,7 +531,7 @@ test_npy (void)
     gsize size;
     const guint8 *data = g_bytes_get_data (bytes, &size);
 
-    g_assert_true (defcn_npy_parse (&array, data, size, "x", &error));
+    g_assert_true (defcn_numpy_parse (&array, data, size, "x", &error));
     g_assert_cmpint (array.n_dims, ==, cases[i].n_dims);
     g_assert_cmpint (array.element, ==, cases[i].element);
     g_assert_cmpint (array.big_endian, ==, cases[i].big_endian);
@@ -577,7 +577,7 @@ test_bad_npy (void)
     gsize size;
     const guint8 *data = g_bytes_get_data (bytes, &size);
 
-    g_assert_false (defcn_npy_parse (&array, data, size, "x.npy", &error));
+    g_assert_false (defcn_numpy_parse (&array, data, size, "x.npy", &error));
     g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT);
     g_assert_true (g_str_has_prefix (error->message, "x.npy: "));
   }
@@ -587,8 +587,8 @@ test_bad_npy (void)
   gsize size;
   const guint8 *data = g_bytes_get_data (good, &size);
   for (gsize n = 0; n < size; n++)
-    g_assert_false (defcn_npy_parse (&array, data, n, "x", NULL));
-  g_assert_true (defcn_npy_parse (&array, data, size, "x", NULL));
+    g_assert_false (defcn_numpy_parse (&array, data, n, "x", NULL));
+  g_assert_true (defcn_numpy_parse (&array, data, size, "x", NULL));
 }
 
 /* A folder of .npy files is a set of tensors named after them; a bad file is

@@ -28,9 +28,9 @@ typedef struct
 typedef struct
 {
   DefcnDataset *dataset;
-  DefcnScan scan;
+  DefcnJsonScan scan;
   GString *element; /* one object without its segmentation */
-  DefcnSpan segmentation;
+  DefcnJsonSpan segmentation;
   GArray *categories;           /* of Category */
   GArray *annotation_ids;       /* of gint64 */
   const char *arrays[N_ARRAYS]; /* where their brackets open */
@@ -58,31 +58,32 @@ static gboolean
 scan_top (Reader *r, GError **error)
 {
   const char *start = r->scan.at;
-  DefcnSpan key;
+  DefcnJsonSpan key;
 
-  if (!defcn_scan_take (&r->scan, '{'))
+  if (!defcn_json_scan_take (&r->scan, '{'))
     return fail (error, r, "not a JSON object");
-  for (gboolean first = TRUE; !defcn_scan_take (&r->scan, '}'); first = FALSE) {
-    if ((!first && !defcn_scan_take (&r->scan, ','))
-        || !defcn_scan_string (&r->scan, &key)
-        || !defcn_scan_take (&r->scan, ':'))
+  for (gboolean first = TRUE; !defcn_json_scan_take (&r->scan, '}');
+       first = FALSE) {
+    if ((!first && !defcn_json_scan_take (&r->scan, ','))
+        || !defcn_json_scan_string (&r->scan, &key)
+        || !defcn_json_scan_take (&r->scan, ':'))
       return fail (error, r,
           "cut off, or no JSON, after %" G_GSIZE_FORMAT " bytes",
           (gsize) (r->scan.at - start));
     for (int i = 0; i < N_ARRAYS; i++) {
-      if (!defcn_span_equal (&key, names[i]))
+      if (!defcn_json_scan_equal (&key, names[i]))
         continue;
-      if (defcn_scan_peek (&r->scan) != '[')
+      if (defcn_json_scan_peek (&r->scan) != '[')
         return fail (error, r, "\"%s\" is not an array", names[i]);
       if (r->arrays[i])
         return fail (error, r, "\"%s\" is there twice", names[i]);
       r->arrays[i] = r->scan.at;
     }
-    if (!defcn_scan_value (&r->scan))
+    if (!defcn_json_scan_value (&r->scan))
       return fail (error, r, "cut off in \"%.*s\"", (int) MIN (key.len, 40),
           key.start);
   }
-  if (defcn_scan_peek (&r->scan) != -1)
+  if (defcn_json_scan_peek (&r->scan) != -1)
     return fail (error, r, "more text after %" G_GSIZE_FORMAT " bytes of JSON",
         (gsize) (r->scan.at - start));
   for (int i = 0; i < N_ARRAYS; i++) {
@@ -99,7 +100,7 @@ typedef gboolean (
 static gboolean
 read_element (Reader *r, int which, guint i, ElementFunc func, GError **error)
 {
-  if (!defcn_scan_object (&r->scan, r->element, "segmentation",
+  if (!defcn_json_scan_object (&r->scan, r->element, "segmentation",
           &r->segmentation))
     return fail (error, r, "%s[%u] is not a JSON object", names[which], i);
 
@@ -116,9 +117,9 @@ read_element (Reader *r, int which, guint i, ElementFunc func, GError **error)
 static gboolean
 next_element (Reader *r, int which, guint i, GError **error)
 {
-  if (defcn_scan_take (&r->scan, ']'))
+  if (defcn_json_scan_take (&r->scan, ']'))
     return FALSE;
-  if (i > 0 && !defcn_scan_take (&r->scan, ','))
+  if (i > 0 && !defcn_json_scan_take (&r->scan, ','))
     return fail (error, r, "%s[%u] is not a JSON object", names[which], i);
   return TRUE;
 }

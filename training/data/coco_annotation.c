@@ -4,7 +4,7 @@
 #include <math.h>
 
 gboolean
-defcn_coco_annotation_trainable (const DefcnSpan *segmentation)
+defcn_coco_annotation_trainable (const DefcnJsonSpan *segmentation)
 {
   int depth = 0, commas = 0;
   gboolean empty = TRUE; /* nothing but the outer brackets */
@@ -33,20 +33,20 @@ defcn_coco_annotation_trainable (const DefcnSpan *segmentation)
 
 /* Takes [x, y, width, height]. */
 static gboolean
-scan_box (DefcnScan *scan, double box[4])
+scan_box (DefcnJsonScan *scan, double box[4])
 {
   for (int k = 0; k < 4; k++) {
-    if (!defcn_scan_take (scan, k == 0 ? '[' : ',')
-        || !defcn_scan_number (scan, &box[k])
+    if (!defcn_json_scan_take (scan, k == 0 ? '[' : ',')
+        || !defcn_json_scan_number (scan, &box[k])
         || !(fabs (box[k]) <= DEFCN_COCO_MAX_COORDINATE)
         || (k >= 2 && !(box[k] >= 0)))
       return FALSE;
   }
-  return defcn_scan_take (scan, ']');
+  return defcn_json_scan_take (scan, ']');
 }
 
 gboolean
-defcn_coco_annotation_scan (DefcnCocoAnnotation *a, DefcnScan *from)
+defcn_coco_annotation_scan (DefcnCocoAnnotation *a, DefcnJsonScan *from)
 {
   static const char *const keys[] = { "id", "image_id", "category_id",
     "iscrowd", "area", "bbox", "segmentation" };
@@ -56,39 +56,41 @@ defcn_coco_annotation_scan (DefcnCocoAnnotation *a, DefcnScan *from)
     SEGMENTATION = 6,
     ALL = (1 << 7) - 1
   };
-  DefcnScan scan = *from;
-  DefcnSpan segmentation = { 0 };
+  DefcnJsonScan scan = *from;
+  DefcnJsonSpan segmentation = { 0 };
   double numbers[BBOX];
   int seen = 0;
 
-  if (!defcn_scan_take (&scan, '{'))
+  if (!defcn_json_scan_take (&scan, '{'))
     return FALSE;
   do {
-    DefcnSpan key;
+    DefcnJsonSpan key;
     int k = 0;
 
-    if (!defcn_scan_string (&scan, &key) || !defcn_scan_take (&scan, ':'))
+    if (!defcn_json_scan_string (&scan, &key)
+        || !defcn_json_scan_take (&scan, ':'))
       return FALSE;
-    while (k <= SEGMENTATION && !defcn_span_equal (&key, keys[k]))
+    while (k <= SEGMENTATION && !defcn_json_scan_equal (&key, keys[k]))
       k++;
     if (k > SEGMENTATION || (seen & 1 << k))
       return FALSE;
     seen |= 1 << k;
     if (k < BBOX) {
-      if (!defcn_scan_number (&scan, &numbers[k]))
+      if (!defcn_json_scan_number (&scan, &numbers[k]))
         return FALSE;
     } else if (k == BBOX) {
       if (!scan_box (&scan, a->box))
         return FALSE;
     } else {
-      defcn_scan_peek (&scan);
+      defcn_json_scan_peek (&scan);
       segmentation.start = scan.at;
-      if (!defcn_scan_value (&scan))
+      if (!defcn_json_scan_value (&scan))
         return FALSE;
       segmentation.len = scan.at - segmentation.start;
     }
-  } while (defcn_scan_take (&scan, ','));
-  if (seen != ALL || !defcn_scan_take (&scan, '}') || !isfinite (numbers[4]))
+  } while (defcn_json_scan_take (&scan, ','));
+  if (seen != ALL || !defcn_json_scan_take (&scan, '}')
+      || !isfinite (numbers[4]))
     return FALSE;
   for (int k = 0; k < 3; k++)
     if (numbers[k] != floor (numbers[k])

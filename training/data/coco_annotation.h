@@ -27,12 +27,13 @@ typedef struct
  * once and no other, nothing amiss.  FALSE for all others, with nothing taken:
  * they have to go through cJSON, which knows what is wrong. */
 gboolean defcn_coco_annotation_scan (DefcnCocoAnnotation *annotation,
-    DefcnScan *scan);
+    DefcnJsonScan *scan);
 
-/* SPEC 1.5: whether an annotation with the value @segmentation is trained on.
- * A list of polygons without one of three points or more (an even number of
- * coordinates, 6 or more) rules it out.  A run length encoding, null, an empty
- * list or no such member at all do not: files that have only boxes look so. */
-gboolean defcn_coco_annotation_trainable (const DefcnSpan *segmentation);
+/* Whether an annotation with the value @segmentation is trained on.  As in the
+ * reference, a list of polygons without one of three points or more (an even
+ * number of coordinates, 6 or more) rules it out.  A run length encoding, null,
+ * an empty list or no such member at all do not: files that have only boxes
+ * look so. */
+gboolean defcn_coco_annotation_trainable (const DefcnJsonSpan *segmentation);
 
 G_END_DECLS

@@ -41,7 +41,7 @@ may_stop (const char *p)
 }
 
 static void
-skip_to (DefcnScan *scan, guint8 stop)
+skip_to (DefcnJsonScan *scan, guint8 stop)
 {
   const char *p = scan->at;
 
@@ -60,7 +60,7 @@ skip_to (DefcnScan *scan, guint8 stop)
 }
 
 int
-defcn_scan_peek (DefcnScan *scan)
+defcn_json_scan_peek (DefcnJsonScan *scan)
 {
   while (scan->at < scan->end
       && (*scan->at == ' ' || *scan->at == '\t' || *scan->at == '\r'
@@ -70,25 +70,25 @@ defcn_scan_peek (DefcnScan *scan)
 }
 
 gboolean
-defcn_scan_take (DefcnScan *scan, char c)
+defcn_json_scan_take (DefcnJsonScan *scan, char c)
 {
-  if (defcn_scan_peek (scan) != (guint8) c)
+  if (defcn_json_scan_peek (scan) != (guint8) c)
     return FALSE;
   scan->at++;
   return TRUE;
 }
 
 gboolean
-defcn_scan_string (DefcnScan *scan, DefcnSpan *inside)
+defcn_json_scan_string (DefcnJsonScan *scan, DefcnJsonSpan *inside)
 {
-  if (!defcn_scan_take (scan, '"'))
+  if (!defcn_json_scan_take (scan, '"'))
     return FALSE;
   for (const char *p = scan->at; p < scan->end; p++) {
     if (*p == '\\') {
       p++; /* an escaped quote ends nothing */
     } else if (*p == '"') {
       if (inside)
-        *inside = (DefcnSpan){ scan->at, p - scan->at };
+        *inside = (DefcnJsonSpan){ scan->at, p - scan->at };
       scan->at = p + 1;
       return TRUE;
     }
@@ -98,13 +98,13 @@ defcn_scan_string (DefcnScan *scan, DefcnSpan *inside)
 }
 
 gboolean
-defcn_scan_value (DefcnScan *scan)
+defcn_json_scan_value (DefcnJsonScan *scan)
 {
-  int c = defcn_scan_peek (scan);
+  int c = defcn_json_scan_peek (scan);
   gsize depth = 0;
 
   if (c == '"')
-    return defcn_scan_string (scan, NULL);
+    return defcn_json_scan_string (scan, NULL);
   if (c != '{' && c != '[') {
     const char *start = scan->at;
 
@@ -113,7 +113,7 @@ defcn_scan_value (DefcnScan *scan)
   }
   for (; scan->at < scan->end; skip_to (scan, STOP_NESTED)) {
     if (*scan->at == '"') {
-      if (!defcn_scan_string (scan, NULL))
+      if (!defcn_json_scan_string (scan, NULL))
         return FALSE;
       continue;
     }
@@ -131,7 +131,7 @@ defcn_scan_value (DefcnScan *scan)
 /* Digits into @mantissa, as long as it has room for them; *@dropped counts the
  * others.  Returns: how many there were. */
 static int
-take_digits (DefcnScan *scan, guint64 *mantissa, int *dropped)
+take_digits (DefcnJsonScan *scan, guint64 *mantissa, int *dropped)
 {
   const char *start = scan->at;
 
@@ -153,7 +153,7 @@ slow_number (const char *start, const char *end)
 }
 
 gboolean
-defcn_scan_number (DefcnScan *scan, double *value)
+defcn_json_scan_number (DefcnJsonScan *scan, double *value)
 {
   static const double powers[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8,
     1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21,
@@ -161,7 +161,7 @@ defcn_scan_number (DefcnScan *scan, double *value)
   guint64 mantissa = 0;
   int dropped = 0, fraction = 0;
 
-  defcn_scan_peek (scan);
+  defcn_json_scan_peek (scan);
   const char *start = scan->at;
   const gboolean negative = start < scan->end && *start == '-';
   scan->at += negative;
@@ -192,38 +192,39 @@ defcn_scan_number (DefcnScan *scan, double *value)
 }
 
 gboolean
-defcn_span_equal (const DefcnSpan *span, const char *text)
+defcn_json_scan_equal (const DefcnJsonSpan *span, const char *text)
 {
   return strlen (text) == span->len
       && memcmp (span->start, text, span->len) == 0;
 }
 
 gboolean
-defcn_scan_object (DefcnScan *scan, GString *copy, const char *key,
-    DefcnSpan *value)
+defcn_json_scan_object (DefcnJsonScan *scan, GString *copy, const char *key,
+    DefcnJsonSpan *value)
 {
-  *value = (DefcnSpan){ 0 };
+  *value = (DefcnJsonSpan){ 0 };
   g_string_truncate (copy, 0);
-  if (defcn_scan_peek (scan) != '{')
+  if (defcn_json_scan_peek (scan) != '{')
     return FALSE;
 
   const char *from = scan->at++; /* not copied yet */
-  while (defcn_scan_peek (scan) != '}') {
-    DefcnSpan name;
+  while (defcn_json_scan_peek (scan) != '}') {
+    DefcnJsonSpan name;
 
-    if (!defcn_scan_string (scan, &name) || !defcn_scan_take (scan, ':'))
+    if (!defcn_json_scan_string (scan, &name)
+        || !defcn_json_scan_take (scan, ':'))
       return FALSE;
-    defcn_scan_peek (scan);
+    defcn_json_scan_peek (scan);
     const char *start = scan->at;
-    if (!defcn_scan_value (scan))
+    if (!defcn_json_scan_value (scan))
       return FALSE;
-    if (defcn_span_equal (&name, key)) {
-      *value = (DefcnSpan){ start, scan->at - start };
+    if (defcn_json_scan_equal (&name, key)) {
+      *value = (DefcnJsonSpan){ start, scan->at - start };
       g_string_append_len (copy, from, start - from);
       g_string_append_c (copy, '0');
       from = scan->at;
     }
-    if (!defcn_scan_take (scan, ',') && defcn_scan_peek (scan) != '}')
+    if (!defcn_json_scan_take (scan, ',') && defcn_json_scan_peek (scan) != '}')
       return FALSE;
   }
   scan->at++;

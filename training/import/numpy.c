@@ -130,7 +130,7 @@ parse_header (Text *t, DefcnForeignArray *array, gboolean *fortran)
 }
 
 gboolean
-defcn_npy_parse (DefcnForeignArray *array, const guint8 *data, gsize size,
+defcn_numpy_parse (DefcnForeignArray *array, const guint8 *data, gsize size,
     const char *where, GError **error)
 {
   gsize start, len;
@@ -178,7 +178,7 @@ add_file (DefcnForeign *foreign, const char *folder, const char *file,
   if (!map)
     return FALSE;
   foreign->limit += g_mapped_file_get_length (map);
-  return defcn_npy_parse (&array,
+  return defcn_numpy_parse (&array,
              (const guint8 *) g_mapped_file_get_contents (map),
              g_mapped_file_get_length (map), path, error)
       && defcn_foreign_add (foreign, name, &array, error);

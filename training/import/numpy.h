@@ -18,7 +18,7 @@ DefcnForeign *defcn_numpy_open_pickle (const guint8 *data, gsize size,
 DefcnForeign *defcn_numpy_open_folder (const char *path, GError **error);
 /* Reads the header of the .npy file @data: @array becomes a view of its
  * numbers.  FALSE with @error that names @where. */
-gboolean defcn_npy_parse (DefcnForeignArray *array, const guint8 *data,
+gboolean defcn_numpy_parse (DefcnForeignArray *array, const guint8 *data,
     gsize size, const char *where, GError **error);
 
 G_END_DECLS
