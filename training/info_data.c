@@ -1,4 +1,5 @@
-/* `defcn info` of an annotation file: what there is to train and test on. */
+/* `defcn info` of an annotation file: what there is to train on and to
+ * evaluate. */
 #include "info_data.h"
 
 #include <cjson/cJSON.h>

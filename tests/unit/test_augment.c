@@ -142,8 +142,8 @@ test_boxes_follow (void)
   }
 }
 
-/* SPEC 1.2 and 1.5 to the last bit of a float: size, pixels as the scaler
- * gives them, boxes scaled, clipped, mirrored. */
+/* The reference's pipeline to the last bit of a float: size, pixels as the
+ * scaler gives them, boxes scaled, clipped, mirrored. */
 static void
 test_reference (void)
 {

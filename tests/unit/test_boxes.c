@@ -71,7 +71,8 @@ by_score (const void *pa, const void *pb)
                               : (int) a->index - (int) b->index;
 }
 
-/* SPEC 7 to the letter: sort everything, cut, threshold, decode. */
+/* The reference's inference to the letter: sort everything, cut, threshold,
+ * decode. */
 static GArray *
 decode_plainly (const DefcnLevel *levels, int n_classes,
     const DefcnDecodeRule *rule)

@@ -229,7 +229,7 @@ test_padding_and_kernels (void)
   }
 }
 
-/* SPEC 1.3 word for word, one dimension of an interleaved image. */
+/* Pillow's BILINEAR word for word, one dimension of an interleaved image. */
 static void
 resize_plainly (guint8 *dst, const guint8 *src, int n_lines, int line_step,
     int in, int out, int step, int out_line_step)

@@ -226,7 +226,7 @@ test_repeatable (void)
   }
 }
 
-/* SPEC 9.1: pairs are all wide or all not, in every epoch, also where the
+/* Pairs are all wide or all not, in every epoch, also where the
  * groups have odd sizes; no picture comes twice in an epoch. */
 static void
 test_groups (void)

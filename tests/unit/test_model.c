@@ -218,8 +218,8 @@ test_gradient (void)
   }
 }
 
-/* w' = s w and b' = beta - s mean reach the steps, and dw = s dw' comes back
- * (SPEC 2.1). */
+/* w' = s w and b' = beta - s mean reach the steps, and dw = s dw' comes back.
+ */
 static void
 test_fold (void)
 {
@@ -341,8 +341,8 @@ test_spec (void)
   g_assert_cmpstr (json, ==, again);
 }
 
-/* The published model has the published number of parameters (SPEC 3): 32.83 M
- * with 3DMF and P6 from P5, and the same values from the same seed. */
+/* The published model has as many parameters as its checkpoint, 32.83 M with
+ * 3DMF and P6 from P5, and the same values from the same seed. */
 static void
 test_published (void)
 {

@@ -188,7 +188,7 @@ draw (DefcnExample *example, const Geometry *g, const DefcnPicture *picture)
   }
 }
 
-/* SPEC 1.5: scale, flip, clip, drop what is empty. */
+/* Scale, clip, flip; drop what is empty. */
 static void
 map_objects (DefcnExample *example, const Geometry *g, const GArray *objects)
 {

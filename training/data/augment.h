@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 /* The paper's recipe is resize and flip; the rest is off by default. */
 typedef struct
 {
-  int short_edges[16], n_short_edges; /* chosen uniformly, SPEC 9.1 */
+  int short_edges[16], n_short_edges; /* one is drawn, all alike */
   int long_edge;
   float flip;   /* probability of a horizontal flip, 0.5 */
   float color;  /* strength of brightness, contrast, saturation, hue
@@ -44,8 +44,9 @@ typedef struct
 void defcn_example_free (DefcnExample *example);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnExample, defcn_example_free)
 
-/* SPEC 1.5: scale, flip, clip, drop what is empty.  With everything but
- * resize and flip off this is the reference's pipeline exactly. */
+/* Scales, flips and clips; boxes that come out empty go.  With everything but
+ * resize and flip off this is the reference's pipeline exactly (cvpods,
+ * ResizeShortestEdge and RandomFlip). */
 DefcnExample *defcn_augment_run (const DefcnAugment *augment,
     const DefcnPicture *picture, const GArray *objects, GRand *rand);
 

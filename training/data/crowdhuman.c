@@ -42,7 +42,7 @@ read_fbox (double box[4], const cJSON *object)
   return good;
 }
 
-/* SPEC 9.3: class -1 where extra.ignore is present and not 0. */
+/* Class -1 where extra.ignore is present and not 0. */
 static gboolean
 read_object (DefcnDataset *dataset, guint line, const cJSON *object,
     GError **error)

@@ -16,7 +16,7 @@ typedef struct
   gboolean crowd; /* COCO iscrowd: evaluated as ignored, never trained on */
   gboolean untrainable; /* COCO: only invalid polygons; evaluated, not trained
                            on */
-  gboolean person;      /* CrowdHuman: tag is "person"; evaluation, SPEC 10.2 */
+  gboolean person;      /* CrowdHuman: tag is "person"; evaluation */
   double area;          /* COCO "area" field; evaluation */
   double bbox[4];       /* x, y, w, h as in the file; evaluation */
 } DefcnObject;
@@ -60,7 +60,7 @@ GArray *defcn_dataset_objects (const DefcnDataset *dataset, guint i);
 /* Path of sample @i's image; (transfer full). */
 char *defcn_dataset_image_path (const DefcnDataset *dataset, guint i);
 /* Indices (of guint) of the samples that training uses: COCO images with a
- * non-crowd box (SPEC 1.5), CrowdHuman images with any annotation. */
+ * box that is no crowd, CrowdHuman images with any annotation. */
 GArray *defcn_dataset_trainable (const DefcnDataset *dataset);
 
 G_END_DECLS

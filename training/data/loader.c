@@ -72,9 +72,9 @@ is_wide (const DefcnDataset *dataset, guint sample)
   return s->width > s->height;
 }
 
-/* Joins shuffled samples into runs of one aspect-ratio group (SPEC 9.1).  What
- * does not fill a run is left out of this epoch, so that the next one starts
- * with a whole run too. */
+/* Joins shuffled samples into runs of one aspect-ratio group, so that pictures
+ * that are padded to one size are alike.  What does not fill a run is left out
+ * of this epoch, so that the next one starts with a whole run too. */
 static GArray *
 group_runs (const DefcnLoader *loader, const GArray *items, GRand *rand)
 {

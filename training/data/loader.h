@@ -15,9 +15,9 @@ G_BEGIN_DECLS
 typedef struct
 {
   int batch;   /* images per batch */
-  int group;   /* images that share an aspect-ratio group (SPEC 9.1),
-                          2; 0: no grouping; a batch is a
-                          multiple of it */
+  int group;   /* images in a row that are all wider than high or all not;
+                  the reference's 2; 0: no grouping; a batch is a multiple of
+                  it */
   int workers; /* decoding threads, at least 1 */
   guint64 seed;
   double max_unreadable; /* share of unreadable images that stops, 0.01 */

@@ -1,5 +1,5 @@
-/* COCO detection metrics (SPEC 10.1), equal to pycocotools, and the duplicate
- * rate.
+/* COCO detection metrics, equal to pycocotools' COCOeval (iouType bbox), and
+ * the duplicate rate.
  *
  * Thread rule: one thread at a time per evaluator.
  */

@@ -54,7 +54,7 @@ defcn_crowdhuman_eval_free (DefcnCrowdhumanEval *eval)
   g_free (eval);
 }
 
-/* SPEC 10.2 step 2: x1, y1 to the last pixel, x2, y2 to the edge. */
+/* As the reference's tool: x1, y1 to the last pixel, x2, y2 to the edge. */
 static void
 clip (double *x1, double *y1, double *x2, double *y2, const Image *image)
 {
@@ -134,7 +134,7 @@ intersection (const Detection *a, const Detection *b)
   return w > 0 && h > 0 ? w * h : 0;
 }
 
-/* Step 3: the object that @d takes at IoU 0.5, -1 for none. */
+/* The object that @d takes at IoU 0.5, -1 for none. */
 static int
 find_match (const Detection *d, const GArray *objects, guint persons,
     const gboolean *taken)
@@ -195,7 +195,7 @@ by_point_score (gconstpointer a, gconstpointer b)
   return (p->order > q->order) - (p->order < q->order);
 }
 
-/* Step 6: log-average miss rate over nine false positives per image. */
+/* Log-average miss rate over nine false positives per image. */
 static double
 log_average_miss (const double *recall, const double *false_positives, guint n)
 {

@@ -1,4 +1,5 @@
-/* CrowdHuman metrics: AP50, mMR, Recall (SPEC 10.2).
+/* CrowdHuman metrics: AP50, mMR (the log-average miss rate), Recall, equal to
+ * cvpods' crowdhumantools.
  *
  * Thread rule: one thread at a time per evaluator.
  */

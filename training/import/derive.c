@@ -23,7 +23,7 @@ static const char *const coco_labels[] = { "person", "bicycle", "car",
 static const struct
 {
   const char *part, *what;
-} foreign_parts[] = {
+} unknown_parts[] = {
   { "head.centerness.", "a centerness branch" },
   { ".conv2_offset.", "deformable convolutions" },
 };
@@ -82,7 +82,7 @@ count_blocks (const DefcnForeign *foreign, int stage)
   }
 }
 
-/* SPEC 2.3. */
+/* ResNets (arXiv 1512.03385, tab. 1) and ResNeXts. */
 static gboolean
 derive_resnet (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
 {
@@ -127,7 +127,8 @@ derive_resnet (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
   return TRUE;
 }
 
-/* What files of that kind were trained on (SPEC 0 and 2.3). */
+/* What files of that kind were trained on: MSRA's and Caffe2's on BGR without a
+ * deviation but for ResNeXts, torchvision's on RGB. */
 static void
 derive_input (DefcnSpec *spec, const DefcnForeign *foreign, DefcnNaming naming)
 {
@@ -182,11 +183,11 @@ refuse_parts (const DefcnForeign *foreign, GError **error)
   for (guint i = 0; i < foreign->tensors->len; i++) {
     const DefcnForeignTensor *t = foreign->tensors->pdata[i];
 
-    for (gsize k = 0; k < G_N_ELEMENTS (foreign_parts); k++)
-      if (strstr (t->name, foreign_parts[k].part))
+    for (gsize k = 0; k < G_N_ELEMENTS (unknown_parts); k++)
+      if (strstr (t->name, unknown_parts[k].part))
         return fail (error, foreign,
             "tensor \"%s\": a network with %s is not one of these", t->name,
-            foreign_parts[k].what);
+            unknown_parts[k].what);
   }
   return TRUE;
 }

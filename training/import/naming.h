@@ -1,5 +1,5 @@
 /* From the names that other programs give their tensors to the official ones
- * (SPEC 11), with what the others leave out filled in.
+ * (those of cvpods), with what the others leave out filled in.
  *
  * Thread rule: re-entrant.
  */

@@ -1,5 +1,5 @@
-/* PyTorch's checkpoints, SPEC 11: the zip archive of torch.save() since 1.6 and
- * the stream before it.
+/* PyTorch's checkpoints: the zip archive of torch.save() since 1.6 and the
+ * stream before it.
  *
  * Thread rule: re-entrant.
  */
