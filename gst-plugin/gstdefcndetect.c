@@ -58,6 +58,8 @@
  */
 #include "gstdefcndetect.h"
 #include "detect/cudaframe.h"
+#include "detect/frame.h"
+#include "detect/properties.h"
 
 GST_DEBUG_CATEGORY (gst_defcn_detect_debug);
 #define GST_CAT_DEFAULT gst_defcn_detect_debug
@@ -258,7 +260,7 @@ stop (GstBaseTransform *trans)
   GST_OBJECT_UNLOCK (self);
   gst_defcn_worker_free (worker);
   gst_defcn_settings_unref (settings);
-  gst_defcn_detect_take_context (self, NULL);
+  gst_defcn_state_take_context (self, NULL);
   reset_stream (self);
   return TRUE;
 }
@@ -303,7 +305,7 @@ propose_allocation (GstBaseTransform *trans, GstQuery *decide_query,
 static GstFlowReturn
 transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
-  return gst_defcn_detect_frame (GST_DEFCN_DETECT (trans), buffer);
+  return gst_defcn_frame_process (GST_DEFCN_DETECT (trans), buffer);
 }
 
 /* Events and queries. */
@@ -386,25 +388,13 @@ query_latency (GstDefcnDetect *self, GstQuery *query)
   GST_OBJECT_LOCK (self);
   self->upstream_live = live;
   if (live)
-    ours = self->latency = gst_defcn_detect_estimate_latency (self);
+    ours = self->latency = gst_defcn_state_latency (self);
   GST_OBJECT_UNLOCK (self);
   min += ours;
   if (GST_CLOCK_TIME_IS_VALID (max))
     max += ours;
   gst_query_set_latency (query, live, min, max);
   return TRUE;
-}
-
-void
-gst_defcn_detect_take_context (GstDefcnDetect *self, GstObject *context)
-{
-  GstObject *old;
-
-  GST_OBJECT_LOCK (self);
-  old = self->cuda;
-  self->cuda = context;
-  GST_OBJECT_UNLOCK (self);
-  gst_clear_object (&old);
 }
 
 /* Elements with CUDA frames ask each other for their context. */
@@ -426,7 +416,7 @@ set_context (GstElement *element, GstContext *context)
   GstObject *given = gst_defcn_cudaframe_given_context (element, context);
 
   if (given)
-    gst_defcn_detect_take_context (GST_DEFCN_DETECT (element), given);
+    gst_defcn_state_take_context (GST_DEFCN_DETECT (element), given);
   GST_ELEMENT_CLASS (gst_defcn_detect_parent_class)
       ->set_context (element, context);
 }
@@ -450,7 +440,7 @@ finalize (GObject *object)
 {
   GstDefcnDetect *self = GST_DEFCN_DETECT (object);
 
-  gst_defcn_detect_clear_properties (self);
+  gst_defcn_properties_clear (self);
   gst_clear_object (&self->cuda);
   g_array_unref (self->none);
   G_OBJECT_CLASS (gst_defcn_detect_parent_class)->finalize (object);
@@ -479,7 +469,7 @@ gst_defcn_detect_class_init (GstDefcnDetectClass *klass)
   GST_DEBUG_CATEGORY_INIT (gst_defcn_detect_debug, "defcndetect", 0,
       "DeFCN object detector");
   object->finalize = finalize;
-  gst_defcn_detect_install_properties (object);
+  gst_defcn_properties_install (object);
 
   add_pad_templates (element);
   gst_element_class_set_static_metadata (element, "DeFCN object detector",
@@ -501,7 +491,7 @@ gst_defcn_detect_class_init (GstDefcnDetectClass *klass)
 static void
 gst_defcn_detect_init (GstDefcnDetect *self)
 {
-  gst_defcn_detect_init_properties (self);
+  gst_defcn_properties_init (self);
   self->none = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
   /* Not the base class's, which throws away whole frames. */
   gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);

@@ -1,5 +1,5 @@
 /* One frame through defcndetect: look at it or not, attach, report. */
-#include "gstdefcndetect.h"
+#include "frame.h"
 #include "cudaframe.h"
 
 GST_DEBUG_CATEGORY_EXTERN (gst_defcn_detect_debug);
@@ -167,7 +167,7 @@ learn_context (GstDefcnDetect *self, GstBuffer *buffer)
   GstObject *context = gst_defcn_cudaframe_context (buffer);
 
   if (context)
-    gst_defcn_detect_take_context (self, context);
+    gst_defcn_state_take_context (self, context);
 }
 
 /* Looks at the frame if it is its turn and there is time. */
@@ -237,18 +237,6 @@ post_detections (GstDefcnDetect *self, const FrameTime *t,
       gst_message_new_element (GST_OBJECT (self), s));
 }
 
-GstStructure *
-gst_defcn_detect_stats (GstDefcnDetect *self)
-{
-  GstStructure *s;
-
-  GST_OBJECT_LOCK (self);
-  s = gst_defcn_stats_to_structure (&self->stats,
-      self->worker ? gst_defcn_worker_info (self->worker) : NULL);
-  GST_OBJECT_UNLOCK (self);
-  return s;
-}
-
 static void
 post_stats (GstDefcnDetect *self, GstClockTime interval)
 {
@@ -261,7 +249,7 @@ post_stats (GstDefcnDetect *self, GstClockTime interval)
   self->last_stats = now;
   gst_element_post_message (GST_ELEMENT (self),
       gst_message_new_element (GST_OBJECT (self),
-          gst_defcn_detect_stats (self)));
+          gst_defcn_state_stats (self)));
 }
 
 /* Attaches and posts what is known after a frame.  @fresh: the result of an
@@ -288,14 +276,6 @@ report (GstDefcnDetect *self, const GstDefcnSettings *settings,
     post_detections (self, t, &mark, objects);
 }
 
-GstClockTime
-gst_defcn_detect_estimate_latency (GstDefcnDetect *self)
-{
-  if (self->settings && self->settings->no_block)
-    return 0;
-  return gst_defcn_stats_percentile (&self->stats, GST_DEFCN_TIME_TOTAL, 95);
-}
-
 /* Lets a live pipeline ask again when what it was told is a quarter off. */
 static void
 check_latency (GstDefcnDetect *self)
@@ -304,7 +284,7 @@ check_latency (GstDefcnDetect *self)
   gboolean changed;
 
   GST_OBJECT_LOCK (self);
-  wanted = gst_defcn_detect_estimate_latency (self);
+  wanted = gst_defcn_state_latency (self);
   changed = self->upstream_live
       && (wanted > self->latency + self->latency / 4
           || wanted < self->latency - self->latency / 4);
@@ -318,7 +298,7 @@ check_latency (GstDefcnDetect *self)
 }
 
 GstFlowReturn
-gst_defcn_detect_frame (GstDefcnDetect *self, GstBuffer *buffer)
+gst_defcn_frame_process (GstDefcnDetect *self, GstBuffer *buffer)
 {
   FrameTime t = frame_time (self, buffer);
   g_autoptr (GstDefcnJob) earlier =

@@ -1,5 +1,5 @@
 /* The properties of defcndetect. */
-#include "gstdefcndetect.h"
+#include "properties.h"
 
 enum
 {
@@ -225,7 +225,7 @@ set_model (GstDefcnDetect *self, const GValue *value)
 static void
 set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
-  GstDefcnDetect *self = GST_DEFCN_DETECT (object);
+  GstDefcnDetect *self = (GstDefcnDetect *) object;
   gpointer field = G_STRUCT_MEMBER_P (self, fields[id]);
 
   switch (id) {
@@ -254,10 +254,10 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 static void
 get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
-  GstDefcnDetect *self = GST_DEFCN_DETECT (object);
+  GstDefcnDetect *self = (GstDefcnDetect *) object;
 
   if (id == PROP_STATS) {
-    g_value_take_boxed (value, gst_defcn_detect_stats (self));
+    g_value_take_boxed (value, gst_defcn_state_stats (self));
     return;
   }
   GST_OBJECT_LOCK (self);
@@ -628,7 +628,7 @@ install_report_properties (GObjectClass *klass)
 }
 
 void
-gst_defcn_detect_install_properties (GObjectClass *klass)
+gst_defcn_properties_install (GObjectClass *klass)
 {
   klass->set_property = set_property;
   klass->get_property = get_property;
@@ -644,7 +644,7 @@ gst_defcn_detect_install_properties (GObjectClass *klass)
 }
 
 void
-gst_defcn_detect_init_properties (GstDefcnDetect *self)
+gst_defcn_properties_init (GstDefcnDetect *self)
 {
   self->setup.device = g_strdup (DEFAULT_DEVICE);
   self->setup.meta = DEFAULT_META;
@@ -655,7 +655,7 @@ gst_defcn_detect_init_properties (GstDefcnDetect *self)
 }
 
 void
-gst_defcn_detect_clear_properties (GstDefcnDetect *self)
+gst_defcn_properties_clear (GstDefcnDetect *self)
 {
   g_free (self->setup.model);
   g_free (self->setup.device);

@@ -1,0 +1,85 @@
+/* What defcndetect knows: its settings, its stream, its worker.
+ *
+ * Properties that may change while it runs are `live`; each change makes new
+ * `settings`, and a frame keeps the ones it began with.  The others are
+ * `setup` and read once, when the element starts.
+ */
+#pragma once
+
+#include <gst/base/gstbasetransform.h>
+#include <gst/video/video.h>
+
+#include "meta.h"
+#include "settings.h"
+#include "stats.h"
+#include "worker.h"
+
+G_BEGIN_DECLS
+
+/* The element itself, whose type is of gstdefcndetect.h. */
+typedef struct _GstDefcnDetect GstDefcnDetect;
+
+typedef enum
+{
+  GST_DEFCN_PRECISION_AUTO,
+  GST_DEFCN_PRECISION_FP32,
+  GST_DEFCN_PRECISION_FP16,
+  GST_DEFCN_PRECISION_BF16,
+} GstDefcnPrecision;
+
+typedef enum
+{
+  GST_DEFCN_FULL_FRAME,
+  GST_DEFCN_ROI_LIST,
+} GstDefcnInferenceRegion;
+
+typedef struct
+{
+  char *model, *device, *labels, *labels_file, *object_class;
+  GstDefcnPrecision precision;
+  GstDefcnInferenceRegion region;
+  guint threads;
+  gboolean exact, autotune;
+  GstDefcnMetaFlags meta;
+} GstDefcnSetup;
+
+struct _GstDefcnDetect
+{
+  GstBaseTransform parent;
+
+  /* Guarded by the object lock. */
+  GstDefcnSetup setup;
+  GstDefcnLive live;
+  GstDefcnSettings *settings; /* NULL unless started */
+  GstDefcnWorker *worker;     /* NULL unless started */
+  GstDefcnStats stats;
+  GstClockTime earliest_time; /* of QoS: what runs before is too late */
+  double proportion;
+  gboolean upstream_live;
+  GstClockTime latency; /* what a LATENCY query was told last */
+  GstObject *cuda;      /* "gst.cuda.context" of here, NULL: none known */
+
+  /* The streaming thread's. */
+  GstVideoInfo info;
+  GstDefcnInferenceRegion region; /* setup, as of start() */
+  GQuark object_class;            /* 0: any */
+  GstDefcnMetaFlags meta;
+  guint64 frames; /* since start */
+  guint64 since;  /* frames since the last one that was looked at, and it */
+  GArray *none;   /* no objects */
+  GArray *last;   /* GstDefcnObject of that one, NULL before it */
+  GstClockTime last_time; /* its PTS */
+  gint64 last_stats;      /* monotonic us, when a message was posted */
+};
+
+/* Returns: (transfer full): "defcn-stats", with the lock not held. */
+GstStructure *gst_defcn_state_stats (GstDefcnDetect *self);
+
+/* With the object lock held: how much later frames leave than they come. */
+GstClockTime gst_defcn_state_latency (const GstDefcnDetect *self);
+
+/* With the object lock not held: @context, (transfer full) (nullable), is from
+ * now on what others are told of. */
+void gst_defcn_state_take_context (GstDefcnDetect *self, GstObject *context);
+
+G_END_DECLS
