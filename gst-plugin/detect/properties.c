@@ -277,13 +277,6 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 static void
 install_model_properties (GObjectClass *klass)
 {
-  /**
-   * GstDefcnDetect:model:
-   *
-   * The model file: weights, labels, input size and thresholds in one.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_MODEL,
       g_param_spec_string ("model", "Model",
           "The model file: weights, labels, input size and thresholds in one",
@@ -305,13 +298,6 @@ install_model_properties (GObjectClass *klass)
           "auto, cpu, reference, cuda or cuda:N; only auto falls back",
           DEFAULT_DEVICE, SETUP));
 
-  /**
-   * GstDefcnDetect:active-device:
-   *
-   * What the network runs on, once the element has started.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_ACTIVE_DEVICE,
       g_param_spec_string ("active-device", "Active device",
           "What the network runs on, once the element has started", NULL,
@@ -337,25 +323,10 @@ install_model_properties (GObjectClass *klass)
 static void
 install_engine_properties (GObjectClass *klass)
 {
-  /**
-   * GstDefcnDetect:threads:
-   *
-   * CPU threads of the network; 0: one per core.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_THREADS,
       g_param_spec_uint ("threads", "Threads",
           "CPU threads of the network; 0: one per core", 0, 1024, 0, SETUP));
 
-  /**
-   * GstDefcnDetect:exact:
-   *
-   * Direct convolution on the CPU in place of Winograd's algorithm: slower, and
-   * rounds less.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_EXACT,
       g_param_spec_boolean ("exact", "Exact",
           "Direct convolution on the CPU in place of Winograd's algorithm: "
@@ -382,78 +353,33 @@ install_engine_properties (GObjectClass *klass)
 static void
 install_object_properties (GObjectClass *klass)
 {
-  /**
-   * GstDefcnDetect:threshold:
-   *
-   * Objects of a higher confidence are reported; if never set, the model
-   * file's value.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_THRESHOLD,
       g_param_spec_float ("threshold", "Threshold",
           "Objects of a higher confidence are reported; if never set, the "
           "model file's value",
           0, 1, DEFAULT_THRESHOLD, LIVE));
 
-  /**
-   * GstDefcnDetect:class-thresholds:
-   *
-   * Thresholds of single classes over the common one: person=0.6,car=0.35.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_CLASS_THRESHOLDS,
       g_param_spec_string ("class-thresholds", "Class thresholds",
           "Thresholds of single classes over the common one: "
           "person=0.6,car=0.35",
           NULL, LIVE));
 
-  /**
-   * GstDefcnDetect:classes:
-   *
-   * Report only these classes: person,car; unset: all.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_CLASSES,
       g_param_spec_string ("classes", "Classes",
           "Report only these classes: person,car; unset: all", NULL, LIVE));
 
-  /**
-   * GstDefcnDetect:max-detections:
-   *
-   * Report at most this many objects, the best; if never set, the model file's
-   * value.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_MAX_DETECTIONS,
       g_param_spec_uint ("max-detections", "Maximum of detections",
           "Report at most this many objects, the best; if never set, the "
           "model file's value",
           1, 1000, DEFAULT_MAX_DETECTIONS, LIVE));
 
-  /**
-   * GstDefcnDetect:labels:
-   *
-   * Names of the classes in place of the model file's: a,b,c.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_LABELS,
       g_param_spec_string ("labels", "Labels",
           "Names of the classes in place of the model file's: a,b,c", NULL,
           SETUP));
 
-  /**
-   * GstDefcnDetect:labels-file:
-   *
-   * File with the names of the classes in place of the model file's, one a
-   * line.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_LABELS_FILE,
       g_param_spec_string ("labels-file", "Labels file",
           "File with the names of the classes in place of the model file's, "
@@ -465,27 +391,12 @@ install_object_properties (GObjectClass *klass)
 static void
 install_time_properties (GObjectClass *klass)
 {
-  /**
-   * GstDefcnDetect:inference-interval:
-   *
-   * Look at every Nth frame; 1: every frame (DeepStream's interval plus one).
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_INFERENCE_INTERVAL,
       g_param_spec_uint ("inference-interval", "Inference interval",
           "Look at every Nth frame; 1: every frame (DeepStream's interval "
           "plus one)",
           1, G_MAXUINT, 1, LIVE));
 
-  /**
-   * GstDefcnDetect:repeat-detections:
-   *
-   * Attach the last objects to frames that were not looked at, marked as
-   * repeated.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_REPEAT_DETECTIONS,
       g_param_spec_boolean ("repeat-detections", "Repeat detections",
           "Attach the last objects to frames that were not looked at, marked "
@@ -509,13 +420,6 @@ install_time_properties (GObjectClass *klass)
           "pass, and its result goes to the next one",
           FALSE, LIVE));
 
-  /**
-   * GstDefcnDetect:qos:
-   *
-   * Skip the inference, never the frame, when downstream is late.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_QOS,
       g_param_spec_boolean ("qos", "QoS",
           "Skip the inference, never the frame, when downstream is late", TRUE,
@@ -526,27 +430,12 @@ install_time_properties (GObjectClass *klass)
 static void
 install_region_properties (GObjectClass *klass)
 {
-  /**
-   * GstDefcnDetect:inference-region:
-   *
-   * Where to look: the full frame, or the regions that arrive as ROI metas.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_INFERENCE_REGION,
       g_param_spec_enum ("inference-region", "Inference region",
           "Where to look: the full frame, or the regions that arrive as ROI "
           "metas",
           GST_TYPE_DEFCN_INFERENCE_REGION, GST_DEFCN_FULL_FRAME, SETUP));
 
-  /**
-   * GstDefcnDetect:object-class:
-   *
-   * With inference-region=roi-list, look only in ROI metas of this type;
-   * unset: all.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_OBJECT_CLASS,
       g_param_spec_string ("object-class", "Object class",
           "With inference-region=roi-list, look only in ROI metas of this "
@@ -572,26 +461,12 @@ install_region_properties (GObjectClass *klass)
 static void
 install_report_properties (GObjectClass *klass)
 {
-  /**
-   * GstDefcnDetect:meta:
-   *
-   * How to attach objects; custom survives videoconvert on every GStreamer.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_META,
       g_param_spec_flags ("meta", "Metadata",
           "How to attach objects; custom survives videoconvert on every "
           "GStreamer",
           GST_TYPE_DEFCN_META_FLAGS, DEFAULT_META, SETUP));
 
-  /**
-   * GstDefcnDetect:message:
-   *
-   * Post an element message defcn-detections for every frame.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_MESSAGE,
       g_param_spec_boolean ("message", "Message",
           "Post an element message defcn-detections for every frame", FALSE,
@@ -612,14 +487,6 @@ install_report_properties (GObjectClass *klass)
           "Counts of frames and times of the stages in ns", GST_TYPE_STRUCTURE,
           REPORT));
 
-  /**
-   * GstDefcnDetect:stats-interval:
-   *
-   * Post an element message defcn-stats about every so many nanoseconds; 0:
-   * never.
-   *
-   * Since: 0.1
-   */
   g_object_class_install_property (klass, PROP_STATS_INTERVAL,
       g_param_spec_uint64 ("stats-interval", "Statistics interval",
           "Post an element message defcn-stats about every so many "
