@@ -11,16 +11,21 @@
  *
  * ## Example launch lines
  * |[
- * gst-launch-1.0 filesrc location=in.mp4 ! decodebin ! defcndetect model=coco.safetensors ! defcnoverlay ! videoconvert ! autovideosink
+ * gst-launch-1.0 filesrc location=in.mp4 ! decodebin !
+ *     defcndetect model=coco.safetensors ! defcnoverlay ! videoconvert !
+ *     autovideosink
  * ]| Shows what is found in a file.
  * |[
- * gst-launch-1.0 videotestsrc ! defcndetect model=coco.safetensors ! defcnoverlay thickness=4 color=0xff0000 hide-labels="car,bus" ! videoconvert ! autovideosink
+ * gst-launch-1.0 videotestsrc ! defcndetect model=coco.safetensors !
+ *     defcnoverlay thickness=4 color=0xff0000 hide-labels="car,bus" !
+ *     videoconvert ! autovideosink
  * ]| Draws thick red boxes around everything but cars and buses.
  *
  * Since: 0.1
  */
 #include "gstdefcnoverlay.h"
 
+#include "field.h"
 #include "meta.h"
 #include "paint.h"
 
@@ -49,8 +54,8 @@ enum
 typedef struct
 {
   gboolean show_labels;
-  int thickness;
-  guint32 color; /* 0: by class */
+  guint thickness;
+  guint color; /* 0: by class */
 } Style;
 
 struct _GstDefcnOverlay
@@ -159,8 +164,9 @@ draw_box (GstVideoFrame *frame, const GstDefcnObject *object,
 {
   const Box box = object_box (object, frame);
   /* Lines stay inside a box that is smaller than they are wide. */
-  const int w = box.x2 - box.x1, across = MIN (style->thickness, w);
-  const int h = box.y2 - box.y1, down = MIN (style->thickness, h);
+  const int thickness = (int) style->thickness;
+  const int w = box.x2 - box.x1, across = MIN (thickness, w);
+  const int h = box.y2 - box.y1, down = MIN (thickness, h);
   GstDefcnPaint paint;
 
   gst_defcn_paint_init (&paint, &frame->info, box_color (object, style));
@@ -241,34 +247,34 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   return GST_FLOW_OK;
 }
 
+#define FIELD(member) G_STRUCT_OFFSET (GstDefcnOverlay, member)
+static const gsize fields[] = {
+  [PROP_SHOW_LABELS] = FIELD (style.show_labels),
+  [PROP_THICKNESS] = FIELD (style.thickness),
+  [PROP_COLOR] = FIELD (style.color),
+  [PROP_HIDE_LABELS] = FIELD (hide_labels),
+};
+
+/* With the lock held. */
+static void
+split_hidden (GstDefcnOverlay *self)
+{
+  g_strfreev (self->hidden);
+  self->hidden =
+      self->hide_labels ? g_strsplit (self->hide_labels, ",", -1) : NULL;
+  for (guint i = 0; self->hidden && self->hidden[i]; i++)
+    g_strstrip (self->hidden[i]);
+}
+
 static void
 set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstDefcnOverlay *self = GST_DEFCN_OVERLAY (object);
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_SHOW_LABELS:
-      self->style.show_labels = g_value_get_boolean (value);
-      break;
-    case PROP_THICKNESS:
-      self->style.thickness = g_value_get_uint (value);
-      break;
-    case PROP_COLOR:
-      self->style.color = g_value_get_uint (value);
-      break;
-    case PROP_HIDE_LABELS:
-      g_free (self->hide_labels);
-      g_strfreev (self->hidden);
-      self->hide_labels = g_value_dup_string (value);
-      self->hidden =
-          self->hide_labels ? g_strsplit (self->hide_labels, ",", -1) : NULL;
-      for (guint i = 0; self->hidden && self->hidden[i]; i++)
-        g_strstrip (self->hidden[i]);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
+  gst_defcn_field_set (G_STRUCT_MEMBER_P (self, fields[id]), value);
+  if (id == PROP_HIDE_LABELS)
+    split_hidden (self);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -278,22 +284,7 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   GstDefcnOverlay *self = GST_DEFCN_OVERLAY (object);
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_SHOW_LABELS:
-      g_value_set_boolean (value, self->style.show_labels);
-      break;
-    case PROP_THICKNESS:
-      g_value_set_uint (value, self->style.thickness);
-      break;
-    case PROP_COLOR:
-      g_value_set_uint (value, self->style.color);
-      break;
-    case PROP_HIDE_LABELS:
-      g_value_set_string (value, self->hide_labels);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
+  gst_defcn_field_get (value, G_STRUCT_MEMBER_P (self, fields[id]));
   GST_OBJECT_UNLOCK (self);
 }
 

@@ -21,16 +21,21 @@
  *
  * ## Example launch lines
  * |[
- * gst-launch-1.0 -q filesrc location=in.mp4 ! decodebin ! defcndetect model=coco.safetensors ! defcnpublish ! fakesink
+ * gst-launch-1.0 -q filesrc location=in.mp4 ! decodebin !
+ *     defcndetect model=coco.safetensors ! defcnpublish ! fakesink
  * ]| Prints one line per frame with detections.
  * |[
- * gst-launch-1.0 filesrc location=in.mp4 ! decodebin ! defcndetect model=coco.safetensors ! defcnpublish location=out.json file-format=json source=in.mp4 add-empty-results=true ! fakesink
+ * gst-launch-1.0 filesrc location=in.mp4 ! decodebin !
+ *     defcndetect model=coco.safetensors !
+ *     defcnpublish location=out.json file-format=json source=in.mp4
+ *     add-empty-results=true ! fakesink
  * ]| Writes all frames into one JSON array.
  *
  * Since: 0.1
  */
 #include "gstdefcnpublish.h"
 
+#include "field.h"
 #include "publish/output.h"
 #include "publish/record.h"
 
@@ -276,91 +281,33 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   return flow;
 }
 
-static void
-replace_string (char **string, const GValue *value)
-{
-  g_free (*string);
-  *string = g_value_dup_string (value);
-}
+#define FIELD(member) G_STRUCT_OFFSET (GstDefcnPublish, member)
+static const gsize fields[] = {
+  [PROP_LOCATION] = FIELD (location),
+  [PROP_FD] = FIELD (fd),
+  [PROP_METHOD] = FIELD (method),
+  [PROP_FILE_FORMAT] = FIELD (format),
+  [PROP_ADD_EMPTY_RESULTS] = FIELD (add_empty),
+  [PROP_SOURCE] = FIELD (source),
+  [PROP_TAGS] = FIELD (tags),
+  [PROP_JSON_INDENT] = FIELD (indent),
+  [PROP_TIMESTAMP_UTC] = FIELD (utc),
+};
 
 static void
 set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
-  GstDefcnPublish *self = GST_DEFCN_PUBLISH (object);
-
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_LOCATION:
-      replace_string (&self->location, value);
-      break;
-    case PROP_FD:
-      self->fd = g_value_get_int (value);
-      break;
-    case PROP_METHOD:
-      self->method = g_value_get_enum (value);
-      break;
-    case PROP_FILE_FORMAT:
-      self->format = g_value_get_enum (value);
-      break;
-    case PROP_ADD_EMPTY_RESULTS:
-      self->add_empty = g_value_get_boolean (value);
-      break;
-    case PROP_SOURCE:
-      replace_string (&self->source, value);
-      break;
-    case PROP_TAGS:
-      replace_string (&self->tags, value);
-      break;
-    case PROP_JSON_INDENT:
-      self->indent = g_value_get_int (value);
-      break;
-    case PROP_TIMESTAMP_UTC:
-      self->utc = g_value_get_boolean (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
-  GST_OBJECT_UNLOCK (self);
+  GST_OBJECT_LOCK (object);
+  gst_defcn_field_set (G_STRUCT_MEMBER_P (object, fields[id]), value);
+  GST_OBJECT_UNLOCK (object);
 }
 
 static void
 get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
-  GstDefcnPublish *self = GST_DEFCN_PUBLISH (object);
-
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_LOCATION:
-      g_value_set_string (value, self->location);
-      break;
-    case PROP_FD:
-      g_value_set_int (value, self->fd);
-      break;
-    case PROP_METHOD:
-      g_value_set_enum (value, self->method);
-      break;
-    case PROP_FILE_FORMAT:
-      g_value_set_enum (value, self->format);
-      break;
-    case PROP_ADD_EMPTY_RESULTS:
-      g_value_set_boolean (value, self->add_empty);
-      break;
-    case PROP_SOURCE:
-      g_value_set_string (value, self->source);
-      break;
-    case PROP_TAGS:
-      g_value_set_string (value, self->tags);
-      break;
-    case PROP_JSON_INDENT:
-      g_value_set_int (value, self->indent);
-      break;
-    case PROP_TIMESTAMP_UTC:
-      g_value_set_boolean (value, self->utc);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
-  GST_OBJECT_UNLOCK (self);
+  GST_OBJECT_LOCK (object);
+  gst_defcn_field_get (value, G_STRUCT_MEMBER_P (object, fields[id]));
+  GST_OBJECT_UNLOCK (object);
 }
 
 static void

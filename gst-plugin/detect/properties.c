@@ -1,5 +1,6 @@
 /* The properties of defcndetect. */
 #include "properties.h"
+#include "field.h"
 
 enum
 {
@@ -107,65 +108,6 @@ static const gsize fields[] = {
   [PROP_QOS] = FIELD (live.qos),
 };
 
-/* The field is of the C type that the property's type says; an enum or a set
- * of flags has the size of an int. */
-static void
-field_set (gpointer field, const GValue *value)
-{
-  switch (G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value))) {
-    case G_TYPE_STRING:
-      g_free (*(char **) field);
-      *(char **) field = g_value_dup_string (value);
-      break;
-    case G_TYPE_BOOLEAN:
-      *(gboolean *) field = g_value_get_boolean (value);
-      break;
-    case G_TYPE_UINT:
-      *(guint *) field = g_value_get_uint (value);
-      break;
-    case G_TYPE_UINT64:
-      *(guint64 *) field = g_value_get_uint64 (value);
-      break;
-    case G_TYPE_FLOAT:
-      *(float *) field = g_value_get_float (value);
-      break;
-    case G_TYPE_ENUM:
-      *(int *) field = g_value_get_enum (value);
-      break;
-    default:
-      *(guint *) field = g_value_get_flags (value);
-      break;
-  }
-}
-
-static void
-field_get (GValue *value, gconstpointer field)
-{
-  switch (G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value))) {
-    case G_TYPE_STRING:
-      g_value_set_string (value, *(char *const *) field);
-      break;
-    case G_TYPE_BOOLEAN:
-      g_value_set_boolean (value, *(const gboolean *) field);
-      break;
-    case G_TYPE_UINT:
-      g_value_set_uint (value, *(const guint *) field);
-      break;
-    case G_TYPE_UINT64:
-      g_value_set_uint64 (value, *(const guint64 *) field);
-      break;
-    case G_TYPE_FLOAT:
-      g_value_set_float (value, *(const float *) field);
-      break;
-    case G_TYPE_ENUM:
-      g_value_set_enum (value, *(const int *) field);
-      break;
-    default:
-      g_value_set_flags (value, *(const guint *) field);
-      break;
-  }
-}
-
 /* What changed the live properties, with the lock held: make the new settings.
  * Nothing to do before the model is there to check them against. */
 static gboolean
@@ -241,7 +183,7 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
       break;
   }
   GST_OBJECT_LOCK (self);
-  field_set (field, value);
+  gst_defcn_field_set (field, value);
   if (id == PROP_THRESHOLD)
     self->live.threshold_set = TRUE;
   if (id == PROP_MAX_DETECTIONS)
@@ -269,7 +211,7 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   else if (id == PROP_MAX_DETECTIONS && self->settings)
     g_value_set_uint (value, self->settings->max_detections);
   else
-    field_get (value, G_STRUCT_MEMBER_P (self, fields[id]));
+    gst_defcn_field_get (value, G_STRUCT_MEMBER_P (self, fields[id]));
   GST_OBJECT_UNLOCK (self);
 }
 
