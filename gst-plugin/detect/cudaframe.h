@@ -21,7 +21,7 @@ GstCaps *gst_defcn_cudaframe_caps (void);
  * buffer of its own, which then says where the planes are. */
 GstMapFlags gst_defcn_cudaframe_prepare (GstBuffer *pixels);
 
-/* Where the planes of @image, mapped like that, are; it borrows from @pixels. */
+/* Where the planes of @image, mapped like that, are; borrows from @pixels. */
 void gst_defcn_cudaframe_describe (DefcnImage *image, GstBuffer *pixels);
 
 /* Returns: (transfer full) (nullable): the "gst.cuda.context" of a frame, and

@@ -34,8 +34,9 @@ typedef struct
 /* Holds the pixels of @buffer, not the buffer: it stays writable for metas and
  * whoever writes to its pixels meanwhile gets a copy.  @settings gets a
  * reference.  @on_device: pixels in CUDA memory stay there, else they are
- * copied to the host.  The one region is the whole frame until the caller changes that.
- * NULL when the buffer cannot be mapped or is no frame of @info. */
+ * copied to the host.  The one region is the whole frame until the caller
+ * changes that.  NULL when the buffer cannot be mapped or is no frame of @info.
+ */
 GstDefcnJob *gst_defcn_job_new (GstBuffer *buffer, const GstVideoInfo *info,
     GstDefcnSettings *settings, gboolean on_device);
 /* Lets go of the pixels; the result stays. */

@@ -6,7 +6,7 @@
  * begins another array, after the first, where there is no way back: standard
  * output, pipes and the descriptors of others.
  *
- *   GstDefcnOutput *output = gst_defcn_output_open ("a.json", -1, TRUE, &error);
+ *   output = gst_defcn_output_open ("a.json", -1, TRUE, &error);
  *   gst_defcn_output_write (output, "{}", &error);   // [ {}
  *   gst_defcn_output_end (output, &error);           // [ {} ]
  *   gst_defcn_output_write (output, "{}", &error);   // [ {}, {}

@@ -1,7 +1,7 @@
 /* defcndetect and frames in CUDA memory: found what is found in the host's, the
  * pixels left where they are, the context shared.  On the emulated module with
- * DEFCN_TEST_DRIVER, a driver whose device is the host; without that on a device
- * where there is one. */
+ * DEFCN_TEST_DRIVER, a driver whose device is the host; without that on a
+ * device where there is one. */
 #include <gmodule.h>
 
 #include <gst/cuda/gstcudaloader.h>
@@ -32,7 +32,8 @@ info_of (GstVideoInfo *info, const char *format, int w, int h)
   info->fps_n = 25;
 }
 
-/* An empty frame of @in; @stream (1.24 or newer): as if a stream had made it. */
+/* An empty frame of @in; @stream (1.24 or newer): as if a stream had made it.
+ */
 static GstMemory *
 memory_new (GstCudaContext *in, const GstVideoInfo *info, gboolean stream)
 {
@@ -84,8 +85,8 @@ upload (GstCudaContext *in, GstBuffer *host, const GstVideoInfo *info,
 }
 
 /* One frame through the element: the objects of the same frame in the host's
- * memory, on the very buffer, whose memory is the same; it is copied to the host
- * on the CPU alone. */
+ * memory, on the very buffer, whose memory is the same; it is copied to the
+ * host on the CPU alone. */
 static void
 check_frame (GstCudaContext *in, const char *format, int w, int h,
     gboolean stream, gboolean meta)
