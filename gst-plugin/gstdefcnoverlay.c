@@ -29,8 +29,6 @@
 #include "meta.h"
 #include "paint.h"
 
-#include <math.h>
-
 GST_DEBUG_CATEGORY_STATIC (gst_defcn_overlay_debug);
 #define GST_CAT_DEFAULT gst_defcn_overlay_debug
 
@@ -109,36 +107,18 @@ ink_color (guint32 rgb)
   return luma < 110 * 1000 ? 0xffffff : 0x000000;
 }
 
-/* The nearest whole pixels inside the frame, at least one. */
-static void
-round_side (int *start, int *end, double min, double max, int size)
+static GstDefcnPixels
+object_pixels (const GstDefcnObject *object, const GstVideoFrame *frame)
 {
-  *start = CLAMP (lround (min * size), 0, size - 1);
-  *end = CLAMP (lround (max * size), *start + 1, size);
-}
-
-typedef struct
-{
-  int x1, y1, x2, y2;
-} Box;
-
-static Box
-object_box (const GstDefcnObject *object, const GstVideoFrame *frame)
-{
-  Box box;
-
-  round_side (&box.x1, &box.x2, object->x_min, object->x_max,
-      GST_VIDEO_FRAME_WIDTH (frame));
-  round_side (&box.y1, &box.y2, object->y_min, object->y_max,
+  return gst_defcn_meta_pixels (object, GST_VIDEO_FRAME_WIDTH (frame),
       GST_VIDEO_FRAME_HEIGHT (frame));
-  return box;
 }
 
 static void
 draw_label (GstVideoFrame *frame, const GstDefcnObject *object,
     const Style *style)
 {
-  const Box box = object_box (object, frame);
+  const GstDefcnPixels box = object_pixels (object, frame);
   const guint32 color = box_color (object, style);
   const int scale = MAX (1, GST_VIDEO_FRAME_HEIGHT (frame) / 400);
   const int height = 9 * scale;
@@ -148,8 +128,8 @@ draw_label (GstVideoFrame *frame, const GstDefcnObject *object,
       : g_strdup (label);
   const int width = gst_defcn_paint_text_width (text, scale) + scale;
   /* Inside the frame as far as it fits. */
-  const int x = MAX (MIN (box.x1, GST_VIDEO_FRAME_WIDTH (frame) - width), 0);
-  const int y = MAX (box.y1 - height, 0);
+  const int x = MAX (MIN (box.x, GST_VIDEO_FRAME_WIDTH (frame) - width), 0);
+  const int y = MAX (box.y - height, 0);
   GstDefcnPaint back, ink;
 
   gst_defcn_paint_init (&back, &frame->info, color);
@@ -162,18 +142,18 @@ static void
 draw_box (GstVideoFrame *frame, const GstDefcnObject *object,
     const Style *style)
 {
-  const Box box = object_box (object, frame);
+  const GstDefcnPixels box = object_pixels (object, frame);
   /* Lines stay inside a box that is smaller than they are wide. */
   const int thickness = (int) style->thickness;
-  const int w = box.x2 - box.x1, across = MIN (thickness, w);
-  const int h = box.y2 - box.y1, down = MIN (thickness, h);
+  const int across = MIN (thickness, box.w), right = box.x + box.w - across;
+  const int down = MIN (thickness, box.h), bottom = box.y + box.h - down;
   GstDefcnPaint paint;
 
   gst_defcn_paint_init (&paint, &frame->info, box_color (object, style));
-  gst_defcn_paint_rect (frame, &paint, box.x1, box.y1, w, down);
-  gst_defcn_paint_rect (frame, &paint, box.x1, box.y2 - down, w, down);
-  gst_defcn_paint_rect (frame, &paint, box.x1, box.y1, across, h);
-  gst_defcn_paint_rect (frame, &paint, box.x2 - across, box.y1, across, h);
+  gst_defcn_paint_rect (frame, &paint, box.x, box.y, box.w, down);
+  gst_defcn_paint_rect (frame, &paint, box.x, bottom, box.w, down);
+  gst_defcn_paint_rect (frame, &paint, box.x, box.y, across, box.h);
+  gst_defcn_paint_rect (frame, &paint, right, box.y, across, box.h);
 }
 
 /* The best on top, and no label under a box. */

@@ -36,36 +36,36 @@ gst_defcn_meta_register (void)
   g_once_init_leave (&done, 1);
 }
 
-/* A rectangle in whole pixels inside the frame, at least 1 x 1. */
-typedef struct
+/* The nearest border between two pixels; NaN is none beyond 0. */
+static int
+round_edge (double edge, int size)
 {
-  int x, y, w, h;
-} Pixels;
+  return (int) (MIN (MAX (edge, 0), 1) * size + 0.5);
+}
 
 static void
 round_side (int *start, int *length, double min, double max, int size)
 {
-  int a = (int) (CLAMP (min, 0, 1) * size + 0.5);
-  int b = (int) (CLAMP (max, 0, 1) * size + 0.5);
+  const int a = round_edge (min, size), b = round_edge (max, size);
+  const double middle = MIN (MAX ((min + max) / 2, 0), 1) * size;
 
-  a = MIN (a, size - 1);
-  b = CLAMP (b, a + 1, size);
-  *start = a;
-  *length = b - a;
+  *start = a < b ? a : MIN ((int) middle, size - 1);
+  *length = MAX (b - a, 1);
 }
 
-static Pixels
-object_pixels (const GstDefcnObject *o, int width, int height)
+GstDefcnPixels
+gst_defcn_meta_pixels (const GstDefcnObject *object, int width, int height)
 {
-  Pixels p;
+  GstDefcnPixels p;
 
-  round_side (&p.x, &p.w, o->x_min, o->x_max, width);
-  round_side (&p.y, &p.h, o->y_min, o->y_max, height);
+  round_side (&p.x, &p.w, object->x_min, object->x_max, width);
+  round_side (&p.y, &p.h, object->y_min, object->y_max, height);
   return p;
 }
 
 static void
-object_set_pixels (GstDefcnObject *o, const Pixels *p, int width, int height)
+object_set_pixels (GstDefcnObject *o, const GstDefcnPixels *p, int width,
+    int height)
 {
   o->x_min = CLAMP ((double) p->x / width, 0, 1);
   o->y_min = CLAMP ((double) p->y / height, 0, 1);
@@ -139,7 +139,8 @@ attach_mark (GstBuffer *buffer, const GArray *objects, const GstDefcnMark *mark,
 }
 
 static void
-attach_roi (GstBuffer *buffer, const GstDefcnObject *o, const Pixels *p, int id)
+attach_roi (GstBuffer *buffer, const GstDefcnObject *o, const GstDefcnPixels *p,
+    int id)
 {
   GstVideoRegionOfInterestMeta *roi =
       gst_buffer_add_video_region_of_interest_meta_id (buffer, o->label, p->x,
@@ -191,8 +192,8 @@ relations_new (GstBuffer *buffer, guint n)
 
 /* The id that the ROI meta of the same object gets, @otherwise on failure. */
 static int
-relations_add (gpointer relations, const GstDefcnObject *o, const Pixels *p,
-    int otherwise)
+relations_add (gpointer relations, const GstDefcnObject *o,
+    const GstDefcnPixels *p, int otherwise)
 {
   GstAnalyticsODMtd od = { 0 };
 
@@ -215,7 +216,7 @@ read_relations (GstBuffer *buffer, GArray *objects, int width, int height)
           gst_analytics_od_mtd_get_mtd_type (), &od)) {
     GstDefcnObject o = { .label_id = -1 };
     gfloat confidence;
-    Pixels p;
+    GstDefcnPixels p;
 
     if (!gst_analytics_od_mtd_get_location (&od, &p.x, &p.y, &p.w, &p.h,
             &confidence))
@@ -242,8 +243,8 @@ relations_new (GstBuffer *buffer, guint n)
 }
 
 static int
-relations_add (gpointer relations, const GstDefcnObject *o, const Pixels *p,
-    int otherwise)
+relations_add (gpointer relations, const GstDefcnObject *o,
+    const GstDefcnPixels *p, int otherwise)
 {
   return otherwise;
 }
@@ -268,7 +269,7 @@ gst_defcn_meta_attach (GstBuffer *buffer, const GArray *objects,
 
   for (guint i = 0; i < objects->len; i++, id++) {
     const GstDefcnObject *o = &g_array_index (objects, GstDefcnObject, i);
-    Pixels p = object_pixels (o, width, height);
+    GstDefcnPixels p = gst_defcn_meta_pixels (o, width, height);
 
     if (relations)
       id = relations_add (relations, o, &p, id);
@@ -325,7 +326,8 @@ read_rois (GstBuffer *buffer, GArray *objects, int width, int height,
       .label_id = -1 };
     GstStructure *s =
         gst_video_region_of_interest_meta_get_param (roi, "detection");
-    Pixels p = { (int) roi->x, (int) roi->y, (int) roi->w, (int) roi->h };
+    GstDefcnPixels p = { (int) roi->x, (int) roi->y, (int) roi->w,
+      (int) roi->h };
 
     if ((s != NULL) != detected)
       continue;

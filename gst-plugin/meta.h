@@ -44,6 +44,12 @@ typedef struct
   int parent_id; /* id of the ROI meta that was looked in, 0: none */
 } GstDefcnObject;
 
+/* A rectangle in whole pixels of a frame. */
+typedef struct
+{
+  int x, y, w, h;
+} GstDefcnPixels;
+
 typedef struct
 {
   gboolean inferred;
@@ -69,6 +75,16 @@ GstDefcnMetaFlags gst_defcn_meta_supported (void);
 /* Makes the custom meta known; before any other function, any number of
  * times. */
 void gst_defcn_meta_register (void);
+
+/* The pixels of @object in a frame of @width x @height, the same ones for who
+ * crops, draws or publishes it.
+ *
+ * Each edge goes to the nearest border between two pixels: none moves by more
+ * than half a pixel, and boxes that touch still do.  What is left is inside the
+ * frame and at least one pixel each way; where rounding would leave none, it is
+ * the pixel that the middle of the box lies in. */
+GstDefcnPixels gst_defcn_meta_pixels (const GstDefcnObject *object, int width,
+    int height);
 
 /* Adds @objects (GstDefcnObject) and @mark to @buffer, which is writable and
  * holds a frame of @width x @height.  Adds to what is there. */

@@ -27,8 +27,7 @@ static cJSON *
 object_to_json (const GstDefcnObject *object, int width, int height)
 {
   const char *label = object->label ? g_quark_to_string (object->label) : "";
-  const int x = lround (object->x_min * width);
-  const int y = lround (object->y_min * height);
+  const GstDefcnPixels p = gst_defcn_meta_pixels (object, width, height);
   cJSON *item = cJSON_CreateObject ();
   cJSON *detection = cJSON_AddObjectToObject (item, "detection");
   cJSON *box = cJSON_AddObjectToObject (detection, "bounding_box");
@@ -42,11 +41,11 @@ object_to_json (const GstDefcnObject *object, int width, int height)
   cJSON_AddStringToObject (detection, "label", label);
   if (object->label_id >= 0)
     cJSON_AddNumberToObject (detection, "label_id", object->label_id);
-  cJSON_AddNumberToObject (item, "h", lround (object->y_max * height) - y);
+  cJSON_AddNumberToObject (item, "h", p.h);
   cJSON_AddStringToObject (item, "roi_type", label);
-  cJSON_AddNumberToObject (item, "w", lround (object->x_max * width) - x);
-  cJSON_AddNumberToObject (item, "x", x);
-  cJSON_AddNumberToObject (item, "y", y);
+  cJSON_AddNumberToObject (item, "w", p.w);
+  cJSON_AddNumberToObject (item, "x", p.x);
+  cJSON_AddNumberToObject (item, "y", p.y);
   return item;
 }
 

@@ -1,6 +1,8 @@
 /* Detections on a buffer: written, carried, read back. */
 #include "rig.h"
 
+#include <math.h>
+
 #ifdef HAVE_ANALYTICS
 #include <gst/analytics/analytics.h>
 #endif
@@ -188,6 +190,57 @@ test_roi_fields (void)
     g_assert_cmpint (label_id, ==, 1);
   }
   g_assert_cmpuint (n, ==, G_N_ELEMENTS (cases));
+}
+
+/* The one rule from boxes to pixels: the nearest borders, inside the frame, and
+ * a pixel at least, which is the one that the box lies in. */
+static void
+test_pixels (void)
+{
+  static const struct
+  {
+    double min, max; /* in pixels of a side of 10 */
+    int start, length;
+  } cases[] = {
+    { 0, 10, 0, 10 },
+    { 2, 5, 2, 3 },
+    { 2.4, 5.4, 2, 3 },
+    { 2.6, 5.6, 3, 3 },
+    { 2.6, 5.4, 3, 2 },
+    { 2.5, 5.5, 3, 3 }, /* halves go up */
+    { 5.5, 8.5, 6, 3 }, /* and touch what ends there */
+    { 4.1, 4.3, 4, 1 },
+    { 4.6, 4.9, 4, 1 }, /* not 5, where nothing of it is */
+    { 4.6, 5.3, 4, 1 },
+    { 4.8, 5.4, 5, 1 },
+    { 4.5, 4.5, 4, 1 },
+    { 0, 1e-9, 0, 1 },
+    { 10 - 1e-9, 10, 9, 1 },
+    { 10, 10, 9, 1 },
+    { -3, 4, 0, 4 },
+    { 7, 1e300, 7, 3 },
+    { -5, -4, 0, 1 },
+    { 14, 15, 9, 1 },
+    { 6, 2, 4, 1 },
+    { NAN, NAN, 0, 1 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const double min = cases[i].min / 10, max = cases[i].max / 10;
+    const GstDefcnObject across = { min, 0, max, 1 }, down = { 0, min, 1, max };
+    GstDefcnPixels p = gst_defcn_meta_pixels (&across, 10, 7);
+
+    g_test_message ("case %u", i);
+    g_assert_cmpint (p.x, ==, cases[i].start);
+    g_assert_cmpint (p.w, ==, cases[i].length);
+    g_assert_cmpint (p.y, ==, 0);
+    g_assert_cmpint (p.h, ==, 7);
+    p = gst_defcn_meta_pixels (&down, 7, 10);
+    g_assert_cmpint (p.y, ==, cases[i].start);
+    g_assert_cmpint (p.h, ==, cases[i].length);
+    g_assert_cmpint (p.x, ==, 0);
+    g_assert_cmpint (p.w, ==, 7);
+  }
 }
 
 /* The ODMtd of an object has the id of its ROI meta, its label, its whole
@@ -441,6 +494,7 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/meta/mark", test_mark);
   g_test_add_func ("/meta/roi-fields", test_roi_fields);
+  g_test_add_func ("/meta/pixels", test_pixels);
   g_test_add_func ("/meta/analytics", test_analytics);
   g_test_add_func ("/meta/two-writers", test_two_writers);
   g_test_add_func ("/meta/bare-rois", test_bare_rois);

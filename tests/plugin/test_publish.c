@@ -134,7 +134,7 @@ random_objects (GRand *random)
 static void
 assert_object (cJSON *json, const GstDefcnObject *o)
 {
-  const int x = lround (o->x_min * W), y = lround (o->y_min * H);
+  const GstDefcnPixels p = gst_defcn_meta_pixels (o, W, H);
 
   g_assert_true (
       json_rig_number (json, "detection.bounding_box.x_min") == o->x_min);
@@ -152,10 +152,10 @@ assert_object (cJSON *json, const GstDefcnObject *o)
     g_assert_null (json_rig_at (json, "detection.label_id"));
   g_assert_cmpstr (json_rig_string (json, "roi_type"), ==,
       g_quark_to_string (o->label));
-  g_assert_true (json_rig_number (json, "x") == x);
-  g_assert_true (json_rig_number (json, "y") == y);
-  g_assert_true (json_rig_number (json, "w") == lround (o->x_max * W) - x);
-  g_assert_true (json_rig_number (json, "h") == lround (o->y_max * H) - y);
+  g_assert_true (json_rig_number (json, "x") == p.x);
+  g_assert_true (json_rig_number (json, "y") == p.y);
+  g_assert_true (json_rig_number (json, "w") == p.w);
+  g_assert_true (json_rig_number (json, "h") == p.h);
 }
 
 /* Line by line the file says what the metadata of the frames did, whichever
@@ -213,13 +213,15 @@ test_caps (void)
   static const struct
   {
     const char *caps;
-    int w, h;
+    int w, h, box; /* width of the box */
   } cases[] = {
-    { "video/x-raw,format=GRAY8,width=1,height=1,framerate=25/1", 1, 1 },
-    { "video/x-raw,format=P010_10LE,width=16,height=16,framerate=0/1", 16, 16 },
-    { "video/x-raw,format=I420,width=8192,height=33,framerate=25/1", 8192, 33 },
+    { "video/x-raw,format=GRAY8,width=1,height=1,framerate=25/1", 1, 1, 1 },
+    { "video/x-raw,format=P010_10LE,width=16,height=16,framerate=0/1", 16, 16,
+        8 },
+    { "video/x-raw,format=I420,width=8192,height=33,framerate=25/1", 8192, 33,
+        4096 },
     { "video/x-raw(memory:Somewhere),format=NV12,width=640,height=480", 640,
-        480 },
+        480, 320 },
   };
   g_autofree char *path = rig_file ("caps.jsonl", "");
   g_autofree char *text = NULL;
@@ -239,9 +241,29 @@ test_caps (void)
 
     g_assert_true (json_rig_number (record, "resolution.width") == cases[i].w);
     g_assert_true (json_rig_number (record, "resolution.height") == cases[i].h);
-    g_assert_true (json_rig_number (record, "objects.0.w")
-        == lround (cases[i].w * 0.75) - lround (cases[i].w * 0.25));
+    g_assert_true (json_rig_number (record, "objects.0.w") == cases[i].box);
   }
+}
+
+/* A box narrower than a pixel is a pixel wide, and where the overlay draws it.
+ */
+static void
+test_narrow (void)
+{
+  g_autofree char *path = rig_file ("narrow.jsonl", "");
+  g_autofree char *text = NULL;
+  const GstDefcnObject o = { 100.6 / W, 50.1 / H, 100.9 / W, 50.3 / H, 0.5, 0,
+    g_quark_from_static_string ("dog"), 0 };
+  GstHarness *h = json_rig_harness (path, "");
+
+  json_rig_push (h, json_rig_frame (0, &o, 1, &looked));
+  gst_harness_teardown (h);
+  text = json_rig_contents (path);
+  JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+  g_assert_true (json_rig_number (json, "0.objects.0.x") == 100);
+  g_assert_true (json_rig_number (json, "0.objects.0.y") == 50);
+  g_assert_true (json_rig_number (json, "0.objects.0.w") == 1);
+  g_assert_true (json_rig_number (json, "0.objects.0.h") == 1);
 }
 
 /* Frames without objects are left out unless they are asked for; then "not
@@ -429,6 +451,7 @@ main (int argc, char **argv)
   g_test_add_func ("/publish/precision", test_precision);
   g_test_add_func ("/publish/metas", test_metas);
   g_test_add_func ("/publish/caps", test_caps);
+  g_test_add_func ("/publish/narrow", test_narrow);
   g_test_add_func ("/publish/empty-results", test_empty_results);
   g_test_add_func ("/publish/escaping", test_escaping);
   g_test_add_func ("/publish/indent", test_indent);
