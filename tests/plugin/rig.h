@@ -17,6 +17,8 @@
 
 /* g_test_init() and gst_init(); for the first line of main(). */
 void rig_init (int *argc, char ***argv);
+/* The same without loading the plugin. */
+void rig_init_bare (int *argc, char ***argv);
 /* g_test_run(), and away with the files. */
 int rig_run (void);
 
@@ -56,5 +58,8 @@ guint64 rig_stat (GstHarness *h, const char *field);
 
 /* Gives @h's element a bus; (transfer full). */
 GstBus *rig_bus (GstHarness *h);
-/* Takes the first message of @type from @bus; it must come within 5 s. */
+/* Takes the first message of @type from @bus; it must come within 30 s. */
 GstMessage *rig_message (GstBus *bus, GstMessageType type);
+
+/* @cycle, a start and a stop of something, leaves no memory behind. */
+void rig_assert_steady (void (*cycle) (void));

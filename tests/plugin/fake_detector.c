@@ -1,0 +1,392 @@
+/* A detector that the test plays. */
+#include "fake_detector.h"
+
+#include "gstdefcndetect.h"
+#include "meta.h"
+#include "rig.h"
+
+#define N_CLASSES 3
+#define PATIENCE (30 * G_USEC_PER_SEC)
+
+typedef struct
+{
+  GArray *boxes; /* DefcnBox */
+  DefcnTimings timings;
+} Run;
+
+typedef struct
+{
+  DefcnImage image;
+  DefcnRegion region;
+} Seen;
+
+struct _DefcnDetector
+{
+  float threshold, class_thresholds[N_CLASSES];
+  gboolean per_class;
+  int max_detections;
+  DefcnTimings timings;
+};
+
+static GMutex lock;
+static GCond changed;
+static GPtrArray *runs;
+static GArray *seen;
+static gboolean held, waiting, failing;
+static const char *passed_over, *tuning_problem;
+static int open_error = -1, n_open;
+static DefcnDetectorOptions options;
+static struct _DefcnDetector last;
+
+static void
+run_free (gpointer data)
+{
+  Run *run = data;
+
+  g_array_unref (run->boxes);
+  g_free (run);
+}
+
+void
+fake_detector_init (int *argc, char ***argv)
+{
+  rig_init_bare (argc, argv);
+  gst_element_register (NULL, "defcndetect", GST_RANK_NONE,
+      GST_TYPE_DEFCN_DETECT);
+  runs = g_ptr_array_new_with_free_func (run_free);
+  seen = g_array_new (FALSE, FALSE, sizeof (Seen));
+}
+
+void
+fake_detector_reset (void)
+{
+  g_mutex_lock (&lock);
+  g_ptr_array_set_size (runs, 0);
+  g_array_set_size (seen, 0);
+  held = failing = FALSE;
+  passed_over = tuning_problem = NULL;
+  open_error = -1;
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_detector_set_problems (const char *over, const char *tuning)
+{
+  g_mutex_lock (&lock);
+  passed_over = over;
+  tuning_problem = tuning;
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_detector_set_open_error (int code)
+{
+  g_mutex_lock (&lock);
+  open_error = code;
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_detector_add_run (const DefcnBox *boxes, guint n, DefcnTimings timings)
+{
+  Run *run = g_new0 (Run, 1);
+
+  run->boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  if (n)
+    g_array_append_vals (run->boxes, boxes, n);
+  run->timings = timings;
+  g_mutex_lock (&lock);
+  g_ptr_array_add (runs, run);
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_detector_set_failing (gboolean fail)
+{
+  g_mutex_lock (&lock);
+  failing = fail;
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_detector_hold (void)
+{
+  g_mutex_lock (&lock);
+  held = TRUE;
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_detector_release (void)
+{
+  g_mutex_lock (&lock);
+  held = FALSE;
+  g_cond_broadcast (&changed);
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_detector_wait_held (void)
+{
+  const gint64 end = g_get_monotonic_time () + PATIENCE;
+
+  g_mutex_lock (&lock);
+  while (!waiting)
+    if (!g_cond_wait_until (&changed, &lock, end))
+      g_error ("the detector was not asked");
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_detector_wait_runs (guint n)
+{
+  const gint64 end = g_get_monotonic_time () + PATIENCE;
+
+  g_mutex_lock (&lock);
+  while (seen->len < n)
+    if (!g_cond_wait_until (&changed, &lock, end))
+      g_error ("the detector was asked %u times", seen->len);
+  g_mutex_unlock (&lock);
+}
+
+guint
+fake_detector_n_runs (void)
+{
+  guint n;
+
+  g_mutex_lock (&lock);
+  n = seen->len;
+  g_mutex_unlock (&lock);
+  return n;
+}
+
+static Seen
+seen_at (guint run)
+{
+  Seen at;
+
+  g_mutex_lock (&lock);
+  g_assert_cmpuint (run, <, seen->len);
+  at = g_array_index (seen, Seen, run);
+  g_mutex_unlock (&lock);
+  return at;
+}
+
+DefcnImage
+fake_detector_image (guint run)
+{
+  return seen_at (run).image;
+}
+
+DefcnRegion
+fake_detector_region (guint run)
+{
+  return seen_at (run).region;
+}
+
+static struct _DefcnDetector
+last_copy (void)
+{
+  struct _DefcnDetector copy;
+
+  g_mutex_lock (&lock);
+  copy = last;
+  g_mutex_unlock (&lock);
+  return copy;
+}
+
+float
+fake_detector_threshold (void)
+{
+  return last_copy ().threshold;
+}
+
+int
+fake_detector_max_detections (void)
+{
+  return last_copy ().max_detections;
+}
+
+float
+fake_detector_class_threshold (int label)
+{
+  const struct _DefcnDetector copy = last_copy ();
+
+  return copy.per_class ? copy.class_thresholds[label] : -1;
+}
+
+DefcnDetectorOptions
+fake_detector_options (void)
+{
+  DefcnDetectorOptions copy;
+
+  g_mutex_lock (&lock);
+  copy = options;
+  g_mutex_unlock (&lock);
+  return copy;
+}
+
+int
+fake_detector_n_open (void)
+{
+  int n;
+
+  g_mutex_lock (&lock);
+  n = n_open;
+  g_mutex_unlock (&lock);
+  return n;
+}
+
+/* What follows is the face of the core, detector.h. */
+
+DefcnDetector *
+defcn_detector_new (const char *path, const DefcnDetectorOptions *given,
+    GError **error)
+{
+  DefcnDetector *detector = NULL;
+
+  g_mutex_lock (&lock);
+  options = *given;
+  options.device = g_intern_string (given->device);
+  options.precision = g_intern_string (given->precision);
+  if (open_error >= 0) {
+    g_set_error (error, DEFCN_ERROR, open_error, "it does not open");
+  } else {
+    detector = g_new0 (DefcnDetector, 1);
+    n_open++;
+  }
+  g_mutex_unlock (&lock);
+  return detector;
+}
+
+void
+defcn_detector_free (DefcnDetector *detector)
+{
+  g_mutex_lock (&lock);
+  n_open--;
+  g_mutex_unlock (&lock);
+  g_free (detector);
+}
+
+/* With the lock held. */
+static gboolean
+play (DefcnDetector *detector, GArray *boxes, GError **error)
+{
+  const guint n = seen->len - 1;
+  const Run *run = runs->len ? runs->pdata[MIN (n, runs->len - 1)] : NULL;
+
+  detector->timings = run ? run->timings : (DefcnTimings){ 1, 1, 1 };
+  last = *detector;
+  if (failing) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND, "it was told to");
+    return FALSE;
+  }
+  if (run && run->boxes->len)
+    g_array_append_vals (boxes, run->boxes->data, run->boxes->len);
+  return TRUE;
+}
+
+gboolean
+defcn_detector_run (DefcnDetector *detector, GArray **boxes,
+    const DefcnImage *images, const DefcnRegion *regions, int n, GError **error)
+{
+  const Seen now = { images[0], regions[0] };
+  gboolean good;
+
+  g_assert_cmpint (n, ==, 1);
+  g_array_set_size (boxes[0], 0);
+  g_mutex_lock (&lock);
+  waiting = held;
+  g_cond_broadcast (&changed);
+  while (held)
+    g_cond_wait (&changed, &lock);
+  waiting = FALSE;
+  g_array_append_val (seen, now);
+  good = play (detector, boxes[0], error);
+  g_cond_broadcast (&changed);
+  g_mutex_unlock (&lock);
+  return good;
+}
+
+void
+defcn_detector_timings (const DefcnDetector *detector, DefcnTimings *timings)
+{
+  *timings = detector->timings;
+}
+
+void
+defcn_detector_set_threshold (DefcnDetector *detector, float threshold)
+{
+  detector->threshold = threshold;
+}
+
+void
+defcn_detector_set_class_thresholds (DefcnDetector *detector,
+    const float *thresholds)
+{
+  detector->per_class = thresholds != NULL;
+  for (int i = 0; thresholds && i < N_CLASSES; i++)
+    detector->class_thresholds[i] = thresholds[i];
+}
+
+void
+defcn_detector_set_max_detections (DefcnDetector *detector, int max)
+{
+  detector->max_detections = max;
+}
+
+int
+defcn_detector_n_classes (const DefcnDetector *detector)
+{
+  return N_CLASSES;
+}
+
+const char *
+defcn_detector_label (const DefcnDetector *detector, int i)
+{
+  static const char *const labels[N_CLASSES] = { "person", "car", "dog" };
+
+  return labels[i];
+}
+
+float
+defcn_detector_threshold (const DefcnDetector *detector)
+{
+  return 0.3f;
+}
+
+int
+defcn_detector_max_detections (const DefcnDetector *detector)
+{
+  return 50;
+}
+
+gboolean
+defcn_detector_reads (const DefcnDetector *detector, DefcnMemory memory)
+{
+  return memory == DEFCN_MEMORY_HOST;
+}
+
+const char *
+defcn_detector_hash (const DefcnDetector *detector)
+{
+  return "c0ffee";
+}
+
+const char *
+defcn_detector_device (const DefcnDetector *detector)
+{
+  return "fake";
+}
+
+const char *
+defcn_detector_passed_over (const DefcnDetector *detector)
+{
+  return passed_over;
+}
+
+const char *
+defcn_detector_tuning_problem (const DefcnDetector *detector)
+{
+  return tuning_problem;
+}

@@ -1,0 +1,59 @@
+/* A detector that the test plays: it finds, fails and takes its time as it is
+ * told.  It stands in the place of the core's, for programs that are linked
+ * with this file and with the parts of the plugin.
+ *
+ * What has to happen at a certain moment is made to happen there: a test holds
+ * the detector, waits until it works, does what it has to do, and lets it go.
+ * Nothing here rests on time.
+ *
+ * Thread rule: any thread.
+ */
+#pragma once
+
+#include <gst/check/gstharness.h>
+
+#include "detector.h"
+
+/* In place of rig_init(), which loads the plugin with the core's detector:
+ * g_test_init(), gst_init(), and the elements of the parts that are linked. */
+void fake_detector_init (int *argc, char ***argv);
+
+/* Forgets all that follows.  To be called first in each test. */
+void fake_detector_reset (void);
+
+/* What opening says: a model of "person", "car" and "dog", threshold 0.3, at
+ * most 50 objects, device "fake".  NULL @passed_over and @tuning_problem:
+ * nothing. */
+void fake_detector_set_problems (const char *passed_over,
+    const char *tuning_problem);
+/* With that error it does not open. */
+void fake_detector_set_open_error (int code);
+
+/* What the run number @i finds and how long it took, by its own account; from
+ * the last such on all runs are like it.  None are set: nothing, 1 ns each. */
+void fake_detector_add_run (const DefcnBox *boxes, guint n,
+    DefcnTimings timings);
+/* The next runs fail. */
+void fake_detector_set_failing (gboolean failing);
+
+/* While it is held every run waits. */
+void fake_detector_hold (void);
+void fake_detector_release (void);
+/* Waits until a run waits, or until @n runs have ended, since the reset. */
+void fake_detector_wait_held (void);
+void fake_detector_wait_runs (guint n);
+
+/* Since the reset: runs that have ended, and what one of them was given. */
+guint fake_detector_n_runs (void);
+DefcnImage fake_detector_image (guint run);
+DefcnRegion fake_detector_region (guint run);
+
+/* How it was set for the last run. */
+float fake_detector_threshold (void);
+int fake_detector_max_detections (void);
+/* -1: there are none. */
+float fake_detector_class_threshold (int label);
+/* The options that the last one was opened with; strings interned. */
+DefcnDetectorOptions fake_detector_options (void);
+/* That are open. */
+int fake_detector_n_open (void);
