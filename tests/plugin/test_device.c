@@ -33,7 +33,7 @@ play (GstElement *pipeline)
   GError *error = NULL;
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = gst_bus_timed_pop_filtered (bus, 10 * GST_SECOND,
+  message = gst_bus_timed_pop_filtered (bus, 60 * GST_SECOND,
       GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
   g_assert_nonnull (message);
   if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
@@ -75,7 +75,7 @@ assert_falls_back (const char *words)
 
   gst_element_set_state (pipeline, GST_STATE_PAUSED);
   g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL,
-                       10 * GST_SECOND),
+                       60 * GST_SECOND),
       ==, GST_STATE_CHANGE_SUCCESS);
   message = gst_bus_timed_pop_filtered (bus, 0, GST_MESSAGE_INFO);
   g_assert_nonnull (message);
@@ -129,7 +129,7 @@ test_tuning_file (void)
   g_assert_true (g_file_set_contents (path, "nonsense", -1, NULL));
   gst_element_set_state (pipeline, GST_STATE_PAUSED);
   g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL,
-                       10 * GST_SECOND),
+                       60 * GST_SECOND),
       ==, GST_STATE_CHANGE_SUCCESS);
   message = gst_bus_timed_pop_filtered (bus, 0, GST_MESSAGE_WARNING);
   g_assert_nonnull (message);

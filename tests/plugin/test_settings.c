@@ -378,7 +378,8 @@ test_refusal (gconstpointer data)
   bus = gst_element_get_bus (pipeline);
   g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_PAUSED), ==,
       GST_STATE_CHANGE_FAILURE);
-  message = gst_bus_timed_pop_filtered (bus, 5 * GST_SECOND, GST_MESSAGE_ERROR);
+  message =
+      gst_bus_timed_pop_filtered (bus, 60 * GST_SECOND, GST_MESSAGE_ERROR);
   g_assert_nonnull (message);
   g_assert_cmpstr (GST_MESSAGE_SRC_NAME (message), ==, "d");
   gst_message_parse_error (message, &error, NULL);
@@ -472,7 +473,7 @@ test_active_device (void)
     g_assert_null (before);
     gst_element_set_state (pipeline, GST_STATE_PAUSED);
     g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL,
-                         10 * GST_SECOND),
+                         60 * GST_SECOND),
         ==, GST_STATE_CHANGE_SUCCESS);
     g_object_get (element, "active-device", &device, NULL);
     if (i) {
