@@ -377,22 +377,24 @@ rig_message (GstBus *bus, GstMessageType type)
   return message;
 }
 
-/* Where a sanitizer replaces malloc() it looks for leaks itself. */
+/* What is lost each time makes the heap grow in every round; what is kept for
+ * later, in some.  Where a sanitizer replaces malloc() it looks for leaks
+ * itself. */
 void
 rig_assert_steady (void (*cycle) (void))
 {
-  enum
-  {
-    WARM_UP = 100,
-    CYCLES = 400
-  };
-  gsize before;
+  const int rounds = 12, cycles = 50;
+  gsize least = G_MAXSIZE;
 
-  for (int i = 0; i < WARM_UP; i++)
-    cycle ();
-  before = mallinfo2 ().uordblks;
-  for (int i = 0; i < CYCLES; i++)
-    cycle ();
-  /* The smallest block, lost each time, would be 24 bytes. */
-  g_assert_cmpuint (mallinfo2 ().uordblks, <, before + 12 * CYCLES);
+  for (int round = 0; round < rounds && least >= 12u * cycles; round++) {
+    const gsize before = mallinfo2 ().uordblks;
+    gsize after;
+
+    for (int i = 0; i < cycles; i++)
+      cycle ();
+    after = mallinfo2 ().uordblks;
+    least = MIN (least, after > before ? after - before : 0);
+  }
+  /* The smallest block takes 24 bytes. */
+  g_assert_cmpuint (least, <, 12 * cycles);
 }
