@@ -360,6 +360,20 @@ test_foreign_detection (void)
     "y_max=0.2",
     "detection, confidence=0.5, label_id=7, x_min=1, x_max=2, y_min=0, "
     "y_max=1",
+    "detection, confidence=0.5, label_id=7, x_min=0.1, x_max=0.2, y_min=0.5, "
+    "y_max=0.25",
+    "detection, confidence=0.5, label_id=7, x_min=0.1, x_max=0.2, y_min=0.5, "
+    "y_max=0.5",
+    "detection, confidence=0.5, label_id=7, x_min=0.5, x_max=0.5, y_min=0.1, "
+    "y_max=0.2",
+    "detection, confidence=0.5, label_id=7, x_min=-0.1, x_max=0.5, y_min=0.1, "
+    "y_max=0.2",
+    "detection, confidence=0.5, label_id=7, x_min=0.1, x_max=1.1, y_min=0.1, "
+    "y_max=0.2",
+    "detection, confidence=0.5, label_id=7, x_min=0.1, x_max=0.5, y_min=-0.1, "
+    "y_max=0.2",
+    "detection, confidence=0.5, label_id=7, x_min=0.1, x_max=0.5, y_min=0.1, "
+    "y_max=1.2",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -379,7 +393,31 @@ test_foreign_detection (void)
     g_assert_true (o->confidence == 0.5);
     g_assert_cmpfloat_with_epsilon (o->x_min, 0.1, 1e-12);
     g_assert_cmpfloat_with_epsilon (o->x_max, 0.6, 1e-12);
+    g_assert_cmpfloat_with_epsilon (o->y_min, 0.1, 1e-12);
+    g_assert_cmpfloat_with_epsilon (o->y_max, 0.6, 1e-12);
   }
+}
+
+/* One that is at the edges of the frame is believed. */
+static void
+test_whole_frame (void)
+{
+  g_autoptr (GstBuffer) buffer = gst_buffer_new ();
+  GstVideoRegionOfInterestMeta *roi =
+      gst_buffer_add_video_region_of_interest_meta (buffer, "bus", 64, 48, 320,
+          240);
+  g_autoptr (GArray) found = NULL;
+
+  gst_video_region_of_interest_meta_add_param (roi,
+      gst_structure_from_string ("detection, x_min=0.0, x_max=1.0, y_min=0.0, "
+                                 "y_max=1.0",
+          NULL));
+  found = read_objects (buffer, W, H);
+  g_assert_cmpuint (found->len, ==, 1);
+  g_assert_cmpfloat (g_array_index (found, GstDefcnObject, 0).x_max, ==, 1);
+  g_assert_cmpfloat (g_array_index (found, GstDefcnObject, 0).y_min, ==, 0);
+  g_assert_cmpfloat (g_array_index (found, GstDefcnObject, 0).confidence, ==,
+      -1);
 }
 
 /* Whatever bytes others take for a label, readers get UTF-8, and labels that
@@ -499,6 +537,7 @@ main (int argc, char **argv)
   g_test_add_func ("/meta/two-writers", test_two_writers);
   g_test_add_func ("/meta/bare-rois", test_bare_rois);
   g_test_add_func ("/meta/foreign-detection", test_foreign_detection);
+  g_test_add_func ("/meta/whole-frame", test_whole_frame);
   g_test_add_func ("/meta/foreign-labels", test_foreign_labels);
   g_test_add_data_func ("/meta/conversion/custom", GINT_TO_POINTER (TRUE),
       test_conversion);

@@ -2,12 +2,39 @@
 #define _GNU_SOURCE /* F_SETPIPE_SZ */
 #include "json_rig.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "publish/output.h"
+
+/* What the linker puts in the place of write() for what is linked here. */
+ssize_t __real_write (int fd, const void *data, size_t size);
+ssize_t __wrap_write (int fd, const void *data, size_t size);
+
+static int interrupted_fd = -1; /* fails in all ways that pass */
+static guint n_interrupted;
+
+ssize_t
+__wrap_write (int fd, const void *data, size_t size)
+{
+  if (fd != interrupted_fd)
+    return __real_write (fd, data, size);
+  switch (n_interrupted++ % 3) {
+    case 0:
+      errno = EINTR;
+      return -1;
+    case 1:
+      errno = EAGAIN;
+      return -1;
+    default:
+      return __real_write (fd, data, MIN (size, 3));
+  }
+}
 
 static const GstDefcnMark looked = { TRUE, "", FALSE, 0, "c0ffee" };
 
@@ -222,6 +249,59 @@ feed (gpointer data)
     feeder->pushed++;
   }
   return NULL;
+}
+
+/* A write that a signal interrupts, that has no room after all, or that takes a
+ * few bytes only, is gone on with; all that is written is whole. */
+static void
+test_interrupted (void)
+{
+  g_autofree char *path = rig_file ("interrupted.jsonl", "");
+  g_autofree char *text = NULL;
+  const int fd = g_open (path, O_WRONLY | O_TRUNC, 0600);
+  g_autoptr (GError) error = NULL;
+  GstDefcnOutput *output = gst_defcn_output_open (NULL, fd, TRUE, &error);
+
+  g_assert_no_error (error);
+  interrupted_fd = fd;
+  for (int i = 0; i < 3; i++)
+    g_assert_cmpint (gst_defcn_output_write (output, "{\"a record\":1}",
+                         &error),
+        ==, GST_FLOW_OK);
+  g_assert_true (gst_defcn_output_close (output, &error));
+  g_assert_no_error (error);
+  interrupted_fd = -1;
+  close (fd);
+  g_assert_cmpuint (n_interrupted, >, 30);
+  text = json_rig_contents (path);
+  g_assert_cmpstr (text, ==,
+      "[\n{\"a record\":1},\n{\"a record\":1},\n{\"a record\":1}\n]\n");
+}
+
+static void
+open_and_close (void)
+{
+  g_autofree char *path = rig_file ("steady.json", "");
+  g_autoptr (GError) error = NULL;
+  GstDefcnOutput *output = gst_defcn_output_open (path, -1, TRUE, &error);
+
+  gst_defcn_output_write (output, "{}", &error);
+  g_assert_true (gst_defcn_output_close (output, &error));
+  g_assert_null (gst_defcn_output_open ("/", -1, TRUE, &error));
+}
+
+/* Neither memory nor a descriptor is left behind. */
+static void
+test_steady (void)
+{
+  const int before = dup (STDERR_FILENO);
+  int after;
+
+  close (before);
+  rig_assert_steady (open_and_close);
+  after = dup (STDERR_FILENO);
+  close (after);
+  g_assert_cmpint (after, ==, before);
 }
 
 /* A slow reader gets every record, be the descriptor one that waits or not. */
@@ -492,6 +572,8 @@ main (int argc, char **argv)
   g_test_add_func ("/output/pipe", test_pipe);
   g_test_add_func ("/output/cannot-start", test_cannot_start);
   g_test_add_func ("/output/stdout", test_stdout);
+  g_test_add_func ("/output/interrupted", test_interrupted);
+  g_test_add_func ("/output/steady", test_steady);
   g_test_add_func ("/output/slow-reader", test_slow_reader);
   g_test_add_func ("/output/stalled-reader", test_stalled_reader);
   g_test_add_func ("/output/write-errors", test_write_errors);

@@ -184,6 +184,38 @@ test_live (void)
   gst_harness_teardown (h);
 }
 
+/* Where boxes cross the better one is on top, and where labels do, its label. */
+static void
+test_order (void)
+{
+  GstDefcnObject three[] = {
+    overlay_rig_object (50, 60, 150, 160, W, H, "person"),
+    overlay_rig_object (100, 30, 200, 130, W, H, "car"),
+    overlay_rig_object (50, 60, 120, 160, W, H, "dog"),
+  };
+  GstHarness *h = overlay_rig_harness ("", "RGB", W, H);
+  GstVideoFrame frame;
+  GstBuffer *buffer;
+
+  three[1].label_id = 1;
+  three[2].label_id = 2;
+  buffer = overlay_rig_draw (&frame, h, three, 3, &overlay_rig_looked);
+  for (guint c = 0; c < 3; c++) {
+    /* The colours of classes 0 and 1, each where it is alone. */
+    const guint8 best = overlay_rig_sample (&frame, c, 140, 60);
+    const guint8 second = overlay_rig_sample (&frame, c, 190, 30);
+
+    g_assert_cmpuint (overlay_rig_sample (&frame, c, 100, 60), ==, best);
+    g_assert_cmpuint (overlay_rig_sample (&frame, c, 149, 129), ==, best);
+    g_assert_cmpuint (overlay_rig_sample (&frame, c, 119, 129), ==, second);
+    g_assert_cmpuint (overlay_rig_sample (&frame, c, 50, 100), ==, best);
+    g_assert_cmpuint (overlay_rig_sample (&frame, c, 50, 51), ==, best);
+  }
+  gst_video_frame_unmap (&frame);
+  gst_buffer_unref (buffer);
+  gst_harness_teardown (h);
+}
+
 /* Property values come back as they were set; defaults are the documented. */
 static void
 test_properties (void)
@@ -391,6 +423,7 @@ main (int argc, char **argv)
   g_test_add_func ("/overlay/copy-on-write", test_copy_on_write);
   g_test_add_func ("/overlay/repeated", test_repeated);
   g_test_add_func ("/overlay/short-buffer", test_short_buffer);
+  g_test_add_func ("/overlay/order", test_order);
   g_test_add_func ("/overlay/live", test_live);
   g_test_add_func ("/overlay/properties", test_properties);
   g_test_add_func ("/overlay/metas", test_metas);

@@ -180,6 +180,29 @@ test_percentiles (void)
   g_free (stats);
 }
 
+/* The nearest rank of any number of samples: the least of them that @percent
+ * of them do not exceed. */
+static void
+test_nearest_rank (void)
+{
+  g_autofree GstDefcnStats *stats = g_new0 (GstDefcnStats, 1);
+
+  for (guint n = 1; n <= GST_DEFCN_STATS_SAMPLES; n++) {
+    stats->n_samples = n;
+    for (guint i = 0; i < n; i++) /* 1 to n in no order */
+      stats->times[GST_DEFCN_TIME_INFERENCE][i] = n % 7 ? i * 7 % n + 1 : i + 1;
+    for (guint percent = 1; percent <= 100; percent++) {
+      guint rank = 1;
+
+      while (rank * 100 < percent * n)
+        rank++;
+      g_assert_cmpuint (gst_defcn_stats_percentile (stats,
+                            GST_DEFCN_TIME_INFERENCE, percent),
+          ==, rank);
+    }
+  }
+}
+
 /* Every property is documented, says in which states it may change, and
  * comes back as it was set. */
 static void
@@ -499,6 +522,7 @@ main (int argc, char **argv)
   g_test_add_func ("/settings/lists-refused", test_lists_refused);
   g_test_add_func ("/settings/roi-lists", test_roi_lists);
   g_test_add_func ("/settings/percentiles", test_percentiles);
+  g_test_add_func ("/settings/nearest-rank", test_nearest_rank);
   g_test_add_func ("/settings/properties", test_properties);
   g_test_add_func ("/settings/default-meta", test_default_meta);
   for (guint i = 0; i < G_N_ELEMENTS (refusals); i++) {
