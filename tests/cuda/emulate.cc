@@ -2,7 +2,7 @@
  * module uses. */
 #include "emulate.hpp"
 
-#include <ucontext.h>
+#include "fibre.hpp"
 
 #include <cstdio>
 #include <cstdlib>
@@ -13,21 +13,28 @@
 
 #define STACK (64 << 10)
 
-/* What an ended thread has left forbidden on its stack. */
-#ifdef __SANITIZE_ADDRESS__
-#define HAS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#endif
-#endif
-#ifdef HAS_ASAN
-extern "C" void __asan_unpoison_memory_region (const volatile void *, size_t);
-#else
-static void
-__asan_unpoison_memory_region (const volatile void *, size_t)
-{
-}
+#ifdef __x86_64__
+asm(".text\n"
+    ".globl fibre_switch_stack\n"
+    ".hidden fibre_switch_stack\n"
+    ".type fibre_switch_stack, @function\n"
+    "fibre_switch_stack:\n"
+    "  push %rbp\n"
+    "  push %rbx\n"
+    "  push %r12\n"
+    "  push %r13\n"
+    "  push %r14\n"
+    "  push %r15\n"
+    "  mov %rsp, (%rdi)\n"
+    "  mov %rsi, %rsp\n"
+    "  pop %r15\n"
+    "  pop %r14\n"
+    "  pop %r13\n"
+    "  pop %r12\n"
+    "  pop %rbx\n"
+    "  pop %rbp\n"
+    "  ret\n"
+    ".size fibre_switch_stack, . - fibre_switch_stack\n");
 #endif
 
 uint3 emulate_thread, emulate_block;
@@ -35,24 +42,18 @@ dim3 emulate_block_dim, emulate_grid_dim;
 
 struct Fibre
 {
-  ucontext_t context;
+  FibreContext context;
   std::vector<char> stack;
   uint3 index;
   bool done;
 };
 
-static ucontext_t scheduler;
+static FibreContext scheduler;
 static std::vector<Fibre> fibres;
 static Fibre *running; /* NULL: threads are plain calls */
-static bool met_barrier;
+static bool met_barrier, is_reversed;
 static const std::function<void ()> *current;
 static std::mutex device; /* one launch at a time, whoever calls */
-
-static bool
-is_reversed ()
-{
-  return std::getenv ("DEFCN_EMULATE_REVERSE") != NULL;
-}
 
 [[noreturn]] static void
 fail (const char *why)
@@ -67,37 +68,42 @@ emulate_barrier ()
   met_barrier = true;
   if (!running)
     fail ("a barrier in a later block only");
-  swapcontext (&running->context, &scheduler);
+  fibre_switch (&running->context, &scheduler);
 }
 
+/* One thread of a block after the other, for as long as the process lives. */
 static void
 fibre_main ()
 {
-  (*current) ();
-  running->done = true;
-  swapcontext (&running->context, &scheduler);
+  for (;;) {
+    (*current) ();
+    running->done = true;
+    fibre_switch (&running->context, &scheduler);
+  }
 }
 
 static uint3
 index_of (unsigned i, dim3 dim)
 {
-  if (is_reversed ())
+  if (is_reversed)
     i = dim.x * dim.y * dim.z - 1 - i;
   return { i % dim.x, i / dim.x % dim.y, i / dim.x / dim.y };
 }
 
 static void
-start (Fibre *f, unsigned i)
+grow_fibres (unsigned n)
 {
-  f->index = index_of (i, emulate_block_dim);
-  f->done = false;
-  f->stack.resize (STACK);
-  __asan_unpoison_memory_region (f->stack.data (), STACK);
-  getcontext (&f->context);
-  f->context.uc_stack.ss_sp = f->stack.data ();
-  f->context.uc_stack.ss_size = STACK;
-  f->context.uc_link = NULL;
-  makecontext (&f->context, fibre_main, 0);
+  const size_t old = fibres.size ();
+
+  if (old >= n)
+    return;
+  fibres.resize (n);
+  for (size_t i = old; i < n; i++) {
+    Fibre *f = &fibres[i];
+
+    f->stack.resize (STACK);
+    fibre_init (&f->context, f->stack.data (), STACK, fibre_main);
+  }
 }
 
 /* All threads to the next barrier, and so on until all have ended. */
@@ -106,10 +112,11 @@ run_fibres (unsigned n)
 {
   unsigned left = n;
 
-  if (fibres.size () < n)
-    fibres = std::vector<Fibre> (n);
-  for (unsigned i = 0; i < n; i++)
-    start (&fibres[i], i);
+  grow_fibres (n);
+  for (unsigned i = 0; i < n; i++) {
+    fibres[i].index = index_of (i, emulate_block_dim);
+    fibres[i].done = false;
+  }
   while (left > 0)
     for (unsigned i = 0; i < n; i++) {
       Fibre *f = &fibres[i];
@@ -118,7 +125,7 @@ run_fibres (unsigned n)
         continue;
       running = f;
       emulate_thread = f->index;
-      swapcontext (&scheduler, &f->context);
+      fibre_switch (&scheduler, &f->context);
       left -= f->done;
     }
   running = NULL;
@@ -138,6 +145,7 @@ emulate_run (dim3 grid, dim3 block, const std::function<void ()> &thread)
   emulate_grid_dim = grid;
   current = &thread;
   met_barrier = false;
+  is_reversed = std::getenv ("DEFCN_EMULATE_REVERSE") != NULL;
   for (size_t b = 0; b < blocks; b++) {
     emulate_block = index_of (b, grid);
     if (b == 0 || met_barrier) {
