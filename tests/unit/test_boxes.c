@@ -71,8 +71,7 @@ by_score (const void *pa, const void *pb)
                               : (int) a->index - (int) b->index;
 }
 
-/* The reference's inference to the letter: sort everything, cut, threshold,
- * decode. */
+/* The rule of boxes.h to the letter: sort everything, cut, threshold, decode. */
 static GArray *
 decode_plainly (const DefcnLevel *levels, int n_classes,
     const DefcnDecodeRule *rule)
@@ -244,7 +243,8 @@ test_decode_by_hand (void)
   g_assert_cmpint (b->label, ==, 1);
 }
 
-/* The threshold is strict: a score equal to it gives no box. */
+/* The threshold, of all classes or of one, is strict: a score equal to it gives
+ * no box. */
 static void
 test_decode_threshold_is_strict (void)
 {
@@ -258,6 +258,34 @@ test_decode_threshold_is_strict (void)
   rule.threshold = nextafterf (0.5f, 0);
   defcn_boxes_decode (boxes, &level, 1, 1, &rule);
   g_assert_cmpuint (boxes->len, ==, 1);
+
+  const float two_logits[] = { 0, 0 };
+  const DefcnLevel two = { 1, 1, 8, two_logits, deltas, NULL };
+  rule.topk = 2;
+  for (int k = 0; k < 2; k++) { /* class k passes a lower one */
+    const float thresholds[] = { k ? 0.5f : 0.25f, k ? 0.25f : 0.5f };
+
+    rule.class_thresholds = thresholds;
+    defcn_boxes_decode (boxes, &two, 1, 2, &rule);
+    for (guint i = 0; i < boxes->len; i++)
+      g_assert_cmpint (g_array_index (boxes, DefcnBox, i).label, ==, k);
+  }
+}
+
+/* The lowest that applies to a class, which is not @threshold where each has
+ * its own. */
+static void
+test_threshold (void)
+{
+  static const float thresholds[] = { 0.3f, 0.2f, 0.4f, 0.1f };
+  DefcnDecodeRule rule = { .threshold = 0.05f };
+
+  g_assert_cmpfloat (defcn_boxes_threshold (&rule, 3), ==, 0.05f);
+  rule.class_thresholds = thresholds;
+  g_assert_cmpfloat (defcn_boxes_threshold (&rule, 3), ==, 0.2f);
+  g_assert_cmpfloat (defcn_boxes_threshold (&rule, 1), ==, 0.3f);
+  rule.threshold = 0.9f;
+  g_assert_cmpfloat (defcn_boxes_threshold (&rule, 4), ==, 0.1f);
 }
 
 /* NaN and infinity in any input neither crash nor give a box that has them. */
@@ -304,18 +332,19 @@ test_to_image (void)
     { -9, 10, -1, 20, 0.6f, 3 },   /* left of the rectangle */
     { 10, 300, 20, 310, 0.5f, 4 }, /* below it */
     { 10, 10, 10, 20, 0.4f, 5 },   /* no width */
+    { 10, 10, 20, 10, 0.4f, 5 },   /* no height */
     { NAN, 10, 20, 20, 0.3f, 6 },  /* not a box */
     { 30, 10, 20, 20, 0.2f, 7 },   /* inside out */
   };
   const DefcnBox out[] = {
-    { 120, 90, 160, 130, 0.9f, 0 },
-    { 100, 50, 110, 60, 0.8f, 1 },
-    { 280, 230, 300, 250, 0.7f, 2 },
+    { 120, 130, 160, 210, 0.9f, 0 },
+    { 100, 50, 110, 70, 0.8f, 1 },
+    { 280, 410, 300, 450, 0.7f, 2 },
   };
   g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
 
   g_array_append_vals (boxes, in, G_N_ELEMENTS (in));
-  defcn_boxes_to_image (boxes, 2, 2, 100, 50, 300, 250);
+  defcn_boxes_to_image (boxes, 2, 4, 100, 50, 300, 450);
   g_assert_cmpmem (boxes->data, boxes->len * sizeof (DefcnBox), out,
       sizeof out);
 }
@@ -333,6 +362,9 @@ test_iou (void)
     { { 0, 0, 10, 10 }, { 5, 0, 15, 10 }, 50.0f / 150 },
     { { 0, 0, 10, 10 }, { 10, 0, 20, 10 }, 0 },
     { { 0, 0, 10, 10 }, { 20, 20, 30, 30 }, 0 },
+    { { 0, 0, 10, 10 }, { 5, 20, 15, 30 }, 0 },
+    { { 0, 0, 10, 10 }, { 20, 5, 30, 15 }, 0 },
+    { { 0, 0, 10, 4 }, { 5, 2, 7, 6 }, 4.0f / 44 },
     { { 0, 0, 4, 4 }, { 1, 1, 3, 3 }, 4.0f / 16 },
     { { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, 0 },
   };
@@ -388,6 +420,20 @@ test_decode_nms_rule (void)
 
     defcn_boxes_decode (boxes, &level, 1, 1, &rule);
     g_assert_cmpuint (boxes->len, ==, cases[i].n);
+
+    /* and from candidates */
+    g_autoptr (GArray) found =
+        g_array_new (FALSE, FALSE, sizeof (DefcnCandidate));
+    g_autoptr (GArray) selected = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+    for (int k = 0; k < 4; k++) {
+      DefcnCandidate c = { .score = 1.0f / (1.0f + expf (-logits[k])),
+        .location = k };
+
+      memcpy (c.ltrb, deltas + 4 * k, sizeof c.ltrb);
+      g_array_append_val (found, c);
+    }
+    defcn_boxes_select (selected, found, &level, 1, 1, &rule);
+    assert_same_boxes (selected, boxes);
   }
 }
 
@@ -398,6 +444,7 @@ main (int argc, char **argv)
   g_test_add_func ("/boxes/decode/full-sort", test_decode_is_the_full_sort);
   g_test_add_func ("/boxes/decode/by-hand", test_decode_by_hand);
   g_test_add_func ("/boxes/decode/strict", test_decode_threshold_is_strict);
+  g_test_add_func ("/boxes/decode/threshold", test_threshold);
   g_test_add_func ("/boxes/decode/nan", test_decode_survives_nan);
   g_test_add_func ("/boxes/decode/nms", test_decode_nms_rule);
   g_test_add_func ("/boxes/to-image", test_to_image);

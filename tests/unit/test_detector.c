@@ -219,7 +219,7 @@ test_batch_independence (void)
 static void
 test_settings (void)
 {
-  static const float only_car[] = { 2, 0.3f, 2 };
+  float only_car[] = { 2, 0.3f, 2 };
   g_autoptr (DefcnDetector) d = open_detector ();
   DefcnImage image = noise (200, 150, 1);
   g_autoptr (GArray) all = detect (d, &image, NULL);
@@ -233,6 +233,7 @@ test_settings (void)
     g_assert_cmpfloat (box_at (half, i)->score, >, middle);
 
   defcn_detector_set_class_thresholds (d, only_car);
+  only_car[1] = 2; /* it has its own copy */
   g_autoptr (GArray) cars = detect (d, &image, NULL);
   g_assert_cmpuint (cars->len, >, 0);
   for (guint i = 0; i < cars->len; i++)
@@ -258,6 +259,36 @@ test_settings (void)
   defcn_detector_set_nms (d, 0);
   g_autoptr (GArray) again = detect (d, &image, NULL);
   assert_same (again, all);
+  noise_clear (&image);
+}
+
+/* Candidates per level and NMS are the model's until they are set. */
+static void
+test_rule (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (model_path, &error);
+  g_autoptr (DefcnBackend) be =
+      defcn_backend_new (testing_backend (), 1, &error);
+  g_autoptr (DefcnModel) model = defcn_model_open (weights, be, FALSE, &error);
+  g_assert_no_error (error);
+  g_autoptr (DefcnSpec) spec = defcn_spec_copy (defcn_model_spec (model));
+  DefcnImage image = noise (200, 150, 1);
+
+  spec->topk = 1;
+  spec->nms_iou = 0.25f;
+  g_autoptr (DefcnModel) other = defcn_model_new (spec, be, FALSE, 1, &error);
+  g_assert_true (defcn_model_load (other, weights, FALSE, NULL, &error));
+  g_autoptr (DefcnDetector) all = defcn_detector_new_from_model (model);
+  g_autoptr (DefcnDetector) few = defcn_detector_new_from_model (other);
+  g_assert_cmpfloat (defcn_detector_nms (all), ==, 0);
+  g_assert_cmpfloat (defcn_detector_nms (few), ==, 0.25f);
+  g_autoptr (GArray) many = detect (all, &image, NULL);
+  g_autoptr (GArray) best = detect (few, &image, NULL);
+  g_assert_cmpuint (many->len, >, DEFCN_N_LEVELS);
+  g_assert_cmpuint (best->len, <=, DEFCN_N_LEVELS);
+  g_assert_cmpmem (best->data, sizeof (DefcnBox), many->data,
+      sizeof (DefcnBox));
   noise_clear (&image);
 }
 
@@ -316,8 +347,11 @@ test_bad_image (void)
   images[1].strides[0] = 299;
   g_assert_false (defcn_detector_run (d, boxes, images, NULL, 2, &error));
   g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
-  g_assert_nonnull (strstr (error->message, "image 1"));
+  g_assert_nonnull (strstr (error->message, "image 1: "));
   g_assert_nonnull (strstr (error->message, "299"));
+  g_clear_error (&error); /* one alone has no number */
+  g_assert_false (defcn_detector_run (d, boxes, &images[1], NULL, 1, &error));
+  g_assert_true (g_str_has_prefix (error->message, "plane 0 "));
   for (int i = 0; i < 2; i++) {
     g_assert_cmpuint (boxes[i]->len, ==, 0);
     g_array_unref (boxes[i]);
@@ -460,6 +494,7 @@ main (int argc, char **argv)
   g_test_add_func ("/detector/region/outside", test_region_outside);
   g_test_add_func ("/detector/batch-independence", test_batch_independence);
   g_test_add_func ("/detector/settings", test_settings);
+  g_test_add_func ("/detector/rule", test_rule);
   g_test_add_func ("/detector/formats", test_formats);
   g_test_add_func ("/detector/extreme-sizes", test_extreme_sizes);
   g_test_add_func ("/detector/bad-image", test_bad_image);

@@ -300,6 +300,25 @@ test_failure (void)
     g_array_unref (boxes[i]);
 }
 
+/* Nothing runs for a region that has no width or no height in its image. */
+static void
+test_empty_region (void)
+{
+  static const DefcnRegion regions[] = { { 200, 0, 5, 5 }, { 0, 150, 5, 5 },
+    { 5, 5, 0, 10 }, { 5, 5, 10, -10 } };
+  const DefcnImage image = picture ();
+  g_autoptr (GArray) boxes = boxes_new ();
+
+  reset ();
+  g_autoptr (DefcnDetector) d = open_detector ("auto", NULL);
+  upload_takes = forward_takes = 1;
+  const gint64 start = now;
+  for (gsize i = 0; i < G_N_ELEMENTS (regions); i++)
+    g_assert_true (
+        defcn_detector_run (d, &boxes, &image, &regions[i], 1, NULL));
+  g_assert_cmpint (now, ==, start);
+}
+
 /* What cannot be decoded again, after an empty region or a failure, is not. */
 static void
 test_stale (void)
@@ -469,13 +488,22 @@ test_candidates (void)
   g_assert_true (b->x1 == 2.5f * 16 - 1 && b->y1 == 8 - 2
       && b->x2 == 2.5f * 16 + 3 && b->y2 == 8 + 4 && b->label == 1);
 
+  /* another region, resized: back to the image by its own factors */
+  const DefcnRegion upright = { 50, 0, 100, 150 };
+  g_assert_true (defcn_detector_run (d, &boxes, &image, &upright, 1, &error));
+  g_assert_cmpuint (boxes->len, ==, 1);
+  b = &g_array_index (boxes, DefcnBox, 0);
+  g_assert_true (b->x1 == 50 + 39 * 1.5625f && b->y1 == 6 * 1.5625f
+      && b->x2 == 50 + 43 * 1.5625f && b->y2 == 12 * 1.5625f);
+
+  g_assert_true (defcn_detector_run (d, &boxes, &image, &region, 1, &error));
   defcn_detector_set_threshold (d, 0.6f);
   defcn_detector_decode (d, boxes);
   g_assert_cmpint (now, ==, start + 15);
   defcn_detector_set_threshold (d, 0.7f);
   defcn_detector_decode (d, boxes);
   g_assert_cmpint (now, ==, start + 15);
-  g_assert_cmpint (n_asked, ==, 3);
+  g_assert_cmpint (n_asked, ==, 5);
   g_assert_true (defcn_detector_run (d, &boxes, &image, &region, 1, &error));
   g_assert_cmpint (now, ==, start + 30);
 }
@@ -526,6 +554,7 @@ main (int argc, char **argv)
   g_test_add_func ("/detector/rigged/timings", test_timings);
   g_test_add_func ("/detector/rigged/failure", test_failure);
   g_test_add_func ("/detector/rigged/stale", test_stale);
+  g_test_add_func ("/detector/rigged/empty-region", test_empty_region);
   g_test_add_func ("/detector/rigged/borrowed", test_borrowed);
   g_test_add_func ("/detector/rigged/device-images", test_device_images);
   g_test_add_func ("/detector/rigged/candidates", test_candidates);
