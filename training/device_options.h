@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "backend.h"
 #include "detector.h"
 
 G_BEGIN_DECLS
