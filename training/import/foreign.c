@@ -1,6 +1,8 @@
 /* Named float tensors, checked and copied out of what a file holds. */
 #include "foreign.h"
 
+#include "half.h"
+
 #include <math.h>
 #include <string.h>
 
