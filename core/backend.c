@@ -5,6 +5,9 @@
 #include <gmodule.h>
 #include <string.h>
 
+#define OP_NAME(NAME, name) [DEFCN_OP_##NAME] = #name,
+static const char *const op_names[] = { DEFCN_OPS (OP_NAME) };
+
 /* On the CPU, fastest first. */
 static const struct
 {
@@ -217,4 +220,11 @@ defcn_backend_free (DefcnBackend *be)
   g_clear_pointer (&be->passed_over, g_free);
   g_clear_pointer (&be->tune, defcn_tune_free);
   be->destroy (be);
+}
+
+const char *
+defcn_backend_op_name (DefcnOpKind kind)
+{
+  g_return_val_if_fail (kind < DEFCN_N_OPS, NULL);
+  return op_names[kind];
 }

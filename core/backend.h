@@ -1,9 +1,14 @@
 /* A backend: a memory space plus one row of functions per kind of op.
  *
- * How to add an op: one name in DefcnOpKind, one file in ops/ (the reference
- * row, forward above backward), one line in reference.c, one builder in net.c
- * and one row of cases in tests/ops/checkops.c.  A device overrides the row
- * with one file in its folder and one assignment in its constructor.
+ * How to add an op, x, in five files: here its line in DEFCN_OPS, and in
+ * DefcnNode what only it reads; reference/x.c, which defines
+ * defcn_x_reference, forward above backward; its builder in net.h and net.c;
+ * rows of cases in tests/ops/checkops.c.  The enum, the reference's rows and the
+ * list of sources come from DEFCN_OPS.  A device whose constructor sets no row
+ * refuses to plan a net that has such a step.
+ *
+ * How to add it to a device: a file in its folder, named in its list of sources
+ * and its header, and one assignment in its constructor.
  *
  * How to add a backend: one folder, one line in backend.c, one meson block.
  * A backend starts from the reference rows only where its memory is the host's.
@@ -22,16 +27,30 @@ G_BEGIN_DECLS
 
 #define DEFCN_MAX_INPUTS 8
 
+/* The kinds of op: DEFCN_OP_NAME and the name of its file.  meson.build reads
+ * the lines that begin with OP. */
+/* clang-format off */
+#define DEFCN_OPS(OP)                                                          \
+  /* y = relu? (conv (x0, w) + b + x1?), grouped */                            \
+  OP (CONV, conv)                                                              \
+  /* 3x3 stride 2 pad 1, padding counts as -inf */                             \
+  OP (MAX_POOL, max_pool)                                                      \
+  /* y = max (x0, 0) */                                                        \
+  OP (RELU, relu)                                                              \
+  /* y = relu? ((x0 - mean) / std * w + b), eps 1e-5 */                        \
+  OP (GROUP_NORM, group_norm)                                                  \
+  /* y = x0 + nearest x2 of x1 (FPN top-down) */                               \
+  OP (UPSAMPLE_ADD, upsample_add)                                              \
+  /* y = relu? (x0 + max over the tube of x1..), 3DMF */                       \
+  OP (TUBE_MAX, tube_max)                                                      \
+  /* y = relu (w x0) * factor, or exp (w x0) */                                \
+  OP (BOX, box)
+/* clang-format on */
+
+#define DEFCN_OP_KIND(NAME, name) DEFCN_OP_##NAME,
 typedef enum
 {
-  DEFCN_OP_CONV,         /* y = relu? (conv (x0, w) + b + x1?), grouped */
-  DEFCN_OP_MAX_POOL,     /* 3x3 stride 2 pad 1, padding counts as -inf */
-  DEFCN_OP_RELU,         /* y = max (x0, 0) */
-  DEFCN_OP_GROUP_NORM,   /* y = relu? ((x0 - mean) / std * w + b), eps 1e-5 */
-  DEFCN_OP_UPSAMPLE_ADD, /* y = x0 + nearest x2 of x1 (FPN top-down) */
-  DEFCN_OP_TUBE_MAX,     /* y = relu? (x0 + max over the tube of x1..), 3DMF */
-  DEFCN_OP_BOX,          /* y = relu (w x0) * factor, or exp (w x0) */
-  DEFCN_N_OPS
+  DEFCN_OPS (DEFCN_OP_KIND) DEFCN_N_OPS
 } DefcnOpKind;
 
 typedef struct _DefcnBackend DefcnBackend;
@@ -166,17 +185,16 @@ DefcnBackend *defcn_backend_new_in (const char *name, const char *precision,
 void defcn_backend_free (DefcnBackend *be);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnBackend, defcn_backend_free)
 
+/* Returns: the name of @kind in lower case, e.g. "max_pool"; static. */
+const char *defcn_backend_op_name (DefcnOpKind kind);
+
 /* The constructors that backend.c lists, one per folder. */
 DefcnBackend *defcn_reference_new (int threads, GError **error);
 DefcnBackend *defcn_onednn_new (int threads, GError **error);
 
-/* The reference rows, one file each in ops/.  They work on dense NHWC. */
-extern const DefcnOp defcn_conv_reference;
-extern const DefcnOp defcn_max_pool_reference;
-extern const DefcnOp defcn_relu_reference;
-extern const DefcnOp defcn_group_norm_reference;
-extern const DefcnOp defcn_upsample_add_reference;
-extern const DefcnOp defcn_tube_max_reference;
-extern const DefcnOp defcn_box_reference;
+/* The reference rows, which work on dense NHWC. */
+#define DEFCN_OP_REFERENCE(NAME, name)                                         \
+  extern const DefcnOp defcn_##name##_reference;
+DEFCN_OPS (DEFCN_OP_REFERENCE)
 
 G_END_DECLS

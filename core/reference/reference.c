@@ -80,12 +80,7 @@ defcn_reference_new (int threads, GError **error)
   be->sync = sync_nothing;
   be->destroy = destroy;
 
-  be->ops[DEFCN_OP_CONV] = defcn_conv_reference;
-  be->ops[DEFCN_OP_MAX_POOL] = defcn_max_pool_reference;
-  be->ops[DEFCN_OP_RELU] = defcn_relu_reference;
-  be->ops[DEFCN_OP_GROUP_NORM] = defcn_group_norm_reference;
-  be->ops[DEFCN_OP_UPSAMPLE_ADD] = defcn_upsample_add_reference;
-  be->ops[DEFCN_OP_TUBE_MAX] = defcn_tube_max_reference;
-  be->ops[DEFCN_OP_BOX] = defcn_box_reference;
+#define SET_ROW(NAME, name) be->ops[DEFCN_OP_##NAME] = defcn_##name##_reference;
+  DEFCN_OPS (SET_ROW)
   return be;
 }

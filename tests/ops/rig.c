@@ -2,60 +2,45 @@
 #include "rig.h"
 
 static DefcnTensor *
-new_tensor (Rig *rig, DefcnTensorRole role, int n, int h, int w, int c)
+new_tensor (Rig *rig, const RigShape *s, DefcnTensorRole role, int n, int h,
+    int w, int c)
 {
   const DefcnTensor like = { .n = n,
     .h = h,
     .w = w,
     .c = c,
     .role = role,
-    .precise = rig->node.kind == DEFCN_OP_BOX }; /* as the net has it */
+    .precise = (s->flags & PRECISE) != 0 };
 
   return testing_tensor_new_like (rig->be, &like, FALSE);
 }
 
-static void
-make_conv (Rig *rig, const RigShape *s)
-{
-  int h = (s->h + s->stride - 1) / s->stride;
-  int w = (s->w + s->stride - 1) / s->stride;
-
-  rig->node.y = new_tensor (rig, DEFCN_TENSOR_ACTIVATION, s->n, h, w, s->out);
-  rig->slots[SLOT_W] = new_tensor (rig, DEFCN_TENSOR_PARAM, s->out, s->size,
-      s->size, s->c / s->groups);
-  if (s->flags & BIAS)
-    rig->slots[SLOT_B] = new_tensor (rig, DEFCN_TENSOR_PARAM, 1, 1, 1, s->out);
-  if (s->flags & RESIDUAL)
-    rig->slots[1] =
-        new_tensor (rig, DEFCN_TENSOR_ACTIVATION, s->n, h, w, s->out);
-}
-
-/* All tensors but x[0], without gradients. */
+/* All tensors, without gradients. */
 static void
 make_tensors (Rig *rig, const RigShape *s)
 {
-  DefcnTensorRole role = DEFCN_TENSOR_ACTIVATION;
+  const DefcnTensorRole role = DEFCN_TENSOR_ACTIVATION;
+  const int stride = MAX (s->stride, 1), out = s->out > 0 ? s->out : s->c;
+  const int h = (s->h + stride - 1) / stride;
+  const int w = (s->w + stride - 1) / stride;
+  const int side = s->out > 0 ? s->size : 1;
+  DefcnTensor **slots = rig->slots;
 
-  if (s->kind == DEFCN_OP_CONV) {
-    make_conv (rig, s);
-    return;
-  }
-  if (s->kind == DEFCN_OP_MAX_POOL)
-    rig->node.y =
-        new_tensor (rig, role, s->n, (s->h + 1) / 2, (s->w + 1) / 2, s->c);
-  else
-    rig->node.y = new_tensor (rig, role, s->n, s->h, s->w, s->c);
-
-  if (s->kind == DEFCN_OP_UPSAMPLE_ADD)
-    rig->slots[1] = new_tensor (rig, role, s->n, s->h / 2, s->w / 2, s->c);
-  for (int k = 0; s->kind == DEFCN_OP_TUBE_MAX && k < s->n_levels; k++)
-    rig->slots[1 + k] =
-        new_tensor (rig, role, s->n, s->levels[k].h, s->levels[k].w, s->c);
-  if (s->kind == DEFCN_OP_GROUP_NORM || s->kind == DEFCN_OP_BOX)
-    rig->slots[SLOT_W] = new_tensor (rig, DEFCN_TENSOR_PARAM, 1, 1, 1,
-        s->kind == DEFCN_OP_BOX ? 1 : s->c);
-  if (s->kind == DEFCN_OP_GROUP_NORM)
-    rig->slots[SLOT_B] = new_tensor (rig, DEFCN_TENSOR_PARAM, 1, 1, 1, s->c);
+  slots[0] = new_tensor (rig, s, s->flags & INPUT ? DEFCN_TENSOR_INPUT : role,
+      s->n, s->h, s->w, s->c);
+  if (s->flags & RESIDUAL)
+    slots[1] = new_tensor (rig, s, role, s->n, h, w, out);
+  for (int k = 0; k < DEFCN_MAX_INPUTS - 1 && s->inputs[k].h > 0; k++)
+    slots[1 + k] =
+        new_tensor (rig, s, role, s->n, s->inputs[k].h, s->inputs[k].w, s->c);
+  if (s->out > 0)
+    slots[SLOT_W] = new_tensor (rig, s, DEFCN_TENSOR_PARAM, out, side, side,
+        s->c / s->groups);
+  else if (s->vector > 0)
+    slots[SLOT_W] = new_tensor (rig, s, DEFCN_TENSOR_PARAM, 1, 1, 1, s->vector);
+  if (s->flags & BIAS)
+    slots[SLOT_B] = new_tensor (rig, s, DEFCN_TENSOR_PARAM, 1, 1, 1, out);
+  rig->node.y = new_tensor (rig, s, role, s->n, h, w, out);
 }
 
 static gboolean
@@ -89,25 +74,16 @@ rig_new (DefcnBackend *be, const RigShape *s, gboolean train)
   DefcnNode *node = &rig->node;
 
   rig->be = be;
-  *node = (DefcnNode){
-    .kind = s->kind,
-    .name = "step",
-    .size = s->size,
-    .stride = s->stride,
-    .pad = s->size / 2,
-    .groups = s->groups,
-    .relu = (s->flags & RELU) != 0,
-    .exponential = (s->flags & EXPONENTIAL) != 0,
-    .factor = s->factor,
-    .n_levels = s->n_levels,
-    .self = s->self,
-    .phi = s->phi,
-    .train = train,
-  };
+  *node = s->node;
+  node->kind = s->kind;
+  node->name = "step";
+  node->size = s->size;
+  node->stride = s->stride;
+  node->pad = s->size / 2;
+  node->groups = s->groups;
+  node->relu = (s->flags & RELU) != 0;
+  node->train = train;
   make_tensors (rig, s);
-  rig->slots[0] = new_tensor (rig,
-      s->flags & INPUT ? DEFCN_TENSOR_INPUT : DEFCN_TENSOR_ACTIVATION, s->n,
-      s->h, s->w, s->c);
   if (train)
     make_gradients (rig, s->flags);
   for (int i = 0; i < DEFCN_MAX_INPUTS; i++) {

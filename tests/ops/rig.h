@@ -16,13 +16,13 @@ typedef enum
   BIAS = 1 << 0,
   RESIDUAL = 1 << 1,
   RELU = 1 << 2,
-  ADD_0 = 1 << 3,       /* accumulate[0] */
-  ADD_OTHERS = 1 << 4,  /* accumulate[1 ..] */
-  FROZEN = 1 << 5,      /* w and b have no gradient */
-  NO_DX0 = 1 << 6,      /* x[0] has no gradient */
-  NO_DX1 = 1 << 7,      /* x[1] has no gradient */
-  INPUT = 1 << 8,       /* x[0] is the network's input, so no gradient either */
-  EXPONENTIAL = 1 << 9, /* BOX */
+  ADD_0 = 1 << 3,      /* accumulate[0] */
+  ADD_OTHERS = 1 << 4, /* accumulate[1 ..] */
+  FROZEN = 1 << 5,     /* w and b have no gradient */
+  NO_DX0 = 1 << 6,     /* x[0] has no gradient */
+  NO_DX1 = 1 << 7,     /* x[1] has no gradient */
+  INPUT = 1 << 8,      /* x[0] is the network's input, so no gradient either */
+  PRECISE = 1 << 9,    /* as the net has the box branch */
 } CaseFlags;
 
 typedef struct
@@ -33,12 +33,15 @@ typedef struct
 typedef struct
 {
   DefcnOpKind kind;
-  int n, h, w, c;                    /* of x[0] */
-  int out, size, stride, groups;     /* CONV; GROUP_NORM: groups */
-  int n_levels, self, phi;           /* TUBE_MAX */
-  CaseSize levels[DEFCN_MAX_INPUTS]; /* TUBE_MAX: of x[1] .. */
-  float factor;                      /* BOX */
+  int n, h, w, c; /* of x[0] */
+  int out;        /* convolution: channels of y; 0: none, and y has c */
+  int size;       /* convolution: side of the kernel */
+  int stride;     /* y is so much smaller than x[0]; 0 means 1 */
+  int groups;
+  int vector; /* length of w where it is a vector; 0: none */
+  CaseSize inputs[DEFCN_MAX_INPUTS]; /* of x[1] .., until one is 0 x 0 */
   CaseFlags flags;
+  DefcnNode node; /* what else the kind reads */
 } RigShape;
 
 typedef struct

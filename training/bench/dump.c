@@ -4,9 +4,6 @@
 
 #include <cjson/cJSON.h>
 
-static const char *const kinds[DEFCN_N_OPS] = { "conv", "max_pool", "relu",
-  "group_norm", "upsample_add", "tube_max", "box" };
-
 /* Number of the tensor: 0 for the input, i + 1 for what step i computes. */
 static int
 number_of (const DefcnBench *b, const DefcnTensor *t)
@@ -52,7 +49,7 @@ describe (const DefcnBench *b, const DefcnNode *node)
     { "phi", node->phi },
   };
 
-  cJSON_AddStringToObject (step, "kind", kinds[node->kind]);
+  cJSON_AddStringToObject (step, "kind", defcn_backend_op_name (node->kind));
   cJSON_AddStringToObject (step, "name", node->name);
   for (int i = 0; i < DEFCN_MAX_INPUTS && node->x[i]; i++)
     cJSON_AddItemToArray (inputs,
