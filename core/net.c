@@ -451,6 +451,12 @@ defcn_net_plan (DefcnNet *net, gboolean train, GError **error)
     const DefcnOp *op = &net->be->ops[node->kind];
 
     node->train = train;
+    if (!op->forward || (train && !op->backward)) {
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+          "%s: step \"%s\": this device has no %s", net->be->name, node->name,
+          defcn_backend_op_name (node->kind));
+      return FALSE;
+    }
     if (op->prepare && !op->prepare (net->be, node, error))
       return FALSE;
   }

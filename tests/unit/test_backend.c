@@ -1,5 +1,6 @@
 /* The list of backends, the reference's memory and what its rows refuse. */
 #include "backend.h"
+#include "net.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -244,6 +245,23 @@ test_refused_steps (void)
   }
 }
 
+/* A device without a row for an op refuses the net, in words. */
+static void
+test_missing_row (void)
+{
+  g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, NULL);
+  g_autoptr (DefcnParams) params = defcn_params_new (be, FALSE);
+  g_autoptr (DefcnNet) net = defcn_net_new (params, be, 1, 4, 4);
+  g_autoptr (GError) error = NULL;
+
+  defcn_net_max_pool (net, defcn_net_input (net));
+  be->ops[DEFCN_OP_MAX_POOL] = (DefcnOp){ 0 };
+  g_assert_false (defcn_net_plan (net, FALSE, &error));
+  g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
+  g_assert_cmpstr (error->message, ==,
+      "reference: step \"max_pool\": this device has no max_pool");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -257,5 +275,6 @@ main (int argc, char **argv)
   g_test_add_func ("/backend/rows", test_rows);
   g_test_add_func ("/backend/memory", test_memory);
   g_test_add_func ("/backend/refused-steps", test_refused_steps);
+  g_test_add_func ("/backend/missing-row", test_missing_row);
   return g_test_run ();
 }
