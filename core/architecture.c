@@ -20,7 +20,7 @@ conv_norm (DefcnNet *net, DefcnTensor *x, const char *name, int out, int size,
           .init_value = sqrtf (2.0f * groups / (size * size * out)) });
 }
 
-/* One ResNet block, SPEC 2.3: basic (two 3x3) or bottleneck. */
+/* One ResNet block, He et al. 2016 fig. 5: basic (two 3x3) or bottleneck. */
 static DefcnTensor *
 resnet_block (DefcnNet *net, DefcnTensor *x, const DefcnSpec *spec,
     const char *name, int width, int out, int stride, gboolean frozen)
@@ -144,7 +144,8 @@ static void (*const builders[]) (DefcnNet *net, const DefcnSpec *spec,
   [DEFCN_BACKBONE_MOBILENETV2] = build_mobilenetv2,
 };
 
-/* FPN convolution: own bias, kaiming uniform fan-in with a = 1, SPEC 3. */
+/* FPN convolution: own bias, kaiming uniform with a = 1, which is within
+ * sqrt (3 / fan-in). */
 static DefcnTensor *
 conv_fpn (DefcnNet *net, DefcnTensor *x, const char *name, int out, int size,
     int stride)
@@ -179,7 +180,7 @@ build_fpn (DefcnNet *net, const DefcnSpec *spec, DefcnPlan *plan)
 }
 
 /* Head convolution on every level, by the same weights: own bias, normal (0,
- * 0.01), SPEC 4.1.  @y may be @x. */
+ * 0.01).  @y may be @x. */
 static void
 conv_head (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
     const char *name, int out, float bias_value)
@@ -209,7 +210,8 @@ build_tower (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
   }
 }
 
-/* 3D max filtering, SPEC 4.2, on the box towers of all levels. */
+/* 3D max filtering, eq. 5, 6, on the box towers of all levels, which are added
+ * before the norm (fig. 3). */
 static void
 build_filter (DefcnNet *net, const DefcnSpec *spec, DefcnTensor *const *towers,
     DefcnPlan *plan)

@@ -1,11 +1,11 @@
 /* A backend: a memory space plus one row of functions per kind of op.
  *
  * How to add an op, x, in five files: here its line in DEFCN_OPS, and in
- * DefcnNode what only it reads; reference/x.c, which defines
- * defcn_x_reference, forward above backward; its builder in net.h and net.c;
- * rows of cases in tests/ops/checkops.c.  The enum, the reference's rows and the
- * list of sources come from DEFCN_OPS.  A device whose constructor sets no row
- * refuses to plan a net that has such a step.
+ * DefcnNode what only it reads; reference/x.c, which defines defcn_x_reference,
+ * forward above backward; its builder in net.h and net.c; rows of cases in
+ * tests/ops/checkops.c.  The enum, the reference's rows and the list of sources
+ * come from DEFCN_OPS.  A device whose constructor sets no row refuses to plan
+ * a net that has such a step.
  *
  * How to add it to a device: a file in its folder, named in its list of sources
  * and its header, and one assignment in its constructor.
@@ -73,7 +73,7 @@ typedef struct
    * tube from fine to coarse and x[1 + self] has the size of y; the others are
    * resized to it (bilinear, align_corners false) before the maximum over the
    * levels and a phi x phi window, cut at the border.  Ties: level, row,
-   * column, first wins.  SPEC eq. 5, 6. */
+   * column, first wins.  Eq. 5, 6. */
   int n_levels, self, phi;
   /* CONV: it and the n_together - 1 steps behind it take different inputs
    * through the same weights, and none reads another's output: a backend may do
@@ -140,8 +140,8 @@ struct _DefcnBackend
   /* Waits for all queued work; FALSE with the first thing that went wrong. */
   gboolean (*sync) (DefcnBackend *be, GError **error);
   /* Optional, both or neither: calls @queue (@data), which queues the same work
-   * every time, or repeats what an earlier call has recorded in @recording: NULL
-   * at first, kept by the caller, freed by forget(). */
+   * every time, or repeats what an earlier call has recorded in @recording:
+   * NULL at first, kept by the caller, freed by forget(). */
   void (*replay) (DefcnBackend *be, gpointer *recording,
       void (*queue) (gpointer data), gpointer data);
   void (*forget) (DefcnBackend *be, gpointer recording);
@@ -179,7 +179,8 @@ struct _DefcnBackend
 DefcnBackend *defcn_backend_new (const char *name, int threads, GError **error);
 /* The same in a precision: "fp32", which defcn_backend_new() takes, or what the
  * device has beside it: CUDA "tf32", "fp16" and "bf16", a CPU with AVX512_BF16
- * "bf16".  "auto" or NULL: what suits the device, fp16 on CUDA, else fp32.  Gradients of fp16 may overflow. */
+ * "bf16".  "auto" or NULL: what suits the device, fp16 on CUDA, else fp32.
+ * Gradients of fp16 may overflow. */
 DefcnBackend *defcn_backend_new_in (const char *name, const char *precision,
     int threads, GError **error);
 void defcn_backend_free (DefcnBackend *be);

@@ -116,7 +116,7 @@ collect_level (Candidate *heap, gsize keep, const DefcnLevel *l, int level,
   return len;
 }
 
-/* SPEC 4.3: distances @d to the four sides around the location's centre. */
+/* @d: distances to the four sides from the location's centre. */
 static DefcnBox
 decode_box (const DefcnLevel *l, const Candidate *c, const float *d,
     int n_classes)

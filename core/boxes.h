@@ -43,10 +43,11 @@ typedef struct
   float nms_iou;      /* > 0 and < 1: class-wise greedy NMS; else none */
 } DefcnDecodeRule;
 
-/* SPEC 7 up to the rescale: per level the best min (topk, h * w) of score =
- * sigmoid (logit) * sigmoid (filter), those above the threshold, decoded to
- * input pixels, all levels by score descending (ties: lower index), NMS if
- * any, the best max_detections.  @boxes: array of DefcnBox, emptied first. */
+/* As the reference code decodes: per level the best min (topk, h * w) of score
+ * = sigmoid (logit) * sigmoid (filter), those above the threshold, decoded to
+ * input pixels around ((x + 0.5) stride, (y + 0.5) stride), all levels by score
+ * descending (ties: lower index), NMS if any, the best max_detections.  @boxes:
+ * array of DefcnBox, emptied first. */
 void defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
     int n_classes, const DefcnDecodeRule *rule);
 

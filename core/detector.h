@@ -1,7 +1,7 @@
 /* The detector: open a model, images in, boxes out.
  *
- * What the plugin sees of the core: this header with those of its types, image.h,
- * boxes.h and error.h.
+ * What the plugin sees of the core: this header with those of its types,
+ * image.h, boxes.h and error.h.
  *
  *   g_autoptr (DefcnDetector) d = defcn_detector_new ("m.safetensors", NULL,
  *       &error);

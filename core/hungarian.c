@@ -4,7 +4,7 @@
 #include <math.h>
 
 /* The state of one problem with rows <= cols; what is minimised is sign *
- * cost.  Column lists and scan order decide ties (SPEC 5.1). */
+ * cost.  Column lists and scan order decide ties. */
 typedef struct
 {
   const double *cost; /* (rows, cols) */

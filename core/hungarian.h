@@ -1,5 +1,10 @@
 /* Linear sum assignment: rectangular, shortest augmenting paths (Crouse's form
- * of Jonker-Volgenant), in double precision, with scipy's tie rule (SPEC 5.1).
+ * of Jonker-Volgenant), in double precision.
+ *
+ * Ties are scipy's: rows go in order; the list of columns begins with the last,
+ * and the last entry takes a used one's place; of equally near columns the free
+ * one that is scanned last wins.  So a row of equal costs takes the lowest free
+ * column.
  *
  * Thread rule: re-entrant.
  */

@@ -58,13 +58,14 @@ typedef struct
 /* What the network wants; part of the model file's metadata. */
 typedef struct
 {
-  int short_edge, long_edge; /* SPEC 1.2: short side, limit of the long one */
+  int short_edge, long_edge; /* the short side, the limit of the long one */
   int divisor;               /* padded up to a multiple of this, 32 */
   gboolean bgr;              /* channel order B, G, R */
   float mean[3], std[3];     /* in channel order, on 0..255 */
 } DefcnInputRule;
 
-/* Size after the resize, SPEC 1.2.  Outputs at least 1. */
+/* Size after the resize: the shorter side is @short_edge, or less so that the
+ * longer one is not above @long_edge; rounded to nearest, at least 1. */
 void defcn_image_target_size (int *out_w, int *out_h, int width, int height,
     int short_edge, int long_edge);
 
@@ -73,7 +74,7 @@ int defcn_image_planes (DefcnFormat format);
 int defcn_image_row_bytes (const DefcnImage *image, int i);
 
 /* (float (rgb) - mean) / std in the rule's channel order, into the top left of
- * the (pad_h, pad_w, 3) plane @dst, zeros elsewhere (SPEC 1.4). */
+ * the (pad_h, pad_w, 3) plane @dst, zeros elsewhere. */
 void defcn_image_normalize (float *dst, const guint8 *rgb, int w, int h,
     int pad_w, int pad_h, const DefcnInputRule *rule);
 

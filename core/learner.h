@@ -1,11 +1,11 @@
 /* What training asks of a backend that keeps the heads and the masters where
- * they are: qualities for the matching, the losses with their gradients, and the
- * update.
+ * they are: qualities for the matching, the losses with their gradients, and
+ * the update.
  *
  * For the first two only this crosses in one step: up 24 bytes per object, 32
  * per window and 12 per foreground, with 16 more where it has a box; down 4
- * bytes per candidate of the one-to-one matching, 8 * topk * n_levels per object
- * of the auxiliary one, and 24 of sums.
+ * bytes per candidate of the one-to-one matching, 8 * topk * n_levels per
+ * object of the auxiliary one, and 24 of sums.
  */
 #pragma once
 
@@ -49,7 +49,8 @@ typedef struct
   float quality;
 } DefcnRanked;
 
-/* Which qualities (SPEC eq. 4; not a number: -1) are wanted. */
+/* Which qualities, p^(1 - alpha) IoU^alpha (eq. 4; not a number: -1), are
+ * wanted. */
 typedef struct
 {
   const DefcnTruth *truths;
@@ -84,12 +85,13 @@ typedef struct
   double cls, box, aux;
 } DefcnLossSums;
 
-/* The arithmetic is that of training/assign/poto.c and training/train/loss.c. */
+/* The arithmetic is that of training/assign/poto.c and
+ * training/train/loss.c. */
 typedef struct
 {
-  /* @values: n_values, with the filter.  @best: (n_truths, n_levels, topk), best
-   * first, ties by lower location, -1 where a level has fewer.  Waits for queued
-   * work; FALSE with @error. */
+  /* @values: n_values, with the filter.  @best: (n_truths, n_levels, topk),
+   * best first, ties by lower location, -1 where a level has fewer.  Waits for
+   * queued work; FALSE with @error. */
   gboolean (*qualities) (DefcnBackend *be, const DefcnHeads *heads,
       const DefcnQualityQuery *query, float *values, DefcnRanked *best,
       GError **error);

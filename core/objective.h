@@ -2,8 +2,8 @@
  * CUDA.
  *
  * Focal loss (Lin et al. 2017) with alpha 0.25 and gamma 2, of a logit or, with
- * 3DMF, of the product of two sigmoids (section 3.4), and GIoU loss
- * (Rezatofighi et al. 2019).  Subgradients are PyTorch's.
+ * 3DMF, of the product of two sigmoids, and GIoU loss (Rezatofighi et al.
+ * 2019).  Subgradients are PyTorch's.
  *
  * Thread rule: re-entrant.
  */
@@ -28,8 +28,8 @@
 #endif
 
 #define DEFCN_OBJECTIVE_ALPHA 0.25f /* of positives; the rest: 1 - it */
-/* What torch's binary_cross_entropy keeps the logs above, and the denominator of
- * their derivative. */
+/* What torch's binary_cross_entropy keeps the logs above, and the denominator
+ * of their derivative. */
 #define DEFCN_OBJECTIVE_LOG_FLOOR -100.0f
 #define DEFCN_OBJECTIVE_SLOPE_FLOOR 1e-12f
 #define DEFCN_OBJECTIVE_EPSILON FLT_EPSILON /* least denominator of GIoU */

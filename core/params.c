@@ -281,7 +281,7 @@ defcn_params_initialize (DefcnParams *params, guint64 seed)
   params->stale = FALSE;
 }
 
-/* s = gamma / sqrt (var + eps), SPEC 2.1. */
+/* s = gamma / sqrt (var + eps) */
 static float
 norm_scale (const Effective *e, int i)
 {

@@ -4,14 +4,14 @@
  * code) and its master copy in host memory.  What the steps of a net read are
  * *effective* tensors in backend memory: a convolution's weight with the
  * frozen batch norm behind it folded in (w' = s w, b' = beta - s mean, s =
- * gamma / sqrt (var + 1e-5); SPEC 2.1), anything else as it is.
+ * gamma / sqrt (var + 1e-5)), anything else as it is.
  *
  *   defcn_params_upload (params);              masters -> effective tensors
  *   ... forward, backward ...
  *   defcn_params_download_gradients (params);  dw += s dw'
  *   ... the optimizer changes the masters ...
  *
- * Where the backend has an updater (backend.h), a model in training has its
+ * Where the backend has an updater (learner.h), a model in training has its
  * masters in backend memory, and the host's values and gradients are copies:
  *
  *   ... forward, backward ...
@@ -52,7 +52,7 @@ typedef struct
   gboolean trainable; /* has a gradient and is updated */
   float *value;       /* host, dense OHWI */
   float *grad;        /* host, NULL unless trainable and training */
-  DefcnInit init;     /* how to start it without a file (SPEC 2.5, 3, 4) */
+  DefcnInit init;     /* how to start it without a file */
   float init_value;
 } DefcnParam;
 

@@ -6,7 +6,7 @@
 
 #define LEAST_ROWS 32 /* of output, that a thread is worth */
 
-/* One dimension of the triangle filter, SPEC 1.3: output i is the weighted sum
+/* One dimension of the triangle filter: output i is the weighted sum
  * of the count[i] inputs from first[i] on.  Rows of weights have @taps entries,
  * an even number, zero behind the last. */
 typedef struct

@@ -1,7 +1,7 @@
 /* Any image -> dense RGB of another size.
  *
  * Every format is converted to 8-bit R, G, B (by the image's own matrix and
- * range) and resized with the antialiased triangle filter of SPEC 1.3
+ * range) and resized with a triangle filter that widens as the image shrinks
  * (bit-exact with Pillow's BILINEAR).  YUV is converted in fixed point, within
  * 1 of the exact value; a chroma sample serves all the pixels it was taken from
  * (nearest).
@@ -35,8 +35,8 @@ void defcn_scaler_run (DefcnScaler *scaler, guint8 *rgb,
 /* What defcn_scaler_run() and defcn_image_normalize() do to an image, for a
  * device that does it itself.  Filter tables: output i of an axis is the sum of
  * weights[i * taps + j] times input first[i] + j of the rectangle, in fixed
- * point of DEFCN_WEIGHT_BITS, rounded to 8 bits after each axis; taps beyond the
- * rectangle have weight 0. */
+ * point of DEFCN_WEIGHT_BITS, rounded to 8 bits after each axis; taps beyond
+ * the rectangle have weight 0. */
 typedef struct
 {
   int x, y, w, h; /* the rectangle */

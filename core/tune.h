@@ -1,8 +1,8 @@
 /* Which of several implementations of a step is fastest here: measured once,
  * kept beside the model, and read back the next time.
  *
- * The file is MODEL.tune.json, where MODEL is the model's path, or a file of the
- * user's cache where that folder cannot be written:
+ * The file is MODEL.tune.json, where MODEL is the model's path, or a file of
+ * the user's cache where that folder cannot be written:
  *
  *   {"defcn.tune": 1, "DEVICE": {"STEP": {"choice": "NAME", "us": 12.5}}}
  *

@@ -1,9 +1,10 @@
 /* How well locations suit objects, for the matching on the host: the qualities
  * of given windows, and the best of every level.
  *
- * Boxes and IoU are those of training/assign/points.c and core/boxes.c bit for bit,
- * with intrinsics that are not contracted, so that the same pairs meet.  Powers
- * and exponentials are the device's: qualities differ by some 1e-6 of them. */
+ * Boxes and IoU are those of training/assign/points.c and core/boxes.c bit for
+ * bit, with intrinsics that are not contracted, so that the same pairs meet.
+ * Powers and exponentials are the device's: qualities differ by some 1e-6 of
+ * them. */
 #include "heads.cuh"
 
 #include "../objective.h"
@@ -32,7 +33,7 @@ iou_of (const DefcnTruth *t, const float *d, int x, int y, int stride)
   return __fdiv_rn (inter, __fsub_rn (__fadd_rn (own, other), inter));
 }
 
-/* SPEC eq. 4; not a number is -1. */
+/* Eq. 4; not a number is -1. */
 __device__ static inline float
 quality_of (const Batch *batch, const DefcnTruth *t, int l, int location,
     float alpha, bool with_filter)
@@ -105,8 +106,8 @@ first_of_block (DefcnRanked own)
   return first;
 }
 
-/* One block per level and truth, whose qualities it keeps in its row of @scratch
- * (truths, n_locations); then the best, the next, and so on. */
+/* One block per level and truth, whose qualities it keeps in its row of
+ * @scratch (truths, n_locations); then the best, the next, and so on. */
 __global__ void
 best_kernel (DefcnRanked *best, float *scratch, const Batch batch,
     const DefcnTruth *truths, int n_locations, float alpha, int topk)

@@ -1,4 +1,4 @@
-/* 3D max filtering: y = relu? (x0 + max over the tube of x1 ..), SPEC eq. 5, 6.
+/* 3D max filtering: y = relu? (x0 + max over the tube of x1 ..), eq. 5, 6.
  *
  * Forward is one pass: a block brings its tile of pixels and their border into
  * shared memory, where each is already the maximum over the levels, resized on

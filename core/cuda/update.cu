@@ -2,8 +2,8 @@
  * SGD or AdamW, averages, effective weights.  Three launches for any number of
  * parameters; sums in a fixed order, so that an update repeats to the bit.
  *
- * The arithmetic is that of training/train/optimizer.c operation by operation, hence
- * __fmul_rn and its like, which the compiler does not contract. */
+ * The arithmetic is that of training/train/optimizer.c operation by operation,
+ * hence __fmul_rn and its like, which the compiler does not contract. */
 #include <float.h>
 #include <math.h>
 #include <string.h>

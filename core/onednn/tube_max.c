@@ -1,5 +1,5 @@
 /* 3D max filtering: neighbouring levels resized to this one's size, maximum
- * over levels and window, plus the residual (SPEC 4.2). */
+ * over levels and window, plus the residual (eq. 5, 6). */
 #include "onednn.h"
 
 #include <string.h>

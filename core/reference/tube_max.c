@@ -1,4 +1,4 @@
-/* 3D max filtering: y = relu? (x0 + max over the tube of x1..), SPEC eq. 5, 6.
+/* 3D max filtering: y = relu? (x0 + max over the tube of x1..), eq. 5, 6.
  *
  * Every level of the tube is first resized to the size of y, then the maximum
  * is taken over the levels and a phi x phi window cut at the border.  The
