@@ -1,5 +1,5 @@
 /* In place of cuDNN: the reference convolution between float copies of what the
- * module keeps in its own types. */
+ * module keeps in its own types, with the module's own kernels around it. */
 #include "emulate.hpp"
 
 #include <vector>
@@ -72,40 +72,96 @@ private:
   std::vector<float> data, grad;
 };
 
+/* The step without what is fused to it. */
+static DefcnNode
+bare (const DefcnNode *node, DefcnTensor *x, DefcnTensor *y)
+{
+  DefcnNode copy = *node;
+
+  copy.x[0] = x;
+  copy.x[1] = NULL;
+  copy.y = y;
+  copy.b = NULL;
+  copy.relu = FALSE;
+  return copy;
+}
+
+/* All in one. */
 static void
-with_floats (Cuda *be, const DefcnNode *node, bool is_backward)
+run_fused (Cuda *be, const DefcnNode *node)
 {
   Floats x (be, node->x[0]), y (be, node->y);
   Floats residual (be, node->x[1] ? node->x[1] : node->x[0]);
   DefcnNode copy = *node;
 
   copy.x[0] = &x.copy;
-  copy.x[1] = !node->x[1]        ? NULL
-      : node->x[1] == node->x[0] ? &x.copy
-                                 : &residual.copy;
+  copy.x[1] = node->x[1] ? &residual.copy : NULL;
   copy.y = &y.copy;
-  if (!is_backward) {
-    defcn_conv_reference.forward (&be->base, &copy);
-    y.keep_data ();
-    return;
-  }
+  defcn_conv_reference.forward (&be->base, &copy);
+  y.keep_data ();
+}
+
+/* The convolution, then the rest by the module's kernel, as where no engine of
+ * cuDNN fuses them.  In float32: half a sum that is rounded may change the sign
+ * of the whole. */
+static void
+run_split (Cuda *be, const DefcnNode *node)
+{
+  const DefcnTensor *y = node->y;
+  /* the output may stand where the residual does */
+  std::vector<float> room (defcn_tensor_len (y));
+  DefcnTensor alone = *y;
+
+  alone.data = room.data ();
+  const DefcnNode copy = bare (node, node->x[0], &alone);
+
+  defcn_conv_reference.forward (&be->base, &copy);
+  cuda_epilogue (be, y->data, alone.data, CUDA_FLOAT,
+      node->b ? node->b->data : NULL, node->x[1] ? node->x[1]->data : NULL,
+      node->relu, (gsize) y->n * y->h * y->w, y->c);
+}
+
+static void
+run_forward (Cuda *be, const DefcnNode *node)
+{
+  if (be->type == CUDA_FLOAT)
+    run_split (be, node);
+  else
+    run_fused (be, node);
+}
+
+static void
+run_backward (Cuda *be, const DefcnNode *node)
+{
+  const DefcnTensor *y = node->y, *residual = node->x[1];
+  const CudaType type = cuda_type_of (be, y);
+  const gsize len = defcn_tensor_len (y);
+  std::vector<float> columns (cuda_columns_scratch (y->c));
+
+  if (node->relu)
+    cuda_mask (be, y->grad, y->data, type, len);
+  if (residual && residual->grad)
+    cuda_add (be, residual->grad, y->grad, type, node->accumulate[1], len);
+  if (node->b && node->b->grad)
+    cuda_add_columns (be, node->b->grad, y->grad, type,
+        (gsize) y->n * y->h * y->w, y->c, columns.data ());
+  Floats x (be, node->x[0]), dy (be, y);
+  const DefcnNode copy = bare (node, &x.copy, &dy.copy);
+
   defcn_conv_reference.backward (&be->base, &copy);
-  y.keep_grad ();
   x.keep_grad ();
-  if (copy.x[1] == &residual.copy)
-    residual.keep_grad ();
 }
 
 static void
 forward (DefcnBackend *be, const DefcnNode *node)
 {
-  emulate_submit ([=] { with_floats (cuda_of (be), node, false); });
+  emulate_submit ([=] { run_forward (cuda_of (be), node); });
 }
 
 static void
 backward (DefcnBackend *be, const DefcnNode *node)
 {
-  emulate_submit ([=] { with_floats (cuda_of (be), node, true); });
+  emulate_submit ([=] { run_backward (cuda_of (be), node); });
 }
 
 static gboolean
