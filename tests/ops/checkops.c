@@ -132,6 +132,8 @@ static const Case cases[] = {
       2e-5 },
   { "conv/3x3-depthwise-stride", CONV (2, 7, 6, 20, 20, 3, 2, 20, 0), RANDOM,
       2e-5 },
+  { "conv/3x3-depthwise-residual",
+      CONV (2, 6, 7, 16, 16, 3, 1, 16, BIAS | RESIDUAL | RELU), RANDOM, 2e-5 },
   { "conv/3x3-depthwise-double", CONV (1, 5, 6, 8, 16, 3, 1, 8, BIAS | ADD_0),
       RANDOM, 2e-5 },
   { "conv/3x3-depthwise-odd",
@@ -206,6 +208,7 @@ static const Case cases[] = {
   { "relu/plain", RECTIFIER (1, 7, 5, 24, 0), RANDOM, 0 },
   { "relu/add", RECTIFIER (2, 3, 5, 5, ADD_0), RANDOM, 1e-6 },
   { "relu/leaf", RECTIFIER (1, 3, 5, 8, NO_DX0), RANDOM, 0 },
+  { "relu/large-map", RECTIFIER (1, 40, 30, 16, ADD_0), RANDOM, 1e-6 },
   { "relu/zero-is-off", RECTIFIER (1, 3, 5, 16, 0), TIES, 0 },
   { "relu/large", RECTIFIER (1, 3, 3, 3, 0), LARGE, 0 },
 
