@@ -1,0 +1,521 @@
+/* A training step on a tiny network: micro-batches, normalisers, what a backend
+ * that keeps the heads is asked. */
+#include "train/step.h"
+
+#include "assign/assign.h"
+#include "assign/poto.h"
+
+#include <math.h>
+#include <string.h>
+
+#define N_IMAGES 3
+#define N_CLASSES 2
+
+typedef struct
+{
+  DefcnBackend *be;
+  DefcnModel *model;
+  DefcnStep *step;
+  DefcnExample *examples[N_IMAGES];
+} Rig;
+
+static void
+set_all (DefcnModel *model, const char *name, float value, float factor)
+{
+  DefcnParam *p = defcn_params_lookup (defcn_model_params (model), name);
+
+  for (gsize i = 0; i < defcn_param_len (p); i++)
+    p->value[i] = p->value[i] * factor + value;
+}
+
+/* Noise of @w x @h with @n boxes, no two of the same place. */
+static DefcnExample *
+example_new (GRand *rand, int w, int h, int n)
+{
+  DefcnExample *e = g_new0 (DefcnExample, 1);
+
+  e->width = w;
+  e->height = h;
+  e->rgb = g_malloc ((gsize) w * h * 3);
+  for (int i = 0; i < w * h * 3; i++)
+    e->rgb[i] = g_rand_int (rand) >> 24;
+  e->objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
+  for (int i = 0; i < n; i++) {
+    const DefcnObject o = { .x1 = 3 + 11 * i,
+      .y1 = 5 + 7 * i,
+      .x2 = 30 + 9 * i,
+      .y2 = 28 + 8 * i,
+      .label = i % N_CLASSES };
+
+    g_array_append_val (e->objects, o);
+  }
+  return e;
+}
+
+/* A network whose boxes and scores say something, and a batch of which every
+ * image has one object more than the one before. */
+static void
+rig_init (Rig *rig, const DefcnStepRule *rule, const DefcnLearner *learner)
+{
+  static const char *const labels[] = { "one", "two", NULL };
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+  g_autoptr (GRand) rand = g_rand_new_with_seed (2);
+  g_autoptr (GError) error = NULL;
+
+  spec->depth = 18;
+  spec->stem_channels = spec->res2_channels = 8;
+  spec->fpn_channels = 16;
+  spec->norm_groups = 4;
+  spec->tower_depth = 1;
+  rig->be = defcn_backend_new ("reference", 1, &error);
+  g_assert_no_error (error);
+  rig->be->learner = learner;
+  rig->model = defcn_model_new (spec, rig->be, TRUE, 5, &error);
+  g_assert_no_error (error);
+  set_all (rig->model, "head.cls_score.bias", -1, 0);
+  set_all (rig->model, "head.cls_score.weight", 0, 30);
+  set_all (rig->model, "head.filter.weight", 0, 30);
+  set_all (rig->model, "head.bbox_pred.bias", 2, 0);
+  set_all (rig->model, "head.bbox_pred.weight", 0, 10);
+  defcn_params_upload (defcn_model_params (rig->model));
+  rig->step = defcn_step_new (rig->model, rule);
+  for (int i = 0; i < N_IMAGES; i++)
+    rig->examples[i] = example_new (rand, 64, 64, i + 1);
+}
+
+static void
+rig_clear (Rig *rig)
+{
+  for (int i = 0; i < N_IMAGES; i++)
+    defcn_example_free (rig->examples[i]);
+  defcn_step_free (rig->step);
+  defcn_model_free (rig->model);
+  defcn_backend_free (rig->be);
+}
+
+static DefcnStepRule
+rule_of (const char *assigner, int aux_topk)
+{
+  return (DefcnStepRule){ .assign = { .assigner = defcn_assign_find (assigner),
+                              .alpha = 0.8f,
+                              .radius = 1.5f,
+                              .aux_topk = aux_topk },
+    .reg_weight = 2 };
+}
+
+static DefcnStepLosses
+run (Rig *rig, int n, int micro)
+{
+  g_autoptr (GError) error = NULL;
+  DefcnStepLosses losses;
+
+  defcn_step_run (rig->step, rig->examples, n, micro, &losses, &error);
+  g_assert_no_error (error);
+  return losses;
+}
+
+/* All gradients one after the other; (transfer full). */
+static float *
+gradients_of (const Rig *rig, gsize *len)
+{
+  DefcnParams *params = defcn_model_params (rig->model);
+  GArray *values = g_array_new (FALSE, FALSE, sizeof (float));
+
+  for (guint i = 0; i < defcn_params_count (params); i++) {
+    const DefcnParam *p = defcn_params_get (params, i);
+
+    if (p->grad)
+      g_array_append_vals (values, p->grad, defcn_param_len (p));
+  }
+  *len = values->len;
+  return (float *) g_array_free (values, FALSE);
+}
+
+static void
+assert_gradients (const Rig *rig, const float *want, gsize len)
+{
+  gsize n;
+  g_autofree float *found = gradients_of (rig, &n);
+  float largest = 0;
+
+  g_assert_cmpuint (n, ==, len);
+  for (gsize i = 0; i < len; i++)
+    largest = MAX (largest, fabsf (want[i]));
+  g_assert_cmpfloat (largest, >, 0.01f);
+  for (gsize i = 0; i < len; i++)
+    if (!(fabsf (found[i] - want[i]) <= 1e-4f * largest))
+      g_error ("gradient %" G_GSIZE_FORMAT ": %g, wanted %g", i, found[i],
+          want[i]);
+}
+
+static void
+assert_losses (const DefcnStepLosses *found, const DefcnStepLosses *want)
+{
+  g_assert_cmpint (found->n_foreground, ==, want->n_foreground);
+  g_assert_cmpint (found->n_foreground_aux, ==, want->n_foreground_aux);
+  g_assert_cmpfloat_with_epsilon (found->cls, want->cls,
+      1e-9 + 1e-5 * want->cls);
+  g_assert_cmpfloat_with_epsilon (found->box, want->box,
+      1e-9 + 1e-5 * want->box);
+  g_assert_cmpfloat_with_epsilon (found->aux, want->aux,
+      1e-9 + 1e-5 * want->aux);
+  g_assert_cmpfloat_with_epsilon (found->total, want->total,
+      1e-9 + 1e-5 * want->total);
+}
+
+/* A batch in pieces, of which the last is a smaller one, is the batch at once:
+ * losses, counts and gradients. */
+static void
+test_micro (void)
+{
+  static const int aux_topks[] = { 0, 9 };
+
+  for (gsize a = 0; a < G_N_ELEMENTS (aux_topks); a++) {
+    const DefcnStepRule rule = rule_of ("poto", aux_topks[a]);
+    gsize len;
+    Rig rig;
+
+    rig_init (&rig, &rule, NULL);
+    const DefcnStepLosses want = run (&rig, N_IMAGES, N_IMAGES);
+    g_autofree float *gradients = gradients_of (&rig, &len);
+    g_assert_cmpint (want.n_foreground, ==, 1 + 2 + 3);
+    g_assert_cmpint (want.n_foreground_aux > 0, ==, aux_topks[a] > 0);
+    for (int micro = 4; micro > 0; micro--) {
+      const DefcnStepLosses found = run (&rig, N_IMAGES, micro);
+
+      assert_losses (&found, &want);
+      assert_gradients (&rig, gradients, len);
+    }
+    rig_clear (&rig);
+  }
+}
+
+/* A step leaves nothing to the next one. */
+static void
+test_again (void)
+{
+  const DefcnStepRule rule = rule_of ("poto", 9);
+  gsize len, n;
+  Rig rig;
+
+  rig_init (&rig, &rule, NULL);
+  const DefcnStepLosses first = run (&rig, 1, 1);
+  g_autofree float *want = gradients_of (&rig, &len);
+  run (&rig, N_IMAGES, 2);
+  const DefcnStepLosses second = run (&rig, 1, 1);
+  g_autofree float *found = gradients_of (&rig, &n);
+  g_assert_cmpmem (&first, sizeof first, &second, sizeof second);
+  g_assert_cmpmem (found, n * sizeof (float), want, len * sizeof (float));
+  rig_clear (&rig);
+}
+
+/* Each loss is the sum over the images' assignments by the number of foregrounds
+ * of the batch, of its own kind for the auxiliary one. */
+static void
+test_normalisers (void)
+{
+  const DefcnStepRule rule = rule_of ("poto", 9);
+  DefcnStepLosses want = { 0 };
+  Rig rig;
+
+  rig_init (&rig, &rule, NULL);
+  const DefcnStepLosses found = run (&rig, N_IMAGES, N_IMAGES);
+  for (int i = 0; i < N_IMAGES; i++) {
+    const DefcnLevel *levels = defcn_step_levels (rig.step, i);
+    const DefcnAssignment *a = defcn_step_assignment (rig.step, i);
+    const DefcnAssignment *aux = defcn_step_aux (rig.step, i);
+
+    want.n_foreground += a->n_foreground;
+    want.n_foreground_aux += aux->n_foreground;
+    want.cls += defcn_loss_focal (NULL, levels, DEFCN_N_LEVELS, a, 1);
+    want.box += defcn_loss_giou (NULL, levels, DEFCN_N_LEVELS, a, 1);
+    want.aux += defcn_loss_aux (NULL, levels, DEFCN_N_LEVELS, aux, 1);
+  }
+  g_assert_cmpint (want.n_foreground, !=, want.n_foreground_aux);
+  want.cls /= want.n_foreground;
+  want.box *= rule.reg_weight / want.n_foreground;
+  want.aux /= want.n_foreground_aux;
+  want.total = want.cls + want.box + want.aux;
+  assert_losses (&found, &want);
+  rig_clear (&rig);
+}
+
+/* Images without objects: background alone, and no division by nothing. */
+static void
+test_empty (void)
+{
+  const DefcnStepRule rule = rule_of ("poto", 9);
+  Rig rig;
+
+  rig_init (&rig, &rule, NULL);
+  for (int i = 0; i < N_IMAGES; i++)
+    g_array_set_size (rig.examples[i]->objects, 0);
+  const DefcnStepLosses found = run (&rig, N_IMAGES, 2);
+  g_assert_cmpint (found.n_foreground, ==, 0);
+  g_assert_cmpint (found.n_foreground_aux, ==, 0);
+  g_assert_cmpfloat (found.box, ==, 0);
+  g_assert_true (found.cls > 0 && isfinite (found.total));
+  rig_clear (&rig);
+}
+
+/* A micro-batch has the size of its largest image, rounded up to what the
+ * network wants, and strides from 8 up. */
+static void
+test_padding (void)
+{
+  const DefcnStepRule rule = rule_of ("poto", 0);
+  g_autoptr (GRand) rand = g_rand_new_with_seed (3);
+  Rig rig;
+
+  rig_init (&rig, &rule, NULL);
+  defcn_example_free (rig.examples[1]);
+  rig.examples[1] = example_new (rand, 33, 65, 1);
+  run (&rig, 2, 2);
+  for (int i = 0; i < 2; i++) {
+    const DefcnLevel *levels = defcn_step_levels (rig.step, i);
+
+    for (int l = 0; l < DEFCN_N_LEVELS; l++)
+      g_assert_cmpint (levels[l].stride, ==, 8 << l);
+    g_assert_cmpint (levels[0].h, ==, 96 / 8);
+    g_assert_cmpint (levels[0].w, ==, 64 / 8);
+    g_assert_cmpint (levels[2].h, ==, 96 / 32);
+  }
+  rig_clear (&rig);
+}
+
+/* A backend that keeps the heads, on the host: what it is asked must be enough
+ * for the same step. */
+static DefcnLossSums learner_sums;
+static float *heads_mem[3][DEFCN_N_LEVELS];
+
+static const DefcnTensor *
+head_of (const DefcnHeads *heads, int kind, int l)
+{
+  return (kind == 0   ? heads->logits
+          : kind == 1 ? heads->deltas
+                      : heads->filter)[l];
+}
+
+/* Image @i of the heads in heads_mem. */
+static void
+view (DefcnLevel levels[DEFCN_N_LEVELS], const DefcnHeads *heads, int i)
+{
+  for (int l = 0; l < heads->n_levels; l++) {
+    const gsize n = (gsize) heads->logits[l]->h * heads->logits[l]->w;
+
+    levels[l] = (DefcnLevel){ .h = heads->logits[l]->h,
+      .w = heads->logits[l]->w,
+      .stride = heads->strides[l],
+      .logits = heads_mem[0][l] + i * n * heads->logits[l]->c,
+      .deltas = heads_mem[1][l] + i * n * 4,
+      .filter = heads_mem[2][l] + i * n };
+  }
+}
+
+static void
+download (DefcnBackend *be, const DefcnHeads *heads)
+{
+  for (int k = 0; k < 3; k++) {
+    for (int l = 0; l < heads->n_levels; l++) {
+      const DefcnTensor *t = head_of (heads, k, l);
+
+      g_free (heads_mem[k][l]);
+      heads_mem[k][l] = g_new (float, defcn_tensor_len (t));
+      be->download (be, t, heads_mem[k][l], t->data);
+    }
+  }
+}
+
+/* The @k-th best of the @n points at @points for @object. */
+static DefcnRanked
+ranked (const DefcnPoint *points, int n, const DefcnObject *object, float alpha,
+    int k)
+{
+  for (int j = 0; j < n; j++) {
+    const float q = defcn_poto_quality (&points[j], object, alpha, FALSE);
+    int better = 0;
+
+    for (int m = 0; m < n; m++) {
+      const float other = defcn_poto_quality (&points[m], object, alpha, FALSE);
+
+      better += other > q || (other == q && m < j);
+    }
+    if (better == k)
+      return (DefcnRanked){ j, q };
+  }
+  return (DefcnRanked){ -1, -1 };
+}
+
+static gboolean
+qualities (DefcnBackend *be, const DefcnHeads *heads,
+    const DefcnQualityQuery *query, float *values, DefcnRanked *best,
+    GError **error)
+{
+  const int n_levels = heads->n_levels;
+  gsize n_values = 0;
+
+  download (be, heads);
+  for (guint t = 0, w = 0; t < query->n_truths; t++) {
+    const DefcnTruth *truth = &query->truths[t];
+    const DefcnObject o = { .x1 = truth->x1,
+      .y1 = truth->y1,
+      .x2 = truth->x2,
+      .y2 = truth->y2,
+      .label = truth->label };
+    DefcnLevel levels[DEFCN_N_LEVELS];
+
+    view (levels, heads, truth->image);
+    g_autofree DefcnPoint *points =
+        defcn_points_new (levels, n_levels, heads->logits[0]->c);
+    int first[DEFCN_N_LEVELS] = { 0 };
+    for (int l = 1; l < n_levels; l++)
+      first[l] = first[l - 1] + levels[l - 1].h * levels[l - 1].w;
+    for (; w < query->n_windows && query->windows[w].truth == (int) t; w++) {
+      const DefcnWindow *window = &query->windows[w];
+
+      g_assert_cmpuint (window->first, ==, n_values);
+      for (int i = 0; i < window->w * window->h; i++, n_values++) {
+        const int x = window->x + i % window->w, y = window->y + i / window->w;
+
+        values[n_values] =
+            defcn_poto_quality (&points[first[window->level]
+                                    + y * levels[window->level].w + x],
+                &o, query->alpha, TRUE);
+      }
+    }
+    for (int l = 0; l < n_levels; l++)
+      for (int k = 0; k < query->topk; k++)
+        *best++ = ranked (points + first[l], levels[l].h * levels[l].w, &o,
+            query->alpha, k);
+  }
+  g_assert_cmpuint (n_values, ==, query->n_values);
+  return TRUE;
+}
+
+/* The assignments of the @n_images of a batch with the given foregrounds. */
+static DefcnAssignment **
+listed (const DefcnHeads *heads, int n_images, const DefcnPositive *positives,
+    const float (*targets)[4], guint n)
+{
+  DefcnAssignment **list = g_new (DefcnAssignment *, n_images);
+  DefcnLevel levels[DEFCN_N_LEVELS];
+
+  view (levels, heads, 0);
+  for (int i = 0; i < n_images; i++)
+    list[i] =
+        defcn_assignment_new (defcn_points_count (levels, heads->n_levels),
+            heads->logits[0]->c);
+  for (guint k = 0; k < n; k++) {
+    const DefcnPositive *p = &positives[k];
+    DefcnAssignment *a = list[p->image];
+
+    a->classes[p->location] = p->label;
+    a->objects[p->location] = 0;
+    if (targets)
+      memcpy (a->targets[p->location], targets[k], sizeof targets[k]);
+  }
+  return list;
+}
+
+static gboolean
+losses (DefcnBackend *be, const DefcnHeads *heads, const DefcnLossInput *input,
+    GError **error)
+{
+  const int n = heads->logits[0]->n;
+  float *mem[3][DEFCN_N_LEVELS];
+
+  download (be, heads);
+  g_autofree DefcnAssignment **list =
+      listed (heads, n, input->positives, input->targets, input->n_positives);
+  g_autofree DefcnAssignment **aux =
+      listed (heads, n, input->aux, NULL, input->n_aux);
+  learner_sums = (DefcnLossSums){ 0 };
+  for (int k = 0; k < 3; k++)
+    for (int l = 0; l < heads->n_levels; l++)
+      mem[k][l] = g_new0 (float, defcn_tensor_len (head_of (heads, k, l)));
+  for (int i = 0; i < n; i++) {
+    DefcnLevel levels[DEFCN_N_LEVELS];
+    DefcnLevelGrad grads[DEFCN_N_LEVELS];
+
+    view (levels, heads, i);
+    for (int l = 0; l < heads->n_levels; l++) {
+      const gsize at = (gsize) i * levels[l].h * levels[l].w;
+
+      grads[l] =
+          (DefcnLevelGrad){ .logits = mem[0][l] + at * heads->logits[l]->c,
+            .deltas = mem[1][l] + at * 4,
+            .filter = mem[2][l] + at };
+    }
+    learner_sums.cls += defcn_loss_focal (grads, levels, heads->n_levels,
+        list[i], input->cls_scale);
+    learner_sums.box += defcn_loss_giou (grads, levels, heads->n_levels,
+        list[i], input->box_scale);
+    if (input->has_aux)
+      learner_sums.aux += defcn_loss_aux (grads, levels, heads->n_levels,
+          aux[i], input->aux_scale);
+    defcn_assignment_free (list[i]);
+    defcn_assignment_free (aux[i]);
+  }
+  for (int k = 0; k < 3; k++) {
+    for (int l = 0; l < heads->n_levels; l++) {
+      const DefcnTensor *t = head_of (heads, k, l);
+
+      be->upload (be, t, t->grad, mem[k][l]);
+      g_free (mem[k][l]);
+      g_clear_pointer (&heads_mem[k][l], g_free);
+    }
+  }
+  return TRUE;
+}
+
+static void
+sums (DefcnBackend *be, DefcnLossSums *out)
+{
+  *out = learner_sums;
+}
+
+/* What such a backend is asked makes the same step, with every assigner and
+ * with ignored objects between the others. */
+static void
+test_learner (void)
+{
+  static const DefcnLearner learner = { qualities, losses, sums };
+  static const int aux_topks[] = { 0, 1, 9 };
+  const char *const *names = defcn_assign_names ();
+
+  for (; *names; names++) {
+    for (gsize a = 0; a < G_N_ELEMENTS (aux_topks); a++) {
+      const DefcnStepRule rule = rule_of (*names, aux_topks[a]);
+      gsize len;
+      Rig host, device;
+
+      rig_init (&host, &rule, NULL);
+      rig_init (&device, &rule, &learner);
+      g_array_index (host.examples[2]->objects, DefcnObject, 1).label = -1;
+      g_array_index (device.examples[2]->objects, DefcnObject, 1).label = -1;
+      const DefcnStepLosses want = run (&host, N_IMAGES, N_IMAGES);
+      g_autofree float *gradients = gradients_of (&host, &len);
+      for (int micro = N_IMAGES; micro > 0; micro--) {
+        const DefcnStepLosses found = run (&device, N_IMAGES, micro);
+
+        assert_losses (&found, &want);
+        assert_gradients (&device, gradients, len);
+      }
+      rig_clear (&host);
+      rig_clear (&device);
+    }
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/step/micro", test_micro);
+  g_test_add_func ("/step/again", test_again);
+  g_test_add_func ("/step/normalisers", test_normalisers);
+  g_test_add_func ("/step/empty", test_empty);
+  g_test_add_func ("/step/padding", test_padding);
+  g_test_add_func ("/step/learner", test_learner);
+  return g_test_run ();
+}
