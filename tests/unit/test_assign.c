@@ -177,6 +177,16 @@ test_quality (void)
     /* inside the radius with no overlap: 0^alpha, and 0^0 is 1 */
     g_assert_cmpfloat_with_epsilon (q[middle + 1], alphas[k] > 0 ? 0 : 0.25,
         1e-6);
+    /* a logit that is not a number, of a box that overlaps and of one that
+     * does not; only alpha 1 does not look at it */
+    for (int at = middle; at <= middle + 1 && rule.alpha < 1; at++) {
+      const float keep = s->logits[at * N_CLASSES + 1];
+
+      s->logits[at * N_CLASSES + 1] = NAN;
+      defcn_poto_qualities (q, &rule, points, s->n, list, 1);
+      g_assert_cmpfloat (q[at], ==, -1);
+      s->logits[at * N_CLASSES + 1] = keep;
+    }
     /* centre 32, 32: the cells at 12 +- strides are out of 1.5 strides */
     g_assert_cmpfloat (q[3 * 8 + 1], ==, -1);
 
@@ -393,11 +403,71 @@ test_fcos (void)
     g_assert_cmpint (edge->objects[middles[k]], ==, 0);
   }
 
+  /* the farthest side decides, whichever it is: 100 is for P4 alone */
+  const DefcnObject far[] = { object (-44, 40, 72, 72, 0),
+    object (40, -44, 72, 72, 0), object (40, 40, 156, 72, 0),
+    object (40, 40, 72, 156, 0) };
+  DefcnAssignRule whole = fcos;
+  whole.radius = 0;
+  for (int k = 0; k < 4; k++) {
+    const int at = 256 + 3 * 8 + 3; /* 56, 56 */
+    g_autoptr (DefcnAssignment) a4 = run (s, &whole, &far[k], 1);
+    g_assert_cmpint (a4->objects[at], ==, 0);
+    g_assert_cmpint (a4->objects[6 * 16 + 6], ==, -1); /* 52, 52 of P3 */
+  }
+
   const DefcnObject nested[] = { object (32, 32, 64, 64, 1), small, small };
   g_autoptr (DefcnAssignment) c = run (s, &fcos, nested, 3);
   for (int k = 0; k < 4; k++)
     g_assert_cmpint (c->objects[four[k][0]], ==, 1);
   g_assert_cmpint (c->n_foreground, >, 4 - 1);
+}
+
+/* The sizes that each level is for, both ends belonging to it. */
+static void
+test_fcos_levels (void)
+{
+  static const float sizes[] = { 1, 63, 64, 65, 127, 128, 129, 255, 256, 257,
+    511, 512, 513, 5000 };
+  static const char *const levels[] = { "0", "0", "01", "1", "1", "12", "2",
+    "2", "23", "3", "3", "34", "4", "4" };
+
+  for (gsize k = 0; k < G_N_ELEMENTS (sizes); k++) {
+    const DefcnObject o = object (-0.5f, -0.5f, sizes[k], 0.5f, 0);
+    const DefcnObject *list[] = { &o };
+
+    for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+      const DefcnPoint point = { .stride = 8 << l, .level = l };
+      DefcnAssignRule rule = fcos;
+      const DefcnAssignInput input = { .rule = &rule,
+        .points = &point,
+        .objects = list,
+        .n_points = 1,
+        .n_objects = 1 };
+      int winner;
+
+      rule.radius = 0;
+      defcn_fcos_assigner.run (&winner, &input);
+      g_assert_cmpint (winner, ==, strchr (levels[k], '0' + l) ? 0 : -1);
+    }
+  }
+}
+
+/* Argmax: the first of equal locations, one of quality 0 too. */
+static void
+test_argmax_ties (void)
+{
+  g_autofree Scene *s = scene_new (1, 8, FALSE);
+  const DefcnObject o = object (8, 8, 56, 56, 0);
+  static const int nothing[][2] = { { 27, 0 } }, equal[][2] = { { 28, 0 } };
+
+  g_autoptr (DefcnAssignment) a = run (s, &argmax, &o, 1);
+  g_assert_cmpint (a->n_foreground, ==, 1);
+  check (a, s, &o, nothing, 1);
+  predict (s, 28, &o, 0.9f);
+  predict (s, 35, &o, 0.9f);
+  g_autoptr (DefcnAssignment) b = run (s, &argmax, &o, 1);
+  check (b, s, &o, equal, 1);
 }
 
 static DefcnAssignment *
@@ -462,6 +532,67 @@ test_aux_threshold (void)
   }
 }
 
+/* Of equal candidates a level gives the first, whatever came before it. */
+static void
+test_aux_ties (void)
+{
+  DefcnAssignRule rule = poto;
+  const DefcnObject o = object (8, 8, 56, 56, 0);
+
+  for (int topk = 1; topk <= 2; topk++) {
+    g_autofree Scene *s = scene_new (1, 8, FALSE);
+    static const int first[] = { 20, 27 };
+
+    rule.aux_topk = topk;
+    predict (s, 19, &o, 0.5f);
+    predict (s, 20, &o, 0.9f);
+    predict (s, 27, &o, 0.9f);
+    predict (s, 28, &o, 0.9f);
+    g_autoptr (DefcnAssignment) a = run_aux (s, &rule, &o, 1);
+    check_classes (a, first, topk, 0);
+  }
+}
+
+/* The best of a level are its best wherever they stand: rising, falling and
+ * mixed, fewer than asked for too. */
+static void
+test_aux_order (void)
+{
+  static const float grows[][4] = { { 0.9f, 0.9f, 0.3f, 0.2f },
+    { 0.2f, 0.3f, 0.9f, 0.9f }, { 0.9f, 0.2f, 0.9f, 0.3f },
+    { 0.3f, 0.9f, 0.2f, 0.9f } };
+  DefcnAssignRule rule = poto;
+  const DefcnObject o = object (8, 8, 56, 56, 0);
+
+  for (gsize k = 0; k < G_N_ELEMENTS (grows); k++) {
+    g_autofree Scene *s = scene_new (1, 8, FALSE);
+
+    rule.aux_topk = 2;
+    for (int i = 0; i < 4; i++)
+      predict (s, 26 + i, &o, grows[k][i]);
+    g_autoptr (DefcnAssignment) a = run_aux (s, &rule, &o, 1);
+    g_assert_cmpint (a->n_foreground, ==, 2);
+    for (int i = 0; i < 4; i++)
+      g_assert_cmpint (a->classes[26 + i], ==,
+          grows[k][i] > 0.5f ? 0 : N_CLASSES);
+  }
+}
+
+/* The words of recipes name the assigners, and nothing else does. */
+static void
+test_names (void)
+{
+  const char *const *names = defcn_assign_names ();
+
+  for (guint i = 0; names[i]; i++)
+    g_assert_cmpstr (defcn_assign_find (names[i])->name, ==, names[i]);
+  g_assert_true (defcn_assign_find ("poto") == &defcn_poto_hungarian);
+  g_assert_true (defcn_assign_find ("argmax") == &defcn_poto_argmax);
+  g_assert_true (defcn_assign_find ("fcos") == &defcn_fcos_assigner);
+  g_assert_null (defcn_assign_find ("pot"));
+  g_assert_null (defcn_assign_find (""));
+}
+
 /* Two objects that both want a location: the larger quality, the first of
  * equals.  No objects, or ignored ones: all background. */
 static void
@@ -518,8 +649,13 @@ main (int argc, char **argv)
   g_test_add_func ("/assign/ignored", test_ignored);
   g_test_add_func ("/assign/not-a-number", test_not_a_number);
   g_test_add_func ("/assign/fcos", test_fcos);
+  g_test_add_func ("/assign/fcos-levels", test_fcos_levels);
+  g_test_add_func ("/assign/argmax-ties", test_argmax_ties);
   g_test_add_func ("/assign/aux", test_aux);
   g_test_add_func ("/assign/aux-threshold", test_aux_threshold);
+  g_test_add_func ("/assign/aux-ties", test_aux_ties);
+  g_test_add_func ("/assign/aux-order", test_aux_order);
+  g_test_add_func ("/assign/names", test_names);
   g_test_add_func ("/assign/aux-conflict", test_aux_conflict);
   g_test_add_func ("/assign/aux-small", test_aux_small);
   return g_test_run ();

@@ -3,6 +3,7 @@
 #include "folder.h"
 #include "metrics.h"
 
+#include <math.h>
 #include <string.h>
 
 static char *folder;
@@ -118,6 +119,28 @@ test_round (void)
   rig_clear (&b);
 }
 
+/* The tensor @name of @file is the average, which is not what trains. */
+static void
+check_averaged (Rig *rig, const DefcnWeights *file, const char *name)
+{
+  const DefcnParam *p =
+      defcn_params_lookup (defcn_model_params (rig->state.model), name);
+  const gsize len = defcn_param_len (p);
+  g_autofree float *trained = g_memdup2 (p->value, len * sizeof (float));
+  g_autofree float *found = g_new (float, len);
+
+  g_assert_true (defcn_weights_read (file, defcn_weights_lookup (file, name),
+      found, NULL));
+  defcn_optimizer_swap_ema (rig->state.optimizer);
+  for (gsize i = 0; i < len; i++) {
+    g_assert_cmpfloat_with_epsilon (found[i], p->value[i],
+        1e-3 * fabsf (p->value[i]));
+    g_assert_cmpfloat (fabsf (trained[i] - p->value[i]), >,
+        2e-3 * fabsf (p->value[i]));
+  }
+  defcn_optimizer_swap_ema (rig->state.optimizer);
+}
+
 /* A model has the averaged weights in half precision, tells where it is from,
  * and leaves the run as it was. */
 static void
@@ -130,7 +153,8 @@ test_model (void)
   Rig rig;
 
   rig_init (&rig, 1, NULL);
-  update (&rig);
+  for (int i = 0; i < 10; i++)
+    update (&rig);
   g_assert_true (defcn_checkpoint_save (&rig.state, before, &error));
   g_assert_true (
       defcn_checkpoint_save_model (&rig.state, model, 0.25, 0.5, &error));
@@ -141,13 +165,40 @@ test_model (void)
   g_assert_no_error (error);
   cJSON *json = cJSON_Parse (defcn_weights_metadata (file, "defcn.training"));
   g_assert_cmpfloat (cJSON_GetObjectItem (json, "ap50")->valuedouble, ==, 0.5);
-  g_assert_cmpfloat (cJSON_GetObjectItem (json, "images")->valuedouble, ==, 16);
+  g_assert_cmpfloat (cJSON_GetObjectItem (json, "images")->valuedouble, ==,
+      160);
   g_assert_cmpstr (cJSON_GetObjectItem (json, "annotations")->valuestring, ==,
       "a.json");
+  g_assert_cmpfloat (cJSON_GetObjectItem (json, "ap")->valuedouble, ==, 0.25);
+  g_assert_cmpfloat (cJSON_GetObjectItem (json, "iterations")->valuedouble, ==,
+      10);
   cJSON_Delete (json);
   g_assert_null (defcn_weights_metadata (file, "defcn.iteration"));
   g_assert_cmpint (defcn_weights_lookup (file, "head.cls_score.weight")->dtype,
       ==, DEFCN_DTYPE_F16);
+  check_averaged (&rig, file, "head.scales.0.scale");
+  check_averaged (&rig, file, "head.cls_score.bias");
+  rig_clear (&rig);
+}
+
+/* What a model reached is told where it is known, be it nothing. */
+static void
+test_reached (void)
+{
+  static const double aps[] = { -1, 0, 0.5 };
+  g_autofree char *path = folder_file (folder, "reached");
+  Rig rig;
+
+  rig_init (&rig, 1, NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS (aps); i++) {
+    g_assert_true (
+        defcn_checkpoint_save_model (&rig.state, path, aps[i], aps[i], NULL));
+    g_autoptr (DefcnWeights) file = defcn_weights_open (path, NULL);
+    cJSON *json = cJSON_Parse (defcn_weights_metadata (file, "defcn.training"));
+    g_assert_true (cJSON_HasObjectItem (json, "ap") == (aps[i] >= 0));
+    g_assert_true (cJSON_HasObjectItem (json, "ap50") == (aps[i] >= 0));
+    cJSON_Delete (json);
+  }
   rig_clear (&rig);
 }
 
@@ -162,7 +213,9 @@ test_recipe (void)
   } cases[] = { { "lr=0.5", FALSE }, { "seed=2", FALSE }, { "batch=4", FALSE },
     { "ema=0.25", FALSE }, { "threads=7", TRUE }, { "workers=7", TRUE },
     { "eval_interval=7", TRUE }, { "micro_batch=7", TRUE },
-    { "iterations=7", TRUE }, { "val_images=", TRUE } };
+    { "iterations=7", TRUE }, { "epochs=7", TRUE }, { "log_interval=7", TRUE },
+    { "checkpoint_interval=7", TRUE }, { "init=x", TRUE },
+    { "max_unreadable=0.5", FALSE }, { "val_images=", TRUE } };
   g_autofree char *path = folder_file (folder, "recipe");
   Rig rig;
 
@@ -264,6 +317,7 @@ main (int argc, char **argv)
   folder = folder_new ();
   g_test_add_func ("/checkpoint/round", test_round);
   g_test_add_func ("/checkpoint/model", test_model);
+  g_test_add_func ("/checkpoint/reached", test_reached);
   g_test_add_func ("/checkpoint/recipe", test_recipe);
   g_test_add_func ("/checkpoint/no-checkpoint", test_no_checkpoint);
   g_test_add_func ("/metrics/lines", test_metrics);

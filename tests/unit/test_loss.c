@@ -185,6 +185,40 @@ test_giou (void)
   }
 }
 
+/* Boxes so small that the denominators are near their floor, or below it, where
+ * they have no slope. */
+static void
+test_giou_small (void)
+{
+  static const double sides[] = { 3e-2, 1e-3, 4e-4, 2e-4, 1e-4 };
+  g_autoptr (GRand) rand = g_rand_new_with_seed (6);
+
+  for (gsize s = 0; s < G_N_ELEMENTS (sides); s++) {
+    for (int round = 0; round < 50; round++) {
+      float p[4], t[4], d[4];
+      double pd[4], td[4], largest = 0;
+
+      for (int i = 0; i < 4; i++) {
+        pd[i] = p[i] = g_rand_double_range (rand, 0.2, 1) * sides[s];
+        td[i] = t[i] = g_rand_double_range (rand, 0.2, 1) * sides[s];
+      }
+      assert_near (defcn_giou (d, p, t), reference_giou (pd, td), 1e-5, 1e-6);
+      for (int i = 0; i < 4; i++)
+        largest = MAX (largest, fabs (d[i]));
+      for (int i = 0; i < 4; i++) {
+        const double step = 1e-6 * sides[s], keep = pd[i];
+
+        pd[i] = keep + step;
+        const double above = reference_giou (pd, td);
+        pd[i] = keep - step;
+        const double below = reference_giou (pd, td);
+        pd[i] = keep;
+        assert_near (d[i], (above - below) / (2 * step), 1e-3, 1e-4 * largest);
+      }
+    }
+  }
+}
+
 /* Ties and clamps have torch's sub-gradients: half for each side of a tie, and
  * a clamp's slope at its bound. */
 static void
@@ -379,6 +413,7 @@ main (int argc, char **argv)
   g_test_add_func ("/loss/product", test_product);
   g_test_add_func ("/loss/extremes", test_extremes);
   g_test_add_func ("/loss/giou", test_giou);
+  g_test_add_func ("/loss/giou-small", test_giou_small);
   g_test_add_func ("/loss/giou-ties", test_giou_ties);
   g_test_add_func ("/loss/focal", test_focal);
   g_test_add_func ("/loss/focal-filter", test_focal_filter);

@@ -38,6 +38,8 @@ fixture_init (Fixture *f, guint32 seed)
       FALSE, FALSE, DEFCN_INIT_NORMAL, 1, 0, 4, 3, 3);
   defcn_params_conv (f->params, &w, &b, "backbone.bottom_up.res3.0.conv1", TRUE,
       FALSE, TRUE, DEFCN_INIT_NORMAL, 1, 0, 4, 3, 3);
+  defcn_params_conv (f->params, &w, &b, "backbone.fpn_lateral3", FALSE, TRUE,
+      TRUE, DEFCN_INIT_UNIFORM, 1, 0, 2, 1, 3);
   defcn_params_conv (f->params, &w, &b, "head.cls_score", FALSE, TRUE, TRUE,
       DEFCN_INIT_NORMAL, 1, 0.5f, 3, 3, 4);
   defcn_params_vector (f->params, "head.cls_subnet.1.weight", DEFCN_PARAM_NORM,
@@ -192,24 +194,27 @@ test_sgd (void)
   const DefcnParam *frozen =
       defcn_params_lookup (f.params, "backbone.bottom_up.stem.conv1.weight");
   g_assert_false (frozen->trainable);
-  g_assert_cmpint (moved, ==, 4 * 27 + 3 * 36 + 3 + 5 + 1);
+  g_assert_cmpint (moved, ==, 4 * 27 + 2 * 3 + 2 + 3 * 36 + 3 + 5 + 1);
   fixture_clear (&f);
 }
 
 /* AdamW in double: bias correction from the iteration, decoupled decay on
- * convolution weights alone. */
+ * convolution weights alone.  @size: of the gradients. */
 static void
-test_adamw (void)
+check_adamw (float size)
 {
+  DefcnOptimizerOptions options = adamw;
   Fixture f;
   gsize len;
 
+  options.backbone_lr = 0.25;
   fixture_init (&f, 2);
   g_autofree float *start = snapshot (f.params, &len);
   g_autofree double *p = g_new (double, len);
   g_autofree double *m = g_new0 (double, len);
   g_autofree double *v = g_new0 (double, len);
-  g_autoptr (DefcnOptimizer) optimizer = defcn_optimizer_new (f.params, &adamw);
+  g_autoptr (DefcnOptimizer) optimizer =
+      defcn_optimizer_new (f.params, &options);
   for (gsize j = 0; j < len; j++)
     p[j] = start[j];
 
@@ -219,7 +224,14 @@ test_adamw (void)
     set_gradients (f.params, i);
     for (guint k = 0; k < defcn_params_count (f.params); k++) {
       const DefcnParam *q = defcn_params_get (f.params, k);
+
+      for (gsize j = 0; q->grad && j < defcn_param_len (q); j++)
+        q->grad[j] *= size;
+    }
+    for (guint k = 0; k < defcn_params_count (f.params); k++) {
+      const DefcnParam *q = defcn_params_get (f.params, k);
       const double decay = q->kind == DEFCN_PARAM_WEIGHT ? 0.1 : 0;
+      const double lr = strstr (q->name, "bottom_up") ? 0.0025 : 0.01;
 
       for (gsize j = 0; j < defcn_param_len (q); j++, at++) {
         if (!q->trainable)
@@ -227,8 +239,8 @@ test_adamw (void)
         const double g = q->grad[j];
         m[at] = 0.9 * m[at] + 0.1 * g;
         v[at] = 0.999 * v[at] + 0.001 * g * g;
-        p[at] *= 1 - 0.01 * decay;
-        p[at] -= 0.01 * m[at] / (1 - pow (0.9, i + 1))
+        p[at] *= 1 - lr * decay;
+        p[at] -= lr * m[at] / (1 - pow (0.9, i + 1))
             / (sqrt (v[at] / (1 - pow (0.999, i + 1))) + 1e-8);
       }
     }
@@ -239,6 +251,14 @@ test_adamw (void)
   for (gsize j = 0; j < len; j++)
     g_assert_cmpfloat_with_epsilon (found[j], p[j], 5e-6);
   fixture_clear (&f);
+}
+
+/* Also of gradients no larger than its epsilon. */
+static void
+test_adamw (void)
+{
+  check_adamw (1);
+  check_adamw (1e-8f);
 }
 
 /* A clipped step is that of the scaled gradient, a norm below the limit is let
@@ -484,6 +504,9 @@ test_load_errors (void)
   } cases[] = {
     { { 1, 1, 1, 1 }, 0, DEFCN_DTYPE_F32, "*no tensor*" },
     { { 1, 1, 1, 2 }, 4, DEFCN_DTYPE_F32, "*1x1x1x2*1x1x1x1*" },
+    { { 2, 1, 1, 1 }, 4, DEFCN_DTYPE_F32, "*2x1x1x1*1x1x1x1*" },
+    { { 1, 2, 1, 1 }, 4, DEFCN_DTYPE_F32, "*1x2x1x1*1x1x1x1*" },
+    { { 1, 1, 2, 1 }, 4, DEFCN_DTYPE_F32, "*1x1x2x1*1x1x1x1*" },
     { { 1, 1 }, 2, DEFCN_DTYPE_F32, "*1x1 *1x1x1x1*" },
     { { 1, 1, 1, 1 }, 4, DEFCN_DTYPE_F16, "*dtype*F32*" },
   };

@@ -298,6 +298,36 @@ test_bad_values (void)
   }
 }
 
+/* The ends of a range belong to it, words of truth come in any case, and what is
+ * odd but goes together is let be. */
+static void
+test_good_values (void)
+{
+  static const char *const cases[][2] = { { "lr=0", "lr=10" },
+    { "alpha=0", "alpha=1" }, { "batch=1", "batch=4096" },
+    { "filter=TRUE", "filter=False" }, { "scale_min=1.5", "scale_max=1.5" },
+    { "val_annotations=a", "val_images=b" }, { "steps=", "short_edges=;640;" },
+    { "steps=1;2;3;4;5;6;7;8", "threads=1024" } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (DefcnRecipe) recipe = whole_recipe ();
+
+    for (int k = 0; k < 2; k++)
+      g_assert_true (defcn_recipe_set (recipe, cases[i][k], &error));
+    g_assert_true (defcn_recipe_finish (recipe, &error));
+    g_assert_no_error (error);
+  }
+
+  g_autoptr (DefcnRecipe) canvas = whole_recipe ();
+  g_assert_true (defcn_recipe_set (canvas, "short_edges=", NULL));
+  g_assert_true (defcn_recipe_set (canvas, "canvas_width=64", NULL));
+  g_assert_true (defcn_recipe_set (canvas, "canvas_height=64", NULL));
+  g_assert_true (defcn_recipe_set (canvas, "micro_batch=3", NULL));
+  g_assert_true (defcn_recipe_finish (canvas, NULL));
+  g_assert_cmpint (canvas->micro_batch, ==, 3);
+}
+
 /* What does not belong together, each set over a good recipe. */
 static void
 test_finish (void)
@@ -347,6 +377,7 @@ test_spec (void)
     { "resnet18", "msra", 18, 64, TRUE },
     { "resnet34", "torchvision", 34, 64, FALSE },
     { "resnet50", "msra", 50, 256, TRUE },
+    { "resnet101", "msra", 101, 256, TRUE },
     { "resnet152", "torchvision", 152, 256, FALSE },
     { "mobilenetv2", "torchvision", 0, 0, FALSE },
   };
@@ -364,8 +395,15 @@ test_spec (void)
     if (cases[i].res2)
       g_assert_cmpint (r->spec->res2_channels, ==, cases[i].res2);
     g_assert_cmpint (r->spec->input.bgr, ==, cases[i].bgr);
-    g_assert_cmpfloat_with_epsilon (r->spec->input.mean[0],
-        cases[i].bgr ? 103.53 : 123.675, 1e-4);
+    for (int c = 0; c < 3; c++) {
+      static const float rgb[] = { 123.675f, 116.28f, 103.53f };
+      static const float std[] = { 58.395f, 57.12f, 57.375f };
+
+      g_assert_cmpfloat (r->spec->input.mean[c], ==,
+          rgb[cases[i].bgr ? 2 - c : c]);
+      g_assert_cmpfloat (r->spec->input.std[c], ==, cases[i].bgr ? 1 : std[c]);
+    }
+    g_assert_cmpint (r->spec->input.divisor, ==, 32);
     g_assert_cmpint (r->micro_batch, ==, 16); /* the batch */
   }
 }
@@ -472,6 +510,7 @@ main (int argc, char **argv)
   g_test_add_func ("/recipe/presets", test_presets);
   g_test_add_func ("/recipe/preset-values", test_preset_values);
   g_test_add_func ("/recipe/bad-values", test_bad_values);
+  g_test_add_func ("/recipe/good-values", test_good_values);
   g_test_add_func ("/recipe/finish", test_finish);
   g_test_add_func ("/recipe/spec", test_spec);
   g_test_add_func ("/recipe/file", test_file);

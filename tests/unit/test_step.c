@@ -268,6 +268,7 @@ test_padding (void)
   Rig rig;
 
   rig_init (&rig, &rule, NULL);
+  run (&rig, 1, 1);
   defcn_example_free (rig.examples[1]);
   rig.examples[1] = example_new (rand, 33, 65, 1);
   run (&rig, 2, 2);
@@ -474,8 +475,17 @@ sums (DefcnBackend *be, DefcnLossSums *out)
   *out = learner_sums;
 }
 
-/* What such a backend is asked makes the same step, with every assigner and
- * with ignored objects between the others. */
+/* An ignored object between the others, and one too small for any location. */
+static void
+make_strange (Rig *rig)
+{
+  const DefcnObject small = { .x1 = 1, .y1 = 1, .x2 = 2, .y2 = 2 };
+
+  g_array_index (rig->examples[2]->objects, DefcnObject, 1).label = -1;
+  g_array_insert_val (rig->examples[2]->objects, 0, small);
+}
+
+/* What such a backend is asked makes the same step, with every assigner. */
 static void
 test_learner (void)
 {
@@ -491,8 +501,8 @@ test_learner (void)
 
       rig_init (&host, &rule, NULL);
       rig_init (&device, &rule, &learner);
-      g_array_index (host.examples[2]->objects, DefcnObject, 1).label = -1;
-      g_array_index (device.examples[2]->objects, DefcnObject, 1).label = -1;
+      make_strange (&host);
+      make_strange (&device);
       const DefcnStepLosses want = run (&host, N_IMAGES, N_IMAGES);
       g_autofree float *gradients = gradients_of (&host, &len);
       for (int micro = N_IMAGES; micro > 0; micro--) {
