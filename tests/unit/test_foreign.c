@@ -25,60 +25,146 @@ put_u32 (GString *s, guint32 v)
   put_u16 (s, v >> 16);
 }
 
+static void
+put_u64 (GString *s, guint64 v)
+{
+  put_u32 (s, v & G_MAXUINT32);
+  put_u32 (s, v >> 32);
+}
+
 /* A zip archive under construction. */
 typedef struct
 {
   GString *file, *directory;
-  guint n, method;
+  guint n;
+  guint method;   /* 0: stored; 8: deflated; others are made up */
+  guint flags;    /* 1: encrypted */
+  gboolean large; /* sizes and offsets in the fields of zip64 */
 } Zip;
 
 static Zip
 zip_new (void)
 {
-  return (Zip){ g_string_new (NULL), g_string_new (NULL), 0, 0 };
+  return (Zip){ g_string_new (NULL), g_string_new (NULL) };
+}
+
+static guint32
+checksum (const char *data, gsize size)
+{
+  guint32 crc = G_MAXUINT32;
+
+  for (gsize i = 0; i < size; i++) {
+    crc ^= (guint8) data[i];
+    for (int bit = 0; bit < 8; bit++)
+      crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+  }
+  return ~crc;
+}
+
+/* The bytes as one block of a deflate stream, which need not shrink them. */
+static GString *
+deflated (const char *data, gsize size)
+{
+  GString *s = g_string_new ("\1");
+
+  put_u16 (s, size);
+  put_u16 (s, ~size);
+  return g_string_append_len (s, data, size);
+}
+
+/* Checksum and sizes, as both headers have them. */
+static void
+put_sizes (GString *s, const Zip *zip, guint32 crc, gsize packed, gsize size)
+{
+  PUT (s, "\0\0\0\0");
+  put_u32 (s, crc);
+  put_u32 (s, zip->large ? G_MAXUINT32 : packed);
+  put_u32 (s, zip->large ? G_MAXUINT32 : size);
 }
 
 static void
 zip_add (Zip *zip, const char *name, const char *data, gsize size)
 {
-  const guint32 offset = zip->file->len;
+  const guint64 offset = zip->file->len;
+  const guint32 crc = checksum (data, size);
+  GString *packed =
+      zip->method == 8 ? deflated (data, size) : g_string_new_len (data, size);
 
-  PUT (zip->file, "PK\3\4\24\0\0\0\0\0\0\0\0\0\0\0\0\0");
-  put_u32 (zip->file, size);
-  put_u32 (zip->file, size);
+  PUT (zip->file, "PK\3\4\55\0");
+  put_u16 (zip->file, zip->flags);
+  put_u16 (zip->file, zip->method);
+  put_sizes (zip->file, zip, crc, packed->len, size);
   put_u16 (zip->file, strlen (name));
-  put_u16 (zip->file, 2); /* extra field, as torch pads */
+  put_u16 (zip->file, zip->large ? 20 : 6);
   g_string_append (zip->file, name);
-  PUT (zip->file, "FB");
-  g_string_append_len (zip->file, data, size);
+  if (zip->large) {
+    PUT (zip->file, "\1\0\20\0");
+    put_u64 (zip->file, size);
+    put_u64 (zip->file, packed->len);
+  } else {
+    PUT (zip->file, "FB\2\0ZZ"); /* as torch pads */
+  }
 
-  PUT (zip->directory, "PK\1\2\24\0\24\0\0\0");
+  PUT (zip->directory, "PK\1\2\55\0\55\0");
+  put_u16 (zip->directory, zip->flags);
   put_u16 (zip->directory, zip->method);
-  PUT (zip->directory, "\0\0\0\0\0\0\0\0");
-  put_u32 (zip->directory, size);
-  put_u32 (zip->directory, size);
+  put_sizes (zip->directory, zip, crc, packed->len, size);
   put_u16 (zip->directory, strlen (name));
-  PUT (zip->directory, "\0\0\0\0\0\0\0\0\0\0\0\0");
-  put_u32 (zip->directory, offset);
+  put_u16 (zip->directory, zip->large ? 28 : 0);
+  PUT (zip->directory, "\0\0\0\0\0\0\0\0\0\0");
+  put_u32 (zip->directory, zip->large ? G_MAXUINT32 : offset);
   g_string_append (zip->directory, name);
+  if (zip->large) {
+    PUT (zip->directory, "\1\0\30\0");
+    put_u64 (zip->directory, size);
+    put_u64 (zip->directory, packed->len);
+    put_u64 (zip->directory, offset);
+  }
+  g_string_append_len (zip->file, packed->str, packed->len);
+  g_string_free (packed, TRUE);
   zip->n++;
 }
 
-/* Takes the parts of @zip. */
+/* The end of an archive, which says that it has @n entries. */
+static void
+put_end (GString *s, const Zip *zip, guint64 n, guint64 offset)
+{
+  if (zip->large) {
+    const guint64 end = s->len;
+
+    PUT (s, "PK\6\6\54\0\0\0\0\0\0\0\55\0\55\0\0\0\0\0\0\0\0\0");
+    put_u64 (s, n);
+    put_u64 (s, n);
+    put_u64 (s, zip->directory->len);
+    put_u64 (s, offset);
+    PUT (s, "PK\6\7\0\0\0\0");
+    put_u64 (s, end);
+    put_u32 (s, 1);
+  }
+  PUT (s, "PK\5\6\0\0\0\0");
+  put_u16 (s, zip->large ? G_MAXUINT16 : n);
+  put_u16 (s, zip->large ? G_MAXUINT16 : n);
+  put_u32 (s, zip->large ? G_MAXUINT32 : zip->directory->len);
+  put_u32 (s, zip->large ? G_MAXUINT32 : offset);
+  put_u16 (s, 0);
+}
+
+/* Takes the parts of @zip, which says that it has @n entries. */
+static GBytes *
+zip_finish_as (Zip *zip, guint64 n)
+{
+  const guint64 offset = zip->file->len;
+
+  g_string_append_len (zip->file, zip->directory->str, zip->directory->len);
+  put_end (zip->file, zip, n, offset);
+  g_string_free (zip->directory, TRUE);
+  return g_string_free_to_bytes (zip->file);
+}
+
 static GBytes *
 zip_finish (Zip *zip)
 {
-  const guint32 offset = zip->file->len;
-
-  g_string_append_len (zip->file, zip->directory->str, zip->directory->len);
-  PUT (zip->file, "PK\5\6\0\0\0\0");
-  put_u16 (zip->file, zip->n);
-  put_u16 (zip->file, zip->n);
-  put_u32 (zip->file, zip->directory->len);
-  put_u32 (zip->file, offset);
-  put_u16 (zip->file, 0);
-  g_string_free (zip->directory, TRUE);
-  return g_string_free_to_bytes (zip->file);
+  return zip_finish_as (zip, zip->n);
 }
 
 static void
@@ -146,17 +232,40 @@ pickle_of (const char *name, const Tensor *t)
   return p;
 }
 
-/* An archive of one tensor @t over @storage. */
+/* Adds one tensor @t over @storage to @zip. */
+static void
+zip_add_tensor (Zip *zip, const Tensor *t, const void *storage, gsize size)
+{
+  GString *p = pickle_of ("t", t);
+
+  zip_add (zip, "a/data.pkl", p->str, p->len);
+  zip_add (zip, "a/data/0", storage, size);
+  g_string_free (p, TRUE);
+}
+
 static GBytes *
 archive_of (const Tensor *t, const void *storage, gsize size)
 {
-  GString *p = pickle_of ("t", t);
   Zip zip = zip_new ();
 
-  zip_add (&zip, "a/data.pkl", p->str, p->len);
-  zip_add (&zip, "a/data/0", storage, size);
-  g_string_free (p, TRUE);
+  zip_add_tensor (&zip, t, storage, size);
   return zip_finish (&zip);
+}
+
+/* A copy of @bytes, and where @part is in it. */
+static guint8 *
+copy_bytes (GBytes *bytes, guint8 **found, const void *part, gsize len)
+{
+  gsize size;
+  const guint8 *data = g_bytes_get_data (bytes, &size);
+  guint8 *copy = g_memdup2 (data, size);
+  gsize at = 0;
+
+  while (at + len <= size && memcmp (copy + at, part, len) != 0)
+    at++;
+  g_assert_cmpuint (at + len, <=, size);
+  *found = copy + at;
+  return copy;
 }
 
 static void
@@ -386,7 +495,7 @@ test_checkpoint (void)
   g_assert_null (foreign->momentum->pdata[2]);
 }
 
-/* Archives that are damaged, compressed or of something else. */
+/* Archives that are damaged or of something else. */
 static void
 test_archives (void)
 {
@@ -410,34 +519,141 @@ test_archives (void)
     defcn_foreign_free (defcn_formats_open_bytes (changed, "x", NULL));
   }
 
-  /* The directory gives the first entry more bytes than follow it. */
-  g_autofree guint8 *longer = g_memdup2 (data, size);
-  gsize directory = 0;
-  while (memcmp (longer + directory, "PK\1\2", 4) != 0)
-    directory++;
-  longer[directory + 21] = longer[directory + 25] = 0x7f;
-  g_autoptr (GBytes) too_long = g_bytes_new (longer, size);
-  assert_refused (too_long, "\"a/data.pkl\" is cut off");
-
   const struct
   {
     const char *names[3];
-    guint method;
+    guint method, flags;
     const char *word;
   } cases[] = {
-    { { "a/data.pkl", "a/data/0", "a/byteorder" }, 0, "little-endian" },
-    { { "a/data.pkl", "a/data/0" }, 8, "compressed" },
-    { { "a/data.pkl", "a/data.pkl" }, 0, "there twice" },
-    { { "a/other" }, 0, "no data.pkl" },
+    { { "a/data.pkl", "a/data/0", "a/byteorder" }, 0, 0, "little-endian" },
+    { { "a/data.pkl" }, 97, 0, "\"a/data.pkl\": Compression method" },
+    { { "a/data.pkl" }, 0, 1, "\"a/data.pkl\": No password" },
+    { { "a/data.pkl", "a/data.pkl" }, 0, 0, "\"a/data.pkl\" is there twice" },
+    { { "a/other" }, 0, 0, "no data.pkl" },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
     Zip zip = zip_new ();
 
     zip.method = cases[i].method;
+    zip.flags = cases[i].flags;
     for (int k = 0; k < 3 && cases[i].names[k]; k++)
       zip_add (&zip, cases[i].names[k], "big", 3);
     g_autoptr (GBytes) bytes = zip_finish (&zip);
     assert_refused (bytes, cases[i].word);
+  }
+}
+
+/* Entries may be compressed and an archive of the kind for more than 4 GiB; a
+ * tensor's number that differs from what was written is seen. */
+static void
+test_kinds (void)
+{
+  static const Tensor t = { "FloatStorage", "0", 0, 1, { 2 }, { 1 } };
+  static const float numbers[] = { 1.5f, -2 };
+  static const struct
+  {
+    guint method;
+    gboolean large;
+  } cases[] = { { 0, FALSE }, { 8, FALSE }, { 0, TRUE }, { 8, TRUE } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Zip zip = zip_new ();
+
+    zip.method = cases[i].method;
+    zip.large = cases[i].large;
+    zip_add_tensor (&zip, &t, numbers, sizeof numbers);
+    g_autoptr (GBytes) bytes = zip_finish (&zip);
+    assert_numbers (bytes, numbers, 2);
+
+    guint8 *number;
+    g_autofree guint8 *copy =
+        copy_bytes (bytes, &number, numbers, sizeof numbers);
+    number[1] ^= 1;
+    g_autoptr (GBytes) changed = g_bytes_new (copy, g_bytes_get_size (bytes));
+    assert_refused (changed, "\"a/data/0\" is damaged or cut off: CRC");
+  }
+}
+
+/* What an archive claims is not believed: sizes, a number of entries, how much
+ * a few bytes unpack to. */
+static void
+test_claims (void)
+{
+  static const Tensor t = { "FloatStorage", "0", 0, 1, { 1 }, { 1 } };
+  static const guint64 counts[] = { 0, 3, 60000, 1 << 28,
+    G_GUINT64_CONSTANT (1) << 40, G_MAXUINT64 };
+  static const float one = 1;
+
+  /* The directory gives the first entry more bytes than follow it: a few, and
+   * more than memory has. */
+  for (int byte = 1; byte < 4; byte += 2) {
+    g_autoptr (GBytes) good = archive_of (&t, &one, sizeof one);
+    guint8 *entry;
+    g_autofree guint8 *longer = copy_bytes (good, &entry, "PK\1\2", 4);
+
+    entry[20 + byte] = entry[24 + byte] = 0x7f;
+    g_autoptr (GBytes) bytes = g_bytes_new (longer, g_bytes_get_size (good));
+    assert_refused (bytes,
+        byte == 1 ? "\"a/data.pkl\" is damaged or cut off"
+                  : "more than the file can hold");
+  }
+
+  for (gsize i = 0; i < G_N_ELEMENTS (counts); i++) {
+    Zip zip = zip_new ();
+
+    zip.large = counts[i] > G_MAXUINT16;
+    zip_add_tensor (&zip, &t, &one, sizeof one);
+    g_autoptr (GBytes) bytes = zip_finish_as (&zip, counts[i]);
+    assert_refused (bytes, "");
+  }
+
+  Zip crowded = zip_new ();
+  crowded.large = TRUE;
+  zip_add_tensor (&crowded, &t, &one, sizeof one);
+  for (int i = 0; i < 100000; i++) {
+    char name[16];
+
+    g_snprintf (name, sizeof name, "%d", i);
+    zip_add (&crowded, name, "", 0);
+  }
+  g_autoptr (GBytes) entries = zip_finish (&crowded);
+  assert_refused (entries, "100002 entries");
+}
+
+/* Tensors that take turns over two storages read them again and again: a few
+ * times is well, without end is not. */
+static void
+test_turns (void)
+{
+  static const guint turns[] = { 4, 40 };
+  static const gsize size = 400000;
+  g_autofree char *storage = g_malloc0 (size);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (turns); i++) {
+    GString *p = g_string_new ("}");
+    Zip zip = zip_new ();
+
+    for (guint k = 0; k < turns[i]; k++) {
+      const Tensor t = { "FloatStorage", k % 2 ? "1" : "0", 0, 1, { 1 },
+        { 1 } };
+      g_autofree char *name = g_strdup_printf ("t%u", k);
+
+      put_text (p, name);
+      put_tensor (p, &t);
+      g_string_append_c (p, 's');
+    }
+    g_string_append_c (p, '.');
+    zip_add (&zip, "a/data.pkl", p->str, p->len);
+    zip_add (&zip, "a/data/0", storage, size);
+    zip_add (&zip, "a/data/1", storage, size);
+    g_string_free (p, TRUE);
+    g_autoptr (GBytes) bytes = zip_finish (&zip);
+    g_autoptr (DefcnForeign) foreign =
+        defcn_formats_open_bytes (bytes, "x", NULL);
+    if (i == 0)
+      g_assert_cmpuint (foreign->tensors->len, ==, 4);
+    else
+      assert_refused (bytes, "more than 16 times the file is read");
   }
 }
 
@@ -698,6 +914,9 @@ main (int argc, char **argv)
   g_test_add_func ("/foreign/sharing", test_sharing);
   g_test_add_func ("/foreign/checkpoint", test_checkpoint);
   g_test_add_func ("/foreign/archives", test_archives);
+  g_test_add_func ("/foreign/kinds", test_kinds);
+  g_test_add_func ("/foreign/claims", test_claims);
+  g_test_add_func ("/foreign/turns", test_turns);
   g_test_add_func ("/foreign/stream", test_stream);
   g_test_add_func ("/foreign/npy", test_npy);
   g_test_add_func ("/foreign/bad-npy", test_bad_npy);

@@ -24,6 +24,8 @@ typedef struct
   const char *name;
   DefcnZip *zip;        /* of a zip archive */
   char *folder;         /* its one folder, with the slash */
+  char *entry;          /* of it: the storage that was read last */
+  GBytes *bytes;        /* what it holds: views of it may follow */
   GHashTable *storages; /* of a stream: key -> Storage */
   DefcnForeign *foreign;
   GError **error;
@@ -75,11 +77,26 @@ storage_element (DefcnElement *element, const DefcnPickleValue *type)
   return FALSE;
 }
 
-/* ("storage", type, key, device, number of elements, view): the view is None
- * or, in streams, (key, offset, number). */
+/* The bytes of @entry of the archive. */
 static gboolean
-find_storage (const Reader *r, DefcnForeignArray *array,
-    const DefcnPickleValue *persistent)
+read_storage (Reader *r, DefcnForeignArray *array, const char *entry)
+{
+  if (g_strcmp0 (entry, r->entry) != 0) {
+    g_clear_pointer (&r->bytes, g_bytes_unref);
+    g_free (r->entry);
+    r->entry = g_strdup (entry);
+    r->bytes = defcn_zip_read (r->zip, r->entry, r->error);
+  }
+  if (!r->bytes)
+    return FALSE;
+  array->data = g_bytes_get_data (r->bytes, &array->bytes);
+  return TRUE;
+}
+
+/* ("storage", type, key, device, number of elements, view): the view is None
+ * or, in streams, (key, offset, number).  Returns: (nullable): the key. */
+static char *
+storage_key (DefcnElement *element, const DefcnPickleValue *persistent)
 {
   const DefcnPickleValue *id =
       persistent && persistent->type == DEFCN_PICKLE_PERSISTENT
@@ -89,21 +106,30 @@ find_storage (const Reader *r, DefcnForeignArray *array,
   const DefcnPickleValue *view = defcn_pickle_value_at (id, 5);
 
   if (!defcn_pickle_value_is (defcn_pickle_value_at (id, 0), "storage")
-      || !storage_element (&array->element, defcn_pickle_value_at (id, 1))
-      || !key || key->type != DEFCN_PICKLE_STRING
+      || !storage_element (element, defcn_pickle_value_at (id, 1)) || !key
+      || key->type != DEFCN_PICKLE_STRING
       || (view && view->type != DEFCN_PICKLE_NONE))
-    return FALSE;
+    return NULL;
+  return g_strndup (key->str, key->len);
+}
 
-  g_autofree char *text = g_strndup (key->str, key->len);
-  if (r->zip) {
-    g_autofree char *entry = g_strconcat (r->folder, "data/", text, NULL);
+/* Fills in the numbers that tensor @name is a view of. */
+static gboolean
+find_storage (Reader *r, DefcnForeignArray *array, const char *name,
+    const DefcnPickleValue *persistent)
+{
+  g_autofree char *key = storage_key (&array->element, persistent);
 
-    array->data = defcn_zip_get (r->zip, entry, &array->bytes);
-    return array->data != NULL;
+  if (key && r->zip) {
+    g_autofree char *entry = g_strconcat (r->folder, "data/", key, NULL);
+
+    if (defcn_zip_has (r->zip, entry))
+      return read_storage (r, array, entry);
   }
-  const Storage *storage = g_hash_table_lookup (r->storages, text);
+  const Storage *storage =
+      key && r->storages ? g_hash_table_lookup (r->storages, key) : NULL;
   if (!storage)
-    return FALSE;
+    return fail (r, "tensor \"%s\": its numbers are not in the file", name);
   array->data = storage->data;
   array->bytes = storage->bytes;
   return TRUE;
@@ -123,14 +149,14 @@ tensor_args (const DefcnPickleValue *value)
 }
 
 static gboolean
-read_array (const Reader *r, DefcnForeignArray *array, const char *name,
+read_array (Reader *r, DefcnForeignArray *array, const char *name,
     const DefcnPickleValue *args)
 {
   int n_strides;
 
   *array = (DefcnForeignArray){ 0 };
-  if (!find_storage (r, array, defcn_pickle_value_at (args, 0)))
-    return fail (r, "tensor \"%s\": its numbers are not in the file", name);
+  if (!find_storage (r, array, name, defcn_pickle_value_at (args, 0)))
+    return FALSE;
   if (!defcn_pickle_value_int (&array->offset, defcn_pickle_value_at (args, 1))
       || !defcn_pickle_value_ints (array->dims, &array->n_dims,
           DEFCN_WEIGHTS_MAX_DIMS, defcn_pickle_value_at (args, 2))
@@ -158,7 +184,7 @@ all_have_prefix (const DefcnPickleValue *dict, const char *prefix)
 }
 
 static gboolean
-add_tensors (const Reader *r, const DefcnPickleValue *dict)
+add_tensors (Reader *r, const DefcnPickleValue *dict)
 {
   const gsize skip = all_have_prefix (dict, "module.") ? strlen ("module.") : 0;
   const DefcnPickleValue *key, *value;
@@ -202,7 +228,7 @@ read_versions (const Reader *r, const DefcnPickleValue *dict)
 
 /* The state of one parameter, NULL in @momentum if there is none. */
 static gboolean
-add_momentum (const Reader *r, const DefcnPickleValue *state)
+add_momentum (Reader *r, const DefcnPickleValue *state)
 {
   const DefcnPickleValue *args =
       tensor_args (defcn_pickle_value_get (state, "momentum_buffer"));
@@ -221,7 +247,7 @@ add_momentum (const Reader *r, const DefcnPickleValue *state)
 /* {"state": {id: {"momentum_buffer": tensor}}, "param_groups": [{"params":
  * [id, ..]}, ..]}: in the order of the groups. */
 static gboolean
-read_momentum (const Reader *r, const DefcnPickleValue *optimizer)
+read_momentum (Reader *r, const DefcnPickleValue *optimizer)
 {
   const DefcnPickleValue *state = defcn_pickle_value_get (optimizer, "state");
   const DefcnPickleValue *groups =
@@ -251,7 +277,7 @@ read_momentum (const Reader *r, const DefcnPickleValue *optimizer)
 }
 
 static gboolean
-read_checkpoint (const Reader *r, const DefcnPickle *pickle)
+read_checkpoint (Reader *r, const DefcnPickle *pickle)
 {
   static const char *const places[] = { "model", "state_dict" };
   const DefcnPickleValue *root = defcn_pickle_root (pickle), *dict = root;
@@ -275,9 +301,24 @@ read_checkpoint (const Reader *r, const DefcnPickle *pickle)
 }
 
 static gboolean
+check_order (const Reader *r)
+{
+  g_autofree char *entry = g_strconcat (r->folder, "byteorder", NULL);
+  g_autoptr (GBytes) order = NULL;
+  gsize size;
+
+  if (!defcn_zip_has (r->zip, entry))
+    return TRUE;
+  if (!(order = defcn_zip_read (r->zip, entry, r->error)))
+    return FALSE;
+  const char *text = g_bytes_get_data (order, &size);
+  return (size == 6 && memcmp (text, "little", 6) == 0)
+      || fail (r, "its numbers are not little-endian");
+}
+
+static gboolean
 read_zip (Reader *r, const guint8 *data, gsize size)
 {
-  gsize pickle_size, order_size;
   const char *entry;
 
   r->zip = defcn_zip_open (data, size, r->name, r->error);
@@ -287,15 +328,16 @@ read_zip (Reader *r, const guint8 *data, gsize size)
   if (!entry)
     return fail (r, "a zip archive, but not of torch.save(): no data.pkl");
   r->folder = g_strndup (entry, strlen (entry) - strlen ("data.pkl"));
+  r->foreign->limit = defcn_zip_size (r->zip);
+  if (!check_order (r))
+    return FALSE;
 
-  g_autofree char *order = g_strconcat (r->folder, "byteorder", NULL);
-  const guint8 *endian = defcn_zip_get (r->zip, order, &order_size);
-  if (endian && (order_size != 6 || memcmp (endian, "little", 6) != 0))
-    return fail (r, "its numbers are not little-endian");
-
-  const guint8 *bytes = defcn_zip_get (r->zip, entry, &pickle_size);
+  g_autoptr (GBytes) bytes = defcn_zip_read (r->zip, entry, r->error);
+  if (!bytes)
+    return FALSE;
+  const guint8 *text = g_bytes_get_data (bytes, &size);
   g_autoptr (DefcnPickle) pickle =
-      defcn_pickle_parse (bytes, pickle_size, NULL, r->name, r->error);
+      defcn_pickle_parse (text, size, NULL, r->name, r->error);
   return pickle && read_checkpoint (r, pickle);
 }
 
@@ -414,7 +456,9 @@ defcn_torch_open (const guint8 *data, gsize size, const char *name,
       : read_stream (&r, data, size);
 
   g_clear_pointer (&r.zip, defcn_zip_free);
+  g_clear_pointer (&r.bytes, g_bytes_unref);
   g_clear_pointer (&r.storages, g_hash_table_unref);
   g_free (r.folder);
+  g_free (r.entry);
   return good ? g_steal_pointer (&foreign) : NULL;
 }

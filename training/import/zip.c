@@ -1,124 +1,34 @@
-/* Zip archives of stored entries, read from their central directory. */
+/* Zip archives in memory, by libzip. */
 #include "zip.h"
 
 #include "error.h"
 
 #include <string.h>
+#include <zip.h>
 
-#define END_SIZE 22       /* end of central directory without comment */
-#define DIRECTORY_SIZE 46 /* one entry of the directory without its name */
-#define LOCAL_SIZE 30     /* header in front of an entry's bytes */
-
-typedef struct
-{
-  char *name;
-  gsize offset, size;
-} Entry;
+#define MAX_ENTRIES 100000
+#define SLACK (1 << 20) /* bytes that even the smallest archive may hold */
 
 struct _DefcnZip
 {
-  const guint8 *data;
-  GPtrArray *entries;  /* of Entry, in the directory's order */
-  GHashTable *by_name; /* name -> Entry */
+  char *where;
+  zip_t *archive;
+  gsize size;   /* of all entries */
+  gsize budget; /* bytes that may still be read */
 };
 
-typedef struct
-{
-  const guint8 *data;
-  gsize size;
-  const char *where;
-  GError **error;
-} Reader;
-
-G_GNUC_PRINTF (2, 3)
+G_GNUC_PRINTF (3, 4)
 static gboolean
-fail (const Reader *r, const char *format, ...)
+fail (GError **error, const char *where, const char *format, ...)
 {
   va_list args;
 
   va_start (args, format);
   g_autofree char *text = g_strdup_vprintf (format, args);
   va_end (args);
-  g_set_error (r->error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: zip: %s",
-      r->where, text);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: zip: %s", where,
+      text);
   return FALSE;
-}
-
-static guint
-u16 (const guint8 *p)
-{
-  return p[0] | p[1] << 8;
-}
-
-static guint32
-u32 (const guint8 *p)
-{
-  return u16 (p) | (guint32) u16 (p + 2) << 16;
-}
-
-static void
-entry_free (gpointer data)
-{
-  Entry *entry = data;
-
-  g_free (entry->name);
-  g_free (entry);
-}
-
-/* The record at the end of the file, in front of a comment of up to 64 KiB. */
-static const guint8 *
-find_end (const Reader *r)
-{
-  for (gsize back = END_SIZE; back <= MIN (r->size, END_SIZE + 65535); back++) {
-    const guint8 *p = r->data + r->size - back;
-
-    if (memcmp (p, "PK\5\6", 4) == 0 && u16 (p + 20) + END_SIZE == back)
-      return p;
-  }
-  return NULL;
-}
-
-/* Where the bytes of an entry start, behind its local header. */
-static gboolean
-find_bytes (const Reader *r, Entry *entry, gsize header)
-{
-  if (header > r->size || r->size - header < LOCAL_SIZE
-      || memcmp (r->data + header, "PK\3\4", 4) != 0)
-    return fail (r, "entry \"%s\" is not where the directory says",
-        entry->name);
-  entry->offset = header + LOCAL_SIZE + u16 (r->data + header + 26)
-      + u16 (r->data + header + 28);
-  if (entry->offset > r->size || entry->size > r->size - entry->offset)
-    return fail (r, "entry \"%s\" is cut off", entry->name);
-  return TRUE;
-}
-
-/* One entry of the directory at *@pos, which moves behind it. */
-static gboolean
-read_entry (const Reader *r, DefcnZip *zip, gsize *pos)
-{
-  const guint8 *p = r->data + *pos;
-
-  if (r->size - *pos < DIRECTORY_SIZE || memcmp (p, "PK\1\2", 4) != 0)
-    return fail (r, "its directory is damaged");
-  const gsize name_len = u16 (p + 28);
-  const gsize len = DIRECTORY_SIZE + name_len + u16 (p + 30) + u16 (p + 32);
-  if (r->size - *pos < len)
-    return fail (r, "its directory is cut off");
-
-  Entry *entry = g_new0 (Entry, 1);
-  entry->name = g_utf8_make_valid ((const char *) p + DIRECTORY_SIZE, name_len);
-  entry->size = u32 (p + 24);
-  g_ptr_array_add (zip->entries, entry);
-  *pos += len;
-  if (u16 (p + 8) & 1 || u16 (p + 10) != 0 || u32 (p + 20) != u32 (p + 24))
-    return fail (r, "entry \"%s\" is compressed or encrypted", entry->name);
-  if (u32 (p + 24) == G_MAXUINT32 || u32 (p + 42) == G_MAXUINT32)
-    return fail (r, "entry \"%s\" is larger than 4 GiB", entry->name);
-  if (g_hash_table_contains (zip->by_name, entry->name))
-    return fail (r, "entry \"%s\" is there twice", entry->name);
-  g_hash_table_insert (zip->by_name, entry->name, entry);
-  return find_bytes (r, entry, u32 (p + 42));
 }
 
 gboolean
@@ -127,31 +37,67 @@ defcn_zip_is (const guint8 *data, gsize size)
   return size >= 4 && memcmp (data, "PK\3\4", 4) == 0;
 }
 
+/* Without libzip's own strictness, which other writers' archives fail. */
+static zip_t *
+open_archive (const guint8 *data, gsize size, const char *where, GError **error)
+{
+  zip_error_t problem;
+  zip_t *archive = NULL;
+
+  zip_error_init (&problem);
+  zip_source_t *source = zip_source_buffer_create (data, size, 0, &problem);
+  if (source
+      && !(archive = zip_open_from_source (source, ZIP_RDONLY, &problem)))
+    zip_source_free (source);
+  if (!archive)
+    fail (error, where, "damaged or cut off: %s",
+        zip_error_strerror (&problem));
+  zip_error_fini (&problem);
+  return archive;
+}
+
+static gboolean
+check_entries (DefcnZip *zip, GError **error)
+{
+  const gint64 n = zip_get_num_entries (zip->archive, 0);
+
+  if (n > MAX_ENTRIES)
+    return fail (error, zip->where,
+        "%" G_GINT64_FORMAT " entries, up to %d are read", n, MAX_ENTRIES);
+  for (gint64 i = 0; i < n; i++) {
+    zip_stat_t stat;
+
+    if (zip_stat_index (zip->archive, i, 0, &stat) != 0)
+      return fail (error, zip->where, "entry %" G_GINT64_FORMAT ": %s", i,
+          zip_strerror (zip->archive));
+    g_autofree char *name = g_utf8_make_valid (stat.name, -1);
+    if (zip_name_locate (zip->archive, stat.name, 0) != i)
+      return fail (error, zip->where, "entry \"%s\" is there twice", name);
+    if (stat.size > zip->budget - zip->size)
+      return fail (error, zip->where,
+          "entry \"%s\" of %" G_GUINT64_FORMAT
+          " bytes is more than the file can hold",
+          name, stat.size);
+    zip->size += stat.size;
+  }
+  return TRUE;
+}
+
 DefcnZip *
 defcn_zip_open (const guint8 *data, gsize size, const char *where,
     GError **error)
 {
-  const Reader r = { data, size, where, error };
-  const guint8 *end = find_end (&r);
-  g_autoptr (DefcnZip) zip = NULL;
+  zip_t *archive = open_archive (data, size, where, error);
 
-  if (!end) {
-    fail (&r, "cut off: no directory at its end");
+  if (!archive)
     return NULL;
-  }
-  gsize pos = u32 (end + 16);
-  if (pos > size) {
-    fail (&r, "cut off, or larger than 4 GiB");
-    return NULL;
-  }
-  zip = g_new (DefcnZip, 1);
-  zip->data = data;
-  zip->entries = g_ptr_array_new_with_free_func (entry_free);
-  zip->by_name = g_hash_table_new (g_str_hash, g_str_equal);
-  for (guint i = 0; i < u16 (end + 10); i++)
-    if (!read_entry (&r, zip, &pos))
-      return NULL;
-  return g_steal_pointer (&zip);
+  g_autoptr (DefcnZip) zip = g_new0 (DefcnZip, 1);
+  zip->where = g_strdup (where);
+  zip->archive = archive;
+  if (!g_size_checked_mul (&zip->budget, size, DEFCN_ZIP_MAX_RATIO)
+      || !g_size_checked_add (&zip->budget, zip->budget, SLACK))
+    zip->budget = G_MAXSIZE;
+  return check_entries (zip, error) ? g_steal_pointer (&zip) : NULL;
 }
 
 void
@@ -159,30 +105,81 @@ defcn_zip_free (DefcnZip *zip)
 {
   if (!zip)
     return;
-  g_hash_table_unref (zip->by_name);
-  g_ptr_array_unref (zip->entries);
+  zip_discard (zip->archive);
+  g_free (zip->where);
   g_free (zip);
+}
+
+gsize
+defcn_zip_size (const DefcnZip *zip)
+{
+  return zip->size;
+}
+
+gboolean
+defcn_zip_has (const DefcnZip *zip, const char *name)
+{
+  return zip_name_locate (zip->archive, name, 0) >= 0;
 }
 
 const char *
 defcn_zip_find (const DefcnZip *zip, const char *suffix)
 {
-  for (guint i = 0; i < zip->entries->len; i++) {
-    const Entry *entry = zip->entries->pdata[i];
+  const gint64 n = zip_get_num_entries (zip->archive, 0);
 
-    if (g_str_has_suffix (entry->name, suffix))
-      return entry->name;
+  for (gint64 i = 0; i < n; i++) {
+    const char *name = zip_get_name (zip->archive, i, 0);
+
+    if (name && g_str_has_suffix (name, suffix))
+      return name;
   }
   return NULL;
 }
 
-const guint8 *
-defcn_zip_get (const DefcnZip *zip, const char *name, gsize *size)
+/* Reads @size bytes, and beyond them, where the checksum is looked at. */
+static gboolean
+read_all (guint8 *dst, zip_file_t *file, gsize size)
 {
-  const Entry *entry = g_hash_table_lookup (zip->by_name, name);
+  guint8 end;
+  gsize done = 0;
 
-  if (!entry)
+  while (done < size) {
+    const gint64 n = zip_fread (file, dst + done, size - done);
+
+    if (n <= 0)
+      return FALSE;
+    done += n;
+  }
+  return zip_fread (file, &end, 1) == 0;
+}
+
+GBytes *
+defcn_zip_read (DefcnZip *zip, const char *name, GError **error)
+{
+  zip_stat_t stat;
+  zip_file_t *file = NULL;
+  g_autofree guint8 *data = NULL;
+  g_autofree char *shown = g_utf8_make_valid (name, -1);
+
+  if (zip_stat (zip->archive, name, 0, &stat) != 0
+      || !(file = zip_fopen_index (zip->archive, stat.index, 0))) {
+    fail (error, zip->where, "entry \"%s\": %s", shown,
+        zip_strerror (zip->archive));
     return NULL;
-  *size = entry->size;
-  return zip->data + entry->offset;
+  }
+  if (stat.size > zip->budget) {
+    fail (error, zip->where,
+        "entry \"%s\": more than %d times the file is read", shown,
+        DEFCN_ZIP_MAX_RATIO);
+  } else {
+    zip->budget -= stat.size;
+    data = g_malloc (MAX (stat.size, 1));
+    if (!read_all (data, file, stat.size)) {
+      fail (error, zip->where, "entry \"%s\" is damaged or cut off: %s", shown,
+          zip_error_strerror (zip_file_get_error (file)));
+      g_clear_pointer (&data, g_free);
+    }
+  }
+  zip_fclose (file);
+  return data ? g_bytes_new_take (g_steal_pointer (&data), stat.size) : NULL;
 }
