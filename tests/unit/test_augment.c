@@ -324,37 +324,274 @@ test_chances (void)
   g_assert_cmpint (ABS (flipped - 300), <, 60);
 }
 
-/* Colour jitter leaves boxes alone and grey grey, moves brightness by its
- * strength at most, and turns hues little. */
+/* The picture's place in the example: where its white is. */
+static SceneExtent
+find_white (const DefcnExample *example)
+{
+  SceneExtent e = { 0, G_MAXINT, G_MAXINT, -1, -1 };
+
+  for (int y = 0; y < example->height; y++) {
+    for (int x = 0; x < example->width; x++) {
+      const guint8 *p = example->rgb + ((gsize) y * example->width + x) * 3;
+      const gboolean white = p[0] == 255 && p[1] == 255 && p[2] == 255;
+
+      /* What is around it is zero after the normalisation. */
+      if (!white)
+        g_assert_cmpmem (p, 3, ((guint8[]){ 124, 116, 104 }), 3);
+      if (!white)
+        continue;
+      e.n++;
+      e.x1 = MIN (e.x1, x);
+      e.y1 = MIN (e.y1, y);
+      e.x2 = MAX (e.x2, x + 1);
+      e.y2 = MAX (e.y2, y + 1);
+    }
+  }
+  return e;
+}
+
+/* How often a value came close to both ends of its range; never beyond. */
+typedef struct
+{
+  double low, high; /* the range */
+  double least, most;
+} Spread;
+
+static Spread
+spread_new (double low, double high)
+{
+  return (Spread){ low, high, high, low };
+}
+
 static void
-test_color (void)
+spread_add (Spread *s, double value)
+{
+  g_assert_cmpfloat (value, >=, s->low);
+  g_assert_cmpfloat (value, <=, s->high);
+  s->least = MIN (s->least, value);
+  s->most = MAX (s->most, value);
+}
+
+static void
+spread_check (const Spread *s)
+{
+  const double slack = 0.15 * (s->high - s->low);
+
+  g_assert_cmpfloat (s->least, <, s->low + slack);
+  g_assert_cmpfloat (s->most, >, s->high - slack);
+}
+
+static DefcnPicture *
+white_new (int width, int height)
+{
+  DefcnPicture *picture = defcn_picture_new (width, height);
+
+  memset (picture->rgb, 255, (gsize) width * height * 3);
+  return picture;
+}
+
+/* Expanding shrinks a picture to between two thirds and the whole of its size,
+ * anywhere on a canvas of the mean colour. */
+static void
+test_expand (void)
 {
   DefcnAugment augment = plain;
-  g_autoptr (GArray) objects = NULL;
-  g_autoptr (DefcnPicture) picture = quarters_new (100, 100, &objects);
-  guint changed = 0;
+  g_autoptr (GArray) objects = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+  g_autoptr (DefcnPicture) picture = white_new (100, 100);
+  Spread size = spread_new (66, 100), left = spread_new (0, 1),
+         top = spread_new (0, 1);
 
-  augment.color = 0.4f;
-  for (guint32 seed = 0; seed < 30; seed++) {
+  augment.expand = 1;
+  for (guint32 seed = 0; seed < 200; seed++) {
     g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
     g_autoptr (DefcnExample) example =
         defcn_augment_run (&augment, picture, objects, rand);
-    const guint8 *grey = example->rgb;
+    const SceneExtent e = find_white (example);
 
-    g_assert_cmpuint (example->objects->len, ==, 4);
-    g_assert_cmpint (ABS (grey[0] - grey[1]), <=, 1);
-    g_assert_cmpint (ABS (grey[0] - grey[2]), <=, 1);
-    g_assert_cmpint (grey[0], >=, (int) ((120 - 0.4 * 8) * 0.6) - 1);
-    g_assert_cmpint (grey[0], <=, (int) ((120 + 0.4 * 8) * 1.4) + 1);
-    changed += grey[0] != 120;
-
-    const DefcnObject *red = object_of (example, 0);
-    const int x = (red->x1 + red->x2) / 2, y = (red->y1 + red->y2) / 2;
-    const guint8 *p = example->rgb + (y * 100 + x) * 3;
-    g_assert_cmpint (p[0], >, p[1] + 60);
-    g_assert_cmpint (p[0], >, p[2] + 60);
+    g_assert_cmpint (example->width, ==, 100);
+    g_assert_cmpint (example->height, ==, 100);
+    g_assert_cmpint (e.n, ==, (e.x2 - e.x1) * (e.y2 - e.y1));
+    g_assert_cmpint (e.x2 - e.x1, ==, e.y2 - e.y1);
+    spread_add (&size, e.x2 - e.x1);
+    if (e.x2 - e.x1 < 90) {
+      spread_add (&left, e.x1 / (double) (100 - (e.x2 - e.x1)));
+      spread_add (&top, e.y1 / (double) (100 - (e.y2 - e.y1)));
+    }
   }
-  g_assert_cmpuint (changed, >, 20);
+  spread_check (&size);
+  spread_check (&left);
+  spread_check (&top);
+}
+
+/* On a canvas, sizes are drawn from the whole range, log-uniformly, and places
+ * from all there are. */
+static void
+test_canvas (void)
+{
+  const DefcnAugment augment = { .canvas_width = 120,
+    .canvas_height = 80,
+    .scale_min = 0.25f,
+    .scale_max = 1 };
+  g_autoptr (GArray) objects = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+  g_autoptr (DefcnPicture) picture = white_new (50, 50);
+  Spread size = spread_new (20, 80), left = spread_new (0, 1),
+         top = spread_new (0, 1);
+  int below = 0;
+
+  for (guint32 seed = 0; seed < 300; seed++) {
+    g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+    g_autoptr (DefcnExample) example =
+        defcn_augment_run (&augment, picture, objects, rand);
+    const SceneExtent e = find_white (example);
+
+    spread_add (&size, e.x2 - e.x1);
+    spread_add (&left, e.x1 / (double) (120 - (e.x2 - e.x1)));
+    if (e.y2 - e.y1 < 70)
+      spread_add (&top, e.y1 / (double) (80 - (e.y2 - e.y1)));
+    below += e.x2 - e.x1 < 40;
+  }
+  spread_check (&size);
+  spread_check (&left);
+  spread_check (&top);
+  g_assert_cmpint (ABS (below - 150), <, 40); /* half the octaves */
+}
+
+/* A crop keeps a half to the whole of each side, and the pixel at the centre of
+ * its box wherever that lies. */
+static void
+test_crop (void)
+{
+  const DefcnAugment augment = { .short_edges = { 100 },
+    .n_short_edges = 1,
+    .long_edge = 1000,
+    .crop = 1 };
+  Spread shape = spread_new (log (0.5), log (2));
+
+  for (guint32 seed = 0; seed < 600; seed++) {
+    g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+    g_autoptr (GArray) objects =
+        g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+    g_autoptr (DefcnPicture) picture = scene_new (100, 100);
+    const int x = seed * 37 % 100, y = seed * 11 % 100;
+
+    scene_paint (picture, objects, 0, x, y, x + 1, y + 1);
+    g_autoptr (DefcnExample) example =
+        defcn_augment_run (&augment, picture, objects, rand);
+    g_assert_cmpuint (example->objects->len, ==, 1);
+    g_assert_cmpint (MIN (example->width, example->height), ==, 100);
+    spread_add (&shape,
+        CLAMP (log ((double) example->width / example->height), shape.low,
+            shape.high));
+    g_assert_cmpint (example->width, <=, 200);
+    g_assert_cmpint (example->height, <=, 200);
+  }
+  g_assert_cmpfloat (shape.least, <, log (0.6));
+  g_assert_cmpfloat (shape.most, >, log (1.65));
+}
+
+/* A box that keeps a quarter of its area on the canvas stays, one that keeps
+ * less goes. */
+static void
+test_visible (void)
+{
+  const DefcnAugment augment = { .canvas_width = 50,
+    .canvas_height = 100,
+    .scale_min = 2,
+    .scale_max = 2 };
+  int kept = 0, gone = 0;
+
+  for (guint32 seed = 0; seed < 200; seed++) {
+    g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+    g_autoptr (GArray) objects =
+        g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+    g_autoptr (DefcnPicture) picture = scene_new (100, 50);
+    int x0 = -1;
+
+    /* The columns' numbers, to see which are left; the fit is 0.5, so that
+     * pixels keep their size. */
+    for (int i = 0; i < 100 * 50; i++)
+      memset (picture->rgb + 3 * i, i % 100, 3);
+    const DefcnObject o = { 0, 10, 20, 40, .label = 0 };
+    g_array_append_val (objects, o);
+    g_autoptr (DefcnExample) example =
+        defcn_augment_run (&augment, picture, objects, rand);
+    for (int y = 0; y < 100 && x0 < 0; y++) {
+      const guint8 *row = example->rgb + y * 50 * 3;
+
+      x0 = row[0] == row[1] ? row[0] : -1;
+    }
+    const int visible = 20 - x0;
+    if (visible != 5)
+      g_assert_cmpuint (example->objects->len, ==, visible > 5);
+    kept += example->objects->len;
+    gone += visible > 0 && example->objects->len == 0;
+  }
+  g_assert_cmpint (kept, >, 20);
+  g_assert_cmpint (gone, >, 5);
+}
+
+/* Luma, and the angle and length of the chroma, of a pixel. */
+static void
+measure_color (double *luma, double *angle, double *chroma, const guint8 *p)
+{
+  *luma = 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2];
+  *angle = atan2 (p[0] - *luma, p[2] - *luma);
+  *chroma = hypot (p[0] - *luma, p[2] - *luma);
+}
+
+/* Colour jitter leaves boxes alone, grey grey and a colour as bright as its
+ * grey; brightness, contrast and saturation take all factors of their range,
+ * the hue turns both ways. */
+static void
+test_color (void)
+{
+  static const guint8 colors[3][3] = { { 60, 60, 60 }, { 120, 120, 120 },
+    { 150, 110, 92 } }; /* the last of the same luma as the second */
+  DefcnAugment augment = plain;
+  g_autoptr (GArray) objects = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+  g_autoptr (DefcnPicture) picture = defcn_picture_new (90, 100);
+  const DefcnObject object = { 10, 10, 50, 60, .label = 0 };
+  Spread brightness = spread_new (0.59, 1.41),
+         contrast = spread_new (0.58, 1.42);
+  Spread saturation = spread_new (0.55, 1.45), hue = spread_new (-0.16, 0.16);
+  double luma, angle, chroma;
+
+  g_array_append_val (objects, object);
+  for (int i = 0; i < 90 * 100; i++)
+    memcpy (picture->rgb + 3 * i, colors[i % 90 / 30], 3);
+  measure_color (&luma, &angle, &chroma, colors[2]);
+  augment.color = 0.4f;
+  augment.short_edges[0] = 90;
+  for (guint32 seed = 0; seed < 300; seed++) {
+    g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+    g_autoptr (DefcnExample) example =
+        defcn_augment_run (&augment, picture, objects, rand);
+    const guint8 *dark = example->rgb + 3 * 10, *grey = example->rgb + 3 * 45,
+                 *color = example->rgb + 3 * 75;
+    double new_luma, new_angle, new_chroma;
+
+    g_assert_cmpuint (example->objects->len, ==, 1);
+    for (int c = 1; c < 3; c++) {
+      g_assert_cmpint (ABS (grey[0] - grey[c]), <=, 1);
+      g_assert_cmpint (ABS (dark[0] - dark[c]), <=, 1);
+    }
+    /* ((y - 128) c + 128) b of both greys. */
+    const double both = (grey[1] - dark[1]) / 60.0;
+    const double b = (grey[1] + 8 * both) / 128;
+    spread_add (&brightness, b);
+    spread_add (&contrast, both / b);
+
+    if (MAX (color[0], MAX (color[1], color[2])) == 255)
+      continue;
+    measure_color (&new_luma, &new_angle, &new_chroma, color);
+    g_assert_cmpfloat_with_epsilon (new_luma, grey[1], 1.3);
+    spread_add (&saturation, new_chroma / chroma);
+    spread_add (&hue, new_angle - angle);
+  }
+  spread_check (&brightness);
+  spread_check (&contrast);
+  spread_check (&saturation);
+  spread_check (&hue);
 }
 
 /* The same numbers drawn give the same bytes. */
@@ -397,6 +634,10 @@ main (int argc, char **argv)
   g_test_add_func ("/augment/crop-target", test_crop_target);
   g_test_add_func ("/augment/no-objects", test_no_objects);
   g_test_add_func ("/augment/chances", test_chances);
+  g_test_add_func ("/augment/expand", test_expand);
+  g_test_add_func ("/augment/canvas", test_canvas);
+  g_test_add_func ("/augment/crop", test_crop);
+  g_test_add_func ("/augment/visible", test_visible);
   g_test_add_func ("/augment/color", test_color);
   g_test_add_func ("/augment/deterministic", test_deterministic);
   return g_test_run ();

@@ -285,6 +285,11 @@ test_duplicates (void)
     { "a close box", { { A, 0.9 }, { { 4, 0, 40, 40 }, 0.8 } }, 2, 1 },
     /* IoU 2/3 with the better one. */
     { "a loose box", { { A, 0.9 }, { { 8, 0, 40, 40 }, 0.8 } }, 2, 0 },
+    /* On one object all, at IoU 34/46 and 32/48 with each other. */
+    { "two close ones",
+        { { { -1, 0, 40, 40 }, 0.9 }, { { 5, 0, 40, 40 }, 0.8 } }, 2, 1 },
+    { "two loose ones",
+        { { { -3, 0, 40, 40 }, 0.9 }, { { 5, 0, 40, 40 }, 0.8 } }, 2, 0 },
     { "the threshold and below", { { A, 0.9 }, { A, 0.3f }, { A, 0.1 } }, 1,
         0 },
     { "of two classes", { { A, 0.9 }, { A, 0.8, 0, 1 } }, 2, 0 },

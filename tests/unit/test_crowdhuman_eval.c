@@ -81,6 +81,11 @@ static const Case cases[] = {
       { { A, 0.9 }, { B, 0.8 } }, 0.5, 0, 1 },
   { "a box beyond the image", { { A }, { B } },
       { { { -300, -400, 340, 480 }, 0.9 }, { B, 0.8 } }, 0.5, 0, 1 },
+  /* Of what lies beyond the right or lower edge the last pixels are left. */
+  { "right of the image", { { { 250, 0, 40, 80 } }, { B } },
+      { { { 260, 0, 40, 80 }, 0.9 }, { B, 0.8 } }, 0.5, 0, 1 },
+  { "below the image", { { { 0, 250, 40, 80 } }, { B } },
+      { { { 0, 260, 40, 80 }, 0.9 }, { B, 0.8 } }, 0.5, 0, 1 },
   { "no score", { { A }, { B } }, { { FAR, NAN }, { A, 0.9 }, { B, 0.8 } }, 0.5,
       0, 1 },
   { "no box", { { A }, { B } }, { { A, 0.9 }, { { NAN, 0, 9, 9 }, 0.8 } }, 0,

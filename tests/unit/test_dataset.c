@@ -370,7 +370,8 @@ test_crowdhuman (void)
       "{\"tag\":\"mask\",\"fbox\":[1,2,3,4],\"extra\":{\"ignore\":1}},"
       "{\"tag\":\"person\",\"fbox\":[1,2,3,4],\"extra\":{\"ignore\":1}},"
       "{\"tag\":\"person\",\"fbox\":[1,2,3,4],\"extra\":{\"ignore\":0}},"
-      "{\"tag\":\"mask\",\"fbox\":[1,2,3,4]}]}\r\n"
+      "{\"tag\":\"mask\",\"fbox\":[1,2,3,4]},"
+      "{\"tag\":\"person\",\"fbox\":[1,2,3,4],\"extra\":{\"ignore\":2}}]}\r\n"
       "\n  \n"
       "{\"gtboxes\":[],\"ID\":\"none\"}\n"
       "{\"ID\":\"last\",\"gtboxes\":[{\"tag\":\"mask\",\"fbox\":[1,2,3,4],"
@@ -380,7 +381,7 @@ test_crowdhuman (void)
     int label;
     gboolean person;
   } want[] = { { 0, TRUE }, { -1, FALSE }, { -1, FALSE }, { 0, TRUE },
-    { 0, FALSE } };
+    { 0, FALSE }, { -1, FALSE } };
   g_autoptr (DefcnDataset) dataset = open_good ("a.odgt", text);
   g_autoptr (GArray) used = defcn_dataset_trainable (dataset);
 

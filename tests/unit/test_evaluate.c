@@ -71,10 +71,11 @@ write_picture (int i)
   g_assert_true (defcn_picture_save (picture, path, NULL));
 }
 
-/* The pictures, annotated with what @model finds in them, in pixels @scale
- * times as small as the file's. */
+/* The pictures, annotated with what @model finds in them, in a record of
+ * @scale_x by @scale_y times the file's pixels. */
 static DefcnDataset *
-dataset_new (DefcnModel *model, gboolean crowdhuman, float scale)
+dataset_new (DefcnModel *model, gboolean crowdhuman, float scale_x,
+    float scale_y)
 {
   const DefcnSpec *spec = defcn_model_spec (model);
   g_autoptr (DefcnDetector) detector = defcn_detector_new_from_model (model);
@@ -105,14 +106,14 @@ dataset_new (DefcnModel *model, gboolean crowdhuman, float scale)
     if (crowdhuman)
       name[1] = '\0';
     g_ptr_array_add (dataset->samples,
-        defcn_sample_new (1000 + i, name, picture->width * scale,
-            picture->height * scale));
+        defcn_sample_new (1000 + i, name, picture->width * scale_x,
+            picture->height * scale_y));
     for (guint k = 0; k < boxes->len; k++) {
       const DefcnBox *b = &g_array_index (boxes, DefcnBox, k);
-      const double x1 = scale * b->x1, y1 = scale * b->y1;
+      const double x1 = scale_x * b->x1, y1 = scale_y * b->y1;
       DefcnObject o = { .label = b->label,
         .person = TRUE,
-        .bbox = { x1, y1, scale * b->x2 - x1, scale * b->y2 - y1 } };
+        .bbox = { x1, y1, scale_x * b->x2 - x1, scale_y * b->y2 - y1 } };
 
       o.area = o.bbox[2] * o.bbox[3];
       g_assert_true (defcn_dataset_add (dataset, i, &o));
@@ -136,11 +137,13 @@ evaluate (DefcnModel *model, const DefcnDataset *dataset,
 static void
 test_perfect (void)
 {
-  static const float scales[] = { 1, 2, 0.5f };
+  static const float scales[][2] = { { 1, 1 }, { 2, 2 }, { 0.5f, 2 },
+    { 2, 1 } };
   g_autoptr (DefcnModel) model = open_model ("three.safetensors");
 
   for (gsize i = 0; i < G_N_ELEMENTS (scales); i++) {
-    g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, scales[i]);
+    g_autoptr (DefcnDataset) dataset =
+        dataset_new (model, FALSE, scales[i][0], scales[i][1]);
     g_auto (DefcnFigures) out = { 0 };
 
     evaluate (model, dataset, NULL, &out);
@@ -165,7 +168,7 @@ static void
 test_limit (void)
 {
   g_autoptr (DefcnModel) model = open_model ("three.safetensors");
-  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1);
+  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1, 1);
   DefcnEvaluateOptions options = defcn_evaluate_defaults;
   DefcnSample *last = dataset->samples->pdata[N_IMAGES - 1];
 
@@ -185,7 +188,7 @@ static void
 test_thresholds (void)
 {
   g_autoptr (DefcnModel) model = open_model ("three.safetensors");
-  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1);
+  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1, 1);
   DefcnEvaluateOptions options = defcn_evaluate_defaults;
   g_auto (DefcnFigures) own = { 0 }, none = { 0 };
 
@@ -208,7 +211,7 @@ test_own_nms (void)
 {
   g_autoptr (DefcnModel) plain = open_model ("three.safetensors");
   g_autoptr (DefcnModel) model = open_model_with_nms (0.5f);
-  g_autoptr (DefcnDataset) dataset = dataset_new (plain, FALSE, 1);
+  g_autoptr (DefcnDataset) dataset = dataset_new (plain, FALSE, 1, 1);
   DefcnEvaluateOptions options = defcn_evaluate_defaults;
   g_auto (DefcnFigures) own = { 0 }, other = { 0 };
 
@@ -238,7 +241,7 @@ static void
 test_crowdhuman (void)
 {
   g_autoptr (DefcnModel) model = open_model ("one.safetensors");
-  g_autoptr (DefcnDataset) dataset = dataset_new (model, TRUE, 1);
+  g_autoptr (DefcnDataset) dataset = dataset_new (model, TRUE, 1, 1);
   g_auto (DefcnFigures) out = { 0 };
   guint n = 0;
 
@@ -264,7 +267,7 @@ test_detections (void)
   g_autofree char *path = in_folder ("results.json");
   g_autofree char *text = NULL;
   g_autoptr (DefcnModel) model = open_model ("three.safetensors");
-  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 2);
+  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 2, 2);
   DefcnEvaluateOptions options = defcn_evaluate_defaults;
   g_auto (DefcnFigures) out = { 0 };
 
@@ -298,6 +301,28 @@ test_detections (void)
   g_remove (path);
 }
 
+/* Of a model with NMS in its file the results are those of its column. */
+static void
+test_detections_nms (void)
+{
+  g_autofree char *path = in_folder ("results.json");
+  g_autofree char *text = NULL;
+  g_autoptr (DefcnModel) model = open_model_with_nms (0.1f);
+  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1, 1);
+  DefcnEvaluateOptions options = defcn_evaluate_defaults;
+  g_auto (DefcnFigures) out = { 0 };
+
+  options.detections = path;
+  options.duplicate_threshold = 0; /* all count */
+  evaluate (model, dataset, &options, &out);
+  g_assert_cmpuint (out.coco[1].n_detections, <, out.coco[0].n_detections);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  cJSON *json = cJSON_Parse (text);
+  g_assert_cmpint (cJSON_GetArraySize (json), ==, out.coco[1].n_detections);
+  cJSON_Delete (json);
+  g_remove (path);
+}
+
 static void
 assert_fails (DefcnModel *model, const DefcnDataset *dataset,
     const DefcnEvaluateOptions *options, int code, const char *a, const char *b)
@@ -320,7 +345,7 @@ test_errors (void)
   g_autofree char *bad = in_folder ("bad.png");
   g_autoptr (DefcnModel) three = open_model ("three.safetensors");
   g_autoptr (DefcnModel) one = open_model ("one.safetensors");
-  g_autoptr (DefcnDataset) dataset = dataset_new (three, FALSE, 1);
+  g_autoptr (DefcnDataset) dataset = dataset_new (three, FALSE, 1, 1);
   DefcnEvaluateOptions options = defcn_evaluate_defaults;
   DefcnSample *sample = dataset->samples->pdata[2];
   const volatile int stop = 1;
@@ -352,7 +377,7 @@ static void
 test_forms (void)
 {
   g_autoptr (DefcnModel) model = open_model ("three.safetensors");
-  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1);
+  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1, 1);
   g_auto (DefcnFigures) out = { 0 };
 
   evaluate (model, dataset, NULL, &out);
@@ -408,6 +433,7 @@ main (int argc, char **argv)
   g_test_add_func ("/evaluate/own nms", test_own_nms);
   g_test_add_func ("/evaluate/crowdhuman", test_crowdhuman);
   g_test_add_func ("/evaluate/detections", test_detections);
+  g_test_add_func ("/evaluate/detections of nms", test_detections_nms);
   g_test_add_func ("/evaluate/errors", test_errors);
   g_test_add_func ("/evaluate/forms", test_forms);
   const int status = g_test_run ();

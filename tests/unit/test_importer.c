@@ -543,6 +543,49 @@ test_missing (void)
       strstr (defcn_weights_metadata (filled, "defcn.training"), bias));
 }
 
+/* Not even --partial makes a network of a file that has nothing of it. */
+static void
+test_nothing (void)
+{
+  static const char name[] = "backbone.bottom_up.block0.depthwise.weight";
+  static const gint64 dims[] = { 32, 1, 3, 3 };
+  const DefcnImporterOptions as_it_is = { .partial = TRUE };
+  const DefcnImporterOptions other = { .partial = TRUE,
+    .settings = (char *[]){ "backbone=resnet", "depth=18", NULL } };
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autofree char *path = file_path ("foreign");
+  g_autofree float *zeros = g_new0 (float, 32 * 9);
+
+  defcn_weights_writer_add (writer, name, DEFCN_DTYPE_F32, 4, dims, zeros);
+  g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+  g_autoptr (DefcnImporterResult) one = import (path, &as_it_is);
+  g_assert_cmpuint (one->n_tensors, ==, 1);
+  assert_not_imported (path, &other, "tensors are missing");
+}
+
+/* The file's name stands in the metadata, whatever its bytes are. */
+static void
+test_provenance (void)
+{
+  g_autoptr (DefcnSpec) spec = tiny_spec (18);
+  g_autoptr (DefcnBackend) be = reference ();
+  g_autoptr (DefcnModel) model = model_of (spec, be);
+  g_autofree char *input = save_foreign (model, same_name, NULL);
+  g_autofree char *odd = file_path ("odd\xff");
+  const DefcnImporterOptions options = { 0 };
+
+  g_assert_cmpint (g_rename (input, odd), ==, 0);
+  g_autoptr (DefcnImporterResult) done = import (odd, &options);
+  g_autoptr (DefcnWeights) file = open_imported ();
+  const char *json = defcn_weights_metadata (file, "defcn.training");
+  g_assert_true (g_utf8_validate (json, -1, NULL));
+  g_assert_nonnull (strstr (json, "\"imported\":\"odd\xef\xbf\xbd\""));
+  g_assert_nonnull (strstr (json, "\"format\":\"safetensors\""));
+  g_assert_null (strstr (json, "missing"));
+  g_assert_null (strstr (json, "iteration"));
+  g_remove (odd);
+}
+
 /* Half precision is for convolution weights alone. */
 static void
 test_half (void)
@@ -714,6 +757,8 @@ main (int argc, char **argv)
   g_test_add_func ("/importer/specs", test_specs);
   g_test_add_func ("/importer/backbone", test_backbone);
   g_test_add_func ("/importer/missing", test_missing);
+  g_test_add_func ("/importer/nothing", test_nothing);
+  g_test_add_func ("/importer/provenance", test_provenance);
   g_test_add_func ("/importer/half", test_half);
   g_test_add_func ("/importer/settings", test_settings);
   g_test_add_func ("/importer/errors", test_errors);
