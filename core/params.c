@@ -162,7 +162,8 @@ param_new (DefcnParams *params, char *name, DefcnParamKind kind,
   p->value = g_new0 (float, defcn_param_len (p));
   if (params->train && trainable)
     p->grad = g_new0 (float, defcn_param_len (p));
-  param_fill (p, 0);
+  if (init == DEFCN_INIT_CONSTANT) /* others wait for their seed */
+    param_fill (p, 0);
   g_ptr_array_add (params->list, p);
   g_hash_table_insert (params->by_name, p->name, p);
   return p;

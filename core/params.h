@@ -82,7 +82,8 @@ defcn_param_len (const DefcnParam *p)
 /* For net.c: the effective weight and bias of a convolution called @name
  * ("@name.weight", and with @norm "@name.norm.*", and with @bias
  * "@name.bias").  *@b is NULL with neither.  @init, @init_value are the
- * weight's, @bias_value the bias's; @trainable covers both. */
+ * weight's, @bias_value the bias's; @trainable covers both.  Random values are
+ * zero until initialize(). */
 void defcn_params_conv (DefcnParams *params, DefcnTensor **w, DefcnTensor **b,
     const char *name, gboolean norm, gboolean bias, gboolean trainable,
     DefcnInit init, float init_value, float bias_value, int out, int size,
