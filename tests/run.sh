@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing needs, builds, runs every suite.
 #   tests/run.sh [BUILD_DIR] [MESON_SETUP_OPTION...]
+#   tests/run.sh --packages      (and no more than that)
 # The last line is "N passed, N failed, N skipped"; fails when anything fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,9 +30,10 @@ install_missing () {
 # Where CUDA's own installers put nvcc.
 if [ -x /usr/local/cuda/bin/nvcc ]; then PATH=$PATH:/usr/local/cuda/bin; fi
 
+install_missing
+[ "${1:-}" != --packages ] || exit 0
 build=${1:-build}
 [ $# -eq 0 ] || shift
-install_missing
 if [ -e "$build/build.ninja" ]; then
   meson configure "$build" "$@" -Dtests=true
 else

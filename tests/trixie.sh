@@ -1,22 +1,38 @@
 #!/usr/bin/env bash
 # Builds and tests in a Debian 13 chroot: GStreamer 1.26, oneDNN 3.7, gcc 14.
-#   tests/trixie.sh [CHROOT]     (needs root; made where it is absent)
+#   tests/trixie.sh [--make] [CHROOT]  (needs root; made where it is absent)
+# With --make nothing else is done.
 # DEFCN_GOLDEN is passed on, its folder bound to the same path inside.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source=$PWD
+make=
+[ "${1:-}" != --make ] || { make=1; shift; }
 chroot=${1:-/var/tmp/defcn-trixie}
 golden=${DEFCN_GOLDEN:-$source/../shared/golden}
 
-if [ ! -e "$chroot/etc/debian_version" ]; then
+# Where this machine gets its own packages from.
+mirror () {
+  sed -nE 's/^deb (\[[^]]*\] )?(https?:[^ ]+) bookworm main.*/\2/p
+    s/^URIs: (\S+).*/\1/p' \
+    /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+    grep -v security | head -n 1
+}
+
+# One at a time: a run has its own tree mounted in it.
+exec 9>"$chroot.lock"
+flock 9
+if [ ! -e "$chroot" ]; then
   command -v debootstrap >/dev/null || {
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
   }
-  debootstrap --variant=minbase --components=main trixie "$chroot" \
-    "${DEBIAN_MIRROR:-$(sed -nE 's/^deb (\[[^]]*\] )?(https?:[^ ]+) bookworm main.*/\2/p; s/^URIs: (\S+).*/\1/p' \
-      /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null \
-      | grep -v security | head -n 1)}" >/dev/null
+  rm -rf "$chroot.part"
+  debootstrap --variant=minbase --components=main trixie "$chroot.part" \
+    "${DEBIAN_MIRROR:-$(mirror)}" >/dev/null
+  # Nothing is lost that could not be made again.
+  echo force-unsafe-io >"$chroot.part/etc/dpkg/dpkg.cfg.d/unsafe-io"
+  mv "$chroot.part" "$chroot"
 fi
 cp /etc/resolv.conf "$chroot/etc/" 2>/dev/null || true
 for proxy in /etc/apt/apt.conf /etc/apt/apt.conf.d/*; do
@@ -42,6 +58,11 @@ bind "$source" /src/defcn
 if [ -d "$golden" ]; then
   bind "$golden" /src/golden
 fi
+run=(/src/defcn/tests/run.sh)
+if [ -n "$make" ]; then
+  run+=(--packages)
+else
+  run+=(/src/defcn/build-trixie -Dwerror=true)
+fi
 chroot "$chroot" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-  LC_ALL=C.UTF-8 DEFCN_GOLDEN=/src/golden CI="${CI:-}" \
-  /src/defcn/tests/run.sh /src/defcn/build-trixie -Dwerror=true
+  LC_ALL=C.UTF-8 DEFCN_GOLDEN=/src/golden CI="${CI:-}" "${run[@]}"

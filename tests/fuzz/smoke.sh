@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the fuzzers with clang and the sanitizers into build-fuzz and runs each
-# of them for some seconds, from its corpus and what earlier runs found.
+# of them for some seconds, from its corpus and what earlier runs found; as many
+# at a time as there are cores.
 #   tests/fuzz/smoke.sh [SECONDS [FUZZER...]]
 # Fails when one of them does; what it failed on is left in build-fuzz.
 set -euo pipefail
@@ -13,18 +14,19 @@ fuzzers=("$@")
 
 build=build-fuzz
 [ -e $build/build.ninja ] || CC=${CC:-clang} meson setup $build \
-  -Dfuzzing=true -Dplugin=disabled -Donednn=disabled -Dtraining=enabled \
-  -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+  -Dfuzzing=true -Dplugin=disabled -Donednn=disabled -Dcuda=disabled \
+  -Dtraining=enabled -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 ninja -C $build "${fuzzers[@]/#/tests/fuzz/fuzz_}" >/dev/null
 
 # g_error and warnings of GLib must end the run, allocations stay with ASan.
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1
 export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-status=0
-for name in "${fuzzers[@]}"; do
+
+# fuzz NAME: one line, and the end of the log where it failed.
+fuzz () {
+  local name=$1 log=$build/fuzz_$1.log
   mkdir -p "$build/found/$name"
-  log=$build/fuzz_$name.log
   if "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -max_len=16384 \
     -timeout=20 -rss_limit_mb=2048 -artifact_prefix="$build/$name-" \
     -print_final_stats=1 "$build/found/$name" "tests/fuzz/corpus/$name" \
@@ -34,7 +36,11 @@ for name in "${fuzzers[@]}"; do
   else
     echo "fuzz_$name FAILED, see $log"
     tail -n 40 "$log"
-    status=1
+    return 1
   fi
-done
-exit $status
+}
+
+export -f fuzz
+export build seconds
+printf '%s\n' "${fuzzers[@]}" |
+  xargs -P "$(nproc)" -I '{}' bash -c 'fuzz {}'
