@@ -13,9 +13,10 @@ A list has one block per fault, a blank line between two:
     tests: boxes, own forward reference
 
 `find` is text within one line that is in the file exactly once, `replace` what
-stands there instead (nothing: it is taken out).  `tests` are names of meson,
-`SUITE/NAME` where two suites share one; without it those that tests/README.md
-names for the file, else the suites unit, ops and the own goldens.
+stands there instead (nothing: it is taken out).  `tests` are names of meson or
+patterns (`own * reference`), `SUITE/NAME` where two suites share one; without
+it those that tests/README.md names for the file, else the suites unit, ops and
+the own goldens.
 
 Works in copies of the tree below --build, never in the tree itself.  What has
 been found is kept there: an interrupted run goes on where it was, a changed
@@ -259,10 +260,12 @@ class Build:
             capture_output=True, check=True).stdout)
 
     def find(self, name):
-        """Keys of the tests that a name stands for."""
+        """Keys of the tests that a name or a pattern stands for."""
         if name in self.tests:
             return [name]
-        return [key for key in self.tests if key.partition("/")[2] == name]
+        return [key for key in self.tests
+                if fnmatch.fnmatchcase(key, name)
+                or fnmatch.fnmatchcase(key.partition("/")[2], name)]
 
     def names(self):
         return set(self.tests) | {k.partition("/")[2] for k in self.tests}
