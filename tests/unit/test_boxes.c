@@ -71,7 +71,7 @@ by_score (const void *pa, const void *pb)
                               : (int) a->index - (int) b->index;
 }
 
-/* The rule of boxes.h to the letter: sort everything, cut, threshold, decode. */
+/* What boxes.h says, plainly: sort everything, cut, threshold, decode. */
 static GArray *
 decode_plainly (const DefcnLevel *levels, int n_classes,
     const DefcnDecodeRule *rule)
