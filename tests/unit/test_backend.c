@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "heap.h"
+
 /* Returns: (nullable): the backend's own name, if it is built in and works. */
 static const char *
 made_name (const char *name)
@@ -107,6 +109,47 @@ test_precisions (void)
   }
 }
 
+/* Why "auto" did not take CUDA stays with what it took; a precision that nobody
+ * has is refused for that alone, one that only CUDA has for both reasons. */
+static void
+test_auto (void)
+{
+  g_autoptr (DefcnBackend) automatic = defcn_backend_new ("auto", 1, NULL);
+  g_autoptr (DefcnBackend) named = defcn_backend_new ("cpu", 1, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_nonnull (strstr (automatic->passed_over, "device \"cuda\""));
+  g_assert_null (named->passed_over);
+  g_assert_null (defcn_backend_new_in ("auto", "fp8", 1, &error));
+  g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
+  g_assert_true (
+      g_str_has_prefix (error->message, "precision \"fp8\" is unknown"));
+  g_clear_error (&error);
+  g_assert_null (defcn_backend_new_in ("auto", "tf32", 1, &error));
+  g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
+  g_assert_true (g_str_has_prefix (error->message, "device \"cuda\": "));
+  g_assert_nonnull (strstr (error->message, "; precision \"tf32\" is for"));
+}
+
+static void
+open_and_close (gpointer data)
+{
+  g_autoptr (DefcnBackend) automatic = defcn_backend_new ("auto", 1, NULL);
+  g_autoptr (DefcnBackend) none =
+      defcn_backend_new_in ("reference", "bf16", 1, NULL);
+  g_autoptr (DefcnBackend) tuned = defcn_backend_new ("reference", 1, NULL);
+
+  g_assert_null (none);
+  tuned->tune = defcn_tune_open ("/nowhere/m");
+}
+
+/* Nothing is left of a backend, nor of one that was refused. */
+static void
+test_leaks (void)
+{
+  heap_assert_kept (open_and_close, NULL);
+}
+
 /* 0 threads means one per core, fewer than that is refused. */
 static void
 test_threads (void)
@@ -119,7 +162,7 @@ test_threads (void)
   g_assert_cmpint (three->threads, ==, 3);
   g_assert_null (defcn_backend_new ("reference", -1, &error));
   g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
-  g_assert_nonnull (strstr (error->message, "-1"));
+  g_assert_nonnull (strstr (error->message, "threads is -1,"));
   defcn_backend_free (NULL);
 }
 
@@ -163,7 +206,16 @@ test_memory (void)
   g_assert_cmpfloat (back[16], ==, 17);
   be->free (be, mem);
 
+  for (int i = 0; i < 4; i++) { /* also where something was before */
+    char *again = be->alloc (be, 256);
+
+    for (int k = 0; k < 256; k++)
+      g_assert_cmpint (again[k], ==, 0);
+    memset (again, 0xff, 256);
+    be->free (be, again);
+  }
   g_assert_null (be->alloc (be, G_MAXSIZE));
+  g_assert_null (be->alloc (be, G_MAXSIZE - 62)); /* which rounds up to 0 */
   mem = be->alloc (be, 0);
   g_assert_nonnull (mem);
   be->free (be, mem);
@@ -199,6 +251,81 @@ test_refused_steps (void)
     { { { 1, 4, 4, 8 }, { 1, 2, 2, 8 } }, { 1, 4, 4, 8 }, { 8, 1, 1, 8 },
         { 1, 1, 1, 8 }, { DEFCN_OP_CONV, .size = 1, .stride = 1, .groups = 1 },
         "is not 1x4x4x8" },
+    { { { 1, 4, 4, 8 } }, { 1, 4, 4, 7 }, { 7, 1, 1, 4 }, { 0 },
+        { DEFCN_OP_CONV, .size = 1, .stride = 1, .groups = 2 },
+        "in 2 groups does not lead from 8 to 7" },
+    { { { 1, 4, 4, 8 } }, { 1, 4, 4, 8 }, { 8, 3, 1, 8 }, { 0 },
+        { DEFCN_OP_CONV, .size = 3, .stride = 1, .pad = 1, .groups = 1 },
+        "weight 8x3x1x8" },
+    { { { 1, 4, 4, 8 } }, { 1, 4, 4, 8 }, { 8, 1, 3, 8 }, { 0 },
+        { DEFCN_OP_CONV, .size = 3, .stride = 1, .pad = 1, .groups = 1 },
+        "weight 8x1x3x8" },
+    { { { 1, 4, 4, 8 } }, { 1, 4, 4, 8 }, { 8, 1, 1, 8 }, { 0 },
+        { DEFCN_OP_CONV, .size = 1, .stride = 1, .groups = 0 }, "in 0 groups" },
+    { { { 1, 4, 4, 8 } }, { 1, 4, 4, 8 }, { 4, 1, 1, 8 }, { 0 },
+        { DEFCN_OP_CONV, .size = 1, .stride = 1, .groups = 1 },
+        "weight 4x1x1x8" },
+    { { { 1, 4, 4, 8 } }, { 2, 4, 4, 8 }, { 8, 1, 1, 8 }, { 0 },
+        { DEFCN_OP_CONV, .size = 1, .stride = 1, .groups = 1 },
+        "is not 1x4x4x8" },
+    { { { 1, 4, 4, 8 } }, { 1, 4, 3, 8 }, { 8, 1, 1, 8 }, { 0 },
+        { DEFCN_OP_CONV, .size = 1, .stride = 1, .groups = 1 },
+        "is not 1x4x4x8" },
+    { { { 1, 4, 4, 8 }, { 2, 4, 4, 8 } }, { 1, 4, 4, 8 }, { 8, 1, 1, 8 }, { 0 },
+        { DEFCN_OP_CONV, .size = 1, .stride = 1, .groups = 1 },
+        "residual is not 1x4x4x8" },
+    { { { 1, 4, 4, 8 }, { 1, 4, 2, 8 } }, { 1, 4, 4, 8 }, { 8, 1, 1, 8 }, { 0 },
+        { DEFCN_OP_CONV, .size = 1, .stride = 1, .groups = 1 },
+        "residual is not 1x4x4x8" },
+    { { { 1, 4, 4, 8 }, { 1, 4, 4, 4 } }, { 1, 4, 4, 8 }, { 8, 1, 1, 8 }, { 0 },
+        { DEFCN_OP_CONV, .size = 1, .stride = 1, .groups = 1 },
+        "residual is not 1x4x4x8" },
+    { { { 1, 5, 4, 8 } }, { 2, 3, 2, 8 }, { 0 }, { 0 }, { DEFCN_OP_MAX_POOL },
+        "output is 2x3x2x8, wanted half of 1x5x4x8" },
+    { { { 1, 5, 4, 8 } }, { 1, 3, 3, 8 }, { 0 }, { 0 }, { DEFCN_OP_MAX_POOL },
+        "output is 1x3x3x8" },
+    { { { 1, 5, 4, 8 } }, { 1, 3, 2, 4 }, { 0 }, { 0 }, { DEFCN_OP_MAX_POOL },
+        "output is 1x3x2x4" },
+    { { { 1, 5, 4, 8 } }, { 2, 5, 4, 8 }, { 0 }, { 0 }, { DEFCN_OP_RELU },
+        "output is 2x5x4x8" },
+    { { { 1, 5, 4, 8 } }, { 1, 4, 4, 8 }, { 0 }, { 0 }, { DEFCN_OP_RELU },
+        "output is 1x4x4x8" },
+    { { { 1, 5, 4, 8 } }, { 1, 5, 5, 8 }, { 0 }, { 0 }, { DEFCN_OP_RELU },
+        "output is 1x5x5x8" },
+    { { { 1, 5, 4, 8 } }, { 1, 5, 4, 8 }, { 1, 1, 1, 4 }, { 1, 1, 1, 8 },
+        { DEFCN_OP_GROUP_NORM, .groups = 4 }, "4 weights and 8 biases" },
+    { { { 1, 5, 4, 8 } }, { 1, 5, 4, 8 }, { 1, 1, 1, 8 }, { 1, 1, 1, 8 },
+        { DEFCN_OP_GROUP_NORM, .groups = 0 }, "0 groups" },
+    { { { 1, 5, 4, 8 } }, { 2, 5, 4, 8 }, { 1, 1, 1, 8 }, { 1, 1, 1, 8 },
+        { DEFCN_OP_GROUP_NORM, .groups = 4 }, "is 2x5x4x8, wanted 1x5x4x8" },
+    { { { 1, 5, 4, 8 } }, { 1, 4, 4, 8 }, { 1, 1, 1, 8 }, { 1, 1, 1, 8 },
+        { DEFCN_OP_GROUP_NORM, .groups = 4 }, "is 1x4x4x8" },
+    { { { 1, 5, 4, 8 } }, { 1, 5, 4, 4 }, { 1, 1, 1, 8 }, { 1, 1, 1, 8 },
+        { DEFCN_OP_GROUP_NORM, .groups = 4 }, "is 1x5x4x4" },
+    { { { 1, 4, 4, 8 }, { 1, 2, 3, 8 } }, { 1, 4, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_UPSAMPLE_ADD }, "high and wide as 1x2x3x8" },
+    { { { 1, 4, 4, 8 }, { 2, 2, 2, 8 } }, { 1, 4, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_UPSAMPLE_ADD }, "high and wide as 2x2x2x8" },
+    { { { 1, 4, 4, 8 }, { 1, 2, 2, 4 } }, { 1, 4, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_UPSAMPLE_ADD }, "high and wide as 1x2x2x4" },
+    { { { 1, 4, 6, 8 }, { 1, 2, 2, 8 } }, { 1, 4, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_UPSAMPLE_ADD }, "1x4x6x8 is not twice" },
+    { { { 1, 5, 4, 8 }, { 1, 5, 2, 8 } }, { 1, 5, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_TUBE_MAX, .n_levels = 1, .phi = 3 }, "do not fit level 0" },
+    { { { 1, 5, 2, 8 }, { 1, 5, 4, 8 } }, { 1, 5, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_TUBE_MAX, .n_levels = 1, .phi = 3 }, "do not fit level 0" },
+    { { { 1, 5, 4, 8 }, { 1, 5, 4, 8 }, { 2, 3, 2, 8 } }, { 1, 5, 4, 8 }, { 0 },
+        { 0 }, { DEFCN_OP_TUBE_MAX, .n_levels = 2, .phi = 3 }, "2 levels" },
+    { { { 1, 5, 4, 8 }, { 1, 5, 4, 8 }, { 1, 3, 2, 4 } }, { 1, 5, 4, 8 }, { 0 },
+        { 0 }, { DEFCN_OP_TUBE_MAX, .n_levels = 2, .phi = 3 }, "2 levels" },
+    { { { 1, 5, 4, 8 }, { 1, 5, 4, 8 } }, { 1, 5, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_TUBE_MAX, .n_levels = 1, .self = -1, .phi = 3 },
+        "do not fit level -1" },
+    { { { 1, 5, 4, 8 }, { 1, 5, 4, 8 } }, { 1, 5, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_TUBE_MAX, .n_levels = DEFCN_MAX_INPUTS, .phi = 3 },
+        "the 8 levels" },
+    { { { 1, 5, 4, 4 } }, { 1, 5, 4, 8 }, { 1, 1, 1, 1 }, { 0 },
+        { DEFCN_OP_BOX }, "output is 1x5x4x8 with 1 scales" },
     { { { 1, 5, 4, 8 } }, { 1, 2, 2, 8 }, { 0 }, { 0 }, { DEFCN_OP_MAX_POOL },
         "output is 1x2x2x8, wanted half of 1x5x4x8" },
     { { { 1, 5, 4, 8 } }, { 1, 5, 4, 7 }, { 0 }, { 0 }, { DEFCN_OP_RELU },
@@ -265,11 +392,14 @@ test_missing_row (void)
 int
 main (int argc, char **argv)
 {
+  heap_init (argv);
   g_test_init (&argc, &argv, NULL);
   g_setenv ("DEFCN_MODULES", "/nowhere", TRUE); /* whatever is installed */
   g_test_add_func ("/backend/names", test_names);
   g_test_add_func ("/backend/no-cuda", test_no_cuda);
   g_test_add_func ("/backend/precisions", test_precisions);
+  g_test_add_func ("/backend/auto", test_auto);
+  g_test_add_func ("/backend/leaks", test_leaks);
   g_test_add_func ("/backend/refused-names", test_refused_names);
   g_test_add_func ("/backend/threads", test_threads);
   g_test_add_func ("/backend/rows", test_rows);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "heap.h"
 
 /* An image in memory of its own; every plane is exactly as large as its rows
  * need, so that a sanitizer sees any read past the last of them. */
@@ -229,7 +230,9 @@ test_padding_and_kernels (void)
   }
 }
 
-/* Pillow's BILINEAR word for word, one dimension of an interleaved image. */
+/* Pillow's BILINEAR, a triangle filter that grows when it shrinks, for one
+ * dimension of an interleaved image: weights of 22 fractional bits, sums
+ * rounded to bytes. */
 static void
 resize_plainly (guint8 *dst, const guint8 *src, int n_lines, int line_step,
     int in, int out, int step, int out_line_step)
@@ -287,6 +290,75 @@ test_resize (void)
   }
 }
 
+/* The tables that a device is given are those of the scaler: by them, in
+ * double loops, comes what the scaler gives. */
+static void
+test_describe (void)
+{
+  static const int cases[][4] = { { 31, 17, 13, 40 }, { 9, 40, 30, 7 },
+    { 12, 9, 12, 20 }, { 12, 9, 5, 9 } };
+  const DefcnInputRule rule = { .divisor = 32 };
+  g_autoptr (DefcnScaler) scaler = defcn_scaler_new ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const int w = cases[i][0], h = cases[i][1];
+    const int out_w = cases[i][2], out_h = cases[i][3];
+    g_autofree guint8 *rgb = g_malloc ((gsize) out_w * out_h * 3);
+    DefcnPreprocess d;
+    Picture p;
+
+    picture_init (&p, DEFCN_FORMAT_RGB, w + 3, h + 2, 0, 0, 31 + i);
+    p.image.matrix = DEFCN_MATRIX_BT709;
+    defcn_scaler_run (scaler, rgb, &p.image, 3, 2, w, h, out_w, out_h);
+    defcn_scaler_describe (scaler, &d, &p.image, 3, 2, w, h, out_w, out_h,
+        &rule);
+    g_assert_true (d.x == 3 && d.y == 2 && d.w == w && d.h == h);
+    g_assert_true (d.out_w == out_w && d.out_h == out_h && d.rule == &rule);
+    g_assert_cmpint (d.yuv.offset, ==, 16);
+    g_assert_cmpint (d.yuv.rv, ==, 117489); /* 65536 * 2 (1 - kr) 255 / 224 */
+    for (int y = 0; y < out_h; y++) {
+      for (int x = 0; x < out_w * 3; x++) {
+        gint64 sum = 1 << 21;
+
+        for (int j = 0; j < d.taps_y && d.first_y[y] + j < h; j++) {
+          gint64 row = 1 << 21;
+
+          for (int k = 0; k < d.taps_x && d.first_x[x / 3] + k < w; k++)
+            row += (gint64) d.weights_x[x / 3 * d.taps_x + k]
+                * p.mem[0][(d.first_y[y] + j + 2) * (w + 3) * 3
+                    + (d.first_x[x / 3] + k + 3) * 3 + x % 3];
+          sum += d.weights_y[y * d.taps_y + j] * CLAMP (row >> 22, 0, 255);
+        }
+        g_assert_cmpint (CLAMP (sum >> 22, 0, 255), ==, rgb[y * out_w * 3 + x]);
+      }
+    }
+    picture_clear (&p);
+  }
+}
+
+static void
+scale (gpointer data)
+{
+  g_autoptr (DefcnScaler) scaler = defcn_scaler_new ();
+  guint8 rgb[40 * 70 * 3];
+  Picture p;
+
+  picture_init (&p, DEFCN_FORMAT_I420, 31, 17, 0, 0, 1);
+  for (int threads = 1; threads <= 2; threads++) {
+    defcn_scaler_set_threads (scaler, threads);
+    for (int i = 0; i < 3; i++)
+      defcn_scaler_run (scaler, rgb, &p.image, 0, 0, 31, 17, 40 - i, 70);
+  }
+  picture_clear (&p);
+}
+
+/* Nothing is left of tables, strips and rows. */
+static void
+test_leaks (void)
+{
+  heap_assert_kept (scale, NULL);
+}
+
 /* A rectangle gives what the same rectangle, cut out first, gives. */
 static void
 test_region_is_a_crop (void)
@@ -317,6 +389,11 @@ test_target_size (void)
     { 480, 640, 800, 1333, 800, 1067 },
     { 1920, 1080, 320, 569, 569, 320 },
     { 2000, 500, 800, 1333, 1333, 333 },
+    { 1667, 1000, 800, 1333, 1333, 800 }, /* 1333.6 is over the limit */
+    { 1000, 1667, 800, 1333, 800, 1333 },
+    { 1666, 1000, 800, 1333, 1333, 800 }, /* 1332.8 is not */
+    { 3, 2, 25, 100, 38, 25 },            /* halves go up */
+    { 1000, 999, 3, 100, 3, 3 },
     { 512, 512, 800, 1333, 800, 800 },
     { 16384, 1, 800, 1333, 1333, 1 },
     { 1, 16384, 800, 1333, 1, 1333 },
@@ -362,11 +439,19 @@ test_check (void)
   static guint8 mem[64];
   const DefcnImage good = { DEFCN_FORMAT_I420, 5, 3, { mem, mem, mem },
     { 5, 3, 3 }, DEFCN_MATRIX_BT709, FALSE };
-  DefcnImage bad[10];
-  const char *const words[] = { "format", "format", "size", "size", "size",
-    "matrix", "plane 0", "plane 2", "plane 1", "plane 0" };
+  DefcnImage bad[11], largest = good;
+  const char *const words[] = { "format 8", "format", "size 0 x 3",
+    "size 5 x -1", "size 16385 x 3 is not within 1 .. 16384", "matrix",
+    "plane 0 of a I420 image 5 pixels wide is missing", "plane 2 of a I420",
+    "plane 1 of a I420 image 5 pixels wide is too narrow: stride 2, wanted at "
+    "least 3",
+    "plane 0", "size 5 x 16385" };
 
   g_assert_true (defcn_image_check (&good, NULL));
+  largest.width = largest.height = 16384;
+  for (int i = 0; i < 3; i++)
+    largest.strides[i] = i ? 8192 : 16384;
+  g_assert_true (defcn_image_check (&largest, NULL));
   for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
     bad[i] = good;
   bad[0].format = DEFCN_N_FORMATS;
@@ -379,6 +464,7 @@ test_check (void)
   bad[7].planes[2] = NULL;
   bad[8].strides[1] = 2;
   bad[9].strides[0] = -5;
+  bad[10].height = 16385;
   for (gsize i = 0; i < G_N_ELEMENTS (bad); i++) {
     g_autoptr (GError) error = NULL;
 
@@ -399,6 +485,9 @@ test_check_strides (void)
 
         picture_init (&p, format, w, 2, 0, 0, 1);
         g_assert_true (defcn_image_check (&p.image, NULL));
+        g_assert_cmpint (defcn_image_planes (format), >, plane);
+        g_assert_cmpint (defcn_image_row_bytes (&p.image, plane), ==,
+            plane_row (format, plane, w));
         p.image.strides[plane]--;
         g_assert_false (defcn_image_check (&p.image, NULL));
         picture_clear (&p);
@@ -410,6 +499,7 @@ test_check_strides (void)
 int
 main (int argc, char **argv)
 {
+  heap_init (argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/image/check", test_check);
   g_test_add_func ("/image/check/strides", test_check_strides);
@@ -418,6 +508,8 @@ main (int argc, char **argv)
   g_test_add_func ("/image/known-colours", test_known_colours);
   g_test_add_func ("/image/padding-and-kernels", test_padding_and_kernels);
   g_test_add_func ("/image/resize", test_resize);
+  g_test_add_func ("/image/describe", test_describe);
+  g_test_add_func ("/image/leaks", test_leaks);
   g_test_add_func ("/image/region", test_region_is_a_crop);
   g_test_add_func ("/image/normalize", test_normalize);
   return g_test_run ();

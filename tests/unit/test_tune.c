@@ -1,11 +1,13 @@
 /* Measured choices: which candidate is taken, what is kept, and what becomes of
  * a file that is damaged, foreign or cannot be written. */
 #include "folder.h"
+#include "heap.h"
 #include "tune.h"
 
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 static char *folder, *cache;
 
@@ -147,6 +149,161 @@ test_round (void)
       "eng1");
 }
 
+/* Where @word stands in @text, which has it. */
+static gsize
+position (const char *text, const char *word)
+{
+  const char *at = strstr (text, word);
+
+  if (!at)
+    g_error ("there is no %s in %s", word, text);
+  return at - text;
+}
+
+/* A file has the time of what was chosen, and its names in order. */
+static void
+test_text (void)
+{
+  static const double us[] = { 2.5, 1.25 };
+  g_autofree char *model = folder_file (folder, "text");
+  g_autofree char *path = g_strconcat (model, ".tune.json", NULL);
+  g_autofree char *text = NULL;
+  g_autoptr (DefcnTune) tune = defcn_tune_open (model);
+
+  measure (tune, "device b", "step y", us, 1); /* not timed */
+  measure (tune, "device a", "step y", us, 2);
+  measure (tune, "device c", "step z", us, 2);
+  measure (tune, "device a", "step x", us, 2);
+  g_assert_true (defcn_tune_save (tune));
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  g_assert_null (strstr (text, "2.5"));
+  g_assert_cmpuint (position (text, "device a"), <,
+      position (text, "device b"));
+  g_assert_cmpuint (position (text, "device b"), <,
+      position (text, "device c"));
+  g_assert_cmpuint (position (text, "step x"), <, position (text, "step y"));
+  g_assert_cmpuint (position (text, "step x"), <, position (text, "1.25"));
+}
+
+/* The least of several rounds counts, so that one that was disturbed does not
+ * decide. */
+static double
+disturbed_time (gpointer data, guint i)
+{
+  int *calls = data;
+
+  calls[i]++;
+  return i == 0 ? 10 : calls[i] == 3 ? 5 : 50;
+}
+
+static void
+test_least (void)
+{
+  int calls[2] = { 0 };
+  g_autofree char *model = folder_file (folder, "least");
+  g_autoptr (DefcnTune) tune = defcn_tune_open (model);
+
+  g_assert_cmpint (defcn_tune_measure (tune, "d", "s", names, 2, disturbed_time,
+                       calls),
+      ==, 1);
+}
+
+/* What stands beside the model is newer than what the cache has, which still
+ * counts for the rest; of two problems the first is told. */
+static void
+test_both (void)
+{
+  g_autofree char *inner = folder_file (folder, "inner");
+  g_autofree char *model = folder_file (folder, "inner/m");
+  g_autofree char *detour = folder_file (folder, "./inner/../inner/m");
+  g_autofree char *beside = folder_file (folder, "inner/m.tune.json");
+  g_autofree char *kept = folder_file (cache, "defcn");
+  GStatBuf status;
+
+  g_autoptr (DefcnTune) first = defcn_tune_open (model);
+  measure (first, "d", "s", rising, 4);
+  measure (first, "d", "t", rising, 4);
+  g_assert_true (defcn_tune_save (first));
+  g_assert_cmpint (g_stat (kept, &status), ==, 0);
+  g_assert_cmpint (status.st_mode & 0777, ==, 0700);
+  g_autoptr (DefcnTune) same = defcn_tune_open (detour);
+  g_assert_cmpstr (defcn_tune_lookup (same, "d", "s"), ==, "eng1");
+
+  g_assert_cmpint (g_mkdir (inner, 0755), ==, 0);
+  g_assert_true (g_file_set_contents (beside,
+      "{\"defcn.tune\": 1, \"d\": {\"s\": {\"choice\": \"eng7\", "
+      "\"us\": 1}}}",
+      -1, NULL));
+  g_autoptr (DefcnTune) both = defcn_tune_open (model);
+  g_assert_cmpstr (defcn_tune_lookup (both, "d", "s"), ==, "eng7");
+  g_assert_cmpstr (defcn_tune_lookup (both, "d", "t"), ==, "eng1");
+
+  g_assert_true (g_file_set_contents (beside, "x", -1, NULL));
+  g_autoptr (GDir) dir = g_dir_open (kept, 0, NULL);
+  g_autofree char *cached = folder_file (kept, g_dir_read_name (dir));
+  g_assert_true (g_file_set_contents (cached, "x", -1, NULL));
+  g_autoptr (DefcnTune) damaged = defcn_tune_open (model);
+  g_assert_true (g_str_has_prefix (defcn_tune_problem (damaged), beside));
+  g_remove (beside);
+  g_remove (inner);
+  folder_remove (g_strdup (kept));
+}
+
+/* What is no file, is too large for one, or has a name too long for one is not
+ * taken; the largest that is allowed is read. */
+static void
+test_limits (void)
+{
+  g_autofree char *model = folder_file (folder, "limits");
+  g_autofree char *path = g_strconcat (model, ".tune.json", NULL);
+
+  g_assert_cmpint (g_mkdir (path, 0755), ==, 0);
+  g_autoptr (DefcnTune) directory = defcn_tune_open (model);
+  g_assert_true (
+      g_str_has_suffix (defcn_tune_problem (directory), "not a tuning file"));
+  g_remove (path);
+
+  for (int extra = 0; extra < 2; extra++) {
+    g_assert_true (g_file_set_contents (path, "", 0, NULL));
+    g_assert_cmpint (truncate (path, (16 << 20) + extra), ==, 0);
+    g_autoptr (DefcnTune) large = defcn_tune_open (model);
+    g_assert_true (g_str_has_suffix (defcn_tune_problem (large),
+        extra ? "not a tuning file" : "of this version"));
+  }
+  for (int extra = 0; extra < 2; extra++) {
+    g_autofree char *name = g_strnfill (1024 + extra, 'x');
+    g_autofree char *text = g_strdup_printf ("{\"defcn.tune\": 1, \"d\": "
+                                             "{\"s\": {\"choice\": \"%s\", "
+                                             "\"us\": 0}}}",
+        name);
+
+    g_assert_true (g_file_set_contents (path, text, -1, NULL));
+    g_autoptr (DefcnTune) tune = defcn_tune_open (model);
+    g_assert_true (!defcn_tune_problem (tune) == !extra);
+    g_assert_cmpstr (defcn_tune_lookup (tune, "d", "s"), ==,
+        extra ? NULL : name);
+  }
+}
+
+static void
+tune_and_save (gpointer model)
+{
+  g_autoptr (DefcnTune) tune = defcn_tune_open (model);
+
+  for (int i = 0; i < 2; i++)
+    measure (tune, "d", "s", rising, 4);
+  g_assert_true (defcn_tune_save (tune));
+}
+
+/* Nothing is left of what was read, measured and written. */
+static void
+test_leaks (void)
+{
+  g_autofree char *model = folder_file (folder, "leaks");
+
+  heap_assert_kept (tune_and_save, model);
+}
+
 #define GOOD                                                                   \
   "{\"defcn.tune\": 1, \"d\": {\"s\": {\"choice\": \"eng7\", \"us\": 1.5}}}"
 
@@ -185,8 +342,8 @@ test_damage (void)
   }
 }
 
-/* A good file cut short anywhere, or with a byte of another, is refused or read,
- * and never the end of the process. */
+/* A good file cut short anywhere, or with a byte of another, is refused or
+ * read, and never the end of the process. */
 static void
 test_mutations (void)
 {
@@ -208,8 +365,8 @@ test_mutations (void)
   }
 }
 
-/* Where the model's folder cannot be written the user's cache is, and it is read
- * again; each model has its own there. */
+/* Where the model's folder cannot be written the user's cache is, and it is
+ * read again; each model has its own there. */
 static void
 test_cache (void)
 {
@@ -247,6 +404,7 @@ test_nowhere (void)
 int
 main (int argc, char **argv)
 {
+  heap_init (argv);
   g_test_init (&argc, &argv, NULL);
   folder = folder_new ();
   cache = folder_new ();
@@ -254,6 +412,11 @@ main (int argc, char **argv)
   g_test_add_func ("/tune/choice", test_choice);
   g_test_add_func ("/tune/rounds", test_rounds);
   g_test_add_func ("/tune/round", test_round);
+  g_test_add_func ("/tune/text", test_text);
+  g_test_add_func ("/tune/least", test_least);
+  g_test_add_func ("/tune/both", test_both);
+  g_test_add_func ("/tune/limits", test_limits);
+  g_test_add_func ("/tune/leaks", test_leaks);
   g_test_add_func ("/tune/damage", test_damage);
   g_test_add_func ("/tune/mutations", test_mutations);
   g_test_add_func ("/tune/cache", test_cache);

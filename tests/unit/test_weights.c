@@ -1,5 +1,6 @@
 /* The model file: what is read, what is refused, how it is written. */
 #include "half.h"
+#include "heap.h"
 #include "testing.h"
 #include "weights.h"
 
@@ -10,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char *folder; /* for files of this run */
@@ -58,6 +60,7 @@ test_malformed (void)
     const char *word;
   } cases[] = {
     { "", 0, "JSON object" },
+    { "\"\\u0000", 0, "NUL" },
     { "[]", 0, "JSON object" },
     { "{", 0, "JSON object" },
     { "{} x", 0, "more than a JSON object" },
@@ -92,6 +95,8 @@ test_malformed (void)
         "\"a\": its shape" }, /* 2^64 bytes */
     { "{" TENSOR ("a", "F32", "[4611686018427387904]", "0", "0") "}", 0,
         "\"a\": its shape" },
+    { "{" TENSOR ("a", "U8", "[9007199254740994,0]", "0", "0") "}", 0,
+        "\"a\": its shape" }, /* more than a double counts exactly */
     { "{" TENSOR ("a", "U8", "[1]", "0", "2") "}", 1, "\"a\": its data_offs" },
     { "{" TENSOR ("a", "U8", "[1]", "1", "0") "}", 1, "\"a\": its data_offs" },
     { "{" TENSOR ("a", "U8", "[1]", "-1", "0") "}", 1, "\"a\": its data_offs" },
@@ -155,6 +160,16 @@ test_malformed_files (void)
     assert_refused (bytes, cases[i].word);
   }
 
+  /* more than 100 MiB of header, in a file that takes no room */
+  const guint64 much = GUINT64_TO_LE ((guint64) 101 << 20);
+  g_autofree char *path = g_build_filename (folder, "sparse", NULL);
+  g_autoptr (GError) error = NULL;
+  g_assert_true (
+      g_file_set_contents (path, (const char *) &much, sizeof much, NULL));
+  g_assert_cmpint (truncate (path, (off_t) 102 << 20), ==, 0);
+  g_assert_null (defcn_weights_open (path, &error));
+  g_assert_nonnull (strstr (error->message, "header would have 105906176"));
+
   g_autofree char *deep = g_strnfill (1 << 20, '[');
   g_autoptr (GBytes) bytes = file_of (deep, 0);
   assert_refused (bytes, "JSON object");
@@ -178,16 +193,16 @@ test_accepted (void)
   static const char header[] =
       " {\"__metadata__\":{\"k\":\"v\\\\u0000\"}," TENSOR ("i", "I32", "[1]",
           "4", "8") "," TENSOR ("f", "F32", "[]", "0", "4") "," TENSOR ("none",
-          "F32", "[3,0]", "8",
-          "8") "," TENSOR ("l", "I64", "[1,1]", "8", "16") "," TENSOR ("h",
-          "F16", "[2]", "16", "20") "," TENSOR ("b", "BF16", "[1]", "20",
-          "22") "," TENSOR ("u", "U8", "[1,2,1]", "22", "24") "} \n";
+          "F32", "[3,0]", "8", "8") "," TENSOR ("l", "I64", "[1,1]", "8",
+          "16") "," TENSOR ("h", "F16", "[2]", "16", "20") "," TENSOR ("b",
+          "BF16", "[1]", "20", "22") "," TENSOR ("u", "U8", "[1,2,1]", "22",
+          "24") "," TENSOR ("d", "U8", "[1,1,1,1,1,1,1,0]", "24", "24") "} \n";
   g_autoptr (GBytes) bytes = file_of (header, 24);
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnWeights) w = defcn_weights_open_bytes (bytes, "x", &error);
 
   g_assert_no_error (error);
-  g_assert_cmpuint (defcn_weights_count (w), ==, 7);
+  g_assert_cmpuint (defcn_weights_count (w), ==, 8);
   g_assert_cmpstr (defcn_weights_path (w), ==, "x");
   g_assert_cmpstr (defcn_weights_metadata (w, "k"), ==, "v\\u0000");
   g_assert_null (defcn_weights_metadata (w, "K"));
@@ -201,7 +216,67 @@ test_accepted (void)
   g_assert_cmpuint (t->len, ==, 2);
   g_assert_cmpuint (((const guint8 *) t->data)[1], ==, 23);
   g_assert_cmpuint (defcn_weights_lookup (w, "f")->len, ==, 1);
+  g_assert_cmpint (defcn_weights_lookup (w, "d")->n_dims, ==, 8);
   g_assert_cmpuint (defcn_weights_lookup (w, "none")->len, ==, 0);
+}
+
+/* Empty tensors lie where another begins, or at the end, in any order in the
+ * header. */
+static void
+test_empty_tensors (void)
+{
+#define EMPTY(name, at) TENSOR (name, "F32", "[0]", at, at)
+  static const char *const headers[] = {
+    "{" EMPTY ("e", "0") "," TENSOR ("a", "U8", "[4]", "0", "4") "}",
+    "{" TENSOR ("a", "U8", "[4]", "0", "4") "," EMPTY ("e", "0") "}",
+    "{" TENSOR ("a", "U8", "[4]", "0", "4") "," EMPTY ("e", "4") "}",
+    "{" EMPTY ("e", "2") "," TENSOR ("b", "U8", "[2]", "2", "4") "," EMPTY ("f",
+        "2") "," TENSOR ("a", "U8", "[2]", "0", "2") "}",
+  };
+#undef EMPTY
+
+  for (gsize i = 0; i < G_N_ELEMENTS (headers); i++) {
+    g_autoptr (GBytes) bytes = file_of (headers[i], 4);
+    g_autoptr (GError) error = NULL;
+    g_autoptr (DefcnWeights) w = defcn_weights_open_bytes (bytes, "x", &error);
+
+    g_assert_no_error (error);
+    g_assert_cmpuint (defcn_weights_lookup (w, "e")->len, ==, 0);
+  }
+  g_autoptr (GBytes) inside =
+      file_of ("{" TENSOR ("a", "U8", "[4]", "0", "4") "," TENSOR ("e", "U8",
+                   "[0]", "2", "2") "}",
+          4);
+  assert_refused (inside, "\"e\" overlaps another");
+}
+
+static void
+open_and_save (gpointer path)
+{
+  static const float values[] = { 1, 2 };
+  static const gint64 two = 2;
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autoptr (GBytes) bad = file_of ("{\"a\":1}", 0);
+  g_autoptr (GError) error = NULL;
+
+  for (int i = 0; i < 2; i++) { /* the second takes the first one's place */
+    defcn_weights_writer_metadata (writer, "k", "v");
+    defcn_weights_writer_add (writer, "t", DEFCN_DTYPE_F16, 1, &two, values);
+  }
+  g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+  g_autoptr (DefcnWeights) w = defcn_weights_open (path, NULL);
+  g_autofree char *hash = defcn_weights_hash (w);
+  g_assert_cmpuint (defcn_weights_count (w), ==, 1);
+  g_assert_null (defcn_weights_open_bytes (bad, "x", &error));
+}
+
+/* Nothing is left of files and writers. */
+static void
+test_leaks (void)
+{
+  g_autofree char *path = g_build_filename (folder, "leaks", NULL);
+
+  heap_assert_kept (open_and_save, path);
 }
 
 /* No prefix of a good file is one, and no changed byte of it crashes. */
@@ -426,6 +501,12 @@ test_round_trip (void)
   float values[6];
 
   g_assert_no_error (error);
+  GStatBuf status;
+  const mode_t mask = umask (022);
+  umask (mask);
+  g_assert_cmpint (g_stat (path, &status), ==, 0);
+  g_assert_cmpint (status.st_mode & 0777, ==, 0644 & ~mask);
+
   g_assert_cmpuint (defcn_weights_count (w), ==, 4);
   g_assert_cmpstr (defcn_weights_metadata (w, "key"), ==,
       "{\"a\": \"\xc3\xbc\\n\"}");
@@ -635,12 +716,15 @@ remove_all (const char *path)
 int
 main (int argc, char **argv)
 {
+  heap_init (argv);
   g_test_init (&argc, &argv, NULL);
   folder = g_dir_make_tmp ("defcn-weights-XXXXXX", NULL);
   g_test_add_func ("/weights/malformed", test_malformed);
   g_test_add_func ("/weights/malformed-files", test_malformed_files);
   g_test_add_func ("/weights/absent", test_absent);
   g_test_add_func ("/weights/accepted", test_accepted);
+  g_test_add_func ("/weights/empty-tensors", test_empty_tensors);
+  g_test_add_func ("/weights/leaks", test_leaks);
   g_test_add_func ("/weights/damaged", test_damaged);
   g_test_add_func ("/weights/half", test_half);
   g_test_add_func ("/weights/half-rounding", test_half_rounding);
