@@ -202,7 +202,8 @@ test_giou_small (void)
         pd[i] = p[i] = g_rand_double_range (rand, 0.2, 1) * sides[s];
         td[i] = t[i] = g_rand_double_range (rand, 0.2, 1) * sides[s];
       }
-      assert_near (defcn_giou (d, p, t), reference_giou (pd, td), 1e-5, 1e-6);
+      assert_near (defcn_objective_giou (d, p, t), reference_giou (pd, td),
+          1e-5, 1e-6);
       for (int i = 0; i < 4; i++)
         largest = MAX (largest, fabs (d[i]));
       for (int i = 0; i < 4; i++) {
