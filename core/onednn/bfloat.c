@@ -59,7 +59,7 @@ prepare (Onednn *be, const DefcnNode *node, GError **error)
       in * out * sizeof (guint16));
   b->bias = be->base.alloc (&be->base, out * sizeof (float));
   if (b->pack && b->bias
-      && defcn_onednn_reserve (be, b->share * be->base.threads))
+      && defcn_onednn_scratch_reserve (be, b->share * be->base.threads))
     return b;
   defcn_onednn_passes_error (error, node, "no memory");
   release (be, b);

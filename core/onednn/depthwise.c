@@ -37,7 +37,7 @@ prepare (Onednn *be, const DefcnNode *node, GError **error)
   d->shape = (DepthwiseShape){ x->h, x->w, y->h, y->w, node->stride, node->relu,
     defcn_onednn_passes_mask_early (be, node), node->accumulate[0] };
   d->rows_len = (gsize) 3 * (y->w + 2) * be->block;
-  if (defcn_onednn_reserve (be,
+  if (defcn_onednn_scratch_reserve (be,
           be->base.threads * d->rows_len + (gsize) planes * SUMS * be->block))
     return d;
   defcn_onednn_passes_error (error, node, "no memory");

@@ -413,7 +413,7 @@ data_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
   if (!status)
     status = memory_new (&c->y, be, shim_ref (&d->y), node->y->grad);
   if (!status && node->accumulate[0]
-      && !defcn_onednn_reserve (be,
+      && !defcn_onednn_scratch_reserve (be,
           be->base.size (&be->base, node->x[0]) / sizeof (float)))
     status = dnnl_out_of_memory;
   if (hint)
@@ -496,7 +496,7 @@ weights_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
   if (!status && bias)
     status = memory_new (&c->b, be, shim_ref (&d->b), NULL);
   if (!status
-      && !defcn_onednn_reserve (be,
+      && !defcn_onednn_scratch_reserve (be,
           c->packed_len + dense_len (be, node) + node->y->c))
     status = dnnl_out_of_memory;
   shim_desc_free (&dense);

@@ -112,21 +112,6 @@ backend_sync (DefcnBackend *base, GError **error)
   return FALSE;
 }
 
-gboolean
-defcn_onednn_reserve (Onednn *be, gsize len)
-{
-  if (len <= be->scratch_len)
-    return TRUE;
-
-  float *scratch = backend_alloc (&be->base, len * sizeof (float));
-  if (!scratch)
-    return FALSE;
-  backend_free (&be->base, be->scratch);
-  be->scratch = scratch;
-  be->scratch_len = len;
-  return TRUE;
-}
-
 static void
 backend_destroy (DefcnBackend *base)
 {

@@ -105,7 +105,7 @@ extern const DefcnOp defcn_onednn_box;
 double defcn_onednn_peak (DefcnBackend *be);
 
 /* Makes the scratch at least @len floats; FALSE where there is no memory. */
-gboolean defcn_onednn_reserve (Onednn *be, gsize len);
+gboolean defcn_onednn_scratch_reserve (Onednn *be, gsize len);
 
 /* dy = 0 where y <= 0, and dst = or += src; whole tensors. */
 void defcn_onednn_elementwise_mask (DefcnBackend *be, float *dy, const float *y,

@@ -65,7 +65,7 @@ tube_max_prepare (DefcnBackend *base, DefcnNode *node, GError **error)
   }
   t->scratch_len =
       (gsize) node->n_levels * onednn_plane (be, y) + y->w * be->block;
-  if (!defcn_onednn_reserve (be, base->threads * t->scratch_len)) {
+  if (!defcn_onednn_scratch_reserve (be, base->threads * t->scratch_len)) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
         "onednn: %s: no memory for 3D max filtering", node->name);
     tube_max_release (base, node);

@@ -161,7 +161,7 @@ convolution_new (Winograd *w, Onednn *be, const DefcnNode *node,
   w->bias =
       be->base.alloc (&be->base, w->out[0].blocks * be->block * sizeof (float));
   if (w->pack && w->bias
-      && defcn_onednn_reserve (be,
+      && defcn_onednn_scratch_reserve (be,
           FREQUENCIES * (w->in_stride + w->out_stride) * be->base.threads))
     return w;
   defcn_onednn_passes_error (error, node, "no memory");
@@ -312,7 +312,7 @@ weights_prepare (Onednn *be, const DefcnNode *node, GError **error)
 
   add_map (w, be, node->x[0], node->y);
   set_piece (w, be, 4 << 20, 1);
-  if (defcn_onednn_reserve (be, weights_floats (w)))
+  if (defcn_onednn_scratch_reserve (be, weights_floats (w)))
     return w;
   defcn_onednn_passes_error (error, node, "no memory");
   release (be, w);
