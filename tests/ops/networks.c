@@ -221,6 +221,64 @@ test_together (void)
   }
 }
 
+/* Two convolutions that read one rectified map, forward and backward from noise:
+ * the gradient of the weight that made the map. */
+static float *
+fork_gradient (gsize *len, DefcnBackend *be)
+{
+  const DefcnConvOptions options = { .relu = TRUE,
+    .init = DEFCN_INIT_UNIFORM,
+    .init_value = 0.2f };
+  const char *const names[] = { "left", "right" };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GRand) rand = g_rand_new_with_seed (9);
+  g_autoptr (DefcnParams) params = defcn_params_new (be, TRUE);
+  g_autoptr (DefcnNet) net = defcn_net_new (params, be, 1, 48, 56);
+  DefcnTensor *input = defcn_net_input (net), *ends[2];
+  DefcnTensor *shared =
+      defcn_net_conv (net, input, "shared", 16, 3, 2, &options);
+
+  for (int i = 0; i < 2; i++)
+    ends[i] = defcn_net_conv (net, shared, names[i], 16, 3, 1, &options);
+  g_assert_true (defcn_net_plan (net, TRUE, &error));
+  defcn_params_initialize (params, 5);
+  defcn_params_upload (params);
+  g_autofree float *x = testing_random (rand, defcn_tensor_len (input), 1);
+  be->upload (be, input, input->data, x);
+  defcn_net_forward (net);
+  for (int i = 0; i < 2; i++) {
+    g_autofree float *dy = testing_random (rand, defcn_tensor_len (ends[i]), 1);
+    be->upload (be, ends[i], ends[i]->grad, dy);
+  }
+  defcn_net_backward (net);
+  g_assert_true (be->sync (be, &error));
+  defcn_params_download_gradients (params);
+  const DefcnParam *p = defcn_params_lookup (params, "shared.weight");
+
+  *len = defcn_param_len (p);
+  return g_memdup2 (p->grad, *len * sizeof (float));
+}
+
+/* The gradient of a fused ReLU that two steps read is masked once both have
+ * added to it. */
+static void
+test_fork (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnBackend) be =
+      defcn_backend_new (testing_backend (), 2, &error);
+  g_autoptr (DefcnBackend) oracle = defcn_backend_new ("reference", 1, NULL);
+  gsize len;
+
+  if (!be) {
+    testing_no_backend (error);
+    return;
+  }
+  g_autofree float *gradient = fork_gradient (&len, be);
+  g_autofree float *wanted = fork_gradient (&len, oracle);
+  testing_assert_close (gradient, wanted, len, 1e-4, "gradient");
+}
+
 typedef struct
 {
   const char *name;
@@ -337,6 +395,9 @@ main (int argc, char **argv)
   g_autofree char *together =
       g_strdup_printf ("/networks/%s/together", testing_backend ());
   g_test_add_func (together, test_together);
+  g_autofree char *fork =
+      g_strdup_printf ("/networks/%s/fork", testing_backend ());
+  g_test_add_func (fork, test_fork);
   for (guint i = 0; i < G_N_ELEMENTS (tinies); i++) {
     g_autofree char *path = g_strdup_printf ("/networks/%s/gradients/%s",
         testing_backend (), tinies[i].name);
