@@ -107,7 +107,7 @@ static const Case cases[] = {
       2e-5 },
   { "conv/3x3-large-leaf", CONV (1, 23, 30, 24, 40, 3, 1, 1, BIAS | NO_DX0),
       RANDOM, 2e-5 },
-  { "conv/3x3-many-tiles", CONV (1, 44, 43, 3, 16, 3, 1, 1, 0), RANDOM, 2e-5 },
+  { "conv/3x3-many-tiles", CONV (1, 44, 43, 3, 40, 3, 1, 1, 0), RANDOM, 2e-5 },
   { "conv/3x3-pieces", CONV (1, 44, 43, 250, 2, 3, 1, 1, BIAS), RANDOM, 2e-5 },
   { "conv/3x3-one-pixel", CONV (1, 1, 1, 16, 16, 3, 1, 1, BIAS), RANDOM, 2e-5 },
   { "conv/3x3-one-row", CONV (2, 1, 3, 8, 8, 3, 1, 1, BIAS | RELU), RANDOM,

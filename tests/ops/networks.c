@@ -221,8 +221,8 @@ test_together (void)
   }
 }
 
-/* Two convolutions that read one rectified map, forward and backward from noise:
- * the gradient of the weight that made the map. */
+/* Two convolutions that read one rectified map, forward and backward from
+ * noise: the gradient of the weight that made the map. */
 static float *
 fork_gradient (gsize *len, DefcnBackend *be)
 {
