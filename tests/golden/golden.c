@@ -1,10 +1,42 @@
-/* Tensors of the golden set for tests. */
+/* The golden set for tests: its files, their tensors. */
 #include "golden.h"
 
 #include "testing.h"
 
+#include <glob.h>
 #include <math.h>
 #include <string.h>
+
+static void
+skip_pattern (gconstpointer pattern)
+{
+  g_test_skip_printf ("no golden data: %s", (const char *) pattern);
+}
+
+static void
+add_test (const char *name, const char *below, GTestDataFunc test)
+{
+  g_autofree char *path =
+      g_strconcat (name, "/", strchr (below, '/') + 1, NULL);
+
+  g_test_add_data_func_full (path, g_strdup (below), test, g_free);
+}
+
+void
+testing_golden_add (const char *name, const char *pattern, GTestDataFunc test)
+{
+  g_autofree char *root = testing_golden ("");
+  g_autofree char *full = root ? g_build_filename (root, pattern, NULL) : NULL;
+  glob_t found = { 0 };
+
+  if (!full || glob (full, 0, NULL, &found) != 0)
+    add_test (name, pattern, skip_pattern);
+  else
+    for (gsize i = 0; i < found.gl_pathc; i++)
+      add_test (name, found.gl_pathv[i] + strlen (full) - strlen (pattern),
+          test);
+  globfree (&found);
+}
 
 static char *
 find (const char *below)
@@ -41,6 +73,25 @@ testing_golden_text (const char *below)
     g_file_get_contents (path, &text, NULL, &error);
   g_assert_no_error (error);
   return text;
+}
+
+cJSON *
+testing_golden_json (const char *below)
+{
+  g_autofree char *text = testing_golden_text (below);
+  cJSON *json = text ? cJSON_Parse (text) : NULL;
+
+  if (text && !json)
+    g_error ("%s: not JSON", below);
+  return json;
+}
+
+double
+testing_golden_number (const cJSON *object, const char *name, double otherwise)
+{
+  const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, name);
+
+  return cJSON_IsNumber (item) ? item->valuedouble : otherwise;
 }
 
 gboolean
@@ -102,6 +153,23 @@ testing_golden_ints (const DefcnWeights *file, const char *name, gsize *len)
   if (len)
     *len = t->len;
   return values;
+}
+
+const DefcnWeightsTensor *
+testing_golden_image (const DefcnWeights *file, int i, DefcnWeights **owner)
+{
+  g_autofree char *name = g_strdup_printf ("image.%d", i);
+  const DefcnWeightsTensor *t = defcn_weights_lookup (file, name);
+  const char *other = t ? NULL : defcn_weights_metadata (file, name);
+
+  *owner = NULL;
+  if (!other || !g_str_has_prefix (other, "same as "))
+    return t;
+
+  /* "same as models/<case>/<file>#<tensor>" */
+  g_auto (GStrv) parts = g_strsplit (other + strlen ("same as "), "#", 2);
+  *owner = testing_golden_open (parts[0]);
+  return *owner ? get (*owner, parts[1]) : NULL;
 }
 
 const gint64 *

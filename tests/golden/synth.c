@@ -1,7 +1,10 @@
-/* The models of the golden set: config.json -> spec and weights. */
+/* The models of the golden set: config.json -> spec, weights and rule. */
 #include "synth.h"
 
-#include <cjson/cJSON.h>
+#include "golden.h"
+#include "import/derive.h"
+#include "train/recipe.h"
+
 #include <string.h>
 
 #define GOLDEN_GAMMA 0x9E3779B97F4A7C15u
@@ -73,24 +76,114 @@ is_string (const cJSON *object, const char *name, const char *value)
   return g_strcmp0 (cJSON_GetStringValue (get (object, name)), value) == 0;
 }
 
-/* What defcn does not build; NULL if it builds the case. */
-static const char *
-unsupported (const cJSON *config)
+DefcnSpec *
+testing_synth_derive (const cJSON *tensors, const char *where, GError **error)
 {
-  const cJSON *deform =
-      cJSON_GetObjectItemCaseSensitive (get (config, "backbone"),
-          "DEFORM_ON_PER_STAGE");
-  const cJSON *stage;
+  g_autoptr (DefcnForeign) foreign = defcn_foreign_new (where, "listing", 0);
+  const cJSON *tensor, *dim;
+  gboolean full;
 
-  cJSON_ArrayForEach (stage, deform)
+  cJSON_ArrayForEach (tensor, tensors)
   {
-    if (cJSON_IsTrue (stage))
-      return "deformable convolution";
+    DefcnForeignTensor *t = g_new0 (DefcnForeignTensor, 1);
+
+    t->name = g_strdup (cJSON_GetStringValue (get (tensor, "name")));
+    cJSON_ArrayForEach (dim, get (tensor, "shape")) t->dims[t->n_dims++] =
+        dim->valuedouble;
+    g_ptr_array_add (foreign->tensors, t);
+    g_hash_table_insert (foreign->by_name, t->name, t);
   }
-  if (is_string (config, "third_output", "centerness"))
-    return "the centerness branch";
-  if (strstr (cJSON_GetStringValue (get (config, "experiment")), "/anchor."))
-    return "anchor boxes";
+  DefcnSpec *spec =
+      defcn_derive_spec (&full, foreign, DEFCN_NAMING_OFFICIAL, NULL, error);
+  if (spec && !full)
+    g_error ("%s: no head", where);
+  return spec;
+}
+
+/* "coco/poto.res50.fpn.coco.800size.3x_ms.3dmf" is the preset coco.poto.3dmf.
+ */
+static char *
+preset_name (const char *experiment)
+{
+  g_auto (GStrv) halves = g_strsplit (experiment, "/", 2);
+  g_auto (GStrv) words = g_strsplit (halves[1] ? halves[1] : "", ".", -1);
+  GString *name = g_string_new (halves[0]);
+
+  for (guint i = 0; words[i]; i++) {
+    const gboolean of_all = g_str_has_prefix (words[i], "res")
+        || g_str_equal (words[i], "fpn") || g_str_equal (words[i], halves[0])
+        || g_str_has_suffix (words[i], "size")
+        || (i > 0 && g_ascii_isdigit (words[i][0])
+            && (g_str_has_suffix (words[i], "x_ms")
+                || g_str_has_suffix (words[i], "k")));
+
+    if (!of_all)
+      g_string_append_printf (name, ".%s", words[i]);
+  }
+  return g_string_free (name, FALSE);
+}
+
+/* The recipe of that preset, else one with the assigner that the experiment is
+ * named after. */
+static DefcnRecipe *
+start_recipe (const char *experiment, GError **error)
+{
+  g_autofree char *preset = preset_name (experiment);
+  const char *word = strchr (preset, '.');
+  g_auto (GStrv) words = g_strsplit (word ? word + 1 : "", ".", -1);
+  g_autofree char *assigner =
+      g_strconcat ("assigner=", words[0] ? words[0] : "", NULL);
+
+  if (g_strv_contains (defcn_recipe_presets (), preset))
+    return defcn_recipe_new (preset, error);
+  if (g_strv_contains ((const char *const *) words, "argmax")) {
+    g_free (assigner);
+    assigner = g_strdup ("assigner=argmax");
+  }
+  g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (NULL, error);
+  return recipe && defcn_recipe_set (recipe, assigner, error)
+      ? g_steal_pointer (&recipe)
+      : NULL;
+}
+
+static gboolean
+set_number (DefcnRecipe *recipe, const char *key, double value, GError **error)
+{
+  char text[G_ASCII_DTOSTR_BUF_SIZE];
+  g_autofree char *assignment =
+      g_strconcat (key, "=", g_ascii_dtostr (text, sizeof text, value), NULL);
+
+  return defcn_recipe_set (recipe, assignment, error);
+}
+
+/* NULL with @error where the product does not know what the case needs. */
+static DefcnRecipe *
+recipe_of (const cJSON *config, GError **error)
+{
+  const cJSON *poto = cJSON_GetObjectItemCaseSensitive (config, "poto");
+  g_autoptr (DefcnRecipe) recipe =
+      start_recipe (cJSON_GetStringValue (get (config, "experiment")), error);
+
+  if (recipe
+      && defcn_recipe_set (recipe,
+          is_string (config, "third_output", "filter") ? "filter=true"
+                                                       : "filter=false",
+          error)
+      && set_number (recipe, "alpha",
+          testing_golden_number (poto, "ALPHA", recipe->step.assign.alpha),
+          error)
+      && set_number (recipe, "aux_topk",
+          testing_golden_number (poto, "AUX_TOPK", 0), error)
+      && set_number (recipe, "radius",
+          testing_golden_number (poto, "CENTER_SAMPLING_RADIUS",
+              testing_golden_number (config, "fcos_center_sampling_radius", 0)),
+          error)
+      && set_number (recipe, "reg_weight",
+          testing_golden_number (config, "reg_weight", 1), error)
+      && defcn_recipe_set (recipe, "annotations=none", error)
+      && defcn_recipe_set (recipe, "images=none", error)
+      && defcn_recipe_finish (recipe, error))
+    return g_steal_pointer (&recipe);
   return NULL;
 }
 
@@ -142,22 +235,67 @@ read_rules (DefcnSpec *spec, const cJSON *config)
   spec->nms_iou = is_string (config, "nms_type", "normal") && iou < 1 ? iou : 0;
 }
 
+static cJSON *
+spec_json (const DefcnSpec *spec)
+{
+  g_autofree char *text = defcn_spec_to_json (spec);
+
+  return cJSON_Parse (text);
+}
+
+/* Gives @spec what @other says otherwise than every spec does at first, so that
+ * fields which are named nowhere here come along. */
+static DefcnSpec *
+adopt (const DefcnSpec *spec, const DefcnSpec *other)
+{
+  g_autoptr (DefcnSpec) first =
+      defcn_spec_new ((const char *const *) spec->labels);
+  cJSON *own = spec_json (spec), *others = spec_json (other);
+  cJSON *firsts = spec_json (first);
+  const cJSON *item;
+  g_autoptr (GError) error = NULL;
+
+  cJSON_ArrayForEach (item, firsts)
+  {
+    const cJSON *theirs =
+        cJSON_GetObjectItemCaseSensitive (others, item->string);
+
+    if (!g_str_equal (item->string, "labels")
+        && cJSON_Compare (cJSON_GetObjectItemCaseSensitive (own, item->string),
+            item, TRUE)
+        && !cJSON_Compare (theirs, item, TRUE))
+      cJSON_ReplaceItemInObjectCaseSensitive (own, item->string,
+          cJSON_Duplicate (theirs, TRUE));
+  }
+  char *text = cJSON_PrintUnformatted (own);
+  DefcnSpec *merged = defcn_spec_from_json (text, "golden config", &error);
+  if (!merged)
+    g_error ("%s", error->message);
+  cJSON_free (text);
+  cJSON_Delete (own);
+  cJSON_Delete (others);
+  cJSON_Delete (firsts);
+  return merged;
+}
+
 DefcnSpec *
 testing_synth_spec (const char *config_path, char **skip)
 {
   cJSON *config = read_config (config_path);
-  const char *reason = unsupported (config);
-  g_auto (GStrv) labels = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnRecipe) recipe = recipe_of (config, &error);
+  g_autoptr (DefcnSpec) derived = NULL;
   DefcnSpec *spec = NULL;
 
-  *skip = reason ? g_strdup_printf ("%s needs %s", config_path, reason) : NULL;
-  if (!reason) {
-    const int n_classes = number (config, "num_classes");
-
-    labels = g_new0 (char *, n_classes + 1);
-    for (int i = 0; i < n_classes; i++)
-      labels[i] = g_strdup_printf ("class%d", i);
-    spec = defcn_spec_new ((const char *const *) labels);
+  /* What the box branch means may be the assigner's. */
+  if (recipe || cJSON_IsTrue (get (config, "norm_reg_targets"))) {
+    g_clear_error (&error);
+    derived = testing_synth_derive (get (get (config, "synth"), "tensors"),
+        config_path, &error);
+  }
+  *skip = derived ? NULL : g_strdup (error->message);
+  if (derived) {
+    spec = recipe ? adopt (derived, recipe->spec) : defcn_spec_copy (derived);
     spec->freeze_at = number (config, "freeze_at");
     read_backbone (spec, get (config, "backbone"));
     read_head (spec, config);
@@ -165,6 +303,20 @@ testing_synth_spec (const char *config_path, char **skip)
   }
   cJSON_Delete (config);
   return spec;
+}
+
+gboolean
+testing_synth_rule (DefcnStepRule *rule, const char *config_path, char **skip)
+{
+  cJSON *config = read_config (config_path);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnRecipe) recipe = recipe_of (config, &error);
+
+  if (recipe)
+    *rule = recipe->step;
+  *skip = recipe ? NULL : g_strdup (error->message);
+  cJSON_Delete (config);
+  return recipe != NULL;
 }
 
 /* The rule counts in the file's order, OIHW; a parameter is OHWI. */

@@ -6,21 +6,19 @@
 #include "golden.h"
 #include "hungarian.h"
 #include "testing.h"
+#include "train/recipe.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* IoU of all pairs. */
 static void
-test_pairwise_iou (void)
+test_pairwise_iou (gconstpointer below)
 {
-  g_autoptr (DefcnWeights) file =
-      testing_golden_open ("ops/pairwise_iou.safetensors");
+  g_autoptr (DefcnWeights) file = testing_golden_open (below);
   gsize n, m;
 
-  if (!file)
-    return;
   g_autofree float *a = testing_golden_floats (file, "a", &n);
   g_autofree float *b = testing_golden_floats (file, "b", &m);
   g_autofree float *want = testing_golden_floats (file, "iou", NULL);
@@ -39,14 +37,15 @@ test_pairwise_iou (void)
 static double
 number (const cJSON *object, const char *name)
 {
-  const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, name);
+  const double value = testing_golden_number (object, name, NAN);
 
-  if (!cJSON_IsNumber (item))
+  if (isnan (value))
     g_error ("golden JSON: no number \"%s\"", name);
-  return item->valuedouble;
+  return value;
 }
 
-/* One matrix: the very columns of scipy, ties included. */
+/* One matrix: the columns of scipy where no others are as good, else as many,
+ * each once, and as good. */
 static void
 check_matrix (const DefcnWeights *file, const cJSON *entry)
 {
@@ -62,55 +61,96 @@ check_matrix (const DefcnWeights *file, const cJSON *entry)
   g_autofree int *col = testing_golden_ints (file, col_name, NULL);
   g_autofree double *wide = g_new (double, len);
   g_autofree int *found = g_new (int, rows);
+  g_autofree gboolean *taken = g_new0 (gboolean, cols);
+  const gboolean unique = !cJSON_IsFalse (
+      cJSON_GetObjectItemCaseSensitive (entry, "optimum_unique"));
   double total = 0;
 
   for (gsize i = 0; i < len; i++)
     wide[i] = cost[i];
   g_assert_true (defcn_hungarian_solve (found, wide, rows, cols,
       cJSON_IsTrue (cJSON_GetObjectItemCaseSensitive (entry, "maximize"))));
-  for (gsize k = 0; k < n; k++) {
-    g_assert_cmpint (found[row[k]], ==, col[k]);
-    total += wide[(gsize) row[k] * cols + col[k]];
-  }
   g_assert_cmpint (n, ==, MIN (rows, cols));
+  for (gsize k = 0; k < n && unique; k++)
+    g_assert_cmpint (found[row[k]], ==, col[k]);
+  for (int i = 0; i < rows; i++) {
+    if (found[i] < 0)
+      continue;
+    g_assert_cmpint (found[i], <, cols);
+    g_assert_false (taken[found[i]]);
+    taken[found[i]] = TRUE;
+    total += wide[(gsize) i * cols + found[i]];
+    n--;
+  }
+  g_assert_cmpint (n, ==, 0);
   const double want = number (entry, "total_f64");
   g_assert_cmpfloat (fabs (total - want), <=, 1e-6 * MAX (1, fabs (want)));
 }
 
 /* Every matrix of the set. */
 static void
-test_hungarian (void)
+test_hungarian (gconstpointer below)
 {
-  g_autoptr (DefcnWeights) file =
-      testing_golden_open ("ops/hungarian.safetensors");
-  g_autofree char *text = testing_golden_text ("ops/hungarian.json");
-  cJSON *list = text ? cJSON_Parse (text) : NULL;
+  g_autofree char *base = g_strndup (below, strlen (below) - strlen (".json"));
+  g_autofree char *matrices = g_strconcat (base, ".safetensors", NULL);
+  g_autoptr (DefcnWeights) file = testing_golden_open (matrices);
+  cJSON *list = testing_golden_json (below);
   const cJSON *entry;
 
-  if (!file || !text)
-    return;
-  g_assert_cmpint (cJSON_GetArraySize (list), >, 0);
-  cJSON_ArrayForEach (entry, list) check_matrix (file, entry);
+  if (file) {
+    g_assert_cmpint (cJSON_GetArraySize (list), >, 0);
+    cJSON_ArrayForEach (entry, list) check_matrix (file, entry);
+  }
   cJSON_Delete (list);
 }
 
+/* What the name of an assigner in the set says. */
 typedef struct
 {
-  const char *name;
   gboolean filter, aux;
   DefcnAssignRule rule;
 } Variant;
 
-/* The assigners of the golden set that are built, by its names. */
-static const Variant variants[] = {
-  { "poto_center1.5", FALSE, FALSE, { &defcn_poto_hungarian, 0.8f, 1.5f, 0 } },
-  { "poto_inside", FALSE, FALSE, { &defcn_poto_hungarian, 0.8f, 0, 0 } },
-  { "poto_3dmf_aux", TRUE, FALSE, { &defcn_poto_hungarian, 0.8f, 1.5f, 9 } },
-  { "ch_poto_3dmf_aux", TRUE, FALSE, { &defcn_poto_hungarian, 0.8f, 0, 9 } },
-  { "aux", TRUE, TRUE, { &defcn_poto_hungarian, 0.8f, 1.5f, 9 } },
-  { "poto_argmax", FALSE, FALSE, { &defcn_poto_argmax, 0.8f, 1.5f, 0 } },
-  { "fcos_wo_ctr", FALSE, FALSE, { &defcn_fcos_assigner, 0.8f, 1.5f, 0 } },
-};
+/* "ch_poto_3dmf_aux": the assigner, here poto; "ch" or "inside": no centre
+ * sampling, "center1.5": with that radius; "3dmf": scores with the filter;
+ * "aux" alone: the auxiliary assignment.  FALSE after g_test_skip() with what
+ * the recipe says of an assigner that it does not know. */
+static gboolean
+read_variant (Variant *v, const char *name)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (NULL, &error);
+  g_auto (GStrv) words = g_strsplit (name, "_", -1);
+  guint first = g_strcmp0 (words[0], "ch") == 0 ? 1 : 0;
+  const char *assigner = words[first] ? words[first] : "";
+
+  g_assert_no_error (error);
+  *v = (Variant){ .aux = g_str_equal (assigner, "aux") };
+  v->filter = v->aux;
+  if (v->aux)
+    assigner = "poto";
+  if (g_strv_contains ((const char *const *) words, "argmax"))
+    assigner = "argmax";
+  g_autofree char *setting = g_strconcat ("assigner=", assigner, NULL);
+  if (!defcn_recipe_set (recipe, setting, &error)) {
+    g_test_skip (error->message);
+    return FALSE;
+  }
+  v->rule = recipe->step.assign;
+  if (first == 1 && g_str_equal (assigner, "poto"))
+    v->rule.radius = 0;
+  for (guint i = first; words[i]; i++) {
+    double radius;
+
+    if (sscanf (words[i], "center%lf", &radius) == 1)
+      v->rule.radius = radius;
+    else if (g_str_equal (words[i], "inside"))
+      v->rule.radius = 0;
+    else if (g_str_equal (words[i], "3dmf"))
+      v->filter = TRUE;
+  }
+  return TRUE;
+}
 
 /* One variant on one set of synthetic head outputs. */
 typedef struct
@@ -223,7 +263,8 @@ check_total (const Case *c, const DefcnWeights *file, const Variant *v,
       defcn_points_new (heads->levels, DEFCN_N_LEVELS, heads->n_classes);
   double total = 0;
 
-  if (!cJSON_HasObjectItem (c->expected, "lsa_total"))
+  if (!cJSON_HasObjectItem (c->expected, "lsa_total")
+      || !strstr (c->variant, "poto"))
     return;
   for (guint i = 0; i < objects->len; i++) {
     const DefcnObject *o = &g_array_index (objects, DefcnObject, i);
@@ -278,42 +319,64 @@ check_one_each (const DefcnAssignment *a, const GArray *objects)
     g_assert_cmpint (seen[i], ==, 1);
 }
 
+/* Equal distances leave a few of ATSS's locations open. */
+static int
+may_differ (const Case *c)
+{
+  return strstr (c->variant, "atss") ? 4 : 0;
+}
+
+static void
+check_assignment (const Case *c, const DefcnWeights *file, const Variant *v,
+    const Heads *heads, const GArray *objects, const DefcnAssignment *a)
+{
+  g_autofree char *name = tensor_name (c, "classes");
+  gsize n;
+  g_autofree int *classes = testing_golden_ints (file, name, &n);
+  int differ = 0;
+
+  g_assert_cmpint (a->n_locations, ==, n);
+  for (gsize j = 0; j < n; j++)
+    differ += a->classes[j] != classes[j];
+  if (cJSON_IsTrue (cJSON_GetObjectItem (c->expected, "ties"))) {
+    check_one_each (a, objects);
+  } else {
+    g_assert_cmpint (differ, <=, may_differ (c));
+    if (differ == 0 && !v->aux)
+      check_targets (c, file, a);
+  }
+  if (differ == 0)
+    g_assert_cmpint (a->n_foreground, ==, number (c->expected, "num_fg"));
+  check_total (c, file, v, heads, objects, a);
+}
+
 /* Classes of all locations, targets, total; background alone where the
  * reference code fails. */
 static void
 test_case (gconstpointer data)
 {
   const Case *c = data;
-  const Variant *v = NULL;
   g_autofree char *below =
       g_strdup_printf ("ops/assign_%s.safetensors", c->set);
-  g_autofree char *name = tensor_name (c, "classes");
+  Variant v;
   Heads heads;
 
-  for (gsize i = 0; i < G_N_ELEMENTS (variants); i++)
-    if (g_str_equal (variants[i].name, c->variant))
-      v = &variants[i];
-  if (!v) {
-    g_autofree char *message =
-        g_strdup_printf ("assigner \"%s\" is not built", c->variant);
-
-    g_test_skip (message);
+  if (!read_variant (&v, c->variant))
     return;
-  }
 
   g_autoptr (DefcnWeights) file = testing_golden_open (below);
   if (!file)
     return;
-  heads_read (&heads, file, v->filter);
+  heads_read (&heads, file, v.filter);
   g_autoptr (GArray) objects = read_objects (file);
   g_autoptr (DefcnAssignment) a =
       defcn_assignment_new (defcn_points_count (heads.levels, DEFCN_N_LEVELS),
           heads.n_classes);
-  if (v->aux)
-    defcn_auxiliary_run (a, &v->rule, heads.levels, DEFCN_N_LEVELS, objects,
+  if (v.aux)
+    defcn_auxiliary_run (a, &v.rule, heads.levels, DEFCN_N_LEVELS, objects,
         NULL, 0);
   else
-    defcn_assign_run (a, &v->rule, heads.levels, DEFCN_N_LEVELS, objects, NULL,
+    defcn_assign_run (a, &v.rule, heads.levels, DEFCN_N_LEVELS, objects, NULL,
         0);
 
   if (cJSON_HasObjectItem (c->expected, "reference_raises")) {
@@ -321,20 +384,7 @@ test_case (gconstpointer data)
     for (int j = 0; j < a->n_locations; j++)
       g_assert_cmpint (a->classes[j], ==, heads.n_classes);
   } else {
-    gsize n;
-    g_autofree int *classes = testing_golden_ints (file, name, &n);
-
-    g_assert_cmpint (a->n_locations, ==, n);
-    g_assert_cmpint (a->n_foreground, ==, number (c->expected, "num_fg"));
-    if (cJSON_IsTrue (cJSON_GetObjectItem (c->expected, "ties"))) {
-      check_one_each (a, objects);
-    } else {
-      for (gsize j = 0; j < n; j++)
-        g_assert_cmpint (a->classes[j], ==, classes[j]);
-      if (!v->aux)
-        check_targets (c, file, a);
-    }
-    check_total (c, file, v, &heads, objects, a);
+    check_assignment (c, file, &v, &heads, objects, a);
   }
   heads_clear (&heads);
 }
@@ -361,15 +411,11 @@ static cJSON *
 add_cases (void)
 {
   g_autofree char *path = testing_golden ("ops/assign.json");
-  g_autofree char *text = NULL;
+  cJSON *json = path ? testing_golden_json ("ops/assign.json") : NULL;
   const cJSON *set;
 
-  if (!path || !g_file_get_contents (path, &text, NULL, NULL)) {
+  if (!json)
     g_test_add_func ("/golden/assign", test_absent);
-    return NULL;
-  }
-
-  cJSON *json = cJSON_Parse (text);
   cJSON_ArrayForEach (set, cJSON_GetObjectItemCaseSensitive (json, "sets"))
   {
     cJSON *variant;
@@ -392,8 +438,9 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/golden/pairwise-iou", test_pairwise_iou);
-  g_test_add_func ("/golden/hungarian", test_hungarian);
+  testing_golden_add ("/golden/match", "ops/pairwise_iou*.safetensors",
+      test_pairwise_iou);
+  testing_golden_add ("/golden/match", "ops/hungarian*.json", test_hungarian);
   cJSON *json = add_cases ();
   const int status = g_test_run ();
   cJSON_Delete (json);

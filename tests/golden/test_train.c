@@ -7,7 +7,7 @@
 #include "train_run.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdio.h>
 
 /* Tolerances of the golden set's README. */
 #define LOSS_TOLERANCE 1e-4
@@ -16,20 +16,21 @@
 #define OUTPUT_TOLERANCE 1e-4   /* of the head's last layers */
 #define ZERO_NORM 1e-6          /* below it a gradient is zero in theory */
 #define ZERO_TOLERANCE 1e-5
+#define CANCELLED_TOLERANCE 1e-3
 #define TARGET_TOLERANCE 1e-3 /* pixels */
 
 /* Where two candidates of a maximum (or a ReLU's input and 0) are closer than
  * rounding, a backend may choose the other one and move a whole gradient to
  * its neighbour; a strong one moves all layers below by about a hundredth.
- * No rule of arithmetic excludes it, but it is rare: so many cases of a run
- * may have met it, and they are held to these. */
+ * No rule of arithmetic excludes it, but it is rare: two cases of a run, and of
+ * a large one every fourth, may have met it, and they are held to these. */
 #define MAX_SWITCHED 2
 #define SWITCHED_TOLERANCE 3e-2      /* of any parameter */
 #define SWITCHED_MOST_TOLERANCE 1e-2 /* of nine in ten */
 /* One weak switch in the second step, README. */
 #define SWITCH_SHARE 5e-3
 
-static int n_switched;
+static int n_run, n_switched;
 
 static void
 check_losses (const DefcnStepLosses *found, const cJSON *want, double tolerance)
@@ -43,7 +44,7 @@ check_losses (const DefcnStepLosses *found, const cJSON *want, double tolerance)
 
   g_assert_true (cJSON_HasObjectItem (want, "total"));
   for (gsize k = 0; k < G_N_ELEMENTS (losses); k++) {
-    const double value = testing_train_number (want, losses[k].name, 0);
+    const double value = testing_golden_number (want, losses[k].name, 0);
     const double off = fabs (losses[k].value - value) / (value > 0 ? value : 1);
 
     g_test_message ("%s: %.6f, off by %.2g", losses[k].name, losses[k].value,
@@ -71,9 +72,8 @@ check_classes (const TestingRun *run, const char *name,
   }
 }
 
-/* Classes of all locations, boxes of the foreground, counts. */
 static void
-check_assignment (const TestingRun *run, const DefcnStepLosses *losses)
+check_targets (const TestingRun *run)
 {
   gsize len;
   g_autofree int *index =
@@ -81,8 +81,6 @@ check_assignment (const TestingRun *run, const DefcnStepLosses *losses)
   g_autofree float *targets =
       testing_golden_floats (run->file, "assign.fg_targets", NULL);
 
-  check_classes (run, "assign.classes", defcn_step_assignment);
-  check_classes (run, "aux.classes", defcn_step_aux);
   for (gsize k = 0; k < len / 2; k++) {
     const DefcnAssignment *a = defcn_step_assignment (run->step, index[2 * k]);
 
@@ -90,10 +88,20 @@ check_assignment (const TestingRun *run, const DefcnStepLosses *losses)
       g_assert_cmpfloat_with_epsilon (a->targets[index[2 * k + 1]][i],
           targets[4 * k + i], TARGET_TOLERANCE);
   }
+}
+
+/* Classes of all locations, boxes of the foreground, counts. */
+static void
+check_assignment (const TestingRun *run, const DefcnStepLosses *losses)
+{
+  check_classes (run, "assign.classes", defcn_step_assignment);
+  check_classes (run, "aux.classes", defcn_step_aux);
+  if (testing_golden_has (run->file, "assign.fg_targets"))
+    check_targets (run);
   g_assert_cmpint (losses->n_foreground, ==,
-      testing_train_number (run->expected, "num_fg", -1));
+      testing_golden_number (run->expected, "num_fg", -1));
   g_assert_cmpint (losses->n_foreground_aux, ==,
-      testing_train_number (run->expected, "num_fg_aux", 0));
+      testing_golden_number (run->expected, "num_fg_aux", 0));
 }
 
 /* "@prefix.@name" of the file in the parameter's order; NULL without it. */
@@ -121,6 +129,28 @@ norm (const float *x, gsize len)
   return sqrt (sum);
 }
 
+/* Where a group norm has one channel per group, a bias in front of it changes
+ * nothing: its gradient is rounding on both sides. */
+static gboolean
+is_cancelled (const TestingRun *run, const DefcnParam *p)
+{
+  const DefcnSpec *spec = defcn_model_spec (run->model);
+  int i, end = 0;
+
+  if (spec->fpn_channels != spec->norm_groups)
+    return FALSE;
+  if (g_str_equal (p->name, "head.max3d.conv.bias"))
+    return spec->filter_norm;
+  return sscanf (p->name, "head.%*[a-z]_subnet.%d.bias%n", &i, &end) == 1
+      && end > 0 && i % 3 == 0;
+}
+
+static double
+zero_tolerance (const TestingRun *run, const DefcnParam *p)
+{
+  return is_cancelled (run, p) ? CANCELLED_TOLERANCE : ZERO_TOLERANCE;
+}
+
 /* Relative L2 distance of a gradient from the file's, 0 without one; a zero
  * gradient is compared absolutely. */
 static double
@@ -134,9 +164,9 @@ gradient_distance (const TestingRun *run, const DefcnParam *p)
     return 0;
   for (gsize k = 0; k < len; k++)
     sum += ((double) p->grad[k] - want[k]) * ((double) p->grad[k] - want[k]);
-  if (norm (want, len) >= ZERO_NORM)
+  if (norm (want, len) >= ZERO_NORM && !is_cancelled (run, p))
     return sqrt (sum) / norm (want, len);
-  g_assert_cmpfloat (sqrt (sum), <=, ZERO_TOLERANCE);
+  g_assert_cmpfloat (sqrt (sum), <=, zero_tolerance (run, p));
   return 0;
 }
 
@@ -159,8 +189,8 @@ statistics_distance (const TestingRun *run, const DefcnParam *p)
     largest = MAX (largest, fabs (p->grad[k]));
     sum += p->grad[k];
   }
-  if (want_norm < ZERO_NORM) {
-    g_assert_cmpfloat (found, <=, ZERO_TOLERANCE);
+  if (want_norm < ZERO_NORM || is_cancelled (run, p)) {
+    g_assert_cmpfloat (found, <=, zero_tolerance (run, p));
     return 0;
   }
 
@@ -222,7 +252,7 @@ check_gradients (TestingRun *run)
   if (!run->switched)
     return;
   n_switched++;
-  g_assert_cmpint (n_switched, <=, MAX_SWITCHED);
+  g_assert_cmpint (n_switched, <=, MAX (MAX_SWITCHED, n_run / 4));
   g_assert_cmpfloat (worst, <=, SWITCHED_TOLERANCE);
   g_assert_cmpfloat (near, >=, 0.9 * trained);
 }
@@ -237,9 +267,9 @@ gradient_noise (const TestingRun *run)
 
   g_autofree char *name = g_strdup_printf ("%s_noise", run->name);
 
-  return testing_train_number (cJSON_GetObjectItemCaseSensitive (run->manifest,
-                                   name),
-      "grad_rel_l2_max", 0);
+  return testing_golden_number (cJSON_GetObjectItemCaseSensitive (run->manifest,
+                                    name),
+      "grad_rel_l2_max", MOST_TOLERANCE);
 }
 
 /* How far a parameter may be from the file's: @tolerance of its largest value
@@ -254,7 +284,8 @@ update_tolerance (const TestingRun *run, const char *prefix,
 
   for (gsize k = 0; k < defcn_param_len (p); k++)
     largest = MAX (largest, fabs (want[k]));
-  return tolerance * largest + share * testing_train_number (norms, p->name, 0);
+  return tolerance * largest
+      + share * testing_golden_number (norms, p->name, 0);
 }
 
 /* Parameters against "@prefix.<parameter>" of the file. */
@@ -286,7 +317,6 @@ check_update (const TestingRun *run, const char *prefix, double tolerance,
   }
   g_test_message ("%s: %d parameters, worst at %.2g of what is allowed (%s)",
       prefix, n, worst, where);
-  g_assert_cmpint (n, >, 0);
   g_assert_cmpfloat (worst, <=, 1);
 }
 
@@ -307,12 +337,12 @@ check_trajectory (TestingRun *run)
 
   if (!hyper)
     return;
-  g_assert_cmpfloat (testing_train_number (hyper, "weight_decay_norm", -1), ==,
+  g_assert_cmpfloat (testing_golden_number (hyper, "weight_decay_norm", -1), ==,
       0);
   const DefcnOptimizerOptions options = { .kind = DEFCN_OPTIMIZER_SGD,
-    .lr = testing_train_number (hyper, "lr", 0),
-    .momentum = testing_train_number (hyper, "momentum", 0),
-    .weight_decay = testing_train_number (hyper, "weight_decay", 0),
+    .lr = testing_golden_number (hyper, "lr", 0),
+    .momentum = testing_golden_number (hyper, "momentum", 0),
+    .weight_decay = testing_golden_number (hyper, "weight_decay", 0),
     .backbone_lr = 1 };
   DefcnParams *params = defcn_model_params (run->model);
   g_autoptr (DefcnOptimizer) optimizer = defcn_optimizer_new (params, &options);
@@ -320,83 +350,62 @@ check_trajectory (TestingRun *run)
     defcn_optimizer_step (optimizer, i);
     defcn_params_upload (params);
     check_update (run, steps[i].prefix, steps[i].update, steps[i].share);
-    const DefcnStepLosses losses = testing_train_step (run);
+    const DefcnStepLosses losses = testing_train_step (run, run->examples->len);
     check_losses (&losses, cJSON_GetArrayItem (trajectory, i + 1),
         steps[i].losses);
   }
 }
 
+/* Whether all images are padded to one size, so that parts of the batch see
+ * what the whole does. */
+static gboolean
+is_divisible (const TestingRun *run)
+{
+  const int divisor = defcn_model_spec (run->model)->input.divisor;
+  const DefcnExample *first = run->examples->pdata[0];
+
+  for (guint i = 1; i < run->examples->len; i++) {
+    const DefcnExample *e = run->examples->pdata[i];
+
+    if ((e->width - 1) / divisor != (first->width - 1) / divisor
+        || (e->height - 1) / divisor != (first->height - 1) / divisor)
+      return FALSE;
+  }
+  return run->examples->len > 1;
+}
+
 static void
-test_case (gconstpointer data)
+test_case (gconstpointer below)
 {
   TestingRun run;
 
-  if (testing_train_init (&run, data)) {
-    const DefcnStepLosses losses = testing_train_step (&run);
+  if (testing_train_init (&run, below)) {
+    const int n = run.examples->len;
+    const cJSON *want =
+        cJSON_GetObjectItemCaseSensitive (run.expected, "losses");
+    const DefcnStepLosses losses = testing_train_step (&run, n);
 
     check_assignment (&run, &losses);
-    check_losses (&losses,
-        cJSON_GetObjectItemCaseSensitive (run.expected, "losses"),
-        LOSS_TOLERANCE);
+    check_losses (&losses, want, LOSS_TOLERANCE);
+    n_run++;
     check_gradients (&run);
+    if (is_divisible (&run)) {
+      const DefcnStepLosses parts = testing_train_step (&run, n - 1);
+
+      check_losses (&parts, want, LOSS_TOLERANCE);
+      check_gradients (&run);
+      testing_train_step (&run, n);
+    }
     check_trajectory (&run);
   }
   testing_train_clear (&run);
 }
 
-static void
-case_free (gpointer data)
-{
-  TestingCase *c = data;
-
-  g_free (c->config);
-  g_free (c->file);
-  g_free (c->run);
-  g_free (c);
-}
-
-static void
-test_absent (void)
-{
-  g_test_skip ("no golden data: models");
-}
-
-static void
-add_folder (const char *folder, const char *name)
-{
-  g_autofree char *config = g_build_filename (folder, "config.json", NULL);
-  g_autoptr (GDir) files = g_dir_open (folder, 0, NULL);
-
-  if (!files || !g_file_test (config, G_FILE_TEST_EXISTS))
-    return;
-  for (const char *file; (file = g_dir_read_name (files));) {
-    if (!g_str_has_prefix (file, "train_")
-        || !g_str_has_suffix (file, ".safetensors"))
-      continue;
-
-    TestingCase *c = g_new (TestingCase, 1);
-    *c =
-        (TestingCase){ g_strdup (config), g_build_filename (folder, file, NULL),
-          g_strndup (file, strlen (file) - strlen (".safetensors")) };
-    g_autofree char *path =
-        g_strdup_printf ("/golden/train/%s/%s", name, c->run);
-    g_test_add_data_func_full (path, c, test_case, case_free);
-  }
-}
-
 int
 main (int argc, char **argv)
 {
-  g_autofree char *models = testing_golden ("models");
-  g_autoptr (GDir) dir = models ? g_dir_open (models, 0, NULL) : NULL;
-
   g_test_init (&argc, &argv, NULL);
-  if (!dir)
-    g_test_add_func ("/golden/train", test_absent);
-  for (const char *name; dir && (name = g_dir_read_name (dir));) {
-    g_autofree char *folder = g_build_filename (models, name, NULL);
-
-    add_folder (folder, name);
-  }
+  testing_golden_add ("/golden/train", "models/*/train_*.safetensors",
+      test_case);
   return g_test_run ();
 }

@@ -8,68 +8,13 @@
 
 #include <string.h>
 
-static cJSON *
-read_json (const char *path)
-{
-  g_autoptr (GError) error = NULL;
-  g_autofree char *text = NULL;
-
-  g_file_get_contents (path, &text, NULL, &error);
-  g_assert_no_error (error);
-  cJSON *json = cJSON_Parse (text);
-  g_assert_nonnull (json);
-  return json;
-}
-
-double
-testing_train_number (const cJSON *object, const char *name, double otherwise)
-{
-  const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, name);
-
-  return cJSON_IsNumber (item) ? item->valuedouble : otherwise;
-}
-
-/* FALSE where the case's assigner is not built. */
-static gboolean
-read_rule (DefcnStepRule *rule, const cJSON *config)
-{
-  const char *name = cJSON_GetStringValue (
-      cJSON_GetObjectItemCaseSensitive (config, "experiment"));
-  const cJSON *poto = cJSON_GetObjectItemCaseSensitive (config, "poto");
-
-  *rule = (DefcnStepRule){ .reg_weight =
-                               testing_train_number (config, "reg_weight", 1) };
-  rule->assign.alpha = testing_train_number (poto, "ALPHA", 0);
-  rule->assign.aux_topk = testing_train_number (poto, "AUX_TOPK", 0);
-  rule->assign.radius = testing_train_number (poto, "CENTER_SAMPLING_RADIUS",
-      testing_train_number (config, "fcos_center_sampling_radius", 0));
-  if (strstr (name, "/fcos.") && strstr (name, "wo_ctrness"))
-    rule->assign.assigner = defcn_assign_find ("fcos");
-  else if (strstr (name, "/poto.") && strstr (name, ".argmax"))
-    rule->assign.assigner = defcn_assign_find ("argmax");
-  else if (strstr (name, "/poto."))
-    rule->assign.assigner = defcn_assign_find ("poto");
-  else
-    return FALSE;
-  return TRUE;
-}
-
-/* Image @i as RGB; a missing one is in the file that the metadata name, "same
- * as <file>#<tensor>".  NULL when there is no such image. */
+/* Image @i as RGB, NULL when there is no such image. */
 static DefcnExample *
 read_image (const DefcnWeights *file, int i)
 {
-  g_autofree char *name = g_strdup_printf ("image.%d", i);
-  const DefcnWeightsTensor *t = defcn_weights_lookup (file, name);
-  const char *other = defcn_weights_metadata (file, name);
   g_autoptr (DefcnWeights) owner = NULL;
+  const DefcnWeightsTensor *t = testing_golden_image (file, i, &owner);
 
-  if (!t && other) {
-    g_auto (GStrv) parts = g_strsplit (other + strlen ("same as "), "#", 2);
-
-    owner = testing_golden_open (parts[0]);
-    t = owner ? defcn_weights_lookup (owner, parts[1]) : NULL;
-  }
   if (!t)
     return NULL;
 
@@ -114,7 +59,7 @@ read_examples (TestingRun *run)
 void
 testing_train_clear (TestingRun *run)
 {
-  cJSON_Delete (run->config);
+  g_free (run->name);
   cJSON_Delete (run->manifest);
   defcn_weights_free (run->file);
   defcn_step_free (run->step);
@@ -125,19 +70,27 @@ testing_train_clear (TestingRun *run)
 }
 
 gboolean
-testing_train_init (TestingRun *run, const TestingCase *c)
+testing_train_init (TestingRun *run, const char *below)
 {
-  g_autofree char *folder = g_path_get_dirname (c->config);
+  g_autofree char *folder = g_path_get_dirname (below);
+  g_autofree char *config_below =
+      g_build_filename (folder, "config.json", NULL);
   g_autofree char *manifest = g_build_filename (folder, "manifest.json", NULL);
+  g_autofree char *config = testing_golden (config_below);
+  g_autofree char *name = g_path_get_basename (below);
   g_autofree char *skip = NULL;
   g_autoptr (GError) error = NULL;
   DefcnStepRule rule;
 
-  *run = (TestingRun){ .name = c->run,
-    .config = read_json (c->config),
-    .manifest = read_json (manifest) };
-  if (!read_rule (&rule, run->config)) {
-    skip = g_strdup_printf ("%s: its assigner is not built", c->config);
+  *run = (TestingRun){ .name = g_strndup (name, strcspn (name, ".")) };
+  if (!config) {
+    g_test_skip_printf ("no golden data: %s", config_below);
+    return FALSE;
+  }
+  run->manifest = testing_golden_json (manifest);
+  if (!run->manifest)
+    return FALSE;
+  if (!testing_synth_rule (&rule, config, &skip)) {
     g_test_skip (skip);
     return FALSE;
   }
@@ -146,14 +99,13 @@ testing_train_init (TestingRun *run, const TestingCase *c)
     testing_no_backend (error);
     return FALSE;
   }
-  run->model = testing_synth_model (c->config, run->be, TRUE, &skip);
+  run->model = testing_synth_model (config, run->be, TRUE, &skip);
   if (!run->model) {
     g_test_skip (skip);
     return FALSE;
   }
-  run->file = defcn_weights_open (c->file, &error);
-  g_assert_no_error (error);
-  run->expected = cJSON_GetObjectItemCaseSensitive (run->manifest, c->run);
+  run->file = testing_golden_open (below);
+  run->expected = cJSON_GetObjectItemCaseSensitive (run->manifest, run->name);
   g_assert_nonnull (run->expected);
   run->step = defcn_step_new (run->model, &rule);
   run->examples =
@@ -164,14 +116,13 @@ testing_train_init (TestingRun *run, const TestingCase *c)
 }
 
 DefcnStepLosses
-testing_train_step (TestingRun *run)
+testing_train_step (TestingRun *run, int micro)
 {
   g_autoptr (GError) error = NULL;
   DefcnStepLosses losses;
-  const int n = run->examples->len;
 
-  defcn_step_run (run->step, (DefcnExample *const *) run->examples->pdata, n, n,
-      &losses, &error);
+  defcn_step_run (run->step, (DefcnExample *const *) run->examples->pdata,
+      run->examples->len, micro, &losses, &error);
   g_assert_no_error (error);
   return losses;
 }

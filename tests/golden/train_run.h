@@ -7,17 +7,11 @@
 
 G_BEGIN_DECLS
 
-typedef struct
-{
-  char *config, *file; /* paths */
-  char *run;           /* key of manifest.json: the file's name */
-} TestingCase;
-
 /* What a test works on. */
 typedef struct
 {
-  cJSON *config, *manifest;
-  const char *name;      /* key of manifest, borrowed */
+  cJSON *manifest;
+  char *name;            /* key of manifest: the file's name */
   const cJSON *expected; /* what is there, borrowed */
   DefcnWeights *file;
   DefcnBackend *be;
@@ -27,16 +21,13 @@ typedef struct
   gboolean switched;   /* the gradients show a switch */
 } TestingRun;
 
-/* Opens the case with the backend under test and seed weights.  FALSE after
- * g_test_skip() where defcn does not build what it needs; clear @run anyway. */
-gboolean testing_train_init (TestingRun *run, const TestingCase *c);
+/* Opens the case of the file @below the golden folder with the backend under
+ * test and seed weights.  FALSE after g_test_skip() where defcn does not build
+ * what it needs; clear @run anyway. */
+gboolean testing_train_init (TestingRun *run, const char *below);
 void testing_train_clear (TestingRun *run);
 
-/* One forward and backward pass over the whole batch at once. */
-DefcnStepLosses testing_train_step (TestingRun *run);
-
-/* The number @name of @object (which may be NULL), else @otherwise. */
-double testing_train_number (const cJSON *object, const char *name,
-    double otherwise);
+/* Forward and backward over the whole batch, @micro images at a time. */
+DefcnStepLosses testing_train_step (TestingRun *run, int micro);
 
 G_END_DECLS

@@ -42,6 +42,25 @@ vectors_close (Vectors *vectors)
   defcn_backend_free (vectors->be);
 }
 
+char **
+vectors_cases (const Vectors *vectors, const char *prefix, const char *end)
+{
+  GStrvBuilder *cases = g_strv_builder_new ();
+
+  for (guint i = 0; i < defcn_weights_count (vectors->file); i++) {
+    const char *name = defcn_weights_get (vectors->file, i)->name;
+
+    if (g_str_has_prefix (name, prefix) && g_str_has_suffix (name, end)) {
+      g_autofree char *start = g_strndup (name, strlen (name) - strlen (end));
+
+      g_strv_builder_add (cases, start);
+    }
+  }
+  char **all = g_strv_builder_end (cases);
+  g_strv_builder_unref (cases);
+  return all;
+}
+
 gboolean
 vectors_has (const Vectors *vectors, const char *case_name, const char *name)
 {

@@ -25,6 +25,11 @@ gboolean vectors_open (Vectors *vectors, const char *below);
 void vectors_close (Vectors *vectors);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Vectors, vectors_close)
 
+/* The beginnings of names that start with @prefix and end with @end, without
+ * @end: "conv0." of "conv0.x".  (transfer full), NULL-terminated. */
+char **vectors_cases (const Vectors *vectors, const char *prefix,
+    const char *end);
+
 /* A tensor of the file is named by two halves, "@case_name@name". */
 gboolean vectors_has (const Vectors *vectors, const char *case_name,
     const char *name);
