@@ -113,8 +113,8 @@ is_same (const DefcnBox *a, const DefcnBox *b, double scale)
   return TRUE;
 }
 
-/* Every box of @a has its own partner in @b, or is marginal: its score is within
- * the tolerance of one of @cuts, where rounding decides what is kept. */
+/* Every box of @a has its own partner in @b, or is marginal: its score is
+ * within the tolerance of one of @cuts, where rounding decides what is kept. */
 static void
 match (const GArray *a, const GArray *b, const float *cuts, int n_cuts,
     double scale)
