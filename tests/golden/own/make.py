@@ -6,7 +6,7 @@ Everything is written down once more in numpy's double precision, apart from
 the C code.  Gradients are central differences, good to 1e-8, those of training
 steps tape.py's.
 
-usage: make.py [FOLDER [PART..]]        (needs numpy)
+usage: make.py [FOLDER [PART..]]        (needs numpy; eval: pycocotools)
 """
 import json
 import pathlib
@@ -1076,6 +1076,63 @@ def write_config(folder, config, detector):
         text.replace('"HERE"', ",\n".join(rows)) + "\n")
 
 
+def make_eval(folder):
+    """COCO's figures, by pycocotools, of a made-up set: a crowd, all sizes,
+    equal scores, two detections of one object, an empty picture."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    rng = np.random.default_rng(11)
+    images = [{"id": 7 * i + 3, "width": 400, "height": 300,
+               "file_name": f"{i}.jpg"} for i in range(8)]
+    annotations, detections = [], []
+    for image in images[:-1]:
+        for _ in range(rng.integers(1, 6)):
+            side = rng.choice([20, 60, 140]) * rng.uniform(0.8, 1.2, 2)
+            corner = rng.uniform(0, [400, 300] - side)
+            box = [round(float(v), 2) for v in (*corner, *side)]
+            category = int(rng.choice([2, 9, 40]))
+            annotations.append({
+                "id": len(annotations) + 1, "image_id": image["id"],
+                "category_id": category, "bbox": box,
+                "area": round(box[2] * box[3], 2),
+                "iscrowd": int(len(annotations) % 6 == 5)})
+            for _ in range(rng.integers(0, 3)):
+                moved = np.array(box) + rng.normal(0, 0.08, 4) * np.array(
+                    [box[2], box[3]] * 2)
+                detections.append({
+                    "image_id": image["id"], "category_id": category,
+                    "bbox": [round(float(v), 2) for v in moved],
+                    "score": round(float(rng.uniform()), 1)})
+    for image in images:
+        detections.append({
+            "image_id": image["id"], "category_id": 9, "score": 0.45,
+            "bbox": [round(float(v), 2) for v in rng.uniform(10, 90, 4)]})
+    path = folder / "eval"
+    path.mkdir(parents=True, exist_ok=True)
+    gt, dt = path / "coco_mixed_gt.json", path / "coco_mixed_dt.json"
+    gt.write_text(json.dumps({
+        "images": images, "annotations": annotations,
+        "categories": [{"id": i, "name": f"c{i}"} for i in (2, 9, 40)]}) + "\n")
+    dt.write_text(json.dumps(detections) + "\n")
+    truth = COCO(str(gt))
+    figures = COCOeval(truth, truth.loadRes(str(dt)), "bbox")
+    figures.evaluate()
+    figures.accumulate()
+    figures.summarize()
+    precision, recall = (figures.eval[k] for k in ("precision", "recall"))
+    names = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100",
+             "ARs", "ARm", "ARl")
+    (path / "coco_mixed_result.json").write_text(json.dumps({
+        "stats": dict(zip(names, map(float, figures.stats))),
+        "per_category_AP": {
+            str(c): float(precision[:, :, k, 0, 2].mean())
+            for k, c in enumerate(figures.params.catIds)},
+        "recall_iou_x_cat_area_all_maxdet100": recall[:, :, 0, 2].tolist(),
+        "precision_cat0_area_all_maxdet100_iou0.5_0.75":
+            precision[[0, 5], :, 0, 0, 2].tolist()}) + "\n")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1
                           else pathlib.Path(__file__).parent)
@@ -1087,7 +1144,7 @@ def main():
         "losses": lambda f: make_losses(np.random.default_rng(3), f),
         "poto": make_poto_train, "fcos": make_fcos_train,
         "batch": make_batch, "pictures": make_pictures,
-        "listings": make_listings,
+        "listings": make_listings, "eval": make_eval,
     }
     for part in sys.argv[2:] or parts:
         parts[part](folder)
