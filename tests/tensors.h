@@ -3,10 +3,10 @@
 
 #include "backend.h"
 
-/* With zeroed data, and a zeroed gradient if @grad. */
 /* The same sizes, role and precision as @like, with memory of its own. */
 DefcnTensor *testing_tensor_new_like (DefcnBackend *be, const DefcnTensor *like,
     gboolean grad);
+/* With zeroed data, and a zeroed gradient if @grad. */
 DefcnTensor *testing_tensor_new (DefcnBackend *be, DefcnTensorRole role, int n,
     int h, int w, int c, gboolean grad);
 void testing_tensor_free (DefcnBackend *be, DefcnTensor *t);
