@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -49,8 +50,8 @@ struct Fibre
 };
 
 static FibreContext scheduler;
-static std::vector<Fibre> fibres;
-static Fibre *running; /* NULL: threads are plain calls */
+static std::deque<Fibre> fibres; /* which stay where they are */
+static Fibre *running;           /* NULL: threads are plain calls */
 static bool met_barrier, is_reversed;
 static const std::function<void ()> *current;
 static std::mutex device; /* one launch at a time, whoever calls */
