@@ -1,0 +1,182 @@
+/* The start of a training run: what its recipe is, what it opens. */
+#include "train/run.h"
+#include "folder.h"
+
+#include <string.h>
+
+static char *folder, *output;
+
+static const char annotations[] =
+    "{\"images\":[{\"id\":1,\"file_name\":\"1.png\",\"width\":9,\"height\":9},"
+    "{\"id\":2,\"file_name\":\"2.png\",\"width\":9,\"height\":9},"
+    "{\"id\":3,\"file_name\":\"3.png\",\"width\":9,\"height\":9}],"
+    "\"categories\":[{\"id\":1,\"name\":\"cat\"},{\"id\":2,\"name\":\"dog\"}],"
+    "\"annotations\":[{\"id\":1,\"image_id\":1,\"category_id\":2,"
+    "\"bbox\":[1,1,5,5],\"area\":25,\"iscrowd\":0},"
+    "{\"id\":2,\"image_id\":3,\"category_id\":1,"
+    "\"bbox\":[1,1,5,5],\"area\":25,\"iscrowd\":0}]}";
+
+/* The later of preset, file, settings and paths decides. */
+static void
+test_recipe (void)
+{
+  static const char text[] = "[recipe]\npreset=coco.poto\nlr=0.5\nbatch=3\n"
+                             "annotations=of-file\nimages=of-file\n";
+  char *settings[] = { "batch=4", "images=of-set", "seed=5", NULL };
+  g_autofree char *path = folder_write (folder, "r.ini", text, strlen (text));
+  char *files[] = { path, NULL };
+  DefcnRunOptions options = { .files = files,
+    .set = settings,
+    .images = "of-option" };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnRecipe) recipe = defcn_run_recipe (&options, &error);
+
+  g_assert_no_error (error);
+  g_assert_false (recipe->spec->filter); /* of the preset that the file names */
+  g_assert_cmpint (recipe->spec->depth, ==, 50); /* and finished */
+  g_assert_cmpfloat (recipe->optimizer.lr, ==, 0.5);
+  g_assert_cmpint (recipe->loader.batch, ==, 4);
+  g_assert_cmpint (recipe->loader.seed, ==, 5);
+  g_assert_true (g_str_has_suffix (recipe->annotations, "/of-file"));
+  g_assert_cmpstr (recipe->images, ==, "of-option");
+
+  options.preset = "coco.poto.3dmf";
+  g_autoptr (DefcnRecipe) other = defcn_run_recipe (&options, &error);
+  g_assert_no_error (error);
+  g_assert_true (other->spec->filter); /* the option's goes before the file's */
+}
+
+/* Wrong ones are said, of whatever they come from. */
+static void
+test_bad_recipe (void)
+{
+  char *nowhere[] = { "/nowhere.ini", NULL }, *settings[] = { "lr=x", NULL };
+  const DefcnRunOptions cases[] = { { .files = nowhere },
+    { .set = settings, .annotations = "a", .images = "i" }, { .images = "i" },
+    { .preset = "none" } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+
+    g_assert_null (defcn_run_recipe (&cases[i], &error));
+    g_assert_nonnull (error);
+  }
+}
+
+/* Opens a run of @settings in the folder @output.  FALSE with @error. */
+static gboolean
+open_run (DefcnRun *run, DefcnRunOptions *options, const char *settings,
+    GError **error)
+{
+  g_autofree char *data =
+      folder_write (folder, "a.json", annotations, strlen (annotations));
+  g_auto (GStrv) set = g_strsplit (settings, " ", -1);
+
+  options->annotations = data;
+  options->images = folder;
+  options->set = set;
+  run->options = options;
+  run->recipe = defcn_run_recipe (options, error);
+  run->state.recipe = run->recipe;
+  g_assert_nonnull (run->recipe);
+  const gboolean good = defcn_run_open (run, error);
+  options->annotations = NULL;
+  options->set = NULL;
+  return good;
+}
+
+#define TINY                                                                   \
+  "backbone=resnet18 freeze_at=0 fpn_channels=16 norm_groups=4 tower_depth=1 " \
+  "batch=2 threads=1 workers=1 canvas_width=32 canvas_height=32 "
+
+/* The model has the labels of the data, epochs become updates, and the folder
+ * gets the recipe.  Images without a box do not count. */
+static void
+test_open (void)
+{
+  static const struct
+  {
+    const char *settings;
+    gint64 last;
+  } cases[] = { { TINY "iterations=7", 7 }, { TINY "epochs=10", 10 },
+    { TINY "epochs=1.2", 2 }, { TINY "epochs=0.1", 1 } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    DefcnRunOptions options = { .output = output,
+      .device = { .device = "cpu" } };
+    DefcnRun run = { 0 };
+    g_autoptr (GError) error = NULL;
+
+    g_assert_true (open_run (&run, &options, cases[i].settings, &error));
+    g_assert_no_error (error);
+    g_assert_cmpint (run.last, ==, cases[i].last);
+    g_assert_cmpint (run.state.iteration, ==, 0);
+    g_assert_cmpfloat (run.state.best_ap, ==, -1);
+    const DefcnSpec *spec = defcn_model_spec (run.state.model);
+    g_assert_cmpint (spec->n_classes, ==, 2);
+    g_assert_cmpstr (spec->labels[0], ==, "cat");
+    g_assert_cmpstr (spec->labels[1], ==, "dog");
+    g_autofree char *path = defcn_run_file (&run, "recipe.ini");
+    g_autofree char *want = defcn_recipe_to_text (run.recipe);
+    g_autofree char *text = NULL;
+    g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+    g_assert_cmpstr (text, ==, want);
+    defcn_run_close (&run);
+    defcn_recipe_free (run.recipe);
+  }
+}
+
+/* What a run cannot be opened with is named. */
+static void
+test_bad_open (void)
+{
+  static const struct
+  {
+    const char *settings, *precision, *words;
+    gboolean resume;
+  } cases[] = {
+    { TINY "init=/nowhere.safetensors", NULL, "/nowhere.safetensors", FALSE },
+    { TINY "val_annotations=/none.json val_images=/", NULL, "/none.json",
+        FALSE },
+    { TINY "lr=1", NULL, "checkpoint.safetensors", TRUE },
+    { TINY "lr=1", "fp16", "fp16", FALSE },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    DefcnRunOptions options = { .output = output,
+      .resume = cases[i].resume,
+      .device = { .device = "cpu", .precision = cases[i].precision } };
+    DefcnRun run = { 0 };
+    g_autoptr (GError) error = NULL;
+
+    g_assert_false (open_run (&run, &options, cases[i].settings, &error));
+    g_assert_nonnull (strstr (error->message, cases[i].words));
+    defcn_run_close (&run);
+    defcn_recipe_free (run.recipe);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  folder = folder_new ();
+  output = folder_new ();
+  for (int i = 1; i <= 3; i++) {
+    g_autofree char *name = g_strdup_printf ("%d.png", i);
+    g_autofree char *path = folder_file (folder, name);
+    g_autoptr (DefcnPicture) picture = defcn_picture_new (9, 9);
+
+    memset (picture->rgb, i, 9 * 9 * 3);
+    g_assert_true (defcn_picture_save (picture, path, NULL));
+  }
+  g_test_add_func ("/run/recipe", test_recipe);
+  g_test_add_func ("/run/bad-recipe", test_bad_recipe);
+  g_test_add_func ("/run/open", test_open);
+  g_test_add_func ("/run/bad-open", test_bad_open);
+
+  const int status = g_test_run ();
+  folder_remove (folder);
+  folder_remove (output);
+  return status;
+}
