@@ -208,16 +208,22 @@ test_prior (void)
   } cases[] = { { 10, 0, FALSE }, { 10.5f, 0, TRUE }, { 50, 0, FALSE },
     { 49, 0, TRUE }, { 18, 1.5f, FALSE }, { 18.5f, 1.5f, TRUE },
     { 42, 1.5f, FALSE }, { 41.5f, 1.5f, TRUE }, { 12, 100, TRUE },
-    { 9, 100, FALSE } };
+    { 9, 100, FALSE }, { 51, 100, FALSE } };
   const DefcnObject o = object (10, 0, 50, 1000, 0);
 
   for (gsize k = 0; k < G_N_ELEMENTS (cases); k++) {
     const DefcnPoint p = { .x = cases[k].x, .y = 500, .stride = 8 };
     const DefcnPoint above = { .x = cases[k].x, .y = -1, .stride = 8 };
+    const DefcnPoint below = { .x = cases[k].x, .y = 1001, .stride = 8 };
+    const DefcnPoint turned = { .x = 500, .y = cases[k].x, .stride = 8 };
+    const DefcnObject wide = object (0, 10, 1000, 50, 0);
 
     g_assert_cmpint (defcn_point_allowed (&p, &o, cases[k].radius), ==,
         cases[k].want);
+    g_assert_cmpint (defcn_point_allowed (&turned, &wide, cases[k].radius), ==,
+        cases[k].want);
     g_assert_false (defcn_point_allowed (&above, &o, cases[k].radius));
+    g_assert_false (defcn_point_allowed (&below, &o, cases[k].radius));
   }
 }
 
@@ -532,24 +538,26 @@ test_aux_threshold (void)
   }
 }
 
-/* Of equal candidates a level gives the first, whatever came before it. */
+/* Of equal candidates a level gives the first, also when a better one comes
+ * after them.  The other levels' nothings keep the threshold below. */
 static void
 test_aux_ties (void)
 {
+  static const float grows[][4] = { { 0.9f, 0.9f, 0.95f, 0.9f },
+    { 0.9f, 0.9f, 0.9f, 0.9f }, { 0.5f, 0.9f, 0.9f, 0.9f } };
+  static const int best[][2] = { { 20, 28 }, { 20, 27 }, { 27, 28 } };
+  static const int at[] = { 20, 27, 28, 29 };
   DefcnAssignRule rule = poto;
   const DefcnObject o = object (8, 8, 56, 56, 0);
 
-  for (int topk = 1; topk <= 2; topk++) {
-    g_autofree Scene *s = scene_new (1, 8, FALSE);
-    static const int first[] = { 20, 27 };
+  rule.aux_topk = 2;
+  for (gsize k = 0; k < G_N_ELEMENTS (grows); k++) {
+    g_autofree Scene *s = scene_new (4, 8, FALSE);
 
-    rule.aux_topk = topk;
-    predict (s, 19, &o, 0.5f);
-    predict (s, 20, &o, 0.9f);
-    predict (s, 27, &o, 0.9f);
-    predict (s, 28, &o, 0.9f);
+    for (gsize i = 0; i < G_N_ELEMENTS (at); i++)
+      predict (s, at[i], &o, grows[k][i]);
     g_autoptr (DefcnAssignment) a = run_aux (s, &rule, &o, 1);
-    check_classes (a, first, topk, 0);
+    check_classes (a, best[k], 2, 0);
   }
 }
 

@@ -349,7 +349,7 @@ test_ema (void)
   DefcnOptimizerOptions options = sgd;
   Fixture f;
 
-  options.ema = 0.25;
+  options.ema = 0.3;
   fixture_init (&f, 5);
   DefcnParam *scale = defcn_params_lookup (f.params, "head.scales.0.scale");
   g_autoptr (DefcnOptimizer) optimizer =
@@ -357,11 +357,14 @@ test_ema (void)
   double ema = scale->value[0];
 
   for (int i = 0; i < N_STEPS; i++) {
-    const double decay = MIN (0.25, (1.0 + i) / (10.0 + i));
+    const double decay = MIN (0.3, (1.0 + i) / (10.0 + i));
 
     set_gradients (f.params, i);
     defcn_optimizer_step (optimizer, i);
     ema = decay * ema + (1 - decay) * scale->value[0];
+    defcn_optimizer_swap_ema (optimizer);
+    g_assert_cmpfloat_with_epsilon (scale->value[0], ema, 1e-6);
+    defcn_optimizer_swap_ema (optimizer);
   }
 
   const float current = scale->value[0];

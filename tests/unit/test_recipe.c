@@ -339,6 +339,7 @@ test_finish (void)
     { "annotations=", "annotations and images" },
     { "images=", "annotations and images" },
     { "val_images=v", "val_annotations and val_images" },
+    { "val_annotations=v", "val_annotations and val_images" },
     { "short_edges=", "short_edges is empty" },
     { "canvas_width=64", "canvas_width and canvas_height" },
     { "scale_min=2", "scale_min is above scale_max" },

@@ -10,6 +10,7 @@
 
 #define N_IMAGES 3
 #define N_CLASSES 2
+#define RADIUS 1.5f
 
 typedef struct
 {
@@ -98,7 +99,7 @@ rule_of (const char *assigner, int aux_topk)
 {
   return (DefcnStepRule){ .assign = { .assigner = defcn_assign_find (assigner),
                               .alpha = 0.8f,
-                              .radius = 1.5f,
+                              .radius = RADIUS,
                               .aux_topk = aux_topk },
     .reg_weight = 2 };
 }
@@ -269,16 +270,18 @@ test_padding (void)
 
   rig_init (&rig, &rule, NULL);
   run (&rig, 1, 1);
-  defcn_example_free (rig.examples[1]);
-  rig.examples[1] = example_new (rand, 33, 65, 1);
-  run (&rig, 2, 2);
-  for (int i = 0; i < 2; i++) {
+  defcn_example_free (rig.examples[0]);
+  defcn_example_free (rig.examples[2]);
+  rig.examples[0] = example_new (rand, 97, 33, 1);
+  rig.examples[2] = example_new (rand, 33, 65, 1);
+  run (&rig, N_IMAGES, N_IMAGES);
+  for (int i = 0; i < N_IMAGES; i++) {
     const DefcnLevel *levels = defcn_step_levels (rig.step, i);
 
     for (int l = 0; l < DEFCN_N_LEVELS; l++)
       g_assert_cmpint (levels[l].stride, ==, 8 << l);
     g_assert_cmpint (levels[0].h, ==, 96 / 8);
-    g_assert_cmpint (levels[0].w, ==, 64 / 8);
+    g_assert_cmpint (levels[0].w, ==, 128 / 8);
     g_assert_cmpint (levels[2].h, ==, 96 / 32);
   }
   rig_clear (&rig);
@@ -368,7 +371,9 @@ qualities (DefcnBackend *be, const DefcnHeads *heads,
     view (levels, heads, truth->image);
     g_autofree DefcnPoint *points =
         defcn_points_new (levels, n_levels, heads->logits[0]->c);
-    int first[DEFCN_N_LEVELS] = { 0 };
+    int first[DEFCN_N_LEVELS] = { 0 }, n_allowed = 0;
+    for (int j = 0; j < defcn_points_count (levels, n_levels); j++)
+      n_allowed += defcn_point_allowed (&points[j], &o, RADIUS);
     for (int l = 1; l < n_levels; l++)
       first[l] = first[l - 1] + levels[l - 1].h * levels[l - 1].w;
     for (; w < query->n_windows && query->windows[w].truth == (int) t; w++) {
@@ -377,13 +382,16 @@ qualities (DefcnBackend *be, const DefcnHeads *heads,
       g_assert_cmpuint (window->first, ==, n_values);
       for (int i = 0; i < window->w * window->h; i++, n_values++) {
         const int x = window->x + i % window->w, y = window->y + i / window->w;
+        const DefcnPoint *point =
+            &points[first[window->level] + y * levels[window->level].w + x];
 
-        values[n_values] =
-            defcn_poto_quality (&points[first[window->level]
-                                    + y * levels[window->level].w + x],
-                &o, query->alpha, TRUE);
+        g_assert_true (defcn_point_allowed (point, &o, RADIUS));
+        values[n_values] = defcn_poto_quality (point, &o, query->alpha, TRUE);
+        n_allowed--;
       }
     }
+    if (query->n_windows > 0)
+      g_assert_cmpint (n_allowed, ==, 0);
     for (int l = 0; l < n_levels; l++)
       for (int k = 0; k < query->topk; k++)
         *best++ = ranked (points + first[l], levels[l].h * levels[l].w, &o,
@@ -475,14 +483,17 @@ sums (DefcnBackend *be, DefcnLossSums *out)
   *out = learner_sums;
 }
 
-/* An ignored object between the others, and one too small for any location. */
+/* An ignored object between the others, one too small for any location and one
+ * too large for the finest level. */
 static void
 make_strange (Rig *rig)
 {
   const DefcnObject small = { .x1 = 1, .y1 = 1, .x2 = 2, .y2 = 2 };
+  const DefcnObject large = { .x1 = 1, .y1 = 1, .x2 = 64, .y2 = 63 };
 
   g_array_index (rig->examples[2]->objects, DefcnObject, 1).label = -1;
   g_array_insert_val (rig->examples[2]->objects, 0, small);
+  g_array_append_val (rig->examples[1]->objects, large);
 }
 
 /* What such a backend is asked makes the same step, with every assigner. */
