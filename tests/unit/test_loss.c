@@ -293,7 +293,8 @@ random_assignment (GRand *rand)
 {
   DefcnAssignment *a = defcn_assignment_new (N_LOCATIONS, N_CLASSES);
 
-  for (int j = 0; j < N_LOCATIONS; j += 3) {
+  /* on the levels, of 12 and 4 locations, not in the same places */
+  for (int j = 0; j < N_LOCATIONS; j += 5) {
     a->classes[j] = j % N_CLASSES == 0 && j % 2 ? 2 : j % N_CLASSES;
     a->objects[j] = 0;
     for (int i = 0; i < 4; i++)
@@ -347,10 +348,11 @@ check_loss (Loss loss, gboolean filter)
   g_assert_cmpfloat (largest, >, 0.01);
 
   /* Gradients are added to, and the scale is linear. */
-  const float once = found[0] + found[2 * N_CLASSES];
+  g_autofree float *once = g_memdup2 (found, sizeof dx);
   g_assert_cmpfloat_with_epsilon (loss (grads, levels, N_LEVELS, a, 2 * scale),
       2 * value, 1e-9);
-  assert_near (found[0] + found[2 * N_CLASSES], 3 * once, 1e-5, 1e-9);
+  for (gsize k = 0; k < sizeof x / sizeof (float); k++)
+    assert_near (found[k], 3 * once[k], 1e-5, 1e-7);
 }
 
 static void
@@ -375,6 +377,28 @@ static void
 test_box (void)
 {
   check_loss (defcn_loss_giou, TRUE);
+}
+
+/* The box loss is of the foreground, on every level, and of nothing else. */
+static void
+test_foreground (void)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (7);
+  g_autoptr (DefcnAssignment) a = random_assignment (rand);
+  DefcnLevel levels[N_LEVELS];
+  DefcnLevelGrad grads[N_LEVELS];
+  Heads x, dx = { 0 };
+
+  random_heads (&x, rand);
+  point_at (levels, grads, &x, &dx, TRUE);
+  defcn_loss_giou (grads, levels, N_LEVELS, a, 1);
+  for (int j = 0; j < N_LOCATIONS; j++) {
+    float sum = 0;
+
+    for (int i = 0; i < 4; i++)
+      sum += fabsf (dx.deltas[4 * j + i]);
+    g_assert_true (a->objects[j] < 0 ? sum == 0 : sum > 0);
+  }
 }
 
 /* The auxiliary loss leaves the filter alone, a row of class -1 counts for
@@ -420,6 +444,7 @@ main (int argc, char **argv)
   g_test_add_func ("/loss/focal-filter", test_focal_filter);
   g_test_add_func ("/loss/aux", test_aux);
   g_test_add_func ("/loss/box", test_box);
+  g_test_add_func ("/loss/foreground", test_foreground);
   g_test_add_func ("/loss/left-alone", test_left_alone);
   return g_test_run ();
 }
