@@ -86,7 +86,8 @@ open_run (DefcnRun *run, DefcnRunOptions *options, const char *settings,
 }
 
 #define TINY                                                                   \
-  "backbone=resnet18 freeze_at=0 fpn_channels=16 norm_groups=4 tower_depth=1 " \
+  "backbone=mobilenetv2 freeze_at=0 fpn_channels=16 norm_groups=4 "            \
+  "tower_depth=1 "                                                             \
   "batch=2 threads=1 workers=1 canvas_width=32 canvas_height=32 "
 
 /* The model has the labels of the data, epochs become updates, and the folder
