@@ -225,6 +225,12 @@ test_prior (void)
     g_assert_false (defcn_point_allowed (&above, &o, cases[k].radius));
     g_assert_false (defcn_point_allowed (&below, &o, cases[k].radius));
   }
+
+  /* the radius is in strides of the level */
+  const DefcnPoint near = { .x = 14.5f, .y = 500, .stride = 16 };
+  const DefcnPoint far = { .x = 14, .y = 500, .stride = 16 };
+  g_assert_true (defcn_point_allowed (&near, &o, 1));
+  g_assert_false (defcn_point_allowed (&far, &o, 1));
 }
 
 /* Each object gets the allowed location that predicts it best; a better one
