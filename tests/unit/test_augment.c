@@ -465,14 +465,14 @@ test_crop (void)
     .n_short_edges = 1,
     .long_edge = 1000,
     .crop = 1 };
-  Spread shape = spread_new (log (0.5), log (2));
+  Spread shape = spread_new (log (0.6), log (2.4));
 
   for (guint32 seed = 0; seed < 600; seed++) {
     g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
     g_autoptr (GArray) objects =
         g_array_new (FALSE, FALSE, sizeof (DefcnObject));
-    g_autoptr (DefcnPicture) picture = scene_new (100, 100);
-    const int x = seed * 37 % 100, y = seed * 11 % 100;
+    g_autoptr (DefcnPicture) picture = scene_new (120, 100);
+    const int x = seed * 37 % 120, y = seed * 11 % 100;
 
     scene_paint (picture, objects, 0, x, y, x + 1, y + 1);
     g_autoptr (DefcnExample) example =
@@ -482,11 +482,11 @@ test_crop (void)
     spread_add (&shape,
         CLAMP (log ((double) example->width / example->height), shape.low,
             shape.high));
-    g_assert_cmpint (example->width, <=, 200);
-    g_assert_cmpint (example->height, <=, 200);
+    g_assert_cmpint (example->width, <=, 240);
+    g_assert_cmpint (example->height, <=, 167);
   }
-  g_assert_cmpfloat (shape.least, <, log (0.6));
-  g_assert_cmpfloat (shape.most, >, log (1.65));
+  g_assert_cmpfloat (shape.least, <, log (0.72));
+  g_assert_cmpfloat (shape.most, >, log (2));
 }
 
 /* A box that keeps a quarter of its area on the canvas stays, one that keeps
@@ -594,6 +594,32 @@ test_color (void)
   spread_check (&hue);
 }
 
+/* White and black stay at the ends of the scale. */
+static void
+test_color_ends (void)
+{
+  DefcnAugment augment = plain;
+  g_autoptr (GArray) objects = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+  g_autoptr (DefcnPicture) picture = white_new (100, 100);
+  guint white = 0, black = 0;
+
+  memset (picture->rgb, 0, 50 * 100 * 3);
+  augment.color = 0.4f;
+  for (guint32 seed = 0; seed < 40; seed++) {
+    g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+    g_autoptr (DefcnExample) example =
+        defcn_augment_run (&augment, picture, objects, rand);
+    const guint8 top = example->rgb[0], bottom = example->rgb[99 * 100 * 3];
+
+    g_assert_cmpint (top, <=, (128 - 128 * 0.6) * 1.4 + 1);
+    g_assert_cmpint (bottom, >=, (128 + 127 * 0.6) * 0.6 - 1);
+    black += top == 0;
+    white += bottom == 255;
+  }
+  g_assert_cmpuint (black, >, 10);
+  g_assert_cmpuint (white, >, 10);
+}
+
 /* The same numbers drawn give the same bytes. */
 static void
 test_deterministic (void)
@@ -639,6 +665,7 @@ main (int argc, char **argv)
   g_test_add_func ("/augment/crop", test_crop);
   g_test_add_func ("/augment/visible", test_visible);
   g_test_add_func ("/augment/color", test_color);
+  g_test_add_func ("/augment/color-ends", test_color_ends);
   g_test_add_func ("/augment/deterministic", test_deterministic);
   return g_test_run ();
 }

@@ -132,8 +132,8 @@ test_coco (void)
   g_assert_cmpstr (path, ==, "pictures/\xc3\xa4.png");
 }
 
-/* A list of polygons needs one of three points, as in the reference; run lengths, an
- * empty list, null or no segmentation rule nothing out. */
+/* A list of polygons needs one of three points, as in the reference; run
+ * lengths, an empty list, null or no segmentation rule nothing out. */
 static void
 test_segmentation (void)
 {
@@ -637,6 +637,55 @@ test_ids (void)
   }
 }
 
+/* A file as COCO publishes them, with all that is not read: licences,
+ * addresses, both kinds of segmentation; its parts in any order. */
+static void
+test_published (void)
+{
+  static const char text[] =
+      "{\"info\":{\"description\":\"COCO 2017 \\\"Dataset\\\"\",\"url\":"
+      "\"http://cocodataset.org\",\"version\":\"1.0\",\"year\":2017},\n"
+      "\"licenses\":[{\"url\":\"http://creativecommons.org/\",\"id\":1,"
+      "\"name\":\"By [nc]\"}],\n"
+      "\"annotations\":[{\"segmentation\":[[239.97,260.24,222.04,270.49,199.84,"
+      "253.41]],\"area\":2765.1486,\"iscrowd\":0,\"image_id\":558840,"
+      "\"bbox\":[199.84,200.46,77.71,70.88],\"category_id\":58,\"id\":156},\n"
+      "{\"segmentation\":{\"counts\":[272,2,4,4],\"size\":[240,320]},"
+      "\"area\":18419,\"iscrowd\":1,\"image_id\":448263,"
+      "\"bbox\":[1,0,276,122],\"category_id\":1,\"id\":900100448263},\n"
+      "{\"segmentation\":[[1,2,3,4]],\"area\":7,\"iscrowd\":0,"
+      "\"image_id\":448263,\"bbox\":[1.5,2.25,3.125,4],\"category_id\":1,"
+      "\"id\":3}],\n"
+      "\"categories\":[{\"supercategory\":\"food\",\"id\":58,"
+      "\"name\":\"hot dog\"},{\"supercategory\":\"person\",\"id\":1,"
+      "\"name\":\"person\"}],\n"
+      "\"images\":[{\"license\":4,\"file_name\":\"000000558840.jpg\","
+      "\"coco_url\":\"http://images.cocodataset.org/000000558840.jpg\","
+      "\"height\":427,\"width\":640,\"date_captured\":\"2013-11-14\","
+      "\"flickr_url\":\"http://farm7.staticflickr.com/x_z.jpg\",\"id\":558840},"
+      "{\"license\":1,\"file_name\":\"000000448263.jpg\",\"height\":240,"
+      "\"width\":320,\"id\":448263}]}\n";
+  g_autoptr (DefcnDataset) dataset = open_good ("published.json", text);
+  g_autoptr (GArray) used = defcn_dataset_trainable (dataset);
+
+  g_assert_cmpuint (dataset->samples->len, ==, 2);
+  g_assert_cmpint (sample_at (dataset, 0)->id, ==, 448263);
+  g_assert_cmpint (sample_at (dataset, 0)->width, ==, 320);
+  g_assert_cmpint (sample_at (dataset, 1)->height, ==, 427);
+  g_assert_cmpstr (dataset->labels->pdata[0], ==, "person");
+  g_assert_cmpstr (dataset->labels->pdata[1], ==, "hot dog");
+  g_assert_cmpuint (sample_at (dataset, 0)->n_objects, ==, 2);
+  g_assert_true (object_at (dataset, 0, 0)->crowd);
+  g_assert_false (object_at (dataset, 0, 0)->untrainable);
+  g_assert_true (object_at (dataset, 0, 1)->untrainable);
+  g_assert_cmpfloat (object_at (dataset, 0, 1)->bbox[2], ==, 3.125);
+  g_assert_cmpint (object_at (dataset, 1, 0)->label, ==, 1);
+  g_assert_cmpfloat (object_at (dataset, 1, 0)->area, ==, 2765.1486);
+  g_assert_cmpfloat (object_at (dataset, 1, 0)->bbox[1], ==, 200.46);
+  g_assert_cmpuint (used->len, ==, 1);
+  g_assert_cmpuint (g_array_index (used, guint, 0), ==, 1);
+}
+
 /* Real files have the images and boxes that their README counts. */
 static void
 test_real (void)
@@ -702,6 +751,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dataset/numbers", test_numbers);
   g_test_add_func ("/dataset/packing", test_packing);
   g_test_add_func ("/dataset/ids", test_ids);
+  g_test_add_func ("/dataset/published", test_published);
   g_test_add_func ("/dataset/real", test_real);
   folder = folder_new ();
   const int status = g_test_run ();

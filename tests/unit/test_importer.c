@@ -698,6 +698,106 @@ test_labels (void)
   g_assert_cmpstr (other[2], ==, "class2");
 }
 
+/* A file of @folder_path in numpy's form. */
+static void
+write_npy (const char *folder_path, const char *name, int n_dims,
+    const int *dims, const float *data)
+{
+  g_autoptr (GString) header = g_string_new (NULL);
+  g_autoptr (GString) bytes = g_string_new_len ("\x93NUMPY\1\0", 8);
+  g_autofree char *path = g_strdup_printf ("%s/%s.npy", folder_path, name);
+  gsize len = 1;
+
+  g_string_append (header,
+      "{'descr': '<f4', 'fortran_order': False, "
+      "'shape': (");
+  for (int i = 0; i < n_dims; i++) {
+    g_string_append_printf (header, "%d,", dims[i]);
+    len *= dims[i];
+  }
+  g_string_append (header, "), }\n");
+  g_string_append_c (bytes, header->len & 0xff);
+  g_string_append_c (bytes, header->len >> 8);
+  g_string_append_len (bytes, header->str, header->len);
+  g_string_append_len (bytes, (const char *) data, len * sizeof *data);
+  g_assert_true (g_file_set_contents (path, bytes->str, bytes->len, NULL));
+}
+
+/* A folder of arrays with torchvision's names, norms folded into the
+ * convolutions: a backbone whose norms are the biases alone. */
+static void
+test_arrays (void)
+{
+  const DefcnImporterOptions options = { 0 };
+  g_autoptr (DefcnSpec) spec = tiny_spec (18);
+  g_autoptr (DefcnBackend) be = reference ();
+  g_autoptr (DefcnModel) model = model_of (spec, be);
+  const DefcnParams *params = defcn_model_params (model);
+  g_autofree char *arrays = file_path ("arrays");
+  guint n = 0;
+
+  g_assert_cmpint (g_mkdir (arrays, 0700), ==, 0);
+  for (guint i = 0; i < defcn_params_count (params); i++) {
+    const DefcnParam *p = defcn_params_get (params, i);
+    g_autofree char *name = torchvision_name (p->name);
+    const int dims[] = { p->n, p->c, p->h, p->w };
+    const gsize len = defcn_param_len (p);
+    g_autofree float *values = g_new (float, len);
+
+    if (!name || p->kind != DEFCN_PARAM_WEIGHT)
+      continue;
+    for (gsize k = 0; k < len; k++)
+      values[k] = 0.25f * i + k;
+    write_npy (arrays, name, 4, dims, values);
+    g_autoptr (GString) bias = g_string_new (name);
+    g_string_replace (bias, ".weight", ".bias", 0);
+    write_npy (arrays, bias->str, 1, dims, values);
+    n++;
+  }
+
+  g_autoptr (DefcnImporterResult) done = import (arrays, &options);
+  g_autoptr (DefcnWeights) file = open_imported ();
+  g_assert_cmpint (done->spec->depth, ==, 18);
+  g_assert_cmpint (done->naming, ==, DEFCN_NAMING_TORCHVISION);
+  g_assert_cmpstr (done->format, ==, "numpy");
+  g_assert_false (done->full);
+  g_assert_false (done->spec->input.bgr);
+  g_assert_cmpuint (done->n_tensors, ==, 5 * n);
+  for (guint i = 0; i < defcn_params_count (params); i++) {
+    const DefcnParam *p = defcn_params_get (params, i);
+    const DefcnWeightsTensor *t = defcn_weights_lookup (file, p->name);
+
+    if (!g_str_has_prefix (p->name, "backbone.bottom_up."))
+      continue;
+    g_assert_nonnull (t);
+    g_autofree float *values = g_new (float, t->len);
+    g_assert_true (defcn_weights_read (file, t, values, NULL));
+    for (gsize k = 0; k < t->len; k++) {
+      if (p->kind == DEFCN_PARAM_WEIGHT)
+        g_assert_cmpfloat (values[k], ==, 0.25f * i + k);
+      else if (g_str_has_suffix (p->name, ".norm.weight"))
+        g_assert_cmpfloat (values[k], ==, 1);
+      else if (g_str_has_suffix (p->name, ".running_mean"))
+        g_assert_cmpfloat (values[k], ==, 0);
+      else if (g_str_has_suffix (p->name, ".running_var"))
+        g_assert_cmpfloat (values[k], ==, 1 - 1e-5f);
+      else
+        g_assert_cmpfloat (values[k] - floorf (values[k]), ==,
+            values[0] - floorf (values[0]));
+    }
+  }
+
+  GDir *dir = g_dir_open (arrays, 0, NULL);
+  const char *entry;
+  while ((entry = g_dir_read_name (dir))) {
+    g_autofree char *path = g_build_filename (arrays, entry, NULL);
+
+    g_remove (path);
+  }
+  g_dir_close (dir);
+  g_rmdir (arrays);
+}
+
 /* The published backbones of the data folder: MobileNetV2 is whole, ResNet-18
  * lacks four convolutions; what is imported are the numbers of the files. */
 static void
@@ -763,6 +863,7 @@ main (int argc, char **argv)
   g_test_add_func ("/importer/settings", test_settings);
   g_test_add_func ("/importer/errors", test_errors);
   g_test_add_func ("/importer/labels", test_labels);
+  g_test_add_func ("/importer/arrays", test_arrays);
   g_test_add_func ("/importer/published", test_published);
 
   const int status = g_test_run ();

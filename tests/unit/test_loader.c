@@ -432,6 +432,33 @@ test_unreadable (void)
   }
 }
 
+/* What an unreadable picture gives way to is the next of the order, at the end
+ * of an epoch the first. */
+static void
+test_next (void)
+{
+  g_autoptr (DefcnDataset) dataset = dataset_new (4, 2);
+  g_autoptr (GArray) whole = read_numbers (dataset, &simple, 3);
+  DefcnLoaderOptions options = simple;
+
+  warnings = g_string_new (NULL);
+  g_log_set_default_handler (note_warning, NULL);
+  options.max_unreadable = 1;
+  for (int broken = 0; broken < 6; broken++) {
+    g_autoptr (DefcnDataset) again = dataset_new (4, 2);
+    const int number = g_array_index (whole, int, broken);
+    g_autofree char *name = g_strdup_printf ("%d.png", number);
+
+    break_file (name);
+    g_autoptr (GArray) numbers = read_numbers (again, &options, 3);
+    for (int i = 0; i < 6; i++)
+      g_assert_cmpint (g_array_index (numbers, int, i), ==,
+          g_array_index (whole, int, i == broken ? (i + 1) % 6 : i));
+  }
+  g_log_set_default_handler (g_log_default_handler, NULL);
+  g_string_free (warnings, TRUE);
+}
+
 /* Boxes are scaled with a picture of another scale than its record; one of
  * another shape, turned for one, is no use. */
 static void
@@ -535,6 +562,35 @@ test_mosaic (void)
   }
   g_assert_cmpuint (n, >, 100);
   g_assert_cmphex (firsts, ==, 0x3f); /* each gets its turn */
+}
+
+/* The share of mosaics is the probability that was asked for. */
+static void
+test_mosaic_share (void)
+{
+  g_autoptr (DefcnDataset) dataset = dataset_new (3, 3);
+  const DefcnLoaderOptions options = { .batch = 2,
+    .workers = 2,
+    .seed = 3,
+    .augment = { .mosaic = 0.5f,
+        .canvas_width = 130,
+        .canvas_height = 100,
+        .scale_min = 0.9f,
+        .scale_max = 1 } };
+  g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, 0);
+  int joined = 0;
+
+  for (int b = 0; b < 50; b++) {
+    DefcnExample **examples = next_batch (loader, 2);
+
+    for (int i = 0; i < 2; i++) {
+      g_assert_true (
+          examples[i]->objects->len == 1 || examples[i]->objects->len == 4);
+      joined += examples[i]->objects->len == 4;
+    }
+    free_batch (examples, 2);
+  }
+  g_assert_cmpint (ABS (joined - 50), <, 25);
 }
 
 /* A loader can be freed at any moment, whatever its workers are at. */
@@ -691,8 +747,10 @@ main (int argc, char **argv)
   g_test_add_func ("/loader/groups-off", test_groups_off);
   g_test_add_func ("/loader/tiny", test_tiny);
   g_test_add_func ("/loader/unreadable", test_unreadable);
+  g_test_add_func ("/loader/next", test_next);
   g_test_add_func ("/loader/other-size", test_other_size);
   g_test_add_func ("/loader/mosaic", test_mosaic);
+  g_test_add_func ("/loader/mosaic-share", test_mosaic_share);
   g_test_add_func ("/loader/free-early", test_free_early);
   g_test_add_func ("/loader/waited", test_waited);
   g_test_add_func ("/loader/refused", test_refused);
