@@ -71,6 +71,18 @@ static const Case cases[] = {
   { "a person in an ignored region",
       { { { 0, 0, 200, 200 }, .ignored = TRUE }, { A }, { B } },
       { { A, 0.9 }, { B, 0.8 } }, 0.5, 0, 1 },
+  /* A person comes before an ignored region, whatever that overlaps. */
+  { "a loose box in an ignored region",
+      { { { 0, 0, 200, 200 }, .ignored = TRUE }, { A }, { B } },
+      { { { 0, 0, 40, 60 }, 0.9 }, { B, 0.8 } }, 0.5, 0, 1 },
+  /* The rate is per image, of which there are half as many as persons. */
+  { "four persons", { { A }, { B }, { A, 1 }, { B, 1 } },
+      { { FAR, 0.9 }, { A, 0.8 } }, 0.0625, 0.9380712724561936 /* 0.75^(2/9) */,
+      0.25 },
+  /* 1 false an image is the last reference itself, found without A. */
+  { "the rate of a reference", { { A }, { B } },
+      { { FAR, 0.9 }, { { 150, 10, 40, 80 }, 0.85 }, { A, 0.8 } }, 1 / 12.0, 1,
+      0.5 },
   /* More than 0.5 is wanted. */
   { "IoU of 0.5", { { A }, { B } }, { { B, 0.9 }, { { 0, 0, 40, 40 }, 0.8 } },
       0, 0.5, 0.5 },

@@ -145,10 +145,13 @@ test_perfect (void)
     g_autoptr (DefcnDataset) dataset =
         dataset_new (model, FALSE, scales[i][0], scales[i][1]);
     g_auto (DefcnFigures) out = { 0 };
+    const gint64 start = g_get_monotonic_time ();
 
     evaluate (model, dataset, NULL, &out);
     g_assert_cmpuint (out.n_images, ==, N_IMAGES);
     g_assert_cmpfloat (out.milliseconds, >, 0);
+    g_assert_cmpfloat (out.milliseconds * N_IMAGES, <=,
+        (g_get_monotonic_time () - start) * 1e-3);
     g_assert_cmpfloat (out.nms_iou, ==, 0.6f);
     g_assert_cmpfloat (out.threshold, ==, THRESHOLD);
     g_assert_cmpint (out.own, ==, 0);
@@ -220,7 +223,9 @@ test_own_nms (void)
   g_assert_cmpfloat (own.nms_iou, ==, 0.5f);
   g_assert_cmpfloat_with_epsilon (own.coco[0].stats[0], 1, 1e-9);
   g_assert_cmpfloat (own.coco[1].stats[8], <, 1);
+  g_assert_cmpfloat (own.coco[1].stats[1], <, own.coco[0].stats[1]);
   g_assert_cmpfloat (defcn_figures_ap (&own), ==, own.coco[1].stats[0]);
+  g_assert_cmpfloat (defcn_figures_ap50 (&own), ==, own.coco[1].stats[1]);
 
   options.nms_iou = 0.9f;
   evaluate (model, dataset, &options, &other);
@@ -256,7 +261,16 @@ test_crowdhuman (void)
 
   g_autofree char *table = defcn_figures_table (&out, TRUE);
   g_autofree char *summary = defcn_figures_summary (&out);
-  g_assert_nonnull (strstr (table, "mMR"));
+  for (int i = 0; i < 3; i++) {
+    static const char *const names[] = { "AP50", "mMR", "Recall" };
+    const double *rows[] = { &out.crowd[0].ap, &out.crowd[1].ap,
+      &out.crowd[0].mmr, &out.crowd[1].mmr, &out.crowd[0].recall,
+      &out.crowd[1].recall };
+    g_autofree char *row = g_strdup_printf ("\n%-36s%10.4f%10.4f\n", names[i],
+        *rows[2 * i], *rows[2 * i + 1]);
+
+    g_assert_nonnull (strstr (table, row));
+  }
   g_assert_nonnull (strstr (summary, "mMR 0.0000 recall 1.0000"));
 }
 
@@ -376,6 +390,9 @@ test_errors (void)
 static void
 test_forms (void)
 {
+  static const char *const keys[] = { "ap", "ap50", "ap75", "ap_small",
+    "ap_medium", "ap_large", "ar1", "ar10", "ar100", "ar_small", "ar_medium",
+    "ar_large" };
   g_autoptr (DefcnModel) model = open_model ("three.safetensors");
   g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1, 1);
   g_auto (DefcnFigures) out = { 0 };
@@ -397,6 +414,12 @@ test_forms (void)
   cJSON *json = cJSON_CreateObject ();
   defcn_figures_to_json (&out, json);
   const cJSON *nms = cJSON_GetObjectItem (json, "nms");
+  for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
+    g_assert_cmpfloat (cJSON_GetObjectItem (json, keys[i])->valuedouble, ==,
+        out.coco[0].stats[i]);
+    g_assert_cmpfloat (cJSON_GetObjectItem (nms, keys[i])->valuedouble, ==,
+        out.coco[1].stats[i]);
+  }
   g_assert_cmpfloat (cJSON_GetObjectItem (json, "images")->valuedouble, ==,
       N_IMAGES);
   g_assert_cmpfloat (cJSON_GetObjectItem (json, "ar100")->valuedouble, ==, 1);
