@@ -705,18 +705,24 @@ test_stream (void)
 
 /* The .npy file of @header and @data. */
 static GBytes *
-npy_of (const char *header, const char *data, gsize size)
+npy_of (int version, const char *header, const char *data, gsize size)
 {
   GString *s = g_string_new (NULL);
 
-  PUT (s, "\x93NUMPY\1\0");
-  put_u16 (s, strlen (header));
+  PUT (s, "\x93NUMPY");
+  g_string_append_c (s, (char) version);
+  g_string_append_c (s, '\0');
+  if (version == 1)
+    put_u16 (s, strlen (header));
+  else
+    put_u32 (s, strlen (header));
   g_string_append (s, header);
   g_string_append_len (s, data, size);
   return g_string_free_to_bytes (s);
 }
 
-/* What the header of a .npy file says is what the array is. */
+/* What the header of a .npy file says is what the array is, in each version of
+ * the format. */
 static void
 test_npy (void)
 {
@@ -741,7 +747,8 @@ test_npy (void)
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
-    g_autoptr (GBytes) bytes = npy_of (cases[i].header, "abcdefg", 7);
+    g_autoptr (GBytes) bytes =
+        npy_of (1 + i % 3, cases[i].header, "abcdefg", 7);
     g_autoptr (GError) error = NULL;
     DefcnForeignArray array;
     gsize size;
@@ -788,7 +795,7 @@ test_bad_npy (void)
   DefcnForeignArray array;
 
   for (gsize i = 0; i < G_N_ELEMENTS (headers); i++) {
-    g_autoptr (GBytes) bytes = npy_of (headers[i], "abcd", 4);
+    g_autoptr (GBytes) bytes = npy_of (1, headers[i], "abcd", 4);
     g_autoptr (GError) error = NULL;
     gsize size;
     const guint8 *data = g_bytes_get_data (bytes, &size);
@@ -798,8 +805,8 @@ test_bad_npy (void)
     g_assert_true (g_str_has_prefix (error->message, "x.npy: "));
   }
 
-  g_autoptr (GBytes) good =
-      npy_of ("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", "", 0);
+  g_autoptr (GBytes) good = npy_of (1,
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", "", 0);
   gsize size;
   const guint8 *data = g_bytes_get_data (good, &size);
   for (gsize n = 0; n < size; n++)
@@ -818,7 +825,7 @@ test_folder (void)
   g_autofree char *a = g_build_filename (folder, "l.weight.npy", NULL);
   g_autofree char *other = g_build_filename (folder, "README", NULL);
   g_autoptr (GBytes) bytes =
-      npy_of (header, "\x3f\x80\0\0\x40\0\0\0\x40\x40\0\0\x40\x80\0\0", 16);
+      npy_of (1, header, "\x3f\x80\0\0\x40\0\0\0\x40\x40\0\0\x40\x80\0\0", 16);
   g_autoptr (GError) error = NULL;
   gsize size;
   const char *data = g_bytes_get_data (bytes, &size);
