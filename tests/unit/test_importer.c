@@ -551,7 +551,8 @@ test_nothing (void)
   static const gint64 dims[] = { 32, 1, 3, 3 };
   const DefcnImporterOptions as_it_is = { .partial = TRUE };
   const DefcnImporterOptions other = { .partial = TRUE,
-    .settings = (char *[]){ "backbone=resnet", "depth=18", NULL } };
+    .settings = (char *[]){ "backbone=resnet", "depth=18", "stem_channels=8",
+        "res2_channels=8", NULL } };
   g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
   g_autofree char *path = file_path ("foreign");
   g_autofree float *zeros = g_new0 (float, 32 * 9);
