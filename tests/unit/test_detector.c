@@ -434,6 +434,8 @@ test_autotune (void)
     assert_same (wanted, found);
     g_assert_cmpint (problem != NULL, ==, i == 1);
     g_assert_true (!problem || strstr (problem, path));
+    g_autoptr (DefcnDetector) untuned = open_detector ();
+    g_assert_null (defcn_detector_tuning_problem (untuned));
     g_file_get_contents (path, &text, NULL, NULL);
     g_assert_cmpstr (text, ==, texts[i]);
   }

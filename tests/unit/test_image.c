@@ -479,6 +479,9 @@ static void
 test_check_strides (void)
 {
   for (int format = 0; format < DEFCN_N_FORMATS; format++) {
+    const int n = defcn_image_planes (format);
+
+    g_assert_true (n == 3 || !plane_row (format, n, 1));
     for (int w = 1; w < 6; w++) {
       for (int plane = 0; plane < 3 && plane_row (format, plane, w); plane++) {
         Picture p;

@@ -516,6 +516,63 @@ test_missing (void)
   g_assert_nonnull (strstr (error->message, "defcn.spec"));
 }
 
+/* An update that sets every value of the device to 42. */
+static double
+set_all (DefcnBackend *be, gpointer params, const DefcnUpdateRule *rule)
+{
+  for (guint i = 0; i < defcn_params_count (params); i++) {
+    const DefcnParam *p = defcn_params_get (params, i);
+    DefcnMaster master;
+
+    if (!p->grad)
+      continue;
+    defcn_params_master (params, p, &master);
+    for (gsize k = 0; k < defcn_param_len (p); k++)
+      master.value[k] = 42;
+  }
+  return 0;
+}
+
+/* Where a device has newer values than the host, those are saved, and those
+ * stay that a file does not have. */
+static void
+test_newer (void)
+{
+  static const DefcnUpdater updater = { .step = set_all };
+  static const char missing[] = "head.scales.1.scale";
+  const DefcnUpdateRule rule = { 0 };
+  g_autoptr (DefcnBackend) be = open_backend ();
+  g_autoptr (DefcnSpec) spec = tiny_spec (DEFCN_BACKBONE_RESNET, 18, TRUE);
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autofree char *dir = g_dir_make_tmp ("defcn-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (dir, "n.safetensors", NULL);
+  g_autoptr (GError) error = NULL;
+  float value;
+
+  be->updater = &updater;
+  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, TRUE, 9, NULL);
+  DefcnParams *params = defcn_model_params (model);
+  defcn_params_update (params, params, &rule);
+  defcn_model_save (model, writer, DEFCN_DTYPE_F32);
+  g_assert_true (defcn_weights_writer_save (writer, path, &error));
+  g_autoptr (DefcnWeights) saved = defcn_weights_open (path, &error);
+  g_assert_true (defcn_weights_read (saved,
+      defcn_weights_lookup (saved, missing), &value, &error));
+  g_assert_cmpfloat (value, ==, 42);
+
+  defcn_params_initialize (params, 9);
+  defcn_params_upload (params);
+  g_autoptr (DefcnWeights) other = numbered (model, missing, NULL);
+  defcn_params_update (params, params, &rule);
+  g_assert_true (defcn_model_load (model, other, TRUE, NULL, &error));
+  g_assert_cmpfloat (defcn_params_lookup (params, missing)->value[0], ==, 42);
+  g_assert_cmpfloat (defcn_params_lookup (params, "head.cls_score.bias")
+                         ->value[1],
+      ==, 1);
+  g_remove (path);
+  g_remove (dir);
+}
+
 static double
 one_us (gpointer data, guint i)
 {
@@ -591,6 +648,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/seed", test_seed);
   g_test_add_func ("/model/order", test_order);
   g_test_add_func ("/model/missing", test_missing);
+  g_test_add_func ("/model/newer", test_newer);
   g_test_add_func ("/model/tune", test_tune);
   return g_test_run ();
 }

@@ -233,6 +233,9 @@ test_plain (void)
   v = defcn_params_vector (params, "v", DEFCN_PARAM_SCALE, 3, 2);
   g_assert_true (
       v == defcn_params_vector (params, "v", DEFCN_PARAM_SCALE, 3, 2));
+  const DefcnTensor *const all[] = { w, b, v };
+  for (gsize i = 0; i < G_N_ELEMENTS (all); i++)
+    g_assert_cmpint (all[i]->role, ==, DEFCN_TENSOR_PARAM);
   g_assert_cmpuint (defcn_params_count (params), ==, 4);
   g_assert_cmpstr (defcn_params_get (params, 1)->name, ==, "a.bias");
   g_assert_null (defcn_params_lookup (params, "a"));
