@@ -211,9 +211,13 @@ test_accumulate (void)
   plan (&bed, TRUE);
   memcpy (bed.x->data, x, sizeof x);
   for (int round = 1; round <= 2; round++) {
+    static const float wanted[] = { 12, 30, 6, 480, 12 };
+
     defcn_net_forward (bed.net);
-    for (gsize i = 0; i < G_N_ELEMENTS (outputs); i++)
+    for (gsize i = 0; i < G_N_ELEMENTS (outputs); i++) {
+      g_assert_cmpfloat (outputs[i]->data[0], ==, wanted[i]);
       fill (outputs[i], outputs[i]->grad, round);
+    }
     defcn_net_backward (bed.net);
     g_assert_cmpfloat (a->grad[0], ==, round * (2 + 5 + 1 + 80 + 1));
   }
@@ -257,6 +261,15 @@ test_accumulate_levels (void)
       ==, 4 * 3 + 300);
 }
 
+static int n_backward;
+
+static void
+count_backward (DefcnBackend *be, const DefcnNode *node)
+{
+  g_assert_nonnull (node->y->grad);
+  n_backward++;
+}
+
 /* A tensor has a gradient where something trained is before it, be it a bias
  * alone; steps without one do not go backward. */
 static void
@@ -267,8 +280,8 @@ test_wanted (void)
 
   bed_init (&bed, TRUE, 1, 2, 2);
   DefcnTensor *a = defcn_net_conv (bed.net, bed.x, "frozen", 2, 1, 1, &frozen);
-  DefcnTensor *pool = defcn_net_relu (bed.net, a);
-  DefcnTensor *b = conv (&bed, pool, "trained", 2, 1, 1, NULL);
+  DefcnTensor *relu = defcn_net_relu (bed.net, a);
+  DefcnTensor *b = conv (&bed, relu, "trained", 2, 1, 1, NULL);
   DefcnTensor *c = defcn_net_conv (bed.net, b, "frozen2", 2, 1, 1, &frozen);
   DefcnTensor *d =
       defcn_net_upsample_add (bed.net, c, defcn_net_max_pool (bed.net, a));
@@ -276,11 +289,14 @@ test_wanted (void)
       defcn_net_upsample_add (bed.net, a, defcn_net_max_pool (bed.net, c));
   DefcnTensor *f = defcn_net_group_norm (bed.net, a, "norm", 1, FALSE);
   plan (&bed, TRUE);
-  g_assert_true (!bed.x->grad && !a->grad && !pool->grad);
+  g_assert_true (!bed.x->grad && !a->grad && !relu->grad);
   g_assert_true (b->grad && c->grad && d->grad && e->grad && f->grad);
   fill (bed.x, bed.x->data, 1);
   defcn_net_forward (bed.net);
+  for (int i = 0; i < DEFCN_N_OPS; i++)
+    bed.be->ops[i].backward = count_backward;
   defcn_net_backward (bed.net);
+  g_assert_cmpint (n_backward, ==, 6); /* b .. f and the pool over c */
 }
 
 /* Steps of every kind on two images, where residuals, inputs that are read
@@ -344,6 +360,32 @@ test_memory (void)
       }
       g_assert_cmpmem (all[i]->data, bytes, wanted[i], bytes);
       g_free (wanted[i]);
+    }
+  }
+}
+
+/* The sum takes the residual's place where nobody reads it later, and only
+ * there. */
+static void
+test_residual (void)
+{
+  for (int later = 0; later < 2; later++) {
+    for (int train = 0; train < 2; train++) {
+      g_auto (Bed) bed = { NULL };
+
+      bed_init (&bed, train, 1, 1, 1);
+      DefcnTensor *a = conv (&bed, bed.x, "a", 1, 1, 1, NULL);
+      DefcnTensor *b = conv (&bed, a, "b", 1, 1, 2, NULL);
+      DefcnTensor *c = conv (&bed, b, "c", 1, 1, 3, a);
+      DefcnTensor *d = later ? conv (&bed, a, "d", 1, 1, 5, NULL) : NULL;
+      DefcnTensor *e = conv (&bed, c, "e", 1, 1, 1, NULL);
+      plan (&bed, train);
+      fill (bed.x, bed.x->data, 1);
+      defcn_net_forward (bed.net);
+      g_assert_cmpint (c->data == a->data, ==, !later && !train);
+      g_assert_cmpfloat (e->data[0], ==, 3 * 6 + 3);
+      if (d)
+        g_assert_cmpfloat (d->data[0], ==, 15);
     }
   }
 }
@@ -462,6 +504,8 @@ test_together_apart (void)
   }
   for (int i = 0; i < N; i++)
     y[i] = conv (&bed, x[i], "shared", 4, 3, 1, NULL);
+  for (int i = 0; i < N; i++)
+    defcn_net_relu (bed.net, y[i]);
   plan (&bed, FALSE);
   for (int i = 0; i < N; i++)
     for (int k = 0; k < N; k++)
@@ -621,6 +665,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/accumulate/levels", test_accumulate_levels);
   g_test_add_func ("/net/wanted", test_wanted);
   g_test_add_func ("/net/memory", test_memory);
+  g_test_add_func ("/net/residual", test_residual);
   g_test_add_func ("/net/bytes", test_bytes);
   g_test_add_func ("/net/together", test_together);
   g_test_add_func ("/net/together/residual", test_together_residual);
