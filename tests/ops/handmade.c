@@ -31,6 +31,10 @@ static const Case cases[] = {
       { 501, 3, 7, 9 }, { 1, 0, 0, 2 },
       { { 1, 0, 0, 0, 100, 0, 0, 0, 2 },
           [SLOT_W] = { 10, 12, 0, 16, 19, 2, 0, 4, 5 } } },
+  /* what is not rectified may be negative */
+  { "conv/negative", { DEFCN_OP_CONV, 1, 1, 1, 1, 1, 1, 1, 1 },
+      { { 2 }, [SLOT_W] = { -3 } }, { -6 }, { 1 },
+      { { -3 }, [SLOT_W] = { 2 } } },
   { "conv/two-channels", { DEFCN_OP_CONV, 1, 1, 2, 2, 2, 1, 1, 1 },
       { { 1, 2, 3, 4 }, [SLOT_W] = { 1, 10, 2, 20 } }, { 21, 42, 43, 86 },
       { 1, 0, 0, 1 }, { { 1, 10, 2, 20 }, [SLOT_W] = { 1, 2, 3, 4 } } },
