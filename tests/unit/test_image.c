@@ -482,6 +482,7 @@ test_check_strides (void)
     const int n = defcn_image_planes (format);
 
     g_assert_true (n == 3 || !plane_row (format, n, 1));
+    g_assert_cmpint (plane_row (format, n - 1, 1), >, 0);
     for (int w = 1; w < 6; w++) {
       for (int plane = 0; plane < 3 && plane_row (format, plane, w); plane++) {
         Picture p;
