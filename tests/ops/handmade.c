@@ -107,8 +107,9 @@ static const Case cases[] = {
       { -1, -1, 8, 8, -1, -1, 8, 8 }, { 1, 2, 3, 4, 5, 6, 7, 8 },
       { { 1, 2, 3, 4, 5, 6, 7, 8 }, { 14, 0, 0, 0, 0, 0, 0, 22 } } },
   { "tube-max/wide-window",
-      { DEFCN_OP_TUBE_MAX, 1, 1, 6, 1, .n_levels = 1, .self = 0, .phi = 5,
-          .levels = { { 1, 6 } } },
+      { DEFCN_OP_TUBE_MAX, 1, 1, 6, 1,
+          .node = { .n_levels = 1, .self = 0, .phi = 5 },
+          .inputs = { { 1, 6 } } },
       { { 0 }, { 9, 0, 0, 0, 0, 8 } }, { 9, 9, 9, 8, 8, 8 },
       { 1, 1, 1, 1, 1, 1 }, { { 1, 1, 1, 1, 1, 1 }, { 3, 0, 0, 0, 0, 3 } } },
   /* ties: the lower level, then the upper row, then the left column */
