@@ -2,7 +2,7 @@
  * order, so that a step repeats to the bit. */
 #include "heads.cuh"
 
-#include "../objective.h"
+#include "objective.h"
 
 #define MAX_LANES 32 /* threads of a location */
 

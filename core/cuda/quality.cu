@@ -7,7 +7,7 @@
  * them. */
 #include "heads.cuh"
 
-#include "../objective.h"
+#include "objective.h"
 
 #define TRUTHS_AT_ONCE 64 /* of the scratch of the second kernel */
 #define FIRST_STAGE 16    /* threads of a reduction's second stage */
