@@ -1,5 +1,5 @@
 /* ReLU, FPN upsample-add, the box branch, and whole-tensor helpers. */
-#include "onednn.h"
+#include "engine.h"
 
 #include <math.h>
 

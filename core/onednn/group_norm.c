@@ -1,6 +1,6 @@
 /* Group norm over blocked layouts: moments per channel, joined per group, then
  * one affine map per channel.  Groups may straddle blocks. */
-#include "onednn.h"
+#include "engine.h"
 
 #include <math.h>
 #include <string.h>

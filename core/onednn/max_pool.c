@@ -1,5 +1,5 @@
 /* Max-pool 3x3 stride 2 pad 1; the winner's place is kept for training. */
-#include "onednn.h"
+#include "engine.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The oneDNN backend: memory and the list of its rows. */
-#include "onednn.h"
+#include "engine.h"
 
 #include <stdlib.h>
 #include <string.h>

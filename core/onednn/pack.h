@@ -1,7 +1,7 @@
 /* Packed parameters, private to the convolution's files. */
 #pragma once
 
-#include "onednn.h"
+#include "engine.h"
 
 /* A parameter in the layout that an implementation wants, shared by all steps
  * that use the parameter and filled anew when its version has changed. */

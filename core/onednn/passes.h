@@ -2,7 +2,7 @@
  * common.  Private to the convolution's files. */
 #pragma once
 
-#include "onednn.h"
+#include "engine.h"
 
 enum
 {

@@ -1,5 +1,5 @@
 /* What the vector units of all threads can do, measured. */
-#include "onednn.h"
+#include "engine.h"
 
 #define ATTEMPTS 100
 #define ROUNDS 100000 /* a third of a millisecond or so */

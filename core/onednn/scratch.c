@@ -1,5 +1,5 @@
 /* Memory that is lent to the step that runs. */
-#include "onednn.h"
+#include "engine.h"
 
 gboolean
 defcn_onednn_scratch_reserve (Onednn *be, gsize len)

@@ -1,6 +1,6 @@
 /* 3D max filtering: neighbouring levels resized to this one's size, maximum
  * over levels and window, plus the residual (eq. 5, 6). */
-#include "onednn.h"
+#include "engine.h"
 
 #include <string.h>
 
