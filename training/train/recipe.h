@@ -8,30 +8,9 @@
  */
 #pragma once
 
-#include "data/loader.h"
-#include "model.h"
-#include "optimizer.h"
-#include "step.h"
+#include "recipe_keys.h"
 
 G_BEGIN_DECLS
-
-typedef struct
-{
-  char *annotations, *images;         /* training set */
-  char *val_annotations, *val_images; /* validation set, or NULL */
-  char *init;                         /* weights to start from, or NULL */
-  char *backbone;                     /* resnet18 .. resnet152, mobilenetv2 */
-  char *pixels;                       /* "msra" (BGR, 0..255 minus mean) or
-                                         "torchvision" (RGB, mean and std) */
-  DefcnSpec *spec;                    /* labels come from the training set */
-  DefcnStepRule step;
-  DefcnLoaderOptions loader;
-  DefcnOptimizerOptions optimizer;
-  int micro_batch; /* images per pass through the network, 0: the batch */
-  double epochs;   /* > 0: iterations = epochs of the training set */
-  gint64 eval_interval, checkpoint_interval, log_interval;
-  int threads;
-} DefcnRecipe;
 
 /* @preset: NULL for the default, coco.poto.3dmf.aux.  NULL with @error naming
  * the presets. */

@@ -1,14 +1,35 @@
-/* The keys of a training recipe: the table behind recipe.h, where every key has
- * a name, a type, limits and its place in the recipe.  A new key is a row in it
- * and a value in the defaults of recipe.c.
+/* What a training recipe holds, and its keys: the table behind recipe.h, where
+ * every key has a name, a type, limits and its place in the recipe.  A new key
+ * is a field, a row in the table and a value in the defaults of recipe.c.
  *
  * Thread rule: that of the recipe.
  */
 #pragma once
 
-#include "recipe.h"
+#include "data/loader.h"
+#include "model.h"
+#include "optimizer.h"
+#include "step.h"
 
 G_BEGIN_DECLS
+
+typedef struct
+{
+  char *annotations, *images;         /* training set */
+  char *val_annotations, *val_images; /* validation set, or NULL */
+  char *init;                         /* weights to start from, or NULL */
+  char *backbone;                     /* resnet18 .. resnet152, mobilenetv2 */
+  char *pixels;                       /* "msra" (BGR, 0..255 minus mean) or
+                                         "torchvision" (RGB, mean and std) */
+  DefcnSpec *spec;                    /* labels come from the training set */
+  DefcnStepRule step;
+  DefcnLoaderOptions loader;
+  DefcnOptimizerOptions optimizer;
+  int micro_batch; /* images per pass through the network, 0: the batch */
+  double epochs;   /* > 0: iterations = epochs of the training set */
+  gint64 eval_interval, checkpoint_interval, log_interval;
+  int threads;
+} DefcnRecipe;
 
 /* Sets the key @name from text.  @folder: what relative paths of data are
  * relative to, NULL: the working directory.  FALSE with @error naming the key,
