@@ -61,7 +61,6 @@
 #include "detect/frame.h"
 #include "detect/properties.h"
 
-GST_DEBUG_CATEGORY (gst_defcn_detect_debug);
 #define GST_CAT_DEFAULT gst_defcn_detect_debug
 
 #define CAPS                                                                   \

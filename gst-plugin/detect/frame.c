@@ -2,7 +2,6 @@
 #include "frame.h"
 #include "cudaframe.h"
 
-GST_DEBUG_CATEGORY_EXTERN (gst_defcn_detect_debug);
 #define GST_CAT_DEFAULT gst_defcn_detect_debug
 
 /* How often the latency is looked at, in frames. */

@@ -1,6 +1,8 @@
 /* What every part of defcndetect does with what it knows. */
 #include "state.h"
 
+GST_DEBUG_CATEGORY (gst_defcn_detect_debug);
+
 GstStructure *
 gst_defcn_state_stats (GstDefcnDetect *self)
 {

@@ -14,6 +14,9 @@
 #include "stats.h"
 #include "worker.h"
 
+/* "defcndetect", which the element sets up. */
+GST_DEBUG_CATEGORY_EXTERN (gst_defcn_detect_debug);
+
 G_BEGIN_DECLS
 
 /* The element itself, whose type is of gstdefcndetect.h. */
