@@ -174,7 +174,6 @@ reset_qos (GstDefcnDetect *self)
 {
   GST_OBJECT_LOCK (self);
   self->earliest_time = GST_CLOCK_TIME_NONE;
-  self->proportion = 1;
   GST_OBJECT_UNLOCK (self);
 }
 

@@ -57,7 +57,7 @@ struct _GstDefcnDetect
   GstDefcnWorker *worker;     /* NULL unless started */
   GstDefcnStats stats;
   GstClockTime earliest_time; /* of QoS: what runs before is too late */
-  double proportion;
+  double proportion;          /* came with it */
   gboolean upstream_live;
   GstClockTime latency; /* what a LATENCY query was told last */
   GstObject *cuda;      /* "gst.cuda.context" of here, NULL: none known */
