@@ -415,6 +415,29 @@ test_states (void)
   gst_harness_teardown (h);
 }
 
+static void
+draw_and_stop (void)
+{
+  const GstDefcnObject o = overlay_rig_object (4, 4, 12, 12, 32, 32, "person");
+  GstHarness *h = overlay_rig_harness ("hide-labels=a,b", "GRAY8", 32, 32);
+  g_autoptr (GstElement) overlay = gst_harness_find_element (h, "defcnoverlay");
+  GstVideoFrame frame;
+  GstBuffer *buffer;
+
+  g_object_set (overlay, "hide-labels", "c", NULL);
+  buffer = overlay_rig_draw (&frame, h, &o, 1, &overlay_rig_looked);
+  gst_video_frame_unmap (&frame);
+  gst_buffer_unref (buffer);
+  gst_harness_teardown (h);
+}
+
+/* The element leaves no memory behind. */
+static void
+test_steady (void)
+{
+  rig_assert_steady (draw_and_stop);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -432,5 +455,6 @@ main (int argc, char **argv)
   g_test_add_func ("/overlay/toggled-while-flowing",
       test_toggled_while_flowing);
   g_test_add_func ("/overlay/states", test_states);
+  g_test_add_func ("/overlay/steady", test_steady);
   return rig_run ();
 }

@@ -443,6 +443,43 @@ test_properties (void)
   g_assert_cmpint (format, ==, 1);
 }
 
+static void
+publish_and_stop (void)
+{
+  const GstDefcnObject o = json_rig_object ("dog");
+  GstHarness *h = json_rig_harness ("/dev/null",
+      "source=a;source=b;tags={\"a\":1};timestamp-utc=true;file-format=json;"
+      "json-indent=2");
+
+  json_rig_push (h, json_rig_frame (0, &o, 1, &looked));
+  json_rig_push (h, json_rig_frame (1, NULL, 0, &looked));
+  gst_harness_teardown (h);
+}
+
+static void
+fail_to_start (void)
+{
+  GstElement *element = gst_element_factory_make ("defcnpublish", NULL);
+
+  gst_object_ref_sink (element);
+  g_object_set (element, "location", "/", "tags", "{}", NULL);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+      GST_STATE_CHANGE_FAILURE);
+  g_object_set (element, "tags", "[]", NULL);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+      GST_STATE_CHANGE_FAILURE);
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_object_unref (element);
+}
+
+/* The element leaves no memory behind. */
+static void
+test_steady (void)
+{
+  rig_assert_steady (publish_and_stop);
+  rig_assert_steady (fail_to_start);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -456,6 +493,7 @@ main (int argc, char **argv)
   g_test_add_func ("/publish/escaping", test_escaping);
   g_test_add_func ("/publish/indent", test_indent);
   g_test_add_func ("/publish/utc", test_utc);
+  g_test_add_func ("/publish/steady", test_steady);
   g_test_add_func ("/publish/properties", test_properties);
   return rig_run ();
 }
