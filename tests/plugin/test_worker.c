@@ -479,8 +479,10 @@ live_and_die (void)
   gst_defcn_worker_submit (worker, job_new (0));
   gst_defcn_worker_submit (worker, job_new (1));
   gst_defcn_job_free (gst_defcn_worker_collect (worker, TRUE));
-  gst_defcn_worker_submit (worker, job_new (2));
-  gst_defcn_worker_discard (worker);
+  for (guint i = 0; i < 8; i++) { /* some before it begins, some later */
+    gst_defcn_worker_submit (worker, job_new (2));
+    gst_defcn_worker_discard (worker);
+  }
   gst_defcn_worker_submit (worker, job_new (3));
   while (gst_defcn_worker_busy (worker))
     g_thread_yield ();
