@@ -142,6 +142,40 @@ test_no_block (void)
   g_assert_cmpint (fake_detector_n_open (), ==, 0);
 }
 
+/* Pushes frame number 1. */
+static gpointer
+push_one (gpointer data)
+{
+  GstHarness *h = data;
+
+  return GINT_TO_POINTER (gst_harness_push (h, rig_frame (h, 1)));
+}
+
+/* Switched off while the network works, no-block has the next frame wait for it
+ * and be looked at. */
+static void
+test_no_block_off (void)
+{
+  GstHarness *h = harness_finding ("no-block=true");
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBuffer) out = NULL;
+  GThread *thread;
+
+  fake_detector_hold ();
+  gst_buffer_unref (pass (h, 0));
+  fake_detector_wait_held ();
+  g_object_set (element, "no-block", FALSE, NULL);
+  thread = g_thread_new ("push", push_one, h);
+  g_usleep (20000); /* for one that does not wait to be caught */
+  fake_detector_release ();
+  g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (thread)), ==, GST_FLOW_OK);
+  out = gst_harness_pull (h);
+  g_assert_true (rig_mark (out).inferred);
+  g_assert_cmpuint (rig_mark (out).timestamp, ==, FRAME);
+  g_assert_cmpuint (fake_detector_n_runs (), ==, 2);
+  gst_harness_teardown (h);
+}
+
 /* What the network was at when the stream was flushed, when another one began
  * or when the caps changed has no place in what comes. */
 static void
@@ -295,14 +329,6 @@ test_qos_forgotten (void)
       assert_passes (h, 2, "", 2);
     gst_harness_teardown (h);
   }
-}
-
-static gpointer
-push_one (gpointer data)
-{
-  GstHarness *h = data;
-
-  return GINT_TO_POINTER (gst_harness_push (h, rig_frame (h, 0)));
 }
 
 /* A flush ends the wait for the network while that still works, and what it
@@ -959,6 +985,7 @@ main (int argc, char **argv)
 {
   fake_detector_init (&argc, &argv);
   g_test_add_func ("/moments/no-block", test_no_block);
+  g_test_add_func ("/moments/no-block-off", test_no_block_off);
   g_test_add_func ("/moments/outdated", test_outdated);
   g_test_add_func ("/moments/forgets", test_forgets);
   g_test_add_func ("/moments/segment-goes-on", test_segment_goes_on);
