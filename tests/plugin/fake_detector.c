@@ -237,6 +237,43 @@ fake_detector_n_open (void)
   return n;
 }
 
+const DefcnBox fake_detector_box = { 16, 30, 48, 102, 0.75f, 2 };
+const DefcnTimings fake_detector_times = { 1, 20, 300 };
+
+GstHarness *
+fake_detector_harness (const char *properties, const char *caps)
+{
+  return rig_harness_model ("/dev/null", properties, caps);
+}
+
+GstHarness *
+fake_detector_finding (const char *properties)
+{
+  fake_detector_reset ();
+  fake_detector_add_run (&fake_detector_box, 1, fake_detector_times);
+  return fake_detector_harness (properties, FAKE_DETECTOR_CAPS);
+}
+
+GstBuffer *
+fake_detector_pass (GstHarness *h, guint n)
+{
+  GstBuffer *out = gst_harness_push_and_pull (h, rig_frame (h, n));
+
+  g_assert_nonnull (out);
+  g_assert_cmpuint (GST_BUFFER_PTS (out), ==, n * (GST_SECOND / 25));
+  return out;
+}
+
+void
+fake_detector_restart (GstHarness *h)
+{
+  g_autoptr (GstElement) element = rig_element (h);
+
+  gst_element_set_state (element, GST_STATE_READY);
+  gst_element_set_state (element, GST_STATE_PLAYING);
+  gst_harness_set_src_caps_str (h, FAKE_DETECTOR_CAPS);
+}
+
 /* What follows is the face of the core, detector.h. */
 
 DefcnDetector *

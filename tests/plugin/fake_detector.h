@@ -57,3 +57,22 @@ float fake_detector_class_threshold (int label);
 DefcnDetectorOptions fake_detector_options (void);
 /* That are open. */
 int fake_detector_n_open (void);
+
+/* What the tests of the element on such a detector share. */
+#define FAKE_DETECTOR_WIDTH 160
+#define FAKE_DETECTOR_HEIGHT 120
+#define FAKE_DETECTOR_CAPS                                                     \
+  "video/x-raw,format=RGB,width=160,height=120,framerate=25/1"
+
+/* "defcndetect PROPERTIES" on it. */
+GstHarness *fake_detector_harness (const char *properties, const char *caps);
+/* The same after a reset, with the caps above; each run finds this box, which
+ * has no two numbers the same, and takes these times. */
+GstHarness *fake_detector_finding (const char *properties);
+extern const DefcnBox fake_detector_box;
+extern const DefcnTimings fake_detector_times;
+
+/* Frame @n of 25 a second through @h. */
+GstBuffer *fake_detector_pass (GstHarness *h, guint n);
+/* Down to READY and up again. */
+void fake_detector_restart (GstHarness *h);

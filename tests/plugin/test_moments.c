@@ -3,48 +3,15 @@
 #include "fake_detector.h"
 #include "rig.h"
 
-#include <math.h>
 #include <string.h>
 
-#define W 160
-#define H 120
-#define CAPS "video/x-raw,format=RGB,width=160,height=120,framerate=25/1"
 #define FRAME (GST_SECOND / 25)
-
-/* In pixels of the frames above; no two numbers of it are the same. */
-static const DefcnBox one_box[] = { { 16, 30, 48, 102, 0.75f, 2 } };
-static const DefcnTimings some_times = { 1, 20, 300 };
-
-static GstHarness *
-harness_new (const char *properties, const char *caps)
-{
-  return rig_harness_model ("/dev/null", properties, caps);
-}
-
-/* A fresh detector that finds one box in each frame. */
-static GstHarness *
-harness_finding (const char *properties)
-{
-  fake_detector_reset ();
-  fake_detector_add_run (one_box, 1, some_times);
-  return harness_new (properties, CAPS);
-}
-
-static GstBuffer *
-pass (GstHarness *h, guint n)
-{
-  GstBuffer *out = gst_harness_push_and_pull (h, rig_frame (h, n));
-
-  g_assert_nonnull (out);
-  g_assert_cmpuint (GST_BUFFER_PTS (out), ==, n * FRAME);
-  return out;
-}
 
 /* A frame is @reason; with @of, objects found in frame number @of. */
 static void
 assert_passes (GstHarness *h, guint n, const char *reason, int of)
 {
-  g_autoptr (GstBuffer) out = pass (h, n);
+  g_autoptr (GstBuffer) out = fake_detector_pass (h, n);
   const GstDefcnMark mark = rig_mark (out);
 
   g_test_message ("frame %u", n);
@@ -89,7 +56,10 @@ change_caps (GstHarness *h)
 
   gst_structure_get_int (gst_caps_get_structure (caps, 0), "width", &width);
   caps = gst_caps_make_writable (caps);
-  gst_caps_set_simple (caps, "width", G_TYPE_INT, width == W ? 2 * W : W, NULL);
+  gst_caps_set_simple (caps, "width", G_TYPE_INT,
+      width == FAKE_DETECTOR_WIDTH ? 2 * FAKE_DETECTOR_WIDTH
+                                   : FAKE_DETECTOR_WIDTH,
+      NULL);
   gst_harness_push_event (h, gst_event_new_caps (caps));
 }
 
@@ -107,7 +77,7 @@ static void
 test_no_block (void)
 {
   for (int repeat = 0; repeat < 2; repeat++) {
-    GstHarness *h = harness_finding (
+    GstHarness *h = fake_detector_finding (
         repeat ? "no-block=true repeat-detections=true" : "no-block=true");
     guint tries = 0;
 
@@ -123,7 +93,7 @@ test_no_block (void)
     /* The detector has ended; the worker may still have to say so. */
     fake_detector_hold ();
     for (;; tries++) {
-      g_autoptr (GstBuffer) out = pass (h, 3 + tries);
+      g_autoptr (GstBuffer) out = fake_detector_pass (h, 3 + tries);
 
       g_assert_cmpstr (rig_mark (out).reason, ==, "busy");
       if (!rig_mark (out).repeated)
@@ -156,13 +126,13 @@ push_one (gpointer data)
 static void
 test_no_block_off (void)
 {
-  GstHarness *h = harness_finding ("no-block=true");
+  GstHarness *h = fake_detector_finding ("no-block=true");
   g_autoptr (GstElement) element = rig_element (h);
   g_autoptr (GstBuffer) out = NULL;
   GThread *thread;
 
   fake_detector_hold ();
-  gst_buffer_unref (pass (h, 0));
+  gst_buffer_unref (fake_detector_pass (h, 0));
   fake_detector_wait_held ();
   g_object_set (element, "no-block", FALSE, NULL);
   thread = g_thread_new ("push", push_one, h);
@@ -186,7 +156,8 @@ test_outdated (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (breaks); i++)
     for (int ended = 0; ended < 2; ended++) {
-      GstHarness *h = harness_finding ("no-block=true repeat-detections=true");
+      GstHarness *h =
+          fake_detector_finding ("no-block=true repeat-detections=true");
       guint n = 10;
 
       g_test_message ("break %u, %d", i, ended);
@@ -203,7 +174,7 @@ test_outdated (void)
         assert_passes (h, n, "busy", -1);
       fake_detector_release ();
       for (;; n++) {
-        g_autoptr (GstBuffer) out = pass (h, n);
+        g_autoptr (GstBuffer) out = fake_detector_pass (h, n);
 
         if (!rig_mark (out).repeated)
           continue;
@@ -224,7 +195,7 @@ test_forgets (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (breaks); i++) {
     GstHarness *h =
-        harness_finding ("inference-interval=3 repeat-detections=true");
+        fake_detector_finding ("inference-interval=3 repeat-detections=true");
     g_autoptr (GstElement) element = rig_element (h);
 
     g_test_message ("break %u", i);
@@ -246,7 +217,7 @@ static void
 test_segment_goes_on (void)
 {
   GstHarness *h =
-      harness_finding ("inference-interval=3 repeat-detections=true");
+      fake_detector_finding ("inference-interval=3 repeat-detections=true");
 
   assert_passes (h, 0, "", 0);
   push_segment (h);
@@ -260,7 +231,7 @@ test_segment_goes_on (void)
 static void
 test_interval_stays_due (void)
 {
-  GstHarness *h = harness_finding ("inference-interval=2");
+  GstHarness *h = fake_detector_finding ("inference-interval=2");
   g_autoptr (GstElement) element = rig_element (h);
 
   g_object_set (element, "roi", "500,500,1,1", NULL);
@@ -285,23 +256,13 @@ push_qos (GstHarness *h, GstClockTimeDiff diff, GstClockTime timestamp)
 static void
 test_qos_border (void)
 {
-  GstHarness *h = harness_finding ("");
+  GstHarness *h = fake_detector_finding ("");
 
   push_qos (h, FRAME, FRAME);
   assert_passes (h, 2, "qos", -1);
   push_qos (h, FRAME - 1, FRAME);
   assert_passes (h, 2, "", 2);
   gst_harness_teardown (h);
-}
-
-static void
-restart (GstHarness *h)
-{
-  g_autoptr (GstElement) element = rig_element (h);
-
-  gst_element_set_state (element, GST_STATE_READY);
-  gst_element_set_state (element, GST_STATE_PLAYING);
-  gst_harness_set_src_caps_str (h, CAPS);
 }
 
 /* What downstream said holds until a flush, another stream, another segment or
@@ -314,10 +275,11 @@ test_qos_forgotten (void)
     void (*what) (GstHarness *);
     gboolean late;
   } cases[] = { { flush, FALSE }, { start_stream, FALSE },
-    { push_segment, FALSE }, { restart, FALSE }, { change_caps, TRUE } };
+    { push_segment, FALSE }, { fake_detector_restart, FALSE },
+    { change_caps, TRUE } };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    GstHarness *h = harness_finding ("");
+    GstHarness *h = fake_detector_finding ("");
 
     g_test_message ("case %u", i);
     push_qos (h, GST_SECOND, 0);
@@ -336,7 +298,7 @@ test_qos_forgotten (void)
 static void
 test_flush_while_waiting (void)
 {
-  GstHarness *h = harness_finding ("repeat-detections=true");
+  GstHarness *h = fake_detector_finding ("repeat-detections=true");
   GThread *thread;
 
   fake_detector_hold ();
@@ -359,7 +321,7 @@ test_flush_while_waiting (void)
 static void
 test_stop_while_working (void)
 {
-  GstHarness *h = harness_finding ("no-block=true");
+  GstHarness *h = fake_detector_finding ("no-block=true");
   g_autoptr (GstElement) element = rig_element (h);
 
   fake_detector_hold ();
@@ -377,7 +339,7 @@ static void
 test_failure (void)
 {
   for (int no_block = 0; no_block < 2; no_block++) {
-    GstHarness *h = harness_finding (no_block ? "no-block=true" : "");
+    GstHarness *h = fake_detector_finding (no_block ? "no-block=true" : "");
     g_autoptr (GstElement) element = rig_element (h);
     g_autoptr (GstBus) bus = rig_bus (h);
     g_autoptr (GstMessage) message = NULL;
@@ -445,7 +407,7 @@ asks_again (GstHarness *h, GstBus *bus, guint *n)
   g_autoptr (GstMessage) message = NULL;
 
   for (int i = 0; i < 8; i++)
-    gst_buffer_unref (pass (h, (*n)++));
+    gst_buffer_unref (fake_detector_pass (h, (*n)++));
   message = gst_bus_pop_filtered (bus, GST_MESSAGE_LATENCY);
   return message != NULL;
 }
@@ -478,7 +440,7 @@ test_latency (void)
   guint n = 0;
 
   fake_detector_reset ();
-  h = harness_new ("", CAPS);
+  h = fake_detector_harness ("", FAKE_DETECTOR_CAPS);
   element = rig_element (h);
   bus = rig_bus (h);
   gst_pad_add_probe (h->srcpad, GST_PAD_PROBE_TYPE_QUERY_UPSTREAM,
@@ -491,7 +453,7 @@ test_latency (void)
     fake_detector_add_run (NULL, 0, (DefcnTimings){ 1, cases[i].time, 2 });
     /* Until the samples are of that time alone. */
     for (int j = 0; j < 136; j++)
-      gst_buffer_unref (pass (h, n++));
+      gst_buffer_unref (fake_detector_pass (h, n++));
     gst_bus_set_flushing (bus, TRUE);
     gst_bus_set_flushing (bus, FALSE);
     g_test_message ("case %u", i);
@@ -516,7 +478,7 @@ test_latency (void)
   g_assert_false (asks_again (h, bus, &n));
   upstream.live = TRUE;
   assert_latency (h, TRUE, 500 + 7499, 3000 + 7499);
-  restart (h);
+  fake_detector_restart (h);
   gst_bus_set_flushing (bus, TRUE);
   gst_bus_set_flushing (bus, FALSE);
   g_assert_false (asks_again (h, bus, &n));
@@ -530,9 +492,9 @@ test_latency (void)
 static void
 test_stats (void)
 {
-  GstHarness *h = harness_finding ("");
+  GstHarness *h = fake_detector_finding ("");
 
-  gst_buffer_unref (pass (h, 0));
+  gst_buffer_unref (fake_detector_pass (h, 0));
   g_assert_cmpuint (rig_stat (h, "preprocess-p50"), ==, 1);
   g_assert_cmpuint (rig_stat (h, "preprocess-p95"), ==, 1);
   g_assert_cmpuint (rig_stat (h, "inference-p50"), ==, 20);
@@ -557,14 +519,14 @@ test_stats_interval (void)
     { "stats-interval=3600000000000", 0 } };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    GstHarness *h = harness_finding (cases[i].properties);
+    GstHarness *h = fake_detector_finding (cases[i].properties);
     g_autoptr (GstElement) element = rig_element (h);
     g_autoptr (GstBus) bus = rig_bus (h);
     GstMessage *message;
     guint messages = 0;
 
     for (guint n = 0; n < 3; n++)
-      gst_buffer_unref (pass (h, n));
+      gst_buffer_unref (fake_detector_pass (h, n));
     while ((message = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT))) {
       gst_message_unref (message);
       messages++;
@@ -573,411 +535,6 @@ test_stats_interval (void)
     gst_element_set_bus (element, NULL);
     gst_harness_teardown (h);
   }
-}
-
-static double
-field_double (const GstStructure *s, const char *name)
-{
-  double value;
-
-  g_assert_true (gst_structure_get_double (s, name, &value));
-  return value;
-}
-
-static void
-assert_box (const GstStructure *s)
-{
-  int label_id;
-
-  g_assert_cmpfloat_with_epsilon (field_double (s, "x_min"), 0.1, 1e-9);
-  g_assert_cmpfloat_with_epsilon (field_double (s, "x_max"), 0.3, 1e-9);
-  g_assert_cmpfloat_with_epsilon (field_double (s, "y_min"), 0.25, 1e-9);
-  g_assert_cmpfloat_with_epsilon (field_double (s, "y_max"), 0.85, 1e-9);
-  g_assert_cmpfloat (field_double (s, "confidence"), ==, 0.75);
-  g_assert_true (gst_structure_get_int (s, "label_id", &label_id));
-  g_assert_cmpint (label_id, ==, 2);
-}
-
-/* Message, ROI meta and custom meta have every side of the box under its own
- * name, and the message the size of the frame. */
-static void
-test_sides (void)
-{
-  GstHarness *h = harness_finding ("message=true meta=roi+custom");
-  g_autoptr (GstElement) element = rig_element (h);
-  g_autoptr (GstBus) bus = rig_bus (h);
-  g_autoptr (GstBuffer) out = pass (h, 0);
-  g_autoptr (GstMessage) message = rig_message (bus, GST_MESSAGE_ELEMENT);
-  const GstStructure *s = gst_message_get_structure (message);
-  const GstCustomMeta *custom =
-      gst_buffer_get_custom_meta (out, GST_DEFCN_META_NAME);
-  const GstStructure *structures[] = { s,
-    gst_custom_meta_get_structure ((GstCustomMeta *) custom) };
-  GstVideoRegionOfInterestMeta *roi =
-      gst_buffer_get_video_region_of_interest_meta_id (out, 1);
-  int width, height;
-
-  g_assert_true (gst_structure_get_int (s, "width", &width));
-  g_assert_true (gst_structure_get_int (s, "height", &height));
-  g_assert_cmpint (width, ==, W);
-  g_assert_cmpint (height, ==, H);
-  g_assert_cmpstr (gst_structure_get_string (s, "model"), ==, "c0ffee");
-  for (int i = 0; i < 2; i++) {
-    const GValue *list = gst_structure_get_value (structures[i], "objects");
-    const GstStructure *object;
-
-    g_assert_cmpuint (gst_value_array_get_size (list), ==, 1);
-    object = gst_value_get_structure (gst_value_array_get_value (list, 0));
-    assert_box (object);
-    g_assert_cmpstr (gst_structure_get_string (object, "label"), ==, "dog");
-  }
-  g_assert_nonnull (roi);
-  assert_box (gst_video_region_of_interest_meta_get_param (roi, "detection"));
-  g_assert_cmpuint (roi->x, ==, 16);
-  g_assert_cmpuint (roi->y, ==, 30);
-  g_assert_cmpuint (roi->w, ==, 32);
-  g_assert_cmpuint (roi->h, ==, 72);
-  gst_element_set_bus (element, NULL);
-  gst_harness_teardown (h);
-}
-
-/* Regions are cut at the edges of the frame, upright ones too, and those of
- * which nothing is left are not looked at. */
-static void
-test_regions (void)
-{
-  static const struct
-  {
-    const char *caps, *roi;
-    DefcnRegion wanted;
-  } cases[] = {
-    { "width=160,height=120", "150,110,40,40", { 150, 110, 10, 10 } },
-    { "width=160,height=120", "0,0,160,120", { 0, 0, 160, 120 } },
-    { "width=120,height=160", "10,130,20,20", { 10, 130, 20, 20 } },
-    { "width=120,height=160", "10,130,200,200", { 10, 130, 110, 30 } },
-    { "width=160,height=120", "159,119,1,1", { 159, 119, 1, 1 } },
-    { "width=160,height=120", "160,0,9,9;0,120,9,9;1,2,3,4", { 1, 2, 3, 4 } },
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    g_autofree char *caps = g_strconcat ("video/x-raw,format=RGB,",
-        "framerate=25/1,", cases[i].caps, NULL);
-    g_autofree char *roi = g_strdup_printf ("roi=\"%s\"", cases[i].roi);
-    GstHarness *h;
-    DefcnRegion r;
-
-    fake_detector_reset ();
-    h = harness_new (roi, caps);
-    gst_buffer_unref (pass (h, 0));
-    g_assert_cmpuint (fake_detector_n_runs (), ==, 1);
-    r = fake_detector_region (0);
-    g_assert_cmpmem (&r, sizeof r, &cases[i].wanted, sizeof r);
-    gst_harness_teardown (h);
-  }
-}
-
-/* Of ROI metas those of the class, each of it and no other, beside the regions
- * of roi; without a class all; full-frame looks at none of them. */
-static void
-test_roi_metas (void)
-{
-  static const struct
-  {
-    const char *properties;
-    guint n;
-    DefcnRegion wanted[4];
-  } cases[] = {
-    { "", 1, { { 0, 0, W, H } } },
-    { "object-class=zone", 1, { { 0, 0, W, H } } },
-    { "roi=1,2,3,4", 1, { { 1, 2, 3, 4 } } },
-    { "inference-region=roi-list", 3,
-        { { 10, 11, 12, 13 }, { 20, 21, 22, 23 }, { 50, 60, 110, 60 } } },
-    { "inference-region=roi-list object-class=zone", 2,
-        { { 10, 11, 12, 13 }, { 50, 60, 110, 60 } } },
-    { "inference-region=roi-list object-class=\"\" roi=1,2,3,4", 4,
-        { { 1, 2, 3, 4 }, { 10, 11, 12, 13 }, { 20, 21, 22, 23 },
-            { 50, 60, 110, 60 } } },
-    { "inference-region=roi-list object-class=none", 0, { { 0 } } },
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    GstHarness *h = harness_finding (cases[i].properties);
-    GstBuffer *in = rig_frame (h, 0);
-
-    g_test_message ("%s", cases[i].properties);
-    gst_buffer_add_video_region_of_interest_meta (in, "zone", 10, 11, 12, 13);
-    gst_buffer_add_video_region_of_interest_meta (in, "else", 20, 21, 22, 23);
-    gst_buffer_add_video_region_of_interest_meta (in, "zone", 50, 60, G_MAXUINT,
-        G_MAXUINT);
-    gst_buffer_unref (gst_harness_push_and_pull (h, in));
-    g_assert_cmpuint (fake_detector_n_runs (), ==, cases[i].n);
-    for (guint r = 0; r < cases[i].n; r++) {
-      const DefcnRegion region = fake_detector_region (r);
-
-      g_assert_cmpmem (&region, sizeof region, &cases[i].wanted[r],
-          sizeof region);
-    }
-    gst_harness_teardown (h);
-  }
-}
-
-/* What is set up reaches the detector. */
-static void
-test_options (void)
-{
-  static const char *const precisions[] = { "auto", "fp32", "fp16", "bf16" };
-
-  fake_detector_reset ();
-  for (guint i = 0; i < G_N_ELEMENTS (precisions); i++) {
-    const gboolean on = i % 2;
-    g_autofree char *properties =
-        g_strdup_printf ("device=some:%u precision=%s threads=%u exact=%s "
-                         "autotune=%s",
-            i, precisions[i], 5 + i, on ? "true" : "false",
-            on ? "false" : "true");
-    GstHarness *h = harness_new (properties, CAPS);
-    const DefcnDetectorOptions options = fake_detector_options ();
-    g_autofree char *device = g_strdup_printf ("some:%u", i);
-
-    g_assert_cmpstr (options.device, ==, device);
-    g_assert_cmpstr (options.precision, ==, precisions[i]);
-    g_assert_cmpint (options.threads, ==, 5 + i);
-    g_assert_cmpint (options.exact, ==, on);
-    g_assert_cmpint (options.autotune, ==, !on);
-    gst_harness_teardown (h);
-  }
-}
-
-/* An element that is on no harness, with a bus. */
-static GstElement *
-element_new (GstBus **bus, const char *property, const char *value)
-{
-  GstElement *element = gst_element_factory_make ("defcndetect", NULL);
-
-  gst_object_ref_sink (element);
-  *bus = gst_bus_new ();
-  gst_element_set_bus (element, *bus);
-  g_object_set (element, "model", "/dev/null", "device", "cpu", NULL);
-  if (property)
-    gst_util_set_object_arg (G_OBJECT (element), property, value);
-  return element;
-}
-
-static void
-element_free (GstElement *element)
-{
-  gst_element_set_state (element, GST_STATE_NULL);
-  gst_element_set_bus (element, NULL);
-  gst_object_unref (element);
-}
-
-/* Each kind of failure to start has its own code, and nothing stays open. */
-static void
-test_cannot_start (void)
-{
-  static const struct
-  {
-    int core; /* -1: the model opens */
-    const char *property, *value;
-    int code;
-  } cases[] = {
-    { DEFCN_ERROR_BACKEND, NULL, NULL, GST_RESOURCE_ERROR_SETTINGS },
-    { DEFCN_ERROR_VALUE, NULL, NULL, GST_RESOURCE_ERROR_SETTINGS },
-    { DEFCN_ERROR_FORMAT, NULL, NULL, GST_RESOURCE_ERROR_OPEN_READ },
-    { DEFCN_ERROR_MODEL, NULL, NULL, GST_RESOURCE_ERROR_OPEN_READ },
-    { DEFCN_ERROR_MODEL, "model", "/nowhere", GST_RESOURCE_ERROR_NOT_FOUND },
-    { -1, "labels", "a,b", GST_RESOURCE_ERROR_SETTINGS },
-    { -1, "classes", "cat", GST_RESOURCE_ERROR_SETTINGS },
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    g_autoptr (GstBus) bus = NULL;
-    GstElement *element = element_new (&bus, cases[i].property, cases[i].value);
-    g_autoptr (GstMessage) message = NULL;
-    g_autoptr (GError) error = NULL;
-    g_autofree char *device = NULL;
-
-    fake_detector_reset ();
-    fake_detector_set_open_error (cases[i].core);
-    g_test_message ("case %u", i);
-    g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
-        GST_STATE_CHANGE_FAILURE);
-    message = rig_message (bus, GST_MESSAGE_ERROR);
-    gst_message_parse_error (message, &error, NULL);
-    g_assert_error (error, GST_RESOURCE_ERROR, cases[i].code);
-    g_assert_null (gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR));
-    g_assert_cmpint (fake_detector_n_open (), ==, 0);
-    g_object_get (element, "active-device", &device, NULL);
-    g_assert_null (device);
-    element_free (element);
-  }
-}
-
-static void
-count (GObject *object, GParamSpec *pspec, gpointer data)
-{
-  ++*(guint *) data;
-}
-
-/* The start tells of the device that auto took and why not CUDA, of a broken
- * file of autotune, and of active-device. */
-static void
-test_announcements (void)
-{
-  static const struct
-  {
-    const char *device, *over, *tuning;
-  } cases[] = {
-    { "auto", "there is no GPU", NULL },
-    { "auto", NULL, "it is torn" },
-    { "cpu", "there is no GPU", "it is torn" },
-    { "cpu", NULL, NULL },
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    const gboolean automatic = g_str_equal (cases[i].device, "auto");
-    g_autoptr (GstBus) bus = NULL;
-    GstElement *element = element_new (&bus, "device", cases[i].device);
-    g_autoptr (GstMessage) info = NULL, warning = NULL;
-    guint notified = 0;
-
-    g_test_message ("case %u", i);
-    fake_detector_reset ();
-    fake_detector_set_problems (cases[i].over, cases[i].tuning);
-    g_signal_connect (element, "notify::active-device", G_CALLBACK (count),
-        &notified);
-    gst_element_set_state (element, GST_STATE_PAUSED);
-    g_assert_cmpuint (notified, ==, 1);
-    info = gst_bus_pop_filtered (bus, GST_MESSAGE_INFO);
-    g_assert_cmpint (info != NULL, ==, automatic);
-    if (info) {
-      g_autofree char *debug = NULL;
-
-      gst_message_parse_info (info, NULL, &debug);
-      if (cases[i].over)
-        g_assert_nonnull (strstr (debug, cases[i].over));
-    }
-    gst_bus_set_flushing (bus, TRUE);
-    gst_bus_set_flushing (bus, FALSE);
-    element_free (element);
-    g_clear_object (&bus);
-
-    element = element_new (&bus, "device", cases[i].device);
-    gst_element_set_state (element, GST_STATE_PAUSED);
-    warning = gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING);
-    g_assert_cmpint (warning != NULL, ==, cases[i].tuning != NULL);
-    if (warning) {
-      g_autofree char *debug = NULL;
-
-      gst_message_parse_warning (warning, NULL, &debug);
-      g_assert_nonnull (strstr (debug, cases[i].tuning));
-    }
-    element_free (element);
-  }
-}
-
-/* Properties that are set up while the element runs hold from its next start
- * on; the others from the next frame. */
-static void
-test_setup_waits (void)
-{
-  GstHarness *h = harness_finding ("meta=roi");
-  g_autoptr (GstElement) element = rig_element (h);
-
-  gst_util_set_object_arg (G_OBJECT (element), "meta", "custom");
-  gst_util_set_object_arg (G_OBJECT (element), "inference-region", "roi-list");
-  g_object_set (element, "threshold", 0.625f, "max-detections", 7, NULL);
-  for (int turn = 0; turn < 2; turn++) {
-    GstBuffer *in = rig_frame (h, 0);
-    g_autoptr (GstBuffer) out = NULL;
-
-    gst_buffer_add_video_region_of_interest_meta (in, "zone", 1, 2, 3, 4)->id =
-        99;
-    out = gst_harness_push_and_pull (h, in);
-    g_assert_cmpint (fake_detector_region (turn).w, ==, turn ? 3 : W);
-    g_assert_cmpfloat (fake_detector_threshold (), ==, 0.625f);
-    g_assert_cmpint (fake_detector_max_detections (), ==, 7);
-    g_assert_cmpint (gst_buffer_get_video_region_of_interest_meta_id (out, 100)
-            != NULL,
-        ==, !turn);
-    g_assert_cmpuint (rig_count_objects (out), ==, 1);
-    if (!turn)
-      restart (h);
-  }
-  gst_harness_teardown (h);
-}
-
-/* Upstream may keep a frame while the network has another, hears so and that
- * any strides will do; what it gets is as large as a frame. */
-static void
-test_allocation (void)
-{
-  GstHarness *h = harness_finding ("");
-  g_autoptr (GstElement) element = rig_element (h);
-  g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
-  g_autoptr (GstCaps) caps = gst_caps_from_string (CAPS);
-  g_autoptr (GstQuery) query = gst_query_new_allocation (caps, TRUE);
-  guint size, min, max;
-
-  g_assert_true (gst_pad_query (sink, query));
-  g_assert_true (
-      gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL));
-  g_assert_cmpuint (gst_query_get_n_allocation_pools (query), ==, 1);
-  gst_query_parse_nth_allocation_pool (query, 0, NULL, &size, &min, &max);
-  g_assert_cmpuint (size, ==, W * H * 3);
-  g_assert_cmpuint (min, ==, 2);
-  g_assert_cmpuint (max, ==, 0);
-  gst_harness_teardown (h);
-}
-
-static void
-start_and_stop (void)
-{
-  GstHarness *h = harness_new ("labels=a,b,c classes=c roi=1,2,30,40 "
-                               "message=true stats-interval=1",
-      CAPS);
-  g_autoptr (GstElement) element = rig_element (h);
-
-  for (guint i = 0; i < 3; i++) {
-    gst_buffer_unref (pass (h, i));
-    g_object_set (element, "no-block", i == 1, "classes", i ? "a" : "nothing",
-        NULL);
-  }
-  gst_harness_teardown (h);
-}
-
-static void
-fail_to_start (void)
-{
-  g_autoptr (GstBus) bus = NULL;
-  GstElement *element = element_new (&bus, "labels", "a,b,c");
-
-  g_object_set (element, "classes", "person", NULL); /* which is "a" now */
-  gst_element_set_state (element, GST_STATE_PAUSED);
-  element_free (element);
-}
-
-static void
-fail_to_run (void)
-{
-  GstHarness *h = harness_new ("", CAPS);
-
-  gst_harness_push (h, rig_frame (h, 0));
-  gst_harness_push (h, gst_buffer_new ());
-  gst_harness_teardown (h);
-}
-
-/* An element leaves no memory behind, be it after its work, after a start that
- * failed or after an error. */
-static void
-test_steady (void)
-{
-  fake_detector_reset ();
-  fake_detector_add_run (one_box, 1, some_times);
-  rig_assert_steady (start_and_stop);
-  rig_assert_steady (fail_to_start);
-  fake_detector_set_failing (TRUE);
-  rig_assert_steady (fail_to_run);
 }
 
 int
@@ -998,14 +555,5 @@ main (int argc, char **argv)
   g_test_add_func ("/moments/latency", test_latency);
   g_test_add_func ("/moments/stats", test_stats);
   g_test_add_func ("/moments/stats-interval", test_stats_interval);
-  g_test_add_func ("/moments/sides", test_sides);
-  g_test_add_func ("/moments/regions", test_regions);
-  g_test_add_func ("/moments/roi-metas", test_roi_metas);
-  g_test_add_func ("/moments/options", test_options);
-  g_test_add_func ("/moments/cannot-start", test_cannot_start);
-  g_test_add_func ("/moments/announcements", test_announcements);
-  g_test_add_func ("/moments/setup-waits", test_setup_waits);
-  g_test_add_func ("/moments/allocation", test_allocation);
-  g_test_add_func ("/moments/steady", test_steady);
   return rig_run ();
 }

@@ -58,6 +58,23 @@ test_lists (void)
   }
 }
 
+/* What is not set is the model's, each value by itself; zero is a value. */
+static void
+test_model_values (void)
+{
+  for (int i = 0; i < 4; i++) {
+    const GstDefcnLive live = { .threshold_set = i & 1,
+      .threshold = 0,
+      .max_detections_set = i & 2,
+      .max_detections = 5 };
+    g_autoptr (GstDefcnModelInfo) info = info_new ();
+    g_autoptr (GstDefcnSettings) s = gst_defcn_settings_new (&live, info, NULL);
+
+    g_assert_cmpfloat (s->threshold, ==, i & 1 ? 0 : 0.25f);
+    g_assert_cmpint (s->max_detections, ==, i & 2 ? 5 : 77);
+  }
+}
+
 /* What a list of settings refuses, and the words that name the culprit. */
 static void
 test_lists_refused (void)
@@ -519,6 +536,7 @@ main (int argc, char **argv)
 {
   rig_init (&argc, &argv);
   g_test_add_func ("/settings/lists", test_lists);
+  g_test_add_func ("/settings/model-values", test_model_values);
   g_test_add_func ("/settings/lists-refused", test_lists_refused);
   g_test_add_func ("/settings/roi-lists", test_roi_lists);
   g_test_add_func ("/settings/percentiles", test_percentiles);

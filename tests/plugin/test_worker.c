@@ -443,6 +443,8 @@ test_discard (void)
     fake_detector_release ();
     assert_collects_nothing (worker);
     g_assert_false (gst_defcn_worker_busy (worker));
+    gst_defcn_worker_submit (worker, job_new (4));
+    assert_collects (worker, 4);
 
     gst_defcn_worker_submit (worker, job_new (2));
     while (gst_defcn_worker_busy (worker))
