@@ -184,7 +184,8 @@ test_live (void)
   gst_harness_teardown (h);
 }
 
-/* Where boxes cross the better one is on top, and where labels do, its label. */
+/* Where boxes cross the better one is on top, and where labels do, its label.
+ */
 static void
 test_order (void)
 {
