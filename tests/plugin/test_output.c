@@ -384,6 +384,30 @@ test_stalled_reader (void)
   }
 }
 
+/* Closing does not wait for the room that the end of the array would take, and
+ * that is no error. */
+static void
+test_no_room_to_end (void)
+{
+  g_autoptr (GError) error = NULL;
+  GstDefcnOutput *output;
+  int fds[2];
+
+  g_assert_cmpint (pipe (fds), ==, 0);
+  g_assert_cmpint (fcntl (fds[1], F_SETFL, O_NONBLOCK), ==, 0);
+  output = gst_defcn_output_open (NULL, fds[1], TRUE, &error);
+  g_assert_cmpint (gst_defcn_output_write (output, "{}", &error), ==,
+      GST_FLOW_OK);
+  while (write (fds[1], " ", 1) == 1) {
+  }
+  alarm (60); /* ends what waits all the same */
+  g_assert_true (gst_defcn_output_close (output, &error));
+  alarm (0);
+  g_assert_no_error (error);
+  close (fds[0]);
+  close (fds[1]);
+}
+
 /* A number too high to be taken again at once. */
 static int
 closed_descriptor (void)
@@ -576,6 +600,7 @@ main (int argc, char **argv)
   g_test_add_func ("/output/steady", test_steady);
   g_test_add_func ("/output/slow-reader", test_slow_reader);
   g_test_add_func ("/output/stalled-reader", test_stalled_reader);
+  g_test_add_func ("/output/no-room-to-end", test_no_room_to_end);
   g_test_add_func ("/output/write-errors", test_write_errors);
   g_test_add_func ("/output/restart-after-error", test_restart_after_error);
   g_test_add_func ("/output/live", test_live);

@@ -304,6 +304,8 @@ test_empty_results (void)
     g_assert_true (cJSON_IsTrue (json_rig_at (json, "1.inferred")));
     g_assert_true (cJSON_IsFalse (json_rig_at (json, "2.inferred")));
     g_assert_cmpstr (json_rig_string (json, "2.reason"), ==, "interval");
+    g_assert_null (json_rig_at (json, "2.repeated"));
+    g_assert_null (json_rig_at (json, "1.reason"));
   }
 }
 
