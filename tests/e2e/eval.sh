@@ -57,7 +57,9 @@ table () {
 }
 
 json_to_output () { evaluate --json - > "$work/output.json" && check output; }
-limit () { evaluate --limit "$1" --json "$work/limit.json" && check limit "$2"; }
+limit () {
+  evaluate --limit "$1" --json "$work/limit.json" && check limit "$2"
+}
 
 classes () {
   evaluate --classes > "$work/classes" && check classes &&

@@ -24,7 +24,8 @@ for i in range(6):
                 + struct.pack(">I", zlib.crc32(kind + data)))
     with open("%s/%d.png" % (folder, i), "wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n"
-                   + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0))
+                   + chunk(b"IHDR",
+                           struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0))
                    + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
     images.append({"id": i, "file_name": "%d.png" % i, "width": w,
                    "height": h})

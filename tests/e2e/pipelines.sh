@@ -49,7 +49,8 @@ for record in lines:
         assert 0 < item["detection"]["confidence"] <= 1
         assert item["detection"]["label"]
 found = [record for record in lines if record["objects"]]
-assert len(found) >= int(people), "people in %d of %d" % (len(found), len(lines))
+assert len(found) >= int(people), \
+    "people in %d of %d" % (len(found), len(lines))
 PY
 }
 

@@ -167,7 +167,8 @@ test_bench_json (void)
   cJSON_Delete (json);
 }
 
-/* All objects of a crowd come out of the heads, as many as there is room for. */
+/* All objects of a crowd come out of the heads, as many as there is room
+ * for. */
 static void
 test_bench_crowds (void)
 {

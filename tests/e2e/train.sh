@@ -123,7 +123,8 @@ learn () {
     python3 - "$work" <<'PY'
 import json
 import sys
-lines = [json.loads(line) for line in open(sys.argv[1] + "/learnt/metrics.jsonl")]
+path = sys.argv[1] + "/learnt/metrics.jsonl"
+lines = [json.loads(line) for line in open(path)]
 losses = [line["loss"] for line in lines if "loss" in line]
 print(losses)
 assert losses[-1] < 0.6 * losses[0]

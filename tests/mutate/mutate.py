@@ -425,7 +425,8 @@ class Runner:
                 n = sum(m.key() in self.done for m in self.mutants)
                 print("%d/%d %s: %s (%s) %.0f s" % (
                     n, len(self.mutants), mutant.name, result,
-                    why.strip().split("\n")[-1][:100], time.monotonic() - start),
+                    why.strip().split("\n")[-1][:100],
+                    time.monotonic() - start),
                     flush=True)
 
     def run(self):

@@ -298,8 +298,8 @@ test_bad_values (void)
   }
 }
 
-/* The ends of a range belong to it, words of truth come in any case, and what is
- * odd but goes together is let be. */
+/* The ends of a range belong to it, words of truth come in any case, and what
+ * is odd but goes together is let be. */
 static void
 test_good_values (void)
 {

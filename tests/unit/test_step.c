@@ -210,8 +210,8 @@ test_again (void)
   rig_clear (&rig);
 }
 
-/* Each loss is the sum over the images' assignments by the number of foregrounds
- * of the batch, of its own kind for the auxiliary one. */
+/* Each loss is the sum over the images' assignments by the number of
+ * foregrounds of the batch, of its own kind for the auxiliary one. */
 static void
 test_normalisers (void)
 {

@@ -26,7 +26,8 @@ for base in site.getsitepackages():
     print(*glob.glob(base + "/nvidia/*/lib"))
 PY
 ); do cuda=$cuda:$folder; done
-export LD_LIBRARY_PATH=$PWD/lib:$cudnn:$cuda${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+LD_LIBRARY_PATH=$PWD/lib:$cudnn:$cuda${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH
 export DEFCN_MODULES=$PWD/modules DEFCN_TEST_BACKEND=cuda DEFCN_TEST_REQUIRED=1
 export DEFCN_TEST_SOURCES=$PWD
 chmod +x bin/*
