@@ -1,6 +1,7 @@
 #!/bin/sh
 # The rules of the tree that a compiler does not check: who includes whom, that
-# every header stands alone, format, names of machines, exported symbols.
+# every header stands alone, format, names of machines, exported symbols.  Which
+# rooms may know which is a table in rooms.py.
 #
 # usage: lint.sh SOURCES BUILD    (TAP on standard output)
 set -u
@@ -42,8 +43,8 @@ skip ()
 # The C files below the given folders.
 c_files ()
 {
-  find "$@" -type f \( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \
-    -o -name '*.cc' -o -name '*.hpp' \) | sort
+  find "$@" -type f \( -name '*.c' -o -name '*.h' -o -name '*.cu' \
+    -o -name '*.cuh' -o -name '*.cc' -o -name '*.hpp' \) | sort
 }
 
 # includes PATTERN FOLDER..: the #include lines whose path matches.
@@ -53,21 +54,6 @@ includes ()
   shift
   c_files "$@" | xargs grep -nE \
     "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]($pattern)" /dev/null
-}
-
-# The #include lines of gst-plugin that name headers of the core other than its
-# face and the types of that.
-plugin_includes_core ()
-{
-  for header in $(find core -name '*.h'); do
-    case ${header#core/} in
-      detector.h | image.h | boxes.h | error.h) continue ;;
-    esac
-    name=$(basename "$header")
-    if [ ! -e "gst-plugin/$name" ]; then
-      includes "([^\">]*/)?$name[\">]" gst-plugin
-    fi
-  done
 }
 
 has_header ()
@@ -117,8 +103,16 @@ all_files ()
   if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
     git ls-files
   else
-    find . -type f ! -path './.git/*' ! -path './build*' ! -path './runs/*' | sed 's|^\./||'
+    find . -type f ! -path './.git/*' ! -path './build*' ! -path './runs/*' |
+      sed 's|^\./||'
   fi
+}
+
+# Lines that are longer than a terminal is wide.
+long_lines ()
+{
+  all_files | grep -E '\.(c|h|cu|cuh|cc|hpp|py|sh)$|meson\.build$|^\.ci/' |
+    xargs awk 'length > 80 { print FILENAME ":" FNR ": " length " columns" }'
 }
 
 # Files that clang-format would change.
@@ -138,17 +132,24 @@ machine_paths ()
 }
 
 check 'core includes no GStreamer' "$(includes 'gst/|glib-object\.h' core)"
-check 'core knows no user of it' \
-  "$(includes '[^">]*(gst-plugin|training)/' core)"
 check 'training includes no GStreamer' "$(includes 'gst/' training)"
-check 'gst-plugin includes the face of the core alone' \
-  "$(plugin_includes_core)"
+rooms=$(python3 tests/lint/rooms.py . "$build" 2>&1) ||
+  rooms="rooms	$rooms"
+check 'rooms include whom they may' \
+  "$(echo "$rooms" | sed -n 's/^rooms	//p')"
+check 'includes name no folder by ..' \
+  "$(echo "$rooms" | sed -n 's/^form	//p')"
+check 'no circle of files that need each other' \
+  "$(echo "$rooms" | sed -n 's/^circle	//p')"
+check 'tests/README.md knows every source and its tests' \
+  "$(python3 tests/lint/tested.py . "$build" 2>&1)"
 check 'oneDNN stays under core/onednn' \
   "$(includes '[^">]*(dnnl|onednn)' $folders | grep -v '^core/onednn/')"
 # GStreamer's CUDA has a file of the plugin and one of its tests.
 check 'CUDA stays under core/cuda and its tests' \
   "$(includes '[^">]*(cuda|cudnn|cublas)' $folders |
-    grep -vE '^(core|tests)/cuda/|"cudaframe\.h"|cudaframe\.c:[0-9]+:#include <gst/')"
+    grep -vE '^(core|tests)/cuda/|/cudaframe\.h"|"cudaframe\.h"' |
+    grep -vE 'cudaframe\.c:[0-9]+:#include <gst/')"
 check 'HAVE_ONEDNN and HAVE_CUDA stay in backend.c' \
   "$(c_files $folders | xargs grep -nE 'HAVE_(ONEDNN|CUDA)' /dev/null |
     grep -v '^core/backend\.c:')"
@@ -163,6 +164,7 @@ else
   skip 'clang-format changes nothing' 'no clang-format 14'
 fi
 
+check 'no line over 80 columns' "$(long_lines)"
 check 'no paths of machines' "$(machine_paths)"
 
 plugin=$(find "$build/gst-plugin" -name 'libgst*.so' 2>/dev/null | head -n 1)
