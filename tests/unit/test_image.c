@@ -443,8 +443,8 @@ test_check (void)
   const char *const words[] = { "format 8", "format", "size 0 x 3",
     "size 5 x -1", "size 16385 x 3 is not within 1 .. 16384", "matrix",
     "plane 0 of a I420 image 5 pixels wide is missing", "plane 2 of a I420",
-    "plane 1 of a I420 image 5 pixels wide is too narrow: stride 2, wanted at "
-    "least 3",
+    ("plane 1 of a I420 image 5 pixels wide is too narrow: stride 2, wanted "
+     "at least 3"),
     "plane 0", "size 5 x 16385" };
 
   g_assert_true (defcn_image_check (&good, NULL));
