@@ -4,6 +4,12 @@
 # With --make nothing else is done.
 # DEFCN_GOLDEN is passed on, its folder bound to the same path inside.
 set -euo pipefail
+
+# What is mounted is seen by this run alone and gone with it, however it ends:
+# whoever removes the chroot must not find the tree in it.
+[ -n "${DEFCN_OWN_MOUNTS:-}" ] ||
+  DEFCN_OWN_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
+
 cd "$(dirname "$0")/.."
 source=$PWD
 make=
@@ -39,24 +45,16 @@ for proxy in /etc/apt/apt.conf /etc/apt/apt.conf.d/*; do
   [ -f "$proxy" ] && cp -n "$proxy" "$chroot/etc/apt/apt.conf.d/" || true
 done
 
-mounted=()
-finish () {
-  local at
-  for at in "${mounted[@]}"; do
-    umount "$at" 2>/dev/null || umount -l "$at"
-  done
-}
-trap finish EXIT
 bind () {
   mkdir -p "$chroot$2"
   mount --bind "$1" "$chroot$2"
-  mounted=("$chroot$2" "${mounted[@]}")
 }
 bind /proc /proc
 bind /dev /dev
 bind "$source" /src/defcn
 if [ -d "$golden" ]; then
   bind "$golden" /src/golden
+  mount -o remount,bind,ro "$chroot/src/golden"
 fi
 run=(/src/defcn/tests/run.sh)
 if [ -n "$make" ]; then
