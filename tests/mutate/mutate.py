@@ -150,7 +150,7 @@ def table_tests(text, file, names):
         if not line.lstrip().startswith("|") or len(cells) < 2:
             continue
         paths = re.split(r"[\s,`]+", cells[0])
-        if not any(p and fnmatch.fnmatch(file, p) for p in paths):
+        if not any(p and pathlib.PurePath(file).match(p) for p in paths):
             continue
         for token in re.split(r"[`,]", ",".join(cells[1:])):
             token = token.strip()
