@@ -60,7 +60,8 @@ run=(/src/defcn/tests/run.sh)
 if [ -n "$make" ]; then
   run+=(--packages)
 else
-  run+=(/src/defcn/build-trixie -Dwerror=true)
+  run+=(/src/defcn/build-trixie -Dwerror=true -Donednn=enabled
+    -Dplugin=enabled -Dtraining=enabled -Danalytics=enabled)
 fi
 chroot "$chroot" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
   LC_ALL=C.UTF-8 DEFCN_GOLDEN=/src/golden CI="${CI:-}" "${run[@]}"

@@ -321,13 +321,14 @@ class Runner:
 
     def load(self):
         tree = digest(TREE, self.files)
-        self.state = {"tree": tree, "done": {}, "seconds": {}}
+        self.state = {"tree": tree, "done": {}, "seconds": {}, "failing": {}}
         if self.state_path.is_file():
             state = json.loads(self.state_path.read_text())
             if state.get("tree") == tree:
                 self.state = state
         self.done = self.state["done"]
         self.seconds = self.state["seconds"]
+        self.failing = self.state["failing"]
 
     def save(self):
         partial = self.state_path.with_suffix(".part")
@@ -398,7 +399,8 @@ class Runner:
                 return "broken", out[-2000:]
             for key in keys:
                 timeout = max(LEAST_SECONDS, TIMES * self.seconds[key])
-                why = build.fails(key, timeout)
+                # Twice: what fails by chance has seen nothing.
+                why = build.fails(key, timeout) and build.fails(key, timeout)
                 if why:
                     return "seen", "%s: %s" % (key, why)
         finally:

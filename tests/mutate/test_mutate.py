@@ -80,6 +80,14 @@ def test_run():
     assert mutate.run(["sh", "-c", "sleep 60 & sleep 60"], 0.2) == (None, "")
 
 
+def test_lists():
+    """Every pattern of the lists is in the tree, once."""
+    lists = sorted(mutate.HERE.glob("*.mutants"))
+    mutants = mutate.read_lists(lists, mutate.TREE)
+    assert len(mutants) > 100
+    assert [(m.where, m.stale) for m in mutants if m.stale] == []
+
+
 def main():
     tests = [(name, call) for name, call in sorted(globals().items())
              if name.startswith("test_")]
