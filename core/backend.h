@@ -10,7 +10,8 @@
  * How to add it to a device: a file in its folder, named in its list of sources
  * and its header, and one assignment in its constructor.
  *
- * How to add a backend: one folder, one line in backend.c, one meson block.
+ * How to add a backend: one folder, its constructor below, one line in
+ * backend.c, one meson block with its option, its name in tests/meson.build.
  * A backend starts from the reference rows only where its memory is the host's.
  *
  * Thread rule: one thread at a time per backend.
