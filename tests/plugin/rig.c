@@ -405,3 +405,22 @@ rig_assert_steady (void (*cycle) (void))
   }
   g_assert_cmpint (calm, ==, wanted);
 }
+
+void
+rig_assert_same (const GArray *found, const GArray *wanted)
+{
+  g_assert_cmpuint (found->len, ==, wanted->len);
+  for (guint i = 0; i < found->len; i++) {
+    const GstDefcnObject *a = &g_array_index (found, GstDefcnObject, i);
+    const GstDefcnObject *b = &g_array_index (wanted, GstDefcnObject, i);
+
+    g_assert_cmpfloat (a->x_min, ==, b->x_min);
+    g_assert_cmpfloat (a->y_min, ==, b->y_min);
+    g_assert_cmpfloat (a->x_max, ==, b->x_max);
+    g_assert_cmpfloat (a->y_max, ==, b->y_max);
+    g_assert_cmpfloat (a->confidence, ==, b->confidence);
+    g_assert_cmpint (a->label_id, ==, b->label_id);
+    g_assert_cmpuint (a->label, ==, b->label);
+    g_assert_cmpint (a->parent_id, ==, b->parent_id);
+  }
+}

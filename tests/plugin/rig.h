@@ -63,3 +63,7 @@ GstMessage *rig_message (GstBus *bus, GstMessageType type);
 
 /* @cycle, a start and a stop of something, leaves no memory behind. */
 void rig_assert_steady (void (*cycle) (void));
+
+/* The same GstDefcnObjects, field by field: the bytes between them are
+ * anything. */
+void rig_assert_same (const GArray *found, const GArray *wanted);

@@ -188,8 +188,7 @@ test_no_block (void)
 
     gst_defcn_meta_read (fresh, a, 160, 120);
     gst_defcn_meta_read (wanted, b, 160, 120);
-    g_assert_cmpmem (a->data, a->len * sizeof (GstDefcnObject), b->data,
-        b->len * sizeof (GstDefcnObject));
+    rig_assert_same (a, b);
   }
   gst_harness_teardown (wait);
   /* And down with a job running. */
