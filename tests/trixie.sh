@@ -60,7 +60,7 @@ run=(/src/defcn/tests/run.sh)
 if [ -n "$make" ]; then
   run+=(--packages)
 else
-  run+=(/src/defcn/build-trixie -Dwerror=true -Donednn=enabled
+  run+=(/src/defcn/build-trixie -Dwerror=true -Ddebug=false -Donednn=enabled
     -Dplugin=enabled -Dtraining=enabled -Danalytics=enabled)
 fi
 chroot "$chroot" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
