@@ -28,6 +28,14 @@ struct _DefcnDetector
   DefcnTimings timings;
 };
 
+/* What the linker puts in the place of g_cond_wait() for what is linked here. */
+void __real_g_cond_wait (GCond *cond, GMutex *mutex);
+void __wrap_g_cond_wait (GCond *cond, GMutex *mutex);
+
+static GMutex asleep_lock;
+static GCond asleep_changed;
+static GPtrArray *asleep; /* GThread */
+
 static GMutex lock;
 static GCond changed;
 static GPtrArray *runs;
@@ -37,6 +45,20 @@ static const char *passed_over, *tuning_problem;
 static int open_error = -1, n_open;
 static DefcnDetectorOptions options;
 static struct _DefcnDetector last;
+static GThread *last_thread;
+
+void
+__wrap_g_cond_wait (GCond *cond, GMutex *mutex)
+{
+  g_mutex_lock (&asleep_lock);
+  g_ptr_array_add (asleep, g_thread_self ());
+  g_cond_broadcast (&asleep_changed);
+  g_mutex_unlock (&asleep_lock);
+  __real_g_cond_wait (cond, mutex);
+  g_mutex_lock (&asleep_lock);
+  g_ptr_array_remove_fast (asleep, g_thread_self ());
+  g_mutex_unlock (&asleep_lock);
+}
 
 static void
 run_free (gpointer data)
@@ -55,6 +77,7 @@ fake_detector_init (int *argc, char ***argv)
       GST_TYPE_DEFCN_DETECT);
   runs = g_ptr_array_new_with_free_func (run_free);
   /* Room enough not to grow while a test watches the heap. */
+  asleep = g_ptr_array_sized_new (64);
   seen = g_array_sized_new (FALSE, FALSE, sizeof (Seen), 8192);
 }
 
@@ -148,6 +171,29 @@ fake_detector_wait_runs (guint n)
     if (!g_cond_wait_until (&changed, &lock, end))
       g_error ("the detector was asked %u times", seen->len);
   g_mutex_unlock (&lock);
+}
+
+void
+fake_detector_wait_asleep (GThread *thread)
+{
+  const gint64 end = g_get_monotonic_time () + PATIENCE;
+
+  g_mutex_lock (&asleep_lock);
+  while (!g_ptr_array_find (asleep, thread, NULL))
+    if (!g_cond_wait_until (&asleep_changed, &asleep_lock, end))
+      g_error ("a thread does not wait");
+  g_mutex_unlock (&asleep_lock);
+}
+
+void
+fake_detector_wait_idle (void)
+{
+  GThread *thread;
+
+  g_mutex_lock (&lock);
+  thread = last_thread;
+  g_mutex_unlock (&lock);
+  fake_detector_wait_asleep (thread);
 }
 
 guint
@@ -339,6 +385,7 @@ defcn_detector_run (DefcnDetector *detector, GArray **boxes,
   while (held)
     g_cond_wait (&changed, &lock);
   waiting = FALSE;
+  last_thread = g_thread_self ();
   g_array_append_val (seen, now);
   good = play (detector, boxes[0], error);
   g_cond_broadcast (&changed);

@@ -42,6 +42,13 @@ void fake_detector_release (void);
 /* Waits until a run waits, or until @n runs have ended, since the reset. */
 void fake_detector_wait_held (void);
 void fake_detector_wait_runs (guint n);
+/* Waits until @thread waits for a GCond in what the program is linked with.
+ * The mutex of that is free from then on, not before: who takes it finds the
+ * thread waiting. */
+void fake_detector_wait_asleep (GThread *thread);
+/* The same for the thread of the last run: after fake_detector_wait_runs() that
+ * is until its result has been handed over. */
+void fake_detector_wait_idle (void);
 
 /* Since the reset: runs that have ended, and what one of them was given. */
 guint fake_detector_n_runs (void);

@@ -136,7 +136,7 @@ test_no_block_off (void)
   fake_detector_wait_held ();
   g_object_set (element, "no-block", FALSE, NULL);
   thread = g_thread_new ("push", push_one, h);
-  g_usleep (20000); /* for one that does not wait to be caught */
+  fake_detector_wait_asleep (thread);
   fake_detector_release ();
   g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (thread)), ==, GST_FLOW_OK);
   out = gst_harness_pull (h);
@@ -166,7 +166,7 @@ test_outdated (void)
       fake_detector_wait_held ();
       if (ended) {
         let_end (h, 1);
-        g_usleep (1000); /* likely enough for the worker to have finished */
+        fake_detector_wait_idle ();
         fake_detector_hold ();
       }
       breaks[i](h);
@@ -304,6 +304,7 @@ test_flush_while_waiting (void)
   fake_detector_hold ();
   thread = g_thread_new ("push", push_one, h);
   fake_detector_wait_held ();
+  fake_detector_wait_asleep (thread);
   gst_harness_push_event (h, gst_event_new_flush_start ());
   g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (thread)), ==,
       GST_FLOW_FLUSHING);

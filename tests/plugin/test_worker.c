@@ -371,7 +371,6 @@ typedef struct
 {
   GstDefcnWorker *worker;
   GstDefcnJob *job; /* NULL: collect */
-  gboolean done;    /* atomic */
   gboolean result;
 } Waiter;
 
@@ -387,7 +386,6 @@ wait_for_worker (gpointer data)
 
     w->result = job != NULL;
   }
-  g_atomic_int_set (&w->done, TRUE);
   return NULL;
 }
 
@@ -405,15 +403,12 @@ test_flush (void)
       g_assert_true (gst_defcn_worker_submit (w.worker, job_new (0)));
       fake_detector_wait_held ();
       w.job = submits ? job_new (1) : NULL;
-      if (late) /* else the flush is likely to find it waiting */
+      if (late) /* before it comes, else while it waits */
         gst_defcn_worker_set_flushing (w.worker, TRUE);
       thread = g_thread_new ("waiter", wait_for_worker, &w);
       if (!late)
-        g_usleep (1000);
+        fake_detector_wait_asleep (thread);
       gst_defcn_worker_set_flushing (w.worker, TRUE);
-      for (int i = 0; i < 30000 && !g_atomic_int_get (&w.done); i++)
-        g_usleep (1000);
-      g_assert_true (g_atomic_int_get (&w.done));
       g_thread_join (thread);
       g_assert_false (w.result);
       g_assert_true (gst_defcn_worker_busy (w.worker));
