@@ -27,9 +27,11 @@ gst_defcn_field_set (gpointer field, const GValue *value)
     case G_TYPE_ENUM:
       *(int *) field = g_value_get_enum (value);
       break;
-    default:
+    case G_TYPE_FLAGS:
       *(guint *) field = g_value_get_flags (value);
       break;
+    default:
+      g_return_if_reached ();
   }
 }
 
@@ -58,8 +60,10 @@ gst_defcn_field_get (GValue *value, gconstpointer field)
     case G_TYPE_ENUM:
       g_value_set_enum (value, *(const int *) field);
       break;
-    default:
+    case G_TYPE_FLAGS:
       g_value_set_flags (value, *(const guint *) field);
       break;
+    default:
+      g_return_if_reached ();
   }
 }

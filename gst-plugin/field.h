@@ -8,7 +8,7 @@
  *
  * The field is of the C type that the property's type says: char * (owned),
  * gboolean, int, guint, guint64, float; an enum or a set of flags has the size
- * of an int.
+ * of an int.  A property of any other type is a fault of the program.
  *
  * Thread rule: none of its own; the element's lock guards the field.
  */

@@ -2,6 +2,7 @@
 #include "rig.h"
 #include "detect/settings.h"
 #include "detect/stats.h"
+#include "field.h"
 #include "testing.h"
 
 #define CAPS "video/x-raw,format=RGB,width=160,height=120,framerate=25/1"
@@ -303,6 +304,29 @@ test_properties (void)
   gst_object_unref (element);
 }
 
+/* A type that no property here has is the fault of who wrote the element: it
+ * is told, and the field stays as it is. */
+static void
+test_unknown_field (void)
+{
+  GValue value = G_VALUE_INIT;
+  gint64 field = 7;
+
+  g_value_init (&value, G_TYPE_INT64);
+  g_value_set_int64 (&value, 5);
+  for (int get = 0; get < 2; get++) {
+    g_test_expect_message (NULL, G_LOG_LEVEL_CRITICAL, "*not be reached*");
+    if (get)
+      gst_defcn_field_get (&value, &field);
+    else
+      gst_defcn_field_set (&field, &value);
+    g_test_assert_expected_messages ();
+  }
+  g_assert_cmpint (field, ==, 7);
+  g_assert_cmpint (g_value_get_int64 (&value), ==, 5);
+  g_value_unset (&value);
+}
+
 /* The default metadata is all that needs no thought: ROI metas, and ODMtds
  * where GStreamer has them. */
 static void
@@ -542,6 +566,7 @@ main (int argc, char **argv)
   g_test_add_func ("/settings/percentiles", test_percentiles);
   g_test_add_func ("/settings/nearest-rank", test_nearest_rank);
   g_test_add_func ("/settings/properties", test_properties);
+  g_test_add_func ("/settings/unknown-field", test_unknown_field);
   g_test_add_func ("/settings/default-meta", test_default_meta);
   for (guint i = 0; i < G_N_ELEMENTS (refusals); i++) {
     g_autofree char *path =
