@@ -314,6 +314,51 @@ test_two_writers (void)
   g_assert_cmpuint (g_hash_table_size (ids), ==, 2 * objects->len);
 }
 
+/* Ids go on after the largest that is there, wherever that is. */
+static void
+test_ids (void)
+{
+  static const int others[][3] = { { 3, 7, 5 }, { 7, 5, 3 }, { 3, 5, 7 },
+    { 7, 0, 0 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++) {
+    g_autoptr (GArray) objects = objects_new ();
+    g_autoptr (GstBuffer) buffer = gst_buffer_new ();
+
+    for (guint j = 0; j < G_N_ELEMENTS (others[i]); j++)
+      gst_buffer_add_video_region_of_interest_meta (buffer, "zone", 1, 2, 3, 4)
+          ->id = others[i][j];
+    gst_defcn_meta_attach (buffer, objects, &looked, GST_DEFCN_META_ROI, W, H);
+    for (guint j = 0; j < objects->len; j++) {
+      const GstVideoRegionOfInterestMeta *roi =
+          gst_buffer_get_video_region_of_interest_meta_id (buffer, 8 + j);
+
+      g_assert_nonnull (roi);
+      g_assert_cmpuint (roi->roi_type, ==,
+          g_array_index (objects, GstDefcnObject, j).label);
+    }
+  }
+}
+
+/* Bare regions are objects when any of the detectors found something, whatever
+ * the others did. */
+static void
+test_bare_rois_of_two (void)
+{
+  g_autoptr (GArray) none = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  g_autoptr (GArray) some = objects_new ();
+
+  for (int i = 0; i < 4; i++) {
+    g_autoptr (GstBuffer) buffer = buffer_new (0, i & 1 ? some : none, &looked);
+    g_autoptr (GArray) found = NULL;
+
+    gst_defcn_meta_attach (buffer, i & 2 ? some : none, &looked, 0, W, H);
+    gst_buffer_add_video_region_of_interest_meta (buffer, "zone", 1, 2, 3, 4);
+    found = read_objects (buffer, W, H);
+    g_assert_cmpuint (found->len, ==, i != 0);
+  }
+}
+
 /* Somebody else's regions: bare ones are objects of unknown confidence, but
  * neither beside real detections nor when a detector found nothing. */
 static void
@@ -535,7 +580,9 @@ main (int argc, char **argv)
   g_test_add_func ("/meta/pixels", test_pixels);
   g_test_add_func ("/meta/analytics", test_analytics);
   g_test_add_func ("/meta/two-writers", test_two_writers);
+  g_test_add_func ("/meta/ids", test_ids);
   g_test_add_func ("/meta/bare-rois", test_bare_rois);
+  g_test_add_func ("/meta/bare-rois-of-two", test_bare_rois_of_two);
   g_test_add_func ("/meta/foreign-detection", test_foreign_detection);
   g_test_add_func ("/meta/whole-frame", test_whole_frame);
   g_test_add_func ("/meta/foreign-labels", test_foreign_labels);

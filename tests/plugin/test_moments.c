@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "detect/state.h"
+
 #define FRAME (GST_SECOND / 25)
 
 /* A frame is @reason; with @of, objects found in frame number @of. */
@@ -489,6 +491,31 @@ test_latency (void)
   gst_harness_teardown (h);
 }
 
+/* What a live pipeline is told is what 95 of 100 frames do not exceed, the
+ * first one, which plans, aside as soon as there is another. */
+static void
+test_latency_percentile (void)
+{
+  Upstream upstream = { TRUE, 0, GST_CLOCK_TIME_NONE };
+  GstHarness *h;
+
+  fake_detector_reset ();
+  fake_detector_add_run (NULL, 0, (DefcnTimings){ 1000, 10000, 100000 });
+  for (guint i = 1; i <= 20; i++)
+    fake_detector_add_run (NULL, 0, (DefcnTimings){ i, 0, 0 });
+  h = fake_detector_harness ("", FAKE_DETECTOR_CAPS);
+  gst_pad_add_probe (h->srcpad, GST_PAD_PROBE_TYPE_QUERY_UPSTREAM,
+      answer_latency, &upstream, NULL);
+  gst_buffer_unref (fake_detector_pass (h, 0));
+  assert_latency (h, TRUE, 111000, GST_CLOCK_TIME_NONE);
+  for (guint i = 1; i <= 20; i++)
+    gst_buffer_unref (fake_detector_pass (h, i));
+  assert_latency (h, TRUE, 19, GST_CLOCK_TIME_NONE);
+  g_assert_cmpuint (rig_stat (h, "total-p50"), ==, 10);
+  g_assert_cmpuint (rig_stat (h, "total-p95"), ==, 19);
+  gst_harness_teardown (h);
+}
+
 /* The statistics have each time under its own name. */
 static void
 test_stats (void)
@@ -538,6 +565,57 @@ test_stats_interval (void)
   }
 }
 
+/* The unit of the interval is the nanosecond: half an hour after a message the
+ * next one is due after less than that. */
+static void
+test_stats_unit (void)
+{
+  static const struct
+  {
+    GstClockTime interval;
+    gboolean due;
+  } cases[] = { { 1801 * GST_SECOND, FALSE }, { 1799 * GST_SECOND, TRUE } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstHarness *h = fake_detector_finding ("");
+    g_autoptr (GstElement) element = rig_element (h);
+    g_autoptr (GstBus) bus = rig_bus (h);
+    g_autoptr (GstMessage) message = NULL;
+
+    g_object_set (element, "stats-interval", cases[i].interval, NULL);
+    ((GstDefcnDetect *) element)->last_stats =
+        g_get_monotonic_time () - 1800 * G_USEC_PER_SEC;
+    gst_buffer_unref (fake_detector_pass (h, 0));
+    message = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT);
+    g_assert_cmpint (message != NULL, ==, cases[i].due);
+    gst_element_set_bus (element, NULL);
+    gst_harness_teardown (h);
+  }
+}
+
+/* The element holds the context that it was told of last, until it stops. */
+static void
+test_context (void)
+{
+  GstHarness *h = fake_detector_finding ("");
+  g_autoptr (GstElement) element = rig_element (h);
+  GstDefcnDetect *self = (GstDefcnDetect *) element;
+  g_autoptr (GstElement) first = gst_object_ref_sink (gst_bin_new ("first"));
+  g_autoptr (GstElement) second = gst_object_ref_sink (gst_bin_new ("second"));
+
+  gst_defcn_state_take_context (self, gst_object_ref (GST_OBJECT (first)));
+  g_assert_true (self->cuda == (GstObject *) first);
+  g_assert_cmpint (GST_OBJECT_REFCOUNT (first), ==, 2);
+  gst_defcn_state_take_context (self, gst_object_ref (GST_OBJECT (second)));
+  g_assert_true (self->cuda == (GstObject *) second);
+  g_assert_cmpint (GST_OBJECT_REFCOUNT (first), ==, 1);
+  g_assert_cmpint (GST_OBJECT_REFCOUNT (second), ==, 2);
+  gst_element_set_state (element, GST_STATE_READY);
+  g_assert_null (self->cuda);
+  g_assert_cmpint (GST_OBJECT_REFCOUNT (second), ==, 1);
+  gst_harness_teardown (h);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -554,7 +632,10 @@ main (int argc, char **argv)
   g_test_add_func ("/moments/stop-while-working", test_stop_while_working);
   g_test_add_func ("/moments/failure", test_failure);
   g_test_add_func ("/moments/latency", test_latency);
+  g_test_add_func ("/moments/latency-percentile", test_latency_percentile);
   g_test_add_func ("/moments/stats", test_stats);
   g_test_add_func ("/moments/stats-interval", test_stats_interval);
+  g_test_add_func ("/moments/stats-unit", test_stats_unit);
+  g_test_add_func ("/moments/context", test_context);
   return rig_run ();
 }

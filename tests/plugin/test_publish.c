@@ -358,25 +358,27 @@ test_escaping (void)
   }
 }
 
-/* json-indent is the number of spaces of a level; strings keep theirs. */
+/* json-indent is the number of spaces of a level; strings keep theirs.  Lines
+ * of json-lines stay lines. */
 static void
 test_indent (void)
 {
   static const struct
   {
-    const char *indent, *wanted;
+    const char *format, *indent, *wanted;
   } cases[] = {
-    { "-1", "[\n{\"objects\":[{\"" },
-    { "0", "[\n{\n\"objects\": [{\n\"detection\": {\n" },
-    { "3", "[\n{\n   \"objects\": [{\n         \"detection\": {\n" },
+    { "json", "-1", "[\n{\"objects\":[{\"" },
+    { "json", "0", "[\n{\n\"objects\": [{\n\"detection\": {\n" },
+    { "json", "3", "[\n{\n   \"objects\": [{\n         \"detection\": {\n" },
+    { "json-lines", "3", "{\"objects\":[{\"detection\":{" },
   };
   const GstDefcnObject o = json_rig_object ("a\t:\tb");
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree char *path = rig_file ("indent.json", "");
     g_autofree char *text = NULL;
-    g_autofree char *properties =
-        g_strconcat ("file-format=json;json-indent=", cases[i].indent, NULL);
+    g_autofree char *properties = g_strconcat ("file-format=", cases[i].format,
+        ";json-indent=", cases[i].indent, NULL);
     GstHarness *h = json_rig_harness (path, properties);
 
     json_rig_push (h, json_rig_frame (0, &o, 1, &looked));
@@ -384,7 +386,9 @@ test_indent (void)
     text = json_rig_contents (path);
     g_test_message ("%s", text);
     g_assert_true (g_str_has_prefix (text, cases[i].wanted));
-    JSON_RIG_AUTO *json = cJSON_Parse (text);
+    JSON_RIG_AUTO *json = g_str_equal (cases[i].format, "json")
+        ? cJSON_Parse (text)
+        : json_rig_parse_lines (text);
     g_assert_cmpstr (json_rig_string (json, "0.objects.0.roi_type"), ==,
         "a\t:\tb");
   }

@@ -246,6 +246,9 @@ test_plain (void)
   defcn_params_upload (params);
   g_assert_cmpuint (w->version, ==, version + 1);
   g_assert_cmpuint (b->version, ==, version + 1);
+  defcn_params_upload (params); /* each time, for what is packed of them */
+  g_assert_cmpuint (w->version, ==, version + 2);
+  g_assert_cmpuint (b->version, ==, version + 2);
   g_assert_cmpfloat (w->data[1], ==, 4);
   assert_tensor (b, (float[]){ 0.25f, 5 });
   assert_tensor (v, (float[]){ 3, 3 });
