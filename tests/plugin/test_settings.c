@@ -20,6 +20,61 @@ info_new (void)
   return info;
 }
 
+/* A label may have an equals sign: the last one ends it.  Classes that no list
+ * names have the threshold that is set. */
+static void
+test_list_details (void)
+{
+  const GstDefcnLive live = { .threshold_set = TRUE,
+    .threshold = 0.125f,
+    .class_thresholds = (char *) "a=b=0.5" };
+  g_autoptr (GstDefcnModelInfo) info = info_new ();
+  g_autoptr (GstDefcnSettings) s = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_free (info->labels[2]);
+  info->labels[2] = g_strdup ("a=b");
+  s = gst_defcn_settings_new (&live, info, &error);
+  g_assert_no_error (error);
+  g_assert_cmpfloat (s->class_thresholds[0], ==, 0.125f);
+  g_assert_cmpfloat (s->class_thresholds[1], ==, 0.125f);
+  g_assert_cmpfloat (s->class_thresholds[2], ==, 0.5f);
+}
+
+/* The lines of a file are its labels, spaces around them aside and the end of
+ * the last one too; an empty one at the beginning is one too many. */
+static void
+test_labels_file (void)
+{
+  static const struct
+  {
+    const char *name, *content;
+    gboolean good;
+  } cases[] = {
+    { "plain.txt", "a\nb\nc", TRUE },
+    { "ended.txt", "a\nb\nc\n", TRUE },
+    { "spaces.txt", " a \r\n\tb\r\nc\r\n\n", TRUE },
+    { "empty-first.txt", "\na\nb\nc\n", FALSE },
+    { "empty-within.txt", "a\n\nc\n", FALSE },
+    { "short.txt", "a\nb\n", FALSE },
+    { "nothing.txt", "", FALSE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *path = rig_file (cases[i].name, cases[i].content);
+    g_autoptr (GstDefcnModelInfo) info = info_new ();
+    g_autoptr (GError) error = NULL;
+
+    g_test_message ("%s", cases[i].name);
+    g_assert_cmpint (gst_defcn_model_info_relabel (info, NULL, path, &error),
+        ==, cases[i].good);
+    g_assert_cmpstr (info->labels[0], ==, cases[i].good ? "a" : "person");
+    g_assert_cmpstr (info->labels[2], ==, cases[i].good ? "c" : "dog");
+    if (!cases[i].good)
+      g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS);
+  }
+}
+
 /* The lists of thresholds and classes: what they mean. */
 static void
 test_lists (void)
@@ -560,6 +615,8 @@ main (int argc, char **argv)
 {
   rig_init (&argc, &argv);
   g_test_add_func ("/settings/lists", test_lists);
+  g_test_add_func ("/settings/list-details", test_list_details);
+  g_test_add_func ("/settings/labels-file", test_labels_file);
   g_test_add_func ("/settings/model-values", test_model_values);
   g_test_add_func ("/settings/lists-refused", test_lists_refused);
   g_test_add_func ("/settings/roi-lists", test_roi_lists);
