@@ -32,9 +32,17 @@ struct _DefcnDetector
 void __real_g_cond_wait (GCond *cond, GMutex *mutex);
 void __wrap_g_cond_wait (GCond *cond, GMutex *mutex);
 
+typedef struct
+{
+  GThread *thread;
+  GCond *cond;
+  GMutex *mutex;
+} Sleeper;
+
 static GMutex asleep_lock;
 static GCond asleep_changed;
-static GPtrArray *asleep; /* GThread */
+static GArray *asleep; /* Sleeper */
+static GThread *frozen;
 
 static GMutex lock;
 static GCond changed;
@@ -47,17 +55,41 @@ static DefcnDetectorOptions options;
 static struct _DefcnDetector last;
 static GThread *last_thread;
 
+/* With the lock held: its index, -1 when it is awake. */
+static int
+find_sleeper (const GThread *thread)
+{
+  for (guint i = 0; i < asleep->len; i++)
+    if (g_array_index (asleep, Sleeper, i).thread == thread)
+      return (int) i;
+  return -1;
+}
+
+static gboolean
+wakes (const GThread *thread)
+{
+  gboolean awake;
+
+  g_mutex_lock (&asleep_lock);
+  awake = frozen != thread;
+  if (awake)
+    g_array_remove_index_fast (asleep, find_sleeper (thread));
+  g_mutex_unlock (&asleep_lock);
+  return awake;
+}
+
 void
 __wrap_g_cond_wait (GCond *cond, GMutex *mutex)
 {
+  const Sleeper self = { g_thread_self (), cond, mutex };
+
   g_mutex_lock (&asleep_lock);
-  g_ptr_array_add (asleep, g_thread_self ());
+  g_array_append_val (asleep, self);
   g_cond_broadcast (&asleep_changed);
   g_mutex_unlock (&asleep_lock);
-  __real_g_cond_wait (cond, mutex);
-  g_mutex_lock (&asleep_lock);
-  g_ptr_array_remove_fast (asleep, g_thread_self ());
-  g_mutex_unlock (&asleep_lock);
+  do
+    __real_g_cond_wait (cond, mutex);
+  while (!wakes (self.thread));
 }
 
 static void
@@ -77,7 +109,7 @@ fake_detector_init (int *argc, char ***argv)
       GST_TYPE_DEFCN_DETECT);
   runs = g_ptr_array_new_with_free_func (run_free);
   /* Room enough not to grow while a test watches the heap. */
-  asleep = g_ptr_array_sized_new (64);
+  asleep = g_array_sized_new (FALSE, FALSE, sizeof (Sleeper), 64);
   seen = g_array_sized_new (FALSE, FALSE, sizeof (Seen), 8192);
 }
 
@@ -179,21 +211,53 @@ fake_detector_wait_asleep (GThread *thread)
   const gint64 end = g_get_monotonic_time () + PATIENCE;
 
   g_mutex_lock (&asleep_lock);
-  while (!g_ptr_array_find (asleep, thread, NULL))
+  while (find_sleeper (thread) < 0)
     if (!g_cond_wait_until (&asleep_changed, &asleep_lock, end))
       g_error ("a thread does not wait");
   g_mutex_unlock (&asleep_lock);
 }
 
-void
-fake_detector_wait_idle (void)
+static GThread *
+worker_thread (void)
 {
   GThread *thread;
 
   g_mutex_lock (&lock);
   thread = last_thread;
   g_mutex_unlock (&lock);
-  fake_detector_wait_asleep (thread);
+  return thread;
+}
+
+void
+fake_detector_wait_idle (void)
+{
+  fake_detector_wait_asleep (worker_thread ());
+}
+
+void
+fake_detector_freeze (void)
+{
+  fake_detector_wait_idle ();
+  g_mutex_lock (&asleep_lock);
+  frozen = worker_thread ();
+  g_mutex_unlock (&asleep_lock);
+}
+
+/* Under its mutex, lest it falls asleep again after the call. */
+void
+fake_detector_thaw (void)
+{
+  Sleeper sleeper;
+
+  g_mutex_lock (&asleep_lock);
+  sleeper = g_array_index (asleep, Sleeper, find_sleeper (frozen));
+  g_mutex_unlock (&asleep_lock);
+  g_mutex_lock (sleeper.mutex);
+  g_mutex_lock (&asleep_lock);
+  frozen = NULL;
+  g_mutex_unlock (&asleep_lock);
+  g_cond_broadcast (sleeper.cond);
+  g_mutex_unlock (sleeper.mutex);
 }
 
 guint

@@ -49,6 +49,10 @@ void fake_detector_wait_asleep (GThread *thread);
 /* The same for the thread of the last run: after fake_detector_wait_runs() that
  * is until its result has been handed over. */
 void fake_detector_wait_idle (void);
+/* That thread, idle, does not wake until it is let: what is handed over waits.
+ */
+void fake_detector_freeze (void);
+void fake_detector_thaw (void);
 
 /* Since the reset: runs that have ended, and what one of them was given. */
 guint fake_detector_n_runs (void);

@@ -454,6 +454,48 @@ test_discard (void)
   gst_defcn_worker_free (worker);
 }
 
+/* A job that the thread has not taken yet is one that it is busy with, is waited
+ * for, and can be discarded, which leaves nothing to wait for. */
+static void
+test_before_it_runs (void)
+{
+  GstDefcnWorker *worker = worker_new_afresh ();
+
+  gst_defcn_worker_submit (worker, job_new (0));
+  assert_collects (worker, 0);
+  fake_detector_freeze ();
+  gst_defcn_worker_submit (worker, job_new (1));
+  g_assert_true (gst_defcn_worker_busy (worker));
+  g_assert_null (gst_defcn_worker_collect (worker, FALSE));
+  gst_defcn_worker_discard (worker);
+  g_assert_false (gst_defcn_worker_busy (worker));
+  assert_collects_nothing (worker);
+  gst_defcn_worker_submit (worker, job_new (2));
+  fake_detector_thaw ();
+  assert_collects (worker, 2);
+  g_assert_cmpuint (fake_detector_n_runs (), ==, 2);
+  gst_defcn_worker_free (worker);
+}
+
+/* Whoever waits for a job that the thread has not taken yet gets it. */
+static void
+test_wait_before_it_runs (void)
+{
+  Waiter w = { .worker = worker_new_afresh () };
+  GThread *thread;
+
+  gst_defcn_worker_submit (w.worker, job_new (0));
+  assert_collects (w.worker, 0);
+  fake_detector_freeze ();
+  gst_defcn_worker_submit (w.worker, job_new (1));
+  thread = g_thread_new ("waiter", wait_for_worker, &w);
+  fake_detector_wait_asleep (thread);
+  fake_detector_thaw ();
+  g_thread_join (thread);
+  g_assert_true (w.result);
+  gst_defcn_worker_free (w.worker);
+}
+
 /* Handing over waits for the job that runs, and its result is lost then. */
 static void
 test_submit_twice (void)
@@ -579,6 +621,8 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/pixels-released", test_pixels_released);
   g_test_add_func ("/worker/flush", test_flush);
   g_test_add_func ("/worker/discard", test_discard);
+  g_test_add_func ("/worker/before-it-runs", test_before_it_runs);
+  g_test_add_func ("/worker/wait-before-it-runs", test_wait_before_it_runs);
   g_test_add_func ("/worker/submit-twice", test_submit_twice);
   g_test_add_func ("/worker/steady", test_steady);
   g_test_add_func ("/worker/steady-after-errors", test_steady_after_errors);
