@@ -516,6 +516,33 @@ test_latency_percentile (void)
   gst_harness_teardown (h);
 }
 
+/* A start counts its frames anew: the latency is looked at with the eighth. */
+static void
+test_latency_restart (void)
+{
+  Upstream upstream = { TRUE, 0, GST_CLOCK_TIME_NONE };
+  GstHarness *h = fake_detector_finding ("");
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBus) bus = NULL;
+
+  gst_pad_add_probe (h->srcpad, GST_PAD_PROBE_TYPE_QUERY_UPSTREAM,
+      answer_latency, &upstream, NULL);
+  for (guint i = 0; i < 3; i++)
+    gst_buffer_unref (fake_detector_pass (h, i));
+  fake_detector_restart (h);
+  bus = rig_bus (h);
+  assert_latency (h, TRUE, 0, GST_CLOCK_TIME_NONE);
+  for (guint i = 1; i <= 8; i++) {
+    g_autoptr (GstMessage) message = NULL;
+
+    gst_buffer_unref (fake_detector_pass (h, i));
+    message = gst_bus_pop_filtered (bus, GST_MESSAGE_LATENCY);
+    g_assert_cmpint (message != NULL, ==, i == 8);
+  }
+  gst_element_set_bus (element, NULL);
+  gst_harness_teardown (h);
+}
+
 /* The statistics have each time under its own name. */
 static void
 test_stats (void)
@@ -633,6 +660,7 @@ main (int argc, char **argv)
   g_test_add_func ("/moments/failure", test_failure);
   g_test_add_func ("/moments/latency", test_latency);
   g_test_add_func ("/moments/latency-percentile", test_latency_percentile);
+  g_test_add_func ("/moments/latency-restart", test_latency_restart);
   g_test_add_func ("/moments/stats", test_stats);
   g_test_add_func ("/moments/stats-interval", test_stats_interval);
   g_test_add_func ("/moments/stats-unit", test_stats_unit);
