@@ -359,6 +359,63 @@ test_bare_rois_of_two (void)
   }
 }
 
+/* Regions that stick out of the frame end where it does. */
+static void
+test_outside (void)
+{
+  static const struct
+  {
+    guint x, y, w, h;
+    double wanted[4];
+  } cases[] = {
+    { 320, 120, 160, 240, { 0.5, 0.25, 0.75, 0.75 } },
+    { 320, 120, 640, 240, { 0.5, 0.25, 1, 0.75 } },
+    { 320, 120, 160, 480, { 0.5, 0.25, 0.75, 1 } },
+    { 700, 120, 160, 240, { 1, 0.25, 1, 0.75 } },
+    { 320, 500, 160, 240, { 0.5, 1, 0.75, 1 } },
+    { 0, 0, 640, 480, { 0, 0, 1, 1 } },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GstBuffer) buffer = gst_buffer_new ();
+    g_autoptr (GArray) found = NULL;
+    const GstDefcnObject *o;
+
+    gst_buffer_add_video_region_of_interest_meta (buffer, "zone", cases[i].x,
+        cases[i].y, cases[i].w, cases[i].h);
+    found = read_objects (buffer, W, H);
+    o = &g_array_index (found, GstDefcnObject, 0);
+    g_test_message ("case %u", i);
+    g_assert_cmpfloat (o->x_min, ==, cases[i].wanted[0]);
+    g_assert_cmpfloat (o->y_min, ==, cases[i].wanted[1]);
+    g_assert_cmpfloat (o->x_max, ==, cases[i].wanted[2]);
+    g_assert_cmpfloat (o->y_max, ==, cases[i].wanted[3]);
+  }
+}
+
+/* A region says in which other one it was found, and is read so. */
+static void
+test_parents (void)
+{
+  static const int parents[] = { 0, 42, 7 };
+  g_autoptr (GArray) objects = objects_new ();
+  g_autoptr (GstBuffer) buffer = NULL;
+  g_autoptr (GArray) found = NULL;
+
+  for (guint i = 0; i < objects->len; i++)
+    g_array_index (objects, GstDefcnObject, i).parent_id = parents[i];
+  buffer = buffer_new (GST_DEFCN_META_ROI, objects, &looked);
+  found = read_objects (buffer, W, H);
+  for (guint i = 0; i < objects->len; i++) {
+    const GstVideoRegionOfInterestMeta *roi =
+        gst_buffer_get_video_region_of_interest_meta_id (buffer, 1 + i);
+
+    g_assert_cmpint (roi->parent_id, ==, parents[i]);
+    g_assert_cmpint (g_array_index (found, GstDefcnObject, i).parent_id, ==,
+        parents[i]);
+  }
+}
+
 /* Somebody else's regions: bare ones are objects of unknown confidence, but
  * neither beside real detections nor when a detector found nothing. */
 static void
@@ -581,6 +638,8 @@ main (int argc, char **argv)
   g_test_add_func ("/meta/analytics", test_analytics);
   g_test_add_func ("/meta/two-writers", test_two_writers);
   g_test_add_func ("/meta/ids", test_ids);
+  g_test_add_func ("/meta/outside", test_outside);
+  g_test_add_func ("/meta/parents", test_parents);
   g_test_add_func ("/meta/bare-rois", test_bare_rois);
   g_test_add_func ("/meta/bare-rois-of-two", test_bare_rois_of_two);
   g_test_add_func ("/meta/foreign-detection", test_foreign_detection);

@@ -184,6 +184,82 @@ test_live (void)
   gst_harness_teardown (h);
 }
 
+/* Ten classes after each other have colours of their own, then they come again;
+ * no class has the first one's. */
+static void
+test_class_colors (void)
+{
+  GstHarness *h = overlay_rig_harness ("show-labels=false", "RGB", W, H);
+  guint32 colors[21];
+
+  for (int id = -1; id < 20; id++) {
+    GstDefcnObject o = overlay_rig_object (10, 100, 60, 160, W, H, "any");
+    g_autoptr (GstBuffer) buffer = NULL;
+    GstVideoFrame frame;
+
+    o.label_id = id;
+    buffer = overlay_rig_draw (&frame, h, &o, 1, &overlay_rig_looked);
+    colors[id + 1] = overlay_rig_sample (&frame, 0, 10, 100) << 16
+        | overlay_rig_sample (&frame, 1, 10, 100) << 8
+        | overlay_rig_sample (&frame, 2, 10, 100);
+    gst_video_frame_unmap (&frame);
+  }
+  g_assert_cmphex (colors[0], ==, colors[1]);
+  for (guint i = 1; i <= 10; i++) {
+    g_assert_cmphex (colors[i + 10], ==, colors[i]);
+    for (guint j = 1; j < i; j++)
+      g_assert_cmphex (colors[i], !=, colors[j]);
+  }
+  gst_harness_teardown (h);
+}
+
+/* What hides a label: itself, whole, with spaces around it or none, and nothing
+ * else; an object without a label is never hidden. */
+static void
+test_hide_labels (void)
+{
+  static const struct
+  {
+    const char *list, *label;
+    gboolean hidden;
+  } cases[] = {
+    { "dog", "dog", TRUE },
+    { " dog", "dog", TRUE },
+    { "dog ", "dog", TRUE },
+    { "cat, dog", "dog", TRUE },
+    { "dog,cat", "dog", TRUE },
+    { "traffic light", "traffic light", TRUE },
+    { "dogs", "dog", FALSE },
+    { "do", "dog", FALSE },
+    { "Dog", "dog", FALSE },
+    { "dog cat", "dog", FALSE },
+    { "", "dog", FALSE },
+    { NULL, "dog", FALSE },
+    { "", NULL, FALSE },
+    { "?", NULL, FALSE },
+  };
+  GstHarness *h = overlay_rig_harness ("show-labels=false", "GRAY8", W, H);
+  g_autoptr (GstElement) overlay = gst_harness_find_element (h, "defcnoverlay");
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GstBuffer) buffer = NULL;
+    GstVideoInfo info;
+    GstVideoFrame frame;
+
+    g_test_message ("case %u", i);
+    g_object_set (overlay, "hide-labels", cases[i].list, NULL);
+    overlay_rig_info (&info, h);
+    buffer = overlay_rig_frame (&info, FALSE);
+    gst_buffer_add_video_region_of_interest_meta_id (buffer,
+        cases[i].label ? g_quark_from_string (cases[i].label) : 0, 10, 100, 50,
+        60);
+    buffer = overlay_rig_draw_frame (&frame, h, buffer);
+    g_assert_cmpint (overlay_rig_drawn (&frame, 10, 100), ==, !cases[i].hidden);
+    gst_video_frame_unmap (&frame);
+  }
+  gst_harness_teardown (h);
+}
+
 /* Where boxes cross the better one is on top, and where labels do, its label.
  */
 static void
@@ -449,6 +525,8 @@ main (int argc, char **argv)
   g_test_add_func ("/overlay/short-buffer", test_short_buffer);
   g_test_add_func ("/overlay/order", test_order);
   g_test_add_func ("/overlay/live", test_live);
+  g_test_add_func ("/overlay/class-colors", test_class_colors);
+  g_test_add_func ("/overlay/hide-labels", test_hide_labels);
   g_test_add_func ("/overlay/properties", test_properties);
   g_test_add_func ("/overlay/metas", test_metas);
   g_test_add_func ("/overlay/foreign-region", test_foreign_region);

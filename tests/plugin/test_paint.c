@@ -173,7 +173,8 @@ test_labels_legible (void)
     guint32 color;
     guint8 ink;
   } cases[] = { { 0xffffff, 0 }, { 0xffff00, 0 }, { 0x00ff00, 0 },
-    { 0x0000ff, 255 }, { 0x000001, 255 }, { 0x800000, 255 } };
+    { 0x0000ff, 255 }, { 0x000001, 255 }, { 0x800000, 255 }, { 0x6d6d6d, 255 },
+    { 0x6e6e6e, 0 } };
   const GstDefcnObject two[] = {
     overlay_rig_object (80, 20, 128, 160, W, H, "best"),
     overlay_rig_object (64, 100, 128, 160, W, H, "person"),
@@ -297,6 +298,169 @@ test_labels (void)
   }
 }
 
+/* Where a label lies, to the byte, at every border of the frame: its strip is a
+ * dot wider than the text on each side, and dots are larger in a larger frame.
+ */
+static void
+test_labels_placed (void)
+{
+  static const struct
+  {
+    int w, h, box[4], scale, x, y;
+    double confidence;
+    const char *text;
+  } cases[] = {
+    { 100, 60, { 10, 20, 60, 50 }, 1, 10, 11, 0.5, "a 0.50" },
+    { 100, 60, { 10, 20, 60, 50 }, 1, 10, 11, 0, "a 0.00" },
+    { 100, 60, { 10, 20, 60, 50 }, 1, 10, 11, 0.996, "a 1.00" },
+    { 100, 60, { 10, 20, 60, 50 }, 1, 10, 11, -1, "a" },
+    { 100, 60, { 0, 0, 100, 60 }, 1, 0, 0, 0.5, "a 0.50" },
+    { 100, 60, { 0, 8, 100, 60 }, 1, 0, 0, 0.5, "a 0.50" },
+    { 100, 60, { 0, 9, 100, 60 }, 1, 0, 0, 0.5, "a 0.50" },
+    { 100, 60, { 0, 10, 100, 60 }, 1, 0, 1, 0.5, "a 0.50" },
+    { 100, 60, { 62, 30, 99, 60 }, 1, 62, 21, 0.5, "a 0.50" },
+    { 100, 60, { 63, 30, 99, 60 }, 1, 63, 21, 0.5, "a 0.50" },
+    { 100, 60, { 64, 30, 99, 60 }, 1, 63, 21, 0.5, "a 0.50" },
+    { 100, 60, { 99, 59, 100, 60 }, 1, 63, 50, 0.5, "a 0.50" },
+    { 37, 60, { 5, 30, 9, 60 }, 1, 0, 21, 0.5, "a 0.50" },
+    { 36, 60, { 5, 30, 9, 60 }, 1, 0, 21, 0.5, "a 0.50" },
+    { 20, 60, { 5, 30, 9, 60 }, 1, 0, 21, 0.5, "a 0.50" },
+    { 200, 799, { 10, 100, 60, 150 }, 1, 10, 91, 0.5, "a 0.50" },
+    { 200, 800, { 10, 100, 60, 150 }, 2, 10, 82, 0.5, "a 0.50" },
+    { 200, 800, { 190, 17, 199, 150 }, 2, 126, 0, 0.5, "a 0.50" },
+    { 200, 1199, { 10, 100, 60, 150 }, 2, 10, 82, 0.5, "a 0.50" },
+    { 200, 1200, { 10, 100, 60, 150 }, 3, 10, 73, 0.5, "a 0.50" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const int *b = cases[i].box, scale = cases[i].scale;
+    const int x = cases[i].x, y = cases[i].y;
+    GstHarness *h =
+        overlay_rig_harness ("color=0xffffff", "GRAY8", cases[i].w, cases[i].h);
+    const GstDefcnPaint white = { { 255 } }, black = { { 0 } };
+    g_autoptr (GstBuffer) wanted = NULL, found = NULL;
+    GstDefcnObject o = overlay_rig_object (b[0], b[1], b[2], b[3], cases[i].w,
+        cases[i].h, "a");
+    GstVideoInfo info;
+    GstVideoFrame frame;
+    GstMapInfo map;
+
+    g_test_message ("case %u", i);
+    o.confidence = cases[i].confidence;
+    overlay_rig_info (&info, h);
+    wanted = overlay_rig_frame (&info, FALSE);
+    g_assert_true (
+        gst_video_frame_map (&frame, &info, wanted, GST_MAP_READWRITE));
+    gst_defcn_paint_rect (&frame, &white, b[0], b[1], b[2] - b[0], 2);
+    gst_defcn_paint_rect (&frame, &white, b[0], MAX (b[3] - 2, b[1]),
+        b[2] - b[0], MIN (2, b[3] - b[1]));
+    gst_defcn_paint_rect (&frame, &white, b[0], b[1], 2, b[3] - b[1]);
+    gst_defcn_paint_rect (&frame, &white, MAX (b[2] - 2, b[0]), b[1],
+        MIN (2, b[2] - b[0]), b[3] - b[1]);
+    gst_defcn_paint_rect (&frame, &white, x, y,
+        (6 * (int) strlen (cases[i].text) + 1) * scale, 9 * scale);
+    gst_defcn_paint_text (&frame, &black, x + scale, y + scale, scale,
+        cases[i].text);
+    gst_video_frame_unmap (&frame);
+
+    found = overlay_rig_draw (&frame, h, &o, 1, &overlay_rig_looked);
+    gst_video_frame_unmap (&frame);
+    g_assert_true (gst_buffer_map (wanted, &map, GST_MAP_READ));
+    g_assert_cmpint (gst_buffer_memcmp (found, 0, map.data, map.size), ==, 0);
+    gst_buffer_unmap (wanted, &map);
+    gst_harness_teardown (h);
+  }
+}
+
+/* A dot of text is as large as its scale, and its characters follow each other
+ * at six of them. */
+static void
+test_text_scaled (void)
+{
+  const GstDefcnPaint white = { { 255 } };
+  GstVideoInfo info;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_GRAY8, 64, 64);
+  for (int scale = 1; scale < 4; scale++) {
+    g_autoptr (GstBuffer) buffer = overlay_rig_frame (&info, FALSE);
+    GstVideoFrame frame;
+
+    g_assert_true (
+        gst_video_frame_map (&frame, &info, buffer, GST_MAP_READWRITE));
+    gst_defcn_paint_text (&frame, &white, 3, 5, scale, "||");
+    for (int y = 0; y < 64; y++)
+      for (int x = 0; x < 64; x++) {
+        const int column = x < 3 ? -1 : (x - 3) / scale;
+        const int row = y < 5 ? -1 : (y - 5) / scale;
+
+        g_assert_cmpint (overlay_rig_drawn (&frame, x, y), ==,
+            (column == 2 || column == 8) && row >= 0 && row < 7);
+      }
+    gst_video_frame_unmap (&frame);
+    g_assert_cmpint (gst_defcn_paint_text_width ("||", scale), ==, 12 * scale);
+  }
+}
+
+/* What the font has not is a question mark, below its first character and above
+ * its last; a character of several bytes is one. */
+static void
+test_font_ends (void)
+{
+  static const char *const others[] = { "\x1f", "\x7f", "\xc3\xbc",
+    "\xf0\x9f\x90\x95", "\x01" };
+  const guint question = count_dots ("?"), tilde = count_dots ("~");
+
+  g_assert_cmpuint (question, !=, tilde);
+  g_assert_cmpuint (count_dots (" "), ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++) {
+    g_assert_cmpuint (count_dots (others[i]), ==, question);
+    g_assert_cmpint (gst_defcn_paint_text_width (others[i], 2), ==, 12);
+  }
+}
+
+/* The components of a colour in each matrix and range, the standards' own
+ * figures; a matrix that is not known is BT.601's. */
+static void
+test_components (void)
+{
+  static const struct
+  {
+    const char *colorimetry;
+    guint32 rgb;
+    guint8 wanted[3];
+  } cases[] = {
+    { "bt601", 0x00ff00, { 145, 54, 34 } },
+    { "bt601", 0x0000ff, { 41, 240, 110 } },
+    { "bt601", 0xffffff, { 235, 128, 128 } },
+    { "bt601", 0x000000, { 16, 128, 128 } },
+    { "bt709", 0x00ff00, { 173, 42, 26 } },
+    { "bt709", 0x0000ff, { 32, 240, 118 } },
+    { "bt2020", 0xff0000, { 74, 97, 240 } },
+    { "bt2020", 0x0000ff, { 29, 240, 119 } },
+    { "2:0:5:1", 0xff0000, { 81, 90, 240 } },
+    { "2:0:5:1", 0x0000ff, { 41, 240, 110 } },
+    { "1:4:5:1", 0x0000ff, { 29, 255, 107 } },
+    { "1:4:5:1", 0x00ffff, { 179, 171, 0 } },
+    { "1:4:5:1", 0xffffff, { 255, 128, 128 } },
+    { "1:4:5:1", 0x000000, { 0, 128, 128 } },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstVideoInfo info;
+    GstDefcnPaint paint;
+
+    gst_video_info_set_format (&info, GST_VIDEO_FORMAT_I420, 16, 16);
+    g_assert_true (gst_video_colorimetry_from_string (&info.colorimetry,
+        cases[i].colorimetry));
+    gst_defcn_paint_init (&paint, &info, cases[i].rgb);
+    g_test_message ("case %u: %u %u %u", i, paint.component[0],
+        paint.component[1], paint.component[2]);
+    for (int c = 0; c < 3; c++)
+      g_assert_cmpuint (paint.component[c], ==, cases[i].wanted[c]);
+    g_assert_cmpuint (paint.component[3], ==, 255);
+  }
+}
+
 /* Every printable character has a glyph of its own, inside its cell. */
 static void
 test_font (void)
@@ -336,6 +500,10 @@ main (int argc, char **argv)
   g_test_add_func ("/paint/labels", test_labels);
   g_test_add_func ("/paint/labels-legible", test_labels_legible);
   g_test_add_func ("/paint/labels-clipped", test_labels_clipped);
+  g_test_add_func ("/paint/labels-placed", test_labels_placed);
+  g_test_add_func ("/paint/text-scaled", test_text_scaled);
+  g_test_add_func ("/paint/components", test_components);
   g_test_add_func ("/paint/font", test_font);
+  g_test_add_func ("/paint/font-ends", test_font_ends);
   return rig_run ();
 }
