@@ -52,8 +52,11 @@ def main(tree, build):
     if not {"tool", "launch"} <= there:
         return  # built without the tool or the plugin
     with_cuda = any(name.startswith("cuda emulated") for name in there)
+    with_frames = "cuda emulated cudaframe" in there
     for row, tests in rows:
         if row[0].startswith("core/cuda/") and not with_cuda:
+            continue
+        if row[0].endswith("/cudaframe.c") and not with_frames:
             continue
         for name in tests:
             if name not in there and (with_cuda or "cuda" not in name):

@@ -220,7 +220,8 @@ def run(command, timeout=None, **more):
 
 
 def wants_cuda(mutant):
-    return mutant.file.startswith(("core/cuda/", "tests/cuda/")) or \
+    return mutant.file.startswith(
+        ("core/cuda/", "tests/cuda/", "gst-plugin/detect/cudaframe.c")) or \
         any("cuda " in t for t in mutant.tests)
 
 
