@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -12,16 +13,36 @@
 
 #include "publish/output.h"
 
-/* What the linker puts in the place of write() for what is linked here. */
+/* What the linker puts in the place of write() and close() for what is linked
+ * here. */
 ssize_t __real_write (int fd, const void *data, size_t size);
 ssize_t __wrap_write (int fd, const void *data, size_t size);
 
+int __real_close (int fd);
+int __wrap_close (int fd);
+
+static int close_error; /* of the next close(), 0: none */
+
+int
+__wrap_close (int fd)
+{
+  const int status = __real_close (fd);
+
+  if (!close_error)
+    return status;
+  errno = close_error;
+  close_error = 0;
+  return -1;
+}
+
 static int interrupted_fd = -1; /* fails in all ways that pass */
 static guint n_interrupted;
+static size_t largest; /* that was written at a time */
 
 ssize_t
 __wrap_write (int fd, const void *data, size_t size)
 {
+  largest = MAX (largest, size);
   if (fd != interrupted_fd)
     return __real_write (fd, data, size);
   switch (n_interrupted++ % 3) {
@@ -276,6 +297,59 @@ test_interrupted (void)
   text = json_rig_contents (path);
   g_assert_cmpstr (text, ==,
       "[\n{\"a record\":1},\n{\"a record\":1},\n{\"a record\":1}\n]\n");
+}
+
+/* A file of which the system tells when it is closed that it was not written is
+ * one that was not, unless that has been told before. */
+static void
+test_close_error (void)
+{
+  g_autofree char *path = rig_file ("close.json", "");
+  const gboolean full = g_file_test ("/dev/full", G_FILE_TEST_EXISTS);
+
+  for (int told = 0; told < (full ? 2 : 1); told++) {
+    g_autoptr (GError) error = NULL;
+    GstDefcnOutput *output =
+        gst_defcn_output_open (told ? "/dev/full" : path, -1, TRUE, &error);
+
+    g_assert_no_error (error);
+    g_assert_cmpint (gst_defcn_output_write (output, "{}", &error), ==,
+        told ? GST_FLOW_ERROR : GST_FLOW_OK);
+    g_clear_error (&error);
+    close_error = ENOSPC;
+    g_assert_cmpint (gst_defcn_output_close (output, &error), ==, told);
+    g_assert_cmpint (close_error, ==, 0);
+    if (told) {
+      g_assert_no_error (error);
+    } else {
+      g_assert_error (error, GST_RESOURCE_ERROR,
+          GST_RESOURCE_ERROR_NO_SPACE_LEFT);
+      g_assert_nonnull (strstr (error->message, "close.json"));
+    }
+  }
+}
+
+/* No more is written at a time than a pipe takes at once when it says that it
+ * has room: a record of any length can be given up. */
+static void
+test_long_record (void)
+{
+  g_autofree char *record = g_strnfill (100000, 'x');
+  g_autofree char *path = rig_file ("long.json", "");
+  g_autofree char *text = NULL;
+  const int fd = g_open (path, O_WRONLY | O_TRUNC, 0600);
+  g_autoptr (GError) error = NULL;
+  GstDefcnOutput *output = gst_defcn_output_open (NULL, fd, FALSE, &error);
+
+  largest = 0;
+  g_assert_cmpint (gst_defcn_output_write (output, record, &error), ==,
+      GST_FLOW_OK);
+  g_assert_cmpuint (largest, ==, PIPE_BUF);
+  g_assert_true (gst_defcn_output_close (output, &error));
+  close (fd);
+  text = json_rig_contents (path);
+  g_assert_cmpuint (strlen (text), ==, 100001);
+  g_assert_true (g_str_has_prefix (text, record));
 }
 
 static void
@@ -597,6 +671,8 @@ main (int argc, char **argv)
   g_test_add_func ("/output/cannot-start", test_cannot_start);
   g_test_add_func ("/output/stdout", test_stdout);
   g_test_add_func ("/output/interrupted", test_interrupted);
+  g_test_add_func ("/output/close-error", test_close_error);
+  g_test_add_func ("/output/long-record", test_long_record);
   g_test_add_func ("/output/steady", test_steady);
   g_test_add_func ("/output/slow-reader", test_slow_reader);
   g_test_add_func ("/output/stalled-reader", test_stalled_reader);
