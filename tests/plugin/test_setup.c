@@ -340,6 +340,44 @@ test_setup_waits (void)
   gst_harness_teardown (h);
 }
 
+static void
+assert_limits (GstElement *element, float threshold, guint max_detections)
+{
+  float found_threshold;
+  guint found_max;
+
+  g_object_get (element, "threshold", &found_threshold, "max-detections",
+      &found_max, NULL);
+  g_assert_cmpfloat (found_threshold, ==, threshold);
+  g_assert_cmpuint (found_max, ==, max_detections);
+}
+
+/* Threshold and most detections are the model's until they are set, each by
+ * itself, which is what one reads back too. */
+static void
+test_limits (void)
+{
+  for (int i = 0; i < 4; i++) {
+    const float threshold = i & 1 ? 0.625f : 0.3f;
+    const guint most = i & 2 ? 7 : 50;
+    GstHarness *h = fake_detector_finding ("");
+    g_autoptr (GstElement) element = rig_element (h);
+
+    assert_limits (element, 0.3f, 50);
+    if (i & 1)
+      g_object_set (element, "threshold", 0.625f, NULL);
+    if (i & 2)
+      g_object_set (element, "max-detections", 7, NULL);
+    assert_limits (element, threshold, most);
+    gst_buffer_unref (fake_detector_pass (h, 0));
+    g_assert_cmpfloat (fake_detector_threshold (), ==, threshold);
+    g_assert_cmpint (fake_detector_max_detections (), ==, most);
+    gst_element_set_state (element, GST_STATE_NULL);
+    assert_limits (element, i & 1 ? 0.625f : 0.5f, i & 2 ? 7 : 100);
+    gst_harness_teardown (h);
+  }
+}
+
 /* Upstream may keep a frame while the network has another, hears so and that
  * any strides will do; what it gets is as large as a frame. */
 static void
@@ -424,6 +462,7 @@ main (int argc, char **argv)
   g_test_add_func ("/setup/cannot-start", test_cannot_start);
   g_test_add_func ("/setup/announcements", test_announcements);
   g_test_add_func ("/setup/setup-waits", test_setup_waits);
+  g_test_add_func ("/setup/limits", test_limits);
   g_test_add_func ("/setup/allocation", test_allocation);
   g_test_add_func ("/setup/steady", test_steady);
   return rig_run ();
