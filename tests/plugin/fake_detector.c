@@ -28,7 +28,8 @@ struct _DefcnDetector
   DefcnTimings timings;
 };
 
-/* What the linker puts in the place of g_cond_wait() for what is linked here. */
+/* What the linker puts in the place of g_cond_wait() for what is linked here.
+ */
 void __real_g_cond_wait (GCond *cond, GMutex *mutex);
 void __wrap_g_cond_wait (GCond *cond, GMutex *mutex);
 

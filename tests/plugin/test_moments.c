@@ -267,6 +267,44 @@ test_qos_border (void)
   gst_harness_teardown (h);
 }
 
+/* The message of a late frame has each of its times in its own place, and says
+ * that all of the quality is there still. */
+static void
+test_qos_message (void)
+{
+  GstHarness *h = fake_detector_finding ("");
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBus) bus = rig_bus (h);
+  g_autoptr (GstMessage) message = NULL;
+  guint64 running, stream, timestamp, duration;
+  gint64 jitter;
+  double proportion;
+  int quality;
+  gboolean live;
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  segment.base = GST_SECOND;
+  segment.time = 2 * GST_SECOND;
+  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  push_qos (h, GST_SECOND, 3 * GST_SECOND);
+  assert_passes (h, 2, "qos", -1);
+  message = rig_message (bus, GST_MESSAGE_QOS);
+  gst_message_parse_qos (message, &live, &running, &stream, &timestamp,
+      &duration);
+  gst_message_parse_qos_values (message, &jitter, &proportion, &quality);
+  g_assert_false (live);
+  g_assert_cmpuint (running, ==, GST_SECOND + 2 * FRAME);
+  g_assert_cmpuint (stream, ==, 2 * GST_SECOND + 2 * FRAME);
+  g_assert_cmpuint (timestamp, ==, 2 * FRAME);
+  g_assert_cmpuint (duration, ==, FRAME);
+  g_assert_cmpint (jitter, ==, 3 * GST_SECOND - 2 * FRAME);
+  g_assert_cmpfloat (proportion, ==, 2);
+  g_assert_cmpint (quality, ==, 1000000);
+  gst_element_set_bus (element, NULL);
+  gst_harness_teardown (h);
+}
+
 /* What downstream said holds until a flush, another stream, another segment or
  * another start; other caps change nothing about it. */
 static void
@@ -654,6 +692,7 @@ main (int argc, char **argv)
   g_test_add_func ("/moments/segment-goes-on", test_segment_goes_on);
   g_test_add_func ("/moments/interval-stays-due", test_interval_stays_due);
   g_test_add_func ("/moments/qos-border", test_qos_border);
+  g_test_add_func ("/moments/qos-message", test_qos_message);
   g_test_add_func ("/moments/qos-forgotten", test_qos_forgotten);
   g_test_add_func ("/moments/flush-while-waiting", test_flush_while_waiting);
   g_test_add_func ("/moments/stop-while-working", test_stop_while_working);

@@ -153,6 +153,31 @@ test_roi_metas (void)
   }
 }
 
+/* ROI metas beyond the frame, however far, are not looked at. */
+static void
+test_roi_metas_beyond (void)
+{
+  static const struct
+  {
+    guint x, y;
+  } cases[] = { { FAKE_DETECTOR_WIDTH, 0 }, { 0, FAKE_DETECTOR_HEIGHT },
+    { G_MAXUINT, 0 }, { 0, G_MAXUINT }, { 1u << 31, 0 }, { 0, 1u << 31 } };
+  GstHarness *h = fake_detector_finding ("inference-region=roi-list");
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstBuffer *in = rig_frame (h, i);
+    g_autoptr (GstBuffer) out = NULL;
+
+    gst_buffer_add_video_region_of_interest_meta (in, "zone", cases[i].x,
+        cases[i].y, 50, 50);
+    out = gst_harness_push_and_pull (h, in);
+    g_assert_cmpstr (rig_mark (out).reason, ==, "region");
+    g_assert_cmpuint (fake_detector_n_runs (), ==, 0);
+    g_assert_cmpuint (rig_stat (h, "skipped-region"), ==, i + 1);
+  }
+  gst_harness_teardown (h);
+}
+
 /* What is set up reaches the detector. */
 static void
 test_options (void)
@@ -458,6 +483,7 @@ main (int argc, char **argv)
   g_test_add_func ("/setup/sides", test_sides);
   g_test_add_func ("/setup/regions", test_regions);
   g_test_add_func ("/setup/roi-metas", test_roi_metas);
+  g_test_add_func ("/setup/roi-metas-beyond", test_roi_metas_beyond);
   g_test_add_func ("/setup/options", test_options);
   g_test_add_func ("/setup/cannot-start", test_cannot_start);
   g_test_add_func ("/setup/announcements", test_announcements);
