@@ -178,6 +178,42 @@ test_roi_metas_beyond (void)
   gst_harness_teardown (h);
 }
 
+/* What is found in a ROI meta has that for its parent, what is found in the
+ * frame or in a region of roi has none. */
+static void
+test_parents (void)
+{
+  static const struct
+  {
+    const char *properties;
+    int parents[2];
+  } cases[] = {
+    { "meta=roi", { 0, -1 } },
+    { "meta=roi roi=1,2,30,40", { 0, -1 } },
+    { "meta=roi roi=1,2,30,40 inference-region=roi-list", { 0, 41 } },
+    { "meta=roi inference-region=roi-list", { 41, -1 } },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstHarness *h = fake_detector_finding (cases[i].properties);
+    GstBuffer *in = rig_frame (h, 0);
+    g_autoptr (GstBuffer) out = NULL;
+    GstVideoRegionOfInterestMeta *zone =
+        gst_buffer_add_video_region_of_interest_meta (in, "zone", 5, 6, 7, 8);
+
+    zone->id = 41;
+    zone->parent_id = 77;
+    out = gst_harness_push_and_pull (h, in);
+    for (int k = 0; k < 2; k++) {
+      const GstVideoRegionOfInterestMeta *roi =
+          gst_buffer_get_video_region_of_interest_meta_id (out, 42 + k);
+
+      g_assert_cmpint (roi ? roi->parent_id : -1, ==, cases[i].parents[k]);
+    }
+    gst_harness_teardown (h);
+  }
+}
+
 /* What is set up reaches the detector. */
 static void
 test_options (void)
@@ -484,6 +520,7 @@ main (int argc, char **argv)
   g_test_add_func ("/setup/regions", test_regions);
   g_test_add_func ("/setup/roi-metas", test_roi_metas);
   g_test_add_func ("/setup/roi-metas-beyond", test_roi_metas_beyond);
+  g_test_add_func ("/setup/parents", test_parents);
   g_test_add_func ("/setup/options", test_options);
   g_test_add_func ("/setup/cannot-start", test_cannot_start);
   g_test_add_func ("/setup/announcements", test_announcements);

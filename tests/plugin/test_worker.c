@@ -454,8 +454,8 @@ test_discard (void)
   gst_defcn_worker_free (worker);
 }
 
-/* A job that the thread has not taken yet is one that it is busy with; it can be
- * discarded, which leaves nothing to wait for. */
+/* A job that the thread has not taken yet is one that it is busy with; it can
+ * be discarded, which leaves nothing to wait for. */
 static void
 test_before_it_runs (void)
 {
