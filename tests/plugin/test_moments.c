@@ -600,6 +600,28 @@ test_stats (void)
   gst_harness_teardown (h);
 }
 
+/* Objects are those of all frames that were looked at. */
+static void
+test_stats_objects (void)
+{
+  const DefcnBox boxes[] = { fake_detector_box, fake_detector_box,
+    fake_detector_box };
+  static const guint numbers[] = { 2, 0, 3 };
+  GstHarness *h;
+  guint sum = 0;
+
+  fake_detector_reset ();
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    fake_detector_add_run (boxes, numbers[i], fake_detector_times);
+  h = fake_detector_harness ("", FAKE_DETECTOR_CAPS);
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++) {
+    gst_buffer_unref (fake_detector_pass (h, i));
+    sum += numbers[i];
+    g_assert_cmpuint (rig_stat (h, "objects"), ==, sum);
+  }
+  gst_harness_teardown (h);
+}
+
 /* The statistics are posted when their time has come, not before. */
 static void
 test_stats_interval (void)
@@ -702,6 +724,7 @@ main (int argc, char **argv)
   g_test_add_func ("/moments/latency-restart", test_latency_restart);
   g_test_add_func ("/moments/stats", test_stats);
   g_test_add_func ("/moments/stats-interval", test_stats_interval);
+  g_test_add_func ("/moments/stats-objects", test_stats_objects);
   g_test_add_func ("/moments/stats-unit", test_stats_unit);
   g_test_add_func ("/moments/context", test_context);
   return rig_run ();
