@@ -214,6 +214,41 @@ test_forgets (void)
   }
 }
 
+/* The message of a frame says what its mark does, repeated objects included. */
+static void
+test_message (void)
+{
+  GstHarness *h = fake_detector_finding (
+      "message=true inference-interval=2 repeat-detections=true");
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBus) bus = rig_bus (h);
+
+  for (guint i = 0; i < 4; i++) {
+    g_autoptr (GstBuffer) out = fake_detector_pass (h, i);
+    g_autoptr (GstMessage) message = rig_message (bus, GST_MESSAGE_ELEMENT);
+    const GstStructure *s = gst_message_get_structure (message);
+    const GstDefcnMark mark = rig_mark (out);
+    gboolean inferred, repeated;
+    guint64 timestamp, of;
+    guint n;
+
+    g_assert_true (gst_structure_get (s, "inferred", G_TYPE_BOOLEAN, &inferred,
+        "repeated", G_TYPE_BOOLEAN, &repeated, "timestamp", G_TYPE_UINT64,
+        &timestamp, "inferred-timestamp", G_TYPE_UINT64, &of, "n-objects",
+        G_TYPE_UINT, &n, NULL));
+    g_assert_cmpint (inferred, ==, i % 2 == 0);
+    g_assert_cmpint (repeated, ==, i % 2);
+    g_assert_cmpuint (timestamp, ==, i * FRAME);
+    g_assert_cmpuint (of, ==, i / 2 * 2 * FRAME);
+    g_assert_cmpuint (of, ==, mark.timestamp);
+    g_assert_cmpuint (n, ==, 1);
+    g_assert_cmpstr (gst_structure_get_string (s, "reason"), ==, mark.reason);
+    g_assert_cmpstr (gst_structure_get_string (s, "model"), ==, mark.model);
+  }
+  gst_element_set_bus (element, NULL);
+  gst_harness_teardown (h);
+}
+
 /* A segment alone, which is the same stream, forgets neither. */
 static void
 test_segment_goes_on (void)
@@ -711,6 +746,7 @@ main (int argc, char **argv)
   g_test_add_func ("/moments/no-block-off", test_no_block_off);
   g_test_add_func ("/moments/outdated", test_outdated);
   g_test_add_func ("/moments/forgets", test_forgets);
+  g_test_add_func ("/moments/message", test_message);
   g_test_add_func ("/moments/segment-goes-on", test_segment_goes_on);
   g_test_add_func ("/moments/interval-stays-due", test_interval_stays_due);
   g_test_add_func ("/moments/qos-border", test_qos_border);
