@@ -710,6 +710,8 @@ test_stats_unit (void)
     gst_buffer_unref (fake_detector_pass (h, 0));
     message = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT);
     g_assert_cmpint (message != NULL, ==, cases[i].due);
+    gst_buffer_unref (fake_detector_pass (h, 1)); /* at once: not due again */
+    g_assert_null (gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT));
     gst_element_set_bus (element, NULL);
     gst_harness_teardown (h);
   }
