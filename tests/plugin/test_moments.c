@@ -522,6 +522,16 @@ test_latency (void)
   gst_pad_add_probe (h->srcpad, GST_PAD_PROBE_TYPE_QUERY_UPSTREAM,
       answer_latency, &upstream, NULL);
   assert_latency (h, TRUE, 500, 3000);
+  {
+    g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
+    g_autoptr (GstQuery) query = gst_query_new_latency ();
+    GstClockTime min;
+
+    /* Downstream is asked from the other side, and told nothing of ours. */
+    g_assert_true (gst_pad_query (sink, query));
+    gst_query_parse_latency (query, NULL, &min, NULL);
+    g_assert_cmpuint (min, ==, 0);
+  }
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     const guint64 total = cases[i].time + 3;
 
@@ -632,6 +642,18 @@ test_stats (void)
   g_assert_cmpuint (rig_stat (h, "total-p50"), ==, 321);
   g_assert_cmpuint (rig_stat (h, "total-p95"), ==, 321);
   g_assert_cmpuint (rig_stat (h, "objects"), ==, 1);
+  for (int stopped = 0; stopped < 2; stopped++) {
+    g_autoptr (GstElement) element = rig_element (h);
+    g_autoptr (GstStructure) stats = NULL;
+
+    if (stopped)
+      gst_element_set_state (element, GST_STATE_READY);
+    g_object_get (element, "stats", &stats, NULL);
+    g_assert_cmpstr (gst_structure_get_string (stats, "device"), ==,
+        stopped ? "" : "fake");
+    g_assert_cmpstr (gst_structure_get_string (stats, "model-hash"), ==,
+        stopped ? "" : "c0ffee");
+  }
   gst_harness_teardown (h);
 }
 
@@ -717,6 +739,22 @@ test_stats_unit (void)
   }
 }
 
+/* The first interval begins when the element starts. */
+static void
+test_stats_first (void)
+{
+  const GstClockTime half = g_get_monotonic_time () * (GST_USECOND / 2);
+  GstHarness *h = fake_detector_finding ("");
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBus) bus = rig_bus (h);
+
+  g_object_set (element, "stats-interval", half, NULL);
+  gst_buffer_unref (fake_detector_pass (h, 0));
+  g_assert_null (gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT));
+  gst_element_set_bus (element, NULL);
+  gst_harness_teardown (h);
+}
+
 /* The element holds the context that it was told of last, until it stops. */
 static void
 test_context (void)
@@ -737,7 +775,11 @@ test_context (void)
   gst_element_set_state (element, GST_STATE_READY);
   g_assert_null (self->cuda);
   g_assert_cmpint (GST_OBJECT_REFCOUNT (second), ==, 1);
+  /* One that comes before a start goes with the element. */
+  gst_defcn_state_take_context (self, gst_object_ref (GST_OBJECT (second)));
   gst_harness_teardown (h);
+  g_clear_object (&element);
+  g_assert_cmpint (GST_OBJECT_REFCOUNT (second), ==, 1);
 }
 
 int
@@ -764,6 +806,7 @@ main (int argc, char **argv)
   g_test_add_func ("/moments/stats-interval", test_stats_interval);
   g_test_add_func ("/moments/stats-objects", test_stats_objects);
   g_test_add_func ("/moments/stats-unit", test_stats_unit);
+  g_test_add_func ("/moments/stats-first", test_stats_first);
   g_test_add_func ("/moments/context", test_context);
   return rig_run ();
 }

@@ -114,6 +114,30 @@ test_lists (void)
   }
 }
 
+/* All else is taken as it is, each from its own. */
+static void
+test_taken (void)
+{
+  for (int i = 0; i < 4; i++) {
+    const GstDefcnLive live = { .interval = 3 + i,
+      .stats_interval = G_GUINT64_CONSTANT (5000000000) + i,
+      .repeat = i == 0,
+      .no_block = i == 1,
+      .message = i == 2,
+      .qos = i == 3 };
+    g_autoptr (GstDefcnModelInfo) info = info_new ();
+    g_autoptr (GstDefcnSettings) s = gst_defcn_settings_new (&live, info, NULL);
+
+    g_assert_cmpuint (s->interval, ==, 3 + i);
+    g_assert_cmpuint (s->stats_interval, ==,
+        G_GUINT64_CONSTANT (5000000000) + i);
+    g_assert_cmpint (s->repeat, ==, i == 0);
+    g_assert_cmpint (s->no_block, ==, i == 1);
+    g_assert_cmpint (s->message, ==, i == 2);
+    g_assert_cmpint (s->qos, ==, i == 3);
+  }
+}
+
 /* What is not set is the model's, each value by itself; zero is a value. */
 static void
 test_model_values (void)
@@ -161,6 +185,7 @@ test_lists_refused (void)
     { NULL, NULL, "1,2,3,99999999999999999999", "roi" },
     { NULL, NULL, "0,0,9,9;;1,1,9,9", "roi" },
     { NULL, NULL, ";", "roi" },
+    { NULL, NULL, " ", "roi" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -253,6 +278,29 @@ test_percentiles (void)
   g_free (stats);
 }
 
+/* As many samples as there is room for count, and the next one takes the place
+ * of the oldest. */
+static void
+test_ring (void)
+{
+  g_autofree GstDefcnStats *stats = g_new0 (GstDefcnStats, 1);
+  const guint n = GST_DEFCN_STATS_SAMPLES;
+
+  for (guint i = 0; i <= 2 * n; i++) { /* 0 is the first one, which plans */
+    const DefcnTimings t = { 0, i, 0 };
+
+    gst_defcn_stats_add (stats, &t, 0);
+    if (i < n)
+      continue;
+    g_assert_cmpuint (gst_defcn_stats_percentile (stats,
+                          GST_DEFCN_TIME_INFERENCE, 100),
+        ==, i);
+    g_assert_cmpuint (gst_defcn_stats_percentile (stats,
+                          GST_DEFCN_TIME_INFERENCE, 0),
+        ==, i - n + 1);
+  }
+}
+
 /* The nearest rank of any number of samples: the least of them that @percent
  * of them do not exceed. */
 static void
@@ -290,7 +338,7 @@ test_properties (void)
     { "device", "auto", "cpu", FALSE },
     { "active-device", NULL, NULL, FALSE },
     { "precision", "auto", "fp32", FALSE },
-    { "threshold", "0.5", "0.25", TRUE },
+    { "threshold", "0.5", "1", TRUE },
     { "class-thresholds", NULL, "person=0.5", TRUE },
     { "classes", NULL, "person", TRUE },
     { "max-detections", "100", "1000", TRUE },
@@ -302,7 +350,7 @@ test_properties (void)
     { "object-class", NULL, "person", FALSE },
     { "roi", NULL, "1,2,3,4", TRUE },
     { "no-block", "false", "true", TRUE },
-    { "threads", "0", "8", FALSE },
+    { "threads", "0", "1024", FALSE },
     { "exact", "false", "true", FALSE },
     { "autotune", "false", "true", FALSE },
     { "meta", NULL, "roi+custom", FALSE },
@@ -617,10 +665,12 @@ main (int argc, char **argv)
   g_test_add_func ("/settings/lists", test_lists);
   g_test_add_func ("/settings/list-details", test_list_details);
   g_test_add_func ("/settings/labels-file", test_labels_file);
+  g_test_add_func ("/settings/taken", test_taken);
   g_test_add_func ("/settings/model-values", test_model_values);
   g_test_add_func ("/settings/lists-refused", test_lists_refused);
   g_test_add_func ("/settings/roi-lists", test_roi_lists);
   g_test_add_func ("/settings/percentiles", test_percentiles);
+  g_test_add_func ("/settings/ring", test_ring);
   g_test_add_func ("/settings/nearest-rank", test_nearest_rank);
   g_test_add_func ("/settings/properties", test_properties);
   g_test_add_func ("/settings/unknown-field", test_unknown_field);

@@ -439,6 +439,46 @@ test_limits (void)
   }
 }
 
+/* What the pads take: the sizes at the ends of what the core does, no more. */
+static void
+test_template (void)
+{
+  static const struct
+  {
+    int width, height;
+    gboolean taken;
+  } cases[] = { { 16, 16, TRUE }, { 15, 16, FALSE }, { 16, 15, FALSE },
+    { 8192, 8192, TRUE }, { 8193, 8192, FALSE }, { 8192, 8193, FALSE } };
+  static const char *const formats[] = { "NV12", "I420", "YUY2", "RGB", "BGR",
+    "RGBA", "RGBx", "BGRA", "BGRx", "GRAY8", NULL };
+  static const char *const others[] = { "GRAY16_LE", "NV21", "YV12", "ARGB" };
+  g_autoptr (GstElement) element =
+      gst_element_factory_make ("defcndetect", NULL);
+
+  for (int src = 0; src < 2; src++) {
+    g_autoptr (GstPad) pad =
+        gst_element_get_static_pad (element, src ? "src" : "sink");
+    g_autoptr (GstCaps) all = gst_pad_get_pad_template_caps (pad);
+
+    for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+      g_autoptr (GstCaps) caps =
+          gst_caps_new_simple ("video/x-raw", "format", G_TYPE_STRING, "RGB",
+              "width", G_TYPE_INT, cases[i].width, "height", G_TYPE_INT,
+              cases[i].height, "framerate", GST_TYPE_FRACTION, 25, 1, NULL);
+
+      g_assert_cmpint (gst_caps_is_subset (caps, all), ==, cases[i].taken);
+    }
+    for (guint i = 0; i < 10 + G_N_ELEMENTS (others); i++) {
+      g_autoptr (GstCaps) caps = gst_caps_new_simple ("video/x-raw", "format",
+          G_TYPE_STRING, i < 10 ? formats[i] : others[i - 10], "width",
+          G_TYPE_INT, 64, "height", G_TYPE_INT, 64, "framerate",
+          GST_TYPE_FRACTION, 25, 1, NULL);
+
+      g_assert_cmpint (gst_caps_is_subset (caps, all), ==, i < 10);
+    }
+  }
+}
+
 /* Upstream may keep a frame while the network has another, hears so and that
  * any strides will do; what it gets is as large as a frame. */
 static void
@@ -526,6 +566,7 @@ main (int argc, char **argv)
   g_test_add_func ("/setup/announcements", test_announcements);
   g_test_add_func ("/setup/setup-waits", test_setup_waits);
   g_test_add_func ("/setup/limits", test_limits);
+  g_test_add_func ("/setup/template", test_template);
   g_test_add_func ("/setup/allocation", test_allocation);
   g_test_add_func ("/setup/steady", test_steady);
   return rig_run ();

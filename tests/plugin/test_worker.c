@@ -101,6 +101,7 @@ test_image (void)
     { "2:0:5:1", 576, DEFCN_MATRIX_BT601, FALSE },
     { "2:0:5:1", 578, DEFCN_MATRIX_BT709, FALSE },
     { "1:0:5:1", 720, DEFCN_MATRIX_BT709, TRUE },
+    { "0:3:5:1", 480, DEFCN_MATRIX_BT709, FALSE }, /* unknown range */
   };
   g_autoptr (GstDefcnSettings) settings = settings_new ();
 
@@ -422,6 +423,23 @@ test_flush (void)
     }
 }
 
+/* Nor is there anything to collect for who would wait while a flush lasts, be
+ * it there already. */
+static void
+test_flush_finished (void)
+{
+  GstDefcnWorker *worker = worker_new_afresh ();
+
+  gst_defcn_worker_submit (worker, job_new (3));
+  fake_detector_wait_runs (1);
+  fake_detector_wait_idle ();
+  gst_defcn_worker_set_flushing (worker, TRUE);
+  g_assert_null (gst_defcn_worker_collect (worker, TRUE));
+  gst_defcn_worker_set_flushing (worker, FALSE);
+  assert_collects (worker, 3);
+  gst_defcn_worker_free (worker);
+}
+
 /* What is discarded while it runs is never collected, what is discarded when it
  * has finished neither, and the next job is. */
 static void
@@ -620,6 +638,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/run-error", test_run_error);
   g_test_add_func ("/worker/pixels-released", test_pixels_released);
   g_test_add_func ("/worker/flush", test_flush);
+  g_test_add_func ("/worker/flush-finished", test_flush_finished);
   g_test_add_func ("/worker/discard", test_discard);
   g_test_add_func ("/worker/before-it-runs", test_before_it_runs);
   g_test_add_func ("/worker/wait-before-it-runs", test_wait_before_it_runs);
