@@ -127,8 +127,12 @@ test_mark (void)
   g_assert_true (mark.repeated);
   g_assert_cmpstr (mark.reason, ==, "qos");
   g_assert_cmpuint (mark.timestamp, ==, 123);
+  /* They outlive the buffer. */
+  g_assert_true (mark.reason == g_intern_string ("qos"));
+  g_assert_true (mark.model == g_intern_string ("beef"));
 
   g_assert_false (gst_defcn_meta_read_mark (plain, &mark));
+  g_assert_cmpuint (mark.timestamp, ==, GST_CLOCK_TIME_NONE);
   g_assert_cmpstr (mark.reason, ==, "");
   g_assert_cmpstr (mark.model, ==, "");
 }

@@ -352,6 +352,31 @@ test_long_record (void)
   g_assert_true (g_str_has_prefix (text, record));
 }
 
+/* Descriptor 0 is one like others. */
+static void
+test_fd_zero (void)
+{
+  g_autofree char *path = rig_file ("zero.jsonl", "");
+  g_autofree char *text = NULL;
+  g_autoptr (GError) error = NULL;
+  const int fd = g_open (path, O_WRONLY | O_TRUNC, 0600);
+  const int saved = dup (STDIN_FILENO);
+  GstDefcnOutput *output;
+
+  g_assert_cmpint (dup2 (fd, STDIN_FILENO), ==, STDIN_FILENO);
+  output = gst_defcn_output_open (NULL, 0, FALSE, &error);
+  g_assert_cmpint (gst_defcn_output_write (output, "{}", &error), ==,
+      GST_FLOW_OK);
+  g_assert_true (gst_defcn_output_close (output, &error));
+  if (saved >= 0) {
+    g_assert_cmpint (dup2 (saved, STDIN_FILENO), ==, STDIN_FILENO);
+    close (saved);
+  }
+  close (fd);
+  text = json_rig_contents (path);
+  g_assert_cmpstr (text, ==, "{}\n");
+}
+
 static void
 open_and_close (void)
 {
@@ -673,6 +698,7 @@ main (int argc, char **argv)
   g_test_add_func ("/output/interrupted", test_interrupted);
   g_test_add_func ("/output/close-error", test_close_error);
   g_test_add_func ("/output/long-record", test_long_record);
+  g_test_add_func ("/output/fd-zero", test_fd_zero);
   g_test_add_func ("/output/steady", test_steady);
   g_test_add_func ("/output/slow-reader", test_slow_reader);
   g_test_add_func ("/output/stalled-reader", test_stalled_reader);

@@ -7,6 +7,7 @@
 #define H 240
 
 static const GstDefcnMark repeated = { FALSE, "qos", TRUE, 0, "c0ffee" };
+static const GstDefcnMark skipped = { FALSE, "qos", FALSE, 0, "c0ffee" };
 
 static void
 assert_untouched (GstBuffer *buffer)
@@ -136,6 +137,10 @@ test_repeated (void)
   gst_buffer_unref (buffer);
   buffer = overlay_rig_draw (&frame, h, &o, 1, &repeated);
   overlay_rig_assert_box (&frame, box, 1, 0xff0000);
+  gst_video_frame_unmap (&frame);
+  gst_buffer_unref (buffer);
+  buffer = overlay_rig_draw (&frame, h, &o, 1, &skipped); /* others' objects */
+  overlay_rig_assert_box (&frame, box, 6, 0xff0000);
   gst_video_frame_unmap (&frame);
   gst_buffer_unref (buffer);
   gst_harness_teardown (h);

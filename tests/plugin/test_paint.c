@@ -174,7 +174,8 @@ test_labels_legible (void)
     guint8 ink;
   } cases[] = { { 0xffffff, 0 }, { 0xffff00, 0 }, { 0x00ff00, 0 },
     { 0x0000ff, 255 }, { 0x000001, 255 }, { 0x800000, 255 }, { 0x6d6d6d, 255 },
-    { 0x6e6e6e, 0 } };
+    { 0x6e6e6e, 0 }, { 0x6060ff, 0 }, { 0x5050ff, 255 }, { 0xff4000, 0 },
+    { 0xff3000, 255 }, { 0x00bc00, 0 }, { 0x00bb00, 255 } };
   const GstDefcnObject two[] = {
     overlay_rig_object (80, 20, 128, 160, W, H, "best"),
     overlay_rig_object (64, 100, 128, 160, W, H, "person"),
@@ -372,6 +373,37 @@ test_labels_placed (void)
   }
 }
 
+/* Of a rectangle what lies in the frame is painted, whichever border it
+ * crosses, and nothing of one beyond. */
+static void
+test_rectangles (void)
+{
+  static const int cases[][4] = { { -3, 2, 5, 4 }, { 2, -3, 4, 5 },
+    { -9, -9, 99, 99 }, { 12, 3, 9, 4 }, { 3, 12, 4, 9 }, { -5, 3, 5, 4 },
+    { 3, -5, 4, 5 }, { 16, 3, 5, 4 }, { 3, 16, 5, 4 }, { 5, 5, 0, 3 },
+    { 5, 5, 3, 0 }, { 5, 5, -3, 3 }, { 15, 15, 1, 1 } };
+  const GstDefcnPaint white = { { 255 } };
+  GstVideoInfo info;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_GRAY8, 16, 16);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const int *r = cases[i];
+    g_autoptr (GstBuffer) buffer = overlay_rig_frame (&info, TRUE);
+    GstVideoFrame frame;
+
+    g_test_message ("case %u", i);
+    g_assert_true (
+        gst_video_frame_map (&frame, &info, buffer, GST_MAP_READWRITE));
+    gst_defcn_paint_rect (&frame, &white, r[0], r[1], r[2], r[3]);
+    for (int y = 0; y < 16; y++)
+      for (int x = 0; x < 16; x++)
+        g_assert_cmpint (overlay_rig_drawn (&frame, x, y), ==,
+            x >= r[0] && x < r[0] + r[2] && y >= r[1] && y < r[1] + r[3]);
+    overlay_rig_assert_padding (&frame);
+    gst_video_frame_unmap (&frame);
+  }
+}
+
 /* A dot of text is as large as its scale, and its characters follow each other
  * at six of them. */
 static void
@@ -501,6 +533,7 @@ main (int argc, char **argv)
   g_test_add_func ("/paint/labels-legible", test_labels_legible);
   g_test_add_func ("/paint/labels-clipped", test_labels_clipped);
   g_test_add_func ("/paint/labels-placed", test_labels_placed);
+  g_test_add_func ("/paint/rectangles", test_rectangles);
   g_test_add_func ("/paint/text-scaled", test_text_scaled);
   g_test_add_func ("/paint/components", test_components);
   g_test_add_func ("/paint/font", test_font);

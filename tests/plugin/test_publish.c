@@ -252,7 +252,7 @@ test_narrow (void)
 {
   g_autofree char *path = rig_file ("narrow.jsonl", "");
   g_autofree char *text = NULL;
-  const GstDefcnObject o = { 100.6 / W, 50.1 / H, 100.9 / W, 50.3 / H, 0.5, 0,
+  const GstDefcnObject o = { 100.6 / W, 50.1 / H, 100.9 / W, 50.3 / H, 0, 0,
     g_quark_from_static_string ("dog"), 0 };
   GstHarness *h = json_rig_harness (path, "");
 
@@ -264,6 +264,9 @@ test_narrow (void)
   g_assert_true (json_rig_number (json, "0.objects.0.y") == 50);
   g_assert_true (json_rig_number (json, "0.objects.0.w") == 1);
   g_assert_true (json_rig_number (json, "0.objects.0.h") == 1);
+  /* No confidence at all is one too. */
+  g_assert_true (
+      json_rig_number (json, "0.objects.0.detection.confidence") == 0);
 }
 
 /* Frames without objects are left out unless they are asked for; then "not
@@ -489,6 +492,7 @@ test_steady (void)
 int
 main (int argc, char **argv)
 {
+  g_setenv ("TZ", "XXX-5:45", TRUE); /* not that of timestamp-utc */
   rig_init (&argc, &argv);
   g_test_add_func ("/publish/record", test_record);
   g_test_add_func ("/publish/precision", test_precision);
