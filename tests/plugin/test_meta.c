@@ -524,6 +524,7 @@ test_whole_frame (void)
   g_assert_cmpfloat (g_array_index (found, GstDefcnObject, 0).y_min, ==, 0);
   g_assert_cmpfloat (g_array_index (found, GstDefcnObject, 0).confidence, ==,
       -1);
+  g_assert_cmpint (g_array_index (found, GstDefcnObject, 0).label_id, ==, -1);
 }
 
 /* Whatever bytes others take for a label, readers get UTF-8, and labels that

@@ -55,6 +55,19 @@ test_record (void)
   g_assert_null (json_rig_at (r, "timestamp_utc"));
 }
 
+/* A frame that others hold too passes as it is, and is not copied. */
+static void
+test_shared (void)
+{
+  g_autofree char *path = rig_file ("shared.jsonl", "");
+  const GstDefcnObject o = json_rig_object ("dog");
+  GstHarness *h = json_rig_harness (path, "");
+  g_autoptr (GstBuffer) in = json_rig_frame (0, &o, 1, &looked);
+
+  json_rig_push (h, gst_buffer_ref (in));
+  gst_harness_teardown (h);
+}
+
 /* Coordinates and confidences are read back to the last bit, timestamps to the
  * last nanosecond; what is no number is left out. */
 static void
@@ -495,6 +508,7 @@ main (int argc, char **argv)
   g_setenv ("TZ", "XXX-5:45", TRUE); /* not that of timestamp-utc */
   rig_init (&argc, &argv);
   g_test_add_func ("/publish/record", test_record);
+  g_test_add_func ("/publish/shared", test_shared);
   g_test_add_func ("/publish/precision", test_precision);
   g_test_add_func ("/publish/metas", test_metas);
   g_test_add_func ("/publish/caps", test_caps);
