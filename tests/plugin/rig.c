@@ -42,22 +42,30 @@ load_plugin (void)
   gst_object_unref (plugin);
 }
 
-void
-rig_init_bare (int *argc, char ***argv)
+static void
+init (int *argc, char ***argv)
 {
   mallopt (M_ARENA_MAX, 1); /* the one that mallinfo2() counts */
   gst_init (argc, argv);
   g_test_init (argc, argv, NULL);
-  gst_defcn_meta_register ();
   folder = g_dir_make_tmp ("defcn-plugin-XXXXXX", NULL);
   g_assert_nonnull (folder);
 }
 
 void
+rig_init_bare (int *argc, char ***argv)
+{
+  init (argc, argv);
+  gst_defcn_meta_register ();
+}
+
+void
 rig_init (int *argc, char ***argv)
 {
-  rig_init_bare (argc, argv);
-  load_plugin ();
+  init (argc, argv);
+  g_assert_null (gst_meta_get_info (GST_DEFCN_META_NAME));
+  load_plugin (); /* which registers it */
+  g_assert_nonnull (gst_meta_get_info (GST_DEFCN_META_NAME));
 }
 
 /* A test of the device runs only where it can be had. */

@@ -291,6 +291,24 @@ test_analytics (void)
 #endif
 }
 
+/* What is read goes behind what is there. */
+static void
+test_appended (void)
+{
+  g_autoptr (GArray) objects = objects_new ();
+  g_autoptr (GArray) all = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  g_autoptr (GstBuffer) buffer =
+      buffer_new (GST_DEFCN_META_CUSTOM, objects, &looked);
+  const GstDefcnObject before = object (0.5, 0.5, 1, 1, 0.25, 1);
+
+  g_array_append_val (all, before);
+  g_assert_cmpuint (gst_defcn_meta_read (buffer, all, W, H), ==, 3);
+  g_assert_cmpuint (all->len, ==, 4);
+  g_assert_cmpmem (all->data, sizeof before, &before, sizeof before);
+  g_array_remove_index (all, 0);
+  assert_objects (all, objects, 0);
+}
+
 /* A second detector appends: both are read, the mark is the last one's, and
  * no id comes twice. */
 static void
@@ -642,6 +660,7 @@ main (int argc, char **argv)
   g_test_add_func ("/meta/pixels", test_pixels);
   g_test_add_func ("/meta/analytics", test_analytics);
   g_test_add_func ("/meta/two-writers", test_two_writers);
+  g_test_add_func ("/meta/appended", test_appended);
   g_test_add_func ("/meta/ids", test_ids);
   g_test_add_func ("/meta/outside", test_outside);
   g_test_add_func ("/meta/parents", test_parents);

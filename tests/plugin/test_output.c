@@ -352,6 +352,34 @@ test_long_record (void)
   g_assert_true (g_str_has_prefix (text, record));
 }
 
+/* After a cancel nothing is written, room or not, the end of the array neither.
+ */
+static void
+test_cancelled (void)
+{
+  g_autoptr (GError) error = NULL;
+  GstDefcnOutput *output;
+  char text[64];
+  int fds[2];
+
+  g_assert_cmpint (pipe (fds), ==, 0);
+  output = gst_defcn_output_open (NULL, fds[1], TRUE, &error);
+  g_assert_cmpint (gst_defcn_output_write (output, "{}", &error), ==,
+      GST_FLOW_OK);
+  gst_defcn_output_cancel (output);
+  for (int i = 0; i < 2; i++)
+    g_assert_cmpint (gst_defcn_output_write (output, "{\"late\":1}", &error),
+        ==, GST_FLOW_FLUSHING);
+  g_assert_cmpint (gst_defcn_output_end (output, &error), ==,
+      GST_FLOW_FLUSHING);
+  g_assert_true (gst_defcn_output_close (output, &error));
+  g_assert_no_error (error);
+  close (fds[1]);
+  g_assert_cmpint (read (fds[0], text, sizeof text), ==, 4);
+  g_assert_cmpmem (text, 4, "[\n{}", 4);
+  close (fds[0]);
+}
+
 /* Descriptor 0 is one like others. */
 static void
 test_fd_zero (void)
@@ -698,6 +726,7 @@ main (int argc, char **argv)
   g_test_add_func ("/output/interrupted", test_interrupted);
   g_test_add_func ("/output/close-error", test_close_error);
   g_test_add_func ("/output/long-record", test_long_record);
+  g_test_add_func ("/output/cancelled", test_cancelled);
   g_test_add_func ("/output/fd-zero", test_fd_zero);
   g_test_add_func ("/output/steady", test_steady);
   g_test_add_func ("/output/slow-reader", test_slow_reader);
