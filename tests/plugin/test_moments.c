@@ -657,6 +657,49 @@ test_stats (void)
   gst_harness_teardown (h);
 }
 
+static void
+assert_skipped (GstHarness *h, guint interval, guint qos, guint busy,
+    guint region)
+{
+  g_assert_cmpuint (rig_stat (h, "skipped-interval"), ==, interval);
+  g_assert_cmpuint (rig_stat (h, "skipped-qos"), ==, qos);
+  g_assert_cmpuint (rig_stat (h, "skipped-busy"), ==, busy);
+  g_assert_cmpuint (rig_stat (h, "skipped-region"), ==, region);
+}
+
+/* A frame that is not looked at counts for one reason, one that the network is
+ * handed and does not wait for for none. */
+static void
+test_stats_skipped (void)
+{
+  GstHarness *h = fake_detector_finding ("");
+  g_autoptr (GstElement) element = rig_element (h);
+
+  assert_passes (h, 0, "", 0);
+  assert_skipped (h, 0, 0, 0, 0);
+  g_object_set (element, "inference-interval", 2, NULL);
+  assert_passes (h, 1, "interval", -1);
+  assert_skipped (h, 1, 0, 0, 0);
+  push_qos (h, GST_SECOND, 0);
+  assert_passes (h, 2, "qos", -1);
+  assert_skipped (h, 1, 1, 0, 0);
+  g_object_set (element, "qos", FALSE, "roi", "500,500,1,1", NULL);
+  assert_passes (h, 3, "region", -1);
+  assert_skipped (h, 1, 1, 0, 1);
+  g_object_set (element, "roi", NULL, "no-block", TRUE, "inference-interval", 1,
+      NULL);
+  fake_detector_hold ();
+  assert_passes (h, 4, "busy", -1);
+  assert_skipped (h, 1, 1, 0, 1);
+  fake_detector_wait_held ();
+  assert_passes (h, 5, "busy", -1);
+  assert_skipped (h, 1, 1, 1, 1);
+  g_assert_cmpuint (rig_stat (h, "frames"), ==, 6);
+  g_assert_cmpuint (rig_stat (h, "inferred"), ==, 1);
+  fake_detector_release ();
+  gst_harness_teardown (h);
+}
+
 /* Objects are those of all frames that were looked at. */
 static void
 test_stats_objects (void)
@@ -804,6 +847,7 @@ main (int argc, char **argv)
   g_test_add_func ("/moments/latency-restart", test_latency_restart);
   g_test_add_func ("/moments/stats", test_stats);
   g_test_add_func ("/moments/stats-interval", test_stats_interval);
+  g_test_add_func ("/moments/stats-skipped", test_stats_skipped);
   g_test_add_func ("/moments/stats-objects", test_stats_objects);
   g_test_add_func ("/moments/stats-unit", test_stats_unit);
   g_test_add_func ("/moments/stats-first", test_stats_first);

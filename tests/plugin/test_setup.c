@@ -539,6 +539,22 @@ fail_to_run (void)
   gst_harness_teardown (h);
 }
 
+static void
+set_and_free (void)
+{
+  static const char *const names[] = { "model", "device", "labels",
+    "labels-file", "object-class", "class-thresholds", "classes", "roi" };
+  GstElement *element = gst_element_factory_make ("defcndetect", NULL);
+
+  gst_object_ref_sink (element);
+  for (int turn = 0; turn < 2; turn++)
+    for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+      g_object_set (element, names[i], turn ? "a" : "something", NULL);
+  gst_element_set_state (element, GST_STATE_PAUSED); /* which fails */
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_object_unref (element);
+}
+
 /* An element leaves no memory behind, be it after its work, after a start that
  * failed or after an error. */
 static void
@@ -547,6 +563,7 @@ test_steady (void)
   fake_detector_reset ();
   fake_detector_add_run (&fake_detector_box, 1, fake_detector_times);
   rig_assert_steady (start_and_stop);
+  rig_assert_steady (set_and_free);
   rig_assert_steady (fail_to_start);
   fake_detector_set_failing (TRUE);
   rig_assert_steady (fail_to_run);

@@ -555,6 +555,7 @@ test_steady (void)
 {
   fake_detector_reset ();
   fake_detector_set_problems ("no GPU", "torn file");
+  fake_detector_add_run (&fake_detector_box, 1, fake_detector_times);
   rig_assert_steady (live_and_die);
   g_assert_cmpint (fake_detector_n_open (), ==, 0);
 }
