@@ -291,6 +291,29 @@ test_analytics (void)
 #endif
 }
 
+/* Each kind of metadata by its name. */
+static void
+test_flags (void)
+{
+  static const struct
+  {
+    const char *name;
+    guint flag;
+  } cases[] = { { "roi", GST_DEFCN_META_ROI },
+    { "analytics", GST_DEFCN_META_ANALYTICS },
+    { "custom", GST_DEFCN_META_CUSTOM } };
+  g_autoptr (GstElement) element =
+      gst_element_factory_make ("defcndetect", NULL);
+  GParamSpec *spec =
+      g_object_class_find_property (G_OBJECT_GET_CLASS (element), "meta");
+  GFlagsClass *flags = G_PARAM_SPEC_FLAGS (spec)->flags_class;
+
+  g_assert_cmpuint (flags->n_values, ==, G_N_ELEMENTS (cases));
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    g_assert_cmpuint (g_flags_get_value_by_nick (flags, cases[i].name)->value,
+        ==, cases[i].flag);
+}
+
 /* What is read goes behind what is there. */
 static void
 test_appended (void)
@@ -370,6 +393,7 @@ test_bare_rois_of_two (void)
   g_autoptr (GArray) none = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
   g_autoptr (GArray) some = objects_new ();
 
+  g_array_set_size (some, 1);
   for (int i = 0; i < 4; i++) {
     g_autoptr (GstBuffer) buffer = buffer_new (0, i & 1 ? some : none, &looked);
     g_autoptr (GArray) found = NULL;
@@ -660,6 +684,7 @@ main (int argc, char **argv)
   g_test_add_func ("/meta/pixels", test_pixels);
   g_test_add_func ("/meta/analytics", test_analytics);
   g_test_add_func ("/meta/two-writers", test_two_writers);
+  g_test_add_func ("/meta/flags", test_flags);
   g_test_add_func ("/meta/appended", test_appended);
   g_test_add_func ("/meta/ids", test_ids);
   g_test_add_func ("/meta/outside", test_outside);

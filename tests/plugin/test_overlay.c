@@ -44,6 +44,7 @@ test_untouched (void)
     assert_untouched (out);
     if (shared)
       gst_buffer_unref (in);
+    g_assert_cmpint (GST_MINI_OBJECT_REFCOUNT_VALUE (out), ==, 1);
     gst_buffer_unref (out);
     gst_harness_teardown (h);
   }

@@ -326,6 +326,7 @@ test_labels_placed (void)
     { 37, 60, { 5, 30, 9, 60 }, 1, 0, 21, 0.5, "a 0.50" },
     { 36, 60, { 5, 30, 9, 60 }, 1, 0, 21, 0.5, "a 0.50" },
     { 20, 60, { 5, 30, 9, 60 }, 1, 0, 21, 0.5, "a 0.50" },
+    { 100, 60, { 10, 20, 60, 50 }, 1, 10, 11, 0.5, "? 0.50" },
     { 200, 799, { 10, 100, 60, 150 }, 1, 10, 91, 0.5, "a 0.50" },
     { 200, 800, { 10, 100, 60, 150 }, 2, 10, 82, 0.5, "a 0.50" },
     { 200, 800, { 190, 17, 199, 150 }, 2, 126, 0, 0.5, "a 0.50" },
@@ -348,6 +349,8 @@ test_labels_placed (void)
 
     g_test_message ("case %u", i);
     o.confidence = cases[i].confidence;
+    if (*cases[i].text == '?') /* without a label */
+      o.label = 0;
     overlay_rig_info (&info, h);
     wanted = overlay_rig_frame (&info, FALSE);
     g_assert_true (
@@ -431,6 +434,51 @@ test_text_scaled (void)
     gst_video_frame_unmap (&frame);
     g_assert_cmpint (gst_defcn_paint_text_width ("||", scale), ==, 12 * scale);
   }
+}
+
+/* Characters are the right way round. */
+static void
+test_glyph (void)
+{
+  const GstDefcnPaint white = { { 255 } };
+  g_autoptr (GstBuffer) buffer = NULL;
+  GstVideoInfo info;
+  GstVideoFrame frame;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_GRAY8, 8, 8);
+  buffer = overlay_rig_frame (&info, FALSE);
+  g_assert_true (
+      gst_video_frame_map (&frame, &info, buffer, GST_MAP_READWRITE));
+  gst_defcn_paint_text (&frame, &white, 0, 0, 1, "L");
+  for (int y = 0; y < 8; y++)
+    for (int x = 0; x < 8; x++)
+      g_assert_cmpint (overlay_rig_drawn (&frame, x, y), ==,
+          (x == 0 && y < 7) || (y == 6 && x < 5));
+  gst_video_frame_unmap (&frame);
+}
+
+/* Nothing of a rectangle without a side is painted, nor of the chroma that its
+ * place shares with others. */
+static void
+test_no_rectangle (void)
+{
+  const GstDefcnPaint paint = { { 1, 2, 3, 4 } };
+  g_autoptr (GstBuffer) buffer = NULL;
+  GstVideoInfo info;
+  GstVideoFrame frame;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_I420, 16, 16);
+  buffer = overlay_rig_frame (&info, FALSE);
+  g_assert_true (
+      gst_video_frame_map (&frame, &info, buffer, GST_MAP_READWRITE));
+  gst_defcn_paint_rect (&frame, &paint, 5, 4, 0, 4);
+  gst_defcn_paint_rect (&frame, &paint, 4, 5, 4, 0);
+  gst_defcn_paint_rect (&frame, &paint, 5, 5, 0, 0);
+  for (guint c = 0; c < 3; c++)
+    for (int y = 0; y < 16; y++)
+      for (int x = 0; x < 16; x++)
+        g_assert_cmpuint (overlay_rig_sample (&frame, c, x, y), ==, 77);
+  gst_video_frame_unmap (&frame);
 }
 
 /* What the font has not is a question mark, below its first character and above
@@ -534,6 +582,8 @@ main (int argc, char **argv)
   g_test_add_func ("/paint/labels-clipped", test_labels_clipped);
   g_test_add_func ("/paint/labels-placed", test_labels_placed);
   g_test_add_func ("/paint/rectangles", test_rectangles);
+  g_test_add_func ("/paint/no-rectangle", test_no_rectangle);
+  g_test_add_func ("/paint/glyph", test_glyph);
   g_test_add_func ("/paint/text-scaled", test_text_scaled);
   g_test_add_func ("/paint/components", test_components);
   g_test_add_func ("/paint/font", test_font);

@@ -55,6 +55,32 @@ test_record (void)
   g_assert_null (json_rig_at (r, "timestamp_utc"));
 }
 
+/* A source does not need tags, nor they a source; an object without a label has
+ * an empty one. */
+static void
+test_by_themselves (void)
+{
+  static const char *const properties[] = { "", "source=s", "tags={\"a\":1}" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (properties); i++) {
+    g_autofree char *path = rig_file ("themselves.jsonl", "");
+    g_autofree char *text = NULL;
+    GstDefcnObject o = json_rig_object ("dog");
+    GstHarness *h = json_rig_harness (path, properties[i]);
+
+    o.label = 0;
+    json_rig_push (h, json_rig_frame (0, &o, 1, &looked));
+    gst_harness_teardown (h);
+    text = json_rig_contents (path);
+    JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+    g_assert_cmpint (json_rig_at (json, "0.source") != NULL, ==, i == 1);
+    g_assert_cmpint (json_rig_at (json, "0.tags") != NULL, ==, i == 2);
+    g_assert_cmpstr (json_rig_string (json, "0.objects.0.detection.label"), ==,
+        "");
+    g_assert_cmpstr (json_rig_string (json, "0.objects.0.roi_type"), ==, "");
+  }
+}
+
 /* A frame that others hold too passes as it is, and is not copied. */
 static void
 test_shared (void)
@@ -508,6 +534,7 @@ main (int argc, char **argv)
   g_setenv ("TZ", "XXX-5:45", TRUE); /* not that of timestamp-utc */
   rig_init (&argc, &argv);
   g_test_add_func ("/publish/record", test_record);
+  g_test_add_func ("/publish/by-themselves", test_by_themselves);
   g_test_add_func ("/publish/shared", test_shared);
   g_test_add_func ("/publish/precision", test_precision);
   g_test_add_func ("/publish/metas", test_metas);
