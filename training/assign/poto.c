@@ -2,14 +2,9 @@
 #include "poto.h"
 
 #include "hungarian.h"
+#include "objective.h"
 
 #include <math.h>
-
-static float
-sigmoid (float x)
-{
-  return 1 / (1 + expf (-x));
-}
 
 float
 defcn_poto_quality (const DefcnPoint *point, const DefcnObject *object,
@@ -24,9 +19,9 @@ defcn_poto_quality (const DefcnPoint *point, const DefcnObject *object,
   if (iou == 0 && alpha > 0) /* most pairs: spare the powers */
     return isnan (point->logits[object->label]) ? -1 : 0;
 
-  float p = sigmoid (point->logits[object->label]);
+  float p = defcn_objective_sigmoid (point->logits[object->label]);
   if (with_filter && point->filter)
-    p *= sigmoid (*point->filter);
+    p *= defcn_objective_sigmoid (*point->filter);
   const float quality = powf (p, 1 - alpha) * powf (iou, alpha);
   return isnan (quality) ? -1 : quality;
 }
