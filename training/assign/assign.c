@@ -23,9 +23,13 @@ const char *const *
 defcn_assign_names (void)
 {
   static const char *names[G_N_ELEMENTS (assigners) + 1];
+  static gsize filled;
 
-  for (gsize i = 0; i < G_N_ELEMENTS (assigners); i++)
-    names[i] = assigners[i]->name;
+  if (g_once_init_enter (&filled)) {
+    for (gsize i = 0; i < G_N_ELEMENTS (assigners); i++)
+      names[i] = assigners[i]->name;
+    g_once_init_leave (&filled, 1);
+  }
   return names;
 }
 
