@@ -45,7 +45,7 @@ void defcn_coco_eval_add_xywh (DefcnCocoEval *eval, guint i,
 void defcn_coco_eval_run (DefcnCocoEval *eval, DefcnCocoResult *result);
 /* The precision of class @label at every recall, and the largest recall, at IoU
  * 0.5 + 0.05 * @threshold (0 .. 9), all areas, 100 detections an image.  FALSE
- * where the class has no object. */
+ * where the class has no object.  For tests: COCO's figures are means of it. */
 gboolean defcn_coco_eval_curve (const DefcnCocoEval *eval, int label,
     int threshold, double precision[DEFCN_COCO_RECALLS], double *recall);
 

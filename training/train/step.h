@@ -41,10 +41,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnStep, defcn_step_free)
 gboolean defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
     int micro, DefcnStepLosses *losses, GError **error);
 
-/* Of the last micro-batch, image @i; borrowed, for tests. */
+/* For tests: what image @i of the last micro-batch was assigned, borrowed. */
 const DefcnAssignment *defcn_step_assignment (const DefcnStep *step, int i);
 const DefcnAssignment *defcn_step_aux (const DefcnStep *step, int i);
-/* Without values where the heads stay on the device. */
+/* For tests: its predictions, without values where the heads stay on the
+ * device. */
 const DefcnLevel *defcn_step_levels (const DefcnStep *step, int i);
 
 G_END_DECLS
