@@ -21,14 +21,14 @@ typedef struct
 } Job;
 
 void
-defcn_importer_result_free (DefcnImporterResult *conversion)
+defcn_importer_result_free (DefcnImporterResult *result)
 {
-  if (!conversion)
+  if (!result)
     return;
-  defcn_spec_free (conversion->spec);
-  g_clear_pointer (&conversion->missing, g_ptr_array_unref);
-  g_clear_pointer (&conversion->ignored, g_ptr_array_unref);
-  g_free (conversion);
+  defcn_spec_free (result->spec);
+  g_clear_pointer (&result->missing, g_ptr_array_unref);
+  g_clear_pointer (&result->ignored, g_ptr_array_unref);
+  g_free (result);
 }
 
 /* @spec with the "field=value" of @settings, through its JSON form, whose

@@ -38,7 +38,7 @@ typedef struct
  * file leaves them out.  NULL with @error set and nothing written. */
 DefcnImporterResult *defcn_importer_run (const char *input, const char *output,
     const DefcnImporterOptions *options, GError **error);
-void defcn_importer_result_free (DefcnImporterResult *conversion);
+void defcn_importer_result_free (DefcnImporterResult *result);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnImporterResult, defcn_importer_result_free)
 
 G_END_DECLS
