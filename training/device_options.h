@@ -11,13 +11,14 @@
 
 G_BEGIN_DECLS
 
-/* Which there are beside --device and --precision. */
+/* Which there are beside --device and --precision; TRAIN is none, but has
+ * --precision name those that training takes. */
 typedef enum
 {
   DEFCN_DEVICE_OPTIONS_THREADS = 1 << 0,
   DEFCN_DEVICE_OPTIONS_EXACT = 1 << 1,
   DEFCN_DEVICE_OPTIONS_AUTOTUNE = 1 << 2,
-  DEFCN_DEVICE_OPTIONS_TRAIN = 1 << 3, /* none: the precisions of training */
+  DEFCN_DEVICE_OPTIONS_TRAIN = 1 << 3,
 } DefcnDeviceOptionsFlags;
 
 /* Adds the options to the main group of @context, which has its entries and
