@@ -2,6 +2,7 @@
  * every case of the golden set that is found, on the backend under test. */
 #include "boxes.h"
 #include "golden.h"
+#include "heads.h"
 #include "image.h"
 #include "synth.h"
 #include "testing.h"
@@ -168,27 +169,13 @@ compare_detections (const DefcnModel *model, const DefcnPlan *plan,
     const DefcnWeights *file, int i, int width, int height)
 {
   const DefcnSpec *spec = defcn_model_spec (model);
-  DefcnBackend *be = defcn_model_backend (model);
-  g_autoptr (GPtrArray) kept = g_ptr_array_new_with_free_func (g_free);
+  g_autofree float *values = g_new (float, defcn_heads_len (plan));
   DefcnLevel levels[DEFCN_N_LEVELS];
   float cuts[2];
 
-  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
-    DefcnTensor *const tensors[] = { plan->logits[l], plan->deltas[l],
-      plan->filter[l] };
-    const float *values[3] = { NULL };
-
-    for (int k = 0; k < 3 && tensors[k]; k++) {
-      const gsize len = defcn_tensor_len (tensors[k]);
-      float *v = g_new (float, len);
-
-      be->download (be, tensors[k], v, tensors[k]->data);
-      g_ptr_array_add (kept, v);
-      values[k] = v + i * (len / tensors[k]->n);
-    }
-    levels[l] = (DefcnLevel){ plan->logits[l]->h, plan->logits[l]->w, 8 << l,
-      values[0], values[1], values[2] };
-  }
+  defcn_heads_download (levels, values, plan, defcn_model_backend (model));
+  for (int k = 0; k < i; k++)
+    defcn_heads_next (levels, spec->n_classes);
 
   const DefcnDecodeRule rule = { .threshold = spec->threshold,
     .topk = spec->topk,
