@@ -38,8 +38,8 @@ gboolean defcn_naming_apply (DefcnNaming *naming, DefcnForeign *foreign,
 
 /* Names the momentum of @foreign, which has official names, after the trained
  * parameters: all but batch norms and the frozen first stages, in the file's
- * order.  FALSE with @error if numbers or shapes fit no choice of stages.  For tests,
- * which compare a training with that of the authors: import leaves it out. */
+ * order.  FALSE with @error if numbers or shapes fit no choice of stages.  For
+ * tests, which compare a training with that of the authors. */
 gboolean defcn_naming_momentum (DefcnForeign *foreign, GError **error);
 
 G_END_DECLS
