@@ -1,4 +1,4 @@
-/* Plots of a run's metrics, and boxes drawn on pictures. */
+/* Plots of a run's metrics. */
 #include "drawing/plot.h"
 
 #include "error.h"
@@ -136,51 +136,122 @@ test_refused (void)
   g_assert_nonnull (strstr (error->message, "none/a.png"));
 }
 
-/* A box is drawn around its edges in its class's colour; the rest of the
- * picture, away from its label, stays as it was. */
-static void
-test_boxes (void)
+/* The plot's geometry: axes from LEFT to RIGHT and from BOTTOM up to TOP. */
+#define LEFT 70
+#define RIGHT 830
+#define TOP 30
+#define BOTTOM 480
+
+static DefcnPicture *
+plot (const char *text)
 {
-  static const char *const labels[] = { "one", "two" };
-  const DefcnBox boxes[] = { { 20, 40, 100, 90, 0.9f, 1 },
-    { -50, -50, 400, 400, 0.5f, 0 } };
-  g_autoptr (GArray) array = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
-  g_autoptr (DefcnPicture) picture = defcn_picture_new (150, 120);
-  double rgb[3];
+  g_autofree char *path = folder_write (folder, "m.jsonl", text, strlen (text));
+  g_autofree char *png = folder_file (folder, "plot.png");
+  g_autoptr (GError) error = NULL;
 
-  memset (picture->rgb, 77, 150 * 120 * 3);
-  g_array_append_vals (array, boxes, 2);
-  defcn_draw_boxes (picture, array, labels);
-  defcn_draw_color (rgb, 1);
-
-  static const int edges[][2] = { { 60, 90 }, { 20, 70 }, { 100, 70 },
-    { 90, 40 } };
-  for (gsize i = 0; i < G_N_ELEMENTS (edges); i++) {
-    const guint8 *p = picture->rgb + (edges[i][1] * 150 + edges[i][0]) * 3;
-
-    for (int c = 0; c < 3; c++)
-      g_assert_cmpint (ABS (p[c] - (int) (255 * rgb[c])), <=, 2);
-  }
-  for (int y = 44; y < 86; y++) {
-    for (int x = 24; x < 96; x++)
-      g_assert_cmpint (picture->rgb[(y * 150 + x) * 3], ==, 77);
-  }
+  g_assert_true (defcn_plot_metrics (path, png, &error));
+  g_assert_no_error (error);
+  DefcnPicture *picture = defcn_picture_load (png, &error);
+  g_assert_no_error (error);
+  return picture;
 }
 
-/* Colours next to each other differ clearly. */
-static void
-test_colors (void)
+/* Mean height of curve @i's solid pixels of column @x, -1: there is none. */
+static double
+height_at (const DefcnPicture *picture, int i, int x)
 {
-  for (int i = 0; i < 100; i++) {
-    double a[3], b[3], distance = 0;
+  double rgb[3], sum = 0;
+  int n = 0;
 
-    defcn_draw_color (a, i);
-    defcn_draw_color (b, i + 1);
-    for (int c = 0; c < 3; c++) {
-      g_assert_true (a[c] >= 0 && a[c] <= 1);
-      distance += fabs (a[c] - b[c]);
+  defcn_draw_color (rgb, i);
+  for (int y = TOP - 5; y < picture->height; y++) {
+    const guint8 *p = picture->rgb + 3 * (y * picture->width + x);
+
+    if (ABS (p[0] - 255 * rgb[0]) > 40 || ABS (p[1] - 255 * rgb[1]) > 40
+        || ABS (p[2] - 255 * rgb[2]) > 40)
+      continue;
+    sum += y + 0.5;
+    n++;
+  }
+  return n ? sum / n : -1;
+}
+
+/* Where a value of the left axis is drawn. */
+static double
+height_of (double value, double top)
+{
+  return BOTTOM + value / top * (TOP - BOTTOM);
+}
+
+/* The axes end at a round number; the solid line is the running mean, which
+ * begins with the first value; the faint one is the values themselves. */
+static void
+test_places (void)
+{
+  static const struct
+  {
+    double value, top;
+  } ends[] = { { 1, 1 }, { 1.2, 1.5 }, { 1.8, 2 }, { 2.2, 2.5 }, { 2.7, 3 },
+    { 3.9, 4 }, { 4.1, 5 }, { 5.1, 10 }, { 0.012, 0.015 }, { 30, 30 } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (ends); i++) {
+    g_autofree char *text = g_strdup_printf ("{\"iteration\":0,\"loss\":%g}\n"
+                                             "{\"iteration\":50,\"loss\":%g}\n"
+                                             "{\"iteration\":80,\"loss\":%g}\n",
+        ends[i].value, ends[i].value, ends[i].value);
+    g_autoptr (DefcnPicture) picture = plot (text);
+
+    for (int x = LEFT + 3; x < RIGHT - 3; x += 20)
+      g_assert_cmpfloat_with_epsilon (height_at (picture, 0, x),
+          height_of (ends[i].value, ends[i].top), 1);
+  }
+
+  g_autoptr (DefcnPicture) falling = plot ("{\"iteration\":0,\"loss\":1}\n"
+                                           "{\"iteration\":80,\"loss\":0}\n");
+  g_assert_cmpfloat_with_epsilon (height_at (falling, 0, RIGHT - 3),
+      height_of (0.9, 1), 1.5);
+  /* faint, in the middle, above nothing but white */
+  const guint8 *p = falling->rgb
+      + 3 * ((TOP + BOTTOM) / 2 * falling->width + (LEFT + RIGHT) / 2);
+  double rgb[3];
+  defcn_draw_color (rgb, 0);
+  for (int c = 0; c < 3; c++)
+    if (rgb[c] < 0.1) /* what it takes from the ground */
+      g_assert_cmpint (MIN (p[c], MIN (p[c - 3], p[c + 3])), <, 225);
+}
+
+/* AP has the right axis, 0 to 1 whatever the losses, and marks; what is there
+ * has its place in the legend, one after another. */
+static void
+test_right (void)
+{
+  g_autoptr (DefcnPicture) picture =
+      plot ("{\"iteration\":0,\"loss\":6,\"ap\":0.25}\n"
+            "{\"iteration\":200,\"loss\":6,\"ap\":0.25,\"ap50\":9}\n"
+            "{\"iteration\":400,\"ap\":0.75,\"ap50\":9}\n");
+  static const int legend[] = { 0, -1, -1, -1, 1, 2 };
+  const int middle = (LEFT + RIGHT) / 2;
+
+  g_assert_cmpfloat_with_epsilon (height_at (picture, 4, LEFT + 190),
+      height_of (0.25, 1), 1.5);
+  g_assert_cmpfloat_with_epsilon (height_at (picture, 4, RIGHT - 190),
+      height_of (0.5, 1), 1.5);
+  g_assert_cmpfloat_with_epsilon (height_at (picture, 5, RIGHT - 100), TOP,
+      1.5); /* cut off */
+  g_assert_cmpfloat_with_epsilon (height_at (picture, 0, LEFT + 100),
+      height_of (6, 10), 1);
+  g_assert_cmpfloat (height_at (picture, 0, middle + 10), <, 0);
+  for (int i = 0; i < 6; i++) {
+    double rgb[3];
+
+    defcn_draw_color (rgb, i);
+    for (int k = 0; legend[i] >= 0 && k < 3; k++) {
+      const int x = LEFT + 60 + 110 * legend[i] + 3 + 8 * k;
+      const guint8 *p = picture->rgb + 3 * ((TOP - 14) * picture->width + x);
+
+      for (int c = 0; c < 3; c++)
+        g_assert_cmpint (ABS (p[c] - (int) (255 * rgb[c])), <=, 2);
     }
-    g_assert_cmpfloat (distance, >, 0.3);
   }
 }
 
@@ -191,8 +262,8 @@ main (int argc, char **argv)
   g_test_add_func ("/plot/curves", test_curves);
   g_test_add_func ("/plot/few", test_few);
   g_test_add_func ("/plot/refused", test_refused);
-  g_test_add_func ("/draw/boxes", test_boxes);
-  g_test_add_func ("/draw/colors", test_colors);
+  g_test_add_func ("/plot/places", test_places);
+  g_test_add_func ("/plot/right", test_right);
   folder = folder_new ();
   const int status = g_test_run ();
   folder_remove (folder);
