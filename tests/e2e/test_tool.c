@@ -1,38 +1,14 @@
-/* The tool `defcn`, run as people run it.  DEFCN_TOOL is its path. */
-#include <cjson/cJSON.h>
-#include <gio/gio.h>
+/* The commands of `defcn` but train and eval. */
 #include <glib/gstdio.h>
 #include <string.h>
 
 #include "detector.h"
 #include "data/picture.h"
 #include "tiny_model.h"
+#include "tool.h"
 
 static char *folder;
 static char *model;
-
-/* Runs the tool with @args, NULL-terminated.  Returns: its exit status. */
-static int
-run (char **out, char **err, const char *const *args)
-{
-  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
-  g_autoptr (GError) error = NULL;
-
-  g_ptr_array_add (argv, (char *) g_getenv ("DEFCN_TOOL"));
-  for (; *args; args++)
-    g_ptr_array_add (argv, (char *) *args);
-  g_ptr_array_add (argv, NULL);
-
-  g_autoptr (GSubprocess) process =
-      g_subprocess_newv ((const char *const *) argv->pdata,
-          G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
-          &error);
-  g_assert_no_error (error);
-  g_subprocess_communicate_utf8 (process, NULL, NULL, out, err, &error);
-  g_assert_no_error (error);
-  g_assert_true (g_subprocess_get_if_exited (process));
-  return g_subprocess_get_exit_status (process);
-}
 
 /* Wrong usage is 2, a failed run 1; either says on stderr what is the matter,
  * and nothing on stdout. */
@@ -41,19 +17,29 @@ test_errors (void)
 {
   const struct
   {
-    const char *args[8];
+    const char *args[10];
     int status;
     const char *word;
   } cases[] = {
     { { NULL }, 2, "Usage" },
     { { "fly" }, 2, "fly" },
+    { { "information" }, 2, "information" },
     { { "bench", "--no-such-option" }, 2, "no-such-option" },
     { { "bench", "--size", "64" }, 2, "--size" },
     { { "bench", "--size", "0x64" }, 2, "--size" },
+    { { "bench", "--size", "64x0" }, 2, "--size" },
+    { { "bench", "--size", "64x64x" }, 2, "--size" },
+    { { "bench", "--size", "64x64 px" }, 2, "--size" },
+    { { "bench", "--size", "x64" }, 2, "--size" },
+    { { "bench", "--size", "16385x1" }, 2, "--size" },
+    { { "bench", "--size", "1x16385" }, 2, "--size" },
+    { { "bench", "--repetitions", "0" }, 2, "--repetitions" },
+    { { "bench", "--classes", "0" }, 2, "--classes" },
     { { "bench", "--batch", "0" }, 2, "--batch" },
     { { "bench", "stray" }, 2, "stray" },
     { { "bench", "--model", "a", "--preset", "b" }, 2, "--preset" },
     { { "bench", "--train", "--dump", "x" }, 2, "--train" },
+    { { "bench", "--train", "--verbose" }, 2, "--train" },
     { { "bench", "--autotune" }, 2, "--autotune" },
     { { "bench", "--threads", "-1" }, 2, "--threads" },
     { { "bench", "--model", model, "--size", "32x32", "--save", "/dev/null/x" },
@@ -67,6 +53,8 @@ test_errors (void)
     { { "detect" }, 2, "--model" },
     { { "detect", "--model", model }, 2, "picture" },
     { { "detect", "--model", model, "x.png", "--threshold", "1.5" }, 2,
+        "--threshold" },
+    { { "detect", "--model", model, "x.png", "--threshold", "nan" }, 2,
         "--threshold" },
     { { "detect", "--model", model, "x.png", "--threads", "-1" }, 2,
         "--threads" },
@@ -86,14 +74,50 @@ test_errors (void)
         "norm groups" },
     { { "info" }, 2, "FILE" },
     { { "info", "/nonexistent" }, 1, "/nonexistent" },
+    { { "info", model, model }, 2, "FILE" },
     { { "info", model, "--size", "0x1" }, 2, "--size" },
+    { { "info", model, "--size", "1x0" }, 2, "--size" },
+    { { "info", model, "--size", "16385x1" }, 2, "--size" },
+    { { "info", model, "--size", "1x16385" }, 2, "--size" },
+    { { "info", model, "--size", "64x64x" }, 2, "--size" },
+    { { "info", model, "--size", "64" }, 2, "--size" },
+    { { "info", "/nonexistent.odgt" }, 1, "/nonexistent.odgt" },
+    { { "eval", "--model", model, "-a", "x" }, 2, "--images" },
+    { { "eval", "--model", model, "-i", "/" }, 2, "--annotations" },
+    { { "eval", "-a", "x", "-i", "/" }, 2, "--model" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "y" }, 2, "unexpected" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--threshold", "nan" }, 2,
+        "threshold" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--threshold", "1.01" }, 2,
+        "threshold" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--duplicate-threshold",
+          "nan" },
+        2, "threshold" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--duplicate-threshold",
+          "-0.1" },
+        2, "threshold" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--nms", "1" }, 2, "--nms" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--nms", "nan" }, 2,
+        "--nms" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--nms", "-0.1" }, 2,
+        "--nms" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--limit", "-1" }, 2,
+        "--limit" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--threads", "-1" }, 2,
+        "--threads" },
+    { { "eval", "-m", model, "-a", "x", "-i", model }, 1, "no such folder" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--json", "/" }, 1,
+        "is a folder" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--detections", "/none/x" },
+        1, "does not exist" },
+    { { "train", "a.ini", "b.ini" }, 2, "one CONFIG" },
     { { "info", g_getenv ("DEFCN_TOOL") }, 1, "safetensors" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree char *out = NULL, *err = NULL;
 
-    g_assert_cmpint (run (&out, &err, cases[i].args), ==, cases[i].status);
+    g_assert_cmpint (tool_run (&out, &err, cases[i].args), ==, cases[i].status);
     g_assert_cmpstr (out, ==, "");
     g_assert_nonnull (strstr (err, cases[i].word));
   }
@@ -109,19 +133,10 @@ test_help (void)
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree char *out = NULL, *err = NULL;
 
-    g_assert_cmpint (run (&out, &err, cases[i]), ==, 0);
+    g_assert_cmpint (tool_run (&out, &err, cases[i]), ==, 0);
     g_assert_nonnull (strstr (out, "defcn"));
     g_assert_cmpstr (err, ==, "");
   }
-}
-
-static double
-number (const cJSON *object, const char *name)
-{
-  const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, name);
-
-  g_assert_true (cJSON_IsNumber (item));
-  return item->valuedouble;
 }
 
 /* Every stage of the network is there, and their work adds up to it; dead
@@ -138,14 +153,14 @@ test_bench_json (void)
   g_autofree char *out = NULL, *err = NULL;
   double gflop = 0;
 
-  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, args), ==, 0);
   cJSON *json = cJSON_Parse (out);
   g_assert_nonnull (json);
-  g_assert_cmpfloat (number (json, "width"), ==, 128);
-  g_assert_cmpfloat (number (json, "height"), ==, 64);
-  g_assert_cmpfloat (number (json, "batch"), ==, 2);
+  g_assert_cmpfloat (tool_number (json, "width"), ==, 128);
+  g_assert_cmpfloat (tool_number (json, "height"), ==, 64);
+  g_assert_cmpfloat (tool_number (json, "batch"), ==, 2);
   g_assert_true (cJSON_IsFalse (cJSON_GetObjectItem (json, "exact")));
-  g_assert_cmpfloat (number (json, "images_per_second"), >, 0);
+  g_assert_cmpfloat (tool_number (json, "images_per_second"), >, 0);
   g_assert_null (cJSON_GetObjectItem (json, "crowds")); /* of a batch of one */
   const cJSON *rows = cJSON_GetObjectItem (json, "stages");
   g_assert_cmpint (cJSON_GetArraySize (rows), ==, G_N_ELEMENTS (stages));
@@ -153,17 +168,17 @@ test_bench_json (void)
     const cJSON *row = cJSON_GetObjectItem (rows, stages[i]);
 
     g_assert_nonnull (row);
-    g_assert_true (number (row, "ms_least") <= number (row, "ms"));
-    g_assert_true (number (row, "ms") <= number (row, "ms_p90"));
-    g_assert_true (number (row, "ms_p90") <= number (row, "ms_most"));
+    g_assert_true (tool_number (row, "ms_least") <= tool_number (row, "ms"));
+    g_assert_true (tool_number (row, "ms") <= tool_number (row, "ms_p90"));
+    g_assert_true (tool_number (row, "ms_p90") <= tool_number (row, "ms_most"));
     if (cJSON_GetObjectItem (row, "gflop"))
-      gflop += number (row, "gflop");
+      gflop += tool_number (row, "gflop");
   }
   const cJSON *network = cJSON_GetObjectItem (json, "network");
-  g_assert_cmpfloat_with_epsilon (gflop, number (network, "gflop"), 1e-3);
-  g_assert_cmpfloat (number (json, "activations_mb"), >, 0);
-  g_assert_cmpfloat (number (json, "activations_mb"), <,
-      number (json, "activations_unshared_mb"));
+  g_assert_cmpfloat_with_epsilon (gflop, tool_number (network, "gflop"), 1e-3);
+  g_assert_cmpfloat (tool_number (json, "activations_mb"), >, 0);
+  g_assert_cmpfloat (tool_number (json, "activations_mb"), <,
+      tool_number (json, "activations_unshared_mb"));
   cJSON_Delete (json);
 }
 
@@ -178,7 +193,7 @@ test_bench_crowds (void)
     NULL };
   g_autofree char *out = NULL, *err = NULL;
 
-  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, args), ==, 0);
   cJSON *json = cJSON_Parse (out);
   g_assert_nonnull (json);
   const cJSON *crowds = cJSON_GetObjectItem (json, "crowds");
@@ -186,8 +201,8 @@ test_bench_crowds (void)
   for (guint i = 0; i < G_N_ELEMENTS (wanted); i++) {
     const cJSON *row = cJSON_GetArrayItem (crowds, i);
 
-    g_assert_cmpfloat (number (row, "objects"), ==, wanted[i]);
-    g_assert_cmpfloat (number (row, "ms"), >, 0);
+    g_assert_cmpfloat (tool_number (row, "objects"), ==, wanted[i]);
+    g_assert_cmpfloat (tool_number (row, "ms"), >, 0);
   }
   cJSON_Delete (json);
 }
@@ -201,18 +216,18 @@ test_bench_peak (void)
     NULL };
   g_autofree char *out = NULL, *err = NULL;
 
-  const int status = run (&out, &err, args);
+  const int status = tool_run (&out, &err, args);
   if (status != 0 && strstr (err, "\"onednn\" is unknown or not built in")) {
     g_test_skip (err);
     return;
   }
   g_assert_cmpint (status, ==, 0);
   cJSON *json = cJSON_Parse (out);
-  const double peak = number (json, "peak_gflop_per_second");
+  const double peak = tool_number (json, "peak_gflop_per_second");
   const cJSON *row = cJSON_GetObjectItem (json, "network");
   g_assert_cmpfloat (peak, >, 1);
-  g_assert_cmpfloat_with_epsilon (number (row, "peak_percent"),
-      number (row, "gflop_per_second") / peak * 100, 1e-2);
+  g_assert_cmpfloat_with_epsilon (tool_number (row, "peak_percent"),
+      tool_number (row, "gflop_per_second") / peak * 100, 1e-2);
   for (row = cJSON_GetObjectItem (json, "stages")->child; row; row = row->next)
     g_assert_true (cJSON_HasObjectItem (row, "gflop")
         == cJSON_HasObjectItem (row, "peak_percent"));
@@ -230,21 +245,23 @@ test_bench_train (void)
     NULL };
   g_autofree char *out = NULL, *err = NULL, *text = NULL;
 
-  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, args), ==, 0);
   g_assert_nonnull (strstr (out, "\ngradients "));
   g_assert_null (strstr (out, "\nnetwork "));
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
   cJSON *json = cJSON_Parse (text);
   const cJSON *rows = cJSON_GetObjectItem (json, "stages");
   g_assert_cmpint (cJSON_GetArraySize (rows), ==, 2);
-  g_assert_cmpfloat_with_epsilon (number (cJSON_GetObjectItem (rows,
-                                              "gradients"),
+  g_assert_cmpfloat_with_epsilon (tool_number (cJSON_GetObjectItem (rows,
+                                                   "gradients"),
                                       "ms")
-          + number (cJSON_GetObjectItem (rows, "update"), "ms"),
-      number (cJSON_GetObjectItem (json, "total"), "ms"), 1e-3);
-  g_assert_cmpfloat (number (json, "training_mb"), >,
-      number (json, "activations_unshared_mb"));
-  g_assert_cmpfloat (number (cJSON_GetObjectItem (json, "machine"), "cores"),
+          + tool_number (cJSON_GetObjectItem (rows, "update"), "ms"),
+      tool_number (cJSON_GetObjectItem (json, "total"), "ms"), 1e-3);
+  g_assert_true (cJSON_IsTrue (cJSON_GetObjectItem (json, "exact")));
+  g_assert_cmpfloat (tool_number (json, "training_mb"), >,
+      tool_number (json, "activations_unshared_mb"));
+  g_assert_cmpfloat (tool_number (cJSON_GetObjectItem (json, "machine"),
+                         "cores"),
       >=, 1);
   g_assert_nonnull (
       cJSON_GetObjectItem (cJSON_GetObjectItem (json, "machine"), "cpu"));
@@ -262,7 +279,7 @@ test_bench_text (void)
     "--repetitions", "1", "--verbose", NULL };
   g_autofree char *out = NULL, *err = NULL;
 
-  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, args), ==, 0);
   g_assert_nonnull (strstr (out, "\ntowers "));
   g_assert_nonnull (strstr (out, "images/s"));
   g_assert_nonnull (strstr (out, "MB of activations"));
@@ -279,7 +296,7 @@ test_bench_autotune (void)
   g_autofree char *out = NULL, *err = NULL;
 
   g_assert_true (g_file_set_contents (path, "nonsense", -1, NULL));
-  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, args), ==, 0);
   g_assert_nonnull (strstr (out, "images/s"));
   g_assert_nonnull (strstr (err, path));
   g_remove (path);
@@ -297,7 +314,7 @@ test_bench_dump (void)
   g_autoptr (GError) error = NULL;
   int n_heads = 0, n = 0;
 
-  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, args), ==, 0);
   g_autoptr (DefcnWeights) dump = defcn_weights_open (path, &error);
   g_assert_no_error (error);
   cJSON *steps = cJSON_Parse (defcn_weights_metadata (dump, "defcn.steps"));
@@ -312,7 +329,7 @@ test_bench_dump (void)
         g_assert_true (input->valueint >= 0 && input->valueint < n);
     if (g_str_equal (kind, "conv"))
       g_assert_cmpint (defcn_weights_lookup (dump, w)->dims[1], ==,
-          number (step, "size"));
+          tool_number (step, "size"));
     n_heads += defcn_weights_lookup (dump, y) != NULL;
   }
   g_assert_cmpint (n, >, 50);
@@ -322,12 +339,28 @@ test_bench_dump (void)
   g_remove (path);
 }
 
+/* Without a size it is that of the paper's frames. */
+static void
+test_bench_size (void)
+{
+  const char *const args[] = { "bench", "--model", model, "--repetitions", "1",
+    "--json", NULL };
+  g_autofree char *out = NULL, *err = NULL;
+
+  g_assert_cmpint (tool_run (&out, &err, args), ==, 0);
+  cJSON *json = cJSON_Parse (out);
+  g_assert_cmpfloat (tool_number (json, "width"), ==, 864);
+  g_assert_cmpfloat (tool_number (json, "height"), ==, 512);
+  g_assert_cmpfloat (tool_number (json, "batch"), ==, 1);
+  cJSON_Delete (json);
+}
+
 /* Three noise pictures, a file that is none, and a text that is no picture by
  * its name.  Returns: the folder. */
 static char *
 write_pictures (void)
 {
-  static const char *const names[] = { "b.png", "a.jpg", "c.PNG" };
+  static const char *const names[] = { "b.png", "a.jpeg", "c.PNG" };
   char *pictures = g_build_filename (folder, "in", NULL);
   g_autofree char *bad = g_build_filename (pictures, "bad.jpg", NULL);
   g_autofree char *text = g_build_filename (pictures, "notes.txt", NULL);
@@ -379,8 +412,8 @@ assert_detections (const cJSON *entry)
   const cJSON *list = cJSON_GetObjectItem (entry, "detections");
 
   g_assert_true (defcn_detector_run (d, &boxes, &image, NULL, 1, NULL));
-  g_assert_cmpfloat (number (entry, "width"), ==, image.width);
-  g_assert_cmpfloat (number (entry, "height"), ==, image.height);
+  g_assert_cmpfloat (tool_number (entry, "width"), ==, image.width);
+  g_assert_cmpfloat (tool_number (entry, "height"), ==, image.height);
   g_assert_cmpint (cJSON_GetArraySize (list), ==, boxes->len);
   g_assert_cmpuint (boxes->len, >, 0);
   for (guint i = 0; i < boxes->len; i++) {
@@ -390,8 +423,9 @@ assert_detections (const cJSON *entry)
 
     g_assert_cmpstr (cJSON_GetStringValue (cJSON_GetObjectItem (item, "label")),
         ==, defcn_detector_label (d, b->label));
-    g_assert_cmpfloat (number (item, "class"), ==, b->label);
-    g_assert_cmpfloat_with_epsilon (number (item, "score"), b->score, 1e-6);
+    g_assert_cmpfloat (tool_number (item, "class"), ==, b->label);
+    g_assert_cmpfloat_with_epsilon (tool_number (item, "score"), b->score,
+        1e-6);
     for (int k = 0; k < 4; k++)
       g_assert_cmpfloat_with_epsilon (cJSON_GetArrayItem (box, k)->valuedouble,
           (&b->x1)[k], 0.006);
@@ -403,7 +437,7 @@ assert_detections (const cJSON *entry)
 static void
 test_detect_folder (void)
 {
-  static const char *const names[] = { "a.jpg", "b.png", "c.PNG" };
+  static const char *const names[] = { "a.jpeg", "b.png", "c.PNG" };
   g_autofree char *in = write_pictures ();
   g_autofree char *output = g_build_filename (folder, "out", NULL);
   g_autofree char *file = g_build_filename (folder, "out.json", NULL);
@@ -411,7 +445,7 @@ test_detect_folder (void)
     "reference", "--output", output, "--json", file, in, NULL };
   g_autofree char *out = NULL, *err = NULL, *text = NULL;
 
-  g_assert_cmpint (run (&out, &err, args), ==, 1);
+  g_assert_cmpint (tool_run (&out, &err, args), ==, 1);
   g_assert_cmpstr (out, ==, "");
   g_assert_nonnull (strstr (err, "bad.jpg"));
   g_assert_nonnull (strstr (err, "1 of 4"));
@@ -455,7 +489,7 @@ test_detect_forms (void)
   char *out, *err;
   gsize n_before, n_after;
 
-  g_assert_cmpint (run (&out, &err, plain), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, plain), ==, 0);
   g_auto (GStrv) rows = g_strsplit (out, "\n", -1);
   g_assert_cmpuint (g_strv_length (rows), ==, 3); /* the last one is empty */
   g_auto (GStrv) columns = g_strsplit (rows[0], "\t", -1);
@@ -464,14 +498,14 @@ test_detect_forms (void)
   g_free (out);
   g_free (err);
 
-  g_assert_cmpint (run (&out, &err, stdout_lines), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, stdout_lines), ==, 0);
   g_auto (GStrv) entries = g_strsplit (out, "\n", -1);
   g_assert_cmpuint (g_strv_length (entries), ==, 3);
   g_assert_nonnull (strstr (entries[1], "\"detections\":[]"));
   g_free (out);
   g_free (err);
 
-  g_assert_cmpint (run (&out, &err, file_lines), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, file_lines), ==, 0);
   g_assert_true (g_file_get_contents (lines, &text, NULL, NULL));
   g_auto (GStrv) written = g_strsplit (text, "\n", -1);
   g_assert_cmpuint (g_strv_length (written), ==, 3);
@@ -479,7 +513,7 @@ test_detect_forms (void)
   g_free (err);
 
   g_assert_true (g_file_get_contents (png, &before, &n_before, NULL));
-  g_assert_cmpint (run (&out, &err, same), ==, 1);
+  g_assert_cmpint (tool_run (&out, &err, same), ==, 1);
   g_assert_nonnull (strstr (err, "--output"));
   g_assert_true (g_file_get_contents (png, &after, &n_after, NULL));
   g_assert_cmpmem (before, n_before, after, n_after);
@@ -487,6 +521,44 @@ test_detect_forms (void)
   g_free (err);
   remove_folder (in);
   g_remove (lines);
+}
+
+/* Pictures of one name from two folders are numbered; a most of one is one; an
+ * array without pictures is an array, and the status tells. */
+static void
+test_detect_names (void)
+{
+  g_autofree char *in = write_pictures ();
+  g_autofree char *png = g_build_filename (in, "b.png", NULL);
+  g_autofree char *output = g_build_filename (folder, "out", NULL);
+  g_autofree char *array = g_build_filename (folder, "out.json", NULL);
+  const char *const names[] = { "b.png", "2-b.png", "3-b.png", "1-b.png" };
+  const char *const three[] = { "detect", "--model", model, png, png, png,
+    "--output", output, "--max-detections", "1", NULL };
+  const char *const none[] = { "detect", "--model", model, "/nonexistent.png",
+    "--json", array, NULL };
+  g_autofree char *text = NULL;
+  char *out, *err;
+
+  g_assert_cmpint (tool_run (&out, &err, three), ==, 0);
+  g_auto (GStrv) rows = g_strsplit (out, "\n", -1);
+  g_assert_cmpuint (g_strv_length (rows), ==, 4); /* the last one is empty */
+  for (int i = 0; i < 4; i++) {
+    g_autofree char *path = g_build_filename (output, names[i], NULL);
+
+    g_assert_cmpint (g_file_test (path, G_FILE_TEST_EXISTS), ==, i < 3);
+  }
+  g_free (out);
+  g_free (err);
+
+  g_assert_cmpint (tool_run (&out, &err, none), ==, 1);
+  g_assert_true (g_file_get_contents (array, &text, NULL, NULL));
+  g_assert_cmpstr (text, ==, "[]\n");
+  g_free (out);
+  g_free (err);
+  remove_folder (in);
+  remove_folder (output);
+  g_remove (array);
 }
 
 /* What `defcn info` says about @path as JSON. */
@@ -497,7 +569,7 @@ info_json (const char *path)
     NULL };
   g_autofree char *out = NULL, *err = NULL;
 
-  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, args), ==, 0);
   cJSON *json = cJSON_Parse (out);
   g_assert_nonnull (json);
   return json;
@@ -509,15 +581,21 @@ static void
 test_info (void)
 {
   const char *const text[] = { "info", model, NULL };
-  const char *const words[] = { "ResNet-18", "3DMF tau 2 phi 3",
-    "short edge 64, long edge at most 128", "BGR", "GMAC", "person, car, dog",
-    "sha256" };
+  const char *const words[] = {
+    "network     ResNet-18, FPN 16 (P6 from P5), 1-layer towers, 3DMF tau 2 "
+    "phi 3\n",
+    "short edge 64, long edge at most 128, padded to 32\n",
+    "pixels      BGR, mean 103.53 116.28 123.675, std 1 1 1\n",
+    " GMAC for a picture of 1920x1080 (network 128x64)\n",
+    "boxes       score above 0.3, best 1000 per level, at most 50, no NMS\n",
+    "classes     3: person, car, dog\n", "sha256", "million numbers\n"
+  };
   const char *const bench[] = { "bench", "--model", model, "--size", "128x64",
     "--repetitions", "1", "--device", "reference", "--json", NULL };
   g_autofree char *out = NULL, *err = NULL, *measured = NULL, *bytes = NULL;
   gsize size;
 
-  g_assert_cmpint (run (&out, &err, text), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, text), ==, 0);
   for (gsize i = 0; i < G_N_ELEMENTS (words); i++)
     g_assert_nonnull (strstr (out, words[i]));
 
@@ -529,13 +607,14 @@ test_info (void)
   const cJSON *input = cJSON_GetObjectItem (json, "input_size");
   g_assert_cmpint (cJSON_GetArrayItem (input, 0)->valueint, ==, 128);
   g_assert_cmpint (cJSON_GetArrayItem (input, 1)->valueint, ==, 64);
-  g_assert_cmpfloat (number (cJSON_GetObjectItem (json, "spec"), "tau"), ==, 2);
+  g_assert_cmpfloat (tool_number (cJSON_GetObjectItem (json, "spec"), "tau"),
+      ==, 2);
 
   g_clear_pointer (&err, g_free);
-  g_assert_cmpint (run (&measured, &err, bench), ==, 0);
+  g_assert_cmpint (tool_run (&measured, &err, bench), ==, 0);
   cJSON *counted = cJSON_Parse (measured);
-  g_assert_cmpfloat_with_epsilon (2 * number (json, "gmac"),
-      number (cJSON_GetObjectItem (counted, "network"), "gflop"), 1e-3);
+  g_assert_cmpfloat_with_epsilon (2 * tool_number (json, "gmac"),
+      tool_number (cJSON_GetObjectItem (counted, "network"), "gflop"), 1e-3);
   cJSON_Delete (counted);
   cJSON_Delete (json);
 }
@@ -561,21 +640,21 @@ test_info_data (void)
   const char *const text[] = { "info", path, NULL };
 
   g_assert_true (g_file_set_contents (path, data, -1, NULL));
-  g_assert_cmpint (run (&out, &err, text), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, text), ==, 0);
   g_assert_nonnull (strstr (out, "2, 1 of them to train on"));
   g_assert_nonnull (strstr (out, "1  dog"));
 
   cJSON *json = info_json (path);
-  g_assert_cmpfloat (number (json, "images"), ==, 2);
-  g_assert_cmpfloat (number (json, "objects"), ==, 3);
-  g_assert_cmpfloat (number (json, "crowd"), ==, 1);
-  g_assert_cmpfloat (number (json, "most_on_an_image"), ==, 3);
-  g_assert_cmpfloat (number (cJSON_GetObjectItem (json, "classes"), "cat"), ==,
-      1);
+  g_assert_cmpfloat (tool_number (json, "images"), ==, 2);
+  g_assert_cmpfloat (tool_number (json, "objects"), ==, 3);
+  g_assert_cmpfloat (tool_number (json, "crowd"), ==, 1);
+  g_assert_cmpfloat (tool_number (json, "most_on_an_image"), ==, 3);
+  g_assert_cmpfloat (tool_number (cJSON_GetObjectItem (json, "classes"), "cat"),
+      ==, 1);
   cJSON_Delete (json);
 
   g_assert_true (g_file_set_contents (path, data, sizeof data / 2, NULL));
-  g_assert_cmpint (run (&none, &why, text), ==, 1);
+  g_assert_cmpint (tool_run (&none, &why, text), ==, 1);
   g_assert_cmpstr (none, ==, "");
   g_assert_nonnull (strstr (why, path));
   g_remove (path);
@@ -594,7 +673,7 @@ test_import (void)
 
   g_assert_true (
       g_file_set_contents (labels, "one\ntwo \nthree\n\n", -1, NULL));
-  g_assert_cmpint (run (&out, &err, args), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, args), ==, 0);
   g_assert_cmpstr (err, ==, "");
   g_assert_nonnull (strstr (out, "ResNet-18 detector, 3 classes, 3DMF"));
 
@@ -605,14 +684,14 @@ test_import (void)
   g_assert_cmpstr (cJSON_GetArrayItem (names, 1)->valuestring, ==, "two");
   g_assert_cmpstr (cJSON_GetObjectItem (training, "naming")->valuestring, ==,
       "cvpods");
-  g_assert_cmpfloat (number (json, "parameters"), ==,
-      number (original, "parameters"));
+  g_assert_cmpfloat (tool_number (json, "parameters"), ==,
+      tool_number (original, "parameters"));
   cJSON_Delete (json);
   cJSON_Delete (original);
 
   g_autofree char *again = NULL, *why = NULL;
   g_assert_true (g_file_set_contents (labels, "one\n\nthree\n", -1, NULL));
-  g_assert_cmpint (run (&again, &why, args), ==, 1);
+  g_assert_cmpint (tool_run (&again, &why, args), ==, 1);
   g_assert_nonnull (strstr (why, "line 2 is empty"));
   g_remove (output);
   g_remove (labels);
@@ -635,7 +714,9 @@ main (int argc, char **argv)
   g_test_add_func ("/tool/bench/train", test_bench_train);
   g_test_add_func ("/tool/bench/autotune", test_bench_autotune);
   g_test_add_func ("/tool/bench/dump", test_bench_dump);
+  g_test_add_func ("/tool/bench/size", test_bench_size);
   g_test_add_func ("/tool/detect/folder", test_detect_folder);
+  g_test_add_func ("/tool/detect/names", test_detect_names);
   g_test_add_func ("/tool/detect/forms", test_detect_forms);
   g_test_add_func ("/tool/info", test_info);
   g_test_add_func ("/tool/info/data", test_info_data);
