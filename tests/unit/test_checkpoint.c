@@ -277,6 +277,12 @@ write_line (const char *path, gint64 last, int iteration)
   g_assert_no_error (error);
   cJSON_AddNumberToObject (line, "iteration", iteration);
   defcn_metrics_write (metrics, line);
+
+  /* there at once, for whoever follows the run */
+  g_autofree char *want = g_strdup_printf ("{\"iteration\":%d}\n", iteration);
+  g_autofree char *text = NULL;
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  g_assert_true (g_str_has_suffix (text, want));
 }
 
 static void
@@ -303,6 +309,10 @@ test_metrics (void)
       "{\"iteration\":1}\n{\"iteration\":2}\n{\"iteration\":4}\n");
   write_line (path, -1, 5);
   assert_text (path, "{\"iteration\":5}\n");
+  g_autofree char *start = folder_write (folder, "lines",
+      "{\"iteration\":0}\n{\"iteration\":1}\n", 32);
+  write_line (path, 0, 1); /* evaluated before its first update */
+  assert_text (path, "{\"iteration\":0}\n{\"iteration\":1}\n");
   g_remove (path);
   write_line (path, 2, 6);
   assert_text (path, "{\"iteration\":6}\n");

@@ -364,8 +364,11 @@ test_errors (void)
   DefcnSample *sample = dataset->samples->pdata[2];
   const volatile int stop = 1;
 
+  g_autoptr (DefcnDataset) people = dataset_new (one, FALSE, 1, 1);
   assert_fails (one, dataset, NULL, DEFCN_ERROR_MODEL, "1 classes (person)",
       "made.json has 3 (person, car, dog)");
+  assert_fails (three, people, NULL, DEFCN_ERROR_MODEL,
+      "3 classes (person, car, dog)", "made.json has 1 (person)");
   options.stop = &stop;
   assert_fails (three, dataset, &options, DEFCN_ERROR_VALUE, "interrupted",
       "0 of 4");

@@ -814,6 +814,54 @@ test_bad_npy (void)
   g_assert_true (defcn_numpy_parse (&array, data, size, "x", NULL));
 }
 
+/* Safetensors of every kind of number. */
+static void
+test_safetensors (void)
+{
+  static const char header[] =
+      "{\"i64\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[0,16]},"
+      "\"i32\":{\"dtype\":\"I32\",\"shape\":[2],\"data_offsets\":[16,24]},"
+      "\"f32\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[24,32]},"
+      "\"f16\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[32,36]},"
+      "\"bf16\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[36,40]},"
+      "\"u8\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[40,42]}}";
+  static const char data[] =
+      "\7\0\0\0\0\0\0\0\xfe\xff\xff\xff\xff\xff\xff\xff" /* 7 -2 */
+      "\5\0\0\0\xfd\xff\xff\xff"                         /* 5 -3 */
+      "\0\0\xc0\x3f\0\0\0\xc0"                           /* 1.5 -2 */
+      "\0\x3e\0\xc0"                                     /* likewise */
+      "\xc0\x3f\0\xc0"                                   /* likewise */
+      "\3\xc8";                                          /* 3 200 */
+  static const struct
+  {
+    const char *name;
+    float values[2];
+  } cases[] = { { "i64", { 7, -2 } }, { "i32", { 5, -3 } },
+    { "f32", { 1.5f, -2 } }, { "f16", { 1.5f, -2 } }, { "bf16", { 1.5f, -2 } },
+    { "u8", { 3, 200 } } };
+  g_autoptr (GByteArray) file = g_byte_array_new ();
+  const guint64 len = GUINT64_TO_LE (sizeof header - 1);
+  g_autoptr (GError) error = NULL;
+
+  g_byte_array_append (file, (const guint8 *) &len, sizeof len);
+  g_byte_array_append (file, (const guint8 *) header, sizeof header - 1);
+  g_byte_array_append (file, (const guint8 *) data, sizeof data - 1);
+  g_autoptr (GBytes) bytes = g_bytes_new (file->data, file->len);
+  g_autoptr (DefcnForeign) foreign =
+      defcn_formats_open_bytes (bytes, "kinds", &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (foreign->format, ==, "safetensors");
+  g_assert_cmpuint (foreign->tensors->len, ==, G_N_ELEMENTS (cases));
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const DefcnForeignTensor *t = defcn_foreign_lookup (foreign, cases[i].name);
+
+    g_assert_cmpint (t->n_dims, ==, 1);
+    g_assert_cmpint (t->dims[0], ==, 2);
+    for (int k = 0; k < 2; k++)
+      g_assert_cmpfloat (t->data[k], ==, cases[i].values[k]);
+  }
+}
+
 /* A folder of .npy files is a set of tensors named after them; a bad file is
  * named, and a folder without any. */
 static void
@@ -927,6 +975,7 @@ main (int argc, char **argv)
   g_test_add_func ("/foreign/stream", test_stream);
   g_test_add_func ("/foreign/npy", test_npy);
   g_test_add_func ("/foreign/bad-npy", test_bad_npy);
+  g_test_add_func ("/foreign/safetensors", test_safetensors);
   g_test_add_func ("/foreign/folder", test_folder);
   g_test_add_func ("/foreign/numpy-pickle", test_numpy_pickle);
   return g_test_run ();

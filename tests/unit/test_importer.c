@@ -539,8 +539,57 @@ test_missing (void)
   g_assert_true (defcn_weights_read (filled,
       defcn_weights_lookup (filled, bias), values, NULL));
   g_assert_cmpfloat_with_epsilon (values[0], -4.59512f, 1e-5);
+  gsize n = 0;
+  for (guint i = 0; i < defcn_params_count (defcn_model_params (model)); i++)
+    n += defcn_param_len (defcn_params_get (defcn_model_params (model), i));
+  g_assert_cmpuint (full->n_numbers, ==, n - 3);
   g_assert_nonnull (
       strstr (defcn_weights_metadata (filled, "defcn.training"), bias));
+}
+
+/* A weight that is missing has the value that a new network has, in the file's
+ * order. */
+static void
+test_initial (void)
+{
+  static const char name[] = "head.bbox_pred.weight";
+  g_autoptr (DefcnSpec) spec = tiny_spec (18);
+  g_autoptr (DefcnBackend) be = reference ();
+  g_autoptr (DefcnModel) model = model_of (spec, be);
+  const DefcnImporterOptions options = { .partial = TRUE };
+  g_autofree char *input = save_foreign (model, same_name, name);
+  g_autoptr (DefcnImporterResult) done = import (input, &options);
+  g_autoptr (DefcnModel) fresh =
+      defcn_model_new (done->spec, be, FALSE, 0, NULL);
+  g_autoptr (DefcnWeights) file = open_imported ();
+  g_autoptr (DefcnModel) again = defcn_model_open (file, be, FALSE, NULL);
+  const DefcnParam *p = defcn_params_lookup (defcn_model_params (fresh), name);
+  const DefcnParam *q = defcn_params_lookup (defcn_model_params (again), name);
+
+  g_assert_cmpmem (p->value, defcn_param_len (p) * sizeof (float), q->value,
+      defcn_param_len (q) * sizeof (float));
+}
+
+/* A detector of one class is CrowdHuman's, which has larger pictures and more
+ * people on them. */
+static void
+test_crowd (void)
+{
+  static const char *const person[] = { "person", NULL };
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (person);
+  g_autoptr (DefcnBackend) be = reference ();
+
+  spec->depth = 18;
+  spec->stem_channels = spec->res2_channels = 8;
+  spec->fpn_channels = 32;
+  g_autoptr (DefcnModel) model = model_of (spec, be);
+  g_autofree char *input = save_foreign (model, same_name, NULL);
+  const DefcnImporterOptions options = { 0 };
+  g_autoptr (DefcnImporterResult) done = import (input, &options);
+  g_assert_cmpint (done->spec->n_classes, ==, 1);
+  g_assert_cmpint (done->spec->input.long_edge, ==, 1400);
+  g_assert_cmpint (done->spec->input.short_edge, ==, 800);
+  g_assert_cmpint (done->spec->max_detections, ==, 500);
 }
 
 /* Not even --partial makes a network of a file that has nothing of it. */
@@ -858,6 +907,8 @@ main (int argc, char **argv)
   g_test_add_func ("/importer/specs", test_specs);
   g_test_add_func ("/importer/backbone", test_backbone);
   g_test_add_func ("/importer/missing", test_missing);
+  g_test_add_func ("/importer/initial", test_initial);
+  g_test_add_func ("/importer/crowd", test_crowd);
   g_test_add_func ("/importer/nothing", test_nothing);
   g_test_add_func ("/importer/provenance", test_provenance);
   g_test_add_func ("/importer/half", test_half);

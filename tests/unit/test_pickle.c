@@ -328,6 +328,10 @@ test_access (void)
   g_assert_null (defcn_pickle_value_at (root, 0));
   g_assert_false (defcn_pickle_value_entry (t, 0, &key, &value));
 
+  const DefcnPickleValue longer = { .type = DEFCN_PICKLE_STRING,
+    .str = "d\0e",
+    .len = 2 };
+  g_assert_false (defcn_pickle_value_is (&longer, "d"));
   g_assert_false (defcn_pickle_value_is (NULL, "a"));
   g_assert_false (defcn_pickle_value_is_call (NULL, "a"));
   g_assert_null (defcn_pickle_value_at (NULL, 0));
