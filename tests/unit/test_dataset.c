@@ -320,6 +320,19 @@ static const struct
   { "null", FALSE },
 };
 
+/* A picture may be a million pixels wide and high. */
+static void
+test_largest (void)
+{
+  g_autoptr (DefcnDataset) dataset = open_good ("large.json",
+      "{\"images\":[{\"id\":1,\"width\":1000000,\"height\":1000000,"
+      "\"file_name\":\"a\"}],\"categories\":[{\"id\":1,\"name\":\"b\"}],"
+      "\"annotations\":[]}");
+
+  g_assert_cmpint (sample_at (dataset, 0)->width, ==, 1000000);
+  g_assert_cmpint (sample_at (dataset, 0)->height, ==, 1000000);
+}
+
 /* Both readers take the same boxes: four numbers, no negative sizes, none
  * that is not finite; those of no area are counted. */
 static void
@@ -751,6 +764,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dataset/trainable", test_trainable);
   g_test_add_func ("/dataset/coco-refused", test_coco_refused);
   g_test_add_func ("/dataset/boxes", test_boxes);
+  g_test_add_func ("/dataset/largest", test_largest);
   g_test_add_func ("/dataset/coco-truncated", test_coco_truncated);
   g_test_add_func ("/dataset/crowdhuman", test_crowdhuman);
   g_test_add_func ("/dataset/crowdhuman-refused", test_crowdhuman_refused);
