@@ -102,6 +102,88 @@ test_spec (void)
   assert_has (changed, "pixels      RGB, ");
 }
 
+/* Networks of every kind are told in words, by both; the work is that of the
+ * JSON, for the input that a picture comes to. */
+static void
+test_networks (void)
+{
+  static const char *const labels[] = { "a", "b", NULL };
+  static const struct
+  {
+    int depth, groups;
+    gboolean filter, filter_norm, p6_from_c5;
+    const char *told, *imported;
+  } cases[] = {
+    { 18, 1, TRUE, FALSE, FALSE,
+        "ResNet-18, FPN 16 (P6 from P5), 2-layer towers, 3DMF tau 2 phi 3 "
+        "without norm\n",
+        "ResNet-18 detector, 2 classes, 3DMF, from" },
+    { 50, 2, FALSE, FALSE, TRUE,
+        "ResNeXt-50 2x4, FPN 16 (P6 from C5), 2-layer towers\n",
+        "ResNeXt-50 2x4 detector, 2 classes, P6 from C5, from" },
+    { 0, 1, TRUE, TRUE, FALSE,
+        "MobileNetV2, FPN 16 (P6 from P5), 2-layer towers, 3DMF tau 2 phi 3\n",
+        "MobileNetV2 detector, 2 classes, 3DMF, from" },
+  };
+  g_autofree char *path = folder_file (folder, "network");
+  g_autofree char *output = folder_file (folder, "output");
+  g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+    g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+
+    if (cases[i].depth == 0) {
+      spec->backbone = DEFCN_BACKBONE_MOBILENETV2;
+    } else {
+      spec->stem_channels = 8;
+      spec->res2_channels = cases[i].depth < 50 ? 8 : 16;
+    }
+    spec->depth = cases[i].depth;
+    spec->groups = cases[i].groups;
+    if (cases[i].groups > 1)
+      spec->group_width = 4;
+    spec->fpn_channels = 16;
+    spec->norm_groups = 4;
+    spec->tower_depth = 2;
+    spec->filter = cases[i].filter;
+    spec->filter_norm = cases[i].filter_norm;
+    spec->p6_from_c5 = cases[i].p6_from_c5;
+    spec->input.short_edge = 64;
+    spec->input.long_edge = 128;
+    g_autoptr (DefcnModel) network = defcn_model_new (spec, be, FALSE, 1, NULL);
+    g_assert_nonnull (network);
+    defcn_model_save (network, writer, DEFCN_DTYPE_F32);
+    g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+
+    g_autofree char *text =
+        say ("info", path, (const char *const[]){ "--size", "100x70", NULL });
+    g_autofree char *out = say ("info", path,
+        (const char *const[]){ "--json", "--size", "100x70", NULL });
+    g_autofree char *imported = say ("import", path,
+        (const char *const[]){ "--output", output, "--half", "--set",
+            "norm_groups=4", NULL });
+    cJSON *json = cJSON_Parse (out);
+    g_autofree char *work =
+        g_strdup_printf ("%.2f GMAC for a picture of 100x70 (network 96x64)\n",
+            tool_number (json, "gmac"));
+    g_autofree char *size = g_strdup_printf ("\n%g tensors, %.2f million",
+        tool_number (json, "tensors"), tool_number (json, "parameters") * 1e-6);
+    assert_has (text, cases[i].told);
+    assert_has (text, work);
+    assert_has (imported, cases[i].imported);
+    assert_has (imported, size);
+    cJSON_Delete (json);
+
+    g_autoptr (DefcnWeights) half = defcn_weights_open (output, NULL);
+    g_assert_cmpint (defcn_weights_lookup (half, "head.cls_score.weight")
+                         ->dtype,
+        ==, DEFCN_DTYPE_F16);
+    g_assert_cmpint (defcn_weights_lookup (half, "head.cls_score.bias")->dtype,
+        ==, DEFCN_DTYPE_F32);
+  }
+}
+
 /* Tensors of a checkpoint's optimizer are counted apart, what is no model is
  * said to be none, and notes of a training are told. */
 static void
@@ -206,6 +288,7 @@ test_missing (void)
     "norm_groups=4", NULL };
   g_autofree char *out = NULL, *err = NULL;
 
+  g_remove (output);
   g_assert_cmpint (tool_run (&out, &err, strict), ==, 1);
   assert_has (err, tower);
   g_assert_cmpstr (out, ==, "");
@@ -272,6 +355,7 @@ main (int argc, char **argv)
   model = folder_file (folder, "tiny.safetensors");
   testing_tiny_model_write (model);
   g_test_add_func ("/files/spec", test_spec);
+  g_test_add_func ("/files/networks", test_networks);
   g_test_add_func ("/files/checkpoint", test_checkpoint);
   g_test_add_func ("/files/data", test_data);
   g_test_add_func ("/files/missing", test_missing);

@@ -128,7 +128,8 @@ static void
 test_help (void)
 {
   static const char *const cases[][3] = { { "--version" }, { "--help" },
-    { "bench", "--help" }, { "import", "--help" }, { "info", "--help" } };
+    { "help" }, { "train", "--help-recipe" }, { "bench", "--help" },
+    { "import", "--help" }, { "info", "--help" } };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree char *out = NULL, *err = NULL;
@@ -145,7 +146,7 @@ static void
 test_bench_json (void)
 {
   const char *const args[] = { "bench", "--model", model, "--size", "100x60",
-    "--batch", "2", "--repetitions", "3", "--threads", "1", "--device",
+    "--batch", "2", "--repetitions", "3", "--threads", "2", "--device",
     "reference", "--json", NULL };
   const char *const stages[] = { "preprocess", "upload", "stem", "res2", "res3",
     "res4", "res5", "fpn", "towers", "3dmf", "filter", "cls", "box", "download",
@@ -159,6 +160,8 @@ test_bench_json (void)
   g_assert_cmpfloat (tool_number (json, "width"), ==, 128);
   g_assert_cmpfloat (tool_number (json, "height"), ==, 64);
   g_assert_cmpfloat (tool_number (json, "batch"), ==, 2);
+  g_assert_cmpfloat (tool_number (json, "threads"), ==, 2);
+  g_assert_cmpfloat (tool_number (json, "repetitions"), ==, 3);
   g_assert_true (cJSON_IsFalse (cJSON_GetObjectItem (json, "exact")));
   g_assert_cmpfloat (tool_number (json, "images_per_second"), >, 0);
   g_assert_null (cJSON_GetObjectItem (json, "crowds")); /* of a batch of one */
@@ -339,6 +342,35 @@ test_bench_dump (void)
   g_remove (path);
 }
 
+/* A network without weights has the classes of COCO. */
+static void
+test_bench_preset (void)
+{
+  g_autofree char *path = g_build_filename (folder, "dump", NULL);
+  const char *const args[] = { "bench", "--set", "backbone=resnet18", "--set",
+    "fpn_channels=32", "--size", "32x32", "--repetitions", "1", "--dump", path,
+    NULL };
+  g_autofree char *out = NULL, *err = NULL;
+
+  g_assert_cmpint (tool_run (&out, &err, args), ==, 0);
+  g_autoptr (DefcnWeights) dump = defcn_weights_open (path, NULL);
+  cJSON *steps = cJSON_Parse (defcn_weights_metadata (dump, "defcn.steps"));
+  const cJSON *step;
+  int n = 0;
+  cJSON_ArrayForEach (step, steps)
+  {
+    if (!strstr (cJSON_GetObjectItem (step, "name")->valuestring, "cls_score"))
+      continue;
+    g_assert_cmpint (cJSON_GetArrayItem (cJSON_GetObjectItem (step, "shape"), 3)
+                         ->valueint,
+        ==, 80);
+    n++;
+  }
+  g_assert_cmpint (n, ==, 5);
+  cJSON_Delete (steps);
+  g_remove (path);
+}
+
 /* Without a size it is that of the paper's frames. */
 static void
 test_bench_size (void)
@@ -495,6 +527,9 @@ test_detect_forms (void)
   g_auto (GStrv) columns = g_strsplit (rows[0], "\t", -1);
   g_assert_cmpuint (g_strv_length (columns), ==, 7);
   g_assert_cmpstr (columns[0], ==, png);
+  g_assert_true (g_regex_match_simple ("^(person|car|dog)\t[01]\\.\\d{3}(\t\\d+"
+                                       "\\.\\d){4}$",
+      rows[0] + strlen (png) + 1, 0, 0));
   g_free (out);
   g_free (err);
 
@@ -521,6 +556,36 @@ test_detect_forms (void)
   g_free (err);
   remove_folder (in);
   g_remove (lines);
+}
+
+/* Inputs are taken as they are given, a folder's by name; a threshold of 0 is
+ * one. */
+static void
+test_detect_order (void)
+{
+  static const char *const wanted[] = { "c.PNG", "a.jpeg", "b.png", "c.PNG" };
+  g_autofree char *in = write_pictures ();
+  g_autofree char *first = g_build_filename (in, "c.PNG", NULL);
+  g_autofree char *bad = g_build_filename (in, "bad.jpg", NULL);
+  const char *const all[] = { "detect", "--model", model, first, in, "--json",
+    "-", NULL };
+  const char *const low[] = { "detect", "--model", model, first, in, "--json",
+    "-", "--threshold", "0", "--max-detections", "1000", NULL };
+  const char *const most[] = { "detect", "--model", model, first, in, "--json",
+    "-", "--max-detections", "1000", NULL };
+  g_autofree char *out = NULL, *err = NULL, *out_low = NULL, *err_low = NULL;
+  g_autofree char *out_most = NULL, *err_most = NULL;
+
+  g_remove (bad);
+  g_assert_cmpint (tool_run (&out, &err, all), ==, 0);
+  g_auto (GStrv) rows = g_strsplit (out, "\n", -1);
+  g_assert_cmpuint (g_strv_length (rows), ==, 5);
+  for (int i = 0; i < 4; i++)
+    g_assert_nonnull (strstr (rows[i], wanted[i]));
+  g_assert_cmpint (tool_run (&out_low, &err_low, low), ==, 0);
+  g_assert_cmpint (tool_run (&out_most, &err_most, most), ==, 0);
+  g_assert_cmpuint (strlen (out_low), >, strlen (out_most));
+  remove_folder (in);
 }
 
 /* Pictures of one name from two folders are numbered; a most of one is one; an
@@ -715,8 +780,10 @@ main (int argc, char **argv)
   g_test_add_func ("/tool/bench/autotune", test_bench_autotune);
   g_test_add_func ("/tool/bench/dump", test_bench_dump);
   g_test_add_func ("/tool/bench/size", test_bench_size);
+  g_test_add_func ("/tool/bench/preset", test_bench_preset);
   g_test_add_func ("/tool/detect/folder", test_detect_folder);
   g_test_add_func ("/tool/detect/names", test_detect_names);
+  g_test_add_func ("/tool/detect/order", test_detect_order);
   g_test_add_func ("/tool/detect/forms", test_detect_forms);
   g_test_add_func ("/tool/info", test_info);
   g_test_add_func ("/tool/info/data", test_info_data);

@@ -131,6 +131,7 @@ assert losses[-1] < 0.6 * losses[0]
 result = json.load(open(sys.argv[1] + "/eval.json"))
 print(result["ap50"])
 assert result["ap50"] > 0.3
+assert abs(lines[-1]["ap50"] - result["ap50"]) < 1e-6, lines[-1]
 PY
 }
 

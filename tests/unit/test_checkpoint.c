@@ -300,6 +300,7 @@ static void
 test_metrics (void)
 {
   static const char cut[] = "{\"iteration\":1}\nx\n{\"iteration\":2}\n"
+                            "{\"iteration\":\"1\"}\n{\"loss\":1}\n"
                             "{\"iteration\":3}\n{\"iteration\":1,\"los";
   g_autofree char *path = folder_write (folder, "lines", cut, strlen (cut));
   g_autoptr (GError) error = NULL;

@@ -331,7 +331,9 @@ test_access (void)
   const DefcnPickleValue longer = { .type = DEFCN_PICKLE_STRING,
     .str = "d\0e",
     .len = 2 };
+  const DefcnPickleValue truth = { .type = DEFCN_PICKLE_BOOL, .number = 1 };
   g_assert_false (defcn_pickle_value_is (&longer, "d"));
+  g_assert_false (defcn_pickle_value_int (&number, &truth));
   g_assert_false (defcn_pickle_value_is (NULL, "a"));
   g_assert_false (defcn_pickle_value_is_call (NULL, "a"));
   g_assert_null (defcn_pickle_value_at (NULL, 0));

@@ -226,7 +226,7 @@ static void
 test_right (void)
 {
   g_autoptr (DefcnPicture) picture =
-      plot ("{\"iteration\":0,\"loss\":6,\"ap\":0.25}\n"
+      plot ("{\"iteration\":0,\"loss\":6,\"ap\":0.25,\"loss_box\":null}\n"
             "{\"iteration\":200,\"loss\":6,\"ap\":0.25,\"ap50\":9}\n"
             "{\"iteration\":400,\"ap\":0.75,\"ap50\":9}\n");
   static const int legend[] = { 0, -1, -1, -1, 1, 2 };

@@ -149,6 +149,8 @@ test_updates (void)
   const DefcnParam *p =
       defcn_params_lookup (defcn_model_params (b.model), "head.cls_score.bias");
   const float before = p->value[0];
+  int n = 0;
+
   g_assert_true (defcn_bench_updates_measure (&b, &error));
   g_assert_no_error (error);
   double least_gradients = INFINITY, least_update = INFINITY;
@@ -164,6 +166,19 @@ test_updates (void)
   }
   g_assert_cmpfloat (least_gradients, >, least_update);
   g_assert_cmpfloat (p->value[0], !=, before);
+  /* and the network has what the update left */
+  for (guint i = 0; i < defcn_net_count (b.plan->net); i++) {
+    const DefcnNode *node = defcn_net_node (b.plan->net, i);
+    float values[3];
+
+    if (!g_str_equal (node->name, "head.cls_score"))
+      continue;
+    g_assert_cmpuint (defcn_tensor_len (node->b), ==, 3);
+    b.be->download (b.be, node->b, values, node->b->data);
+    g_assert_cmpmem (values, sizeof values, p->value, sizeof values);
+    n++;
+  }
+  g_assert_cmpint (n, ==, DEFCN_N_LEVELS);
   defcn_bench_stages_close (&b);
 }
 
