@@ -438,6 +438,48 @@ test_forms (void)
   cJSON_Delete (json);
 }
 
+static double
+json_number (const cJSON *object, const char *name)
+{
+  const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, name);
+
+  g_assert_true (cJSON_IsNumber (item));
+  return item->valuedouble;
+}
+
+/* Every figure has its own key and its own column; those of NMS stand apart. */
+static void
+test_keys (void)
+{
+  DefcnFigures f = { .crowdhuman = TRUE, .nms_iou = 0.5 };
+  char *labels[] = { NULL };
+
+  f.crowd[0] = (DefcnCrowdhumanResult){ .ap = 0.1, .mmr = 0.2, .recall = 0.3 };
+  f.crowd[1] = (DefcnCrowdhumanResult){ .ap = 0.4, .mmr = 0.5, .recall = 0.6 };
+  cJSON *json = cJSON_CreateObject ();
+  defcn_figures_to_json (&f, json);
+  const cJSON *nms = cJSON_GetObjectItem (json, "nms");
+  g_assert_cmpfloat (json_number (json, "ap50"), ==, 0.1);
+  g_assert_cmpfloat (json_number (json, "mmr"), ==, 0.2);
+  g_assert_cmpfloat (json_number (json, "recall"), ==, 0.3);
+  g_assert_cmpfloat (json_number (nms, "ap50"), ==, 0.4);
+  g_assert_cmpfloat (json_number (nms, "mmr"), ==, 0.5);
+  g_assert_cmpfloat (json_number (nms, "recall"), ==, 0.6);
+  cJSON_Delete (json);
+
+  f.crowdhuman = FALSE;
+  f.labels = labels;
+  f.coco[0].n_duplicates = 7;
+  f.coco[0].n_detections = 70;
+  f.coco[0].duplicate_rate = 0.1;
+  json = cJSON_CreateObject ();
+  defcn_figures_to_json (&f, json);
+  g_assert_cmpfloat (json_number (json, "duplicates"), ==, 7);
+  g_assert_cmpfloat (json_number (json, "detections"), ==, 70);
+  g_assert_cmpfloat (json_number (json, "duplicate_rate"), ==, 0.1);
+  cJSON_Delete (json);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -462,6 +504,7 @@ main (int argc, char **argv)
   g_test_add_func ("/evaluate/detections of nms", test_detections_nms);
   g_test_add_func ("/evaluate/errors", test_errors);
   g_test_add_func ("/evaluate/forms", test_forms);
+  g_test_add_func ("/evaluate/keys", test_keys);
   const int status = g_test_run ();
 
   for (int i = 0; i < N_IMAGES; i++) {
