@@ -611,6 +611,12 @@ test_nothing (void)
   g_autoptr (DefcnImporterResult) one = import (path, &as_it_is);
   g_assert_cmpuint (one->n_tensors, ==, 1);
   assert_not_imported (path, &other, "tensors are missing");
+
+  g_autoptr (DefcnWeightsWriter) scalar = defcn_weights_writer_new ();
+  defcn_weights_writer_add (scalar, name, DEFCN_DTYPE_F32, 0, dims, zeros);
+  g_assert_true (defcn_weights_writer_save (scalar, path, NULL));
+  assert_not_imported (path, &as_it_is,
+      "is a scalar, the model wants 32x1x3x3");
 }
 
 /* The file's name stands in the metadata, whatever its bytes are. */
