@@ -67,11 +67,11 @@ forward_one (const DefcnNode *node, int n, int oy, int o, int ox)
 
   clip_taps (&kx_begin, &kx_end, node, ox, x->w);
   clip_taps (&ky, &ky_end, node, oy, x->h);
-  for (; ky < ky_end; ky++)
-    for (int kx = kx_begin; kx < kx_end; kx++) {
-      tap_offsets (&in_x, &in_w, node, n, oy, o, ox, ky, kx);
+  for (; ky < ky_end; ky++) {
+    tap_offsets (&in_x, &in_w, node, n, oy, o, ox, ky, kx_begin);
+    for (int kx = kx_begin; kx < kx_end; kx++, in_x += x->c, in_w += w->c)
       sum += dot (x->data + in_x, w->data + in_w, w->c);
-    }
+  }
   return sum;
 }
 
@@ -102,14 +102,15 @@ backward_one (const DefcnNode *node, float dy, int n, int oy, int o, int ox)
 
   clip_taps (&kx_begin, &kx_end, node, ox, x->w);
   clip_taps (&ky, &ky_end, node, oy, x->h);
-  for (; ky < ky_end; ky++)
-    for (int kx = kx_begin; kx < kx_end; kx++) {
-      tap_offsets (&in_x, &in_w, node, n, oy, o, ox, ky, kx);
+  for (; ky < ky_end; ky++) {
+    tap_offsets (&in_x, &in_w, node, n, oy, o, ox, ky, kx_begin);
+    for (int kx = kx_begin; kx < kx_end; kx++, in_x += x->c, in_w += w->c) {
       if (x->grad)
         add_scaled (x->grad + in_x, w->data + in_w, dy, w->c);
       if (w->grad)
         add_scaled (w->grad + in_w, x->data + in_x, dy, w->c);
     }
+  }
 }
 
 static void
