@@ -11,7 +11,7 @@ python3 "$(dirname "$0")/../e2e/make_blocks.py" "$work"
 cat > "$work/recipe.ini" <<'E'
 [recipe]
 preset=coco.poto.3dmf.aux
-backbone=resnet18
+backbone=mobilenetv2
 pixels=torchvision
 freeze_at=0
 fpn_channels=16

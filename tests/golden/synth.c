@@ -5,6 +5,7 @@
 #include "import/derive.h"
 #include "train/recipe.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define GOLDEN_GAMMA 0x9E3779B97F4A7C15u
@@ -374,8 +375,15 @@ testing_synth_model (const char *config_path, DefcnBackend *be, gboolean train,
   g_autoptr (DefcnSpec) spec = testing_synth_spec (config_path, skip);
   g_autoptr (GError) error = NULL;
 
+  const char *widest = g_getenv ("DEFCN_TEST_WIDEST");
+
   if (!spec)
     return NULL;
+  if (widest && spec->fpn_channels > atoi (widest)) {
+    *skip = g_strdup_printf ("%d channels, and DEFCN_TEST_WIDEST is %s",
+        spec->fpn_channels, widest);
+    return NULL;
+  }
 
   DefcnModel *model = defcn_model_new (spec, be, train, 0, &error);
   if (!model)
