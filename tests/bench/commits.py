@@ -10,11 +10,10 @@ import argparse
 import random
 import subprocess
 import sys
-import time
 
 from ours import CASES, Ours
-from result import (TREE, caption, line, names_of, origin, rounds_of, save,
-                    shown, spread)
+from result import (TREE, add_options, caption, line, names_of, origin,
+                    rounds_of, save, shown, spread)
 
 HEAD = ["network", "threads", "before ms", "now ms", "before / now"]
 
@@ -72,14 +71,7 @@ def parse_options():
     parser.add_argument("--threads", default=[1, 2], metavar="N,..",
                         type=lambda text: [int(n) for n in text.split(",")],
                         help="CPU threads (1,2)")
-    parser.add_argument("--rounds", type=int, default=7, metavar="N",
-                        help="measurements of either (7)")
-    parser.add_argument("--repetitions", type=int, default=5, metavar="N",
-                        help="runs in a measurement, the median counts (5)")
-    parser.add_argument("--seed", type=int, default=time.time_ns() % 1000000,
-                        metavar="N", help="of the order (the clock)")
-    parser.add_argument("--save", metavar="FILE.json",
-                        help="also write JSON, and a table as FILE.md")
+    add_options(parser)
     return parser.parse_args()
 
 

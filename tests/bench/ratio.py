@@ -19,8 +19,8 @@ import numpy as np
 import network
 from ours import CASES, Ours
 from peers import PEERS
-from result import (TREE, caption, line, names_of, origin, rounds_of, save,
-                    shown, spread)
+from result import (TREE, add_options, caption, line, names_of, origin,
+                    rounds_of, save, shown, spread)
 
 LARGEST_ERROR = {"fp32": 1e-3, "bf16": 0.1}
 
@@ -104,14 +104,7 @@ def parse_options():
                         help="CPU threads of all sides (1,2)")
     parser.add_argument("--precision", choices=LARGEST_ERROR, default="fp32",
                         help="bf16: of defcn, and of the peers that have it")
-    parser.add_argument("--rounds", type=int, default=7, metavar="N",
-                        help="measurements of every side (7)")
-    parser.add_argument("--repetitions", type=int, default=5, metavar="N",
-                        help="runs in a measurement, the median counts (5)")
-    parser.add_argument("--seed", type=int, default=time.time_ns() % 1000000,
-                        metavar="N", help="of the order (the clock)")
-    parser.add_argument("--save", metavar="FILE.json",
-                        help="also write JSON, and a table as FILE.md")
+    add_options(parser)
     return parser.parse_args()
 
 

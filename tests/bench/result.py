@@ -5,6 +5,7 @@ import json
 import pathlib
 import statistics
 import subprocess
+import time
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 
@@ -65,6 +66,18 @@ def save(path, result, rows, captions, head, cells):
     path.with_suffix(".md").write_text("\n".join([
         *captions, "", line(head), line("---" for _ in head),
         *(line(cells(row)) for row in rows)]) + "\n")
+
+
+def add_options(parser):
+    """How often is measured, in which order, and where it is kept."""
+    parser.add_argument("--rounds", type=int, default=7, metavar="N",
+                        help="measurements of every side (7)")
+    parser.add_argument("--repetitions", type=int, default=5, metavar="N",
+                        help="runs in a measurement, the median counts (5)")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 1000000,
+                        metavar="N", help="of the order (the clock)")
+    parser.add_argument("--save", metavar="FILE.json",
+                        help="also write JSON, and a table as FILE.md")
 
 
 def names_of(table):
