@@ -288,10 +288,12 @@ defcn_train_main (int argc, char **argv)
   const GOptionEntry entries[] = {
     { "preset", 'p', 0, G_OPTION_ARG_STRING, &o.preset,
         "start from this row of the paper (see --help-recipe)", "NAME" },
-    { "annotations", 'a', 0, G_OPTION_ARG_FILENAME, &o.annotations,
-        "training annotations, COCO .json or CrowdHuman .odgt", "FILE" },
-    { "images", 'i', 0, G_OPTION_ARG_FILENAME, &o.images,
-        "folder of the training images", "DIR" },
+    { "annotations", 'a', 0, G_OPTION_ARG_FILENAME_ARRAY, &o.annotations,
+        "training annotations, COCO .json or CrowdHuman .odgt; several are "
+        "joined",
+        "FILE" },
+    { "images", 'i', 0, G_OPTION_ARG_FILENAME_ARRAY, &o.images,
+        "folder of the training images, one for each file", "DIR" },
     { "val-annotations", 0, 0, G_OPTION_ARG_FILENAME, &o.val_annotations,
         "validation annotations", "FILE" },
     { "val-images", 0, 0, G_OPTION_ARG_FILENAME, &o.val_images,
@@ -346,8 +348,8 @@ defcn_train_main (int argc, char **argv)
   g_free (o.preset);
   g_free (o.output);
   defcn_device_options_clear (&o.device);
-  g_free (o.annotations);
-  g_free (o.images);
+  g_strfreev (o.annotations);
+  g_strfreev (o.images);
   g_free (o.val_annotations);
   g_free (o.val_images);
   g_free (o.init);

@@ -2,6 +2,7 @@
 #include "folder.h"
 #include "train/recipe.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 /* A recipe that only lacks what a case is about. */
@@ -28,6 +29,7 @@ test_keys (void)
   const char *const *names = defcn_recipe_presets ();
   g_autoptr (GString) want = g_string_new ("[recipe]\n");
   static const char *const settings[] = {
+    "holdout=29",
     "backbone=resnet18",
     "pixels=torchvision",
     "stride_in_1x1=false",
@@ -92,6 +94,7 @@ test_keys (void)
     g_string_append_printf (want, "%s\n", settings[i]);
   }
   const gboolean places[] = {
+    r->holdout == 29,
     g_str_equal (r->backbone, "resnet18"),
     g_str_equal (r->pixels, "torchvision"),
     !r->spec->stride_in_1x1,
@@ -193,19 +196,19 @@ test_presets (void)
 static void
 test_preset_values (void)
 {
-  static const char *const all[] = { "backbone=resnet50", "pixels=msra",
-    "stride_in_1x1=true", "freeze_at=2", "fpn_channels=256", "p6_from_c5=false",
-    "tower_depth=4", "norm_groups=32", "filter=true", "filter_norm=true",
-    "tau=2", "phi=3", "short_edge=800", "test_long_edge=1333", "threshold=0.05",
-    "max_detections=100", "nms_iou=0", "assigner=poto", "alpha=0.8",
-    "radius=1.5", "aux_topk=9", "reg_weight=2", "batch=16", "micro_batch=0",
-    "group=2", "workers=2", "seed=1", "max_unreadable=0.01",
-    "short_edges=640;672;704;736;768;800", "long_edge=1333", "flip=0.5",
-    "color=0", "crop=0", "expand=0", "mosaic=0", "canvas_width=0",
-    "canvas_height=0", "scale_min=0.5", "scale_max=1.5", "optimizer=sgd",
-    "lr=0.01", "backbone_lr=1", "momentum=0.9", "weight_decay=0.0001",
-    "clip_norm=0", "schedule=step", "iterations=270000", "epochs=0",
-    "steps=210000;250000", "warmup=1000", "warmup_factor=0.001",
+  static const char *const all[] = { "holdout=0", "backbone=resnet50",
+    "pixels=msra", "stride_in_1x1=true", "freeze_at=2", "fpn_channels=256",
+    "p6_from_c5=false", "tower_depth=4", "norm_groups=32", "filter=true",
+    "filter_norm=true", "tau=2", "phi=3", "short_edge=800",
+    "test_long_edge=1333", "threshold=0.05", "max_detections=100", "nms_iou=0",
+    "assigner=poto", "alpha=0.8", "radius=1.5", "aux_topk=9", "reg_weight=2",
+    "batch=16", "micro_batch=0", "group=2", "workers=2", "seed=1",
+    "max_unreadable=0.01", "short_edges=640;672;704;736;768;800",
+    "long_edge=1333", "flip=0.5", "color=0", "crop=0", "expand=0", "mosaic=0",
+    "canvas_width=0", "canvas_height=0", "scale_min=0.5", "scale_max=1.5",
+    "optimizer=sgd", "lr=0.01", "backbone_lr=1", "momentum=0.9",
+    "weight_decay=0.0001", "clip_norm=0", "schedule=step", "iterations=270000",
+    "epochs=0", "steps=210000;250000", "warmup=1000", "warmup_factor=0.001",
     "final_lr=0.01", "ema=0", "eval_interval=10000", "checkpoint_interval=1000",
     "log_interval=20", "threads=0", NULL };
 #define CROWD                                                                  \
@@ -334,12 +337,14 @@ test_finish (void)
 {
   static const struct
   {
-    const char *assignment, *words;
+    const char *assignment, *words, *before;
   } cases[] = {
     { "annotations=", "annotations and images" },
     { "images=", "annotations and images" },
     { "val_images=v", "val_annotations and val_images" },
     { "val_annotations=v", "val_annotations and val_images" },
+    { "holdout=1", "holdout=1 leaves nothing" },
+    { "holdout=2", "without val_annotations", "val_annotations=v" },
     { "short_edges=", "short_edges is empty" },
     { "canvas_width=64", "canvas_width and canvas_height" },
     { "scale_min=2", "scale_min is above scale_max" },
@@ -358,6 +363,10 @@ test_finish (void)
     g_autoptr (GError) error = NULL;
     g_autoptr (DefcnRecipe) recipe = whole_recipe ();
 
+    if (cases[i].before) {
+      g_assert_true (defcn_recipe_set (recipe, cases[i].before, NULL));
+      g_assert_true (defcn_recipe_set (recipe, "val_images=v", NULL));
+    }
     g_assert_true (defcn_recipe_set (recipe, cases[i].assignment, NULL));
     g_assert_false (defcn_recipe_finish (recipe, &error));
     g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
@@ -409,8 +418,9 @@ test_spec (void)
   }
 }
 
-/* A key file goes over its preset; its paths are relative to itself, those of
- * --set to the working directory. */
+/* A key file goes over its preset; its paths are relative to itself, each of
+ * several and of a file whose own path is relative too, those of --set to the
+ * working directory. */
 static void
 test_file (void)
 {
@@ -431,6 +441,32 @@ test_file (void)
   g_assert_null (recipe->images);
   g_assert_true (defcn_recipe_set (recipe, " images = here ", &error));
   g_assert_cmpstr (recipe->images, ==, "here");
+  folder_remove (folder);
+}
+
+static void
+test_relative_file (void)
+{
+  static const char text[] = "[recipe]\nannotations=a.json;../b;/c\n"
+                             "init=w;1\n";
+  char *folder = folder_new ();
+  g_autofree char *path = folder_write (folder, "r.ini", text, strlen (text));
+  g_autofree char *home = g_get_current_dir ();
+  g_autofree char *name = g_path_get_basename (folder);
+  g_autofree char *parent = g_path_get_dirname (folder);
+  g_autofree char *relative = g_build_filename (name, "r.ini", NULL);
+  g_autofree char *a = folder_file (folder, "a.json");
+  g_autofree char *b = g_build_filename (parent, "b", NULL);
+  g_autofree char *want = g_strjoin (";", a, b, "/c", NULL);
+  g_autofree char *init = folder_file (folder, "w;1");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (NULL, &error);
+
+  g_assert_cmpint (g_chdir (parent), ==, 0);
+  g_assert_true (defcn_recipe_load (recipe, relative, &error));
+  g_assert_cmpint (g_chdir (home), ==, 0);
+  g_assert_cmpstr (recipe->annotations, ==, want);
+  g_assert_cmpstr (recipe->init, ==, init);
   folder_remove (folder);
 }
 
@@ -515,6 +551,7 @@ main (int argc, char **argv)
   g_test_add_func ("/recipe/finish", test_finish);
   g_test_add_func ("/recipe/spec", test_spec);
   g_test_add_func ("/recipe/file", test_file);
+  g_test_add_func ("/recipe/relative-file", test_relative_file);
   g_test_add_func ("/recipe/bad-files", test_bad_files);
   g_test_add_func ("/recipe/absent", test_absent);
   g_test_add_func ("/recipe/help", test_help);

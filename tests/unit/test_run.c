@@ -23,11 +23,12 @@ test_recipe (void)
   static const char text[] = "[recipe]\npreset=coco.poto\nlr=0.5\nbatch=3\n"
                              "annotations=of-file\nimages=of-file\n";
   char *settings[] = { "batch=4", "images=of-set", "seed=5", NULL };
+  char *of_option[] = { "of-option", "another", NULL };
   g_autofree char *path = folder_write (folder, "r.ini", text, strlen (text));
   char *files[] = { path, NULL };
   DefcnRunOptions options = { .files = files,
     .set = settings,
-    .images = "of-option" };
+    .images = of_option };
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnRecipe) recipe = defcn_run_recipe (&options, &error);
 
@@ -38,7 +39,7 @@ test_recipe (void)
   g_assert_cmpint (recipe->loader.batch, ==, 4);
   g_assert_cmpint (recipe->loader.seed, ==, 5);
   g_assert_true (g_str_has_suffix (recipe->annotations, "/of-file"));
-  g_assert_cmpstr (recipe->images, ==, "of-option");
+  g_assert_cmpstr (recipe->images, ==, "of-option;another");
 
   options.preset = "coco.poto.3dmf";
   g_autoptr (DefcnRecipe) other = defcn_run_recipe (&options, &error);
@@ -51,8 +52,9 @@ static void
 test_bad_recipe (void)
 {
   char *nowhere[] = { "/nowhere.ini", NULL }, *settings[] = { "lr=x", NULL };
+  char *any[] = { "a", NULL };
   const DefcnRunOptions cases[] = { { .files = nowhere },
-    { .set = settings, .annotations = "a", .images = "i" }, { .images = "i" },
+    { .set = settings, .annotations = any, .images = any }, { .images = any },
     { .preset = "none" } };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -72,15 +74,15 @@ open_run (DefcnRun *run, DefcnRunOptions *options, const char *settings,
       folder_write (folder, "a.json", annotations, strlen (annotations));
   g_auto (GStrv) set = g_strsplit (settings, " ", -1);
 
-  options->annotations = data;
-  options->images = folder;
+  options->annotations = (char *[]){ data, NULL };
+  options->images = (char *[]){ folder, NULL };
   options->set = set;
   run->options = options;
   run->recipe = defcn_run_recipe (options, error);
   run->state.recipe = run->recipe;
   g_assert_nonnull (run->recipe);
   const gboolean good = defcn_run_open (run, error);
-  options->annotations = NULL;
+  options->annotations = options->images = NULL;
   options->set = NULL;
   return good;
 }
@@ -125,6 +127,24 @@ test_open (void)
     defcn_run_close (&run);
     defcn_recipe_free (run.recipe);
   }
+}
+
+/* Every second of three images is what the run is watched on. */
+static void
+test_held_out (void)
+{
+  DefcnRunOptions options = { .output = output, .device = { .device = "cpu" } };
+  DefcnRun run = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (open_run (&run, &options, TINY "holdout=2", &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (run.dataset->samples->len, ==, 2);
+  g_assert_cmpuint (run.validation->samples->len, ==, 1);
+  const DefcnSample *held = run.validation->samples->pdata[0];
+  g_assert_cmpint (held->id, ==, 2);
+  defcn_run_close (&run);
+  defcn_recipe_free (run.recipe);
 }
 
 /* What a run cannot be opened with is named. */
@@ -174,6 +194,7 @@ main (int argc, char **argv)
   g_test_add_func ("/run/recipe", test_recipe);
   g_test_add_func ("/run/bad-recipe", test_bad_recipe);
   g_test_add_func ("/run/open", test_open);
+  g_test_add_func ("/run/held-out", test_held_out);
   g_test_add_func ("/run/bad-open", test_bad_open);
 
   const int status = g_test_run ();

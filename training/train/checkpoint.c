@@ -3,12 +3,27 @@
 
 #include <cjson/cJSON.h>
 
+/* Of paths with ";" between them. */
+static char *
+basenames (const char *paths)
+{
+  g_auto (GStrv) names = g_strsplit (paths, ";", -1);
+
+  for (guint i = 0; names[i]; i++) {
+    char *name = g_path_get_basename (names[i]);
+
+    g_free (names[i]);
+    names[i] = name;
+  }
+  return g_strjoinv (";", names);
+}
+
 static char *
 provenance (const DefcnCheckpoint *state, double ap, double ap50)
 {
   const DefcnRecipe *recipe = state->recipe;
   g_autofree char *text = defcn_recipe_to_text (recipe);
-  g_autofree char *data = g_path_get_basename (recipe->annotations);
+  g_autofree char *data = basenames (recipe->annotations);
   g_autofree char *init =
       recipe->init ? g_path_get_basename (recipe->init) : NULL;
   cJSON *object = cJSON_CreateObject ();

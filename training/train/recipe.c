@@ -14,7 +14,7 @@ static const char defaults[] =
     "filter=true\nfilter_norm=true\ntau=2\nphi=3\nshort_edge=800\n"
     "test_long_edge=1333\nthreshold=0.05\nmax_detections=100\nnms_iou=0\n"
     "assigner=poto\nalpha=0.8\nradius=1.5\naux_topk=9\nreg_weight=2\n"
-    "batch=16\nmicro_batch=0\ngroup=2\nworkers=2\nseed=1\n"
+    "holdout=0\nbatch=16\nmicro_batch=0\ngroup=2\nworkers=2\nseed=1\n"
     "max_unreadable=0.01\n"
     "short_edges=640;672;704;736;768;800\nlong_edge=1333\nflip=0.5\n"
     "color=0\ncrop=0\nexpand=0\nmosaic=0\ncanvas_width=0\n"
@@ -170,7 +170,8 @@ gboolean
 defcn_recipe_load (DefcnRecipe *recipe, const char *path, GError **error)
 {
   g_autoptr (GKeyFile) file = open_file (path, error);
-  g_autofree char *folder = g_path_get_dirname (path);
+  g_autofree char *relative = g_path_get_dirname (path);
+  g_autofree char *folder = g_canonicalize_filename (relative, NULL);
 
   if (!file)
     return FALSE;
@@ -260,6 +261,10 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
     problem = "annotations and images are needed";
   else if (!recipe->val_annotations != !recipe->val_images)
     problem = "val_annotations and val_images come together";
+  else if (recipe->val_annotations && recipe->holdout > 0)
+    problem = "holdout is for a run without val_annotations";
+  else if (recipe->holdout == 1)
+    problem = "holdout=1 leaves nothing to train on";
   else if (augment->n_short_edges == 0 && augment->canvas_width == 0)
     problem = "short_edges is empty";
   else if (!augment->canvas_width != !augment->canvas_height)

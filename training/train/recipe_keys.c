@@ -8,6 +8,7 @@
 typedef enum
 {
   KEY_PATH,
+  KEY_PATHS, /* several, ";" between them */
   KEY_STRING,
   KEY_INT,
   KEY_INT64,
@@ -41,12 +42,15 @@ typedef struct
   }
 
 static const Key keys[] = {
-  TOP ("annotations", KEY_PATH, annotations, 0, 0,
-      "training annotations, COCO .json or CrowdHuman .odgt"),
-  TOP ("images", KEY_PATH, images, 0, 0, "folder of the training images"),
+  TOP ("annotations", KEY_PATHS, annotations, 0, 0,
+      "training annotations, COCO .json or CrowdHuman .odgt; a;b is both"),
+  TOP ("images", KEY_PATHS, images, 0, 0,
+      "folder of the training images, one for each file"),
   TOP ("val_annotations", KEY_PATH, val_annotations, 0, 0,
       "validation annotations"),
   TOP ("val_images", KEY_PATH, val_images, 0, 0, "their folder"),
+  TOP ("holdout", KEY_INT, holdout, 0, 1000000,
+      "without those: every so manieth training image, by id, 0: none"),
   TOP ("init", KEY_PATH, init, 0, 0,
       "weights to start from, a file of defcn import"),
   TOP ("backbone", KEY_STRING, backbone, 0, 0,
@@ -235,6 +239,7 @@ set_key (DefcnRecipe *recipe, const Key *key, const char *text, GError **error)
 
   switch (key->type) {
     case KEY_PATH:
+    case KEY_PATHS:
     case KEY_STRING:
       g_free (*(char **) field);
       *(char **) field = text[0] ? g_strdup (text) : NULL;
@@ -288,6 +293,13 @@ find_key (const char *name, GError **error)
   return NULL;
 }
 
+/* Paths of data are no part of the recipe's text. */
+static gboolean
+is_path (const Key *key)
+{
+  return key->type == KEY_PATH || key->type == KEY_PATHS;
+}
+
 gboolean
 defcn_recipe_keys_set (DefcnRecipe *recipe, const char *name, const char *value,
     const char *folder, GError **error)
@@ -296,18 +308,26 @@ defcn_recipe_keys_set (DefcnRecipe *recipe, const char *name, const char *value,
 
   if (!key)
     return FALSE;
-  if (!folder || key->type != KEY_PATH || !value[0])
+  if (!folder || !is_path (key) || !value[0])
     return set_key (recipe, key, value, error);
 
-  g_autofree char *path = g_canonicalize_filename (value, folder);
-  return set_key (recipe, key, path, error);
+  g_auto (GStrv) paths =
+      g_strsplit (value, ";", key->type == KEY_PATHS ? -1 : 1);
+  for (guint i = 0; paths[i]; i++) {
+    char *path = g_canonicalize_filename (paths[i], folder);
+
+    g_free (paths[i]);
+    paths[i] = path;
+  }
+  g_autofree char *joined = g_strjoinv (";", paths);
+  return set_key (recipe, key, joined, error);
 }
 
 void
 defcn_recipe_keys_clear (DefcnRecipe *recipe)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
-    if (keys[i].type == KEY_PATH || keys[i].type == KEY_STRING)
+    if (is_path (&keys[i]) || keys[i].type == KEY_STRING)
       g_clear_pointer ((char **) member (recipe, &keys[i]), g_free);
   }
 }
@@ -331,6 +351,7 @@ append_value (GString *text, const Key *key, gconstpointer field)
 
   switch (key->type) {
     case KEY_PATH:
+    case KEY_PATHS:
     case KEY_STRING:
       g_string_append (text,
           *(char *const *) field ? *(char *const *) field : "");
@@ -373,7 +394,7 @@ void
 defcn_recipe_keys_append (GString *text, const DefcnRecipe *recipe)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
-    if (keys[i].type == KEY_PATH)
+    if (is_path (&keys[i]))
       continue;
     g_string_append_printf (text, "%s=", keys[i].name);
     append_value (text, &keys[i], member (recipe, &keys[i]));

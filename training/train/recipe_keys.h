@@ -15,8 +15,10 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  char *annotations, *images;         /* training set */
+  char *annotations, *images;         /* training sets, ";" between them */
   char *val_annotations, *val_images; /* validation set, or NULL */
+  int holdout;                        /* in its place every so manieth image of
+                                         the training sets; 0: none */
   char *init;                         /* weights to start from, or NULL */
   char *backbone;                     /* resnet18 .. resnet152, mobilenetv2 */
   char *pixels;                       /* "msra" (BGR, 0..255 minus mean) or

@@ -3,6 +3,7 @@
 #include "run.h"
 
 #include "data/annotations.h"
+#include "data/sets.h"
 #include "device_options.h"
 
 #include <glib/gstdio.h>
@@ -13,12 +14,15 @@ defcn_run_recipe (const DefcnRunOptions *o, GError **error)
 {
   const char *file = o->files ? o->files[0] : NULL;
   g_autofree char *preset = g_strdup (o->preset);
+  g_autofree char *annotations =
+      o->annotations ? g_strjoinv (";", o->annotations) : NULL;
+  g_autofree char *images = o->images ? g_strjoinv (";", o->images) : NULL;
   const struct
   {
     const char *key, *value;
   } paths[] = {
-    { "annotations", o->annotations },
-    { "images", o->images },
+    { "annotations", annotations },
+    { "images", images },
     { "val_annotations", o->val_annotations },
     { "val_images", o->val_images },
     { "init", o->init },
@@ -64,8 +68,8 @@ open_data (DefcnRun *run, GError **error)
   DefcnRecipe *recipe = run->recipe;
   DefcnSpec *spec = recipe->spec;
 
-  run->dataset =
-      defcn_annotations_open (recipe->annotations, recipe->images, error);
+  run->dataset = defcn_sets_open (&run->validation, recipe->annotations,
+      recipe->images, recipe->holdout, error);
   if (!run->dataset)
     return FALSE;
   if (recipe->val_annotations) {
@@ -78,6 +82,10 @@ open_data (DefcnRun *run, GError **error)
   if (run->dataset->n_empty > 0)
     g_print ("%s: %u boxes of no area are left out\n", recipe->annotations,
         run->dataset->n_empty);
+
+  if (recipe->holdout > 0)
+    g_print ("%u images to train on, %u held out\n", run->dataset->samples->len,
+        run->validation->samples->len);
 
   const GPtrArray *labels = run->dataset->labels;
   g_strfreev (spec->labels);

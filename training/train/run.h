@@ -20,7 +20,8 @@ G_BEGIN_DECLS
 typedef struct
 {
   char *preset, *output;
-  char *annotations, *images, *val_annotations, *val_images, *init;
+  char **annotations, **images;
+  char *val_annotations, *val_images, *init;
   char **set;
   char **files;
   gboolean resume;

@@ -1,0 +1,163 @@
+/* Several sets of annotated images as one, and a part of them held out. */
+#include "sets.h"
+
+#include "annotations.h"
+#include "error.h"
+
+/* An empty set that is like @like in all but what is in it. */
+static DefcnDataset *
+empty_like (const DefcnDataset *like)
+{
+  DefcnDataset *set = g_new0 (DefcnDataset, 1);
+
+  set->path = g_strdup (like->path);
+  set->image_dir = g_strdup (like->image_dir);
+  set->crowdhuman = like->crowdhuman;
+  set->samples = g_ptr_array_new_with_free_func (g_free);
+  set->labels = g_ptr_array_ref (like->labels);
+  set->category_ids = g_array_ref (like->category_ids);
+  return set;
+}
+
+/* Moves every @every-th image of @set to a new one, which shares what both
+ * only read. */
+static DefcnDataset *
+hold_out (DefcnDataset *set, guint every)
+{
+  DefcnDataset *held = empty_like (set);
+  GPtrArray *all = set->samples;
+
+  held->packed = set->packed ? g_byte_array_ref (set->packed) : NULL;
+  set->samples = g_ptr_array_new_with_free_func (g_free);
+  for (guint i = 0; i < all->len; i++)
+    g_ptr_array_add (i % every == every - 1 ? held->samples : set->samples,
+        all->pdata[i]);
+  g_ptr_array_set_free_func (all, NULL);
+  g_ptr_array_unref (all);
+  return held;
+}
+
+/* The class of @name in @whole, a new one where it has none. */
+static int
+class_of (DefcnDataset *whole, const char *name)
+{
+  for (guint i = 0; i < whole->labels->len; i++)
+    if (g_str_equal (whole->labels->pdata[i], name))
+      return i;
+
+  const gint64 id = whole->labels->len + 1;
+  g_ptr_array_add (whole->labels, g_strdup (name));
+  g_array_append_val (whole->category_ids, id);
+  return id - 1;
+}
+
+/* Adds the images of @set; their names then begin with its folder. */
+static gboolean
+append (DefcnDataset *whole, const DefcnDataset *set, GError **error)
+{
+  g_autofree int *classes = g_new (int, set->labels->len);
+
+  for (guint k = 0; k < set->labels->len; k++)
+    classes[k] = class_of (whole, set->labels->pdata[k]);
+  whole->n_empty += set->n_empty;
+  for (guint i = 0; i < set->samples->len; i++) {
+    const DefcnSample *s = set->samples->pdata[i];
+    g_autofree char *name = g_build_filename (set->image_dir, s->name, NULL);
+    g_autoptr (GArray) objects = defcn_dataset_objects (set, i);
+
+    g_ptr_array_add (whole->samples,
+        defcn_sample_new (whole->samples->len + 1, name, s->width, s->height));
+    for (guint k = 0; k < objects->len; k++) {
+      DefcnObject *o = &g_array_index (objects, DefcnObject, k);
+
+      if (o->label >= 0)
+        o->label = classes[o->label];
+      if (defcn_dataset_add (whole, whole->samples->len - 1, o))
+        continue;
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+          "%s: more objects than one set can have", set->path);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+/* @sets as one; one alone is itself.  Takes what is in @sets. */
+static DefcnDataset *
+join (GPtrArray *sets, const char *path, GError **error)
+{
+  if (sets->len == 1)
+    return g_ptr_array_steal_index (sets, 0);
+
+  const DefcnDataset *first = sets->pdata[0];
+  g_autoptr (DefcnDataset) whole = g_new0 (DefcnDataset, 1);
+  whole->path = g_strdup (path);
+  whole->image_dir = g_strdup ("");
+  whole->crowdhuman = first->crowdhuman;
+  whole->samples = g_ptr_array_new_with_free_func (g_free);
+  whole->labels = g_ptr_array_new_with_free_func (g_free);
+  whole->category_ids = g_array_new (FALSE, FALSE, sizeof (gint64));
+  for (guint i = 0; i < sets->len; i++) {
+    const DefcnDataset *set = sets->pdata[i];
+
+    if (set->crowdhuman != first->crowdhuman) {
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+          "%s and %s: CrowdHuman's files and COCO's do not go together",
+          first->path, set->path);
+      return NULL;
+    }
+    if (!append (whole, set, error))
+      return NULL;
+  }
+  return g_steal_pointer (&whole);
+}
+
+static gboolean
+check (guint n_files, guint n_folders, GError **error)
+{
+  if (n_files > 0 && n_files == n_folders)
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%u annotation files and %u folders of images: every file needs its own",
+      n_files, n_folders);
+  return FALSE;
+}
+
+DefcnDataset *
+defcn_sets_open (DefcnDataset **held, const char *annotations,
+    const char *images, guint every, GError **error)
+{
+  g_auto (GStrv) files = g_strsplit (annotations, ";", -1);
+  g_auto (GStrv) folders = g_strsplit (images, ";", -1);
+  const GDestroyNotify free_set = (GDestroyNotify) defcn_dataset_free;
+  g_autoptr (GPtrArray) sets = g_ptr_array_new_with_free_func (free_set);
+  g_autoptr (GPtrArray) parts = g_ptr_array_new_with_free_func (free_set);
+
+  *held = NULL;
+  if (!check (g_strv_length (files), g_strv_length (folders), error))
+    return NULL;
+  for (guint i = 0; files[i]; i++) {
+    DefcnDataset *set = defcn_annotations_open (files[i], folders[i], error);
+
+    if (!set)
+      return NULL;
+    g_ptr_array_add (sets, set);
+    if (every > 0)
+      g_ptr_array_add (parts, hold_out (set, every));
+  }
+
+  g_autoptr (DefcnDataset) part =
+      every > 0 ? join (parts, annotations, error) : NULL;
+  if (every > 0 && !part)
+    return NULL;
+  if (part && part->samples->len == 0) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: no set has %u images to hold one out", annotations, every);
+    return NULL;
+  }
+
+  DefcnDataset *whole = join (sets, annotations, error);
+  if (whole)
+    *held = g_steal_pointer (&part);
+  return whole;
+}
