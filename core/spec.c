@@ -20,6 +20,7 @@ typedef struct
   FieldType type;
   gsize offset;
   double min, max;
+  gboolean optional; /* a file may lack it: defcn_spec_new()'s value */
 } Field;
 
 #define INT(f, lo, hi)                                                         \
@@ -33,6 +34,11 @@ typedef struct
 #define FLOAT(f, lo, hi)                                                       \
   {                                                                            \
 #f, FIELD_FLOAT, G_STRUCT_OFFSET(DefcnSpec, f), lo, hi                     \
+  }
+
+#define OPTIONAL_FLOAT(f, lo, hi)                                              \
+  {                                                                            \
+#f, FIELD_FLOAT, G_STRUCT_OFFSET(DefcnSpec, f), lo, hi, TRUE               \
   }
 
 /* Every field but backbone, input and labels. */
@@ -57,6 +63,8 @@ static const Field fields[] = {
   INT (topk, 1, 1000000),
   INT (max_detections, 1, 100000),
   FLOAT (nms_iou, 0, 1),
+  OPTIONAL_FLOAT (duplicate_iou, 0, 1),
+  OPTIONAL_FLOAT (working_threshold, 0, 1),
   { "short_edge", FIELD_INT, G_STRUCT_OFFSET (DefcnSpec, input.short_edge), 1,
       16384 },
   { "long_edge", FIELD_INT, G_STRUCT_OFFSET (DefcnSpec, input.long_edge), 1,
@@ -102,6 +110,7 @@ defcn_spec_new (const char *const *labels)
     .threshold = 0.05f,
     .topk = 1000,
     .max_detections = 100,
+    .working_threshold = 0.3f,
     .n_classes = g_strv_length ((char **) labels),
     .labels = g_strdupv ((char **) labels),
   };
@@ -174,6 +183,8 @@ read_field (DefcnSpec *spec, const Field *f, const cJSON *object,
   const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, f->name);
   const gboolean is_bool = f->type == FIELD_BOOL;
 
+  if (!item && f->optional)
+    return TRUE;
   if (is_bool ? !cJSON_IsBool (item) : !cJSON_IsNumber (item)) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
         "%s: spec field \"%s\" is %s, not a %s", where, f->name,

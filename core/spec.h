@@ -34,9 +34,11 @@ typedef struct
   gboolean filter_norm;      /* group norm in it */
   int tau, phi;              /* 2, 3 */
   DefcnInputRule input;
-  float threshold; /* decode rule of the file */
+  float threshold; /* decode rule of the file; evaluation's: 0.05 */
   int topk, max_detections;
-  float nms_iou; /* 0: none */
+  float nms_iou;           /* 0: none */
+  float duplicate_iou;     /* local duplicate filter (boxes.h), 0: none */
+  float working_threshold; /* the score that counts in use: 0.3 */
   int n_classes;
   char **labels; /* n_classes names, NULL-terminated */
 } DefcnSpec;
@@ -47,7 +49,8 @@ DefcnSpec *defcn_spec_copy (const DefcnSpec *spec);
 void defcn_spec_free (DefcnSpec *spec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnSpec, defcn_spec_free)
 /* JSON as in the metadata; from_json checks every field's type and range and
- * names @where in its errors. */
+ * names @where in its errors.  duplicate_iou and working_threshold may be
+ * missing, as they are in files before them: 0 and 0.3. */
 char *defcn_spec_to_json (const DefcnSpec *spec);
 DefcnSpec *defcn_spec_from_json (const char *json, const char *where,
     GError **error);

@@ -66,6 +66,8 @@ test_ranges (void)
     { "topk", "1", "1000000", "0", "1000001" },
     { "max_detections", "1", "100000", "0", "100001" },
     { "nms_iou", "0", "1", "-0.001", "1.001" },
+    { "duplicate_iou", "0", "1", "-0.001", "1.001" },
+    { "working_threshold", "0", "1", "-0.001", "1.001" },
     { "short_edge", "1", "1333", "0", "16385" },
     { "long_edge", "800", "16384", "0", "16385" },
     { "divisor", "32", "1024", "31", "1056" },
@@ -121,6 +123,8 @@ test_fields (void)
     .topk = 17,
     .max_detections = 19,
     .nms_iou = 0.625f,
+    .duplicate_iou = 0.875f,
+    .working_threshold = 0.4375f,
     .input = { .short_edge = 21,
         .long_edge = 22,
         .divisor = 64,
@@ -135,7 +139,8 @@ test_fields (void)
       "\"p6_from_c5\":true,\"tower_depth\":9,\"norm_groups\":13,"
       "\"norm_reg_targets\":false,\"filter\":false,\"filter_norm\":false,"
       "\"tau\":6,\"phi\":5,\"threshold\":0.375,\"topk\":17,"
-      "\"max_detections\":19,\"nms_iou\":0.625,\"short_edge\":21,"
+      "\"max_detections\":19,\"nms_iou\":0.625,\"duplicate_iou\":0.875,"
+      "\"working_threshold\":0.4375,\"short_edge\":21,"
       "\"long_edge\":22,\"divisor\":64,\"bgr\":false,\"mean\":[1,2,3],"
       "\"std\":[4,5,6],\"labels\":[\"a\",\"\",\"\xc3\xa9\"]}";
   g_autoptr (GError) error = NULL;
@@ -163,6 +168,8 @@ test_fields (void)
   g_assert_cmpint (plain.topk, ==, 17);
   g_assert_cmpint (plain.max_detections, ==, 19);
   g_assert_cmpfloat (plain.nms_iou, ==, 0.625f);
+  g_assert_cmpfloat (plain.duplicate_iou, ==, 0.875f);
+  g_assert_cmpfloat (plain.working_threshold, ==, 0.4375f);
   g_assert_true (accepts (json, ""));
 
   /* a copy stands on its own */
@@ -171,6 +178,43 @@ test_fields (void)
   g_autofree char *again = defcn_spec_to_json (copy);
   g_assert_cmpstr (again, ==, json);
   defcn_spec_free (NULL);
+}
+
+/* Files from before a field have its default; one that has it but no number
+ * there is refused. */
+static void
+test_optional (void)
+{
+  static const struct
+  {
+    const char *field;
+    gsize offset;
+    float value;
+  } cases[] = {
+    { "duplicate_iou", G_STRUCT_OFFSET (DefcnSpec, duplicate_iou), 0 },
+    { "working_threshold", G_STRUCT_OFFSET (DefcnSpec, working_threshold),
+        0.3f },
+  };
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+
+  spec->duplicate_iou = 0.75f;
+  spec->working_threshold = 0.5f;
+  g_autofree char *json = defcn_spec_to_json (spec);
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *key = g_strdup_printf ("\"%s\":", cases[i].field);
+    char *at = strstr (json, key);
+    const char *rest = strchr (at, ',') + 1;
+    g_autofree char *without =
+        g_strdup_printf ("%.*s%s", (int) (at - json), json, rest);
+    g_autofree char *null = with_field (json, cases[i].field, "null");
+    g_autoptr (GError) error = NULL;
+    g_autoptr (DefcnSpec) read = defcn_spec_from_json (without, "x", &error);
+
+    g_assert_no_error (error);
+    g_assert_cmpfloat (G_STRUCT_MEMBER (float, read, cases[i].offset), ==,
+        cases[i].value);
+    g_assert_false (accepts (null, cases[i].field));
+  }
 }
 
 /* What no value of one field alone can be is refused by name: types, missing
@@ -272,8 +316,11 @@ test_published (void)
   g_assert_cmpfloat (read->threshold, ==, 0.05f);
   g_assert_cmpfloat (read->input.mean[2], ==, 123.675f);
   g_assert_nonnull (strstr (json,
-      ",\"topk\":1000,\"max_detections\":100,\"nms_iou\":0,\"short_edge\":800,"
-      "\"long_edge\":1333,\"divisor\":32,\"bgr\":true,\"mean\":[103.5"));
+      ",\"topk\":1000,\"max_detections\":100,\"nms_iou\":0,"
+      "\"duplicate_iou\":0,\"working_threshold\":0.3"));
+  g_assert_nonnull (strstr (json,
+      ",\"short_edge\":800,\"long_edge\":1333,\"divisor\":32,\"bgr\":true,"
+      "\"mean\":[103.5"));
   g_assert_nonnull (
       strstr (json, ",\"std\":[1,1,1],\"labels\":[\"person\",\"car\"]}"));
 }
@@ -284,6 +331,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/spec/ranges", test_ranges);
   g_test_add_func ("/spec/fields", test_fields);
+  g_test_add_func ("/spec/optional", test_optional);
   g_test_add_func ("/spec/refused", test_refused);
   g_test_add_func ("/spec/accepted", test_accepted);
   g_test_add_func ("/spec/labels", test_labels);
