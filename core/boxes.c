@@ -1,4 +1,5 @@
-/* Head outputs -> boxes: threshold, top-k, decode; IoU; NMS for baselines. */
+/* Head outputs -> boxes: threshold, local duplicate filter, top-k, decode; IoU;
+ * NMS for baselines. */
 #include "boxes.h"
 
 #include <math.h>
@@ -11,6 +12,13 @@ typedef struct
   int level;
   gsize index;
 } Candidate;
+
+/* All heads of one image. */
+typedef struct
+{
+  const DefcnLevel *levels;
+  int n_levels, n_classes;
+} Heads;
 
 static inline float
 sigmoid (float x)
@@ -78,13 +86,89 @@ logit_bound (float cut, float f)
   return p < 0.999f ? logf (p / (1 - p)) - 0.01f : 6.0f;
 }
 
-/* The best @keep scores > @threshold of one level into @heap, unordered.
- * Returns: how many.  Scores that the threshold would drop after the top-k may
- * as well go before it.  NaN fails every comparison and so never passes. */
-static gsize
-collect_level (Candidate *heap, gsize keep, const DefcnLevel *l, int level,
-    int n_classes, float threshold)
+/* Whether @iou suppresses anything; 0 and 1 are no limits. */
+static inline gboolean
+is_limit (float iou)
 {
+  return iou > 0 && iou < 1;
+}
+
+/* @d: distances to the four sides from the location's centre. */
+static DefcnBox
+decode_box (const DefcnLevel *l, const Candidate *c, const float *d,
+    int n_classes)
+{
+  const gsize location = c->index / n_classes;
+  const float x = (location % l->w + 0.5f) * l->stride;
+  const float y = (location / l->w + 0.5f) * l->stride;
+
+  return (DefcnBox){ x - d[0], y - d[1], x + d[2], y + d[3], c->score,
+    c->index % n_classes };
+}
+
+/* Whether the @side x @side locations from (@x0, @y0) of a level have a better
+ * score of @c's class, whose box has IoU > @iou with @c's.  @bound: what no
+ * better score's logit is below. */
+static gboolean
+window_has_better (const Heads *heads, int level, int x0, int y0, int side,
+    const Candidate *c, const DefcnBox *box, float bound, float iou)
+{
+  const DefcnLevel *l = &heads->levels[level];
+  const int n_classes = heads->n_classes;
+
+  for (int y = MAX (y0, 0); y < MIN (y0 + side, l->h); y++) {
+    for (int x = MAX (x0, 0); x < MIN (x0 + side, l->w); x++) {
+      const gsize i = (gsize) y * l->w + x;
+      Candidate other = { 0, level, i * n_classes + box->label };
+
+      if (!(l->logits[other.index] >= bound))
+        continue;
+      other.score = sigmoid (l->logits[other.index])
+          * (l->filter ? sigmoid (l->filter[i]) : 1.0f);
+      if (compare_candidates (&other, c) >= 0)
+        continue;
+
+      /* What is not finite has no IoU, or 0. */
+      const DefcnBox b = decode_box (l, &other, l->deltas + i * 4, n_classes);
+      if (defcn_box_iou (box, &b) > iou)
+        return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+/* The local duplicate filter: whether @c goes.  Of at most 53 others few have a
+ * logit that is high enough for a closer look. */
+static gboolean
+is_duplicate (const Heads *heads, const Candidate *c, float iou)
+{
+  const int level = c->level;
+  const DefcnLevel *l = &heads->levels[level];
+  const gsize location = c->index / heads->n_classes;
+  const int x = location % l->w, y = location / l->w;
+  const DefcnBox box =
+      decode_box (l, c, l->deltas + location * 4, heads->n_classes);
+  const float bound = logit_bound (c->score, 1);
+
+  return window_has_better (heads, level, x - 1, y - 1, 3, c, &box, bound, iou)
+      || (level > 0
+          && window_has_better (heads, level - 1, 2 * x - 2, 2 * y - 2, 6, c,
+              &box, bound, iou))
+      || (level + 1 < heads->n_levels
+          && window_has_better (heads, level + 1, x / 2 - 1, y / 2 - 1, 3, c,
+              &box, bound, iou));
+}
+
+/* The best @keep scores > @threshold of one level into @heap, unordered,
+ * without duplicates if @duplicate_iou is a limit.  Returns: how many.  Scores
+ * that the threshold would drop after the top-k may as well go before it.  NaN
+ * fails every comparison and so never passes. */
+static gsize
+collect_level (Candidate *heap, gsize keep, const Heads *heads, int level,
+    float threshold, float duplicate_iou)
+{
+  const DefcnLevel *l = &heads->levels[level];
+  const int n_classes = heads->n_classes;
   const gsize n_locations = (gsize) l->h * l->w;
   float cut = threshold;
   gsize len = 0;
@@ -105,6 +189,8 @@ collect_level (Candidate *heap, gsize keep, const DefcnLevel *l, int level,
         i * n_classes + k };
       if (!(new.score > cut))
         continue;
+      if (is_limit (duplicate_iou) && is_duplicate (heads, &new, duplicate_iou))
+        continue;
       if (len < keep)
         heap_push (heap, len++, new);
       else
@@ -114,19 +200,6 @@ collect_level (Candidate *heap, gsize keep, const DefcnLevel *l, int level,
     }
   }
   return len;
-}
-
-/* @d: distances to the four sides from the location's centre. */
-static DefcnBox
-decode_box (const DefcnLevel *l, const Candidate *c, const float *d,
-    int n_classes)
-{
-  const gsize location = c->index / n_classes;
-  const float x = (location % l->w + 0.5f) * l->stride;
-  const float y = (location / l->w + 0.5f) * l->stride;
-
-  return (DefcnBox){ x - d[0], y - d[1], x + d[2], y + d[3], c->score,
-    c->index % n_classes };
 }
 
 static inline gboolean
@@ -161,7 +234,7 @@ append (GArray *boxes, const DefcnBox *box, const DefcnDecodeRule *rule)
 static gboolean
 has_nms (const DefcnDecodeRule *rule)
 {
-  return rule->nms_iou > 0 && rule->nms_iou < 1;
+  return is_limit (rule->nms_iou);
 }
 
 /* What is left to do with the sorted boxes. */
@@ -182,6 +255,7 @@ defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
 {
   const float lowest = defcn_boxes_threshold (rule, n_classes);
   const guint max = MAX (rule->max_detections, 0);
+  const Heads heads = { levels, n_levels, n_classes };
   gsize room = 0, len = 0;
 
   g_array_set_size (boxes, 0);
@@ -194,8 +268,8 @@ defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
   g_autofree Candidate *candidates = g_new (Candidate, room);
   for (int i = 0; i < n_levels; i++)
     len += collect_level (candidates + len,
-        MIN ((gsize) rule->topk, (gsize) levels[i].h * levels[i].w), &levels[i],
-        i, n_classes, lowest);
+        MIN ((gsize) rule->topk, (gsize) levels[i].h * levels[i].w), &heads, i,
+        lowest, rule->duplicate_iou);
   qsort (candidates, len, sizeof *candidates, compare_candidates);
 
   for (gsize i = 0; i < len && (has_nms (rule) || boxes->len < max); i++) {

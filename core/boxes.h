@@ -1,4 +1,5 @@
-/* Head outputs -> boxes: threshold, top-k, decode; IoU; NMS for baselines.
+/* Head outputs -> boxes: threshold, local duplicate filter, top-k, decode; IoU;
+ * NMS for baselines.
  *
  * Thread rule: re-entrant.
  */
@@ -38,16 +39,27 @@ typedef struct
 {
   float threshold; /* strict: score > threshold (reference 0.05) */
   const float *class_thresholds; /* n_classes, overrides @threshold; or NULL */
-  int topk;           /* candidates per level before the threshold, 1000 */
-  int max_detections; /* best of the image, 100 (CrowdHuman 500) */
-  float nms_iou;      /* > 0 and < 1: class-wise greedy NMS; else none */
+  int topk;            /* candidates per level before the threshold, 1000 */
+  int max_detections;  /* best of the image, 100 (CrowdHuman 500) */
+  float nms_iou;       /* > 0 and < 1: class-wise greedy NMS; else none */
+  float duplicate_iou; /* > 0 and < 1: local duplicate filter; else none */
 } DefcnDecodeRule;
 
 /* As the reference code decodes: per level the best min (topk, h * w) of score
  * = sigmoid (logit) * sigmoid (filter), those above the threshold, decoded to
  * input pixels around ((x + 0.5) stride, (y + 0.5) stride), all levels by score
  * descending (ties: lower index), NMS if any, the best max_detections.  @boxes:
- * array of DefcnBox, emptied first. */
+ * array of DefcnBox, emptied first.
+ *
+ * The local duplicate filter (not in the paper; kin to tab. 5's 3DMF as post-
+ * processing) comes before all of that: a score goes if its tube has a better
+ * one of the same class (equal: of the lower index; NaN: none) whose box has
+ * IoU > duplicate_iou with its own.  The tube of location (x, y) is 3x3
+ * locations around it, the 6x6 of the finer level that are children of these
+ * (2 x - 2 .. 2 x + 3), and the 3x3 of the coarser level around (x / 2, y / 2),
+ * as far as they exist.  Not greedy: what goes takes others with it, so the
+ * result knows no order, and a score is compared with 53 others at most,
+ * however many objects there are. */
 void defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
     int n_classes, const DefcnDecodeRule *rule);
 
@@ -65,7 +77,8 @@ float defcn_boxes_threshold (const DefcnDecodeRule *rule, int n_classes);
 
 /* defcn_boxes_decode() from all scores above defcn_boxes_threshold() instead of
  * the heads.  @candidates: array of DefcnCandidate in any order, sorted here.
- * @levels: sizes and strides, the values are not read. */
+ * @levels: sizes and strides, the values are not read.  duplicate_iou is not
+ * read either: whoever finds candidates leaves duplicates out. */
 void defcn_boxes_select (GArray *boxes, GArray *candidates,
     const DefcnLevel *levels, int n_levels, int n_classes,
     const DefcnDecodeRule *rule);

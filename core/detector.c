@@ -60,7 +60,8 @@ init (DefcnDetector *d)
   d->rule = (DefcnDecodeRule){ .threshold = spec->threshold,
     .topk = spec->topk,
     .max_detections = spec->max_detections,
-    .nms_iou = spec->nms_iou };
+    .nms_iou = spec->nms_iou,
+    .duplicate_iou = spec->duplicate_iou };
 }
 
 /* The model on a device; FALSE leaves neither. */
@@ -216,13 +217,14 @@ prepare_input (DefcnDetector *d, int *w, int *h, const DefcnImage *image,
   return plan;
 }
 
-/* Where the backend can, it looks for the scores; the heads then stay there. */
+/* Where the backend can, it looks for the scores; the heads then stay there.
+ * The local duplicate filter needs the heads. */
 static gboolean
 find_candidates (DefcnDetector *d)
 {
   const int n_classes = defcn_detector_n_classes (d);
 
-  return d->be->candidates && d->rule.topk > 0
+  return d->be->candidates && d->rule.topk > 0 && !(d->rule.duplicate_iou > 0)
       && d->be->candidates (d->be, d->candidates, d->plan->logits,
           d->plan->deltas, d->plan->filter, DEFCN_N_LEVELS, 0,
           defcn_boxes_threshold (&d->rule, n_classes));
@@ -358,6 +360,18 @@ defcn_detector_nms (const DefcnDetector *d)
   return d->rule.nms_iou;
 }
 
+void
+defcn_detector_set_duplicate_filter (DefcnDetector *d, float iou)
+{
+  d->rule.duplicate_iou = iou;
+}
+
+float
+defcn_detector_duplicate_filter (const DefcnDetector *d)
+{
+  return d->rule.duplicate_iou;
+}
+
 int
 defcn_detector_n_classes (const DefcnDetector *d)
 {
@@ -376,6 +390,12 @@ float
 defcn_detector_threshold (const DefcnDetector *d)
 {
   return d->rule.threshold;
+}
+
+float
+defcn_detector_working_threshold (const DefcnDetector *d)
+{
+  return defcn_model_spec (d->model)->working_threshold;
 }
 
 int

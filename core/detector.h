@@ -77,11 +77,17 @@ void defcn_detector_set_max_detections (DefcnDetector *detector, int max);
 /* 0 or less: none, which is what an end-to-end model wants. */
 void defcn_detector_set_nms (DefcnDetector *detector, float iou);
 float defcn_detector_nms (const DefcnDetector *detector);
+/* The local duplicate filter (DefcnDecodeRule); 0 or less: none. */
+void defcn_detector_set_duplicate_filter (DefcnDetector *detector, float iou);
+float defcn_detector_duplicate_filter (const DefcnDetector *detector);
 
 int defcn_detector_n_classes (const DefcnDetector *detector);
 /* Returns: name of class @i, borrowed. */
 const char *defcn_detector_label (const DefcnDetector *detector, int i);
 float defcn_detector_threshold (const DefcnDetector *detector);
+/* The score that the file calls good for use, which no setting changes:
+ * threshold is for evaluation, and lower. */
+float defcn_detector_working_threshold (const DefcnDetector *detector);
 int defcn_detector_max_detections (const DefcnDetector *detector);
 /* Whether images may be in that memory: the host's always, CUDA's on CUDA. */
 gboolean defcn_detector_reads (const DefcnDetector *detector,

@@ -7,6 +7,10 @@
 
 #define MAX_CLASSES 7
 
+/* Thresholds of single classes. */
+static const float mixed[MAX_CLASSES] = { 0.5f, 0.01f, 2, 0.2f, 0.05f, 0.9f,
+  0.3f };
+
 /* Random head outputs; the filter is optional. */
 typedef struct
 {
@@ -71,7 +75,88 @@ by_score (const void *pa, const void *pb)
                               : (int) a->index - (int) b->index;
 }
 
-/* What boxes.h says, plainly: sort everything, cut, threshold, decode. */
+/* All cells of 40 pixels have their box, which their locations share but for
+ * up to 4 pixels a side: neighbours are about as often duplicates as not. */
+static void
+heads_share_boxes (Heads *heads, GRand *rand)
+{
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    const DefcnLevel *level = &heads->levels[l];
+
+    for (int i = 0; i < level->h * level->w; i++) {
+      const float x = (i % level->w + 0.5f) * level->stride;
+      const float y = (i / level->w + 0.5f) * level->stride;
+      const float left = floorf (x / 40) * 40, top = floorf (y / 40) * 40;
+      float *d = &heads->mem[3 * l + 1][4 * i];
+
+      d[0] = x - left;
+      d[1] = y - top;
+      d[2] = left + 40 - x;
+      d[3] = top + 40 - y;
+      for (int side = 0; side < 4; side++)
+        d[side] += g_rand_double_range (rand, -4, 4);
+    }
+  }
+}
+
+static float
+score_at (const DefcnLevel *level, int n_classes, guint index)
+{
+  const float s = 1.0f / (1.0f + expf (-level->logits[index]));
+  const float f = level->filter
+      ? 1.0f / (1.0f + expf (-level->filter[index / n_classes]))
+      : 1.0f;
+
+  return s * f;
+}
+
+static DefcnBox
+box_at (const DefcnLevel *level, int n_classes, guint index)
+{
+  const guint at = index / n_classes;
+  const float *d = level->deltas + 4 * at;
+  const float x = (at % level->w + 0.5f) * level->stride;
+  const float y = (at / level->w + 0.5f) * level->stride;
+
+  return (DefcnBox){ x - d[0], y - d[1], x + d[2], y + d[3],
+    score_at (level, n_classes, index), index % n_classes };
+}
+
+/* Whether cell @j of a level, along one side, lies in the tube of cell @i, @up
+ * levels below: of two levels the coarser one's cells are compared. */
+static gboolean
+is_near (int i, int j, int up)
+{
+  return ABS (up > 0 ? i / 2 - j : up < 0 ? i - j / 2 : i - j) <= 1;
+}
+
+/* Every score of the image is compared with @index of level @l. */
+static gboolean
+is_duplicate_plainly (const DefcnLevel *levels, int l, int n_classes,
+    guint index, float iou)
+{
+  const DefcnBox box = box_at (&levels[l], n_classes, index);
+  const int at = index / n_classes, w = levels[l].w;
+
+  for (int m = 0; m < DEFCN_N_LEVELS; m++) {
+    const int n = levels[m].h * levels[m].w, v = levels[m].w;
+
+    for (int j = 0; ABS (m - l) <= 1 && j < n; j++) {
+      const guint other = j * n_classes + index % n_classes;
+      const DefcnBox b = box_at (&levels[m], n_classes, other);
+
+      if (is_near (at % w, j % v, m - l) && is_near (at / w, j / v, m - l)
+          && (b.score > box.score
+              || (b.score == box.score && (m < l || (m == l && other < index))))
+          && defcn_box_iou (&b, &box) > iou)
+        return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+/* What boxes.h says, plainly: sort everything but duplicates, cut, threshold,
+ * decode. */
 static GArray *
 decode_plainly (const DefcnLevel *levels, int n_classes,
     const DefcnDecodeRule *rule)
@@ -84,17 +169,16 @@ decode_plainly (const DefcnLevel *levels, int n_classes,
     const guint n = level->h * level->w, first = all->len;
 
     for (guint i = 0; i < n * n_classes; i++) {
-      const float s = 1.0f / (1.0f + expf (-level->logits[i]));
-      const float f = level->filter
-          ? 1.0f / (1.0f + expf (-level->filter[i / n_classes]))
-          : 1.0f;
-      const Scored scored = { s * f, l, i };
+      const Scored scored = { score_at (level, n_classes, i), l, i };
 
-      g_array_append_val (all, scored);
+      if (!(rule->duplicate_iou > 0 && rule->duplicate_iou < 1)
+          || !is_duplicate_plainly (levels, l, n_classes, i,
+              rule->duplicate_iou))
+        g_array_append_val (all, scored);
     }
     qsort (&g_array_index (all, Scored, first), all->len - first,
         sizeof (Scored), by_score);
-    g_array_set_size (all, first + MIN (n, (guint) rule->topk));
+    g_array_set_size (all, MIN (all->len, first + MIN (n, (guint) rule->topk)));
     for (guint i = all->len; i > first; i--) {
       const Scored *scored = &g_array_index (all, Scored, i - 1);
       const float threshold = rule->class_thresholds
@@ -108,13 +192,7 @@ decode_plainly (const DefcnLevel *levels, int n_classes,
   qsort (all->data, all->len, sizeof (Scored), by_score);
   for (guint i = 0; i < all->len && i < (guint) rule->max_detections; i++) {
     const Scored *s = &g_array_index (all, Scored, i);
-    const DefcnLevel *level = &levels[s->level];
-    const guint at = s->index / n_classes;
-    const float *d = level->deltas + 4 * at;
-    const float x = (at % level->w + 0.5f) * level->stride;
-    const float y = (at / level->w + 0.5f) * level->stride;
-    const DefcnBox box = { x - d[0], y - d[1], x + d[2], y + d[3], s->score,
-      s->index % n_classes };
+    const DefcnBox box = box_at (&levels[s->level], n_classes, s->index);
 
     g_array_append_val (boxes, box);
   }
@@ -141,10 +219,7 @@ find_candidates (const DefcnLevel *levels, int n_classes, float threshold)
 
     for (int i = level->h * level->w * n_classes - 1; i >= 0; i--) {
       const int at = i / n_classes;
-      const float f =
-          level->filter ? 1.0f / (1.0f + expf (-level->filter[at])) : 1.0f;
-      DefcnCandidate c = { .score =
-                               1.0f / (1.0f + expf (-level->logits[i])) * f,
+      DefcnCandidate c = { .score = score_at (level, n_classes, i),
         .level = l,
         .location = at,
         .label = i % n_classes };
@@ -163,8 +238,6 @@ find_candidates (const DefcnLevel *levels, int n_classes, float threshold)
 static void
 test_decode_is_the_full_sort (void)
 {
-  static const float mixed[MAX_CLASSES] = { 0.5f, 0.01f, 2, 0.2f, 0.05f, 0.9f,
-    0.3f };
   static const struct
   {
     int h, w, n_classes;
@@ -213,6 +286,247 @@ test_decode_is_the_full_sort (void)
     heads_clear (&heads);
   }
   g_assert_cmpuint (found, >, 300);
+}
+
+/* The local duplicate filter gives what comparing every score with every other
+ * gives, bit for bit, for limits inside (0, 1), with ties, class thresholds,
+ * all kinds of cut, and levels that do not fit onto each other. */
+static void
+test_duplicates (void)
+{
+  static const struct
+  {
+    int h, w, n_classes;
+    gboolean filter;
+    double step;
+    float threshold;
+    const float *class_thresholds;
+    int topk, max;
+    float iou;
+    int cut; /* by which the levels above the first are narrower */
+  } cases[] = {
+    { 12, 17, 7, TRUE, 0, 0.05f, NULL, 1000, 5000, 0.7f, 0 },
+    { 12, 17, 7, TRUE, 0, 0.05f, NULL, 1000, 5000, 0.5f, 0 },
+    { 12, 17, 7, TRUE, 0, 0.05f, NULL, 20, 100, 0.7f, 0 },
+    { 13, 17, 7, FALSE, 0, 0.05f, mixed, 30, 5000, 0.7f, 0 },
+    { 13, 18, 7, TRUE, 0.5, 0.05f, NULL, 1000, 5000, 0.7f, 0 },
+    { 13, 18, 3, FALSE, 2, 0.05f, NULL, 25, 5000, 0.6f, 0 },
+    { 13, 17, 3, TRUE, 2, -1.0f, NULL, 1000, 5000, 0.7f, 1 },
+    { 14, 19, 1, TRUE, 0, 0.05f, NULL, 1000, 5000, 0.7f, 1 },
+    { 14, 24, 1, FALSE, 0.5, 0.0f, NULL, 1000, 5000, 0.6f, 1 },
+    { 9, 1, 1, TRUE, 0, 0.0f, NULL, 1000, 1000, 0.3f, 0 },
+    { 1, 9, 2, TRUE, 0, 0.0f, NULL, 1000, 1000, 0.3f, 0 },
+    { 1, 1, 2, TRUE, 0, 0.0f, NULL, 1000, 1000, 0.7f, 0 },
+    { 12, 17, 3, TRUE, 0, 0.05f, NULL, 1000, 5000, 0, 0 },
+    { 12, 17, 3, TRUE, 0, 0.05f, NULL, 1000, 5000, 1, 0 },
+    { 12, 17, 3, TRUE, 0, 0.05f, NULL, 1000, 5000, -1, 0 },
+  };
+  g_autoptr (GRand) rand = g_rand_new_with_seed (9);
+  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  g_autoptr (GArray) all = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  guint kept = 0, before = 0;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    DefcnDecodeRule rule = { cases[i].threshold, cases[i].class_thresholds,
+      cases[i].topk, cases[i].max, 0, cases[i].iou };
+    const int n_classes = cases[i].n_classes;
+    Heads heads;
+
+    heads_init (&heads, rand, cases[i].h, cases[i].w, n_classes,
+        cases[i].filter, cases[i].step);
+    for (int l = 1; l < DEFCN_N_LEVELS; l++)
+      heads.levels[l].w = MAX (1, heads.levels[l].w - cases[i].cut);
+    heads_share_boxes (&heads, rand);
+    g_autoptr (GArray) expected =
+        decode_plainly (heads.levels, n_classes, &rule);
+    defcn_boxes_decode (boxes, heads.levels, DEFCN_N_LEVELS, n_classes, &rule);
+    assert_same_boxes (boxes, expected);
+    kept += boxes->len;
+
+    rule.duplicate_iou = 0;
+    defcn_boxes_decode (all, heads.levels, DEFCN_N_LEVELS, n_classes, &rule);
+    if (!(cases[i].iou > 0 && cases[i].iou < 1))
+      assert_same_boxes (boxes, all);
+    before += all->len;
+    heads_clear (&heads);
+  }
+  g_assert_cmpuint (kept, >, 1500);
+  g_assert_cmpuint (kept, <, before - 900);
+}
+
+#define CELL 8
+
+/* One score on the finest of two levels, or on the coarser. */
+typedef struct
+{
+  int level, x, y;
+  float logit;
+  DefcnBox box; /* its corners */
+} Peak;
+
+/* The boxes of @peaks; whatever else the heads hold is below the threshold. */
+static GArray *
+decode_peaks (const Peak *peaks, int n, const DefcnDecodeRule *rule)
+{
+  enum
+  {
+    W = 16
+  };
+  GArray *boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  float logits[2][W * W], deltas[2][W * W * 4];
+  const DefcnLevel levels[2] = {
+    { W, W, CELL, logits[0], deltas[0], NULL },
+    { W / 2, W / 2, 2 * CELL, logits[1], deltas[1], NULL },
+  };
+
+  for (int i = 0; i < W * W; i++)
+    logits[0][i] = logits[1][i] = -20;
+  for (int i = 0; i < n; i++) {
+    const Peak *p = &peaks[i];
+    const DefcnLevel *l = &levels[p->level];
+    const int at = p->y * l->w + p->x;
+    const float x = (p->x + 0.5f) * l->stride, y = (p->y + 0.5f) * l->stride;
+    const float d[4] = { x - p->box.x1, y - p->box.y1, p->box.x2 - x,
+      p->box.y2 - y };
+
+    logits[p->level][at] = p->logit;
+    memcpy (deltas[p->level] + 4 * at, d, sizeof d);
+  }
+  defcn_boxes_decode (boxes, levels, 2, 1, rule);
+  return boxes;
+}
+
+/* Two people, each found in its own cell and, a little worse, with the same box
+ * in the cells around that and in the cell above, at every distance: of each
+ * one box stays, and of both as soon as their boxes differ. */
+static void
+test_duplicates_of_people (void)
+{
+  const DefcnDecodeRule rule = { 0.05f, NULL, 1000, 100, 0, 0.7f };
+  gboolean has_one = FALSE, has_two = FALSE;
+
+  for (int distance = 0; distance <= 64; distance++) {
+    const DefcnBox people[2] = { { 20, 40, 44, 88 },
+      { 20 + distance, 40, 44 + distance, 88 } };
+    const float iou = defcn_box_iou (&people[0], &people[1]);
+    /* one cell cannot tell of both */
+    const int middle = (32 + distance) / CELL;
+    const int cells[2] = { 32 / CELL, MAX (32 / CELL + 1, middle) };
+    g_autoptr (GArray) peaks = g_array_new (FALSE, FALSE, sizeof (Peak));
+
+    for (int k = 0; k < 2; k++) {
+      const Peak around[] = {
+        { 0, cells[k], 9, -1 - k, people[k] },
+        { 0, cells[k], 7, -2 - k, people[k] },
+        { 1, cells[k] / 2, 4, -1.5f - k, people[k] },
+      };
+
+      g_array_append_vals (peaks, around, G_N_ELEMENTS (around));
+    }
+    for (int k = 0; k < 2; k++) { /* the best of a cell is its last */
+      const Peak best = { 0, cells[k], 8, 2 - k, people[k] };
+
+      g_array_append_val (peaks, best);
+    }
+    g_autoptr (GArray) boxes =
+        decode_peaks ((Peak *) peaks->data, peaks->len, &rule);
+    const DefcnBox *b = (DefcnBox *) boxes->data;
+    g_assert_cmpuint (boxes->len, ==, iou > 0.7f ? 1 : 2);
+    g_assert_cmpfloat (b[0].x1, ==, 20);
+    if (boxes->len == 2)
+      g_assert_cmpfloat (b[1].x1, ==, 20 + distance);
+    has_one = has_one || boxes->len == 1;
+    has_two = has_two || (boxes->len == 2 && iou > 0.6f);
+  }
+  g_assert_true (has_one && has_two);
+}
+
+/* By hand: who takes whom away. */
+static void
+test_duplicates_by_hand (void)
+{
+  /* IoU with the one: exactly 0.7; 0.8, 0.6, and 0.75 between these two */
+  static const DefcnBox one = { 30, 30, 60, 60 }, limit = { 30, 30, 60, 51 },
+                        less = { 30, 30, 60, 54 }, least = { 30, 30, 60, 48 };
+  static const struct
+  {
+    Peak peaks[3];
+    int topk, max;
+    guint n; /* boxes that stay: the first of @peaks */
+  } cases[] = {
+    /* two cells away is not near, on whichever level */
+    { { { 0, 4, 4, 3, one }, { 0, 6, 4, 2, one } }, 9, 9, 2 },
+    { { { 0, 4, 4, 3, one }, { 0, 4, 6, 2, one } }, 9, 9, 2 },
+    { { { 0, 5, 4, 3, one }, { 0, 4, 5, 2, one } }, 9, 9, 1 },
+    { { { 0, 4, 4, 3, one }, { 1, 3, 3, 2, one } }, 9, 9, 1 },
+    { { { 0, 3, 4, 3, one }, { 1, 3, 3, 2, one } }, 9, 9, 2 },
+    { { { 0, 9, 9, 3, one }, { 1, 3, 3, 2, one } }, 9, 9, 1 },
+    { { { 0, 9, 10, 3, one }, { 1, 3, 3, 2, one } }, 9, 9, 2 },
+    { { { 1, 3, 3, 3, one }, { 0, 9, 4, 2, one } }, 9, 9, 1 },
+    { { { 1, 3, 3, 3, one }, { 0, 10, 4, 2, one } }, 9, 9, 2 },
+    /* IoU 0.7 is not above 0.7 */
+    { { { 0, 4, 4, 3, one }, { 0, 5, 4, 2, limit } }, 9, 9, 2 },
+    { { { 0, 4, 4, 3, one }, { 0, 5, 4, 2, less } }, 9, 9, 1 },
+    { { { 0, 4, 4, 3, one }, { 0, 5, 4, 2, least } }, 9, 9, 2 },
+    /* equal scores: the lower location, the finer level */
+    { { { 0, 4, 4, 3, one }, { 0, 5, 4, 3, one } }, 9, 9, 1 },
+    { { { 0, 4, 4, 3, one }, { 1, 2, 2, 3, one } }, 9, 9, 1 },
+    /* what goes takes others with it */
+    { { { 0, 4, 4, 3, one }, { 0, 5, 4, 2, less }, { 0, 6, 4, 1, least } }, 9,
+        9, 1 },
+    { { { 0, 4, 4, 3, one }, { 0, 5, 4, 2, less }, { 0, 5, 5, 1, least } }, 9,
+        9, 1 },
+    /* a duplicate takes up no place */
+    { { { 0, 4, 4, 3, one }, { 0, 12, 12, 1, one }, { 0, 5, 4, 2, one } }, 2, 9,
+        2 },
+    { { { 0, 4, 4, 3, one }, { 0, 12, 12, 1, one }, { 0, 5, 4, 2, one } }, 9, 2,
+        2 },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const DefcnDecodeRule rule = { 0.05f, NULL, cases[i].topk, cases[i].max, 0,
+      0.7f };
+    int n = 3;
+
+    while (cases[i].peaks[n - 1].logit == 0)
+      n--;
+    g_autoptr (GArray) boxes = decode_peaks (cases[i].peaks, n, &rule);
+    if (boxes->len != cases[i].n)
+      g_error ("case %zu: %u boxes, wanted %u", i, boxes->len, cases[i].n);
+    for (guint k = 0; k < boxes->len; k++)
+      g_assert_cmpfloat_with_epsilon (g_array_index (boxes, DefcnBox, k).score,
+          1.0f / (1.0f + expf (-cases[i].peaks[k].logit)), 1e-6f);
+  }
+}
+
+/* A score or a box that is no number takes nobody away. */
+static void
+test_duplicates_survive_nan (void)
+{
+  static const float bad[] = { NAN, INFINITY, -INFINITY, 1e38f, -1e38f };
+  const DefcnDecodeRule rule = { 0.05f, NULL, 1000, 100, 0, 0.7f };
+  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  float logits[2] = { 1, 2 }, deltas[8] = { 4, 4, 12, 4, 12, 4, 4, 4 };
+  const DefcnLevel level = { 1, 2, 8, logits, deltas, NULL };
+
+  defcn_boxes_decode (boxes, &level, 1, 1, &rule);
+  g_assert_cmpuint (boxes->len, ==, 1);
+  for (int side = 0; side < 4; side++) {
+    for (gsize i = 0; i < G_N_ELEMENTS (bad); i++) {
+      const float good = deltas[4 + side];
+
+      deltas[4 + side] = bad[i];
+      defcn_boxes_decode (boxes, &level, 1, 1, &rule);
+      g_assert_cmpuint (boxes->len, >, 0);
+      g_assert_cmpfloat (g_array_index (boxes, DefcnBox, boxes->len - 1).score,
+          <, 0.8f);
+      deltas[4 + side] = good;
+    }
+  }
+  logits[1] = NAN;
+  defcn_boxes_decode (boxes, &level, 1, 1, &rule);
+  g_assert_cmpuint (boxes->len, ==, 1);
+  g_assert_cmpfloat (g_array_index (boxes, DefcnBox, 0).score, <, 0.8f);
 }
 
 /* Values worked out by hand: location, stride, class and score of one peak. */
@@ -447,6 +761,10 @@ main (int argc, char **argv)
   g_test_add_func ("/boxes/decode/threshold", test_threshold);
   g_test_add_func ("/boxes/decode/nan", test_decode_survives_nan);
   g_test_add_func ("/boxes/decode/nms", test_decode_nms_rule);
+  g_test_add_func ("/boxes/duplicates", test_duplicates);
+  g_test_add_func ("/boxes/duplicates/people", test_duplicates_of_people);
+  g_test_add_func ("/boxes/duplicates/by-hand", test_duplicates_by_hand);
+  g_test_add_func ("/boxes/duplicates/nan", test_duplicates_survive_nan);
   g_test_add_func ("/boxes/to-image", test_to_image);
   g_test_add_func ("/boxes/iou", test_iou);
   g_test_add_func ("/boxes/nms", test_nms);

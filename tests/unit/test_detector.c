@@ -255,14 +255,23 @@ test_settings (void)
   g_assert_cmpmem (apart->data, sizeof (DefcnBox), all->data,
       sizeof (DefcnBox));
 
-  defcn_detector_set_max_detections (d, 50);
   defcn_detector_set_nms (d, 0);
+  defcn_detector_set_duplicate_filter (d, 0.2f);
+  g_assert_cmpfloat (defcn_detector_duplicate_filter (d), ==, 0.2f);
+  g_autoptr (GArray) alone = detect (d, &image, NULL);
+  g_assert_cmpuint (alone->len, <, many->len);
+  g_assert_cmpmem (alone->data, sizeof (DefcnBox), all->data,
+      sizeof (DefcnBox));
+
+  defcn_detector_set_max_detections (d, 50);
+  defcn_detector_set_duplicate_filter (d, 0);
   g_autoptr (GArray) again = detect (d, &image, NULL);
   assert_same (again, all);
   noise_clear (&image);
 }
 
-/* Candidates per level and NMS are the model's until they are set. */
+/* Candidates per level, NMS and the local duplicate filter are the model's
+ * until they are set; the working threshold stays the model's. */
 static void
 test_rule (void)
 {
@@ -277,12 +286,20 @@ test_rule (void)
 
   spec->topk = 1;
   spec->nms_iou = 0.25f;
+  spec->duplicate_iou = 0.5f;
+  spec->working_threshold = 0.375f;
   g_autoptr (DefcnModel) other = defcn_model_new (spec, be, FALSE, 1, &error);
   g_assert_true (defcn_model_load (other, weights, FALSE, NULL, &error));
   g_autoptr (DefcnDetector) all = defcn_detector_new_from_model (model);
   g_autoptr (DefcnDetector) few = defcn_detector_new_from_model (other);
   g_assert_cmpfloat (defcn_detector_nms (all), ==, 0);
   g_assert_cmpfloat (defcn_detector_nms (few), ==, 0.25f);
+  g_assert_cmpfloat (defcn_detector_duplicate_filter (all), ==, 0);
+  g_assert_cmpfloat (defcn_detector_duplicate_filter (few), ==, 0.5f);
+  g_assert_cmpfloat (defcn_detector_working_threshold (all), ==, 0.3f);
+  g_assert_cmpfloat (defcn_detector_working_threshold (few), ==, 0.375f);
+  defcn_detector_set_threshold (few, 0.01f);
+  g_assert_cmpfloat (defcn_detector_working_threshold (few), ==, 0.375f);
   g_autoptr (GArray) many = detect (all, &image, NULL);
   g_autoptr (GArray) best = detect (few, &image, NULL);
   g_assert_cmpuint (many->len, >, DEFCN_N_LEVELS);
