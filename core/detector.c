@@ -217,17 +217,16 @@ prepare_input (DefcnDetector *d, int *w, int *h, const DefcnImage *image,
   return plan;
 }
 
-/* Where the backend can, it looks for the scores; the heads then stay there.
- * The local duplicate filter needs the heads. */
+/* Where the backend can, it looks for the scores; the heads then stay there. */
 static gboolean
 find_candidates (DefcnDetector *d)
 {
   const int n_classes = defcn_detector_n_classes (d);
 
-  return d->be->candidates && d->rule.topk > 0 && !(d->rule.duplicate_iou > 0)
+  return d->be->candidates && d->rule.topk > 0
       && d->be->candidates (d->be, d->candidates, d->plan->logits,
           d->plan->deltas, d->plan->filter, DEFCN_N_LEVELS, 0,
-          defcn_boxes_threshold (&d->rule, n_classes));
+          defcn_boxes_threshold (&d->rule, n_classes), d->rule.duplicate_iou);
 }
 
 void

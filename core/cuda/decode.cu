@@ -1,6 +1,7 @@
-/* The scores above a threshold, with their boxes, compacted on the device: a
- * frame costs one small copy back, however many locations there are. */
-#include "vector.cuh"
+/* The scores above a threshold, with their boxes and without local duplicates,
+ * compacted on the device: a frame costs one small copy back, however many
+ * locations there are. */
+#include "boxes.cuh"
 
 #include <string.h>
 
@@ -10,7 +11,7 @@
 typedef struct
 {
   const float *logits, *deltas, *filter; /* of one image; filter may be NULL */
-  int n_locations;
+  int h, w, stride;
   int first; /* location of all levels */
 } HeadLevel;
 
@@ -26,11 +27,59 @@ sigmoid (float x)
   return 1.0f / (1.0f + expf (-x));
 }
 
+/* A score above the threshold, its box, and the limit of the local duplicate
+ * filter (boxes.h), to which each thread puts its own scores. */
+typedef struct
+{
+  int l, x, y, location, label;
+  float score, iou; /* the limit */
+  DefcnBox box;
+} Score;
+
+/* Whether the @side x @side locations from (@x0, @y0) of level @m have a better
+ * score of the class, whose box has IoU above the limit with @s's. */
+__device__ static bool
+window_has_better (const Heads &heads, const Score &s, int m, int x0, int y0,
+    int side)
+{
+  const HeadLevel &level = heads.at[m];
+
+  for (int y = max (y0, 0); y < min (y0 + side, level.h); y++) {
+    for (int x = max (x0, 0); x < min (x0 + side, level.w); x++) {
+      const int i = y * level.w + x;
+      const bool comes_first = m < s.l || (m == s.l && i < s.location);
+      float score =
+          sigmoid (level.logits[(gsize) i * heads.n_classes + s.label]);
+
+      /* the filter only makes it less */
+      if (score >= s.score && level.filter)
+        score *= sigmoid (level.filter[i]);
+      if ((score > s.score || (score == s.score && comes_first))
+          && boxes_iou (s.box,
+                 boxes_at (level.deltas + (gsize) i * 4, x, y, level.stride))
+              > s.iou)
+        return true;
+    }
+  }
+  return false;
+}
+
+__device__ static bool
+is_duplicate (const Heads &heads, const Score &s)
+{
+  return window_has_better (heads, s, s.l, s.x - 1, s.y - 1, 3)
+      || (s.l > 0
+          && window_has_better (heads, s, s.l - 1, 2 * s.x - 2, 2 * s.y - 2, 6))
+      || (s.l + 1 < heads.n
+          && window_has_better (heads, s, s.l + 1, s.x / 2 - 1, s.y / 2 - 1,
+              3));
+}
+
 /* One thread per location of all levels.  The order of what is found is any;
  * *n_found counts on beyond the capacity. */
 __global__ void
 find_kernel (DefcnCandidate *found, int *n_found, const Heads heads,
-    float threshold)
+    float threshold, float duplicate_iou)
 {
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
   int l = 0;
@@ -43,11 +92,24 @@ find_kernel (DefcnCandidate *found, int *n_found, const Heads heads,
   const int location = at - level.first;
   const float f = level.filter ? sigmoid (level.filter[location]) : 1.0f;
   const float *logits = level.logits + (gsize) location * heads.n_classes;
+  const float *deltas = level.deltas + (gsize) location * 4;
+  Score s = {};
+
+  s.l = l;
+  s.x = location % level.w;
+  s.y = location / level.w;
+  s.location = location;
+  s.iou = duplicate_iou;
+  s.box = boxes_at (deltas, s.x, s.y, level.stride);
 
   for (int k = 0; f > threshold && k < heads.n_classes; k++) {
     const float score = sigmoid (logits[k]) * f;
 
     if (!(score > threshold))
+      continue;
+    s.score = score;
+    s.label = k;
+    if (duplicate_iou > 0 && duplicate_iou < 1 && is_duplicate (heads, s))
       continue;
     const int slot = atomicAdd (n_found, 1);
     if (slot >= CAPACITY)
@@ -57,7 +119,7 @@ find_kernel (DefcnCandidate *found, int *n_found, const Heads heads,
     found[slot].location = location;
     found[slot].label = k;
     for (int i = 0; i < 4; i++)
-      found[slot].ltrb[i] = level.deltas[(gsize) location * 4 + i];
+      found[slot].ltrb[i] = deltas[i];
   }
 }
 
@@ -89,7 +151,9 @@ heads_of (DefcnTensor *const *logits, DefcnTensor *const *deltas,
     heads.at[l].logits = logits[l]->data + at * heads.n_classes;
     heads.at[l].deltas = deltas[l]->data + at * 4;
     heads.at[l].filter = filter[l] ? filter[l]->data + at : NULL;
-    heads.at[l].n_locations = n;
+    heads.at[l].h = logits[l]->h;
+    heads.at[l].w = logits[l]->w;
+    heads.at[l].stride = defcn_boxes_stride (l);
     heads.at[l].first = heads.n_locations;
     heads.n_locations += n;
   }
@@ -111,7 +175,8 @@ fetch (Cuda *be, void *dst, const void *src, gsize bytes)
 gboolean
 cuda_candidates (DefcnBackend *base, GArray *candidates,
     DefcnTensor *const *logits, DefcnTensor *const *deltas,
-    DefcnTensor *const *filter, int n_levels, int image, float threshold)
+    DefcnTensor *const *filter, int n_levels, int image, float threshold,
+    float duplicate_iou)
 {
   Cuda *be = cuda_of (base);
   Found *found = (Found *) be->found;
@@ -125,7 +190,7 @@ cuda_candidates (DefcnBackend *base, GArray *candidates,
       "clearing");
   LAUNCH (find_kernel, cuda_blocks (heads.n_locations), CUDA_THREADS,
       be->stream)
-  (found->at, &found->n, heads, threshold);
+  (found->at, &found->n, heads, threshold, duplicate_iou);
   fetch (be, copy, found, head + FIRST * each);
   if (be->failed != cudaSuccess) /* for sync() to say */
     return TRUE;

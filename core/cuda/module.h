@@ -117,7 +117,8 @@ void cuda_convs_refresh (Cuda *be);
 gboolean cuda_decoder_init (Cuda *be, GError **error);
 gboolean cuda_candidates (DefcnBackend *be, GArray *candidates,
     DefcnTensor *const *logits, DefcnTensor *const *deltas,
-    DefcnTensor *const *filter, int n_levels, int image, float threshold);
+    DefcnTensor *const *filter, int n_levels, int image, float threshold,
+    float duplicate_iou);
 
 /* image.cu: the backend's row, and what it keeps. */
 gboolean cuda_preprocess (DefcnBackend *be, const DefcnTensor *input, int n,

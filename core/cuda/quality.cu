@@ -2,9 +2,9 @@
  * of given windows, and the best of every level.
  *
  * Boxes and IoU are those of training/assign/points.c and core/boxes.c bit for
- * bit, with intrinsics that are not contracted, so that the same pairs meet.
- * Powers and exponentials are the device's: qualities differ by some 1e-6 of
- * them. */
+ * bit, so that the same pairs meet.  Powers and exponentials are the device's:
+ * qualities differ by some 1e-6 of them. */
+#include "boxes.cuh"
 #include "heads.cuh"
 
 #include "objective.h"
@@ -16,21 +16,13 @@
 __device__ static inline float
 iou_of (const DefcnTruth *t, const float *d, int x, int y, int stride)
 {
-  const float px = __fmul_rn (x + 0.5f, stride),
-              py = __fmul_rn (y + 0.5f, stride);
-  const float x1 = __fsub_rn (px, d[0]), y1 = __fsub_rn (py, d[1]);
-  const float x2 = __fadd_rn (px, d[2]), y2 = __fadd_rn (py, d[3]);
-  const float w = __fsub_rn (MIN (t->x2, x2), MAX (t->x1, x1));
-  const float h = __fsub_rn (MIN (t->y2, y2), MAX (t->y1, y1));
+  DefcnBox truth = {};
 
-  if (!(w > 0 && h > 0))
-    return 0;
-
-  const float inter = __fmul_rn (w, h);
-  const float own =
-      __fmul_rn (__fsub_rn (t->x2, t->x1), __fsub_rn (t->y2, t->y1));
-  const float other = __fmul_rn (__fsub_rn (x2, x1), __fsub_rn (y2, y1));
-  return __fdiv_rn (inter, __fsub_rn (__fadd_rn (own, other), inter));
+  truth.x1 = t->x1;
+  truth.y1 = t->y1;
+  truth.x2 = t->x2;
+  truth.y2 = t->y2;
+  return boxes_iou (truth, boxes_at (d, x, y, stride));
 }
 
 /* Eq. 4; not a number is -1. */

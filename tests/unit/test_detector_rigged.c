@@ -442,18 +442,20 @@ test_device_images (void)
       wanted->len * sizeof (DefcnBox));
 }
 
-static float asked_threshold;
+static float asked_threshold, asked_iou;
 static int n_asked;
 
 /* A device that has found one score. */
 static gboolean
 rigged_candidates (DefcnBackend *be, GArray *candidates,
     DefcnTensor *const *logits, DefcnTensor *const *deltas,
-    DefcnTensor *const *filter, int n_levels, int image, float threshold)
+    DefcnTensor *const *filter, int n_levels, int image, float threshold,
+    float duplicate_iou)
 {
   const DefcnCandidate found = { 0.9f, 1, 2, 1, { 1, 2, 3, 4 } };
 
   asked_threshold = threshold;
+  asked_iou = duplicate_iou;
   n_asked++;
   g_assert_true (n_levels == DEFCN_N_LEVELS && image == 0);
   g_array_set_size (candidates, 0);
@@ -482,11 +484,17 @@ test_candidates (void)
   const gint64 start = now;
   g_assert_true (defcn_detector_run (d, &boxes, &image, &region, 1, &error));
   g_assert_cmpfloat (asked_threshold, ==, 0.3f);
+  g_assert_cmpfloat (asked_iou, ==, 0);
   g_assert_cmpint (now, ==, start);
   g_assert_cmpuint (boxes->len, ==, 1);
   const DefcnBox *b = &g_array_index (boxes, DefcnBox, 0);
   g_assert_true (b->x1 == 2.5f * 16 - 1 && b->y1 == 8 - 2
       && b->x2 == 2.5f * 16 + 3 && b->y2 == 8 + 4 && b->label == 1);
+
+  defcn_detector_set_duplicate_filter (d, 0.7f);
+  defcn_detector_decode (d, boxes);
+  g_assert_cmpfloat (asked_iou, ==, 0.7f);
+  g_assert_cmpuint (boxes->len, ==, 1);
 
   /* another region, resized: back to the image by its own factors */
   const DefcnRegion upright = { 50, 0, 100, 150 };
@@ -503,7 +511,7 @@ test_candidates (void)
   defcn_detector_set_threshold (d, 0.7f);
   defcn_detector_decode (d, boxes);
   g_assert_cmpint (now, ==, start + 15);
-  g_assert_cmpint (n_asked, ==, 5);
+  g_assert_cmpint (n_asked, ==, 6);
   g_assert_true (defcn_detector_run (d, &boxes, &image, &region, 1, &error));
   g_assert_cmpint (now, ==, start + 30);
 }

@@ -46,11 +46,12 @@ find (DefcnBench *b, GArray *candidates, DefcnLevel *levels)
   const DefcnPlan *plan = b->plan;
   const int most = sizes[DEFCN_BENCH_N_CROWDS - 1];
   const DefcnDecodeRule rule = { spec->threshold, NULL, MAX (spec->topk, most),
-    most, spec->nms_iou };
+    most, spec->nms_iou, spec->duplicate_iou };
 
   if (b->be->candidates
       && b->be->candidates (b->be, candidates, plan->logits, plan->deltas,
-          plan->filter, DEFCN_N_LEVELS, 0, spec->threshold)) {
+          plan->filter, DEFCN_N_LEVELS, 0, spec->threshold,
+          spec->duplicate_iou)) {
     defcn_boxes_select (b->boxes, candidates, levels, DEFCN_N_LEVELS,
         spec->n_classes, &rule);
     return;
