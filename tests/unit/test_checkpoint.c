@@ -213,9 +213,11 @@ test_recipe (void)
   } cases[] = { { "lr=0.5", FALSE }, { "seed=2", FALSE }, { "batch=4", FALSE },
     { "ema=0.25", FALSE }, { "threads=7", TRUE }, { "workers=7", TRUE },
     { "eval_interval=7", TRUE }, { "micro_batch=7", TRUE },
-    { "iterations=7", TRUE }, { "epochs=7", TRUE }, { "log_interval=7", TRUE },
-    { "checkpoint_interval=7", TRUE }, { "init=x", TRUE },
-    { "max_unreadable=0.5", FALSE }, { "val_images=", TRUE } };
+    { "duplicate_iou=0.7", TRUE }, { "working_threshold=0.7", TRUE },
+    { "nms_iou=0.7", FALSE }, { "iterations=7", TRUE }, { "epochs=7", TRUE },
+    { "log_interval=7", TRUE }, { "checkpoint_interval=7", TRUE },
+    { "init=x", TRUE }, { "max_unreadable=0.5", FALSE },
+    { "val_images=", TRUE } };
   g_autofree char *path = folder_file (folder, "recipe");
   Rig rig;
 

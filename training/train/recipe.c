@@ -13,6 +13,7 @@ static const char defaults[] =
     "fpn_channels=256\np6_from_c5=false\ntower_depth=4\nnorm_groups=32\n"
     "filter=true\nfilter_norm=true\ntau=2\nphi=3\nshort_edge=800\n"
     "test_long_edge=1333\nthreshold=0.05\nmax_detections=100\nnms_iou=0\n"
+    "duplicate_iou=0\nworking_threshold=0.3\n"
     "assigner=poto\nalpha=0.8\nradius=1.5\naux_topk=9\nreg_weight=2\n"
     "holdout=0\nbatch=16\nmicro_batch=0\ngroup=2\nworkers=2\nseed=1\n"
     "max_unreadable=0.01\n"
