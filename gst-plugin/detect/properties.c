@@ -13,6 +13,7 @@ enum
   PROP_CLASS_THRESHOLDS,
   PROP_CLASSES,
   PROP_MAX_DETECTIONS,
+  PROP_DUPLICATE_FILTER,
   PROP_LABELS,
   PROP_LABELS_FILE,
   PROP_INFERENCE_INTERVAL,
@@ -34,6 +35,7 @@ enum
 #define DEFAULT_DEVICE "auto"
 #define DEFAULT_THRESHOLD 0.5f
 #define DEFAULT_MAX_DETECTIONS 100
+#define DEFAULT_DUPLICATE_FILTER -1.0f
 #define DEFAULT_META                                                           \
   (gst_defcn_meta_supported ()                                                 \
       & (GST_DEFCN_META_ROI | GST_DEFCN_META_ANALYTICS))
@@ -91,6 +93,7 @@ static const gsize fields[] = {
   [PROP_CLASS_THRESHOLDS] = FIELD (live.class_thresholds),
   [PROP_CLASSES] = FIELD (live.classes),
   [PROP_MAX_DETECTIONS] = FIELD (live.max_detections),
+  [PROP_DUPLICATE_FILTER] = FIELD (live.duplicate_filter),
   [PROP_LABELS] = FIELD (setup.labels),
   [PROP_LABELS_FILE] = FIELD (setup.labels_file),
   [PROP_INFERENCE_INTERVAL] = FIELD (live.interval),
@@ -317,6 +320,22 @@ install_object_properties (GObjectClass *klass)
           "model file's value",
           1, 1000, DEFAULT_MAX_DETECTIONS, LIVE));
 
+  /**
+   * GstDefcnDetect:duplicate-filter:
+   *
+   * An object goes whose box overlaps that of a better one of its class by more
+   * than this IoU, but only where the network found both in almost the same
+   * place: neighbouring cells of one scale, or the cell above or below.  Not
+   * NMS: objects are not compared with each other, and a crowd costs no more.
+   *
+   * Since: 0.3
+   */
+  g_object_class_install_property (klass, PROP_DUPLICATE_FILTER,
+      g_param_spec_float ("duplicate-filter", "Duplicate filter",
+          "IoU above which the worse of two objects goes that were found in "
+          "almost the same place; 0: none, -1: the model file's value",
+          -1, 1, DEFAULT_DUPLICATE_FILTER, LIVE));
+
   g_object_class_install_property (klass, PROP_LABELS,
       g_param_spec_string ("labels", "Labels",
           "Names of the classes in place of the model file's: a,b,c", NULL,
@@ -459,6 +478,7 @@ gst_defcn_properties_init (GstDefcnDetect *self)
   self->setup.meta = DEFAULT_META;
   self->live.threshold = DEFAULT_THRESHOLD;
   self->live.max_detections = DEFAULT_MAX_DETECTIONS;
+  self->live.duplicate_filter = DEFAULT_DUPLICATE_FILTER;
   self->live.interval = 1;
   self->live.qos = TRUE;
 }

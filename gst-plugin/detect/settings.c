@@ -226,6 +226,8 @@ gst_defcn_settings_new (const GstDefcnLive *live, const GstDefcnModelInfo *info,
   s->threshold = live->threshold_set ? live->threshold : info->threshold;
   s->max_detections = live->max_detections_set ? (int) live->max_detections
                                                : info->max_detections;
+  s->duplicate_filter = live->duplicate_filter < 0 ? info->duplicate_filter
+                                                   : live->duplicate_filter;
   s->roi = g_array_new (FALSE, FALSE, sizeof (DefcnRegion));
   s->interval = live->interval;
   s->repeat = live->repeat;

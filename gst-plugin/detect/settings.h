@@ -20,6 +20,7 @@ typedef struct
   gboolean threshold_set, max_detections_set; /* else the model's values */
   float threshold;
   guint max_detections;
+  float duplicate_filter; /* IoU, 0: none; below 0: the model's */
   char *class_thresholds; /* "person=0.6,car=0.35" */
   char *classes;          /* "person,car": keep these; NULL: all */
   char *roi;              /* "x,y,w,h;.." in pixels */
@@ -35,6 +36,7 @@ typedef struct
   int n_classes;
   float threshold;
   int max_detections;
+  float duplicate_filter;
   const char *hash, *device; /* interned */
   gboolean reads_cuda;       /* takes frames in CUDA memory as they are */
   char *passed_over;         /* why device=auto did not take CUDA, or NULL */
@@ -55,7 +57,8 @@ typedef struct
   float threshold;
   float *class_thresholds; /* n_classes, NULL: @threshold for all */
   int max_detections;
-  GArray *roi; /* DefcnRegion, empty: none */
+  float duplicate_filter; /* IoU, 0: none */
+  GArray *roi;            /* DefcnRegion, empty: none */
   guint interval;
   gboolean repeat, no_block, message, qos;
   GstClockTime stats_interval;

@@ -36,6 +36,7 @@ model_info_new (const DefcnDetector *detector)
     info->labels[i] = g_strdup (defcn_detector_label (detector, i));
   info->threshold = defcn_detector_threshold (detector);
   info->max_detections = defcn_detector_max_detections (detector);
+  info->duplicate_filter = defcn_detector_duplicate_filter (detector);
   info->hash = g_intern_string (defcn_detector_hash (detector));
   info->device = g_intern_string (defcn_detector_device (detector));
   info->reads_cuda = defcn_detector_reads (detector, DEFCN_MEMORY_CUDA);
@@ -54,6 +55,8 @@ apply_settings (GstDefcnWorker *worker, GstDefcnSettings *settings)
       settings->class_thresholds);
   defcn_detector_set_max_detections (worker->detector,
       settings->max_detections);
+  defcn_detector_set_duplicate_filter (worker->detector,
+      settings->duplicate_filter);
   gst_defcn_settings_unref (worker->applied);
   worker->applied = gst_defcn_settings_ref (settings);
 }

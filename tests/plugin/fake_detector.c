@@ -25,6 +25,7 @@ struct _DefcnDetector
   float threshold, class_thresholds[N_CLASSES];
   gboolean per_class;
   int max_detections;
+  float duplicate_filter;
   DefcnTimings timings;
 };
 
@@ -308,6 +309,12 @@ last_copy (void)
 }
 
 float
+fake_detector_duplicate_filter (void)
+{
+  return last_copy ().duplicate_filter;
+}
+
+float
 fake_detector_threshold (void)
 {
   return last_copy ().threshold;
@@ -483,6 +490,18 @@ void
 defcn_detector_set_max_detections (DefcnDetector *detector, int max)
 {
   detector->max_detections = max;
+}
+
+void
+defcn_detector_set_duplicate_filter (DefcnDetector *detector, float iou)
+{
+  detector->duplicate_filter = iou;
+}
+
+float
+defcn_detector_duplicate_filter (const DefcnDetector *detector)
+{
+  return 0.75f;
 }
 
 int

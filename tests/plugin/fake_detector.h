@@ -62,6 +62,7 @@ DefcnRegion fake_detector_region (guint run);
 /* How it was set for the last run. */
 float fake_detector_threshold (void);
 int fake_detector_max_detections (void);
+float fake_detector_duplicate_filter (void);
 /* -1: there are none. */
 float fake_detector_class_threshold (int label);
 /* The options that the last one was opened with; strings interned. */

@@ -16,6 +16,7 @@ info_new (void)
   info->n_classes = 3;
   info->threshold = 0.25f;
   info->max_detections = 77;
+  info->duplicate_filter = 0.625f;
   info->hash = info->device = "";
   return info;
 }
@@ -146,12 +147,14 @@ test_model_values (void)
     const GstDefcnLive live = { .threshold_set = i & 1,
       .threshold = 0,
       .max_detections_set = i & 2,
-      .max_detections = 5 };
+      .max_detections = 5,
+      .duplicate_filter = i - 2 };
     g_autoptr (GstDefcnModelInfo) info = info_new ();
     g_autoptr (GstDefcnSettings) s = gst_defcn_settings_new (&live, info, NULL);
 
     g_assert_cmpfloat (s->threshold, ==, i & 1 ? 0 : 0.25f);
     g_assert_cmpint (s->max_detections, ==, i & 2 ? 5 : 77);
+    g_assert_cmpfloat (s->duplicate_filter, ==, i < 2 ? 0.625f : i - 2);
   }
 }
 
@@ -342,6 +345,7 @@ test_properties (void)
     { "class-thresholds", NULL, "person=0.5", TRUE },
     { "classes", NULL, "person", TRUE },
     { "max-detections", "100", "1000", TRUE },
+    { "duplicate-filter", "-1", "0.5", TRUE },
     { "labels", NULL, "a,b", FALSE },
     { "labels-file", NULL, "x", FALSE },
     { "inference-interval", "1", "4294967295", TRUE },

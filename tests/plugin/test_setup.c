@@ -439,6 +439,29 @@ test_limits (void)
   }
 }
 
+/* The local duplicate filter is the model's unless it is set, off being a
+ * value, at once. */
+static void
+test_duplicate_filter (void)
+{
+  static const struct
+  {
+    float set, wanted;
+  } cases[] = { { 0.5f, 0.5f }, { 0, 0 }, { -1, 0.75f }, { 1, 1 },
+    { -0.5f, 0.75f } };
+  GstHarness *h = fake_detector_finding ("");
+  g_autoptr (GstElement) element = rig_element (h);
+
+  gst_buffer_unref (fake_detector_pass (h, 0));
+  g_assert_cmpfloat (fake_detector_duplicate_filter (), ==, 0.75f);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_object_set (element, "duplicate-filter", cases[i].set, NULL);
+    gst_buffer_unref (fake_detector_pass (h, i + 1));
+    g_assert_cmpfloat (fake_detector_duplicate_filter (), ==, cases[i].wanted);
+  }
+  gst_harness_teardown (h);
+}
+
 /* What the pads take: the sizes at the ends of what the core does, no more. */
 static void
 test_template (void)
@@ -583,6 +606,7 @@ main (int argc, char **argv)
   g_test_add_func ("/setup/announcements", test_announcements);
   g_test_add_func ("/setup/setup-waits", test_setup_waits);
   g_test_add_func ("/setup/limits", test_limits);
+  g_test_add_func ("/setup/duplicate-filter", test_duplicate_filter);
   g_test_add_func ("/setup/template", test_template);
   g_test_add_func ("/setup/allocation", test_allocation);
   g_test_add_func ("/setup/steady", test_steady);

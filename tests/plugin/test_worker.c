@@ -259,6 +259,7 @@ test_settings (void)
       .threshold = 0.125f * (i + 1),
       .max_detections_set = TRUE,
       .max_detections = i + 5,
+      .duplicate_filter = 0.25f * i,
       .class_thresholds = (char *) lists[i] };
     g_autoptr (GstDefcnSettings) settings =
         gst_defcn_settings_new (&live, gst_defcn_worker_info (worker), NULL);
@@ -269,6 +270,7 @@ test_settings (void)
       assert_collects (worker, 0);
       g_assert_cmpfloat (fake_detector_threshold (), ==, live.threshold);
       g_assert_cmpint (fake_detector_max_detections (), ==, i + 5);
+      g_assert_cmpfloat (fake_detector_duplicate_filter (), ==, 0.25f * i);
       g_assert_cmpfloat (fake_detector_class_threshold (2), ==,
           lists[i] ? 0.75f : -1);
     }
@@ -293,6 +295,7 @@ test_info (void)
   g_assert_cmpstr (info->labels[2], ==, "dog");
   g_assert_cmpfloat (info->threshold, ==, 0.3f);
   g_assert_cmpint (info->max_detections, ==, 50);
+  g_assert_cmpfloat (info->duplicate_filter, ==, 0.75f);
   g_assert_cmpstr (info->hash, ==, "c0ffee");
   g_assert_cmpstr (info->device, ==, "fake");
   g_assert_false (info->reads_cuda);
