@@ -19,7 +19,7 @@
 typedef struct
 {
   char *model, *output, *json;
-  double threshold;
+  double threshold, duplicate_filter;
   int max_detections;
   DefcnDetectorOptions device;
   char **inputs;
@@ -50,6 +50,10 @@ parse (Options *o, int argc, char **argv, GError **error)
         "FILE" },
     { "threshold", 't', 0, G_OPTION_ARG_DOUBLE, &o->threshold,
         "Least score (the model's own)", "0..1" },
+    { "duplicate-filter", 0, 0, G_OPTION_ARG_DOUBLE, &o->duplicate_filter,
+        "Drop what was found in almost the same place as a better one of its "
+        "class, with an IoU above this; 0: none (the model's own)",
+        "0..1" },
     { "max-detections", 'n', 0, G_OPTION_ARG_INT, &o->max_detections,
         "Most detections of a picture (the model's own)", "N" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
@@ -74,6 +78,9 @@ parse (Options *o, int argc, char **argv, GError **error)
   else if (o->threshold > 1 || isnan (o->threshold))
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--threshold %g is not within 0 .. 1", o->threshold);
+  else if (o->duplicate_filter > 1 || isnan (o->duplicate_filter))
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--duplicate-filter %g is not within 0 .. 1", o->duplicate_filter);
   else if (o->device.threads < 0)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--threads %d is negative", o->device.threads);
@@ -291,6 +298,8 @@ open_detector (Run *run, GError **error)
     return FALSE;
   if (o->threshold >= 0)
     defcn_detector_set_threshold (run->detector, o->threshold);
+  if (o->duplicate_filter >= 0)
+    defcn_detector_set_duplicate_filter (run->detector, o->duplicate_filter);
   if (o->max_detections > 0)
     defcn_detector_set_max_detections (run->detector, o->max_detections);
 
@@ -357,7 +366,7 @@ detect_all (Run *run, GError **error)
 int
 defcn_detect_main (int argc, char **argv)
 {
-  Options options = { .threshold = -1 };
+  Options options = { .threshold = -1, .duplicate_filter = -1 };
   Run run = { .options = &options };
   g_autoptr (GError) error = NULL;
   int status = 2;

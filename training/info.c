@@ -214,6 +214,10 @@ print_spec (const Info *info, const Options *o)
   printf ("boxes       score above %g, best %d per level, at most %d",
       s->threshold, s->topk, s->max_detections);
   printf (s->nms_iou > 0 ? ", NMS at IoU %g\n" : ", no NMS\n", s->nms_iou);
+  printf (s->duplicate_iou > 0 ? "duplicates  dropped locally above IoU %g\n"
+                               : "duplicates  not filtered\n",
+      s->duplicate_iou);
+  printf ("in use      score above %g\n", s->working_threshold);
   printf ("classes     %d: ", s->n_classes);
   for (int i = 0; i < MIN (s->n_classes, 8); i++)
     printf ("%s%s", i ? ", " : "", s->labels[i]);

@@ -90,15 +90,21 @@ test_spec (void)
   testing_tiny_model_write_labels (path, eight);
   g_autofree char *few = info (path);
   assert_has (few, "classes     8: a, b, c, d, e, f, g, h\n");
-  assert_has (few, ", no NMS\n");
+  assert_has (few,
+      ", no NMS\nduplicates  not filtered\n"
+      "in use      score above 0.3\n");
 
   g_free (say ("import", path,
       (const char *const[]){ "--output", other, "--set", "norm_groups=4",
-          "--set", "nms_iou=0.5", "--set", "bgr=false", "--set", "topk=77",
+          "--set", "nms_iou=0.5", "--set", "duplicate_iou=0.75", "--set",
+          "working_threshold=0.25", "--set", "bgr=false", "--set", "topk=77",
           "--partial", NULL }));
   g_autofree char *changed = info (other);
   assert_has (changed, "best 77 per level");
   assert_has (changed, ", NMS at IoU 0.5\n");
+  assert_has (changed,
+      "duplicates  dropped locally above IoU 0.75\n"
+      "in use      score above 0.25\n");
   assert_has (changed, "pixels      RGB, ");
 }
 

@@ -56,6 +56,10 @@ test_errors (void)
         "--threshold" },
     { { "detect", "--model", model, "x.png", "--threshold", "nan" }, 2,
         "--threshold" },
+    { { "detect", "--model", model, "x.png", "--duplicate-filter", "1.5" }, 2,
+        "--duplicate-filter" },
+    { { "detect", "--model", model, "x.png", "--duplicate-filter", "nan" }, 2,
+        "--duplicate-filter" },
     { { "detect", "--model", model, "x.png", "--threads", "-1" }, 2,
         "--threads" },
     { { "detect", "--model", "/nonexistent", "x.png" }, 1, "/nonexistent" },
@@ -559,7 +563,7 @@ test_detect_forms (void)
 }
 
 /* Inputs are taken as they are given, a folder's by name; a threshold of 0 is
- * one. */
+ * one; the duplicate filter leaves less. */
 static void
 test_detect_order (void)
 {
@@ -573,8 +577,11 @@ test_detect_order (void)
     "-", "--threshold", "0", "--max-detections", "1000", NULL };
   const char *const most[] = { "detect", "--model", model, first, in, "--json",
     "-", "--max-detections", "1000", NULL };
+  const char *const apart[] = { "detect", "--model", model, first, in, "--json",
+    "-", "--max-detections", "1000", "--duplicate-filter", "0.2", NULL };
   g_autofree char *out = NULL, *err = NULL, *out_low = NULL, *err_low = NULL;
   g_autofree char *out_most = NULL, *err_most = NULL;
+  g_autofree char *out_apart = NULL, *err_apart = NULL;
 
   g_remove (bad);
   g_assert_cmpint (tool_run (&out, &err, all), ==, 0);
@@ -585,6 +592,8 @@ test_detect_order (void)
   g_assert_cmpint (tool_run (&out_low, &err_low, low), ==, 0);
   g_assert_cmpint (tool_run (&out_most, &err_most, most), ==, 0);
   g_assert_cmpuint (strlen (out_low), >, strlen (out_most));
+  g_assert_cmpint (tool_run (&out_apart, &err_apart, apart), ==, 0);
+  g_assert_cmpuint (strlen (out_apart), <, strlen (out_most));
   remove_folder (in);
 }
 
