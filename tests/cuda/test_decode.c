@@ -50,7 +50,8 @@ random_logits (GRand *rand, gsize n, double step)
   return values;
 }
 
-/* Cells of 40 pixels have a box, which their locations share to 4 pixels. */
+/* Cells of 160 pixels have a box, which their locations share to 16 pixels: on
+ * the coarsest level too, neighbours have the same. */
 static float *
 shared_boxes (GRand *rand, int n, int h, int w, int stride)
 {
@@ -59,15 +60,15 @@ shared_boxes (GRand *rand, int n, int h, int w, int stride)
   for (int i = 0; i < n * h * w; i++) {
     const float x = (i % w + 0.5f) * stride;
     const float y = (i / w % h + 0.5f) * stride;
-    const float left = floorf (x / 40) * 40, top = floorf (y / 40) * 40;
+    const float left = floorf (x / 160) * 160, top = floorf (y / 160) * 160;
     float *d = values + 4 * i;
 
     d[0] = x - left;
     d[1] = y - top;
-    d[2] = left + 40 - x;
-    d[3] = top + 40 - y;
+    d[2] = left + 160 - x;
+    d[3] = top + 160 - y;
     for (int side = 0; side < 4; side++)
-      d[side] += g_rand_double_range (rand, -4, 4);
+      d[side] += g_rand_double_range (rand, -16, 16);
   }
   return values;
 }

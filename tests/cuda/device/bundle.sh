@@ -17,7 +17,7 @@ fi
 programs=(
   tests/ops/checkops tests/ops/handmade tests/ops/networks
   tests/cuda/test_precisions tests/cuda/test_preprocess tests/cuda/test_update
-  tests/cuda/test_contexts tests/cuda/test_learner
+  tests/cuda/test_contexts tests/cuda/test_decode tests/cuda/test_learner
   tests/golden/test_forward tests/golden/golden_ops tests/golden/golden_max3d
   tests/golden/test_train
   training/defcn

@@ -48,7 +48,7 @@ tests () {
     DEFCN_TEST_PRECISION=$precision run "checkops-$precision" bin/checkops -k
   done
   for program in handmade networks test_precisions test_preprocess \
-    test_update test_contexts test_learner; do
+    test_update test_contexts test_decode test_learner; do
     run "$program" "bin/$program" -k
   done
   for set in golden/*; do
@@ -68,7 +68,7 @@ sanitize () {
       DEFCN_TEST_PRECISION=$precision run "$tool-$precision" \
         compute-sanitizer --tool "$tool" --error-exitcode 9 bin/checkops -k
     done
-    for program in test_learner test_update test_preprocess; do
+    for program in test_decode test_learner test_update test_preprocess; do
       run "$tool-$program" \
         compute-sanitizer --tool "$tool" --error-exitcode 9 "bin/$program" -k
     done
