@@ -326,6 +326,130 @@ test_duplicates (void)
   }
 }
 
+/* By score: hit, miss, ignored, duplicate. */
+static const char *
+outcomes_text (GString *text, const DefcnOutcomes *outcomes)
+{
+  g_string_set_size (text, 0);
+  for (guint i = 0; i < outcomes->outcomes->len; i++) {
+    const DefcnOutcome *o =
+        &g_array_index (outcomes->outcomes, DefcnOutcome, i);
+
+    g_assert_false (o->hit && o->ignored);
+    g_string_append (text, o->ignored ? "x" : o->hit ? "h" : "-");
+    g_string_append (text, o->duplicate ? "d" : "");
+  }
+  return text->str;
+}
+
+/* What becomes of every detection, in the order of their scores. */
+static void
+test_outcomes (void)
+{
+  static const struct
+  {
+    const char *name;
+    Found found[MAX_DETECTIONS];
+    const char *outcomes;
+  } rows[] = {
+    { "nothing", { { { 0 } } }, "" },
+    { "by score, of all images", { { A, 0.5 }, { FAR, 0.9 }, { A, 0.7, 1 } },
+        "--h" },
+    { "the threshold of IoU", { { { 0, 0, 40, 20 }, 0.9 } }, "h" },
+    { "below it", { { { 0, 0, 40, 19 }, 0.9 } }, "-" },
+    { "a duplicate", { { A, 0.9 }, { A, 0.8 } }, "h-d" },
+    { "a loose box", { { A, 0.9 }, { { 8, 0, 40, 40 }, 0.8 } }, "h-" },
+    { "each its class", { { A, 0.9, 0, 1 }, { A, 0.8 }, { B, 0.7, 0, 1 } },
+        "-hh" },
+    { "on a crowd",
+        { { { 210, 10, 20, 20 }, 0.9 }, { { 215, 15, 20, 20 }, 0.8 } }, "xx" },
+    { "of no class", { { A, 0.9, 0, 7 }, { A, 0.8 } }, "xh" },
+  };
+  static const Truth truth[MAX_OBJECTS] = { { A }, { B, .label = 1 },
+    { { 200, 0, 80, 80 }, .crowd = TRUE } };
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    DefcnDataset *dataset = dataset_new (truth);
+    DefcnCocoEval *eval = defcn_coco_eval_new (dataset, 0.3f);
+    g_auto (DefcnOutcomes) outcomes = { 0 };
+
+    g_test_message ("%s", rows[i].name);
+    add_found (eval, rows[i].found, MAX_DETECTIONS);
+    defcn_coco_eval_outcomes (eval, &outcomes);
+    g_assert_cmpstr (outcomes_text (text, &outcomes), ==, rows[i].outcomes);
+    g_assert_cmpuint (outcomes.n_objects, ==, 2);
+    defcn_coco_eval_free (eval);
+    defcn_dataset_free (dataset);
+  }
+}
+
+/* Beyond the best 100 of a class a detection is neither right nor wrong. */
+static void
+test_outcomes_limit (void)
+{
+  static const Truth truth[MAX_OBJECTS] = { { A } };
+  static const Found right = { A, 0.1 }, wrong = { FAR, 0.9 };
+  DefcnDataset *dataset = dataset_new (truth);
+  DefcnCocoEval *eval = defcn_coco_eval_new (dataset, 0.3f);
+
+  add_found (eval, &right, 1);
+  for (int n = 1; n <= 100; n++) {
+    g_auto (DefcnOutcomes) outcomes = { 0 };
+
+    add_found (eval, &wrong, 1);
+    if (n < 99)
+      continue;
+    defcn_coco_eval_outcomes (eval, &outcomes);
+    g_assert_cmpuint (outcomes.outcomes->len, ==, n + 1);
+    const DefcnOutcome *last =
+        &g_array_index (outcomes.outcomes, DefcnOutcome, n);
+    g_assert_cmpint (last->hit, ==, n == 99);
+    g_assert_cmpint (last->ignored, ==, n == 100);
+  }
+  defcn_coco_eval_free (eval);
+  defcn_dataset_free (dataset);
+}
+
+/* Pictures of few objects, crowds not counted, are left out of all figures
+ * until they are asked for again. */
+static void
+test_restrict (void)
+{
+  static const Truth truth[MAX_OBJECTS] = { { A }, { B, .label = 1 }, { A, 1 },
+    { B, 1, .crowd = TRUE } };
+  static const Found found[] = { { A, 0.9 }, { B, 0.8, 0, 1 }, { FAR, 0.7 },
+    { FAR, 0.95, 1 }, { FAR, 0.94, 1 } };
+  static const struct
+  {
+    guint least, n_images, n_objects, n_outcomes, n_detections;
+    double ap50;
+  } rows[] = { { 0, 2, 3, 5, 5, (51 / 3.0 / 101 + 1) / 2 },
+    { 1, 2, 3, 5, 5, (51 / 3.0 / 101 + 1) / 2 }, { 2, 1, 2, 3, 3, 1 },
+    { 3, 0, 0, 0, 0, -1 }, { 0, 2, 3, 5, 5, (51 / 3.0 / 101 + 1) / 2 } };
+  DefcnDataset *dataset = dataset_new (truth);
+  DefcnCocoEval *eval = defcn_coco_eval_new (dataset, 0.3f);
+
+  add_found (eval, found, G_N_ELEMENTS (found));
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_auto (DefcnOutcomes) outcomes = { 0 };
+    DefcnCocoResult result;
+
+    g_assert_cmpuint (defcn_coco_eval_restrict (eval, rows[i].least), ==,
+        rows[i].n_images);
+    defcn_coco_eval_run (eval, &result);
+    defcn_coco_eval_outcomes (eval, &outcomes);
+    g_assert_cmpfloat_with_epsilon (result.stats[AP50], rows[i].ap50,
+        TOLERANCE);
+    g_assert_cmpuint (result.n_detections, ==, rows[i].n_detections);
+    g_assert_cmpuint (outcomes.n_objects, ==, rows[i].n_objects);
+    g_assert_cmpuint (outcomes.outcomes->len, ==, rows[i].n_outcomes);
+    defcn_coco_result_clear (&result);
+  }
+  defcn_coco_eval_free (eval);
+  defcn_dataset_free (dataset);
+}
+
 /* Boxes of the detector, corners in float, are the same as x, y, w, h. */
 static void
 test_boxes (void)
@@ -363,6 +487,9 @@ main (int argc, char **argv)
   g_test_add_func ("/coco-eval/limits", test_limits);
   g_test_add_func ("/coco-eval/classes", test_classes);
   g_test_add_func ("/coco-eval/duplicates", test_duplicates);
+  g_test_add_func ("/coco-eval/outcomes", test_outcomes);
+  g_test_add_func ("/coco-eval/outcomes/limit", test_outcomes_limit);
+  g_test_add_func ("/coco-eval/restrict", test_restrict);
   g_test_add_func ("/coco-eval/boxes", test_boxes);
   return g_test_run ();
 }

@@ -166,6 +166,70 @@ test_missing_image (void)
   g_ptr_array_unref (dataset.samples);
 }
 
+/* A picture of two persons and an ignored one, one of a single person: what is
+ * found, and what is left when only the first takes part. */
+static void
+test_outcomes (void)
+{
+  static const struct
+  {
+    guint least, n_images, n_persons;
+    const char *outcomes;
+    double ap, mmr, recall;
+  } rows[] = {
+    /* Recall 1/3, 1/3, 2/3 at precision 1, 1/2, 2/3; half a false box an
+     * image: seven references are below that. */
+    { 0, 2, 3, "h-h", 7 / 36.0, 0.571495988568715 /* (2/3)^(7/9) (1/3)^(2/9) */,
+        2 / 3.0 },
+    { 1, 2, 3, "h-h", 7 / 36.0, 0.571495988568715, 2 / 3.0 },
+    { 2, 1, 2, "hh", 0.5, 0, 1 },
+    { 3, 0, 0, "", 0, 1, 0 },
+  };
+  static const Truth truth[] = { { A }, { B }, { FAR, .ignored = TRUE },
+    { A, 1 } };
+  static const Found found[] = { { A, 0.7 }, { FAR, 0.95 }, { B, 0.9 },
+    { B, 0.8, 1 } };
+  DefcnSample samples[N_IMAGES] = { { 0 } };
+  DefcnDataset dataset = { .crowdhuman = TRUE, .samples = g_ptr_array_new () };
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (int i = 0; i < N_IMAGES; i++)
+    g_ptr_array_add (dataset.samples, &samples[i]);
+  for (gsize k = 0; k < G_N_ELEMENTS (truth); k++) {
+    DefcnObject o = { .person = !truth[k].ignored };
+
+    for (int i = 0; i < 4; i++)
+      o.bbox[i] = truth[k].box[i];
+    g_assert_true (defcn_dataset_add (&dataset, truth[k].image, &o));
+  }
+  DefcnCrowdhumanEval *eval = defcn_crowdhuman_eval_new (&dataset);
+  for (gsize k = 0; k < G_N_ELEMENTS (found); k++)
+    defcn_crowdhuman_eval_add (eval, found[k].image, 200, 200, &found[k].box,
+        &found[k].score, 1);
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_auto (DefcnOutcomes) outcomes = { 0 };
+    DefcnCrowdhumanResult r;
+
+    g_assert_cmpuint (defcn_crowdhuman_eval_restrict (eval, rows[i].least), ==,
+        rows[i].n_images);
+    defcn_crowdhuman_eval_run (eval, &r);
+    g_test_message ("AP %.15g mMR %.15g recall %.15g", r.ap, r.mmr, r.recall);
+    g_assert_cmpfloat_with_epsilon (r.ap, rows[i].ap, 1e-12);
+    g_assert_cmpfloat_with_epsilon (r.mmr, rows[i].mmr, 1e-12);
+    g_assert_cmpfloat_with_epsilon (r.recall, rows[i].recall, 1e-12);
+    defcn_crowdhuman_eval_outcomes (eval, &outcomes);
+    g_assert_cmpuint (outcomes.n_objects, ==, rows[i].n_persons);
+    g_string_set_size (text, 0);
+    for (guint k = 0; k < outcomes.outcomes->len; k++)
+      g_string_append (text,
+          g_array_index (outcomes.outcomes, DefcnOutcome, k).hit ? "h" : "-");
+    g_assert_cmpstr (text->str, ==, rows[i].outcomes);
+  }
+  defcn_crowdhuman_eval_free (eval);
+  g_clear_pointer (&dataset.packed, g_byte_array_unref);
+  g_ptr_array_unref (dataset.samples);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -177,5 +241,6 @@ main (int argc, char **argv)
     g_test_add_data_func (path, &cases[i], test_figures);
   }
   g_test_add_func ("/crowdhuman-eval/missing image", test_missing_image);
+  g_test_add_func ("/crowdhuman-eval/outcomes", test_outcomes);
   return g_test_run ();
 }

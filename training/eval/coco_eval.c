@@ -32,6 +32,7 @@ struct _DefcnCocoEval
   double duplicate_threshold;
   GArray **detections; /* per sample: of Detection */
   GArray **objects;    /* likewise: of DefcnObject */
+  guint least_objects; /* of the samples that take part */
 };
 
 /* One detection after matching, at every IoU threshold. */
@@ -78,6 +79,28 @@ defcn_coco_eval_free (DefcnCocoEval *eval)
   g_free (eval->detections);
   g_free (eval->objects);
   g_free (eval);
+}
+
+/* Crowds are no objects. */
+static gboolean
+takes_part (const DefcnCocoEval *eval, guint i)
+{
+  guint n = 0;
+
+  for (guint k = 0; k < eval->objects[i]->len; k++)
+    n += !g_array_index (eval->objects[i], DefcnObject, k).crowd;
+  return n >= eval->least_objects;
+}
+
+guint
+defcn_coco_eval_restrict (DefcnCocoEval *eval, guint least_objects)
+{
+  guint n = 0;
+
+  eval->least_objects = least_objects;
+  for (guint i = 0; i < eval->dataset->samples->len; i++)
+    n += takes_part (eval, i);
+  return n;
 }
 
 void
@@ -217,13 +240,33 @@ find_match (const Detection *d, const GPtrArray *objects, guint counted,
   return match;
 }
 
+/* Matches one image at threshold @t, a Match for each of @detections. */
+static void
+match_at (Match *matches, const GArray *detections, const GPtrArray *objects,
+    guint counted, const double area[2], int t)
+{
+  g_autofree gboolean *taken = g_new0 (gboolean, objects->len + 1);
+
+  for (guint k = 0; k < detections->len; k++) {
+    const Detection *d = &g_array_index (detections, Detection, k);
+    const int g = find_match (d, objects, counted, taken, threshold_at (t));
+    const double size = d->box[2] * d->box[3];
+
+    if (g >= 0) {
+      taken[g] = TRUE;
+      matches[k].matched |= 1 << t;
+    }
+    if (g >= 0 ? (guint) g >= counted : size < area[0] || size > area[1])
+      matches[k].ignored |= 1 << t;
+  }
+}
+
 /* Matches one image and appends its detections to @matches. */
 static void
 match_image (GArray *matches, const GArray *detections,
     const GPtrArray *objects, guint counted, const double area[2])
 {
   const guint first = matches->len;
-  g_autofree gboolean *taken = g_new (gboolean, objects->len + 1);
 
   for (guint k = 0; k < detections->len; k++) {
     const Detection *d = &g_array_index (detections, Detection, k);
@@ -231,22 +274,9 @@ match_image (GArray *matches, const GArray *detections,
 
     g_array_append_val (matches, m);
   }
-  for (int t = 0; t < N_THRESHOLDS; t++) {
-    memset (taken, 0, (objects->len + 1) * sizeof *taken);
-    for (guint k = 0; k < detections->len; k++) {
-      const Detection *d = &g_array_index (detections, Detection, k);
-      Match *m = &g_array_index (matches, Match, first + k);
-      const int g = find_match (d, objects, counted, taken, threshold_at (t));
-      const double size = d->box[2] * d->box[3];
-
-      if (g >= 0) {
-        taken[g] = TRUE;
-        m->matched |= 1 << t;
-      }
-      if (g >= 0 ? (guint) g >= counted : size < area[0] || size > area[1])
-        m->ignored |= 1 << t;
-    }
-  }
+  for (int t = 0; t < N_THRESHOLDS; t++)
+    match_at ((Match *) matches->data + first, detections, objects, counted,
+        area, t);
 }
 
 static int
@@ -307,8 +337,9 @@ measure (Curve *curve, const DefcnCocoEval *eval, int label,
   guint n_objects = 0;
 
   for (guint i = 0; i < eval->dataset->samples->len; i++) {
+    if (!takes_part (eval, i))
+      continue;
     const guint counted = select_objects (objects, eval, i, label, area);
-
     select_detections (detections, eval, i, label);
     match_image (matches, detections, objects, counted, area);
     n_objects += counted;
@@ -399,28 +430,44 @@ best_object (const Detection *d, const GArray *objects)
   return object;
 }
 
-static void
-count_duplicates (DefcnCocoResult *result, const DefcnCocoEval *eval, guint i)
+/* The outcomes of image @i in the order of arrival: score and duplicate. */
+static GArray *
+find_duplicates (const DefcnCocoEval *eval, guint i)
 {
   g_autoptr (GArray) sorted = g_array_copy (eval->detections[i]);
   g_autofree int *objects = g_new (int, sorted->len + 1);
+  GArray *outcomes = g_array_new (FALSE, TRUE, sizeof (DefcnOutcome));
 
+  g_array_set_size (outcomes, sorted->len);
   g_array_sort (sorted, by_score);
   for (guint k = 0; k < sorted->len; k++) {
     const Detection *d = &g_array_index (sorted, Detection, k);
-    gboolean duplicate = FALSE;
+    DefcnOutcome *outcome = &g_array_index (outcomes, DefcnOutcome, d->order);
 
-    if (d->score <= eval->duplicate_threshold)
-      break;
+    outcome->score = d->score;
     objects[k] = best_object (d, eval->objects[i]);
-    for (guint j = 0; j < k && objects[k] >= 0 && !duplicate; j++) {
+    for (guint j = 0; j < k && objects[k] >= 0 && !outcome->duplicate; j++) {
       const Detection *better = &g_array_index (sorted, Detection, j);
 
-      duplicate = better->label == d->label && objects[j] == objects[k]
+      outcome->duplicate = better->label == d->label && objects[j] == objects[k]
           && iou (d->box, better->box, FALSE) > DUPLICATE_IOU;
     }
-    result->n_detections++;
-    result->n_duplicates += duplicate;
+  }
+  return outcomes;
+}
+
+static void
+count_duplicates (DefcnCocoResult *result, const DefcnCocoEval *eval, guint i)
+{
+  g_autoptr (GArray) outcomes = find_duplicates (eval, i);
+
+  for (guint k = 0; k < outcomes->len; k++) {
+    const DefcnOutcome *o = &g_array_index (outcomes, DefcnOutcome, k);
+
+    if (o->score > eval->duplicate_threshold) {
+      result->n_detections++;
+      result->n_duplicates += o->duplicate;
+    }
   }
 }
 
@@ -451,9 +498,52 @@ defcn_coco_eval_run (DefcnCocoEval *eval, DefcnCocoResult *result)
   }
   for (int i = 0; i < 12; i++)
     result->stats[i] = mean_value (&stats[i]);
-  for (guint i = 0; i < eval->dataset->samples->len; i++)
-    count_duplicates (result, eval, i);
+  for (guint i = 0; i < eval->dataset->samples->len; i++) {
+    if (takes_part (eval, i))
+      count_duplicates (result, eval, i);
+  }
   result->duplicate_rate = result->n_detections
       ? (double) result->n_duplicates / result->n_detections
       : 0;
+}
+
+/* Appends those of image @i; what matches no object of its class and is not
+ * among the best 100 is left out of hits and misses. */
+static void
+append_outcomes (DefcnOutcomes *outcomes, const DefcnCocoEval *eval, guint i)
+{
+  g_autoptr (GArray) found = find_duplicates (eval, i);
+  g_autoptr (GArray) detections =
+      g_array_new (FALSE, FALSE, sizeof (Detection));
+  g_autoptr (GPtrArray) objects = g_ptr_array_new ();
+
+  for (guint k = 0; k < found->len; k++)
+    g_array_index (found, DefcnOutcome, k).ignored = TRUE;
+  for (guint c = 0; c < eval->dataset->labels->len; c++) {
+    const guint counted = select_objects (objects, eval, i, c, areas[0]);
+    Match matches[MAX_DETECTIONS] = { { 0 } };
+
+    outcomes->n_objects += counted;
+    select_detections (detections, eval, i, c);
+    match_at (matches, detections, objects, counted, areas[0], 0);
+    for (guint k = 0; k < detections->len; k++) {
+      const Detection *d = &g_array_index (detections, Detection, k);
+      DefcnOutcome *outcome = &g_array_index (found, DefcnOutcome, d->order);
+
+      outcome->ignored = matches[k].ignored & 1;
+      outcome->hit = matches[k].matched & 1 && !outcome->ignored;
+    }
+  }
+  g_array_append_vals (outcomes->outcomes, found->data, found->len);
+}
+
+void
+defcn_coco_eval_outcomes (const DefcnCocoEval *eval, DefcnOutcomes *outcomes)
+{
+  defcn_outcomes_init (outcomes);
+  for (guint i = 0; i < eval->dataset->samples->len; i++) {
+    if (takes_part (eval, i))
+      append_outcomes (outcomes, eval, i);
+  }
+  defcn_outcomes_sort (outcomes);
 }

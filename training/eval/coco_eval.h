@@ -6,6 +6,7 @@
 #pragma once
 
 #include "data/dataset.h"
+#include "outcomes.h"
 
 G_BEGIN_DECLS
 
@@ -41,8 +42,16 @@ void defcn_coco_eval_add (DefcnCocoEval *eval, guint i, const GArray *boxes);
  * files: n rows of @xywh, @score, @label. */
 void defcn_coco_eval_add_xywh (DefcnCocoEval *eval, guint i,
     const double (*xywh)[4], const double *score, const int *label, guint n);
+/* Leaves out the samples of fewer than @least_objects objects, crowds not
+ * counted, from here on; 0: none.  Returns: how many take part. */
+guint defcn_coco_eval_restrict (DefcnCocoEval *eval, guint least_objects);
 /* @result is filled; clear it after use. */
 void defcn_coco_eval_run (DefcnCocoEval *eval, DefcnCocoResult *result);
+/* What became of every detection at IoU 0.5, all areas: of those of no class of
+ * the data, and beyond the best 100 of their class in their image, it is
+ * ignored.  @outcomes is filled; clear it after use. */
+void defcn_coco_eval_outcomes (const DefcnCocoEval *eval,
+    DefcnOutcomes *outcomes);
 /* The precision of class @label at every recall, and the largest recall, at IoU
  * 0.5 + 0.05 * @threshold (0 .. 9), all areas, 100 detections an image.  FALSE
  * where the class has no object.  For tests: COCO's figures are means of it. */

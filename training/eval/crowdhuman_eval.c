@@ -21,6 +21,7 @@ struct _DefcnCrowdhumanEval
 {
   const DefcnDataset *dataset;
   Image *images;
+  guint least_persons; /* of the samples that take part */
 };
 
 /* A detection that counts. */
@@ -30,6 +31,13 @@ typedef struct
   guint order;
   gboolean hit;
 } Point;
+
+/* Those of all images that take part. */
+typedef struct
+{
+  GArray *points; /* of Point, by descending score */
+  guint n_persons, n_images;
+} Points;
 
 DefcnCrowdhumanEval *
 defcn_crowdhuman_eval_new (const DefcnDataset *dataset)
@@ -52,6 +60,16 @@ defcn_crowdhuman_eval_free (DefcnCrowdhumanEval *eval)
     g_array_unref (eval->images[i].detections);
   g_free (eval->images);
   g_free (eval);
+}
+
+static guint
+count_persons (const GArray *objects)
+{
+  guint n = 0;
+
+  for (guint k = 0; k < objects->len; k++)
+    n += g_array_index (objects, DefcnObject, k).person;
+  return n;
 }
 
 /* As the reference's tool: x1, y1 to the last pixel, x2, y2 to the edge. */
@@ -215,33 +233,74 @@ log_average_miss (const double *recall, const double *false_positives, guint n)
   return exp (sum / G_N_ELEMENTS (references));
 }
 
+static Points
+find_points (const DefcnCrowdhumanEval *eval)
+{
+  Points all = { .points = g_array_new (FALSE, FALSE, sizeof (Point)) };
+
+  for (guint i = 0; i < eval->dataset->samples->len; i++) {
+    g_autoptr (GArray) objects = defcn_dataset_objects (eval->dataset, i);
+
+    if (count_persons (objects) < eval->least_persons)
+      continue;
+    all.n_persons += match_image (all.points, objects, &eval->images[i]);
+    all.n_images++;
+  }
+  g_array_sort (all.points, by_point_score);
+  return all;
+}
+
+guint
+defcn_crowdhuman_eval_restrict (DefcnCrowdhumanEval *eval, guint least_persons)
+{
+  guint n = 0;
+
+  eval->least_persons = least_persons;
+  for (guint i = 0; i < eval->dataset->samples->len; i++) {
+    g_autoptr (GArray) objects = defcn_dataset_objects (eval->dataset, i);
+
+    n += count_persons (objects) >= least_persons;
+  }
+  return n;
+}
+
+void
+defcn_crowdhuman_eval_outcomes (const DefcnCrowdhumanEval *eval,
+    DefcnOutcomes *outcomes)
+{
+  const Points all = find_points (eval);
+
+  defcn_outcomes_init (outcomes);
+  outcomes->n_objects = all.n_persons;
+  for (guint i = 0; i < all.points->len; i++) {
+    const Point *p = &g_array_index (all.points, Point, i);
+    const DefcnOutcome outcome = { .score = p->score, .hit = p->hit };
+
+    g_array_append_val (outcomes->outcomes, outcome);
+  }
+  g_array_unref (all.points);
+}
+
 void
 defcn_crowdhuman_eval_run (DefcnCrowdhumanEval *eval,
     DefcnCrowdhumanResult *result)
 {
-  const guint n_images = eval->dataset->samples->len;
-  g_autoptr (GArray) points = g_array_new (FALSE, FALSE, sizeof (Point));
-  guint total = 0;
+  const Points all = find_points (eval);
+  g_autoptr (GArray) points = all.points;
 
   *result = (DefcnCrowdhumanResult){ .mmr = 1 };
-  for (guint i = 0; i < n_images; i++) {
-    g_autoptr (GArray) objects = defcn_dataset_objects (eval->dataset, i);
-
-    total += match_image (points, objects, &eval->images[i]);
-  }
-  if (points->len == 0 || total == 0)
+  if (points->len == 0 || all.n_persons == 0)
     return;
 
   g_autofree double *recall = g_new (double, points->len);
   g_autofree double *precision = g_new (double, points->len);
   g_autofree double *fppi = g_new (double, points->len);
   double hits = 0;
-  g_array_sort (points, by_point_score);
   for (guint i = 0; i < points->len; i++) {
     hits += g_array_index (points, Point, i).hit;
-    recall[i] = hits / total;
+    recall[i] = hits / all.n_persons;
     precision[i] = hits / (i + 1);
-    fppi[i] = (i + 1 - hits) / n_images;
+    fppi[i] = (i + 1 - hits) / all.n_images;
     if (i > 0)
       result->ap +=
           (recall[i] - recall[i - 1]) * (precision[i - 1] + precision[i]) / 2;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "data/dataset.h"
+#include "outcomes.h"
 
 G_BEGIN_DECLS
 
@@ -23,6 +24,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnCrowdhumanEval, defcn_crowdhuman_eval_free)
 /* Detections of sample @i, whose image is @width x @height: x, y, w, h. */
 void defcn_crowdhuman_eval_add (DefcnCrowdhumanEval *eval, guint i, int width,
     int height, const double (*xywh)[4], const double *score, guint n);
+/* Leaves out the samples of fewer than @least_persons persons from here on; 0:
+ * none.  Returns: how many take part. */
+guint defcn_crowdhuman_eval_restrict (DefcnCrowdhumanEval *eval,
+    guint least_persons);
+/* What became of every detection: no duplicates are looked for, and what lies
+ * on an ignored region is left out.  @outcomes is filled; clear it after
+ * use. */
+void defcn_crowdhuman_eval_outcomes (const DefcnCrowdhumanEval *eval,
+    DefcnOutcomes *outcomes);
 void defcn_crowdhuman_eval_run (DefcnCrowdhumanEval *eval,
     DefcnCrowdhumanResult *result);
 
