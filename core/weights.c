@@ -2,7 +2,9 @@
 #include "weights.h"
 
 #include <cjson/cJSON.h>
+#include <glib/gstdio.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "half.h"
@@ -391,4 +393,59 @@ defcn_weights_read (const DefcnWeights *weights, const DefcnWeightsTensor *t,
           dst[i]);
   }
   return TRUE;
+}
+
+/* The header with @value under @key of its metadata, padded so that the data
+ * that follows are aligned to 8 bytes. */
+static char *
+header_with (const DefcnWeights *weights, const char *key, const char *value)
+{
+  cJSON *header = cJSON_Duplicate (weights->header, TRUE);
+  cJSON *metadata = cJSON_GetObjectItemCaseSensitive (header, "__metadata__");
+  cJSON *item = cJSON_CreateString (value);
+
+  if (!metadata)
+    metadata = cJSON_AddObjectToObject (header, "__metadata__");
+  if (cJSON_GetObjectItemCaseSensitive (metadata, key))
+    cJSON_ReplaceItemInObjectCaseSensitive (metadata, key, item);
+  else
+    cJSON_AddItemToObject (metadata, key, item);
+
+  char *text = cJSON_PrintUnformatted (header);
+  const int padded = (strlen (text) + 7) / 8 * 8;
+  char *copy = g_strdup_printf ("%-*s", padded, text);
+  cJSON_free (text);
+  cJSON_Delete (header);
+  return copy;
+}
+
+gboolean
+defcn_weights_set_metadata (const DefcnWeights *weights, const char *key,
+    const char *value, GError **error)
+{
+  gsize size;
+  const char *old = g_bytes_get_data (weights->bytes, &size);
+  g_autofree char *header = header_with (weights, key, value);
+  const guint64 length = GUINT64_TO_LE ((guint64) strlen (header));
+  g_autoptr (GString) file = g_string_sized_new (size + 4096);
+  char *path = realpath (weights->path, NULL);
+  guint64 data;
+  GStatBuf state;
+
+  memcpy (&data, old, 8);
+  data = 8 + GUINT64_FROM_LE (data);
+  g_string_append_len (file, (const char *) &length, 8);
+  g_string_append (file, header);
+  g_string_append_len (file, old + data, size - data);
+
+  if (!path || g_stat (path, &state))
+    state.st_mode = 0644;
+  const gboolean good = g_file_set_contents_full (path ? path : weights->path,
+      file->str, file->len,
+      G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE,
+      state.st_mode & 0777, error);
+  free (path);
+  if (!good)
+    g_prefix_error (error, "%s: cannot be written: ", weights->path);
+  return good;
 }

@@ -69,6 +69,13 @@ char *defcn_weights_hash (const DefcnWeights *weights);
 gboolean defcn_weights_read (const DefcnWeights *weights,
     const DefcnWeightsTensor *t, float *dst, GError **error);
 
+/* Writes the file anew, where it was opened from, with @value under @key of its
+ * metadata.  All else is kept: the other metadata, the tensors' order, dtypes
+ * and bytes.  Atomic: a temporary file beside it, fsync, rename; a link is
+ * followed.  @weights stays what it was. */
+gboolean defcn_weights_set_metadata (const DefcnWeights *weights,
+    const char *key, const char *value, GError **error);
+
 /* Collects tensors and writes them to a file. */
 typedef struct _DefcnWeightsWriter DefcnWeightsWriter;
 

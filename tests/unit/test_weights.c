@@ -649,6 +649,114 @@ test_read_only (void)
   g_assert_cmpint (g_chmod (directory, 0755), ==, 0);
 }
 
+static GBytes *
+bytes_at (const char *path)
+{
+  char *text;
+  gsize size;
+
+  g_assert_true (g_file_get_contents (path, &text, &size, NULL));
+  return g_bytes_new_take (text, size);
+}
+
+/* What follows the header of a file. */
+static GBytes *
+data_of (const char *path)
+{
+  g_autoptr (GBytes) file = bytes_at (path);
+  gsize size;
+  const char *text = g_bytes_get_data (file, &size);
+  guint64 length;
+
+  memcpy (&length, text, 8);
+  length = GUINT64_FROM_LE (length);
+  g_assert_cmpuint (length % 8, ==, 0);
+  return g_bytes_new (text + 8 + length, size - 8 - length);
+}
+
+/* One value of the metadata is another or a new one; order, dtypes, also those
+ * that no writer makes, bytes and the other metadata are as they were. */
+static void
+test_set_metadata (void)
+{
+  static const char *const headers[] = {
+    "{" TENSOR ("b", "BF16", "[2]", "8", "12") "," TENSOR ("a", "I64", "[1]",
+        "0", "8") ",\"__metadata__\":{\"z\":\"\\u00e4\\n\",\"k\":\"old\",\"f\":"
+                  "\"pt\"}}",
+    "{" TENSOR ("b", "BF16", "[2]", "8", "12") "," TENSOR ("a", "I64", "[1]",
+        "0", "8") "}",
+  };
+  static const char *const values[] = { "", "0.34",
+    "a \"longer\" one than it"
+    " was, of more than eight bytes" };
+  g_autofree char *path = g_build_filename (folder, "set", NULL);
+  g_autofree char *link = g_build_filename (folder, "link", NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (headers) * G_N_ELEMENTS (values); i++) {
+    const gboolean plain = i % G_N_ELEMENTS (headers);
+    const char *value = values[i / G_N_ELEMENTS (headers)];
+    g_autoptr (GBytes) before = file_of (headers[plain], 12);
+    g_autoptr (GError) error = NULL;
+    GStatBuf state;
+
+    g_assert_true (g_file_set_contents (path, g_bytes_get_data (before, NULL),
+        g_bytes_get_size (before), NULL));
+    g_assert_cmpint (g_chmod (path, 0600), ==, 0);
+    g_unlink (link);
+    g_assert_cmpint (symlink ("set", link), ==, 0);
+    g_autoptr (DefcnWeights) weights = defcn_weights_open (link, &error);
+    g_assert_no_error (error);
+    g_assert_true (defcn_weights_set_metadata (weights, "k", value, &error));
+    g_assert_no_error (error);
+    g_assert_true (g_file_test (link, G_FILE_TEST_IS_SYMLINK));
+    g_assert_cmpint (g_stat (path, &state), ==, 0);
+    g_assert_cmpint (state.st_mode & 0777, ==, 0600);
+    g_assert_cmpstr (defcn_weights_metadata (weights, "k"), ==,
+        plain ? NULL : "old");
+
+    g_autoptr (DefcnWeights) after = defcn_weights_open (path, &error);
+    g_assert_no_error (error);
+    g_assert_cmpstr (defcn_weights_metadata (after, "k"), ==, value);
+    g_assert_cmpstr (defcn_weights_metadata (after, "z"), ==,
+        plain ? NULL : "\303\244\n");
+    g_assert_cmpstr (defcn_weights_metadata (after, "f"), ==,
+        plain ? NULL : "pt");
+    g_assert_cmpstr (defcn_weights_get (after, 0)->name, ==, "b");
+    g_assert_cmpint (defcn_weights_get (after, 0)->dtype, ==, DEFCN_DTYPE_BF16);
+    g_assert_cmpint (defcn_weights_get (after, 1)->dtype, ==, DEFCN_DTYPE_I64);
+    g_autoptr (GBytes) data = data_of (path);
+    g_assert_cmpmem (g_bytes_get_data (data, NULL), g_bytes_get_size (data),
+        ((const guint8[]){ 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 }), 12);
+    g_assert_cmpint (count_files ("set"), ==, 1);
+  }
+}
+
+/* A file that cannot be written anew is named and stays. */
+static void
+test_set_metadata_refused (void)
+{
+  g_autofree char *directory = g_build_filename (folder, "fixed", NULL);
+  g_autofree char *path = g_build_filename (directory, "file", NULL);
+  g_autoptr (DefcnWeightsWriter) writer = sample_writer (FALSE);
+  g_autoptr (GError) error = NULL;
+  const uid_t user = geteuid ();
+
+  g_assert_cmpint (g_mkdir (directory, 0755), ==, 0);
+  g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+  g_autoptr (GBytes) before = bytes_at (path);
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, NULL);
+  g_assert_cmpint (g_chmod (directory, 0555), ==, 0);
+  if (user == 0) /* who may write everywhere */
+    g_assert_cmpint (seteuid (65534), ==, 0);
+  g_assert_false (defcn_weights_set_metadata (weights, "k", "v", &error));
+  g_assert_cmpint (seteuid (user), ==, 0);
+  g_assert_cmpint (g_chmod (directory, 0755), ==, 0);
+  g_test_message ("%s", error->message);
+  g_assert_true (g_str_has_prefix (error->message, path));
+  g_autoptr (GBytes) after = bytes_at (path);
+  g_assert_true (g_bytes_equal (before, after));
+}
+
 /* Opens the golden file @path; some of those of the paper's variants have
  * doubles, which are refused by name. */
 static void
@@ -734,6 +842,8 @@ main (int argc, char **argv)
   g_test_add_func ("/weights/overflow", test_overflow);
   g_test_add_func ("/weights/atomic", test_atomic);
   g_test_add_func ("/weights/read-only", test_read_only);
+  g_test_add_func ("/weights/set-metadata", test_set_metadata);
+  g_test_add_func ("/weights/set-metadata/refused", test_set_metadata_refused);
   g_test_add_func ("/weights/golden", test_golden);
 
   const int status = g_test_run ();
