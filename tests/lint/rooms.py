@@ -41,7 +41,7 @@ ROOMS = {
     "training/assign": {"core", "training/data"},
     "training/bench": {"core", "training", "training/train"},
     "training/data": {"core"},
-    "training/drawing": {"core", "training/data"},
+    "training/drawing": {"core", "training/data", "training/eval"},
     "training/eval": {"core", "training", "training/data"},
     "training/import": {"core"},
     "training/train": {"core", "training", "training/assign", "training/data"},

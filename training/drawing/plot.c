@@ -3,6 +3,7 @@
 
 #include "error.h"
 #include "draw.h"
+#include "text.h"
 
 #include <cairo.h>
 #include <cjson/cJSON.h>
@@ -94,16 +95,6 @@ find_axes (const Curve *curves, gsize n)
 }
 
 static void
-text_at (cairo_t *cr, double x, double y, double align, const char *text)
-{
-  cairo_text_extents_t extents;
-
-  cairo_text_extents (cr, text, &extents);
-  cairo_move_to (cr, x - align * extents.x_advance, y);
-  cairo_show_text (cr, text);
-}
-
-static void
 draw_frame (cairo_t *cr, const Axes *axes)
 {
   cairo_set_source_rgb (cr, 1, 1, 1);
@@ -122,15 +113,15 @@ draw_frame (cairo_t *cr, const Axes *axes)
     cairo_line_to (cr, RIGHT, y);
     cairo_stroke (cr);
     cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
-    text_at (cr, LEFT - 8, y + 4, 1, left);
-    text_at (cr, RIGHT + 8, y + 4, 0, right);
-    text_at (cr, x, BOTTOM + 18, 0.5, below);
+    defcn_text_draw (cr, LEFT - 8, y + 4, 1, left);
+    defcn_text_draw (cr, RIGHT + 8, y + 4, 0, right);
+    defcn_text_draw (cr, x, BOTTOM + 18, 0.5, below);
   }
   cairo_rectangle (cr, LEFT, TOP, RIGHT - LEFT, BOTTOM - TOP);
   cairo_stroke (cr);
-  text_at (cr, (LEFT + RIGHT) / 2, HEIGHT - 20, 0.5, "iteration");
-  text_at (cr, LEFT, TOP - 10, 0.5, "loss");
-  text_at (cr, RIGHT, TOP - 10, 0.5, "AP");
+  defcn_text_draw (cr, (LEFT + RIGHT) / 2, HEIGHT - 20, 0.5, "iteration");
+  defcn_text_draw (cr, LEFT, TOP - 10, 0.5, "loss");
+  defcn_text_draw (cr, RIGHT, TOP - 10, 0.5, "AP");
 }
 
 /* The points of a curve, or their running mean. */
@@ -182,7 +173,7 @@ draw_curve (cairo_t *cr, const Curve *curve, const Axes *axes, int i,
   cairo_line_to (cr, legend + 24, TOP - 14);
   cairo_stroke (cr);
   cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
-  text_at (cr, legend + 30, TOP - 10, 0, curve->key);
+  defcn_text_draw (cr, legend + 30, TOP - 10, 0, curve->key);
 }
 
 gboolean

@@ -1,0 +1,188 @@
+/* The reliability of a model's scores as a picture, by cairo. */
+#include "reliability_plot.h"
+
+#include "error.h"
+#include "text.h"
+
+#include <cairo.h>
+#include <math.h>
+
+#define WIDTH 760
+#define HEIGHT 860
+#define LEFT 80.0
+#define RIGHT 720.0
+#define TOP 70.0
+#define BOTTOM 640.0 /* of the precision, and COUNTS_ of the counts */
+#define COUNTS_TOP 670.0
+#define COUNTS_BOTTOM 790.0
+#define N_BINS DEFCN_RELIABILITY_BINS
+#define N_TICKS 5
+#define FONT_SIZE 14
+#define SMALL_FONT_SIZE 10
+#define Z 1.96 /* normal quantile of an interval of 95 % */
+
+static double
+x_of (double score)
+{
+  return LEFT + score * (RIGHT - LEFT);
+}
+
+static double
+y_of (double precision)
+{
+  return BOTTOM + precision * (TOP - BOTTOM);
+}
+
+static void
+line (cairo_t *cr, double x1, double y1, double x2, double y2)
+{
+  cairo_move_to (cr, x1, y1);
+  cairo_line_to (cr, x2, y2);
+  cairo_stroke (cr);
+}
+
+static void
+draw_axes (cairo_t *cr)
+{
+  cairo_set_line_width (cr, 1);
+  for (int i = 0; i <= N_TICKS; i++) {
+    const double part = (double) i / N_TICKS;
+    g_autofree char *text = g_strdup_printf ("%.1f", part);
+
+    cairo_set_source_rgb (cr, 0.88, 0.88, 0.88);
+    line (cr, LEFT, y_of (part), RIGHT, y_of (part));
+    line (cr, x_of (part), TOP, x_of (part), BOTTOM);
+    cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
+    defcn_text_draw (cr, LEFT - 8, y_of (part) + 5, 1, text);
+    defcn_text_draw (cr, x_of (part), COUNTS_BOTTOM + 22, 0.5, text);
+  }
+  defcn_text_draw (cr, (LEFT + RIGHT) / 2, HEIGHT - 18, 0.5, "score");
+}
+
+/* After the bars, which would cover them. */
+static void
+draw_frames (cairo_t *cr)
+{
+  static const double dashes[] = { 6, 5 };
+
+  cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
+  cairo_set_line_width (cr, 1);
+  cairo_rectangle (cr, LEFT, TOP, RIGHT - LEFT, BOTTOM - TOP);
+  cairo_rectangle (cr, LEFT, COUNTS_TOP, RIGHT - LEFT,
+      COUNTS_BOTTOM - COUNTS_TOP);
+  cairo_stroke (cr);
+  cairo_set_dash (cr, dashes, G_N_ELEMENTS (dashes), 0);
+  cairo_set_line_width (cr, 1.5);
+  line (cr, x_of (0), y_of (0), x_of (1), y_of (1));
+  cairo_set_dash (cr, NULL, 0, 0);
+}
+
+/* Where the precision lies with @n detections: Wilson's interval. */
+static void
+interval (double *low, double *high, double precision, double n)
+{
+  const double middle = (precision + Z * Z / (2 * n)) / (1 + Z * Z / n);
+  const double half = Z / (1 + Z * Z / n)
+      * sqrt (precision * (1 - precision) / n + Z * Z / (4 * n * n));
+
+  *low = middle - half;
+  *high = middle + half;
+}
+
+static void
+draw_bin (cairo_t *cr, const DefcnReliabilityBin *bin, int k)
+{
+  const double left = x_of ((double) k / N_BINS);
+  const double width = x_of ((k + 1.0) / N_BINS) - left;
+  const double x = x_of (bin->score);
+  double low, high;
+
+  if (!bin->n)
+    return;
+  cairo_set_source_rgb (cr, 0.65, 0.78, 0.92);
+  cairo_rectangle (cr, left + 1, y_of (bin->precision), width - 2,
+      BOTTOM - y_of (bin->precision));
+  cairo_fill (cr);
+
+  interval (&low, &high, bin->precision, bin->n);
+  cairo_set_source_rgb (cr, 0.05, 0.30, 0.60);
+  cairo_set_line_width (cr, 1.5);
+  line (cr, x, y_of (low), x, y_of (high));
+  line (cr, x - 4, y_of (low), x + 4, y_of (low));
+  line (cr, x - 4, y_of (high), x + 4, y_of (high));
+  cairo_arc (cr, x, y_of (bin->precision), 4.5, 0, 2 * G_PI);
+  cairo_fill (cr);
+}
+
+/* The height of one detection can be seen, and no bar reaches its number's
+ * place at the top. */
+static void
+draw_count (cairo_t *cr, const DefcnReliabilityBin *bin, int k, guint most)
+{
+  const double left = x_of ((double) k / N_BINS);
+  const double width = x_of ((k + 1.0) / N_BINS) - left;
+  const double height = log (1 + bin->n) / log (1 + most)
+      * (COUNTS_BOTTOM - COUNTS_TOP - SMALL_FONT_SIZE - 8);
+  g_autofree char *text = g_strdup_printf ("%u", bin->n);
+
+  if (!bin->n)
+    return;
+  cairo_set_source_rgb (cr, 0.75, 0.75, 0.75);
+  cairo_rectangle (cr, left + 1, COUNTS_BOTTOM - height, width - 2, height);
+  cairo_fill (cr);
+  cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
+  defcn_text_draw (cr, left + width / 2, COUNTS_BOTTOM - height - 4, 0.5, text);
+}
+
+static void
+draw_words (cairo_t *cr, const DefcnReliability *r, const char *title, guint n)
+{
+  g_autofree char *error =
+      g_strdup_printf ("expected calibration error %.4f", r->error);
+  g_autofree char *count =
+      g_strdup_printf ("%u detections in %d bins; bars of error: 95 %%", n,
+          N_BINS);
+
+  cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
+  defcn_text_draw (cr, (LEFT + RIGHT) / 2, 28, 0.5, title);
+  defcn_text_draw (cr, LEFT, TOP - 12, 0.5, "precision");
+  defcn_text_draw (cr, LEFT + 14, TOP + 26, 0, n ? error : "no detections");
+  defcn_text_draw (cr, LEFT + 14, TOP + 46, 0, n ? count : "");
+  defcn_text_draw (cr, LEFT, COUNTS_TOP - 8, 0, "detections (logarithmic)");
+}
+
+gboolean
+defcn_reliability_plot_save (const DefcnReliability *reliability,
+    const char *title, const char *path, GError **error)
+{
+  cairo_surface_t *surface =
+      cairo_image_surface_create (CAIRO_FORMAT_RGB24, WIDTH, HEIGHT);
+  cairo_t *cr = cairo_create (surface);
+  guint n = 0, most = 1;
+
+  cairo_set_source_rgb (cr, 1, 1, 1);
+  cairo_paint (cr);
+  cairo_select_font_face (cr, "sans", CAIRO_FONT_SLANT_NORMAL,
+      CAIRO_FONT_WEIGHT_NORMAL);
+  cairo_set_font_size (cr, FONT_SIZE);
+  draw_axes (cr);
+  for (int k = 0; k < N_BINS; k++) {
+    n += reliability->bins[k].n;
+    most = MAX (most, reliability->bins[k].n);
+    draw_bin (cr, &reliability->bins[k], k);
+  }
+  cairo_set_font_size (cr, SMALL_FONT_SIZE);
+  for (int k = 0; k < N_BINS; k++)
+    draw_count (cr, &reliability->bins[k], k, most);
+  cairo_set_font_size (cr, FONT_SIZE);
+  draw_frames (cr);
+  draw_words (cr, reliability, title, n);
+  cairo_destroy (cr);
+
+  const cairo_status_t status = cairo_surface_write_to_png (surface, path);
+  cairo_surface_destroy (surface);
+  if (status != CAIRO_STATUS_SUCCESS)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: %s", path,
+        cairo_status_to_string (status));
+  return status == CAIRO_STATUS_SUCCESS;
+}
