@@ -73,9 +73,22 @@ threshold () {
 
 nms () { evaluate --nms 0.01 --json "$work/nms.json" && check nms; }
 
-duplicates () {
-  evaluate --duplicate-threshold 0.9 --json "$work/duplicates.json" &&
-    check duplicates
+duplicate_filter () {
+  evaluate --duplicate-filter 0.01 --json "$work/filter.json" &&
+    check duplicate_filter
+}
+
+recall () {
+  evaluate --recall 1 > "$work/recall" &&
+    evaluate --recall 0.2 --json "$work/low_recall.json" && check recall
+}
+
+# The photograph has more objects than the other pictures.
+crowded () {
+  local n
+  n=$(check crowd_size) && evaluate --crowd "$n" --json "$work/crowded.json" &&
+    evaluate --annotations "$work/photograph.json" \
+      --json "$work/alone.json" && check crowded
 }
 
 crowdhuman () {
@@ -132,7 +145,7 @@ interrupt () {
     [ ! -e "$work/none.json" ]
 }
 
-echo "1..28"
+echo "1..31"
 ok "pictures and objects are made" prepare
 ok "people of a photograph are found" people
 ok "the table has COCO's figures, --json the same" table
@@ -145,6 +158,9 @@ ok "--classes prints every class" classes
 ok "--threshold leaves weak boxes out" threshold
 ok "--nms changes the column with NMS" nms
 ok "--duplicate-threshold changes the rate" duplicates
+ok "--duplicate-filter changes the column with the filter" duplicate_filter
+ok "--recall is reached, or said not to be" recall
+ok "--crowd tells pictures of many objects apart" crowded
 ok ".odgt has CrowdHuman's figures" crowdhuman
 ok "a missing model is named" fails_at_once 1 /none.safetensors \
   --model /none.safetensors

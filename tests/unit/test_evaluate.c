@@ -34,9 +34,9 @@ open_model (const char *name)
   return model;
 }
 
-/* The model of three classes, with NMS of @iou in its file. */
+/* The model of three classes, with another decode rule in its file. */
 static DefcnModel *
-open_model_with_nms (float iou)
+open_model_with (float nms_iou, float duplicate_iou, float working_threshold)
 {
   g_autofree char *path = in_folder ("three.safetensors");
   g_autoptr (GError) error = NULL;
@@ -44,11 +44,19 @@ open_model_with_nms (float iou)
   g_autoptr (DefcnWeights) weights = defcn_weights_open (path, &error);
   g_autoptr (DefcnSpec) spec = defcn_spec_copy (defcn_model_spec (plain));
 
-  spec->nms_iou = iou;
+  spec->nms_iou = nms_iou;
+  spec->duplicate_iou = duplicate_iou;
+  spec->working_threshold = working_threshold;
   DefcnModel *model = defcn_model_new (spec, be, FALSE, 0, &error);
   g_assert_no_error (error);
   g_assert_true (defcn_model_load (model, weights, FALSE, NULL, &error));
   return model;
+}
+
+static DefcnModel *
+open_model_with_nms (float iou)
+{
+  return open_model_with (iou, 0, 0.3f);
 }
 
 /* Blocks of noise, so that no two images give the same boxes. */
@@ -154,11 +162,11 @@ test_perfect (void)
         (g_get_monotonic_time () - start) * 1e-3);
     g_assert_cmpfloat (out.nms_iou, ==, 0.6f);
     g_assert_cmpfloat (out.threshold, ==, THRESHOLD);
-    g_assert_cmpint (out.own, ==, 0);
+    g_assert_cmpint (out.own, ==, DEFCN_COLUMN_NONE);
     g_assert_cmpfloat_with_epsilon (out.coco[0].stats[0], 1, 1e-9);
     g_assert_cmpfloat (out.coco[0].stats[8], ==, 1);
-    g_assert_cmpfloat (out.coco[1].stats[8], <, 1);
-    g_assert_cmpfloat (out.coco[1].stats[8], >, 0);
+    g_assert_cmpfloat (out.coco[DEFCN_COLUMN_NMS].stats[8], <, 1);
+    g_assert_cmpfloat (out.coco[DEFCN_COLUMN_NMS].stats[8], >, 0);
     g_assert_cmpfloat (defcn_figures_ap (&out), ==, out.coco[0].stats[0]);
     g_assert_cmpfloat (defcn_figures_ap50 (&out), ==, out.coco[0].stats[1]);
     g_assert_cmpuint (out.coco[0].n_detections, >, 0);
@@ -219,26 +227,132 @@ test_own_nms (void)
   g_auto (DefcnFigures) own = { 0 }, other = { 0 };
 
   evaluate (model, dataset, &options, &own);
-  g_assert_cmpint (own.own, ==, 1);
+  g_assert_cmpint (own.own, ==, DEFCN_COLUMN_NMS);
   g_assert_cmpfloat (own.nms_iou, ==, 0.5f);
   g_assert_cmpfloat_with_epsilon (own.coco[0].stats[0], 1, 1e-9);
-  g_assert_cmpfloat (own.coco[1].stats[8], <, 1);
-  g_assert_cmpfloat (own.coco[1].stats[1], <, own.coco[0].stats[1]);
-  g_assert_cmpfloat (defcn_figures_ap (&own), ==, own.coco[1].stats[0]);
-  g_assert_cmpfloat (defcn_figures_ap50 (&own), ==, own.coco[1].stats[1]);
+  g_assert_cmpfloat (own.coco[DEFCN_COLUMN_NMS].stats[8], <, 1);
+  g_assert_cmpfloat (own.coco[DEFCN_COLUMN_NMS].stats[1], <,
+      own.coco[0].stats[1]);
+  g_assert_cmpfloat (defcn_figures_ap (&own), ==,
+      own.coco[DEFCN_COLUMN_NMS].stats[0]);
+  g_assert_cmpfloat (defcn_figures_ap50 (&own), ==,
+      own.coco[DEFCN_COLUMN_NMS].stats[1]);
 
   options.nms_iou = 0.9f;
   evaluate (model, dataset, &options, &other);
   g_assert_cmpfloat (other.nms_iou, ==, 0.9f);
-  g_assert_cmpfloat (other.coco[1].stats[8], >, own.coco[1].stats[8]);
+  g_assert_cmpfloat (other.coco[DEFCN_COLUMN_NMS].stats[8], >,
+      own.coco[DEFCN_COLUMN_NMS].stats[8]);
 
   cJSON *json = cJSON_CreateObject ();
   defcn_figures_to_json (&own, json);
   g_assert_cmpfloat (cJSON_GetObjectItem (json, "ap")->valuedouble, ==,
-      own.coco[1].stats[0]);
+      own.coco[DEFCN_COLUMN_NMS].stats[0]);
   g_assert_nonnull (cJSON_GetObjectItem (json, "no_nms"));
   g_assert_null (cJSON_GetObjectItem (json, "nms"));
   cJSON_Delete (json);
+}
+
+/* Boxes of all pictures by a detector that is set so. */
+static guint
+count_boxes (DefcnModel *model, float nms_iou, float duplicate_iou)
+{
+  g_autoptr (DefcnDetector) detector = defcn_detector_new_from_model (model);
+  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  guint n = 0;
+
+  defcn_detector_set_threshold (detector, THRESHOLD);
+  defcn_detector_set_nms (detector, nms_iou);
+  defcn_detector_set_duplicate_filter (detector, duplicate_iou);
+  for (int i = 0; i < N_IMAGES; i++) {
+    g_autofree char *name = g_strdup_printf ("%d.png", i);
+    g_autofree char *path = in_folder (name);
+    g_autoptr (DefcnPicture) picture = defcn_picture_load (path, NULL);
+    const DefcnImage image = defcn_picture_image (picture);
+
+    g_assert_true (
+        defcn_detector_run (detector, &boxes, &image, NULL, 1, NULL));
+    n += boxes->len;
+  }
+  return n;
+}
+
+/* Every column is what a detector gives that is set so: by the model's file, by
+ * the options, else with the usual IoUs.  A model of both works with both. */
+static void
+test_columns (void)
+{
+  static const struct
+  {
+    float nms, filter;               /* of the file */
+    float nms_option, filter_option; /* 0: none */
+    DefcnColumn own;
+    float local, nms_with, nms_filter; /* what the columns are */
+  } rows[] = {
+    { 0, 0, 0, 0, DEFCN_COLUMN_NONE, 0.7f, 0.6f, 0 },
+    { 0, 0.3f, 0, 0, DEFCN_COLUMN_LOCAL, 0.3f, 0.6f, 0 },
+    { 0, 0.3f, 0, 0.5f, DEFCN_COLUMN_LOCAL, 0.5f, 0.6f, 0 },
+    { 0, 1, 0.4f, 0.2f, DEFCN_COLUMN_NONE, 0.2f, 0.4f, 0 },
+    { 0.8f, 0, 0, 0, DEFCN_COLUMN_NMS, 0.7f, 0.8f, 0 },
+    { 0.8f, 0.3f, 0, 0, DEFCN_COLUMN_NMS, 0.3f, 0.8f, 0.3f },
+    { 1, 0.3f, 0, 0, DEFCN_COLUMN_LOCAL, 0.3f, 0.6f, 0 },
+  };
+  g_autoptr (DefcnModel) plain = open_model ("three.safetensors");
+  g_autoptr (DefcnDataset) dataset = dataset_new (plain, FALSE, 1, 1);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (DefcnModel) model =
+        open_model_with (rows[i].nms, rows[i].filter, 0.3f);
+    DefcnEvaluateOptions options = defcn_evaluate_defaults;
+    g_auto (DefcnFigures) out = { 0 };
+
+    options.duplicate_threshold = 0; /* all count */
+    options.nms_iou = rows[i].nms_option;
+    options.duplicate_iou = rows[i].filter_option;
+    evaluate (model, dataset, &options, &out);
+    g_assert_cmpint (out.own, ==, rows[i].own);
+    g_assert_cmpfloat (out.duplicate_iou, ==, rows[i].local);
+    g_assert_cmpfloat (out.nms_iou, ==, rows[i].nms_with);
+    g_assert_cmpuint (out.coco[DEFCN_COLUMN_NONE].n_detections, ==,
+        count_boxes (model, 0, 0));
+    g_assert_cmpuint (out.coco[DEFCN_COLUMN_LOCAL].n_detections, ==,
+        count_boxes (model, 0, rows[i].local));
+    g_assert_cmpuint (out.coco[DEFCN_COLUMN_NMS].n_detections, ==,
+        count_boxes (model, rows[i].nms_with, rows[i].nms_filter));
+  }
+  /* Otherwise nothing was proved. */
+  g_assert_cmpuint (count_boxes (plain, 0, 0.3f), <, count_boxes (plain, 0, 0));
+  g_assert_cmpuint (count_boxes (plain, 0.8f, 0.3f), <,
+      count_boxes (plain, 0.8f, 0));
+}
+
+/* The model's working threshold, which no evaluation goes below. */
+static void
+test_working (void)
+{
+  static const struct
+  {
+    float file, option, wanted;
+  } rows[] = { { 0.3f, 0.05f, 0.3f }, { 0.45f, 0.05f, 0.45f },
+    { 0.3f, 0.5f, 0.5f }, { 0.02f, 0.05f, 0.05f } };
+  g_autoptr (DefcnModel) plain = open_model ("three.safetensors");
+  g_autoptr (DefcnDataset) dataset = dataset_new (plain, FALSE, 1, 1);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (DefcnModel) model = open_model_with (0, 0, rows[i].file);
+    DefcnEvaluateOptions options = defcn_evaluate_defaults;
+    g_auto (DefcnFigures) out = { 0 };
+
+    options.threshold = rows[i].option;
+    options.recall = i == 0 ? 0.01 : 0;
+    options.least_objects = 6 + i;
+    evaluate (model, dataset, &options, &out);
+    g_assert_cmpfloat (out.working_threshold, ==, rows[i].wanted);
+    g_assert_cmpfloat (out.working[0].threshold, ==, rows[i].wanted);
+    g_assert_cmpfloat (out.recall, ==, i == 0 ? 0.01 : out.working[0].recall);
+    g_assert_cmpuint (out.least_objects, ==, 6 + i);
+    g_assert_cmpuint (out.n_crowded, >, 0);
+  }
 }
 
 /* CrowdHuman: all found; the area left of the first of n points is missing. */
@@ -256,7 +370,7 @@ test_crowdhuman (void)
   g_assert_cmpfloat_with_epsilon (out.crowd[0].ap, 1 - 1.0 / n, 1e-9);
   g_assert_cmpfloat (out.crowd[0].recall, ==, 1);
   g_assert_cmpfloat (out.crowd[0].mmr, ==, 0);
-  g_assert_cmpfloat (out.crowd[1].recall, <, 1);
+  g_assert_cmpfloat (out.crowd[DEFCN_COLUMN_NMS].recall, <, 1);
   g_assert_cmpfloat (defcn_figures_ap50 (&out), ==, out.crowd[0].ap);
 
   g_autofree char *table = defcn_figures_table (&out, TRUE);
@@ -264,12 +378,15 @@ test_crowdhuman (void)
   for (int i = 0; i < 3; i++) {
     static const char *const names[] = { "AP50", "mMR", "Recall" };
     const double *rows[] = { &out.crowd[0].ap, &out.crowd[1].ap,
-      &out.crowd[0].mmr, &out.crowd[1].mmr, &out.crowd[0].recall,
-      &out.crowd[1].recall };
-    g_autofree char *row = g_strdup_printf ("\n%-36s%10.4f%10.4f\n", names[i],
-        *rows[2 * i], *rows[2 * i + 1]);
+      &out.crowd[2].ap, &out.crowd[0].mmr, &out.crowd[1].mmr, &out.crowd[2].mmr,
+      &out.crowd[0].recall, &out.crowd[1].recall, &out.crowd[2].recall };
+    g_autofree char *start = g_strdup_printf ("\n%-36s%12.4f%12.4f", names[i],
+        *rows[3 * i], *rows[3 * i + 1]);
+    g_autofree char *end = g_strdup_printf ("%12.4f\n", *rows[3 * i + 2]);
+    const char *row = strstr (table, start);
 
-    g_assert_nonnull (strstr (table, row));
+    g_assert_nonnull (row);
+    g_assert_true (g_str_has_prefix (row + strlen (start), end));
   }
   g_assert_nonnull (strstr (summary, "mMR 0.0000 recall 1.0000"));
 }
@@ -329,10 +446,12 @@ test_detections_nms (void)
   options.detections = path;
   options.duplicate_threshold = 0; /* all count */
   evaluate (model, dataset, &options, &out);
-  g_assert_cmpuint (out.coco[1].n_detections, <, out.coco[0].n_detections);
+  g_assert_cmpuint (out.coco[DEFCN_COLUMN_NMS].n_detections, <,
+      out.coco[0].n_detections);
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
   cJSON *json = cJSON_Parse (text);
-  g_assert_cmpint (cJSON_GetArraySize (json), ==, out.coco[1].n_detections);
+  g_assert_cmpint (cJSON_GetArraySize (json), ==,
+      out.coco[DEFCN_COLUMN_NMS].n_detections);
   cJSON_Delete (json);
   g_remove (path);
 }
@@ -405,10 +524,10 @@ test_forms (void)
   g_autofree char *classes = defcn_figures_table (&out, TRUE);
   g_autofree char *summary = defcn_figures_summary (&out);
   g_autofree char *ap = g_strdup_printf ("AP    IoU 0.50:0.95  all     100"
-                                         "        1.0000%10.4f\n",
-      out.coco[1].stats[0]);
+                                         "          1.0000%12.4f%12.4f\n",
+      out.coco[1].stats[0], out.coco[2].stats[0]);
   g_assert_nonnull (strstr (table, ap));
-  g_assert_nonnull (strstr (table, "no NMS  NMS 0.60\n"));
+  g_assert_nonnull (strstr (table, "none  local 0.70    NMS 0.60\n"));
   g_assert_nonnull (strstr (table, "duplicate rate, score over 0.30"));
   g_assert_null (strstr (table, "\ndog"));
   g_assert_nonnull (strstr (classes, "\ndog"));
@@ -421,15 +540,15 @@ test_forms (void)
     g_assert_cmpfloat (cJSON_GetObjectItem (json, keys[i])->valuedouble, ==,
         out.coco[0].stats[i]);
     g_assert_cmpfloat (cJSON_GetObjectItem (nms, keys[i])->valuedouble, ==,
-        out.coco[1].stats[i]);
+        out.coco[DEFCN_COLUMN_NMS].stats[i]);
   }
   g_assert_cmpfloat (cJSON_GetObjectItem (json, "images")->valuedouble, ==,
       N_IMAGES);
   g_assert_cmpfloat (cJSON_GetObjectItem (json, "ar100")->valuedouble, ==, 1);
   g_assert_cmpfloat (cJSON_GetObjectItem (nms, "ar100")->valuedouble, ==,
-      out.coco[1].stats[8]);
+      out.coco[DEFCN_COLUMN_NMS].stats[8]);
   g_assert_cmpfloat (cJSON_GetObjectItem (nms, "duplicate_rate")->valuedouble,
-      ==, out.coco[1].duplicate_rate);
+      ==, out.coco[DEFCN_COLUMN_NMS].duplicate_rate);
   g_assert_cmpfloat (cJSON_GetObjectItem (cJSON_GetObjectItem (json,
                                               "class_ap"),
                          "dog")
@@ -455,7 +574,8 @@ test_keys (void)
   char *labels[] = { NULL };
 
   f.crowd[0] = (DefcnCrowdhumanResult){ .ap = 0.1, .mmr = 0.2, .recall = 0.3 };
-  f.crowd[1] = (DefcnCrowdhumanResult){ .ap = 0.4, .mmr = 0.5, .recall = 0.6 };
+  f.crowd[DEFCN_COLUMN_NMS] =
+      (DefcnCrowdhumanResult){ .ap = 0.4, .mmr = 0.5, .recall = 0.6 };
   cJSON *json = cJSON_CreateObject ();
   defcn_figures_to_json (&f, json);
   const cJSON *nms = cJSON_GetObjectItem (json, "nms");
@@ -499,6 +619,8 @@ main (int argc, char **argv)
   g_test_add_func ("/evaluate/limit", test_limit);
   g_test_add_func ("/evaluate/thresholds", test_thresholds);
   g_test_add_func ("/evaluate/own nms", test_own_nms);
+  g_test_add_func ("/evaluate/columns", test_columns);
+  g_test_add_func ("/evaluate/working", test_working);
   g_test_add_func ("/evaluate/crowdhuman", test_crowdhuman);
   g_test_add_func ("/evaluate/detections", test_detections);
   g_test_add_func ("/evaluate/detections of nms", test_detections_nms);

@@ -110,12 +110,13 @@ test_at_recall (void)
     g_test_message ("%s", cases[i].name);
     fill (&outcomes, cases[i].rows, cases[i].n_objects);
     const DefcnWorking w = defcn_working_at_recall (&outcomes, cases[i].recall);
-    g_assert_cmpfloat (w.duplicate_rate, ==, cases[i].duplicate_rate);
     if (cases[i].score == 0) {
       g_assert_cmpfloat (w.threshold, ==, -1);
       g_assert_cmpfloat (w.precision, ==, -1);
+      g_assert_cmpfloat (w.duplicate_rate, ==, -1);
       continue;
     }
+    g_assert_cmpfloat (w.duplicate_rate, ==, cases[i].duplicate_rate);
     g_assert_cmpfloat (w.threshold, <, cases[i].score);
     g_assert_cmpfloat (w.threshold, >, cases[i].score - 1e-6);
     g_assert_cmpfloat (w.threshold, ==, (float) w.threshold);

@@ -8,13 +8,13 @@
 #include <math.h>
 
 #define WIDTH 760
-#define HEIGHT 860
+#define HEIGHT 880
 #define LEFT 80.0
 #define RIGHT 720.0
-#define TOP 70.0
-#define BOTTOM 640.0 /* of the precision, and COUNTS_ of the counts */
-#define COUNTS_TOP 670.0
-#define COUNTS_BOTTOM 790.0
+#define TOP 90.0
+#define BOTTOM 660.0 /* of the precision, and COUNTS_ of the counts */
+#define COUNTS_TOP 690.0
+#define COUNTS_BOTTOM 810.0
 #define N_BINS DEFCN_RELIABILITY_BINS
 #define N_TICKS 5
 #define FONT_SIZE 14
@@ -137,17 +137,16 @@ draw_count (cairo_t *cr, const DefcnReliabilityBin *bin, int k, guint most)
 static void
 draw_words (cairo_t *cr, const DefcnReliability *r, const char *title, guint n)
 {
-  g_autofree char *error =
-      g_strdup_printf ("expected calibration error %.4f", r->error);
-  g_autofree char *count =
-      g_strdup_printf ("%u detections in %d bins; bars of error: 95 %%", n,
-          N_BINS);
+  g_autofree char *found =
+      g_strdup_printf ("expected calibration error %.4f, %u detections; "
+                       "intervals of 95 %%",
+          r->error, n);
 
   cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
   defcn_text_draw (cr, (LEFT + RIGHT) / 2, 28, 0.5, title);
-  defcn_text_draw (cr, LEFT, TOP - 12, 0.5, "precision");
-  defcn_text_draw (cr, LEFT + 14, TOP + 26, 0, n ? error : "no detections");
-  defcn_text_draw (cr, LEFT + 14, TOP + 46, 0, n ? count : "");
+  defcn_text_draw (cr, (LEFT + RIGHT) / 2, 52, 0.5,
+      n ? found : "no detections");
+  defcn_text_draw (cr, LEFT, TOP - 10, 0.5, "precision");
   defcn_text_draw (cr, LEFT, COUNTS_TOP - 8, 0, "detections (logarithmic)");
 }
 

@@ -1,6 +1,7 @@
 /* Evaluation of a model on a data set. */
 #include "evaluate.h"
 
+#include "columns.h"
 #include "detector.h"
 #include "data/picture.h"
 #include "progress.h"
@@ -8,16 +9,11 @@
 #include <string.h>
 
 #define NMS_IOU 0.6f
+#define DUPLICATE_IOU 0.7f
 
 const DefcnEvaluateOptions defcn_evaluate_defaults = { .threshold = 0.05f,
-  .duplicate_threshold = 0.3f };
-
-/* The evaluators of one column. */
-typedef struct
-{
-  DefcnCocoEval *coco;
-  DefcnCrowdhumanEval *crowd;
-} Column;
+  .duplicate_threshold = 0.3f,
+  .least_objects = 8 };
 
 typedef struct
 {
@@ -25,8 +21,9 @@ typedef struct
   const DefcnDataset *dataset;
   const DefcnEvaluateOptions *options;
   DefcnFigures *out;
-  Column columns[2]; /* without and with NMS */
-  cJSON *results;    /* or NULL */
+  DefcnColumns *columns;
+  gboolean filtered_nms; /* the model filters before its NMS */
+  cJSON *results;        /* or NULL */
 } Run;
 
 /* A picture that the reader thread has ready. */
@@ -116,45 +113,6 @@ check_classes (const DefcnSpec *spec, const DefcnDataset *dataset,
   return TRUE;
 }
 
-/* Boxes from the picture's pixels to those of the annotations' record. */
-static void
-add_boxes (Column *column, const DefcnDataset *dataset, guint i,
-    const DefcnPicture *picture, GArray *boxes)
-{
-  const DefcnSample *sample = dataset->samples->pdata[i];
-
-  if (column->crowd) {
-    g_autofree double (*xywh)[4] =
-        g_malloc (MAX (boxes->len, 1) * sizeof *xywh);
-    g_autofree double *score = g_new (double, boxes->len + 1);
-
-    for (guint k = 0; k < boxes->len; k++) {
-      const DefcnBox *b = &g_array_index (boxes, DefcnBox, k);
-
-      memcpy (xywh[k],
-          (double[]){ b->x1, b->y1, (double) b->x2 - b->x1,
-              (double) b->y2 - b->y1 },
-          sizeof *xywh);
-      score[k] = b->score;
-    }
-    defcn_crowdhuman_eval_add (column->crowd, i, picture->width,
-        picture->height, xywh, score, boxes->len);
-    return;
-  }
-
-  const float sx = (float) sample->width / picture->width;
-  const float sy = (float) sample->height / picture->height;
-  for (guint k = 0; k < boxes->len; k++) {
-    DefcnBox *b = &g_array_index (boxes, DefcnBox, k);
-
-    b->x1 *= sx;
-    b->x2 *= sx;
-    b->y1 *= sy;
-    b->y2 *= sy;
-  }
-  defcn_coco_eval_add (column->coco, i, boxes);
-}
-
 static void
 append_results (cJSON *results, const DefcnDataset *dataset, guint i,
     const GArray *boxes)
@@ -176,25 +134,38 @@ append_results (cJSON *results, const DefcnDataset *dataset, guint i,
   }
 }
 
-/* One forward pass, decoded without and with NMS. */
+static void
+set_column (const Run *run, DefcnColumn column)
+{
+  const gboolean filters = column == DEFCN_COLUMN_LOCAL
+      || (column == DEFCN_COLUMN_NMS && run->filtered_nms);
+
+  defcn_detector_set_duplicate_filter (run->detector,
+      filters ? run->out->duplicate_iou : 0);
+  defcn_detector_set_nms (run->detector,
+      column == DEFCN_COLUMN_NMS ? run->out->nms_iou : 0);
+}
+
+/* One forward pass, decoded for every column. */
 static gboolean
 run_image (Run *run, guint i, const DefcnPicture *picture, GError **error)
 {
   g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
   const DefcnImage image = defcn_picture_image (picture);
-  gboolean good = TRUE;
 
-  for (int k = 0; k < 2 && good; k++) {
-    defcn_detector_set_nms (run->detector, k ? run->out->nms_iou : 0);
-    if (k == 0)
-      good = defcn_detector_run (run->detector, &boxes, &image, NULL, 1, error);
-    else
+  for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
+    set_column (run, k);
+    if (k > 0)
       defcn_detector_decode (run->detector, boxes);
-    add_boxes (&run->columns[k], run->dataset, i, picture, boxes);
-    if (run->results && k == run->out->own)
+    else if (!defcn_detector_run (run->detector, &boxes, &image, NULL, 1,
+                 error))
+      return FALSE;
+    defcn_columns_add (run->columns, k, i, picture->width, picture->height,
+        boxes);
+    if (run->results && k == (int) run->out->own)
       append_results (run->results, run->dataset, i, boxes);
   }
-  return good;
+  return TRUE;
 }
 
 static gboolean
@@ -283,32 +254,32 @@ first_samples (const DefcnDataset *dataset, guint limit)
   return part;
 }
 
-static void
-columns_init (Run *run)
+static gboolean
+is_iou (float value)
 {
-  for (int k = 0; k < 2; k++) {
-    if (run->dataset->crowdhuman)
-      run->columns[k].crowd = defcn_crowdhuman_eval_new (run->dataset);
-    else
-      run->columns[k].coco =
-          defcn_coco_eval_new (run->dataset, run->options->duplicate_threshold);
-  }
+  return value > 0 && value < 1;
 }
 
-/* Fills the figures, of a @good run. */
+/* What @options and the model say before any picture. */
 static void
-columns_finish (Run *run, gboolean good)
+figures_init (DefcnFigures *out, const DefcnEvaluateOptions *options,
+    const DefcnSpec *spec, const DefcnDetector *detector)
 {
-  for (int k = 0; k < 2; k++) {
-    Column *column = &run->columns[k];
-
-    if (good && column->crowd)
-      defcn_crowdhuman_eval_run (column->crowd, &run->out->crowd[k]);
-    if (good && column->coco)
-      defcn_coco_eval_run (column->coco, &run->out->coco[k]);
-    defcn_crowdhuman_eval_free (column->crowd);
-    defcn_coco_eval_free (column->coco);
-  }
+  out->labels = g_strdupv (spec->labels);
+  out->own = is_iou (spec->nms_iou)  ? DEFCN_COLUMN_NMS
+      : is_iou (spec->duplicate_iou) ? DEFCN_COLUMN_LOCAL
+                                     : DEFCN_COLUMN_NONE;
+  out->threshold = defcn_detector_threshold (detector);
+  out->working_threshold = MAX (spec->working_threshold, out->threshold);
+  out->duplicate_threshold = options->duplicate_threshold;
+  out->recall = options->recall;
+  out->least_objects = options->least_objects;
+  out->nms_iou = options->nms_iou > 0 ? options->nms_iou
+      : is_iou (spec->nms_iou)        ? spec->nms_iou
+                                      : NMS_IOU;
+  out->duplicate_iou = options->duplicate_iou > 0 ? options->duplicate_iou
+      : is_iou (spec->duplicate_iou)              ? spec->duplicate_iou
+                                                  : DUPLICATE_IOU;
 }
 
 gboolean
@@ -325,30 +296,28 @@ defcn_evaluate_model (DefcnModel *model, const DefcnDataset *dataset,
 
   g_autoptr (DefcnDetector) detector = defcn_detector_new_from_model (model);
   DefcnDataset part = first_samples (dataset, options->limit);
+  g_autoptr (DefcnColumns) columns =
+      defcn_columns_new (&part, options->duplicate_threshold);
   Run run = { .detector = detector,
     .dataset = &part,
     .options = options,
     .out = out,
+    .columns = columns,
+    .filtered_nms = is_iou (spec->nms_iou) && is_iou (spec->duplicate_iou),
     .results = options->detections ? cJSON_CreateArray () : NULL };
-  const gboolean own_nms = spec->nms_iou > 0 && spec->nms_iou < 1;
   if (options->threshold >= 0)
     defcn_detector_set_threshold (detector, options->threshold);
   *out = (DefcnFigures){ .crowdhuman = dataset->crowdhuman,
-    .n_images = part.samples->len,
-    .labels = g_strdupv (spec->labels),
-    .own = own_nms,
-    .threshold = defcn_detector_threshold (detector),
-    .duplicate_threshold = options->duplicate_threshold,
-    .nms_iou = options->nms_iou > 0 ? options->nms_iou
-        : own_nms                   ? spec->nms_iou
-                                    : NMS_IOU };
+    .n_images = part.samples->len };
+  figures_init (out, options, spec, detector);
 
-  columns_init (&run);
   gboolean good = run_all (&run, error);
   if (good && run.results)
     good = save_results (run.results, options->detections, error);
-  columns_finish (&run, good);
+  if (good)
+    defcn_columns_measure (columns, out);
   cJSON_Delete (run.results);
+  g_clear_pointer (&columns, defcn_columns_free); /* reads the samples */
   g_ptr_array_unref (part.samples);
   return good;
 }

@@ -16,6 +16,11 @@ typedef struct
   float threshold;           /* of the scores; below 0: the model's */
   float nms_iou;             /* of the column with NMS; 0 or less: the model's,
                                 0.6 (fig. 5) where it has none */
+  float duplicate_iou;       /* of the column with the local filter; 0 or less:
+                                the model's, 0.7 where it has none */
+  double recall;             /* at which duplicates are compared; 0: what the
+                                model has at its working threshold */
+  guint least_objects;       /* of the pictures that are told apart */
   float duplicate_threshold; /* scores that count for the duplicate rate */
   guint limit;               /* only the first so many images; 0: all */
   gboolean progress;         /* show it on stderr */
@@ -25,8 +30,8 @@ typedef struct
                                 or NULL */
 } DefcnEvaluateOptions;
 
-/* threshold 0.05, which figures of others are taken at; nms_iou 0,
- * duplicate_threshold 0.3. */
+/* threshold 0.05, which figures of others are taken at; duplicate_threshold
+ * 0.3, least_objects 8, the others 0. */
 extern const DefcnEvaluateOptions defcn_evaluate_defaults;
 
 /* @options: NULL for the defaults.  The classes of @model and @dataset must

@@ -1,44 +1,7 @@
 /* The figures of an evaluation, as a line, a table and JSON. */
 #include "figures.h"
 
-void
-defcn_figures_clear (DefcnFigures *figures)
-{
-  for (int k = 0; k < 2; k++)
-    defcn_coco_result_clear (&figures->coco[k]);
-  g_clear_pointer (&figures->labels, g_strfreev);
-}
-
-double
-defcn_figures_ap (const DefcnFigures *f)
-{
-  return f->crowdhuman ? f->crowd[f->own].ap : f->coco[f->own].stats[0];
-}
-
-double
-defcn_figures_ap50 (const DefcnFigures *f)
-{
-  return f->crowdhuman ? f->crowd[f->own].ap : f->coco[f->own].stats[1];
-}
-
-char *
-defcn_figures_summary (const DefcnFigures *f)
-{
-  const int own = f->own;
-  const char *other = own ? "without" : "with";
-
-  if (f->crowdhuman)
-    return g_strdup_printf ("AP50 %.4f mMR %.4f recall %.4f, %s NMS AP50 %.4f, "
-                            "%.1f ms an image",
-        f->crowd[own].ap, f->crowd[own].mmr, f->crowd[own].recall, other,
-        f->crowd[!own].ap, f->milliseconds);
-  return g_strdup_printf ("AP %.4f AP50 %.4f AR100 %.4f duplicates %.4f, %s "
-                          "NMS "
-                          "AP %.4f AP50 %.4f, %.1f ms an image",
-      f->coco[own].stats[0], f->coco[own].stats[1], f->coco[own].stats[8],
-      f->coco[own].duplicate_rate, other, f->coco[!own].stats[0],
-      f->coco[!own].stats[1], f->milliseconds);
-}
+#include <stddef.h>
 
 /* The figures of COCO in their order. */
 static const struct
@@ -59,66 +22,232 @@ static const struct
   { "ar_large", "AR    IoU 0.50:0.95  large   100" },
 };
 
-static void
-append_row (GString *table, const char *name, double without, double with)
+static const char *const column_keys[DEFCN_N_COLUMNS] = { "no_nms", "local",
+  "nms" };
+
+/* A number in an array of one struct per column. */
+typedef struct
 {
-  g_string_append_printf (table, "%-36s%10.4f%10.4f\n", name, without, with);
+  const char *key, *text;
+  gsize offset;
+  gboolean duplicates; /* which CrowdHuman data has not */
+  const char *nothing; /* in the table, instead of "-" */
+} Field;
+
+static const Field crowdhuman_fields[] = {
+  { "ap50", "AP50", offsetof (DefcnCrowdhumanResult, ap) },
+  { "mmr", "mMR", offsetof (DefcnCrowdhumanResult, mmr) },
+  { "recall", "Recall", offsetof (DefcnCrowdhumanResult, recall) },
+};
+
+static const Field working_fields[] = {
+  { "threshold", "  threshold", offsetof (DefcnWorking, threshold), FALSE,
+      "not reached" },
+  { "precision", "  precision", offsetof (DefcnWorking, precision) },
+  { "recall", "  recall", offsetof (DefcnWorking, recall) },
+  { "f1", "  F1", offsetof (DefcnWorking, f1) },
+  { "duplicate_rate", "  duplicate rate",
+      offsetof (DefcnWorking, duplicate_rate), TRUE },
+};
+
+static const Field crowded_fields[] = {
+  { "ap50", "  AP50", offsetof (DefcnCrowded, ap50) },
+  { "recall", "  recall", offsetof (DefcnCrowded, recall) },
+  { "working_recall", "  recall at the working threshold",
+      offsetof (DefcnCrowded, working_recall) },
+};
+
+void
+defcn_figures_clear (DefcnFigures *figures)
+{
+  for (int k = 0; k < DEFCN_N_COLUMNS; k++)
+    defcn_coco_result_clear (&figures->coco[k]);
+  g_clear_pointer (&figures->labels, g_strfreev);
 }
 
 static double
-class_ap (const DefcnFigures *f, int k, guint i)
+column_ap50 (const DefcnFigures *f, int k)
 {
-  return g_array_index (f->coco[k].class_ap, double, i);
+  return f->crowdhuman ? f->crowd[k].ap : f->coco[k].stats[1];
+}
+
+double
+defcn_figures_ap (const DefcnFigures *f)
+{
+  return f->crowdhuman ? f->crowd[f->own].ap : f->coco[f->own].stats[0];
+}
+
+double
+defcn_figures_ap50 (const DefcnFigures *f)
+{
+  return column_ap50 (f, f->own);
+}
+
+char *
+defcn_figures_column (const DefcnFigures *f, DefcnColumn column)
+{
+  if (column == DEFCN_COLUMN_NONE)
+    return g_strdup ("none");
+  if (column == DEFCN_COLUMN_LOCAL)
+    return g_strdup_printf ("local %.2f", f->duplicate_iou);
+  return g_strdup_printf ("NMS %.2f", f->nms_iou);
+}
+
+char *
+defcn_figures_summary (const DefcnFigures *f)
+{
+  GString *line = g_string_new (NULL);
+  const DefcnCrowdhumanResult *crowd = &f->crowd[f->own];
+  const double *stats = f->coco[f->own].stats;
+
+  if (f->crowdhuman)
+    g_string_printf (line, "AP50 %.4f mMR %.4f recall %.4f", crowd->ap,
+        crowd->mmr, crowd->recall);
+  else
+    g_string_printf (line, "AP %.4f AP50 %.4f AR100 %.4f", stats[0], stats[1],
+        stats[8]);
+  g_string_append (line, ", none/local/NMS: AP50");
+  for (int k = 0; k < DEFCN_N_COLUMNS; k++)
+    g_string_append_printf (line, "%c%.4f", k ? '/' : ' ', column_ap50 (f, k));
+  if (!f->crowdhuman)
+    g_string_append (line, " duplicates");
+  for (int k = 0; k < DEFCN_N_COLUMNS && !f->crowdhuman; k++)
+    g_string_append_printf (line, "%c%.3f", k ? '/' : ' ',
+        f->coco[k].duplicate_rate);
+  g_string_append_printf (line, ", %.1f ms an image", f->milliseconds);
+  return g_string_free (line, FALSE);
+}
+
+/* @nothing: what stands where there is nothing to measure. */
+static void
+append_row (GString *table, const char *name, const char *nothing,
+    const double values[DEFCN_N_COLUMNS])
+{
+  g_string_append_printf (table, "%-36s", name);
+  for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
+    if (values[k] < 0)
+      g_string_append_printf (table, "%12s", nothing);
+    else
+      g_string_append_printf (table, "%12.4f", values[k]);
+  }
+  g_string_append_c (table, '\n');
+}
+
+/* @columns: an array of one struct of @size per column. */
+static void
+append_fields (GString *table, const DefcnFigures *f, const Field *fields,
+    gsize n, gconstpointer columns, gsize size)
+{
+  for (gsize i = 0; i < n; i++) {
+    double values[DEFCN_N_COLUMNS];
+
+    for (int k = 0; k < DEFCN_N_COLUMNS; k++)
+      values[k] = G_STRUCT_MEMBER (double, columns, k *size + fields[i].offset);
+    if (!fields[i].duplicates || !f->crowdhuman)
+      append_row (table, fields[i].text,
+          fields[i].nothing ? fields[i].nothing : "-", values);
+  }
 }
 
 static void
 append_coco (GString *table, const DefcnFigures *f, gboolean classes)
 {
-  const DefcnCocoResult *r = f->coco;
+  double values[DEFCN_N_COLUMNS];
   g_autofree char *duplicates =
       g_strdup_printf ("duplicate rate, score over %.2f",
           f->duplicate_threshold);
 
-  for (int i = 0; i < 12; i++)
-    append_row (table, coco_figures[i].text, r[0].stats[i], r[1].stats[i]);
-  append_row (table, duplicates, r[0].duplicate_rate, r[1].duplicate_rate);
-  for (guint i = 0; classes && f->labels[i]; i++)
-    append_row (table, f->labels[i], class_ap (f, 0, i), class_ap (f, 1, i));
+  for (int i = 0; i < 12; i++) {
+    for (int k = 0; k < DEFCN_N_COLUMNS; k++)
+      values[k] = f->coco[k].stats[i];
+    append_row (table, coco_figures[i].text, "-", values);
+  }
+  for (int k = 0; k < DEFCN_N_COLUMNS; k++)
+    values[k] = f->coco[k].duplicate_rate;
+  append_row (table, duplicates, "-", values);
+  for (guint i = 0; classes && f->labels[i]; i++) {
+    for (int k = 0; k < DEFCN_N_COLUMNS; k++)
+      values[k] = g_array_index (f->coco[k].class_ap, double, i);
+    append_row (table, f->labels[i], "-", values);
+  }
 }
 
 char *
 defcn_figures_table (const DefcnFigures *f, gboolean classes)
 {
   GString *table = g_string_new (NULL);
-  g_autofree char *nms = g_strdup_printf ("NMS %.2f", f->nms_iou);
-  const DefcnCrowdhumanResult *r = f->crowd;
+  g_autofree char *own = defcn_figures_column (f, f->own);
 
-  g_string_append_printf (table, "%-36s%10s%10s\n", "", "no NMS", nms);
-  if (f->crowdhuman) {
-    append_row (table, "AP50", r[0].ap, r[1].ap);
-    append_row (table, "mMR", r[0].mmr, r[1].mmr);
-    append_row (table, "Recall", r[0].recall, r[1].recall);
-  } else {
-    append_coco (table, f, classes);
+  g_string_append_printf (table, "%-36s", "");
+  for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
+    g_autofree char *name = defcn_figures_column (f, k);
+
+    g_string_append_printf (table, "%12s", name);
   }
+  g_string_append_c (table, '\n');
+  if (f->crowdhuman)
+    append_fields (table, f, crowdhuman_fields,
+        G_N_ELEMENTS (crowdhuman_fields), f->crowd, sizeof f->crowd[0]);
+  else
+    append_coco (table, f, classes);
+  g_string_append_printf (table, "at the working threshold, %.2f\n",
+      f->working_threshold);
+  append_fields (table, f, working_fields + 1, /* threshold: told */
+      G_N_ELEMENTS (working_fields) - 1, f->working, sizeof f->working[0]);
+  if (f->recall > 0) {
+    g_string_append_printf (table, "where the recall is %.4f\n", f->recall);
+    append_fields (table, f, working_fields, G_N_ELEMENTS (working_fields),
+        f->equal, sizeof f->equal[0]);
+  }
+  g_string_append_printf (table, "pictures of %u objects or more: %u\n",
+      f->least_objects, f->n_crowded);
+  if (f->n_crowded)
+    append_fields (table, f, crowded_fields, G_N_ELEMENTS (crowded_fields),
+        f->crowded, sizeof f->crowded[0]);
+  g_string_append_printf (table, "the model's own way: %s\n", own);
+  if (f->best.threshold >= 0)
+    g_string_append_printf (table,
+        "  F1 is best around %.2f: %.4f there, precision %.4f, recall %.4f\n",
+        f->best.threshold, f->best.f1, f->best.precision, f->best.recall);
+  if (f->reliability.error >= 0)
+    g_string_append_printf (table, "  expected calibration error %.4f\n",
+        f->reliability.error);
   g_string_append_printf (table, "%u images, %.1f ms an image\n", f->n_images,
       f->milliseconds);
   return g_string_free (table, FALSE);
 }
 
 static void
-column_to_json (const DefcnFigures *f, int k, cJSON *object)
+fields_to_json (cJSON *object, const DefcnFigures *f, const Field *fields,
+    gsize n, gconstpointer from)
 {
-  if (k)
-    cJSON_AddNumberToObject (object, "nms_iou", f->nms_iou);
-  if (f->crowdhuman) {
-    cJSON_AddNumberToObject (object, "ap50", f->crowd[k].ap);
-    cJSON_AddNumberToObject (object, "mmr", f->crowd[k].mmr);
-    cJSON_AddNumberToObject (object, "recall", f->crowd[k].recall);
-    return;
+  for (gsize i = 0; i < n; i++) {
+    if (!fields[i].duplicates || !f->crowdhuman)
+      cJSON_AddNumberToObject (object, fields[i].key,
+          G_STRUCT_MEMBER (double, from, fields[i].offset));
   }
+}
 
+static void
+working_to_json (cJSON *object, const DefcnFigures *f, const DefcnWorking *w)
+{
+  fields_to_json (object, f, working_fields, G_N_ELEMENTS (working_fields), w);
+}
+
+static void
+equal_to_json (cJSON *object, const DefcnFigures *f, const DefcnWorking *w)
+{
+  cJSON_AddNumberToObject (object, "wanted", f->recall);
+  cJSON_AddBoolToObject (object, "reached", w->threshold >= 0);
+  if (w->threshold >= 0)
+    working_to_json (object, f, w);
+}
+
+static void
+coco_to_json (cJSON *object, const DefcnFigures *f, DefcnColumn k)
+{
   const DefcnCocoResult *r = &f->coco[k];
+
   for (int i = 0; i < 12; i++)
     cJSON_AddNumberToObject (object, coco_figures[i].key, r->stats[i]);
   cJSON_AddNumberToObject (object, "duplicate_rate", r->duplicate_rate);
@@ -126,7 +255,51 @@ column_to_json (const DefcnFigures *f, int k, cJSON *object)
   cJSON_AddNumberToObject (object, "detections", r->n_detections);
   cJSON *classes = cJSON_AddObjectToObject (object, "class_ap");
   for (guint i = 0; f->labels[i]; i++)
-    cJSON_AddNumberToObject (classes, f->labels[i], class_ap (f, k, i));
+    cJSON_AddNumberToObject (classes, f->labels[i],
+        g_array_index (r->class_ap, double, i));
+}
+
+static void
+column_to_json (cJSON *object, const DefcnFigures *f, DefcnColumn k)
+{
+  if (k == DEFCN_COLUMN_NMS)
+    cJSON_AddNumberToObject (object, "nms_iou", f->nms_iou);
+  if (k == DEFCN_COLUMN_LOCAL)
+    cJSON_AddNumberToObject (object, "duplicate_iou", f->duplicate_iou);
+  if (f->crowdhuman)
+    fields_to_json (object, f, crowdhuman_fields,
+        G_N_ELEMENTS (crowdhuman_fields), &f->crowd[k]);
+  else
+    coco_to_json (object, f, k);
+  working_to_json (cJSON_AddObjectToObject (object, "working"), f,
+      &f->working[k]);
+
+  if (f->recall > 0)
+    equal_to_json (cJSON_AddObjectToObject (object, "at_recall"), f,
+        &f->equal[k]);
+
+  cJSON *crowded = cJSON_AddObjectToObject (object, "crowded");
+  cJSON_AddNumberToObject (crowded, "least_objects", f->least_objects);
+  cJSON_AddNumberToObject (crowded, "images", f->n_crowded);
+  fields_to_json (crowded, f, crowded_fields, G_N_ELEMENTS (crowded_fields),
+      &f->crowded[k]);
+}
+
+static void
+reliability_to_json (cJSON *object, const DefcnReliability *reliability)
+{
+  cJSON *bins = cJSON_AddArrayToObject (object, "reliability");
+
+  cJSON_AddNumberToObject (object, "calibration_error", reliability->error);
+  for (int k = 0; k < DEFCN_RELIABILITY_BINS; k++) {
+    const DefcnReliabilityBin *bin = &reliability->bins[k];
+    cJSON *item = cJSON_CreateObject ();
+
+    cJSON_AddNumberToObject (item, "detections", bin->n);
+    cJSON_AddNumberToObject (item, "score", bin->score);
+    cJSON_AddNumberToObject (item, "precision", bin->precision);
+    cJSON_AddItemToArray (bins, item);
+  }
 }
 
 void
@@ -138,7 +311,13 @@ defcn_figures_to_json (const DefcnFigures *f, cJSON *object)
   if (!f->crowdhuman)
     cJSON_AddNumberToObject (object, "duplicate_threshold",
         f->duplicate_threshold);
-  column_to_json (f, f->own, object);
-  column_to_json (f, !f->own,
-      cJSON_AddObjectToObject (object, f->own ? "no_nms" : "nms"));
+  cJSON_AddStringToObject (object, "own", column_keys[f->own]);
+  column_to_json (object, f, f->own);
+  if (f->best.threshold >= 0)
+    working_to_json (cJSON_AddObjectToObject (object, "best"), f, &f->best);
+  reliability_to_json (object, &f->reliability);
+  for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
+    if (k != (int) f->own)
+      column_to_json (cJSON_AddObjectToObject (object, column_keys[k]), f, k);
+  }
 }

@@ -7,7 +7,7 @@
 #define NEIGHBOURS 2    /* on both sides, whose F1 counts too */
 #define TOLERANCE 1e-12 /* means that differ by less are equal */
 
-static const DefcnWorking nowhere = { -1, -1, -1, -1, 0 };
+static const DefcnWorking nowhere = { -1, -1, -1, -1, -1 };
 
 static double
 share (double part, double whole)

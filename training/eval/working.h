@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 /* At a threshold; -1 where there is nothing to measure. */
 typedef struct
 {
-  double threshold;         /* scores over it count; -1: there is none */
+  double threshold; /* scores over it count; -1: there is none, all is -1 */
   double precision, recall; /* of hits among what is not ignored, of objects */
   double f1;
   double duplicate_rate; /* among all, 0 without any */
