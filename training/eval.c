@@ -2,6 +2,8 @@
 #include "command.h"
 #include "data/annotations.h"
 #include "device_options.h"
+#include "drawing/reliability_plot.h"
+#include "eval/calibrate.h"
 #include "eval/evaluate.h"
 
 #include <glib/gstdio.h>
@@ -12,9 +14,9 @@ static volatile int interrupted;
 
 typedef struct
 {
-  char *model, *annotations, *images, *json, *detections;
+  char *model, *annotations, *images, *json, *detections, *reliability;
   int limit, crowd;
-  gboolean classes;
+  gboolean classes, calibrate;
   DefcnDetectorOptions device;
   double threshold, nms, filter, duplicates, recall;
 } Options;
@@ -53,7 +55,8 @@ check_files (const Options *o, GError **error)
         "%s: no such folder of images", o->images);
     return FALSE;
   }
-  return check_output (o->json, error) && check_output (o->detections, error);
+  return check_output (o->json, error) && check_output (o->detections, error)
+      && check_output (o->reliability, error);
 }
 
 static gboolean
@@ -78,6 +81,45 @@ save_json (const DefcnFigures *result, const Options *o, GError **error)
 }
 
 static gboolean
+save_reliability (const DefcnFigures *result, const Options *o, GError **error)
+{
+  g_autofree char *model = g_path_get_basename (o->model);
+  g_autofree char *data = g_path_get_basename (o->annotations);
+  g_autofree char *own = defcn_figures_column (result, result->own);
+  g_autofree char *title = g_strdup_printf ("%s on %s, %s", model, data,
+      result->own == DEFCN_COLUMN_NONE ? "no NMS" : own);
+
+  return defcn_reliability_plot_save (&result->reliability, title,
+      o->reliability, error);
+}
+
+/* The threshold of best F1 becomes the file's. */
+static gboolean
+calibrate (const DefcnFigures *result, const DefcnWeights *weights, double old,
+    const Options *o, GError **error)
+{
+  const DefcnWorking *best = &result->best;
+
+  if (best->threshold < 0) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: no detection is right, so no threshold is best; the file keeps "
+        "%.2f",
+        o->model, old);
+    return FALSE;
+  }
+  if (!defcn_calibrate_write (weights, best->threshold, error))
+    return FALSE;
+  g_autofree char *text =
+      g_strdup_printf ("%s: working threshold %.2f -> %.2f\n", o->model, old,
+          best->threshold);
+  if (o->json && g_str_equal (o->json, "-"))
+    g_printerr ("%s", text);
+  else
+    g_print ("%s", text);
+  return TRUE;
+}
+
+static gboolean
 run_eval (const Options *o, GError **error)
 {
   g_auto (DefcnFigures) result = { 0 };
@@ -87,7 +129,7 @@ run_eval (const Options *o, GError **error)
   if (!check_files (o, error))
     return FALSE;
   g_autoptr (DefcnWeights) weights = defcn_weights_open (o->model, error);
-  if (!weights)
+  if (!weights || (o->calibrate && !defcn_calibrate_check (o->model, error)))
     return FALSE;
   g_autoptr (DefcnDataset) dataset =
       defcn_annotations_open (o->annotations, o->images, error);
@@ -118,7 +160,11 @@ run_eval (const Options *o, GError **error)
   g_autofree char *table = defcn_figures_table (&result, o->classes);
   if (!o->json || !g_str_equal (o->json, "-"))
     g_print ("%s", table);
-  return !o->json || save_json (&result, o, error);
+  return (!o->json || save_json (&result, o, error))
+      && (!o->reliability || save_reliability (&result, o, error))
+      && (!o->calibrate
+          || calibrate (&result, weights,
+              defcn_model_spec (model)->working_threshold, o, error));
 }
 
 static const char *
@@ -173,6 +219,10 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "write all figures here, - for standard output", "FILE" },
     { "detections", 0, 0, G_OPTION_ARG_FILENAME, &o->detections,
         "write the boxes here, in COCO's results format", "FILE" },
+    { "reliability", 0, 0, G_OPTION_ARG_FILENAME, &o->reliability,
+        "draw precision over the score here", "PNG" },
+    { "calibrate", 0, 0, G_OPTION_ARG_NONE, &o->calibrate,
+        "write the threshold of best F1 into the model file", NULL },
     { NULL },
   };
   g_autoptr (GOptionContext) context =
@@ -188,6 +238,11 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       "works\n"
       "by its file: the threshold of best F1, and how far its scores are from\n"
       "their precision (expected calibration error).");
+  g_option_context_set_description (context,
+      "--calibrate tries thresholds 0.01 apart and takes the one whose F1 is\n"
+      "best in the mean with two neighbours on either side, the higher of "
+      "equal\n"
+      "ones.  All else in the file stays as it is.");
   g_option_context_add_main_entries (context, entries, NULL);
   defcn_device_options_add (&o->device, context, DEFCN_DEVICE_OPTIONS_EXACT);
   return g_option_context_parse (context, argc, argv, error);
@@ -225,5 +280,6 @@ defcn_eval_main (int argc, char **argv)
   defcn_device_options_clear (&o.device);
   g_free (o.json);
   g_free (o.detections);
+  g_free (o.reliability);
   return status;
 }

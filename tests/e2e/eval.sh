@@ -91,6 +91,46 @@ crowded () {
       --json "$work/alone.json" && check crowded
 }
 
+# The model in use is a copy.
+calibrate () {
+  cp "$model" "$work/calibrated.safetensors" &&
+    evaluate --model "$work/calibrated.safetensors" --calibrate \
+      --json "$work/calibrate.json" > "$work/calibrate" &&
+    evaluate --model "$work/calibrated.safetensors" --json "$work/again.json" &&
+    check calibrated "$model" &&
+    "$defcn" info --json "$work/calibrated.safetensors" |
+      grep -q '"working_threshold"'
+}
+
+# Without a right detection the file stays what it was.
+calibrate_nothing () {
+  cp "$model" "$work/kept.safetensors" &&
+    fails 1 "no detection is right" --calibrate --threshold 0.99 \
+      --model "$work/kept.safetensors" &&
+    cmp "$model" "$work/kept.safetensors"
+}
+
+# Root may write everywhere, so somebody else runs it, from where he can.
+calibrate_locked () {
+  local as=
+  [ "$(id -u)" = 0 ] && as="setpriv --reuid 65534"
+  mkdir "$work/locked" && cp "$model" "$work/locked" &&
+    cp "$defcn" "$work/defcn" && chmod 755 "$work" &&
+    chmod 555 "$work/locked" &&
+    defcn=$work/defcn exec=$as fails_at_once 1 \
+      "locked/person.safetensors: cannot be written" --calibrate \
+      --model "$work/locked/person.safetensors"
+}
+
+reliability () {
+  evaluate --reliability "$work/reliability.png" && check reliability
+}
+
+duplicates () {
+  evaluate --duplicate-threshold 0.9 --json "$work/duplicates.json" &&
+    check duplicates
+}
+
 crowdhuman () {
   evaluate --annotations "$work/people.odgt" --json "$work/crowd.json" \
     > "$work/crowd" && check crowd
@@ -145,7 +185,7 @@ interrupt () {
     [ ! -e "$work/none.json" ]
 }
 
-echo "1..31"
+echo "1..36"
 ok "pictures and objects are made" prepare
 ok "people of a photograph are found" people
 ok "the table has COCO's figures, --json the same" table
@@ -161,6 +201,10 @@ ok "--duplicate-threshold changes the rate" duplicates
 ok "--duplicate-filter changes the column with the filter" duplicate_filter
 ok "--recall is reached, or said not to be" recall
 ok "--crowd tells pictures of many objects apart" crowded
+ok "--calibrate writes the threshold of best F1" calibrate
+ok "--calibrate without a hit leaves the file" calibrate_nothing
+ok "--calibrate tells first that it cannot write" calibrate_locked
+ok "--reliability draws a picture" reliability
 ok ".odgt has CrowdHuman's figures" crowdhuman
 ok "a missing model is named" fails_at_once 1 /none.safetensors \
   --model /none.safetensors
@@ -179,6 +223,8 @@ ok "an impossible --json is told first" fails_at_once 1 "/none/x.json" \
   --json /none/x.json
 ok "impossible --detections are told first" fails_at_once 1 "is a folder" \
   --detections "$work"
+ok "an impossible --reliability is told first" fails_at_once 1 \
+  "its folder does not exist" --reliability /none/x.png
 ok "a negative --limit is refused" fails_at_once 2 "--limit" --limit -1
 ok "an unknown device is named" fails_at_once 1 '"abacus"' --device abacus
 ok "an unknown precision is named" fails_at_once 1 '"fp7"' --precision fp7

@@ -251,6 +251,40 @@ def crowded():
         assert a["crowded"]["working_recall"] == b["working"]["recall"], (a, b)
 
 
+def read_model(name):
+    with open(name, "rb") as file:
+        data = file.read()
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + size])
+    metadata = header.pop("__metadata__")
+    spec = json.loads(metadata.pop("defcn.spec"))
+    return spec.pop("working_threshold", None), (
+        data[8 + size:], header, metadata, spec)
+
+
+def calibrated():
+    """The threshold of best F1, and nothing else, is in the file."""
+    old, before = read_model(sys.argv[3])
+    new, after = read_model(folder + "/calibrated.safetensors")
+    result, again = load("calibrate.json"), load("again.json")
+    assert before == after
+    assert new == result["best"]["threshold"], (new, result["best"])
+    assert abs(again["working"]["threshold"] - new) < 1e-6, again["working"]
+    assert again["working"]["f1"] == result["best"]["f1"], again["working"]
+    text = "working threshold %.2f -> %.2f" % (old or 0.3, new)
+    assert lines("calibrate")[-1].endswith(text), lines("calibrate")
+
+
+def reliability():
+    with open(folder + "/reliability.png", "rb") as file:
+        assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+    bins = load("file.json")["reliability"]
+    n = sum(b["detections"] for b in bins)
+    error = sum(b["detections"] * abs(b["precision"] - b["score"])
+                for b in bins) / n
+    assert abs(error - load("file.json")["calibration_error"]) < 1e-9
+
+
 def duplicates():
     before, after = load("file.json"), load("duplicates.json")
     assert after["detections"] < before["detections"]

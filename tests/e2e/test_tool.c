@@ -118,6 +118,8 @@ test_errors (void)
         "--recall" },
     { { "eval", "-m", model, "-a", "x", "-i", "/", "--crowd", "0" }, 2,
         "--crowd" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--reliability", "/" }, 1,
+        "is a folder" },
     { { "eval", "-m", model, "-a", "x", "-i", "/", "--limit", "-1" }, 2,
         "--limit" },
     { { "eval", "-m", model, "-a", "x", "-i", "/", "--threads", "-1" }, 2,
