@@ -22,10 +22,17 @@ defcn_example_free (DefcnExample *example)
   g_free (example);
 }
 
+/* Whether training sees the object. */
+static gboolean
+is_used (const DefcnObject *o)
+{
+  return !o->untrainable && o->x2 > o->x1 && o->y2 > o->y1;
+}
+
 static gboolean
 is_trained (const DefcnObject *o)
 {
-  return !o->crowd && !o->untrainable && o->x2 > o->x1 && o->y2 > o->y1;
+  return is_used (o) && !o->crowd && o->label >= 0;
 }
 
 static gboolean
@@ -198,7 +205,7 @@ map_objects (DefcnExample *example, const Geometry *g, const GArray *objects)
   for (guint i = 0; i < objects->len; i++) {
     DefcnObject o = g_array_index (objects, DefcnObject, i);
 
-    if (!is_trained (&o))
+    if (!is_used (&o) || o.crowd)
       continue;
     o.x1 = (o.x1 - g->x) * sx + g->left;
     o.x2 = (o.x2 - g->x) * sx + g->left;
