@@ -207,8 +207,8 @@ test_reference (void)
   }
 }
 
-/* Crowds, boxes with bad polygons, boxes outside or of no area go; ignored ones
- * of CrowdHuman stay for the assignment to drop. */
+/* Boxes with bad polygons, boxes outside or of no area go; crowds and what
+ * CrowdHuman ignores stay as regions without a class. */
 static void
 test_dropped (void)
 {
@@ -216,10 +216,13 @@ test_dropped (void)
   {
     DefcnObject object;
     gboolean kept;
+    int label;
   } cases[] = {
-    { { 1, 2, 9, 9, .label = 0 }, TRUE },
-    { { 1, 2, 9, 9, .label = -1 }, TRUE },
-    { { 1, 2, 9, 9, .crowd = TRUE }, FALSE },
+    { { 1, 2, 9, 9, .label = 3 }, TRUE, 3 },
+    { { 1, 2, 9, 9, .label = -1 }, TRUE, -1 },
+    { { 1, 2, 9, 9, .label = 3, .crowd = TRUE }, TRUE, -1 },
+    { { 1, 2, 1, 9, .crowd = TRUE }, FALSE },
+    { { 20, 2, 25, 9, .crowd = TRUE }, FALSE },
     { { 1, 2, 9, 9, .untrainable = TRUE }, FALSE },
     { { 1, 2, 1, 9, .label = 0 }, FALSE },
     { { 1, 9, 9, 9, .label = 0 }, FALSE },
@@ -240,7 +243,65 @@ test_dropped (void)
     g_autoptr (DefcnExample) example =
         defcn_augment_run (&plain, picture, objects, rand);
     g_assert_cmpuint (example->objects->len, ==, cases[i].kept);
+    if (cases[i].kept)
+      g_assert_cmpint (g_array_index (example->objects, DefcnObject, 0).label,
+          ==, cases[i].label);
   }
+}
+
+/* Regions to ignore are clipped and mirrored as boxes are, on a canvas, in a
+ * crop and in an expanded picture too, and a sliver of one stays. */
+static void
+test_regions (void)
+{
+  static const DefcnAugment augments[] = {
+    { .short_edges = { 60 }, .n_short_edges = 1, .long_edge = 200, .flip = 1 },
+    { .short_edges = { 60 }, .n_short_edges = 1, .long_edge = 200, .crop = 1 },
+    { .short_edges = { 60 },
+        .n_short_edges = 1,
+        .long_edge = 200,
+        .expand = 1 },
+    { .canvas_width = 60,
+        .canvas_height = 50,
+        .scale_min = 1.5f,
+        .scale_max = 2,
+        .flip = 0.5f },
+  };
+  guint slivers = 0, gone = 0;
+
+  for (guint k = 0; k < 120 * G_N_ELEMENTS (augments); k++) {
+    g_autoptr (GArray) objects =
+        g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+    g_autoptr (GRand) rand = g_rand_new_with_seed (k);
+    g_autoptr (DefcnPicture) picture = scene_new (80, 60);
+
+    /* one that reaches over the edge, painted within */
+    scene_paint (picture, objects, 1, 40, 8, 80, 50);
+    DefcnObject *o = &g_array_index (objects, DefcnObject, 0);
+    o->crowd = TRUE;
+    o->x2 = 300;
+    g_autoptr (DefcnExample) example =
+        defcn_augment_run (&augments[k / 120], picture, objects, rand);
+    const int w = example->width, h = example->height;
+    const SceneExtent e = scene_find (example, 1, 0, 0, w, h);
+
+    g_assert_cmpuint (example->objects->len, <=, 1);
+    if (example->objects->len == 0) {
+      g_assert_cmpint (MIN (e.x2 - e.x1, e.y2 - e.y1), <=, 2);
+      gone++;
+      continue;
+    }
+    o = &g_array_index (example->objects, DefcnObject, 0);
+    g_assert_cmpint (o->label, ==, -1);
+    g_assert_true (
+        o->x1 >= 0 && o->y1 >= 0 && o->x2 <= w && o->y2 <= h && o->x1 < o->x2);
+    if (e.n > 0 && !scene_fits (&e, o, 3))
+      g_error ("case %u: %g %g %g %g, its colour %d %d %d %d", k, o->x1, o->y1,
+          o->x2, o->y2, e.x1, e.y1, e.x2, e.y2);
+    slivers += k / 120 == 3; /* less than a quarter of 260 x 42 */
+  }
+  g_assert_cmpuint (slivers, >, 80);
+  g_assert_cmpuint (gone, <, 60);
 }
 
 /* A crop is about a box that is trained on, not about a crowd or an ignored box
@@ -659,6 +720,7 @@ main (int argc, char **argv)
   g_test_add_func ("/augment/boxes-follow", test_boxes_follow);
   g_test_add_func ("/augment/reference", test_reference);
   g_test_add_func ("/augment/dropped", test_dropped);
+  g_test_add_func ("/augment/regions", test_regions);
   g_test_add_func ("/augment/crop-target", test_crop_target);
   g_test_add_func ("/augment/no-objects", test_no_objects);
   g_test_add_func ("/augment/chances", test_chances);

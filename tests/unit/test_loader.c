@@ -564,6 +564,66 @@ test_mosaic (void)
   g_assert_cmphex (firsts, ==, 0x3f); /* each gets its turn */
 }
 
+/* In a mosaic a region to ignore is that of its quarter, and a sliver of it
+ * stays one. */
+static void
+test_mosaic_regions (void)
+{
+  static const char text[] =
+      "{\"images\":[{\"id\":0,\"file_name\":\"crowd.png\",\"width\":40,"
+      "\"height\":30}],\"categories\":[{\"id\":0,\"name\":\"a\"}],"
+      "\"annotations\":[{\"id\":1,\"image_id\":0,\"category_id\":0,"
+      "\"area\":1,\"bbox\":[2,2,10,8]},{\"id\":2,\"image_id\":0,"
+      "\"category_id\":0,\"area\":1,\"iscrowd\":1,\"bbox\":[20,8,18,20]}]}";
+  const DefcnLoaderOptions options = { .batch = 2,
+    .workers = 2,
+    .seed = 3,
+    .augment = { .flip = 0.5f,
+        .mosaic = 1,
+        .canvas_width = 80,
+        .canvas_height = 60,
+        .scale_min = 2,
+        .scale_max = 2.5f } }; /* of 4 times the area and more */
+  g_autofree char *path = folder_file (folder, "crowd.png");
+  g_autofree char *json =
+      folder_write (folder, "crowd.json", text, strlen (text));
+  g_autoptr (GArray) painted = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+  g_autoptr (DefcnPicture) picture = scene_new (40, 30);
+  guint n = 0, slivers = 0;
+
+  scene_paint (picture, painted, 0, 2, 2, 12, 10);
+  scene_paint (picture, painted, 1, 20, 8, 38, 28);
+  g_assert_true (defcn_picture_save (picture, path, NULL));
+  g_autoptr (DefcnDataset) dataset =
+      defcn_annotations_open (json, folder, NULL);
+  g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, 0);
+  for (int b = 0; b < 20; b++) {
+    DefcnExample **examples = next_batch (loader, 2);
+
+    for (int i = 0; i < 2; i++) {
+      const DefcnExample *e = examples[i];
+
+      for (guint k = 0; k < e->objects->len; k++) {
+        const DefcnObject *o = &g_array_index (e->objects, DefcnObject, k);
+        const int x = o->x1 >= 40 ? 40 : 0, y = o->y1 >= 30 ? 30 : 0;
+        const SceneExtent at = scene_find (e, 1, x, y, x + 40, y + 30);
+
+        if (o->label >= 0)
+          continue;
+        g_assert_true (o->x2 <= x + 40 && o->y2 <= y + 30);
+        if (at.n > 0 && !scene_fits (&at, o, 3))
+          g_error ("region is %g %g %g %g, its colour %d %d %d %d", o->x1,
+              o->y1, o->x2, o->y2, at.x1, at.y1, at.x2, at.y2);
+        n++;
+        slivers += (o->x2 - o->x1) * (o->y2 - o->y1) < 18 * 20;
+      }
+    }
+    free_batch (examples, 2);
+  }
+  g_assert_cmpuint (n, >, 80);
+  g_assert_cmpuint (slivers, >, 3);
+}
+
 /* The share of mosaics is the probability that was asked for. */
 static void
 test_mosaic_share (void)
@@ -751,6 +811,7 @@ main (int argc, char **argv)
   g_test_add_func ("/loader/other-size", test_other_size);
   g_test_add_func ("/loader/mosaic", test_mosaic);
   g_test_add_func ("/loader/mosaic-share", test_mosaic_share);
+  g_test_add_func ("/loader/mosaic-regions", test_mosaic_regions);
   g_test_add_func ("/loader/free-early", test_free_early);
   g_test_add_func ("/loader/waited", test_waited);
   g_test_add_func ("/loader/refused", test_refused);

@@ -22,7 +22,7 @@ defcn_example_free (DefcnExample *example)
   g_free (example);
 }
 
-/* Whether training sees the object. */
+/* Whether training sees the object, be it as a region to ignore. */
 static gboolean
 is_used (const DefcnObject *o)
 {
@@ -195,7 +195,8 @@ draw (DefcnExample *example, const Geometry *g, const DefcnPicture *picture)
   }
 }
 
-/* Scale, clip, flip; drop what is empty. */
+/* Scale, clip, flip; drop what is empty.  A crowd is a region to ignore, of
+ * which no part is too small. */
 static void
 map_objects (DefcnExample *example, const Geometry *g, const GArray *objects)
 {
@@ -205,20 +206,22 @@ map_objects (DefcnExample *example, const Geometry *g, const GArray *objects)
   for (guint i = 0; i < objects->len; i++) {
     DefcnObject o = g_array_index (objects, DefcnObject, i);
 
-    if (!is_used (&o) || o.crowd)
+    if (!is_used (&o))
       continue;
+    if (o.crowd)
+      o.label = -1;
     o.x1 = (o.x1 - g->x) * sx + g->left;
     o.x2 = (o.x2 - g->x) * sx + g->left;
     o.y1 = (o.y1 - g->y) * sy + g->top;
     o.y2 = (o.y2 - g->y) * sy + g->top;
     const double area = ((double) o.x2 - o.x1) * ((double) o.y2 - o.y1);
+    const double least = o.label < 0 ? 0 : g->min_visible * area;
     o.x1 = CLAMP (o.x1, g->left, g->left + g->out_w);
     o.x2 = CLAMP (o.x2, g->left, g->left + g->out_w);
     o.y1 = CLAMP (o.y1, g->top, g->top + g->out_h);
     o.y2 = CLAMP (o.y2, g->top, g->top + g->out_h);
     if (o.x2 <= o.x1 || o.y2 <= o.y1
-        || ((double) o.x2 - o.x1) * ((double) o.y2 - o.y1)
-            < g->min_visible * area)
+        || ((double) o.x2 - o.x1) * ((double) o.y2 - o.y1) < least)
       continue;
     if (g->flip) {
       const float x1 = o.x1;

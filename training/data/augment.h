@@ -28,7 +28,8 @@ typedef struct
    * long_edge: every example is canvas_width x canvas_height; the picture is
    * scaled to fit the canvas times a factor drawn from scale_min..scale_max
    * (log-uniform), then placed or cropped at random; the rest has the mean
-   * colour.  A box that keeps less than a quarter of its area goes. */
+   * colour.  A box that keeps less than a quarter of its area goes, unless it
+   * is ignored. */
   int canvas_width, canvas_height; /* 0: off */
   float scale_min, scale_max;
 } DefcnAugment;
@@ -38,7 +39,8 @@ typedef struct
 {
   int width, height;
   guint8 *rgb;
-  GArray *objects; /* of DefcnObject: no crowd, no empty boxes, clipped */
+  GArray *objects; /* of DefcnObject: clipped, none empty; label -1 is a region
+                      to ignore: a crowd, or what CrowdHuman ignores */
 } DefcnExample;
 
 void defcn_example_free (DefcnExample *example);
