@@ -315,6 +315,57 @@ test_unreachable (void)
   check (c, s, &o, NULL, 0);
 }
 
+/* With skip_unplaced POTO leaves out an object whose box holds no location, one
+ * whose locations others have, and one whose qualities are no numbers; one
+ * whose best is of quality 0 is placed as ever. */
+static void
+test_skipped (void)
+{
+  const DefcnObject far = object (100, 100, 103, 103, 1);
+  const DefcnObject one = object (25, 25, 31, 31, 0); /* location 27 alone */
+  const DefcnObject broken = object (8, 8, 24, 24, 0);
+  const DefcnObject pair[] = { one, one, far };
+  static const int first[][2] = { { 27, 0 } };
+
+  for (int skip = 0; skip < 2; skip++) {
+    DefcnAssignRule rule = poto;
+    g_autofree Scene *s = scene_new (1, 8, TRUE);
+
+    rule.skip_unplaced = skip;
+    g_autoptr (DefcnAssignment) none = run (s, &rule, &far, 1);
+    g_assert_cmpint (none->n_foreground, ==, !skip);
+    g_autoptr (DefcnAssignment) nothing = run (s, &rule, &one, 1);
+    check (nothing, s, &one, first, 1); /* quality 0 is one */
+
+    predict (s, 27, &one, 0.9f);
+    g_autoptr (DefcnAssignment) tie = run (s, &rule, pair, 3);
+    g_assert_cmpint (tie->n_foreground, ==, skip ? 1 : 3);
+    g_assert_cmpint (tie->classes[27], ==, 0);
+    g_assert_cmpint (tie->objects[27], <=, 1);
+
+    for (int j = 0; j < s->n; j++)
+      s->logits[N_CLASSES * j] = NAN;
+    g_autoptr (DefcnAssignment) lost = run (s, &rule, &broken, 1);
+    g_assert_cmpint (lost->n_foreground, ==, !skip);
+  }
+}
+
+/* An object that is skipped takes no other's place. */
+static void
+test_skipped_others (void)
+{
+  DefcnAssignRule rule = poto;
+  g_autofree Scene *s = scene_new (1, 8, TRUE);
+  const DefcnObject objects[] = { object (100, 100, 103, 103, 1),
+    object (0, 0, 8, 8, 0), object (8, 8, 56, 56, 1) };
+  static const int want[][2] = { { 0, 1 }, { 27, 2 } };
+
+  rule.skip_unplaced = TRUE;
+  predict (s, 27, &objects[2], 1);
+  g_autoptr (DefcnAssignment) a = run (s, &rule, objects, 3);
+  check (a, s, objects, want, 2);
+}
+
 /* More objects than locations: every location is used, the rest go without. */
 static void
 test_crowded (void)
@@ -659,6 +710,8 @@ main (int argc, char **argv)
   g_test_add_func ("/assign/filter", test_filter);
   g_test_add_func ("/assign/conflict", test_conflict);
   g_test_add_func ("/assign/unreachable", test_unreachable);
+  g_test_add_func ("/assign/skipped", test_skipped);
+  g_test_add_func ("/assign/skipped-others", test_skipped_others);
   g_test_add_func ("/assign/crowded", test_crowded);
   g_test_add_func ("/assign/ignored", test_ignored);
   g_test_add_func ("/assign/not-a-number", test_not_a_number);

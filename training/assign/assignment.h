@@ -18,6 +18,10 @@ typedef struct
   float alpha;  /* POTO, 0.8 */
   float radius; /* centre sampling in strides, 1.5; 0: inside the box */
   int aux_topk; /* auxiliary one-to-many assignment, 9; 0: no aux loss */
+  /* POTO: an object that no allowed location is left for, or none with a number
+   * for its quality, has none.  The reference gives it one all the same: P3's
+   * first, where that is free. */
+  gboolean skip_unplaced;
 } DefcnAssignRule;
 
 /* What an assigner is told of an image. */

@@ -68,6 +68,10 @@ hungarian (int *winners, const DefcnAssignInput *input)
   for (gsize i = 0; i < len; i++)
     gain[i] = input->quality[i];
   defcn_hungarian_solve (matches, gain, n_objects, n_points, TRUE);
+  for (int i = 0; input->rule->skip_unplaced && i < n_objects; i++)
+    if (matches[i] >= 0
+        && input->quality[(gsize) i * n_points + matches[i]] < 0)
+      matches[i] = -1;
   turn_round (winners, matches, n_objects, n_points);
 }
 

@@ -20,7 +20,8 @@ void defcn_poto_qualities (float *quality, const DefcnAssignRule *rule,
     int n_objects);
 
 /* The most quality in total; an object has no location only where there are
- * more objects than locations. */
+ * more objects than locations or, with skip_unplaced, none is left that it may
+ * have. */
 extern const DefcnAssigner defcn_poto_hungarian;
 /* Every object's best location; none for an object without an allowed one, or
  * at whose best another object has a better quality. */

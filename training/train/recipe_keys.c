@@ -86,6 +86,8 @@ static const Key keys[] = {
       "centre sampling in strides, 0: inside the box"),
   TOP ("aux_topk", KEY_INT, step.assign.aux_topk, 0, 100,
       "candidates per level of the auxiliary loss, 0: no such loss"),
+  TOP ("skip_unplaced", KEY_BOOL, step.assign.skip_unplaced, 0, 1,
+      "an object that no location may have is not trained"),
   TOP ("reg_weight", KEY_DOUBLE, step.reg_weight, 0, 100, "of the box loss"),
   TOP ("batch", KEY_INT, loader.batch, 1, 4096, "images per update"),
   TOP ("micro_batch", KEY_INT, micro_batch, 0, 4096,
