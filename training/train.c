@@ -40,6 +40,8 @@ update (DefcnRun *run, DefcnExample **examples, GError **error)
 
   if (!defcn_loader_next (run->loader, examples, error))
     return FALSE;
+  defcn_step_set_alpha (run->step,
+      defcn_recipe_alpha (run->recipe, run->state.iteration));
   const gboolean good = defcn_step_run (run->step, examples, batch,
       run->recipe->micro_batch, &losses, error);
   for (int i = 0; i < batch; i++)

@@ -144,6 +144,24 @@ names () {
   grep -qF "$text" "$work/message"
 }
 
+# Alpha of the first update is the same, those on the way to another are not.
+alpha_moves () {
+  local four=(--set iterations=4 --set log_interval=1)
+  train still "${four[@]}" &&
+    train moving "${four[@]}" --set final_alpha=0 --set alpha_hold=0 &&
+    python3 - "$work" <<'PY'
+import json
+import sys
+still, moving = ([json.loads(line)["loss"]
+                  for line in open("%s/%s/metrics.jsonl" % (sys.argv[1], name))
+                  if '"loss"' in line] for name in ("still", "moving"))
+print(still, moving)
+assert len(still) == len(moving) == 4
+assert still[0] == moving[0]
+assert still[3] != moving[3]
+PY
+}
+
 other_recipe () { train whole --resume --set fpn_channels=32; }
 broken_pictures () {
   mkdir -p "$work/broken"
@@ -153,12 +171,13 @@ broken_pictures () {
     --images "$work/broken" -o "$work/none"
 }
 
-echo "1..9"
+echo "1..10"
 ok "a resumed run ends with the bits of a whole one" resume
 ok "an interrupt saves a checkpoint" interrupt
 ok "an interrupted evaluation is done again" interrupt_evaluation
 ok "six pictures are learnt" learn
 ok "the curve is a picture" grep -q PNG "$work/learnt/curve.png"
+ok "alpha goes its way" alpha_moves
 ok "another recipe is refused by name" names "fpn_channels=32" other_recipe
 ok "unreadable pictures stop the run by name" names "cannot be read" \
   broken_pictures

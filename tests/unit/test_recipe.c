@@ -51,6 +51,8 @@ test_keys (void)
     "working_threshold=0.375",
     "assigner=argmax",
     "alpha=0.5",
+    "final_alpha=0.375",
+    "alpha_hold=0.25",
     "radius=0.75",
     "aux_topk=12",
     "skip_unplaced=true",
@@ -119,6 +121,8 @@ test_keys (void)
     r->spec->working_threshold == 0.375f,
     g_str_equal (r->step.assign.assigner->name, "argmax"),
     r->step.assign.alpha == 0.5f,
+    r->final_alpha == 0.375f,
+    r->alpha_hold == 0.25,
     r->step.assign.radius == 0.75f,
     r->step.assign.aux_topk == 12,
     r->step.assign.skip_unplaced,
@@ -208,14 +212,15 @@ test_preset_values (void)
     "filter_norm=true", "tau=2", "phi=3", "short_edge=800",
     "test_long_edge=1333", "threshold=0.05", "max_detections=100", "nms_iou=0",
     "duplicate_iou=0", "working_threshold=0.3", "assigner=poto", "alpha=0.8",
-    "radius=1.5", "aux_topk=9", "skip_unplaced=false", "reg_weight=2",
-    "batch=16", "micro_batch=0", "group=2", "workers=2", "seed=1",
-    "max_unreadable=0.01", "short_edges=640;672;704;736;768;800",
-    "long_edge=1333", "flip=0.5", "color=0", "crop=0", "expand=0", "mosaic=0",
-    "canvas_width=0", "canvas_height=0", "scale_min=0.5", "scale_max=1.5",
-    "optimizer=sgd", "lr=0.01", "backbone_lr=1", "momentum=0.9",
-    "weight_decay=0.0001", "clip_norm=0", "schedule=step", "iterations=270000",
-    "epochs=0", "steps=210000;250000", "warmup=1000", "warmup_factor=0.001",
+    "final_alpha=-1", "alpha_hold=0.7", "radius=1.5", "aux_topk=9",
+    "skip_unplaced=false", "reg_weight=2", "batch=16", "micro_batch=0",
+    "group=2", "workers=2", "seed=1", "max_unreadable=0.01",
+    "short_edges=640;672;704;736;768;800", "long_edge=1333", "flip=0.5",
+    "color=0", "crop=0", "expand=0", "mosaic=0", "canvas_width=0",
+    "canvas_height=0", "scale_min=0.5", "scale_max=1.5", "optimizer=sgd",
+    "lr=0.01", "backbone_lr=1", "momentum=0.9", "weight_decay=0.0001",
+    "clip_norm=0", "schedule=step", "iterations=270000", "epochs=0",
+    "steps=210000;250000", "warmup=1000", "warmup_factor=0.001",
     "final_lr=0.01", "ema=0", "eval_interval=10000", "checkpoint_interval=1000",
     "log_interval=20", "threads=0", NULL };
 #define CROWD                                                                  \
@@ -287,6 +292,8 @@ test_bad_values (void)
     { "filter=yes", "wanted true or false" },
     { "assigner=none", "wanted poto, argmax, fcos" },
     { "optimizer=adam", "wanted sgd, adamw" },
+    { "final_alpha=-2", "in -1 .. 1" },
+    { "alpha_hold=1.5", "in 0 .. 1" },
     { "skip_unplaced=1", "wanted true or false" },
     { "short_edges=640;x", "wanted a whole number" },
     { "short_edges=32;32;32;32;32;32;32;32;32;32;32;32;32;32;32;32;32",
@@ -426,6 +433,47 @@ test_spec (void)
   }
 }
 
+/* Alpha stays for its part of the iterations and goes in a line to the last
+ * one's, beyond which it stays again; without a final one it stays. */
+static void
+test_alpha (void)
+{
+  static const struct
+  {
+    const char *final_alpha, *hold;
+    gint64 iterations, i;
+    double want;
+  } cases[] = {
+    { "-1", "0", 101, 0, 0.8 },
+    { "-1", "0", 101, 100, 0.8 },
+    { "0.4", "0", 101, 0, 0.8 },
+    { "0.4", "0", 101, 25, 0.7 },
+    { "0.4", "0", 101, 100, 0.4 },
+    { "0.4", "0", 101, 1000, 0.4 },
+    { "0.4", "0.5", 100, 50, 0.8 },
+    { "0.4", "0.5", 100, 51, 0.8 - 0.4 / 49 },
+    { "0.4", "0.5", 100, 99, 0.4 },
+    { "1", "0.5", 101, 100, 1 },
+    { "0", "0.2", 101, 100, 0 },
+    { "0.4", "1", 100, 99, 0.8 },
+    { "0.4", "1", 100, 200, 0.8 },
+    { "0.4", "0", 1, 0, 0.8 },
+  };
+
+  for (gsize k = 0; k < G_N_ELEMENTS (cases); k++) {
+    g_autoptr (DefcnRecipe) r = whole_recipe ();
+    g_autofree char *last =
+        g_strconcat ("final_alpha=", cases[k].final_alpha, NULL);
+    g_autofree char *hold = g_strconcat ("alpha_hold=", cases[k].hold, NULL);
+
+    g_assert_true (defcn_recipe_set (r, last, NULL));
+    g_assert_true (defcn_recipe_set (r, hold, NULL));
+    r->optimizer.iterations = cases[k].iterations;
+    g_assert_cmpfloat_with_epsilon (defcn_recipe_alpha (r, cases[k].i),
+        cases[k].want, 1e-6);
+  }
+}
+
 /* A key file goes over its preset; its paths are relative to itself, each of
  * several and of a file whose own path is relative too, those of --set to the
  * working directory. */
@@ -558,6 +606,7 @@ main (int argc, char **argv)
   g_test_add_func ("/recipe/good-values", test_good_values);
   g_test_add_func ("/recipe/finish", test_finish);
   g_test_add_func ("/recipe/spec", test_spec);
+  g_test_add_func ("/recipe/alpha", test_alpha);
   g_test_add_func ("/recipe/file", test_file);
   g_test_add_func ("/recipe/relative-file", test_relative_file);
   g_test_add_func ("/recipe/bad-files", test_bad_files);

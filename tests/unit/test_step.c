@@ -287,6 +287,33 @@ test_padding (void)
   rig_clear (&rig);
 }
 
+/* Alpha is what was set last: 0 asks the score alone, 1 the box alone. */
+static void
+test_alpha (void)
+{
+  DefcnStepRule rule = rule_of ("poto", 9);
+  Rig rig, other;
+
+  for (int k = 0; k < 2; k++) {
+    gsize len;
+
+    rule.assign.alpha = 1 - k;
+    rig_init (&rig, &rule, NULL);
+    rule.assign.alpha = k;
+    rig_init (&other, &rule, NULL);
+    const DefcnStepLosses before = run (&rig, N_IMAGES, N_IMAGES);
+    defcn_step_set_alpha (rig.step, k);
+    const DefcnStepLosses found = run (&rig, N_IMAGES, N_IMAGES);
+    const DefcnStepLosses want = run (&other, N_IMAGES, N_IMAGES);
+    g_autofree float *gradients = gradients_of (&other, &len);
+    g_assert_cmpfloat (before.total, !=, want.total);
+    assert_losses (&found, &want);
+    assert_gradients (&rig, gradients, len);
+    rig_clear (&rig);
+    rig_clear (&other);
+  }
+}
+
 /* A backend that keeps the heads, on the host: what it is asked must be enough
  * for the same step. */
 static DefcnLossSums learner_sums;
@@ -537,6 +564,7 @@ main (int argc, char **argv)
   g_test_add_func ("/step/normalisers", test_normalisers);
   g_test_add_func ("/step/empty", test_empty);
   g_test_add_func ("/step/padding", test_padding);
+  g_test_add_func ("/step/alpha", test_alpha);
   g_test_add_func ("/step/learner", test_learner);
   return g_test_run ();
 }

@@ -14,7 +14,8 @@ static const char defaults[] =
     "filter=true\nfilter_norm=true\ntau=2\nphi=3\nshort_edge=800\n"
     "test_long_edge=1333\nthreshold=0.05\nmax_detections=100\nnms_iou=0\n"
     "duplicate_iou=0\nworking_threshold=0.3\n"
-    "assigner=poto\nalpha=0.8\nradius=1.5\naux_topk=9\nskip_unplaced="
+    "assigner=poto\nalpha=0.8\nfinal_alpha=-1\nalpha_hold=0.7\nradius=1.5\naux_"
+    "topk=9\nskip_unplaced="
     "false\nreg_weight=2\n"
     "holdout=0\nbatch=16\nmicro_batch=0\ngroup=2\nworkers=2\nseed=1\n"
     "max_unreadable=0.01\n"
@@ -79,6 +80,20 @@ apply (DefcnRecipe *recipe, const char *text, GError **error)
       return FALSE;
   }
   return TRUE;
+}
+
+float
+defcn_recipe_alpha (const DefcnRecipe *recipe, gint64 i)
+{
+  const float alpha = recipe->step.assign.alpha;
+  const double end = recipe->optimizer.iterations - 1;
+  const double begin = recipe->alpha_hold * recipe->optimizer.iterations;
+
+  if (recipe->final_alpha < 0 || i <= begin)
+    return alpha;
+  return alpha
+      + (recipe->final_alpha - alpha)
+      * CLAMP ((i - begin) / (end - begin), 0, 1);
 }
 
 DefcnRecipe *

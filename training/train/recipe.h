@@ -36,6 +36,9 @@ gboolean defcn_recipe_set (DefcnRecipe *recipe, const char *assignment,
  * Call once, after all settings. */
 gboolean defcn_recipe_finish (DefcnRecipe *recipe, GError **error);
 
+/* Alpha of eq. 4 at 0-based iteration @i. */
+float defcn_recipe_alpha (const DefcnRecipe *recipe, gint64 i);
+
 /* The recipe as a key file, without the paths of data; (transfer full). */
 char *defcn_recipe_to_text (const DefcnRecipe *recipe);
 /* One line per key: name, default, meaning; (transfer full). */

@@ -27,6 +27,10 @@ typedef struct
   DefcnStepRule step;
   DefcnLoaderOptions loader;
   DefcnOptimizerOptions optimizer;
+  /* POTO's alpha stays for alpha_hold of the iterations and goes from there in
+   * a line to final_alpha at the last; below 0: it stays. */
+  float final_alpha;
+  double alpha_hold;
   int micro_batch; /* images per pass through the network, 0: the batch */
   double epochs;   /* > 0: iterations = epochs of the training set */
   gint64 eval_interval, checkpoint_interval, log_interval;

@@ -354,6 +354,12 @@ defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
   return TRUE;
 }
 
+void
+defcn_step_set_alpha (DefcnStep *step, float alpha)
+{
+  step->rule.assign.alpha = alpha;
+}
+
 const DefcnAssignment *
 defcn_step_assignment (const DefcnStep *step, int i)
 {

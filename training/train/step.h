@@ -41,6 +41,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnStep, defcn_step_free)
 gboolean defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
     int micro, DefcnStepLosses *losses, GError **error);
 
+/* Alpha of eq. 4 for the next steps; the rule's until set. */
+void defcn_step_set_alpha (DefcnStep *step, float alpha);
+
 /* For tests: what image @i of the last micro-batch was assigned, borrowed. */
 const DefcnAssignment *defcn_step_assignment (const DefcnStep *step, int i);
 const DefcnAssignment *defcn_step_aux (const DefcnStep *step, int i);
