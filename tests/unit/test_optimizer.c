@@ -145,6 +145,55 @@ test_rates (void)
         cases[k].want, 1e-12);
 }
 
+/* Warm-up, stable, decay: the full rate, then in a line to the final one at the
+ * last iteration and not beyond; where there is no cooldown, the full rate to
+ * the end. */
+static void
+test_wsd (void)
+{
+  const DefcnOptimizerOptions wsd = { .lr = 2,
+    .schedule = DEFCN_SCHEDULE_WSD,
+    .iterations = 101,
+    .warmup = 10,
+    .warmup_factor = 0.1,
+    .final_lr = 0.1,
+    .cooldown = 0.2 };
+  const struct
+  {
+    double cooldown;
+    gint64 iterations, warmup, i;
+    double want;
+  } cases[] = { { 0.2, 101, 10, 0, 0.2 }, { 0.2, 101, 10, 5, 1.1 },
+    { 0.2, 101, 10, 10, 2 }, { 0.2, 101, 10, 79, 2 },
+    { 0.2, 101, 10, 80, 2 - 1.8 * 0.2 / 20.2 },
+    { 0.2, 101, 10, 90, 2 - 1.8 * 10.2 / 20.2 }, { 0.2, 101, 10, 100, 0.2 },
+    { 0.2, 101, 10, 5000, 0.2 }, { 0, 101, 0, 0, 2 }, { 0, 101, 0, 100, 2 },
+    { 1, 100, 0, 0, 2 - 1.8 / 100 }, { 1, 100, 0, 49, 1.1 },
+    { 1, 100, 0, 99, 0.2 }, { 0.2, 1, 0, 0, 0.2 }, { 0, 1, 0, 0, 2 },
+    { 1, 1, 0, 0, 0.2 } };
+  DefcnOptimizerOptions shorter = wsd, longer = wsd;
+
+  for (gsize k = 0; k < G_N_ELEMENTS (cases); k++) {
+    DefcnOptimizerOptions o = wsd;
+
+    o.cooldown = cases[k].cooldown;
+    o.iterations = cases[k].iterations;
+    o.warmup = cases[k].warmup;
+    g_assert_cmpfloat_with_epsilon (defcn_optimizer_lr (&o, cases[k].i),
+        cases[k].want, 1e-12);
+  }
+
+  /* Until the cooldown of the shorter one, how long a run is shows nowhere. */
+  shorter.iterations = 50;
+  longer.iterations = 1000;
+  for (int i = 0; i < 40; i++)
+    g_assert_cmpfloat (defcn_optimizer_lr (&shorter, i), ==,
+        defcn_optimizer_lr (&longer, i));
+  g_assert_cmpfloat (defcn_optimizer_lr (&shorter, 40), <, 2);
+  g_assert_cmpfloat (defcn_optimizer_lr (&longer, 799), ==, 2);
+  g_assert_cmpfloat (defcn_optimizer_lr (&longer, 800), <, 2);
+}
+
 /* SGD in double: decay on all but norms, the backbone's own rate, frozen and
  * buffer parameters as they were. */
 static void
@@ -545,6 +594,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/optimizer/rates", test_rates);
+  g_test_add_func ("/optimizer/wsd", test_wsd);
   g_test_add_func ("/optimizer/sgd", test_sgd);
   g_test_add_func ("/optimizer/adamw", test_adamw);
   g_test_add_func ("/optimizer/clip", test_clip);

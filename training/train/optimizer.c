@@ -222,6 +222,17 @@ cosine (const DefcnOptimizerOptions *o, gint64 i)
   return o->final_lr + (1 - o->final_lr) * (1 + cos (G_PI * t)) / 2;
 }
 
+/* 1 up to the cooldown, from there in a line to final_lr at the last. */
+static double
+wsd (const DefcnOptimizerOptions *o, gint64 i)
+{
+  const double end = o->iterations - 1;
+  const double begin = end - o->cooldown * o->iterations;
+  const double t = i > begin ? CLAMP ((i - begin) / (end - begin), 0, 1) : 0;
+
+  return 1 + (o->final_lr - 1) * t;
+}
+
 double
 defcn_optimizer_lr (const DefcnOptimizerOptions *options, gint64 i)
 {
@@ -234,6 +245,8 @@ defcn_optimizer_lr (const DefcnOptimizerOptions *options, gint64 i)
   }
   if (options->schedule == DEFCN_SCHEDULE_COSINE)
     return lr * cosine (options, i);
+  if (options->schedule == DEFCN_SCHEDULE_WSD)
+    return lr * wsd (options, i);
   for (int s = 0; s < options->n_steps; s++)
     if (i >= options->steps[s])
       lr *= 0.1;

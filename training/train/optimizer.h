@@ -19,6 +19,10 @@ typedef enum
 {
   DEFCN_SCHEDULE_STEP,   /* times 0.1 at each of steps[] */
   DEFCN_SCHEDULE_COSINE, /* to final_lr * lr at the last iteration */
+  /* Warm-up, stable, decay: constant, then in a line to final_lr * lr over the
+   * last cooldown of the iterations.  Until then a run does not depend on how
+   * long it is going to be. */
+  DEFCN_SCHEDULE_WSD,
 } DefcnScheduleKind;
 
 typedef struct
@@ -33,7 +37,8 @@ typedef struct
   int n_steps;
   gint64 warmup;        /* 1000 */
   double warmup_factor; /* 0.001 */
-  double final_lr;      /* cosine, 0.01 */
+  double final_lr;      /* cosine, wsd, 0.01 */
+  double cooldown;      /* wsd, 0.2 */
   double ema;           /* decay of the averaged weights, 0: none; ramps as
                            min (ema, (1 + i) / (10 + i)) */
 } DefcnOptimizerOptions;

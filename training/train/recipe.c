@@ -24,7 +24,8 @@ static const char defaults[] =
     "canvas_height=0\nscale_min=0.5\nscale_max=1.5\noptimizer=sgd\nlr=0.01\n"
     "backbone_lr=1\nmomentum=0.9\nweight_decay=0.0001\nclip_norm=0\n"
     "schedule=step\niterations=270000\nepochs=0\nsteps=210000;250000\n"
-    "warmup=1000\nwarmup_factor=0.001\nfinal_lr=0.01\nema=0\n"
+    "warmup=1000\nwarmup_factor=0.001\nfinal_lr=0.01\n"
+    "cooldown=0.2\nema=0\n"
     "eval_interval=10000\ncheckpoint_interval=1000\nlog_interval=20\n"
     "threads=0\n";
 

@@ -135,7 +135,9 @@ static const Key keys[] = {
   TOP ("warmup", KEY_INT64, optimizer.warmup, 0, 1e12, "iterations"),
   TOP ("warmup_factor", KEY_DOUBLE, optimizer.warmup_factor, 0, 1, ""),
   TOP ("final_lr", KEY_DOUBLE, optimizer.final_lr, 0, 1,
-      "cosine: last over first"),
+      "cosine, wsd: last over first"),
+  TOP ("cooldown", KEY_DOUBLE, optimizer.cooldown, 0, 1,
+      "wsd: last part of the iterations, where lr falls"),
   TOP ("ema", KEY_DOUBLE, optimizer.ema, 0, 1,
       "decay of the averaged weights, 0: none"),
   TOP ("eval_interval", KEY_INT64, eval_interval, 0, 1e12,
@@ -153,6 +155,7 @@ static const char *const optimizers[] = {
 static const char *const schedules[] = {
   [DEFCN_SCHEDULE_STEP] = "step",
   [DEFCN_SCHEDULE_COSINE] = "cosine",
+  [DEFCN_SCHEDULE_WSD] = "wsd",
   NULL,
 };
 
