@@ -699,6 +699,88 @@ test_aux_small (void)
   g_assert_cmpint (a->n_foreground, ==, 1);
 }
 
+/* Which locations of @a have no class: those whose centre is strictly between
+ * the sides of @region, but for foreground. */
+static void
+check_ignored (const DefcnAssignment *a, const Scene *s,
+    const DefcnObject *region)
+{
+  g_autofree DefcnPoint *points =
+      defcn_points_new (s->levels, s->n_levels, N_CLASSES);
+  int n = 0;
+
+  for (int j = 0; j < s->n; j++) {
+    const DefcnPoint *p = &points[j];
+    const gboolean within = p->x > region->x1 && p->x < region->x2
+        && p->y > region->y1 && p->y < region->y2;
+
+    if (a->objects[j] >= 0)
+      g_assert_cmpint (a->classes[j], ==, 1);
+    else
+      g_assert_cmpint (a->classes[j], ==,
+          within ? DEFCN_CLASS_IGNORED : N_CLASSES);
+    n += within && a->objects[j] < 0;
+  }
+  g_assert_cmpint (n, >, 4);
+}
+
+/* In a region to ignore no assigner's background has a class, on any level;
+ * what lies on its edge is outside, what belongs to an object stays its own,
+ * and without the key the region is as if it were not there. */
+static void
+test_regions (void)
+{
+  static const DefcnAssignRule *const rules[] = { &poto, &inside, &argmax,
+    &fcos };
+  /* the centres of P3 are at 4, 12 .., of P4 at 8, 24 .. */
+  const DefcnObject objects[] = { object (12, 4, 44, 52, -1),
+    object (8, 8, 56, 56, 1), object (100, 100, 103, 103, -1) };
+  g_autoptr (GArray) array = objects_new (objects, 3);
+
+  for (gsize r = 0; r < G_N_ELEMENTS (rules); r++) {
+    g_autofree Scene *s = scene_new (2, 8, TRUE);
+    DefcnAssignRule rule = *rules[r];
+
+    predict (s, 27, &objects[1], 1);
+    for (int on = 0; on < 2; on++) {
+      rule.ignore_regions = on;
+      g_autoptr (DefcnAssignment) a = run (s, &rule, objects, 3);
+      g_autoptr (DefcnAssignment) alone = run (s, rules[r], &objects[1], 1);
+      g_autoptr (DefcnAssignment) aux = defcn_assignment_new (s->n, N_CLASSES);
+      defcn_auxiliary_run (aux, &rule, s->levels, s->n_levels, array, NULL, 0);
+
+      g_assert_cmpint (a->n_foreground, ==, alone->n_foreground);
+      g_assert_cmpint (a->objects[27], ==, 1);
+      g_assert_cmpint (aux->objects[27], ==, 1);
+      g_assert_cmpint (a->classes[27], ==, 1);
+      for (int j = 0; j < s->n; j++)
+        g_assert_cmpint (a->objects[j] >= 0, ==, alone->objects[j] >= 0);
+      if (on) {
+        check_ignored (a, s, &objects[0]);
+        check_ignored (aux, s, &objects[0]);
+        continue;
+      }
+      for (int j = 0; j < s->n; j++)
+        g_assert_cmpint (a->classes[j], ==, alone->classes[j]);
+    }
+  }
+}
+
+/* The boxes of auxiliary foregrounds are those of their objects. */
+static void
+test_aux_targets (void)
+{
+  g_autofree Scene *s = scene_new (2, 8, FALSE);
+  const DefcnObject objects[] = { object (0, 0, 5, 5, -1),
+    object (8, 8, 56, 56, 1) };
+  static const int both[][2] = { { 27, 1 }, { 28, 1 } };
+
+  predict (s, 27, &objects[1], 0.95f);
+  predict (s, 28, &objects[1], 0.95f);
+  g_autoptr (DefcnAssignment) a = run_aux (s, &poto, objects, 2);
+  check (a, s, objects, both, 2);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -725,5 +807,7 @@ main (int argc, char **argv)
   g_test_add_func ("/assign/names", test_names);
   g_test_add_func ("/assign/aux-conflict", test_aux_conflict);
   g_test_add_func ("/assign/aux-small", test_aux_small);
+  g_test_add_func ("/assign/aux-targets", test_aux_targets);
+  g_test_add_func ("/assign/regions", test_regions);
   return g_test_run ();
 }

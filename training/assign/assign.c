@@ -65,4 +65,6 @@ defcn_assign_run (DefcnAssignment *out, const DefcnAssignRule *rule,
     defcn_poto_qualities (quality, rule, points, n, kept, n_kept);
   rule->assigner->run (winners, &input);
   defcn_assignment_set (out, winners, points, kept, origin);
+  if (rule->ignore_regions)
+    defcn_assignment_ignore (out, points, objects);
 }

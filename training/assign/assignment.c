@@ -41,9 +41,21 @@ defcn_assignment_set (DefcnAssignment *out, const int *winners,
     out->objects[j] = i < 0 ? -1 : origin[i];
     if (i < 0)
       continue;
-    if (points)
-      defcn_point_targets (out->targets[j], &points[j], kept[i]);
+    defcn_point_targets (out->targets[j], &points[j], kept[i]);
     out->n_foreground++;
+  }
+}
+
+void
+defcn_assignment_ignore (DefcnAssignment *out, const DefcnPoint *points,
+    const GArray *objects)
+{
+  for (guint i = 0; i < objects->len; i++) {
+    const DefcnObject *object = &g_array_index (objects, DefcnObject, i);
+
+    for (int j = 0; object->label < 0 && j < out->n_locations; j++)
+      if (out->objects[j] < 0 && defcn_point_allowed (&points[j], object, 0))
+        out->classes[j] = DEFCN_CLASS_IGNORED;
   }
 }
 

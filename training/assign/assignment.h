@@ -22,6 +22,7 @@ typedef struct
    * for its quality, has none.  The reference gives it one all the same: P3's
    * first, where that is free. */
   gboolean skip_unplaced;
+  gboolean ignore_regions; /* background in an ignored object has no class */
 } DefcnAssignRule;
 
 /* What an assigner is told of an image. */
@@ -45,12 +46,15 @@ struct _DefcnAssigner
   void (*run) (int *winners, const DefcnAssignInput *input);
 };
 
+#define DEFCN_CLASS_IGNORED (-1) /* a location that classifies nothing */
+
 typedef struct
 {
   int n_locations;
   int n_classes;
   int n_foreground;
-  int *classes;        /* n_locations: class, n_classes for background */
+  int *classes;        /* n_locations: class, n_classes for background,
+                          DEFCN_CLASS_IGNORED for neither */
   int *objects;        /* n_locations: index of the object, -1 background */
   float (*targets)[4]; /* n_locations: l, t, r, b; foreground only */
 } DefcnAssignment;
@@ -65,9 +69,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnAssignment, defcn_assignment_free)
 int defcn_assignment_keep (const DefcnObject **kept, int *origin,
     const GArray *objects, int n_classes);
 /* Fills @out from @winners, the index in @kept of every location's object, -1
- * for background.  @points: NULL: without targets. */
+ * for background. */
 void defcn_assignment_set (DefcnAssignment *out, const int *winners,
     const DefcnPoint *points, const DefcnObject *const *kept,
     const int *origin);
+/* Makes the background of @out whose point is inside an ignored object of
+ * @objects DEFCN_CLASS_IGNORED. */
+void defcn_assignment_ignore (DefcnAssignment *out, const DefcnPoint *points,
+    const GArray *objects);
 
 G_END_DECLS

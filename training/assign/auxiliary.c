@@ -109,5 +109,7 @@ defcn_auxiliary_run (DefcnAssignment *out, const DefcnAssignRule *rule,
       won[j] = quality[k];
     }
   }
-  defcn_assignment_set (out, winners, NULL, kept, origin);
+  defcn_assignment_set (out, winners, points, kept, origin);
+  if (rule->ignore_regions)
+    defcn_assignment_ignore (out, points, objects);
 }

@@ -13,8 +13,7 @@
 
 G_BEGIN_DECLS
 
-/* As defcn_assign_run(), for a rule with aux_topk: classes and objects of @out,
- * its targets stay as they are. */
+/* As defcn_assign_run(), for a rule with aux_topk. */
 void defcn_auxiliary_run (DefcnAssignment *out, const DefcnAssignRule *rule,
     const DefcnLevel *levels, int n_levels, const GArray *objects,
     const DefcnQualities *qualities, int image);
