@@ -3,7 +3,7 @@
  * the update.
  *
  * For the first two only this crosses in one step: up 24 bytes per object, 32
- * per window and 12 per foreground, with 16 more where it has a box; down 4
+ * per window and 12 per listed location, with 16 more for a box; down 4
  * bytes per candidate of the one-to-one matching, 8 * topk * n_levels per
  * object of the auxiliary one, and 24 of sums.
  */
@@ -67,19 +67,25 @@ typedef struct
   int image, location, label;
 } DefcnPositive;
 
-/* All locations that are not listed are background. */
+#define DEFCN_LABEL_IGNORED (-2) /* of a location that classifies nothing */
+
+/* All locations that are not listed are background.  An ignored one may be a
+ * positive all the same, of either loss: then it is that. */
 typedef struct
 {
+  const DefcnPositive *ignored; /* their label is DEFCN_LABEL_IGNORED */
+  guint n_ignored;
   const DefcnPositive *positives;
   const float (*targets)[4]; /* l, t, r, b of @positives */
   guint n_positives;
-  gboolean has_aux;         /* there is an auxiliary loss, on the logits */
-  const DefcnPositive *aux; /* its positives */
+  gboolean has_aux;              /* there is an auxiliary loss, on the logits */
+  const DefcnPositive *aux;      /* its positives */
+  const float (*aux_targets)[4]; /* of @aux; NULL: it has no box loss */
   guint n_aux;
-  double cls_scale, box_scale, aux_scale;
+  double cls_scale, box_scale, aux_scale, aux_box_scale;
 } DefcnLossInput;
 
-/* Sums times their scale. */
+/* Sums times their scale; aux is that of its classes and boxes. */
 typedef struct
 {
   double cls, box, aux;

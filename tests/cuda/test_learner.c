@@ -38,6 +38,7 @@ typedef struct
   int n_objects; /* of the last image; those before have fewer */
   gboolean filter;
   DefcnAssignRule rule;
+  double aux_boxes; /* weight of the auxiliary boxes, 0: no such loss */
 } Case;
 
 #define POTO &defcn_poto_hungarian
@@ -74,6 +75,24 @@ static const Case cases[] = {
   { "empty", EMPTY, 5, 2, 6, TRUE, { POTO, 0.8f, 1.5f, 9 } },
   { "empty-fcos", EMPTY, 5, 2, 6, TRUE, { FCOS, 0.8f, 1.5f, 9 } },
   { "ignored", IGNORED, 5, 2, 9, TRUE, { POTO, 0.8f, 1.5f, 9 } },
+  { "skipped", OUTSIDE, 5, 2, 6, TRUE, { POTO, 0.8f, 1.5f, 9, TRUE } },
+  { "skipped-broken", BROKEN, 5, 2, 12, TRUE, { POTO, 0.8f, 1.5f, 9, TRUE } },
+  { "regions", IGNORED, 5, 2, 9, TRUE, { POTO, 0.8f, 1.5f, 9, FALSE, TRUE } },
+  { "regions-bare", IGNORED, 33, 3, 15, FALSE,
+      { POTO, 0.8f, 0, 0, FALSE, TRUE } },
+  { "regions-one-class", IGNORED, 1, 3, 21, FALSE,
+      { ARGMAX, 0.8f, 1.5f, 9, FALSE, TRUE }, 1 },
+  { "regions-fcos", IGNORED, 80, 2, 9, TRUE,
+      { FCOS, 0.8f, 1.5f, 3, FALSE, TRUE }, 0.5 },
+  { "regions-alone", IGNORED, 5, 1, 1, TRUE,
+      { POTO, 0.8f, 1.5f, 9, FALSE, TRUE }, 0.5 },
+  { "aux-boxes", PLAIN, 80, 3, 9, TRUE, { POTO, 0.8f, 1.5f, 9 }, 0.75 },
+  { "aux-boxes-fcos", PLAIN, 5, 2, 9, FALSE, { FCOS, 0.8f, 1.5f, 9 }, 2 },
+  { "aux-boxes-crowd", PLAIN, 1, 2, 40, TRUE, { POTO, 0.8f, 0, 40 }, 1 },
+  { "aux-boxes-many", TIES, 2, 3, 40, TRUE, { POTO, 0, 1.5f, 220 }, 1 },
+  { "aux-boxes-none", PLAIN, 5, 2, 0, TRUE, { POTO, 0.8f, 1.5f, 9 }, 1 },
+  { "all", IGNORED, 20, 3, 18, TRUE, { POTO, 0.8f, 1.5f, 9, TRUE, TRUE },
+      0.75 },
 };
 
 enum
@@ -390,6 +409,27 @@ list_positives (GArray *positives, GArray *targets, const DefcnAssignment *a,
   }
 }
 
+/* What either assignment of image @image ignores; foreground of one that the
+ * other ignores is among it.  Returns: how many of these. */
+static int
+list_ignored (GArray *ignored, const DefcnAssignment *a,
+    const DefcnAssignment *aux, int image)
+{
+  int n = 0;
+
+  for (int j = 0; j < a->n_locations; j++) {
+    const DefcnPositive p = { image, j, DEFCN_LABEL_IGNORED };
+    const gboolean either = a->classes[j] == DEFCN_CLASS_IGNORED
+        || aux->classes[j] == DEFCN_CLASS_IGNORED;
+
+    if (!either)
+      continue;
+    g_array_append_val (ignored, p);
+    n += a->objects[j] >= 0 || aux->objects[j] >= 0;
+  }
+  return n;
+}
+
 /* Losses on the device; no gradient was zero before.  FALSE with @error. */
 static gboolean
 device_losses (Rig *rig, DefcnLossSums *sums, const DefcnLossInput *scales,
@@ -399,8 +439,12 @@ device_losses (Rig *rig, DefcnLossSums *sums, const DefcnLossInput *scales,
       g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
   g_autoptr (GArray) aux = g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
   g_autoptr (GArray) targets = g_array_new (FALSE, FALSE, sizeof (float[4]));
-  g_autoptr (GArray) unused = g_array_new (FALSE, FALSE, sizeof (float[4]));
+  g_autoptr (GArray) aux_targets =
+      g_array_new (FALSE, FALSE, sizeof (float[4]));
+  g_autoptr (GArray) ignored =
+      g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
   DefcnLossInput input = *scales;
+  int n_both = 0;
 
   for (int head = 0; head < N_HEADS; head++) {
     for (int l = 0; l < DEFCN_N_LEVELS; l++) {
@@ -416,13 +460,21 @@ device_losses (Rig *rig, DefcnLossSums *sums, const DefcnLossInput *scales,
   }
   for (int i = 0; i < rig->c->n_images; i++) {
     list_positives (positives, targets, rig->assignments[i], i);
-    list_positives (aux, unused, rig->aux[i], i);
+    list_positives (aux, aux_targets, rig->aux[i], i);
+    n_both += list_ignored (ignored, rig->assignments[i], rig->aux[i], i);
   }
+  g_assert_cmpint (ignored->len > 0, ==, rig->c->rule.ignore_regions);
+  if (input.has_aux && positives->len > 0)
+    g_assert_cmpint (n_both > 0, ==, rig->c->rule.ignore_regions);
+  input.ignored = (const DefcnPositive *) (gpointer) ignored->data;
+  input.n_ignored = ignored->len;
   input.positives = (const DefcnPositive *) (gpointer) positives->data;
   input.targets = (const float (*)[4]) (gpointer) targets->data;
   input.n_positives = positives->len;
   input.aux = (const DefcnPositive *) (gpointer) aux->data;
   input.n_aux = aux->len;
+  if (input.aux_box_scale > 0)
+    input.aux_targets = (const float (*)[4]) (gpointer) aux_targets->data;
   if (!rig->be->learner->losses (rig->be, &rig->heads, &input, error))
     return FALSE;
   rig->be->learner->sums (rig->be, sums);
@@ -445,6 +497,9 @@ host_losses (Rig *rig, const DefcnLossInput *scales)
     if (scales->has_aux)
       sums.aux += defcn_loss_aux (grads, levels, DEFCN_N_LEVELS, rig->aux[i],
           scales->aux_scale);
+    if (scales->aux_box_scale > 0)
+      sums.aux += defcn_loss_giou (grads, levels, DEFCN_N_LEVELS, rig->aux[i],
+          scales->aux_box_scale);
   }
   return sums;
 }
@@ -513,7 +568,8 @@ scales_of (const Rig *rig)
   return (DefcnLossInput){ .has_aux = rig->c->rule.aux_topk > 0,
     .cls_scale = 1.0 / MAX (1, n),
     .box_scale = 2.0 / MAX (1, n),
-    .aux_scale = 1.0 / MAX (1, n_aux) };
+    .aux_scale = 1.0 / MAX (1, n_aux),
+    .aux_box_scale = rig->c->aux_boxes / MAX (1, n_aux) };
 }
 
 /* Losses and every gradient are the host's, also where both losses meet and
