@@ -104,6 +104,38 @@ rule_of (const char *assigner, int aux_topk)
     .reg_weight = 2 };
 }
 
+/* With all that is beside the paper. */
+static DefcnStepRule
+whole_rule_of (const char *assigner, int aux_topk)
+{
+  DefcnStepRule rule = rule_of (assigner, aux_topk);
+
+  rule.aux_reg_weight = 0.75;
+  rule.assign.skip_unplaced = TRUE;
+  rule.assign.ignore_regions = TRUE;
+  return rule;
+}
+
+/* Regions to ignore that hold background, foreground and both, one of them
+ * between the objects. */
+static void
+add_regions (Rig *rig)
+{
+  const DefcnObject left = { .x1 = 0,
+    .y1 = 0,
+    .x2 = 40,
+    .y2 = 64,
+    .label = -1 };
+  const DefcnObject low = { .x1 = 8,
+    .y1 = 44,
+    .x2 = 64,
+    .y2 = 60,
+    .label = -1 };
+
+  g_array_append_val (rig->examples[0]->objects, low);
+  g_array_insert_val (rig->examples[2]->objects, 1, left);
+}
+
 static DefcnStepLosses
 run (Rig *rig, int n, int micro)
 {
@@ -169,18 +201,19 @@ assert_losses (const DefcnStepLosses *found, const DefcnStepLosses *want)
 static void
 test_micro (void)
 {
-  static const int aux_topks[] = { 0, 9 };
+  const DefcnStepRule rules[] = { rule_of ("poto", 0), rule_of ("poto", 9),
+    whole_rule_of ("poto", 0), whole_rule_of ("poto", 9) };
 
-  for (gsize a = 0; a < G_N_ELEMENTS (aux_topks); a++) {
-    const DefcnStepRule rule = rule_of ("poto", aux_topks[a]);
+  for (gsize a = 0; a < G_N_ELEMENTS (rules); a++) {
     gsize len;
     Rig rig;
 
-    rig_init (&rig, &rule, NULL);
+    rig_init (&rig, &rules[a], NULL);
+    add_regions (&rig);
     const DefcnStepLosses want = run (&rig, N_IMAGES, N_IMAGES);
     g_autofree float *gradients = gradients_of (&rig, &len);
     g_assert_cmpint (want.n_foreground, ==, 1 + 2 + 3);
-    g_assert_cmpint (want.n_foreground_aux > 0, ==, aux_topks[a] > 0);
+    g_assert_cmpint (want.n_foreground_aux > 0, ==, a % 2);
     for (int micro = 4; micro > 0; micro--) {
       const DefcnStepLosses found = run (&rig, N_IMAGES, micro);
 
@@ -215,11 +248,13 @@ test_again (void)
 static void
 test_normalisers (void)
 {
-  const DefcnStepRule rule = rule_of ("poto", 9);
+  const DefcnStepRule rule = whole_rule_of ("poto", 9);
   DefcnStepLosses want = { 0 };
+  double aux_box = 0;
   Rig rig;
 
   rig_init (&rig, &rule, NULL);
+  add_regions (&rig);
   const DefcnStepLosses found = run (&rig, N_IMAGES, N_IMAGES);
   for (int i = 0; i < N_IMAGES; i++) {
     const DefcnLevel *levels = defcn_step_levels (rig.step, i);
@@ -231,7 +266,10 @@ test_normalisers (void)
     want.cls += defcn_loss_focal (NULL, levels, DEFCN_N_LEVELS, a, 1);
     want.box += defcn_loss_giou (NULL, levels, DEFCN_N_LEVELS, a, 1);
     want.aux += defcn_loss_aux (NULL, levels, DEFCN_N_LEVELS, aux, 1);
+    aux_box += defcn_loss_giou (NULL, levels, DEFCN_N_LEVELS, aux, 1);
   }
+  g_assert_cmpfloat (aux_box, >, 1);
+  want.aux += rule.aux_reg_weight * aux_box;
   g_assert_cmpint (want.n_foreground, !=, want.n_foreground_aux);
   want.cls /= want.n_foreground;
   want.box *= rule.reg_weight / want.n_foreground;
@@ -284,6 +322,95 @@ test_padding (void)
     g_assert_cmpint (levels[0].w, ==, 128 / 8);
     g_assert_cmpint (levels[2].h, ==, 96 / 32);
   }
+  rig_clear (&rig);
+}
+
+/* What the network's heads are sent as their gradients: logits, deltas and
+ * filter. */
+static const DefcnPlan *watched;
+static float *sent[3][DEFCN_N_LEVELS];
+static void (*upload) (DefcnBackend *be, const DefcnTensor *t, gpointer mem,
+    const float *src);
+
+static void
+watch (DefcnBackend *be, const DefcnTensor *t, gpointer mem, const float *src)
+{
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    const DefcnTensor *const heads[3] = { watched->logits[l],
+      watched->deltas[l], watched->filter[l] };
+
+    for (int k = 0; k < 3; k++) {
+      if (heads[k] != t || t->grad != mem)
+        continue;
+      g_free (sent[k][l]);
+      sent[k][l] = g_memdup2 (src, defcn_tensor_len (t) * sizeof (float));
+    }
+  }
+  upload (be, t, mem, src);
+}
+
+static void
+assert_zeros (const float *values, int n, gboolean zeros)
+{
+  for (int i = 0; i < n; i++)
+    g_assert_cmpint (values[i] == 0, ==, zeros);
+}
+
+/* An ignored location's classes and filter learn nothing, all others' do; boxes
+ * learn from both assignments at once. */
+static void
+test_ignored (void)
+{
+  const DefcnStepRule rule = whole_rule_of ("poto", 9);
+  g_autoptr (GError) error = NULL;
+  int n_ignored = 0, n_both = 0;
+  Rig rig;
+
+  rig_init (&rig, &rule, NULL);
+  add_regions (&rig);
+  watched = defcn_model_plan (rig.model, N_IMAGES, 64, 64, &error);
+  g_assert_no_error (error);
+  upload = rig.be->upload;
+  rig.be->upload = watch;
+  const DefcnStepLosses losses = run (&rig, N_IMAGES, N_IMAGES);
+  const double scale = rule.reg_weight / losses.n_foreground;
+  const double aux_scale = rule.aux_reg_weight / losses.n_foreground_aux;
+
+  for (int i = 0; i < N_IMAGES; i++) {
+    const DefcnLevel *levels = defcn_step_levels (rig.step, i);
+    const DefcnAssignment *a = defcn_step_assignment (rig.step, i);
+    const DefcnAssignment *aux = defcn_step_aux (rig.step, i);
+    g_autofree float *deltas = g_new0 (float, 4 * a->n_locations);
+    DefcnLevelGrad grads[DEFCN_N_LEVELS] = { 0 };
+    int first = 0;
+
+    for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+      grads[l].deltas = deltas + 4 * first;
+      first += levels[l].h * levels[l].w;
+    }
+    defcn_loss_giou (grads, levels, DEFCN_N_LEVELS, a, scale);
+    defcn_loss_giou (grads, levels, DEFCN_N_LEVELS, aux, aux_scale);
+    for (int l = 0, j = 0; l < DEFCN_N_LEVELS; l++) {
+      const int n = levels[l].h * levels[l].w;
+
+      for (int k = i * n; k < (i + 1) * n; k++, j++) {
+        const gboolean none = a->classes[j] == DEFCN_CLASS_IGNORED;
+        const gboolean none_aux = aux->classes[j] == DEFCN_CLASS_IGNORED;
+
+        assert_zeros (sent[0][l] + k * N_CLASSES, N_CLASSES, none && none_aux);
+        assert_zeros (sent[2][l] + k, 1, none);
+        for (int c = 0; c < 4; c++)
+          g_assert_cmpfloat_with_epsilon (sent[1][l][4 * k + c],
+              deltas[4 * j + c], 1e-6);
+        n_ignored += none;
+        n_both += a->objects[j] >= 0 && aux->objects[j] >= 0;
+      }
+    }
+  }
+  g_assert_cmpint (n_ignored, >, 20);
+  g_assert_cmpint (n_both, >, 0);
+  for (int k = 0; k < 3 * DEFCN_N_LEVELS; k++)
+    g_clear_pointer (&sent[k / DEFCN_N_LEVELS][k % DEFCN_N_LEVELS], g_free);
   rig_clear (&rig);
 }
 
@@ -428,10 +555,11 @@ qualities (DefcnBackend *be, const DefcnHeads *heads,
   return TRUE;
 }
 
-/* The assignments of the @n_images of a batch with the given foregrounds. */
+/* The assignments of the @n_images of a batch with the given foregrounds, after
+ * what @input ignores. */
 static DefcnAssignment **
-listed (const DefcnHeads *heads, int n_images, const DefcnPositive *positives,
-    const float (*targets)[4], guint n)
+listed (const DefcnHeads *heads, int n_images, const DefcnLossInput *input,
+    const DefcnPositive *positives, const float (*targets)[4], guint n)
 {
   DefcnAssignment **list = g_new (DefcnAssignment *, n_images);
   DefcnLevel levels[DEFCN_N_LEVELS];
@@ -441,6 +569,12 @@ listed (const DefcnHeads *heads, int n_images, const DefcnPositive *positives,
     list[i] =
         defcn_assignment_new (defcn_points_count (levels, heads->n_levels),
             heads->logits[0]->c);
+  for (guint k = 0; k < input->n_ignored; k++) {
+    const DefcnPositive *p = &input->ignored[k];
+
+    g_assert_cmpint (p->label, ==, DEFCN_LABEL_IGNORED);
+    list[p->image]->classes[p->location] = DEFCN_CLASS_IGNORED;
+  }
   for (guint k = 0; k < n; k++) {
     const DefcnPositive *p = &positives[k];
     DefcnAssignment *a = list[p->image];
@@ -461,10 +595,10 @@ losses (DefcnBackend *be, const DefcnHeads *heads, const DefcnLossInput *input,
   float *mem[3][DEFCN_N_LEVELS];
 
   download (be, heads);
-  g_autofree DefcnAssignment **list =
-      listed (heads, n, input->positives, input->targets, input->n_positives);
+  g_autofree DefcnAssignment **list = listed (heads, n, input, input->positives,
+      input->targets, input->n_positives);
   g_autofree DefcnAssignment **aux =
-      listed (heads, n, input->aux, NULL, input->n_aux);
+      listed (heads, n, input, input->aux, input->aux_targets, input->n_aux);
   learner_sums = (DefcnLossSums){ 0 };
   for (int k = 0; k < 3; k++)
     for (int l = 0; l < heads->n_levels; l++)
@@ -489,6 +623,9 @@ losses (DefcnBackend *be, const DefcnHeads *heads, const DefcnLossInput *input,
     if (input->has_aux)
       learner_sums.aux += defcn_loss_aux (grads, levels, heads->n_levels,
           aux[i], input->aux_scale);
+    if (input->aux_targets)
+      learner_sums.aux += defcn_loss_giou (grads, levels, heads->n_levels,
+          aux[i], input->aux_box_scale);
     defcn_assignment_free (list[i]);
     defcn_assignment_free (aux[i]);
   }
@@ -532,8 +669,10 @@ test_learner (void)
   const char *const *names = defcn_assign_names ();
 
   for (; *names; names++) {
-    for (gsize a = 0; a < G_N_ELEMENTS (aux_topks); a++) {
-      const DefcnStepRule rule = rule_of (*names, aux_topks[a]);
+    for (gsize a = 0; a < 2 * G_N_ELEMENTS (aux_topks); a++) {
+      const int aux_topk = aux_topks[a / 2];
+      const DefcnStepRule rule =
+          a % 2 ? whole_rule_of (*names, aux_topk) : rule_of (*names, aux_topk);
       gsize len;
       Rig host, device;
 
@@ -541,6 +680,8 @@ test_learner (void)
       rig_init (&device, &rule, &learner);
       make_strange (&host);
       make_strange (&device);
+      add_regions (&host);
+      add_regions (&device);
       const DefcnStepLosses want = run (&host, N_IMAGES, N_IMAGES);
       g_autofree float *gradients = gradients_of (&host, &len);
       for (int micro = N_IMAGES; micro > 0; micro--) {
@@ -564,6 +705,7 @@ main (int argc, char **argv)
   g_test_add_func ("/step/normalisers", test_normalisers);
   g_test_add_func ("/step/empty", test_empty);
   g_test_add_func ("/step/padding", test_padding);
+  g_test_add_func ("/step/ignored", test_ignored);
   g_test_add_func ("/step/alpha", test_alpha);
   g_test_add_func ("/step/learner", test_learner);
   return g_test_run ();

@@ -21,7 +21,8 @@ struct _DefcnStep
   GPtrArray *assignments, *aux;            /* of DefcnAssignment, per image */
   DefcnQualities *qualities;               /* NULL: backend without learner */
   GArray *positives, *aux_positives;       /* DefcnPositive */
-  GArray *targets;                         /* float[4], of the positives */
+  GArray *targets, *aux_targets;           /* float[4], of the positives */
+  GArray *ignored;                         /* DefcnPositive */
 };
 
 DefcnStep *
@@ -36,6 +37,8 @@ defcn_step_new (DefcnModel *model, const DefcnStepRule *rule)
   step->positives = g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
   step->aux_positives = g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
   step->targets = g_array_new (FALSE, FALSE, sizeof (float[4]));
+  step->aux_targets = g_array_new (FALSE, FALSE, sizeof (float[4]));
+  step->ignored = g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
   step->assignments =
       g_ptr_array_new_with_free_func ((GDestroyNotify) defcn_assignment_free);
   step->aux =
@@ -59,6 +62,8 @@ defcn_step_free (DefcnStep *step)
   g_array_unref (step->positives);
   g_array_unref (step->aux_positives);
   g_array_unref (step->targets);
+  g_array_unref (step->aux_targets);
+  g_array_unref (step->ignored);
   g_free (step);
 }
 
@@ -213,6 +218,20 @@ forward (DefcnStep *step, DefcnExample *const *examples, int n,
   return plan;
 }
 
+/* The scales of the losses, from the counts of the whole batch. */
+static DefcnLossInput
+scales_of (const DefcnStep *step, const DefcnStepLosses *counts)
+{
+  const double scale = 1.0 / MAX (1, counts->n_foreground);
+  const double aux_scale = 1.0 / MAX (1, counts->n_foreground_aux);
+
+  return (DefcnLossInput){ .has_aux = step->rule.assign.aux_topk > 0,
+    .cls_scale = scale,
+    .box_scale = scale * step->rule.reg_weight,
+    .aux_scale = aux_scale,
+    .aux_box_scale = aux_scale * step->rule.aux_reg_weight };
+}
+
 static void
 upload_gradient (DefcnBackend *be, const DefcnTensor *head, const float *src)
 {
@@ -226,20 +245,24 @@ host_losses (DefcnStep *step, const DefcnPlan *plan, int n,
     DefcnStepLosses *losses)
 {
   DefcnBackend *be = defcn_model_backend (step->model);
-  const double scale = 1.0 / MAX (1, losses->n_foreground);
-  const double aux_scale = 1.0 / MAX (1, losses->n_foreground_aux);
+  const DefcnLossInput scales = scales_of (step, losses);
 
   for (int i = 0; i < n; i++) {
     const DefcnAssignment *a = step->assignments->pdata[i];
     const DefcnLevel *levels = step->levels[i];
     DefcnLevelGrad *grads = step->grads[i];
 
-    losses->cls += defcn_loss_focal (grads, levels, DEFCN_N_LEVELS, a, scale);
-    losses->box += defcn_loss_giou (grads, levels, DEFCN_N_LEVELS, a,
-        scale * step->rule.reg_weight);
-    if (step->rule.assign.aux_topk > 0)
-      losses->aux += defcn_loss_aux (grads, levels, DEFCN_N_LEVELS,
-          step->aux->pdata[i], aux_scale);
+    losses->cls +=
+        defcn_loss_focal (grads, levels, DEFCN_N_LEVELS, a, scales.cls_scale);
+    losses->box +=
+        defcn_loss_giou (grads, levels, DEFCN_N_LEVELS, a, scales.box_scale);
+    if (!scales.has_aux)
+      continue;
+    losses->aux += defcn_loss_aux (grads, levels, DEFCN_N_LEVELS,
+        step->aux->pdata[i], scales.aux_scale);
+    if (scales.aux_box_scale > 0)
+      losses->aux += defcn_loss_giou (grads, levels, DEFCN_N_LEVELS,
+          step->aux->pdata[i], scales.aux_box_scale);
   }
   for (int l = 0; l < DEFCN_N_LEVELS; l++) {
     const DefcnLevelGrad *first = &step->grads[0][l];
@@ -247,6 +270,21 @@ host_losses (DefcnStep *step, const DefcnPlan *plan, int n,
     upload_gradient (be, plan->logits[l], first->logits);
     upload_gradient (be, plan->deltas[l], first->deltas);
     upload_gradient (be, plan->filter[l], first->filter);
+  }
+}
+
+/* Adds the locations of image @image that @a or @aux (or NULL) ignores: where
+ * one does and the other does not, that has a foreground. */
+static void
+list_ignored (GArray *ignored, const DefcnAssignment *a,
+    const DefcnAssignment *aux, int image)
+{
+  for (int j = 0; j < a->n_locations; j++) {
+    const DefcnPositive at = { image, j, DEFCN_LABEL_IGNORED };
+
+    if (a->classes[j] == DEFCN_CLASS_IGNORED
+        || (aux && aux->classes[j] == DEFCN_CLASS_IGNORED))
+      g_array_append_val (ignored, at);
   }
 }
 
@@ -273,26 +311,32 @@ queue_losses (DefcnStep *step, const DefcnPlan *plan, int n,
 {
   DefcnBackend *be = defcn_model_backend (step->model);
   const DefcnHeads heads = defcn_heads_on_device (plan);
-  const double scale = 1.0 / MAX (1, losses->n_foreground);
-  DefcnLossInput input = { .has_aux = step->rule.assign.aux_topk > 0,
-    .cls_scale = scale,
-    .box_scale = scale * step->rule.reg_weight,
-    .aux_scale = 1.0 / MAX (1, losses->n_foreground_aux) };
+  DefcnLossInput input = scales_of (step, losses);
+  GArray *aux_targets = input.aux_box_scale > 0 ? step->aux_targets : NULL;
 
+  g_array_set_size (step->ignored, 0);
   g_array_set_size (step->positives, 0);
   g_array_set_size (step->targets, 0);
   g_array_set_size (step->aux_positives, 0);
+  g_array_set_size (step->aux_targets, 0);
   for (int i = 0; i < n; i++) {
-    list_positives (step->positives, step->targets, step->assignments->pdata[i],
-        i);
-    if (input.has_aux)
-      list_positives (step->aux_positives, NULL, step->aux->pdata[i], i);
+    const DefcnAssignment *a = step->assignments->pdata[i];
+    const DefcnAssignment *aux = input.has_aux ? step->aux->pdata[i] : NULL;
+
+    list_ignored (step->ignored, a, aux, i);
+    list_positives (step->positives, step->targets, a, i);
+    if (aux)
+      list_positives (step->aux_positives, aux_targets, aux, i);
   }
+  input.ignored = (const DefcnPositive *) (gpointer) step->ignored->data;
+  input.n_ignored = step->ignored->len;
   input.positives = (const DefcnPositive *) (gpointer) step->positives->data;
   input.targets = (const float (*)[4]) (gpointer) step->targets->data;
   input.n_positives = step->positives->len;
   input.aux = (const DefcnPositive *) (gpointer) step->aux_positives->data;
   input.n_aux = step->aux_positives->len;
+  if (aux_targets)
+    input.aux_targets = (const float (*)[4]) (gpointer) aux_targets->data;
   return be->learner->losses (be, &heads, &input, error);
 }
 

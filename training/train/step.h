@@ -13,11 +13,12 @@ G_BEGIN_DECLS
 typedef struct
 {
   DefcnAssignRule assign;
-  double reg_weight; /* of the box loss: 2.0, for FCOS 1.0 */
+  double reg_weight;     /* of the box loss: 2.0, for FCOS 1.0 */
+  double aux_reg_weight; /* of the box loss of the auxiliary foregrounds, 0 */
 } DefcnStepRule;
 
 /* As they enter the total: over the number of foregrounds, of the auxiliary
- * ones for aux, of the whole batch. */
+ * ones for aux (classes and boxes), of the whole batch. */
 typedef struct
 {
   double cls, box, aux, total;
