@@ -239,6 +239,62 @@ test_recipe (void)
   }
 }
 
+/* A checkpoint that is older than a key goes on where the key has its default,
+ * and names it elsewhere; one without any recipe is refused. */
+static void
+test_young_key (void)
+{
+  static const struct
+  {
+    const char *without, *setting; /* the key that it lacks, what is set now */
+    const char *named;             /* NULL: it goes on */
+    const char *then;              /* what was set then */
+  } cases[] = {
+    { "ignore_regions=", NULL, NULL },
+    { "ignore_regions=", "ignore_regions=true", "\"ignore_regions=true\"" },
+    { "ignore_regions=", "cooldown=0.5", "\"cooldown=0.5\"" },
+    { "cooldown=", NULL, NULL },
+    { "cooldown=", "cooldown=0.5", "\"cooldown=0.5\"" },
+    { "alpha=", NULL, NULL }, { "alpha=", "alpha=0.5", "\"alpha=0.5\"" },
+    { "ema=", NULL, "\"ema=0.5\"" }, /* of the rig, not the default */
+    { "lr=", "lr=0.5", "\"lr=0.5\"" }, { "lr=", NULL, NULL },
+    { "cooldown=", NULL, "\"lr=0.01\"", "lr=0.5" },
+    { "", NULL, "\"[recipe]\"" }, /* no recipe at all */
+  };
+  g_autofree char *path = folder_file (folder, "young");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+    g_autoptr (GString) text = g_string_new (NULL);
+    g_autoptr (GError) error = NULL;
+    Rig then, now;
+
+    rig_init (&then, 1, cases[i].then);
+    g_autofree char *recipe = defcn_recipe_to_text (then.recipe);
+    g_auto (GStrv) lines = g_strsplit (recipe, "\n", -1);
+    for (int k = 0; lines[k]; k++)
+      if (!g_str_has_prefix (lines[k], cases[i].without))
+        g_string_append_printf (text, "%s\n", lines[k]);
+    defcn_model_save (then.state.model, writer, DEFCN_DTYPE_F32);
+    defcn_optimizer_save (then.state.optimizer, writer);
+    defcn_weights_writer_metadata (writer, "defcn.iteration", "7");
+    if (text->len > 0)
+      defcn_weights_writer_metadata (writer, "defcn.recipe", text->str);
+    g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+    rig_clear (&then);
+
+    rig_init (&now, 1, cases[i].setting);
+    g_assert_cmpint (defcn_checkpoint_load (&now.state, path, &error), ==,
+        cases[i].named == NULL);
+    if (cases[i].named) {
+      g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
+      g_assert_nonnull (strstr (error->message, cases[i].named));
+      g_assert_true (g_str_has_prefix (error->message, path));
+    }
+    rig_clear (&now);
+  }
+}
+
 /* A model, an iteration that is no number, no file: named, and refused. */
 static void
 test_no_checkpoint (void)
@@ -332,6 +388,7 @@ main (int argc, char **argv)
   g_test_add_func ("/checkpoint/model", test_model);
   g_test_add_func ("/checkpoint/reached", test_reached);
   g_test_add_func ("/checkpoint/recipe", test_recipe);
+  g_test_add_func ("/checkpoint/young-key", test_young_key);
   g_test_add_func ("/checkpoint/no-checkpoint", test_no_checkpoint);
   g_test_add_func ("/metrics/lines", test_metrics);
 

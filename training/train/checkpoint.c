@@ -2,6 +2,7 @@
 #include "checkpoint.h"
 
 #include <cjson/cJSON.h>
+#include <string.h>
 
 /* Of paths with ";" between them. */
 static char *
@@ -103,18 +104,45 @@ is_free_key (const char *line)
   return FALSE;
 }
 
-/* Names what the recipe says otherwise than the checkpoint's. */
+/* Whether @line, key=value, is in @lines. */
+static gboolean
+has_line (char *const *lines, const char *line)
+{
+  return g_strv_contains ((const char *const *) lines, line);
+}
+
+/* Whether the key of @line has a value in @lines. */
+static gboolean
+has_key (char *const *lines, const char *line)
+{
+  const char *equals = strchr (line, '=');
+  const gsize len = equals ? (gsize) (equals - line) + 1 : strlen (line);
+
+  for (guint i = 0; lines[i]; i++)
+    if (strncmp (lines[i], line, len) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* Names what the recipe says otherwise than the checkpoint's.  A key that is
+ * younger than the checkpoint had its default then. */
 static gboolean
 check_recipe (const DefcnRecipe *recipe, const char *then, const char *path,
     GError **error)
 {
+  g_autoptr (DefcnRecipe) plain = defcn_recipe_new (NULL, NULL);
   g_autofree char *now = defcn_recipe_to_text (recipe);
+  g_autofree char *defaults = defcn_recipe_to_text (plain);
   g_auto (GStrv) old_lines = g_strsplit (then ? then : "", "\n", -1);
   g_auto (GStrv) new_lines = g_strsplit (now, "\n", -1);
+  g_auto (GStrv) default_lines = g_strsplit (defaults, "\n", -1);
 
   for (guint i = 0; new_lines[i]; i++) {
-    if (!is_free_key (new_lines[i])
-        && !g_strv_contains ((const char *const *) old_lines, new_lines[i])) {
+    const gboolean young = old_lines[0] && !has_key (old_lines, new_lines[i])
+        && has_line (default_lines, new_lines[i]);
+
+    if (!is_free_key (new_lines[i]) && !young
+        && !has_line (old_lines, new_lines[i])) {
       g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
           "%s was trained by another recipe: \"%s\" is not in it", path,
           new_lines[i]);
