@@ -129,15 +129,22 @@ test_open (void)
   }
 }
 
+static void
+print_nothing (const char *text)
+{
+}
+
 /* Every second of three images is what the run is watched on. */
 static void
 test_held_out (void)
 {
+  const GPrintFunc print = g_set_print_handler (print_nothing);
   DefcnRunOptions options = { .output = output, .device = { .device = "cpu" } };
   DefcnRun run = { 0 };
   g_autoptr (GError) error = NULL;
 
   g_assert_true (open_run (&run, &options, TINY "holdout=2", &error));
+  g_set_print_handler (print);
   g_assert_no_error (error);
   g_assert_cmpuint (run.dataset->samples->len, ==, 2);
   g_assert_cmpuint (run.validation->samples->len, ==, 1);
