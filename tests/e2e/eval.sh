@@ -88,7 +88,7 @@ crowded () {
   local n
   n=$(check crowd_size) && evaluate --crowd "$n" --json "$work/crowded.json" &&
     evaluate --annotations "$work/photograph.json" \
-      --json "$work/alone.json" && check crowded
+      --json "$work/alone.json" && check crowded "$n"
 }
 
 # The model in use is a copy.

@@ -232,19 +232,20 @@ def recall():
 
 
 def crowd_size():
-    """The objects of the photograph, which photograph.json has alone."""
+    """One less than the photograph has, which photograph.json has alone."""
     data = load("people.json")
     for name in "images", "annotations":
         data[name] = [item for item in data[name]
                       if item.get("image_id", item["id"]) == 41]
     save("photograph.json", data)
-    print(len(data["annotations"]))
+    print(len(data["annotations"]) - 1)
 
 
 def crowded():
     """The photograph has the most objects; alone, it has its own figures."""
     result, alone = load("crowded.json"), load("alone.json")
     assert result["crowded"]["images"] == 1, result["crowded"]
+    assert result["crowded"]["least_objects"] == int(sys.argv[3]), result
     for a, b in (result, alone), (result["local"], alone["local"]), (
             result["nms"], alone["nms"]):
         assert a["crowded"]["ap50"] == b["ap50"], (a, b)

@@ -295,6 +295,7 @@ test_columns (void)
     { 0, 1, 0.4f, 0.2f, DEFCN_COLUMN_NONE, 0.2f, 0.4f, 0 },
     { 0.8f, 0, 0, 0, DEFCN_COLUMN_NMS, 0.7f, 0.8f, 0 },
     { 0.8f, 0.3f, 0, 0, DEFCN_COLUMN_NMS, 0.3f, 0.8f, 0.3f },
+    { 0.8f, 0, 0, 0.3f, DEFCN_COLUMN_NMS, 0.3f, 0.8f, 0 },
     { 1, 0.3f, 0, 0, DEFCN_COLUMN_LOCAL, 0.3f, 0.6f, 0 },
   };
   g_autoptr (DefcnModel) plain = open_model ("three.safetensors");

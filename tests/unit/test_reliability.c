@@ -95,18 +95,26 @@ test_nothing (void)
   g_assert_cmpfloat (r.error, ==, -1);
 }
 
-/* Pixels of the bars' colour in the column of bin @k. */
+#define BASE 660 /* the row where bars stand */
+
+/* Pixels of the bars' colour in the column of bin @k, all of them above the
+ * base, next to which they end. */
 static int
 count_bar (const DefcnPicture *picture, int k)
 {
   const int x = 80 + 640 * k / 20 + 4;
-  int n = 0;
+  int n = 0, last = BASE;
 
   for (int y = 0; y < picture->height; y++) {
     const guint8 *p = picture->rgb + 3 * ((gsize) y * picture->width + x);
+    const gboolean bar =
+        ABS (p[0] - 166) < 8 && ABS (p[1] - 199) < 8 && ABS (p[2] - 235) < 8;
 
-    n += ABS (p[0] - 166) < 8 && ABS (p[1] - 199) < 8 && ABS (p[2] - 235) < 8;
+    n += bar;
+    last = bar ? y : last;
   }
+  g_assert_cmpint (last, <=, BASE);
+  g_assert_cmpint (last, >=, BASE - 3);
   return n;
 }
 
