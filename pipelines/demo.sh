@@ -6,7 +6,7 @@
 #   --seconds N     stop after N seconds of video (a camera or an RTSP address
 #                   runs until Ctrl-C without it)
 #   --model FILE    model (the bundled person model)
-#   --threshold T   score threshold (0.3)
+#   --threshold T   score threshold (the model's)
 #   --output DIR    folder for the results (demo-out)
 #   --no-install    install no packages
 #
@@ -17,7 +17,7 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 
 usage () { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; }
-seconds= source= threshold=0.3 output=$top/demo-out install=yes
+seconds= source= threshold= output=$top/demo-out install=yes
 while [ $# -gt 0 ]; do
   case $1 in
     --help | -h) usage; exit 0 ;;
@@ -111,7 +111,7 @@ case $source in rtsp*) name=rtsp ;; esac
 
 # A live source must never wait for the network: frames pass meanwhile with the
 # last boxes.
-detect=(defcndetect "model=$model" "threshold=$threshold")
+detect=(defcndetect "model=$model" "threshold=${threshold:--1}")
 [ -z "$live" ] || detect+=(no-block=true repeat-detections=true)
 launch=(gst-launch-1.0 -e -q "${read[@]}" ! queue max-size-buffers=8
   ! "${detect[@]}"

@@ -49,7 +49,7 @@ parse (Options *o, int argc, char **argv, GError **error)
         "ends in .jsonl, or as lines to standard output for -",
         "FILE" },
     { "threshold", 't', 0, G_OPTION_ARG_DOUBLE, &o->threshold,
-        "Least score (the model's own)", "0..1" },
+        "Least score (the model's working threshold)", "0..1" },
     { "duplicate-filter", 0, 0, G_OPTION_ARG_DOUBLE, &o->duplicate_filter,
         "Drop what was found in almost the same place as a better one of its "
         "class, with an IoU above this; 0: none (the model's own)",
@@ -296,8 +296,9 @@ open_detector (Run *run, GError **error)
   run->detector = defcn_detector_new (o->model, &o->device, error);
   if (!run->detector)
     return FALSE;
-  if (o->threshold >= 0)
-    defcn_detector_set_threshold (run->detector, o->threshold);
+  defcn_detector_set_threshold (run->detector,
+      o->threshold < 0 ? defcn_detector_working_threshold (run->detector)
+                       : o->threshold);
   if (o->duplicate_filter >= 0)
     defcn_detector_set_duplicate_filter (run->detector, o->duplicate_filter);
   if (o->max_detections > 0)

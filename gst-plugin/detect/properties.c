@@ -33,7 +33,7 @@ enum
 };
 
 #define DEFAULT_DEVICE "auto"
-#define DEFAULT_THRESHOLD 0.5f
+#define DEFAULT_THRESHOLD -1.0f
 #define DEFAULT_MAX_DETECTIONS 100
 #define DEFAULT_DUPLICATE_FILTER -1.0f
 #define DEFAULT_META                                                           \
@@ -187,8 +187,6 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   }
   GST_OBJECT_LOCK (self);
   gst_defcn_field_set (field, value);
-  if (id == PROP_THRESHOLD)
-    self->live.threshold_set = TRUE;
   if (id == PROP_MAX_DETECTIONS)
     self->live.max_detections_set = TRUE;
   /* Cannot fail: the strings have been accepted before. */
@@ -300,9 +298,9 @@ install_object_properties (GObjectClass *klass)
 {
   g_object_class_install_property (klass, PROP_THRESHOLD,
       g_param_spec_float ("threshold", "Threshold",
-          "Objects of a higher confidence are reported; if never set, the "
-          "model file's value",
-          0, 1, DEFAULT_THRESHOLD, LIVE));
+          "Objects of a higher confidence are reported; -1: the working "
+          "threshold of the model file",
+          -1, 1, DEFAULT_THRESHOLD, LIVE));
 
   g_object_class_install_property (klass, PROP_CLASS_THRESHOLDS,
       g_param_spec_string ("class-thresholds", "Class thresholds",

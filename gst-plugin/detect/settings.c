@@ -223,7 +223,7 @@ gst_defcn_settings_new (const GstDefcnLive *live, const GstDefcnModelInfo *info,
 {
   g_autoptr (GstDefcnSettings) s = g_atomic_rc_box_new0 (GstDefcnSettings);
 
-  s->threshold = live->threshold_set ? live->threshold : info->threshold;
+  s->threshold = live->threshold < 0 ? info->threshold : live->threshold;
   s->max_detections = live->max_detections_set ? (int) live->max_detections
                                                : info->max_detections;
   s->duplicate_filter = live->duplicate_filter < 0 ? info->duplicate_filter

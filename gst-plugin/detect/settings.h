@@ -17,8 +17,8 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  gboolean threshold_set, max_detections_set; /* else the model's values */
-  float threshold;
+  gboolean max_detections_set; /* else the model's */
+  float threshold;             /* below 0: the model's working threshold */
   guint max_detections;
   float duplicate_filter; /* IoU, 0: none; below 0: the model's */
   char *class_thresholds; /* "person=0.6,car=0.35" */

@@ -34,7 +34,7 @@ model_info_new (const DefcnDetector *detector)
   info->labels = g_new0 (char *, info->n_classes + 1);
   for (int i = 0; i < info->n_classes; i++)
     info->labels[i] = g_strdup (defcn_detector_label (detector, i));
-  info->threshold = defcn_detector_threshold (detector);
+  info->threshold = defcn_detector_working_threshold (detector);
   info->max_detections = defcn_detector_max_detections (detector);
   info->duplicate_filter = defcn_detector_duplicate_filter (detector);
   info->hash = g_intern_string (defcn_detector_hash (detector));

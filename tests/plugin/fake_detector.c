@@ -519,7 +519,7 @@ defcn_detector_label (const DefcnDetector *detector, int i)
 }
 
 float
-defcn_detector_threshold (const DefcnDetector *detector)
+defcn_detector_working_threshold (const DefcnDetector *detector)
 {
   return 0.3f;
 }

@@ -281,7 +281,7 @@ test_two_in_a_row (void)
 }
 
 /* `threshold` cuts, at once and in mid-stream; until it is set the model
- * file's holds. */
+ * file's working one holds. */
 static void
 test_threshold (void)
 {

@@ -26,8 +26,7 @@ info_new (void)
 static void
 test_list_details (void)
 {
-  const GstDefcnLive live = { .threshold_set = TRUE,
-    .threshold = 0.125f,
+  const GstDefcnLive live = { .threshold = 0.125f,
     .class_thresholds = (char *) "a=b=0.5" };
   g_autoptr (GstDefcnModelInfo) info = info_new ();
   g_autoptr (GstDefcnSettings) s = NULL;
@@ -96,7 +95,8 @@ test_lists (void)
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    GstDefcnLive live = { .class_thresholds = (char *) cases[i].thresholds,
+    GstDefcnLive live = { .threshold = -1,
+      .class_thresholds = (char *) cases[i].thresholds,
       .classes = (char *) cases[i].classes };
     g_autoptr (GstDefcnModelInfo) info = info_new ();
     g_autoptr (GError) error = NULL;
@@ -144,8 +144,7 @@ static void
 test_model_values (void)
 {
   for (int i = 0; i < 4; i++) {
-    const GstDefcnLive live = { .threshold_set = i & 1,
-      .threshold = 0,
+    const GstDefcnLive live = { .threshold = i & 1 ? 0 : -1,
       .max_detections_set = i & 2,
       .max_detections = 5,
       .duplicate_filter = i - 2 };
@@ -341,7 +340,7 @@ test_properties (void)
     { "device", "auto", "cpu", FALSE },
     { "active-device", NULL, NULL, FALSE },
     { "precision", "auto", "fp32", FALSE },
-    { "threshold", "0.5", "1", TRUE },
+    { "threshold", "-1", "1", TRUE },
     { "class-thresholds", NULL, "person=0.5", TRUE },
     { "classes", NULL, "person", TRUE },
     { "max-detections", "100", "1000", TRUE },

@@ -255,8 +255,7 @@ test_settings (void)
   GstDefcnWorker *worker = worker_new_afresh ();
 
   for (guint i = 0; i < G_N_ELEMENTS (lists); i++) {
-    GstDefcnLive live = { .threshold_set = TRUE,
-      .threshold = 0.125f * (i + 1),
+    GstDefcnLive live = { .threshold = 0.125f * (i + 1),
       .max_detections_set = TRUE,
       .max_detections = i + 5,
       .duplicate_filter = 0.25f * i,
