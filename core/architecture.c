@@ -229,6 +229,14 @@ build_filter (DefcnNet *net, const DefcnSpec *spec, DefcnTensor *const *towers,
   conv_head (net, plan->filter, z, "head.filter", 1, 0);
 }
 
+#define AUX_SCORE "head.aux_score"
+
+gboolean
+defcn_architecture_is_auxiliary (const char *name)
+{
+  return g_str_has_prefix (name, AUX_SCORE ".");
+}
+
 /* Layer by layer, so that a backend may run the levels of one together. */
 static void
 build_head (DefcnNet *net, const DefcnSpec *spec, DefcnPlan *plan)
@@ -238,6 +246,8 @@ build_head (DefcnNet *net, const DefcnSpec *spec, DefcnPlan *plan)
 
   build_tower (net, x, plan->fpn, spec, "cls_subnet");
   conv_head (net, plan->logits, x, "head.cls_score", spec->n_classes, prior);
+  if (spec->aux_classifier)
+    conv_head (net, plan->aux_logits, x, AUX_SCORE, spec->n_classes, prior);
   build_tower (net, towers, plan->fpn, spec, "bbox_subnet");
   conv_head (net, x, towers, "head.bbox_pred", 4, 0);
   for (int l = 0; l < DEFCN_N_LEVELS; l++) {

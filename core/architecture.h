@@ -25,6 +25,8 @@ typedef struct
   DefcnTensor *logits[DEFCN_N_LEVELS]; /* (n, h, w, n_classes) */
   DefcnTensor *deltas[DEFCN_N_LEVELS]; /* (n, h, w, 4), input pixels */
   DefcnTensor *filter[DEFCN_N_LEVELS]; /* (n, h, w, 1); NULL without 3DMF */
+  /* (n, h, w, n_classes) of the auxiliary classifier; NULL without */
+  DefcnTensor *aux_logits[DEFCN_N_LEVELS];
 } DefcnPlan;
 
 /* The net of @spec for (n, h, w, 3) images, h and w multiples of 32, to be
@@ -33,5 +35,7 @@ typedef struct
 DefcnPlan *defcn_architecture_build (const DefcnSpec *spec, DefcnParams *params,
     DefcnBackend *be, int n, int h, int w);
 void defcn_architecture_free (DefcnPlan *plan);
+/* Whether the parameter @name is for training alone. */
+gboolean defcn_architecture_is_auxiliary (const char *name);
 
 G_END_DECLS

@@ -33,6 +33,8 @@ typedef struct
   const float *logits; /* (h, w, n_classes) */
   const float *deltas; /* (h, w, 4): l, t, r, b in input pixels */
   const float *filter; /* (h, w, 1), NULL without 3DMF */
+  /* (h, w, n_classes), of the auxiliary loss; NULL: that has @logits */
+  const float *aux_logits;
 } DefcnLevel;
 
 typedef struct

@@ -9,7 +9,8 @@ defcn_heads_len (const DefcnPlan *plan)
   for (int i = 0; i < DEFCN_N_LEVELS; i++)
     len += defcn_tensor_len (plan->logits[i])
         + defcn_tensor_len (plan->deltas[i])
-        + (plan->filter[i] ? defcn_tensor_len (plan->filter[i]) : 0);
+        + (plan->filter[i] ? defcn_tensor_len (plan->filter[i]) : 0)
+        + (plan->aux_logits[i] ? defcn_tensor_len (plan->aux_logits[i]) : 0);
   return len;
 }
 
@@ -46,6 +47,7 @@ defcn_heads_download (DefcnLevel levels[DEFCN_N_LEVELS], float *values,
     levels[i].logits = download (be, &at, plan->logits[i]);
     levels[i].deltas = download (be, &at, plan->deltas[i]);
     levels[i].filter = download (be, &at, plan->filter[i]);
+    levels[i].aux_logits = download (be, &at, plan->aux_logits[i]);
   }
 }
 
@@ -59,6 +61,8 @@ defcn_heads_next (DefcnLevel levels[DEFCN_N_LEVELS], int n_classes)
     levels[i].deltas += locations * 4;
     if (levels[i].filter)
       levels[i].filter += locations;
+    if (levels[i].aux_logits)
+      levels[i].aux_logits += locations * n_classes;
   }
 }
 
@@ -66,7 +70,7 @@ DefcnHeads
 defcn_heads_on_device (const DefcnPlan *plan)
 {
   DefcnHeads heads = { plan->logits, plan->deltas, plan->filter,
-    DEFCN_N_LEVELS };
+    plan->aux_logits, DEFCN_N_LEVELS };
 
   for (int i = 0; i < DEFCN_N_LEVELS; i++)
     heads.strides[i] = defcn_boxes_stride (i);

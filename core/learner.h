@@ -23,6 +23,9 @@ typedef struct
   DefcnTensor *const *logits; /* (n, h, w, n_classes) */
   DefcnTensor *const *deltas; /* (n, h, w, 4) */
   DefcnTensor *const *filter; /* (n, h, w, 1), NULL entries without 3DMF */
+  /* (n, h, w, n_classes) of the auxiliary loss; NULL entries: that has
+   * @logits, as it has where this is NULL */
+  DefcnTensor *const *aux_logits;
   int n_levels;
   int strides[DEFCN_N_LEVELS];
 } DefcnHeads;
@@ -58,7 +61,9 @@ typedef struct
   guint n_truths, n_windows;
   gsize n_values; /* of all windows */
   float alpha;
-  int topk; /* best locations per object and level without filter, 0: none */
+  /* Best locations per object and level by the auxiliary logits and without
+   * filter, 0: none. */
+  int topk;
 } DefcnQualityQuery;
 
 /* A location that has a class. */
@@ -78,7 +83,7 @@ typedef struct
   const DefcnPositive *positives;
   const float (*targets)[4]; /* l, t, r, b of @positives */
   guint n_positives;
-  gboolean has_aux;              /* there is an auxiliary loss, on the logits */
+  gboolean has_aux;              /* there is an auxiliary loss */
   const DefcnPositive *aux;      /* its positives */
   const float (*aux_targets)[4]; /* of @aux; NULL: it has no box loss */
   guint n_aux;

@@ -27,6 +27,7 @@ defcn_model_new (const DefcnSpec *spec, DefcnBackend *be, gboolean train,
     return NULL;
 
   DefcnModel *model = g_new0 (DefcnModel, 1);
+  checked->aux_classifier = train && spec->aux_classifier;
   model->spec = checked;
   model->be = be;
   model->train = train;
@@ -177,6 +178,29 @@ defcn_model_load (DefcnModel *model, const DefcnWeights *weights,
   return TRUE;
 }
 
+/* Adds the parameters that are for training alone, or the others. */
+static void
+add_params (const DefcnModel *model, DefcnWeightsWriter *writer,
+    DefcnDtype dtype, gboolean auxiliary)
+{
+  for (guint i = 0; i < defcn_params_count (model->params); i++) {
+    const DefcnParam *p = defcn_params_get (model->params, i);
+    const gboolean weight = p->kind == DEFCN_PARAM_WEIGHT;
+    gint64 dims[4];
+    const int n_dims = file_dims (dims, p);
+
+    if (defcn_architecture_is_auxiliary (p->name) != auxiliary)
+      continue;
+
+    g_autofree float *values =
+        g_memdup2 (p->value, defcn_param_len (p) * sizeof (float));
+    if (weight)
+      transpose (values, p->value, p, FALSE);
+    defcn_weights_writer_add (writer, p->name, weight ? dtype : DEFCN_DTYPE_F32,
+        n_dims, dims, values);
+  }
+}
+
 void
 defcn_model_save (const DefcnModel *model, DefcnWeightsWriter *writer,
     DefcnDtype dtype)
@@ -186,19 +210,14 @@ defcn_model_save (const DefcnModel *model, DefcnWeightsWriter *writer,
   defcn_params_download (model->params);
   defcn_weights_writer_metadata (writer, "format", "pt");
   defcn_weights_writer_metadata (writer, "defcn.spec", json);
-  for (guint i = 0; i < defcn_params_count (model->params); i++) {
-    const DefcnParam *p = defcn_params_get (model->params, i);
-    const gboolean weight = p->kind == DEFCN_PARAM_WEIGHT;
-    g_autofree float *values =
-        g_memdup2 (p->value, defcn_param_len (p) * sizeof (float));
-    gint64 dims[4];
-    const int n_dims = file_dims (dims, p);
+  add_params (model, writer, dtype, FALSE);
+}
 
-    if (weight)
-      transpose (values, p->value, p, FALSE);
-    defcn_weights_writer_add (writer, p->name, weight ? dtype : DEFCN_DTYPE_F32,
-        n_dims, dims, values);
-  }
+void
+defcn_model_save_training (const DefcnModel *model, DefcnWeightsWriter *writer)
+{
+  defcn_model_save (model, writer, DEFCN_DTYPE_F32);
+  add_params (model, writer, DEFCN_DTYPE_F32, TRUE);
 }
 
 const DefcnSpec *

@@ -34,10 +34,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnModel, defcn_model_free)
  * @partial, a missing parameter keeps its value and *@n_missing counts. */
 gboolean defcn_model_load (DefcnModel *model, const DefcnWeights *weights,
     gboolean partial, guint *n_missing, GError **error);
-/* Adds all parameters and the spec to @writer; weights as @dtype, vectors
- * always F32. */
+/* Adds the parameters of inference and the spec to @writer; weights as @dtype,
+ * vectors always F32. */
 void defcn_model_save (const DefcnModel *model, DefcnWeightsWriter *writer,
     DefcnDtype dtype);
+/* The same as F32, with the parameters that are for training alone. */
+void defcn_model_save_training (const DefcnModel *model,
+    DefcnWeightsWriter *writer);
 
 const DefcnSpec *defcn_model_spec (const DefcnModel *model);
 DefcnParams *defcn_model_params (const DefcnModel *model);

@@ -33,6 +33,9 @@ typedef struct
   gboolean filter;           /* 3DMF branch */
   gboolean filter_norm;      /* group norm in it */
   int tau, phi;              /* 2, 3 */
+  /* Training alone, in no file: the auxiliary loss has a classifier of its own
+   * on the class tower.  The paper's is on the coarse one. */
+  gboolean aux_classifier;
   DefcnInputRule input;
   float threshold; /* decode rule of the file; evaluation's: 0.05 */
   int topk, max_detections;

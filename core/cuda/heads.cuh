@@ -6,7 +6,9 @@
 typedef struct
 {
   const float *logits, *deltas, *filter; /* filter may be NULL */
+  const float *aux_logits; /* @logits where the auxiliary loss has no others */
   float *dlogits, *ddeltas, *dfilter;
+  float *daux_logits; /* NULL: @dlogits take it */
   int h, w, stride;
   int first;  /* location of an image */
   gsize base; /* row of the batch, level after level */
@@ -31,6 +33,7 @@ heads_batch (const DefcnHeads *heads)
   for (int l = 0; l < heads->n_levels; l++) {
     const DefcnTensor *logits = heads->logits[l], *deltas = heads->deltas[l];
     const DefcnTensor *filter = heads->filter[l];
+    const DefcnTensor *aux = heads->aux_logits ? heads->aux_logits[l] : NULL;
     BatchLevel *level = &batch.at[l];
 
     level->logits = logits->data;
@@ -39,6 +42,8 @@ heads_batch (const DefcnHeads *heads)
     level->dlogits = logits->grad;
     level->ddeltas = deltas->grad;
     level->dfilter = filter ? filter->grad : NULL;
+    level->aux_logits = aux ? aux->data : logits->data;
+    level->daux_logits = aux ? aux->grad : NULL;
     level->h = logits->h;
     level->w = logits->w;
     level->stride = heads->strides[l];

@@ -51,6 +51,7 @@ focal_classes (const BatchLevel *level, gsize row, int n_classes, int lane,
     int lanes, int label, const int *aux, float scale, float aux_scale)
 {
   const float *x = level->logits + row * n_classes;
+  const float *aux_x = level->aux_logits + row * n_classes;
   float *dx = level->dlogits + row * n_classes;
   const float f =
       level->filter ? defcn_objective_sigmoid (level->filter[row]) : 1;
@@ -59,20 +60,21 @@ focal_classes (const BatchLevel *level, gsize row, int n_classes, int lane,
   FocalSums sums = {};
 
   for (int k = lane; k < n_classes; k += lanes) {
-    float d = 0, df = 0;
+    float d = 0, df = 0, daux = 0;
 
     if (takes && level->filter)
       sums.cls += defcn_objective_focal_product (&d, &df, x[k], f, k == label);
     else if (takes)
       sums.cls += defcn_objective_focal_logit (&d, x[k], k == label);
     sums.slope += df;
+    if (takes_aux)
+      sums.aux += defcn_objective_focal_logit (&daux, aux_x[k], k == *aux);
     d *= scale;
-    if (takes_aux) {
-      float more;
-
-      sums.aux += defcn_objective_focal_logit (&more, x[k], k == *aux);
-      d += aux_scale * more;
-    }
+    daux *= aux_scale;
+    if (level->daux_logits)
+      level->daux_logits[row * n_classes + k] = daux;
+    else
+      d += daux;
     dx[k] = d;
   }
   return sums;

@@ -25,14 +25,16 @@ iou_of (const DefcnTruth *t, const float *d, int x, int y, int stride)
   return boxes_iou (truth, boxes_at (d, x, y, stride));
 }
 
-/* Eq. 4; not a number is -1. */
+/* Eq. 4; not a number is -1.  @auxiliary: by the auxiliary logits, without the
+ * filter. */
 __device__ static inline float
 quality_of (const Batch *batch, const DefcnTruth *t, int l, int location,
-    float alpha, bool with_filter)
+    float alpha, bool auxiliary)
 {
   const BatchLevel *level = &batch->at[l];
   const gsize row = (gsize) t->image * level->h * level->w + location;
-  const float logit = level->logits[row * batch->n_classes + t->label];
+  const float *logits = auxiliary ? level->aux_logits : level->logits;
+  const float logit = logits[row * batch->n_classes + t->label];
   const float iou = iou_of (t, level->deltas + row * 4, location % level->w,
       location / level->w, level->stride);
 
@@ -40,7 +42,7 @@ quality_of (const Batch *batch, const DefcnTruth *t, int l, int location,
     return isnan (logit) ? -1 : 0;
 
   float p = defcn_objective_sigmoid (logit);
-  if (with_filter && level->filter)
+  if (!auxiliary && level->filter)
     p *= defcn_objective_sigmoid (level->filter[row]);
   const float quality = powf (p, 1 - alpha) * powf (iou, alpha);
   return isnan (quality) ? -1 : quality;
@@ -59,7 +61,7 @@ window_kernel (float *values, const Batch batch, const DefcnTruth *truths,
     const int x = window.x + i % window.w, y = window.y + i / window.w;
 
     values[window.first + i] =
-        quality_of (&batch, &truth, window.level, y * w + x, alpha, true);
+        quality_of (&batch, &truth, window.level, y * w + x, alpha, false);
   }
 }
 
@@ -112,7 +114,7 @@ best_kernel (DefcnRanked *best, float *scratch, const Batch batch,
 
   best += ((gsize) blockIdx.y * batch.n + blockIdx.x) * topk;
   for (int j = threadIdx.x; j < n; j += CUDA_THREADS)
-    quality[j] = quality_of (&batch, &truth, blockIdx.x, j, alpha, false);
+    quality[j] = quality_of (&batch, &truth, blockIdx.x, j, alpha, true);
   for (int k = 0; k < topk; k++) {
     DefcnRanked own = { -1, 0 };
 

@@ -38,7 +38,8 @@ typedef struct
   int n_objects; /* of the last image; those before have fewer */
   gboolean filter;
   DefcnAssignRule rule;
-  double aux_boxes; /* weight of the auxiliary boxes, 0: no such loss */
+  double aux_boxes;    /* weight of the auxiliary boxes, 0: no such loss */
+  gboolean classifier; /* an auxiliary one */
 } Case;
 
 #define POTO &defcn_poto_hungarian
@@ -91,8 +92,13 @@ static const Case cases[] = {
   { "aux-boxes-crowd", PLAIN, 1, 2, 40, TRUE, { POTO, 0.8f, 0, 40 }, 1 },
   { "aux-boxes-many", TIES, 2, 3, 40, TRUE, { POTO, 0, 1.5f, 220 }, 1 },
   { "aux-boxes-none", PLAIN, 5, 2, 0, TRUE, { POTO, 0.8f, 1.5f, 9 }, 1 },
-  { "all", IGNORED, 20, 3, 18, TRUE, { POTO, 0.8f, 1.5f, 9, TRUE, TRUE },
-      0.75 },
+  { "all", IGNORED, 20, 3, 18, TRUE, { POTO, 0.8f, 1.5f, 9, TRUE, TRUE }, 0.75,
+      TRUE },
+  { "classifier", PLAIN, 80, 2, 9, TRUE, { POTO, 0.8f, 1.5f, 9 }, 0, TRUE },
+  { "classifier-bare", PLAIN, 1, 2, 9, FALSE, { ARGMAX, 0.8f, 1.5f, 9 }, 0,
+      TRUE },
+  { "classifier-broken", BROKEN, 5, 2, 12, TRUE, { POTO, 0.8f, 1.5f, 9 }, 1,
+      TRUE },
 };
 
 enum
@@ -100,6 +106,7 @@ enum
   LOGITS,
   DELTAS,
   FILTER,
+  AUX_LOGITS,
   N_HEADS
 };
 
@@ -197,7 +204,7 @@ static void
 make_head (Rig *rig, GRand *rand, int head, int l)
 {
   const Case *c = rig->c;
-  const int channels[N_HEADS] = { c->n_classes, 4, 1 };
+  const int channels[N_HEADS] = { c->n_classes, 4, 1, c->n_classes };
   DefcnTensor *t = &rig->tensors[head][l];
 
   *t = (DefcnTensor){ .n = c->n_images,
@@ -206,7 +213,7 @@ make_head (Rig *rig, GRand *rand, int head, int l)
     .c = channels[head],
     .role = DEFCN_TENSOR_ACTIVATION,
     .precise = TRUE };
-  if (head == FILTER && !c->filter)
+  if ((head == FILTER && !c->filter) || (head == AUX_LOGITS && !c->classifier))
     return;
 
   const gsize len = defcn_tensor_len (t), each = len / c->n_images;
@@ -224,10 +231,12 @@ make_head (Rig *rig, GRand *rand, int head, int l)
 
     *(head == LOGITS         ? &level->logits
             : head == DELTAS ? &level->deltas
-                             : &level->filter) = value + i * each;
+            : head == FILTER ? &level->filter
+                             : &level->aux_logits) = value + i * each;
     *(head == LOGITS         ? &g->logits
             : head == DELTAS ? &g->deltas
-                             : &g->filter) = grad + i * each;
+            : head == FILTER ? &g->filter
+                             : &g->aux_logits) = grad + i * each;
   }
 }
 
@@ -237,8 +246,9 @@ rig_open (Rig *rig, const Case *c, DefcnBackend *be)
   g_autoptr (GRand) rand = g_rand_new_with_seed (11);
 
   *rig = (Rig){ .c = c, .be = be };
-  rig->heads = (DefcnHeads){ rig->list[LOGITS], rig->list[DELTAS],
-    rig->list[FILTER], DEFCN_N_LEVELS };
+  rig->heads =
+      (DefcnHeads){ rig->list[LOGITS], rig->list[DELTAS], rig->list[FILTER],
+        c->classifier ? rig->list[AUX_LOGITS] : NULL, DEFCN_N_LEVELS };
   for (int l = 0; l < DEFCN_N_LEVELS; l++) {
     rig->heads.strides[l] = 8 << l;
     for (int i = 0; i < c->n_images; i++)

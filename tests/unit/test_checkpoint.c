@@ -93,8 +93,8 @@ test_round (void)
   g_autoptr (GError) error = NULL;
   Rig a, b;
 
-  rig_init (&a, 1, NULL);
-  rig_init (&b, 2, NULL);
+  rig_init (&a, 1, "aux_classifier=true");
+  rig_init (&b, 2, "aux_classifier=true");
   update (&a);
   a.state.best_ap = 0.1;
   a.state.unevaluated = TRUE;

@@ -262,12 +262,20 @@ test_giou_ties (void)
 typedef struct
 {
   float logits[N_LOCATIONS * N_CLASSES], deltas[N_LOCATIONS * 4],
-      filter[N_LOCATIONS];
+      filter[N_LOCATIONS], aux_logits[N_LOCATIONS * N_CLASSES];
 } Heads;
+
+/* What there is beside logits and deltas. */
+typedef enum
+{
+  BARE = 0,
+  FILTER = 1 << 0,
+  AUX_LOGITS = 1 << 1,
+} Parts;
 
 static void
 point_at (DefcnLevel levels[N_LEVELS], DefcnLevelGrad grads[N_LEVELS], Heads *x,
-    Heads *dx, gboolean filter)
+    Heads *dx, Parts parts)
 {
   const int first[N_LEVELS] = { 0, 12 }, h[N_LEVELS] = { 3, 2 },
             w[N_LEVELS] = { 4, 2 };
@@ -278,10 +286,13 @@ point_at (DefcnLevel levels[N_LEVELS], DefcnLevelGrad grads[N_LEVELS], Heads *x,
       .stride = 8 << l,
       .logits = x->logits + first[l] * N_CLASSES,
       .deltas = x->deltas + first[l] * 4,
-      .filter = filter ? x->filter + first[l] : NULL };
+      .filter = parts & FILTER ? x->filter + first[l] : NULL,
+      .aux_logits =
+          parts & AUX_LOGITS ? x->aux_logits + first[l] * N_CLASSES : NULL };
     grads[l] = (DefcnLevelGrad){ .logits = dx->logits + first[l] * N_CLASSES,
       .deltas = dx->deltas + first[l] * 4,
-      .filter = filter ? dx->filter + first[l] : NULL };
+      .filter = parts & FILTER ? dx->filter + first[l] : NULL,
+      .aux_logits = dx->aux_logits + first[l] * N_CLASSES };
   }
 }
 
@@ -309,6 +320,8 @@ random_heads (Heads *x, GRand *rand)
 {
   for (int k = 0; k < N_LOCATIONS * N_CLASSES; k++)
     x->logits[k] = g_rand_double_range (rand, -3, 3);
+  for (int k = 0; k < N_LOCATIONS * N_CLASSES; k++)
+    x->aux_logits[k] = g_rand_double_range (rand, -3, 3);
   for (int k = 0; k < N_LOCATIONS * 4; k++)
     x->deltas[k] = g_rand_double_range (rand, 1, 30);
   for (int k = 0; k < N_LOCATIONS; k++)
@@ -317,7 +330,7 @@ random_heads (Heads *x, GRand *rand)
 
 /* The gradient that the loss leaves in every head output is its slope. */
 static void
-check_loss (Loss loss, gboolean filter)
+check_loss (Loss loss, Parts parts)
 {
   const double scale = 0.7;
   const float step = 1.0f / 64;
@@ -330,7 +343,7 @@ check_loss (Loss loss, gboolean filter)
   double largest = 0;
 
   random_heads (&x, rand);
-  point_at (levels, grads, &x, &dx, filter);
+  point_at (levels, grads, &x, &dx, parts);
   const double value = loss (grads, levels, N_LEVELS, a, scale);
   g_assert_cmpfloat (value, >, 0);
   g_assert_cmpfloat (loss (NULL, levels, N_LEVELS, a, scale), ==, value);
@@ -358,25 +371,26 @@ check_loss (Loss loss, gboolean filter)
 static void
 test_focal (void)
 {
-  check_loss (defcn_loss_focal, FALSE);
+  check_loss (defcn_loss_focal, BARE);
 }
 
 static void
 test_focal_filter (void)
 {
-  check_loss (defcn_loss_focal, TRUE);
+  check_loss (defcn_loss_focal, FILTER | AUX_LOGITS);
 }
 
 static void
 test_aux (void)
 {
-  check_loss (defcn_loss_aux, TRUE);
+  check_loss (defcn_loss_aux, FILTER);
+  check_loss (defcn_loss_aux, FILTER | AUX_LOGITS);
 }
 
 static void
 test_box (void)
 {
-  check_loss (defcn_loss_giou, TRUE);
+  check_loss (defcn_loss_giou, FILTER);
 }
 
 /* The box loss is of the foreground, on every level, and of nothing else. */
@@ -390,7 +404,7 @@ test_foreground (void)
   Heads x, dx = { 0 };
 
   random_heads (&x, rand);
-  point_at (levels, grads, &x, &dx, TRUE);
+  point_at (levels, grads, &x, &dx, FILTER);
   defcn_loss_giou (grads, levels, N_LEVELS, a, 1);
   for (int j = 0; j < N_LOCATIONS; j++) {
     float sum = 0;
@@ -413,7 +427,7 @@ test_left_alone (void)
   Heads x, dx = { 0 };
 
   random_heads (&x, rand);
-  point_at (levels, grads, &x, &dx, TRUE);
+  point_at (levels, grads, &x, &dx, FILTER);
   defcn_loss_aux (grads, levels, N_LEVELS, a, 1);
   for (int k = 0; k < N_LOCATIONS; k++)
     g_assert_cmpfloat (dx.filter[k], ==, 0);

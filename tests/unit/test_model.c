@@ -437,6 +437,47 @@ test_order (void)
   g_remove (dir);
 }
 
+/* The auxiliary classifier is in the checkpoint's form of a model, and in no
+ * other, nor in one for inference. */
+static void
+test_aux_classifier (void)
+{
+  static const char name[] = "head.aux_score.weight";
+  g_autoptr (DefcnBackend) be = open_backend ();
+  g_autoptr (DefcnSpec) spec = tiny_spec (DEFCN_BACKBONE_RESNET, 18, TRUE);
+  g_autofree char *dir = g_dir_make_tmp ("defcn-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (dir, "a.safetensors", NULL);
+  g_autoptr (GError) error = NULL;
+
+  spec->aux_classifier = TRUE;
+  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, TRUE, 9, NULL);
+  g_autoptr (DefcnModel) use = defcn_model_new (spec, be, FALSE, 9, NULL);
+  const DefcnParam *p = defcn_params_lookup (defcn_model_params (model), name);
+  g_assert_nonnull (p);
+  g_assert_null (defcn_params_lookup (defcn_model_params (use), name));
+  g_assert_cmpuint (defcn_params_count (defcn_model_params (model)), ==,
+      defcn_params_count (defcn_model_params (use)) + 2);
+  for (int training = 0; training < 2; training++) {
+    g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+
+    if (training)
+      defcn_model_save_training (model, writer);
+    else
+      defcn_model_save (model, writer, DEFCN_DTYPE_F32);
+    g_assert_true (defcn_weights_writer_save (writer, path, &error));
+    g_autoptr (DefcnWeights) file = defcn_weights_open (path, &error);
+    g_assert_no_error (error);
+    g_assert_true (!defcn_weights_lookup (file, name) == !training);
+    g_assert_true (
+        defcn_model_load (model, file, FALSE, NULL, &error) == training);
+    g_clear_error (&error);
+    g_autoptr (DefcnModel) again = defcn_model_open (file, be, FALSE, &error);
+    g_assert_no_error (error);
+  }
+  g_remove (path);
+  g_remove (dir);
+}
+
 /* A parameter that is not in the file is an error with its name, or, if that
  * was allowed, keeps its value and is counted; shapes must agree to the last
  * dim and in their number. */
@@ -617,6 +658,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/file", test_file);
   g_test_add_func ("/model/seed", test_seed);
   g_test_add_func ("/model/order", test_order);
+  g_test_add_func ("/model/aux-classifier", test_aux_classifier);
   g_test_add_func ("/model/missing", test_missing);
   g_test_add_func ("/model/newer", test_newer);
   g_test_add_func ("/model/tune", test_tune);

@@ -55,6 +55,7 @@ test_keys (void)
     "alpha_hold=0.25",
     "radius=0.75",
     "aux_topk=12",
+    "aux_classifier=true",
     "skip_unplaced=true",
     "ignore_regions=true",
     "reg_weight=1.25",
@@ -128,6 +129,7 @@ test_keys (void)
     r->alpha_hold == 0.25,
     r->step.assign.radius == 0.75f,
     r->step.assign.aux_topk == 12,
+    r->spec->aux_classifier,
     r->step.assign.skip_unplaced,
     r->step.assign.ignore_regions,
     r->step.reg_weight == 1.25,
@@ -219,14 +221,15 @@ test_preset_values (void)
     "test_long_edge=1333", "threshold=0.05", "max_detections=100", "nms_iou=0",
     "duplicate_iou=0", "working_threshold=0.3", "assigner=poto", "alpha=0.8",
     "final_alpha=-1", "alpha_hold=0.7", "radius=1.5", "aux_topk=9",
-    "skip_unplaced=false", "ignore_regions=false", "reg_weight=2",
-    "aux_reg_weight=0", "batch=16", "micro_batch=0", "group=2", "workers=2",
-    "seed=1", "max_unreadable=0.01", "short_edges=640;672;704;736;768;800",
-    "long_edge=1333", "flip=0.5", "color=0", "crop=0", "expand=0", "mosaic=0",
-    "canvas_width=0", "canvas_height=0", "scale_min=0.5", "scale_max=1.5",
-    "optimizer=sgd", "lr=0.01", "backbone_lr=1", "momentum=0.9",
-    "weight_decay=0.0001", "clip_norm=0", "schedule=step", "iterations=270000",
-    "epochs=0", "steps=210000;250000", "warmup=1000", "warmup_factor=0.001",
+    "aux_classifier=false", "skip_unplaced=false", "ignore_regions=false",
+    "reg_weight=2", "aux_reg_weight=0", "batch=16", "micro_batch=0", "group=2",
+    "workers=2", "seed=1", "max_unreadable=0.01",
+    "short_edges=640;672;704;736;768;800", "long_edge=1333", "flip=0.5",
+    "color=0", "crop=0", "expand=0", "mosaic=0", "canvas_width=0",
+    "canvas_height=0", "scale_min=0.5", "scale_max=1.5", "optimizer=sgd",
+    "lr=0.01", "backbone_lr=1", "momentum=0.9", "weight_decay=0.0001",
+    "clip_norm=0", "schedule=step", "iterations=270000", "epochs=0",
+    "steps=210000;250000", "warmup=1000", "warmup_factor=0.001",
     "final_lr=0.01", "cooldown=0.2", "ema=0", "eval_interval=10000",
     "checkpoint_interval=1000", "log_interval=20", "threads=0", NULL };
 #define CROWD                                                                  \
@@ -362,14 +365,16 @@ test_finish (void)
 {
   static const struct
   {
-    const char *assignment, *words, *before;
+    const char *assignment, *words, *before[2];
   } cases[] = {
     { "annotations=", "annotations and images" },
     { "images=", "annotations and images" },
     { "val_images=v", "val_annotations and val_images" },
     { "val_annotations=v", "val_annotations and val_images" },
+    { "aux_topk=0", "set aux_topk", { "aux_classifier=true" } },
+    { "holdout=2", "without val_annotations",
+        { "val_images=v", "val_annotations=v" } },
     { "holdout=1", "holdout=1 leaves nothing" },
-    { "holdout=2", "without val_annotations", "val_annotations=v" },
     { "short_edges=", "short_edges is empty" },
     { "canvas_width=64", "canvas_width and canvas_height" },
     { "scale_min=2", "scale_min is above scale_max" },
@@ -388,10 +393,8 @@ test_finish (void)
     g_autoptr (GError) error = NULL;
     g_autoptr (DefcnRecipe) recipe = whole_recipe ();
 
-    if (cases[i].before) {
-      g_assert_true (defcn_recipe_set (recipe, cases[i].before, NULL));
-      g_assert_true (defcn_recipe_set (recipe, "val_images=v", NULL));
-    }
+    for (int k = 0; k < 2 && cases[i].before[k]; k++)
+      g_assert_true (defcn_recipe_set (recipe, cases[i].before[k], NULL));
     g_assert_true (defcn_recipe_set (recipe, cases[i].assignment, NULL));
     g_assert_false (defcn_recipe_finish (recipe, &error));
     g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);

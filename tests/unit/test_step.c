@@ -56,7 +56,8 @@ example_new (GRand *rand, int w, int h, int n)
 /* A network whose boxes and scores say something, and a batch of which every
  * image has one object more than the one before. */
 static void
-rig_init (Rig *rig, const DefcnStepRule *rule, const DefcnLearner *learner)
+rig_init_with (Rig *rig, const DefcnStepRule *rule, const DefcnLearner *learner,
+    gboolean aux_classifier)
 {
   static const char *const labels[] = { "one", "two", NULL };
   g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
@@ -68,6 +69,7 @@ rig_init (Rig *rig, const DefcnStepRule *rule, const DefcnLearner *learner)
   spec->fpn_channels = 16;
   spec->norm_groups = 4;
   spec->tower_depth = 1;
+  spec->aux_classifier = aux_classifier;
   rig->be = defcn_backend_new ("reference", 1, &error);
   g_assert_no_error (error);
   rig->be->learner = learner;
@@ -76,12 +78,20 @@ rig_init (Rig *rig, const DefcnStepRule *rule, const DefcnLearner *learner)
   set_all (rig->model, "head.cls_score.bias", -1, 0);
   set_all (rig->model, "head.cls_score.weight", 0, 30);
   set_all (rig->model, "head.filter.weight", 0, 30);
+  if (aux_classifier)
+    set_all (rig->model, "head.aux_score.weight", 0, 30);
   set_all (rig->model, "head.bbox_pred.bias", 2, 0);
   set_all (rig->model, "head.bbox_pred.weight", 0, 10);
   defcn_params_upload (defcn_model_params (rig->model));
   rig->step = defcn_step_new (rig->model, rule);
   for (int i = 0; i < N_IMAGES; i++)
     rig->examples[i] = example_new (rand, 64, 64, i + 1);
+}
+
+static void
+rig_init (Rig *rig, const DefcnStepRule *rule, const DefcnLearner *learner)
+{
+  rig_init_with (rig, rule, learner, FALSE);
 }
 
 static void
@@ -441,17 +451,20 @@ test_alpha (void)
   }
 }
 
+#define N_HEADS 4
+
 /* A backend that keeps the heads, on the host: what it is asked must be enough
  * for the same step. */
 static DefcnLossSums learner_sums;
-static float *heads_mem[3][DEFCN_N_LEVELS];
+static float *heads_mem[N_HEADS][DEFCN_N_LEVELS];
 
 static const DefcnTensor *
 head_of (const DefcnHeads *heads, int kind, int l)
 {
   return (kind == 0   ? heads->logits
           : kind == 1 ? heads->deltas
-                      : heads->filter)[l];
+          : kind == 2 ? heads->filter
+                      : heads->aux_logits)[l];
 }
 
 /* Image @i of the heads in heads_mem. */
@@ -466,18 +479,23 @@ view (DefcnLevel levels[DEFCN_N_LEVELS], const DefcnHeads *heads, int i)
       .stride = heads->strides[l],
       .logits = heads_mem[0][l] + i * n * heads->logits[l]->c,
       .deltas = heads_mem[1][l] + i * n * 4,
-      .filter = heads_mem[2][l] + i * n };
+      .filter = heads_mem[2][l] + i * n,
+      .aux_logits = heads_mem[3][l]
+          ? heads_mem[3][l] + i * n * heads->logits[l]->c
+          : NULL };
   }
 }
 
 static void
 download (DefcnBackend *be, const DefcnHeads *heads)
 {
-  for (int k = 0; k < 3; k++) {
+  for (int k = 0; k < N_HEADS; k++) {
     for (int l = 0; l < heads->n_levels; l++) {
       const DefcnTensor *t = head_of (heads, k, l);
 
-      g_free (heads_mem[k][l]);
+      g_clear_pointer (&heads_mem[k][l], g_free);
+      if (!t)
+        continue;
       heads_mem[k][l] = g_new (float, defcn_tensor_len (t));
       be->download (be, t, heads_mem[k][l], t->data);
     }
@@ -490,11 +508,11 @@ ranked (const DefcnPoint *points, int n, const DefcnObject *object, float alpha,
     int k)
 {
   for (int j = 0; j < n; j++) {
-    const float q = defcn_poto_quality (&points[j], object, alpha, FALSE);
+    const float q = defcn_poto_quality (&points[j], object, alpha, TRUE);
     int better = 0;
 
     for (int m = 0; m < n; m++) {
-      const float other = defcn_poto_quality (&points[m], object, alpha, FALSE);
+      const float other = defcn_poto_quality (&points[m], object, alpha, TRUE);
 
       better += other > q || (other == q && m < j);
     }
@@ -540,7 +558,7 @@ qualities (DefcnBackend *be, const DefcnHeads *heads,
             &points[first[window->level] + y * levels[window->level].w + x];
 
         g_assert_true (defcn_point_allowed (point, &o, RADIUS));
-        values[n_values] = defcn_poto_quality (point, &o, query->alpha, TRUE);
+        values[n_values] = defcn_poto_quality (point, &o, query->alpha, FALSE);
         n_allowed--;
       }
     }
@@ -592,7 +610,7 @@ losses (DefcnBackend *be, const DefcnHeads *heads, const DefcnLossInput *input,
     GError **error)
 {
   const int n = heads->logits[0]->n;
-  float *mem[3][DEFCN_N_LEVELS];
+  float *mem[N_HEADS][DEFCN_N_LEVELS];
 
   download (be, heads);
   g_autofree DefcnAssignment **list = listed (heads, n, input, input->positives,
@@ -600,9 +618,11 @@ losses (DefcnBackend *be, const DefcnHeads *heads, const DefcnLossInput *input,
   g_autofree DefcnAssignment **aux =
       listed (heads, n, input, input->aux, input->aux_targets, input->n_aux);
   learner_sums = (DefcnLossSums){ 0 };
-  for (int k = 0; k < 3; k++)
+  for (int k = 0; k < N_HEADS; k++)
     for (int l = 0; l < heads->n_levels; l++)
-      mem[k][l] = g_new0 (float, defcn_tensor_len (head_of (heads, k, l)));
+      mem[k][l] = head_of (heads, k, l)
+          ? g_new0 (float, defcn_tensor_len (head_of (heads, k, l)))
+          : NULL;
   for (int i = 0; i < n; i++) {
     DefcnLevel levels[DEFCN_N_LEVELS];
     DefcnLevelGrad grads[DEFCN_N_LEVELS];
@@ -611,10 +631,11 @@ losses (DefcnBackend *be, const DefcnHeads *heads, const DefcnLossInput *input,
     for (int l = 0; l < heads->n_levels; l++) {
       const gsize at = (gsize) i * levels[l].h * levels[l].w;
 
-      grads[l] =
-          (DefcnLevelGrad){ .logits = mem[0][l] + at * heads->logits[l]->c,
-            .deltas = mem[1][l] + at * 4,
-            .filter = mem[2][l] + at };
+      grads[l] = (DefcnLevelGrad){ .logits =
+                                       mem[0][l] + at * heads->logits[l]->c,
+        .deltas = mem[1][l] + at * 4,
+        .filter = mem[2][l] + at,
+        .aux_logits = mem[3][l] ? mem[3][l] + at * heads->logits[l]->c : NULL };
     }
     learner_sums.cls += defcn_loss_focal (grads, levels, heads->n_levels,
         list[i], input->cls_scale);
@@ -629,11 +650,12 @@ losses (DefcnBackend *be, const DefcnHeads *heads, const DefcnLossInput *input,
     defcn_assignment_free (list[i]);
     defcn_assignment_free (aux[i]);
   }
-  for (int k = 0; k < 3; k++) {
+  for (int k = 0; k < N_HEADS; k++) {
     for (int l = 0; l < heads->n_levels; l++) {
       const DefcnTensor *t = head_of (heads, k, l);
 
-      be->upload (be, t, t->grad, mem[k][l]);
+      if (t)
+        be->upload (be, t, t->grad, mem[k][l]);
       g_free (mem[k][l]);
       g_clear_pointer (&heads_mem[k][l], g_free);
     }
@@ -671,13 +693,14 @@ test_learner (void)
   for (; *names; names++) {
     for (gsize a = 0; a < 2 * G_N_ELEMENTS (aux_topks); a++) {
       const int aux_topk = aux_topks[a / 2];
+      const gboolean aux_classifier = aux_topk > 1;
       const DefcnStepRule rule =
           a % 2 ? whole_rule_of (*names, aux_topk) : rule_of (*names, aux_topk);
       gsize len;
       Rig host, device;
 
-      rig_init (&host, &rule, NULL);
-      rig_init (&device, &rule, &learner);
+      rig_init_with (&host, &rule, NULL, aux_classifier);
+      rig_init_with (&device, &rule, &learner, aux_classifier);
       make_strange (&host);
       make_strange (&device);
       add_regions (&host);
@@ -696,6 +719,52 @@ test_learner (void)
   }
 }
 
+/* The auxiliary loss is the auxiliary classifier's alone: it sees neither the
+ * coarse one's logits nor the filter's, and the other loss not its. */
+static void
+test_aux_classifier (void)
+{
+  const DefcnStepRule with = rule_of ("poto", 9), without = rule_of ("poto", 0);
+  Rig rig, plain;
+
+  rig_init_with (&rig, &with, NULL, TRUE);
+  rig_init_with (&plain, &without, NULL, TRUE);
+  const DefcnStepLosses found = run (&rig, N_IMAGES, N_IMAGES);
+  const DefcnStepLosses alone = run (&plain, N_IMAGES, N_IMAGES);
+  static const struct
+  {
+    const char *name;
+    gboolean alike;
+  } params[] = { { "head.cls_score.weight", TRUE },
+    { "head.cls_score.bias", TRUE }, { "head.filter.weight", TRUE },
+    { "head.aux_score.weight", FALSE }, { "head.aux_score.bias", FALSE },
+    { "head.cls_subnet.0.weight", FALSE } };
+
+  g_assert_cmpfloat (found.cls, ==, alone.cls);
+  g_assert_cmpfloat (found.aux, >, 0);
+  for (gsize k = 0; k < G_N_ELEMENTS (params); k++) {
+    const DefcnParam *p =
+        defcn_params_lookup (defcn_model_params (rig.model), params[k].name);
+    const DefcnParam *q =
+        defcn_params_lookup (defcn_model_params (plain.model), params[k].name);
+    const gboolean alike =
+        memcmp (p->grad, q->grad, defcn_param_len (p) * sizeof (float)) == 0;
+
+    if (alike != params[k].alike)
+      g_error ("%s: gradient %s", params[k].name, alike ? "alike" : "differs");
+  }
+
+  /* Scores of the coarse classifier do not move the auxiliary loss. */
+  set_all (rig.model, "head.cls_score.bias", 1, 1);
+  defcn_params_upload (defcn_model_params (rig.model));
+  g_assert_cmpfloat (run (&rig, N_IMAGES, N_IMAGES).aux, ==, found.aux);
+  set_all (rig.model, "head.aux_score.bias", 1, 1);
+  defcn_params_upload (defcn_model_params (rig.model));
+  g_assert_cmpfloat (run (&rig, N_IMAGES, N_IMAGES).aux, !=, found.aux);
+  rig_clear (&rig);
+  rig_clear (&plain);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -708,5 +777,6 @@ main (int argc, char **argv)
   g_test_add_func ("/step/ignored", test_ignored);
   g_test_add_func ("/step/alpha", test_alpha);
   g_test_add_func ("/step/learner", test_learner);
+  g_test_add_func ("/step/aux-classifier", test_aux_classifier);
   return g_test_run ();
 }

@@ -58,7 +58,7 @@ find_candidates (int *candidates, float *quality, float *all,
     const int k = MIN (rule->aux_topk, len);
 
     for (int j = first; j < first + len; j++)
-      all[j] = defcn_poto_quality (&points[j], object, rule->alpha, FALSE);
+      all[j] = defcn_poto_quality (&points[j], object, rule->alpha, TRUE);
     best_of_level (candidates + n, k, all, first, first + len);
     n += k;
     first += len;

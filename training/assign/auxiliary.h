@@ -3,7 +3,8 @@
  * ones inside it whose quality is at least their mean plus deviation.  Of
  * several objects that want a location the one with the largest quality has it.
  *
- * Quality is eq. 4 without prior and filter, which the paper leaves open.
+ * Quality is eq. 4 without prior and filter, which the paper leaves open, and
+ * by the auxiliary classifier where there is one.
  * Thread rule: re-entrant.
  */
 #pragma once

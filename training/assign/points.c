@@ -35,6 +35,8 @@ defcn_points_new (const DefcnLevel *levels, int n_levels, int n_classes)
 
         const float *d = level->deltas + 4 * i;
         p->logits = level->logits + i * n_classes;
+        p->aux_logits =
+            level->aux_logits ? level->aux_logits + i * n_classes : p->logits;
         p->filter = level->filter ? level->filter + i : NULL;
         p->box = (DefcnBox){ .x1 = p->x - d[0],
           .y1 = p->y - d[1],

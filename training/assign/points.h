@@ -11,12 +11,13 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  float x, y;          /* centre of the location, input pixels */
-  float stride;        /* of its level */
-  int level;           /* 0 for P3 */
-  DefcnBox box;        /* predicted, corners alone */
-  const float *logits; /* of all classes, borrowed */
-  const float *filter; /* one logit, borrowed; NULL without 3DMF */
+  float x, y;              /* centre of the location, input pixels */
+  float stride;            /* of its level */
+  int level;               /* 0 for P3 */
+  DefcnBox box;            /* predicted, corners alone */
+  const float *logits;     /* of all classes, borrowed */
+  const float *aux_logits; /* those of the auxiliary loss, likewise */
+  const float *filter;     /* one logit, borrowed; NULL without 3DMF */
 } DefcnPoint;
 
 /* Number of locations of @levels. */

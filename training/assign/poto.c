@@ -8,8 +8,9 @@
 
 float
 defcn_poto_quality (const DefcnPoint *point, const DefcnObject *object,
-    float alpha, gboolean with_filter)
+    float alpha, gboolean auxiliary)
 {
+  const float *logits = auxiliary ? point->aux_logits : point->logits;
   const DefcnBox box = { .x1 = object->x1,
     .y1 = object->y1,
     .x2 = object->x2,
@@ -17,10 +18,10 @@ defcn_poto_quality (const DefcnPoint *point, const DefcnObject *object,
   const float iou = defcn_box_iou (&box, &point->box);
 
   if (iou == 0 && alpha > 0) /* most pairs: spare the powers */
-    return isnan (point->logits[object->label]) ? -1 : 0;
+    return isnan (logits[object->label]) ? -1 : 0;
 
-  float p = defcn_objective_sigmoid (point->logits[object->label]);
-  if (with_filter && point->filter)
+  float p = defcn_objective_sigmoid (logits[object->label]);
+  if (!auxiliary && point->filter)
     p *= defcn_objective_sigmoid (*point->filter);
   const float quality = powf (p, 1 - alpha) * powf (iou, alpha);
   return isnan (quality) ? -1 : quality;
@@ -31,7 +32,7 @@ masked_quality (const DefcnAssignRule *rule, const DefcnPoint *point,
     const DefcnObject *object)
 {
   return defcn_point_allowed (point, object, rule->radius)
-      ? defcn_poto_quality (point, object, rule->alpha, TRUE)
+      ? defcn_poto_quality (point, object, rule->alpha, FALSE)
       : -1;
 }
 

@@ -9,10 +9,11 @@
 G_BEGIN_DECLS
 
 /* Quality of @point for @object, eq. 4: p^(1 - alpha) IoU^alpha, p the class
- * probability, times that of the filter @with_filter.  No prior.  A quality
- * that is not a number (a diverged network) is -1. */
+ * probability, times that of the filter; @auxiliary: by the auxiliary logits
+ * and without the filter.  No prior.  A quality that is not a number (a
+ * diverged network) is -1. */
 float defcn_poto_quality (const DefcnPoint *point, const DefcnObject *object,
-    float alpha, gboolean with_filter);
+    float alpha, gboolean auxiliary);
 
 /* (@n_objects, @n_points): the same with filter and prior, -1 outside that. */
 void defcn_poto_qualities (float *quality, const DefcnAssignRule *rule,

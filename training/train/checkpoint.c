@@ -74,7 +74,7 @@ defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
       g_strdup_printf ("%" G_GINT64_FORMAT, state->iteration);
   char best[G_ASCII_DTOSTR_BUF_SIZE];
 
-  defcn_model_save (state->model, writer, DEFCN_DTYPE_F32);
+  defcn_model_save_training (state->model, writer);
   defcn_optimizer_save (state->optimizer, writer);
   defcn_weights_writer_metadata (writer, "defcn.training", training);
   defcn_weights_writer_metadata (writer, "defcn.recipe", recipe);

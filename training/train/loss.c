@@ -40,10 +40,10 @@ location_product (float *dx, float *dfilter, const float *x, float filter,
   return sum;
 }
 
-/* @filtered: use the levels' filter. */
+/* @filtered: use the levels' filter.  @own: their auxiliary logits. */
 static double
 focal (DefcnLevelGrad *grads, const DefcnLevel *levels, int n_levels,
-    const DefcnAssignment *a, double scale, gboolean filtered)
+    const DefcnAssignment *a, double scale, gboolean filtered, gboolean own)
 {
   const int k = a->n_classes, *label = a->classes;
   double sum = 0;
@@ -51,11 +51,14 @@ focal (DefcnLevelGrad *grads, const DefcnLevel *levels, int n_levels,
   for (int l = 0; l < n_levels; l++) {
     const DefcnLevel *level = &levels[l];
     const gsize n = (gsize) level->h * level->w;
-    float *dlogits = grads ? grads[l].logits : NULL;
+    const float *logits = own ? level->aux_logits : level->logits;
+    float *dlogits = !grads ? NULL
+        : own               ? grads[l].aux_logits
+                            : grads[l].logits;
     float *dfilter = grads ? grads[l].filter : NULL;
 
     for (gsize j = 0; j < n; j++, label++) {
-      const float *x = level->logits + j * k;
+      const float *x = logits + j * k;
       float *dx = dlogits ? dlogits + j * k : NULL;
 
       if (*label < 0)
@@ -75,14 +78,15 @@ defcn_loss_focal (DefcnLevelGrad *grads, const DefcnLevel *levels, int n_levels,
     const DefcnAssignment *assignment, double scale)
 {
   return focal (grads, levels, n_levels, assignment, scale,
-      levels[0].filter != NULL);
+      levels[0].filter != NULL, FALSE);
 }
 
 double
 defcn_loss_aux (DefcnLevelGrad *grads, const DefcnLevel *levels, int n_levels,
     const DefcnAssignment *aux, double scale)
 {
-  return focal (grads, levels, n_levels, aux, scale, FALSE);
+  return focal (grads, levels, n_levels, aux, scale, FALSE,
+      levels[0].aux_logits != NULL);
 }
 
 double

@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 /* Gradients beside a DefcnLevel: same shapes, added to.  NULL: not wanted. */
 typedef struct
 {
-  float *logits, *deltas, *filter;
+  float *logits, *deltas, *filter, *aux_logits;
 } DefcnLevelGrad;
 
 /* Focal loss (arXiv 1708.02002) of the one-to-one branch, on the product of the
@@ -20,7 +20,8 @@ typedef struct
  * sum over locations and classes times @scale. */
 double defcn_loss_focal (DefcnLevelGrad *grads, const DefcnLevel *levels,
     int n_levels, const DefcnAssignment *assignment, double scale);
-/* Focal loss on the coarse logits with the auxiliary classes. */
+/* Focal loss of the auxiliary classes, on the logits of levels[0].aux_logits
+ * and their like where they are, else on the coarse ones. */
 double defcn_loss_aux (DefcnLevelGrad *grads, const DefcnLevel *levels,
     int n_levels, const DefcnAssignment *aux, double scale);
 /* GIoU loss (arXiv 1902.09630) of the foreground locations.  @scale includes

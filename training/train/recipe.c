@@ -15,7 +15,8 @@ static const char defaults[] =
     "test_long_edge=1333\nthreshold=0.05\nmax_detections=100\nnms_iou=0\n"
     "duplicate_iou=0\nworking_threshold=0.3\n"
     "assigner=poto\nalpha=0.8\nfinal_alpha=-1\nalpha_hold=0.7\nradius=1.5\n"
-    "aux_topk=9\nskip_unplaced=false\nignore_regions=false\nreg_weight=2\n"
+    "aux_topk=9\naux_classifier=false\nskip_unplaced=false\nignore_regions="
+    "false\nreg_weight=2\n"
     "aux_reg_weight=0\n"
     "holdout=0\nbatch=16\nmicro_batch=0\ngroup=2\nworkers=2\nseed=1\n"
     "max_unreadable=0.01\n"
@@ -291,6 +292,11 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
     problem = "scale_min is above scale_max";
   if (problem) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "recipe: %s", problem);
+    return FALSE;
+  }
+  if (recipe->spec->aux_classifier && recipe->step.assign.aux_topk == 0) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: aux_classifier without an auxiliary loss: set aux_topk");
     return FALSE;
   }
   if (recipe->spec->filter && !assigner->has_quality) {

@@ -90,6 +90,8 @@ static const Key keys[] = {
       "centre sampling in strides, 0: inside the box"),
   TOP ("aux_topk", KEY_INT, step.assign.aux_topk, 0, 100,
       "candidates per level of the auxiliary loss, 0: no such loss"),
+  SPEC ("aux_classifier", KEY_BOOL, aux_classifier, 0, 1,
+      "it has a classifier of its own, which inference has not"),
   TOP ("skip_unplaced", KEY_BOOL, step.assign.skip_unplaced, 0, 1,
       "an object that no location may have is not trained"),
   TOP ("ignore_regions", KEY_BOOL, step.assign.ignore_regions, 0, 1,

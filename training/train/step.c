@@ -144,7 +144,8 @@ download_heads (DefcnStep *step, const DefcnPlan *plan, int n)
       const DefcnLevel *level = &step->levels[i][l];
 
       step->grads[i][l] = (DefcnLevelGrad){ beside (step, level->logits),
-        beside (step, level->deltas), beside (step, level->filter) };
+        beside (step, level->deltas), beside (step, level->filter),
+        beside (step, level->aux_logits) };
     }
   }
 }
@@ -270,6 +271,7 @@ host_losses (DefcnStep *step, const DefcnPlan *plan, int n,
     upload_gradient (be, plan->logits[l], first->logits);
     upload_gradient (be, plan->deltas[l], first->deltas);
     upload_gradient (be, plan->filter[l], first->filter);
+    upload_gradient (be, plan->aux_logits[l], first->aux_logits);
   }
 }
 
