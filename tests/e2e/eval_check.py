@@ -52,6 +52,24 @@ def people():
     save("people.json", data)
 
 
+def plain():
+    """The bundled model without its filter, and with the threshold for use that
+    a file without one has."""
+    path = folder + "/person.safetensors"
+    with open(path, "rb") as file:
+        data = file.read()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:8 + length])
+    spec = json.loads(header["__metadata__"]["defcn.spec"])
+    spec["duplicate_iou"] = 0
+    del spec["working_threshold"]
+    header["__metadata__"]["defcn.spec"] = json.dumps(spec)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text + data[8 + length:])
+
+
 def drawn():
     """People whom no model told of, in the photograph's pixels and in a record
     of twice the size."""
@@ -76,7 +94,8 @@ def found():
     assert one["nms"]["ap50"] > 0.8 and one["local"]["ap50"] > 0.8, one
     for key in "ap", "ap50", "ap75", "ar10", "ar100", "duplicate_rate":
         assert abs(one[key] - two[key]) < 1e-6, (key, one, two)
-    assert crowd["recall"] == 1 and crowd["mmr"] < 0.3, crowd
+    assert crowd["recall"] == 1 and crowd["ap50"] > 0.6, crowd
+    assert 0 < crowd["mmr"] < 0.7, crowd
 
 
 def objects():
@@ -205,16 +224,16 @@ def threshold():
 
 def nms():
     before, after = load("file.json"), load("nms.json")
-    assert after["nms"]["nms_iou"] < 0.02
-    assert after["nms"]["ar100"] < before["nms"]["ar100"], after
+    assert after["nms"]["nms_iou"] > 0.94
+    assert after["nms"]["ar100"] > before["nms"]["ar100"], after
     assert all(after[key] == before[key] for key in KEYS)
     assert after["local"] == before["local"], after
 
 
 def duplicate_filter():
     before, after = load("file.json"), load("filter.json")
-    assert after["local"]["duplicate_iou"] < 0.02
-    assert after["local"]["ar100"] < before["local"]["ar100"], after
+    assert after["local"]["duplicate_iou"] > 0.94
+    assert after["local"]["ar100"] > before["local"]["ar100"], after
     assert all(after[key] == before[key] for key in KEYS)
     assert after["nms"] == before["nms"], after
 

@@ -687,8 +687,7 @@ test_set_metadata (void)
         "0", "8") "}",
   };
   static const char *const values[] = { "", "0.34",
-    "a \"longer\" one than it"
-    " was, of more than eight bytes" };
+    "a \"longer\" one than it was, of more than eight bytes" };
   g_autofree char *path = g_build_filename (folder, "set", NULL);
   g_autofree char *link = g_build_filename (folder, "link", NULL);
 
