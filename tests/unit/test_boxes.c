@@ -176,8 +176,9 @@ decode_plainly (const DefcnLevel *levels, int n_classes,
               rule->duplicate_iou))
         g_array_append_val (all, scored);
     }
-    qsort (&g_array_index (all, Scored, first), all->len - first,
-        sizeof (Scored), by_score);
+    if (all->len > first)
+      qsort (&g_array_index (all, Scored, first), all->len - first,
+          sizeof (Scored), by_score);
     g_array_set_size (all, MIN (all->len, first + MIN (n, (guint) rule->topk)));
     for (guint i = all->len; i > first; i--) {
       const Scored *scored = &g_array_index (all, Scored, i - 1);

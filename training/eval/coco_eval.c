@@ -274,7 +274,7 @@ match_image (GArray *matches, const GArray *detections,
 
     g_array_append_val (matches, m);
   }
-  for (int t = 0; t < N_THRESHOLDS; t++)
+  for (int t = 0; t < N_THRESHOLDS && detections->len > 0; t++)
     match_at ((Match *) matches->data + first, detections, objects, counted,
         area, t);
 }
