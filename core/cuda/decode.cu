@@ -28,7 +28,7 @@ sigmoid (float x)
 }
 
 /* A score above the threshold, its box, and the limit of the local duplicate
- * filter (boxes.h), to which each thread puts its own scores. */
+ * filter (boxes.h). */
 typedef struct
 {
   int l, x, y, location, label;
@@ -64,9 +64,23 @@ window_has_better (const Heads &heads, const Score &s, int m, int x0, int y0,
   return false;
 }
 
+/* Whether the score @score of class @label at a location of level @l goes. */
 __device__ static bool
-is_duplicate (const Heads &heads, const Score &s)
+is_duplicate (const Heads &heads, int l, int location, int label, float score,
+    float iou)
 {
+  const HeadLevel &level = heads.at[l];
+  Score s = {};
+
+  s.l = l;
+  s.x = location % level.w;
+  s.y = location / level.w;
+  s.location = location;
+  s.label = label;
+  s.score = score;
+  s.iou = iou;
+  s.box =
+      boxes_at (level.deltas + (gsize) location * 4, s.x, s.y, level.stride);
   return window_has_better (heads, s, s.l, s.x - 1, s.y - 1, 3)
       || (s.l > 0
           && window_has_better (heads, s, s.l - 1, 2 * s.x - 2, 2 * s.y - 2, 6))
@@ -93,23 +107,14 @@ find_kernel (DefcnCandidate *found, int *n_found, const Heads heads,
   const float f = level.filter ? sigmoid (level.filter[location]) : 1.0f;
   const float *logits = level.logits + (gsize) location * heads.n_classes;
   const float *deltas = level.deltas + (gsize) location * 4;
-  Score s = {};
-
-  s.l = l;
-  s.x = location % level.w;
-  s.y = location / level.w;
-  s.location = location;
-  s.iou = duplicate_iou;
-  s.box = boxes_at (deltas, s.x, s.y, level.stride);
 
   for (int k = 0; f > threshold && k < heads.n_classes; k++) {
     const float score = sigmoid (logits[k]) * f;
 
     if (!(score > threshold))
       continue;
-    s.score = score;
-    s.label = k;
-    if (duplicate_iou > 0 && duplicate_iou < 1 && is_duplicate (heads, s))
+    if (duplicate_iou > 0 && duplicate_iou < 1
+        && is_duplicate (heads, l, location, k, score, duplicate_iou))
       continue;
     const int slot = atomicAdd (n_found, 1);
     if (slot >= CAPACITY)
