@@ -86,13 +86,6 @@ logit_bound (float cut, float f)
   return p < 0.999f ? logf (p / (1 - p)) - 0.01f : 6.0f;
 }
 
-/* Whether @iou suppresses anything; 0 and 1 are no limits. */
-static inline gboolean
-is_limit (float iou)
-{
-  return iou > 0 && iou < 1;
-}
-
 /* @d: distances to the four sides from the location's centre. */
 static DefcnBox
 decode_box (const DefcnLevel *l, const Candidate *c, const float *d,
@@ -160,7 +153,7 @@ is_duplicate (const Heads *heads, const Candidate *c, float iou)
 }
 
 /* The best @keep scores > @threshold of one level into @heap, unordered,
- * without duplicates if @duplicate_iou is a limit.  Returns: how many.  Scores
+ * without duplicates if @duplicate_iou drops any.  Returns: how many.  Scores
  * that the threshold would drop after the top-k may as well go before it.  NaN
  * fails every comparison and so never passes. */
 static gsize
@@ -189,7 +182,8 @@ collect_level (Candidate *heap, gsize keep, const Heads *heads, int level,
         i * n_classes + k };
       if (!(new.score > cut))
         continue;
-      if (is_limit (duplicate_iou) && is_duplicate (heads, &new, duplicate_iou))
+      if (defcn_boxes_drops (duplicate_iou)
+          && is_duplicate (heads, &new, duplicate_iou))
         continue;
       if (len < keep)
         heap_push (heap, len++, new);
@@ -234,7 +228,7 @@ append (GArray *boxes, const DefcnBox *box, const DefcnDecodeRule *rule)
 static gboolean
 has_nms (const DefcnDecodeRule *rule)
 {
-  return is_limit (rule->nms_iou);
+  return defcn_boxes_drops (rule->nms_iou);
 }
 
 /* What is left to do with the sorted boxes. */

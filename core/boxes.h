@@ -47,6 +47,13 @@ typedef struct
   float duplicate_iou; /* > 0 and < 1: local duplicate filter; else none */
 } DefcnDecodeRule;
 
+/* Whether NMS or the filter of @iou drops anything: 0 and 1 are none. */
+static inline gboolean
+defcn_boxes_drops (float iou)
+{
+  return iou > 0 && iou < 1;
+}
+
 /* As the reference code decodes: per level the best min (topk, h * w) of score
  * = sigmoid (logit) * sigmoid (filter), those above the threshold, decoded to
  * input pixels around ((x + 0.5) stride, (y + 0.5) stride), all levels by score

@@ -52,16 +52,10 @@ floats_get (Floats *floats, gsize len)
 static void
 init (DefcnDetector *d)
 {
-  const DefcnSpec *spec = defcn_model_spec (d->model);
-
   d->scaler = defcn_scaler_new ();
   defcn_scaler_set_threads (d->scaler, d->be->threads);
   d->candidates = g_array_new (FALSE, FALSE, sizeof (DefcnCandidate));
-  d->rule = (DefcnDecodeRule){ .threshold = spec->threshold,
-    .topk = spec->topk,
-    .max_detections = spec->max_detections,
-    .nms_iou = spec->nms_iou,
-    .duplicate_iou = spec->duplicate_iou };
+  d->rule = defcn_spec_decode_rule (defcn_model_spec (d->model));
 }
 
 /* The model on a device; FALSE leaves neither. */

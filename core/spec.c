@@ -135,6 +135,16 @@ defcn_spec_free (DefcnSpec *spec)
   g_free (spec);
 }
 
+DefcnDecodeRule
+defcn_spec_decode_rule (const DefcnSpec *spec)
+{
+  return (DefcnDecodeRule){ .threshold = spec->threshold,
+    .topk = spec->topk,
+    .max_detections = spec->max_detections,
+    .nms_iou = spec->nms_iou,
+    .duplicate_iou = spec->duplicate_iou };
+}
+
 static void
 add_floats (cJSON *object, const char *name, const float values[3])
 {

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "boxes.h"
 #include "image.h"
 
 G_BEGIN_DECLS
@@ -51,6 +52,8 @@ DefcnSpec *defcn_spec_new (const char *const *labels);
 DefcnSpec *defcn_spec_copy (const DefcnSpec *spec);
 void defcn_spec_free (DefcnSpec *spec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnSpec, defcn_spec_free)
+/* The decode rule of the file. */
+DefcnDecodeRule defcn_spec_decode_rule (const DefcnSpec *spec);
 /* JSON as in the metadata; from_json checks every field's type and range and
  * names @where in its errors.  duplicate_iou and working_threshold may be
  * missing, as they are in files before them: 0 and 0.3. */

@@ -45,9 +45,10 @@ find (DefcnBench *b, GArray *candidates, DefcnLevel *levels)
   const DefcnSpec *spec = defcn_model_spec (b->model);
   const DefcnPlan *plan = b->plan;
   const int most = sizes[DEFCN_BENCH_N_CROWDS - 1];
-  const DefcnDecodeRule rule = { spec->threshold, NULL, MAX (spec->topk, most),
-    most, spec->nms_iou, spec->duplicate_iou };
+  DefcnDecodeRule rule = defcn_spec_decode_rule (spec);
 
+  rule.topk = MAX (rule.topk, most);
+  rule.max_detections = most;
   if (b->be->candidates
       && b->be->candidates (b->be, candidates, plan->logits, plan->deltas,
           plan->filter, DEFCN_N_LEVELS, 0, spec->threshold,

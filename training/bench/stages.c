@@ -197,8 +197,7 @@ static void
 postprocess (DefcnBench *b, DefcnLevel levels[DEFCN_N_LEVELS])
 {
   const DefcnSpec *spec = defcn_model_spec (b->model);
-  const DefcnDecodeRule rule = { spec->threshold, NULL, spec->topk,
-    spec->max_detections, spec->nms_iou, spec->duplicate_iou };
+  const DefcnDecodeRule rule = defcn_spec_decode_rule (spec);
 
   for (int n = 0; n < b->plan->input->n; n++) {
     defcn_boxes_decode (b->boxes, levels, DEFCN_N_LEVELS, spec->n_classes,

@@ -254,31 +254,25 @@ first_samples (const DefcnDataset *dataset, guint limit)
   return part;
 }
 
-static gboolean
-is_iou (float value)
-{
-  return value > 0 && value < 1;
-}
-
 /* What @options and the model say before any picture. */
 static void
 figures_init (DefcnFigures *out, const DefcnEvaluateOptions *options,
     const DefcnSpec *spec, const DefcnDetector *detector)
 {
   out->labels = g_strdupv (spec->labels);
-  out->own = is_iou (spec->nms_iou)  ? DEFCN_COLUMN_NMS
-      : is_iou (spec->duplicate_iou) ? DEFCN_COLUMN_LOCAL
-                                     : DEFCN_COLUMN_NONE;
+  out->own = defcn_boxes_drops (spec->nms_iou)  ? DEFCN_COLUMN_NMS
+      : defcn_boxes_drops (spec->duplicate_iou) ? DEFCN_COLUMN_LOCAL
+                                                : DEFCN_COLUMN_NONE;
   out->threshold = defcn_detector_threshold (detector);
   out->working_threshold = MAX (spec->working_threshold, out->threshold);
   out->duplicate_threshold = options->duplicate_threshold;
   out->recall = options->recall;
   out->least_objects = options->least_objects;
-  out->nms_iou = options->nms_iou > 0 ? options->nms_iou
-      : is_iou (spec->nms_iou)        ? spec->nms_iou
-                                      : NMS_IOU;
+  out->nms_iou = options->nms_iou > 0     ? options->nms_iou
+      : defcn_boxes_drops (spec->nms_iou) ? spec->nms_iou
+                                          : NMS_IOU;
   out->duplicate_iou = options->duplicate_iou > 0 ? options->duplicate_iou
-      : is_iou (spec->duplicate_iou)              ? spec->duplicate_iou
+      : defcn_boxes_drops (spec->duplicate_iou)   ? spec->duplicate_iou
                                                   : DUPLICATE_IOU;
 }
 
@@ -303,7 +297,8 @@ defcn_evaluate_model (DefcnModel *model, const DefcnDataset *dataset,
     .options = options,
     .out = out,
     .columns = columns,
-    .filtered_nms = is_iou (spec->nms_iou) && is_iou (spec->duplicate_iou),
+    .filtered_nms = defcn_boxes_drops (spec->nms_iou)
+        && defcn_boxes_drops (spec->duplicate_iou),
     .results = options->detections ? cJSON_CreateArray () : NULL };
   if (options->threshold >= 0)
     defcn_detector_set_threshold (detector, options->threshold);
