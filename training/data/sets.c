@@ -41,11 +41,11 @@ hold_out (DefcnDataset *set, guint every)
 static int
 class_of (DefcnDataset *whole, const char *name)
 {
-  for (guint i = 0; i < whole->labels->len; i++)
-    if (g_str_equal (whole->labels->pdata[i], name))
-      return i;
-
   const gint64 id = whole->labels->len + 1;
+  guint i;
+
+  if (g_ptr_array_find_with_equal_func (whole->labels, name, g_str_equal, &i))
+    return i;
   g_ptr_array_add (whole->labels, g_strdup (name));
   g_array_append_val (whole->category_ids, id);
   return id - 1;

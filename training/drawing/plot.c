@@ -3,7 +3,7 @@
 
 #include "error.h"
 #include "draw.h"
-#include "text.h"
+#include "sheet.h"
 
 #include <cairo.h>
 #include <cjson/cJSON.h>
@@ -97,8 +97,6 @@ find_axes (const Curve *curves, gsize n)
 static void
 draw_frame (cairo_t *cr, const Axes *axes)
 {
-  cairo_set_source_rgb (cr, 1, 1, 1);
-  cairo_paint (cr);
   cairo_set_line_width (cr, 1);
   for (int i = 0; i <= N_TICKS; i++) {
     const double part = (double) i / N_TICKS;
@@ -113,15 +111,15 @@ draw_frame (cairo_t *cr, const Axes *axes)
     cairo_line_to (cr, RIGHT, y);
     cairo_stroke (cr);
     cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
-    defcn_text_draw (cr, LEFT - 8, y + 4, 1, left);
-    defcn_text_draw (cr, RIGHT + 8, y + 4, 0, right);
-    defcn_text_draw (cr, x, BOTTOM + 18, 0.5, below);
+    defcn_sheet_text (cr, LEFT - 8, y + 4, 1, left);
+    defcn_sheet_text (cr, RIGHT + 8, y + 4, 0, right);
+    defcn_sheet_text (cr, x, BOTTOM + 18, 0.5, below);
   }
   cairo_rectangle (cr, LEFT, TOP, RIGHT - LEFT, BOTTOM - TOP);
   cairo_stroke (cr);
-  defcn_text_draw (cr, (LEFT + RIGHT) / 2, HEIGHT - 20, 0.5, "iteration");
-  defcn_text_draw (cr, LEFT, TOP - 10, 0.5, "loss");
-  defcn_text_draw (cr, RIGHT, TOP - 10, 0.5, "AP");
+  defcn_sheet_text (cr, (LEFT + RIGHT) / 2, HEIGHT - 20, 0.5, "iteration");
+  defcn_sheet_text (cr, LEFT, TOP - 10, 0.5, "loss");
+  defcn_sheet_text (cr, RIGHT, TOP - 10, 0.5, "AP");
 }
 
 /* The points of a curve, or their running mean. */
@@ -173,7 +171,7 @@ draw_curve (cairo_t *cr, const Curve *curve, const Axes *axes, int i,
   cairo_line_to (cr, legend + 24, TOP - 14);
   cairo_stroke (cr);
   cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
-  defcn_text_draw (cr, legend + 30, TOP - 10, 0, curve->key);
+  defcn_sheet_text (cr, legend + 30, TOP - 10, 0, curve->key);
 }
 
 gboolean
@@ -196,15 +194,9 @@ defcn_plot_metrics (const char *jsonl_path, const char *png_path,
   }
   gboolean good = read_metrics (curves, n, jsonl_path, error);
   if (good) {
-    cairo_surface_t *surface =
-        cairo_image_surface_create (CAIRO_FORMAT_RGB24, WIDTH, HEIGHT);
-    cairo_t *cr = cairo_create (surface);
+    cairo_t *cr = defcn_sheet_new (WIDTH, HEIGHT, 12);
     const Axes axes = find_axes (curves, n);
-    cairo_status_t status;
 
-    cairo_select_font_face (cr, "sans", CAIRO_FONT_SLANT_NORMAL,
-        CAIRO_FONT_WEIGHT_NORMAL);
-    cairo_set_font_size (cr, 12);
     draw_frame (cr, &axes);
     double legend = LEFT + 60;
     for (gsize c = 0; c < n; c++) {
@@ -212,14 +204,7 @@ defcn_plot_metrics (const char *jsonl_path, const char *png_path,
       if (curves[c].x->len > 0)
         legend += 110;
     }
-    cairo_destroy (cr);
-    status = cairo_surface_write_to_png (surface, png_path);
-    cairo_surface_destroy (surface);
-    if (status != CAIRO_STATUS_SUCCESS) {
-      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: %s", png_path,
-          cairo_status_to_string (status));
-      good = FALSE;
-    }
+    good = defcn_sheet_save (cr, png_path, error);
   }
   for (gsize c = 0; c < n; c++) {
     g_array_unref (curves[c].x);

@@ -1,8 +1,7 @@
 /* The reliability of a model's scores as a picture, by cairo. */
 #include "reliability_plot.h"
 
-#include "error.h"
-#include "text.h"
+#include "sheet.h"
 
 #include <cairo.h>
 #include <math.h>
@@ -53,10 +52,10 @@ draw_axes (cairo_t *cr)
     line (cr, LEFT, y_of (part), RIGHT, y_of (part));
     line (cr, x_of (part), TOP, x_of (part), BOTTOM);
     cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
-    defcn_text_draw (cr, LEFT - 8, y_of (part) + 5, 1, text);
-    defcn_text_draw (cr, x_of (part), COUNTS_BOTTOM + 22, 0.5, text);
+    defcn_sheet_text (cr, LEFT - 8, y_of (part) + 5, 1, text);
+    defcn_sheet_text (cr, x_of (part), COUNTS_BOTTOM + 22, 0.5, text);
   }
-  defcn_text_draw (cr, (LEFT + RIGHT) / 2, HEIGHT - 18, 0.5, "score");
+  defcn_sheet_text (cr, (LEFT + RIGHT) / 2, HEIGHT - 18, 0.5, "score");
 }
 
 /* After the bars, which would cover them. */
@@ -131,7 +130,8 @@ draw_count (cairo_t *cr, const DefcnReliabilityBin *bin, int k, guint most)
   cairo_rectangle (cr, left + 1, COUNTS_BOTTOM - height, width - 2, height);
   cairo_fill (cr);
   cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
-  defcn_text_draw (cr, left + width / 2, COUNTS_BOTTOM - height - 4, 0.5, text);
+  defcn_sheet_text (cr, left + width / 2, COUNTS_BOTTOM - height - 4, 0.5,
+      text);
 }
 
 static void
@@ -143,27 +143,20 @@ draw_words (cairo_t *cr, const DefcnReliability *r, const char *title, guint n)
           r->error, n);
 
   cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
-  defcn_text_draw (cr, (LEFT + RIGHT) / 2, 28, 0.5, title);
-  defcn_text_draw (cr, (LEFT + RIGHT) / 2, 52, 0.5,
+  defcn_sheet_text (cr, (LEFT + RIGHT) / 2, 28, 0.5, title);
+  defcn_sheet_text (cr, (LEFT + RIGHT) / 2, 52, 0.5,
       n ? found : "no detections");
-  defcn_text_draw (cr, LEFT, TOP - 10, 0.5, "precision");
-  defcn_text_draw (cr, LEFT, COUNTS_TOP - 8, 0, "detections (logarithmic)");
+  defcn_sheet_text (cr, LEFT, TOP - 10, 0.5, "precision");
+  defcn_sheet_text (cr, LEFT, COUNTS_TOP - 8, 0, "detections (logarithmic)");
 }
 
 gboolean
 defcn_reliability_plot_save (const DefcnReliability *reliability,
     const char *title, const char *path, GError **error)
 {
-  cairo_surface_t *surface =
-      cairo_image_surface_create (CAIRO_FORMAT_RGB24, WIDTH, HEIGHT);
-  cairo_t *cr = cairo_create (surface);
+  cairo_t *cr = defcn_sheet_new (WIDTH, HEIGHT, FONT_SIZE);
   guint n = 0, most = 1;
 
-  cairo_set_source_rgb (cr, 1, 1, 1);
-  cairo_paint (cr);
-  cairo_select_font_face (cr, "sans", CAIRO_FONT_SLANT_NORMAL,
-      CAIRO_FONT_WEIGHT_NORMAL);
-  cairo_set_font_size (cr, FONT_SIZE);
   draw_axes (cr);
   for (int k = 0; k < N_BINS; k++) {
     n += reliability->bins[k].n;
@@ -176,12 +169,5 @@ defcn_reliability_plot_save (const DefcnReliability *reliability,
   cairo_set_font_size (cr, FONT_SIZE);
   draw_frames (cr);
   draw_words (cr, reliability, title, n);
-  cairo_destroy (cr);
-
-  const cairo_status_t status = cairo_surface_write_to_png (surface, path);
-  cairo_surface_destroy (surface);
-  if (status != CAIRO_STATUS_SUCCESS)
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: %s", path,
-        cairo_status_to_string (status));
-  return status == CAIRO_STATUS_SUCCESS;
+  return defcn_sheet_save (cr, path, error);
 }

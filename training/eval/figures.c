@@ -1,8 +1,6 @@
 /* The figures of an evaluation, as a line, a table and JSON. */
 #include "figures.h"
 
-#include <stddef.h>
-
 /* The figures of COCO in their order. */
 static const struct
 {
@@ -35,26 +33,26 @@ typedef struct
 } Field;
 
 static const Field crowdhuman_fields[] = {
-  { "ap50", "AP50", offsetof (DefcnCrowdhumanResult, ap) },
-  { "mmr", "mMR", offsetof (DefcnCrowdhumanResult, mmr) },
-  { "recall", "Recall", offsetof (DefcnCrowdhumanResult, recall) },
+  { "ap50", "AP50", G_STRUCT_OFFSET (DefcnCrowdhumanResult, ap) },
+  { "mmr", "mMR", G_STRUCT_OFFSET (DefcnCrowdhumanResult, mmr) },
+  { "recall", "Recall", G_STRUCT_OFFSET (DefcnCrowdhumanResult, recall) },
 };
 
 static const Field working_fields[] = {
-  { "threshold", "  threshold", offsetof (DefcnWorking, threshold), FALSE,
-      "not reached" },
-  { "precision", "  precision", offsetof (DefcnWorking, precision) },
-  { "recall", "  recall", offsetof (DefcnWorking, recall) },
-  { "f1", "  F1", offsetof (DefcnWorking, f1) },
+  { "threshold", "  threshold", G_STRUCT_OFFSET (DefcnWorking, threshold),
+      FALSE, "not reached" },
+  { "precision", "  precision", G_STRUCT_OFFSET (DefcnWorking, precision) },
+  { "recall", "  recall", G_STRUCT_OFFSET (DefcnWorking, recall) },
+  { "f1", "  F1", G_STRUCT_OFFSET (DefcnWorking, f1) },
   { "duplicate_rate", "  duplicate rate",
-      offsetof (DefcnWorking, duplicate_rate), TRUE },
+      G_STRUCT_OFFSET (DefcnWorking, duplicate_rate), TRUE },
 };
 
 static const Field crowded_fields[] = {
-  { "ap50", "  AP50", offsetof (DefcnCrowded, ap50) },
-  { "recall", "  recall", offsetof (DefcnCrowded, recall) },
+  { "ap50", "  AP50", G_STRUCT_OFFSET (DefcnCrowded, ap50) },
+  { "recall", "  recall", G_STRUCT_OFFSET (DefcnCrowded, recall) },
   { "working_recall", "  recall at the working threshold",
-      offsetof (DefcnCrowded, working_recall) },
+      G_STRUCT_OFFSET (DefcnCrowded, working_recall) },
 };
 
 void

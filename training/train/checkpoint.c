@@ -88,8 +88,7 @@ defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
 
 /* Keys that may differ between a run and its continuation.  Another number of
  * iterations changes the schedule from here on, which is what it is for; the
- * filter and the working threshold are what the saved model is used with, and
- * checkpoints from before them lack them. */
+ * filter and the working threshold are what the saved model is used with. */
 static gboolean
 is_free_key (const char *line)
 {
