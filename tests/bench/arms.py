@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 
-from result import TREE, commit, line
+from result import TREE, commit, line, save
 
 # Of `defcn eval --json`: what the table shows of each way, and of none first.
 WAYS = (("none", "no_nms"), ("local", "local"), ("NMS", "nms"))
@@ -129,14 +129,10 @@ def main():
             print(line("---" for _ in HEAD))
         print(line(cells(rows[-1])), flush=True)
     if options.save:
-        path = pathlib.Path(options.save)
-        path.write_text(json.dumps({
-            "commit": commit(), "recipe": pathlib.Path(
-                options.recipe).read_text(), "arms": rows}, indent=1) + "\n")
-        path.with_suffix(".md").write_text("\n".join([
-            f"{options.seeds} seeds an arm, mean (least .. most), {commit()}.",
-            "", line(HEAD), line("---" for _ in HEAD),
-            *(line(cells(row)) for row in rows)]) + "\n")
+        recipe = pathlib.Path(options.recipe).read_text()
+        save(options.save, {"commit": commit(), "recipe": recipe}, rows,
+             [f"{options.seeds} seeds an arm, mean (least .. most), "
+              f"{commit()}."], HEAD, cells)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from result import TREE, caption, line, origin, save, spread
+from result import TREE, caption, line, origin, rounds_of, save, spread
 
 CROWD = 8
 
@@ -243,7 +243,7 @@ def run_peer(peer, pictures, category):
     return results, peer.milliseconds / len(pictures)
 
 
-def run_ours(options, model, more):
+def run_ours(options, model):
     with tempfile.TemporaryDirectory() as folder:
         found = pathlib.Path(folder, "found.json")
         figures = pathlib.Path(folder, "figures.json")
@@ -251,8 +251,8 @@ def run_ours(options, model, more):
             [options.tool, "eval", "--model", model, "--annotations",
              options.annotations, "--images", options.images, "--device",
              "cpu", "--threads", "1", "--detections", found, "--json",
-             figures, *more], stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True)
+             figures], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True)
         if done.returncode:
             sys.exit(done.stderr)
         return (json.loads(found.read_text()),
@@ -287,6 +287,15 @@ def parse():
     return options
 
 
+def told(name, call):
+    """The same call, which tells how long it took."""
+    def run():
+        results, ms = call()
+        print(f"{name}: {ms:.1f} ms", file=sys.stderr)
+        return results, ms
+    return run
+
+
 def sides_of(options, truth):
     """name -> call giving (results, milliseconds)."""
     folder = pathlib.Path(options.images)
@@ -297,7 +306,7 @@ def sides_of(options, truth):
         name, _, path = text.partition("=")
         if not path:
             sys.exit(f"--model {text}: not NAME=FILE")
-        sides[name] = lambda path=path: run_ours(options, path, [])
+        sides[name] = lambda path=path: run_ours(options, path)
     for text in options.peer:
         kind, _, path = text.partition("=")
         kind, _, size = kind.partition(":")
@@ -306,7 +315,7 @@ def sides_of(options, truth):
         peer = PEERS[kind](path, int(size), 1)
         sides[f"{kind} {size}"] = (
             lambda peer=peer: run_peer(peer, pictures, truth.category))
-    return sides
+    return {name: told(name, call) for name, call in sides.items()}
 
 
 def row_of(name, truth, results, milliseconds, recall):
@@ -338,16 +347,9 @@ def main():
     options = parse()
     truth = Truth(options.annotations)
     sides = sides_of(options, truth)
-    rng = random.Random(options.seed)
-    results, times = {}, {name: [] for name in sides}
-    for n in range(options.rounds):
-        for name in rng.sample(list(sides), len(sides)):
-            results[name], ms = sides[name]()
-            times[name].append(ms)
-            print(f"round {n + 1} of {options.rounds}: {name} {ms:.1f} ms",
-                  file=sys.stderr)
-    rows = [row_of(name, truth, results[name], times[name], options.recall)
-            for name in sides]
+    given = rounds_of(sides, options.rounds, random.Random(options.seed))
+    rows = [row_of(name, truth, passes[-1][0], [ms for _, ms in passes],
+                   options.recall) for name, passes in given.items()]
     head = ["", "ms", "AP", "AP50", "AP75", "APs", "APm", "APl", "AR100",
             f"score at recall {options.recall:g}", "twins there",
             f"AP50, {CROWD} people and more", "recall there"]
