@@ -278,7 +278,24 @@ set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
   return TRUE;
 }
 
-/* We read frames with any strides and may keep one frame in flight. */
+/* The pixels of one frame may be kept here while the next ones pass: pools need
+ * room for it. */
+static void
+raise_pools (GstQuery *query)
+{
+  for (guint i = 0; i < gst_query_get_n_allocation_pools (query); i++) {
+    GstBufferPool *pool;
+    guint size, min, max;
+
+    gst_query_parse_nth_allocation_pool (query, i, &pool, &size, &min, &max);
+    min = max ? MIN (min + 1, max) : min + 1;
+    gst_query_set_nth_allocation_pool (query, i, pool, size, min, max);
+    gst_clear_object (&pool);
+  }
+}
+
+/* Frames are passed on as they come: what upstream may send is what downstream
+ * takes, GstVideoMeta and GstVideoCropMeta too. */
 static gboolean
 propose_allocation (GstBaseTransform *trans, GstQuery *decide_query,
     GstQuery *query)
@@ -290,13 +307,11 @@ propose_allocation (GstBaseTransform *trans, GstQuery *decide_query,
            ->propose_allocation (trans, decide_query, query))
     return FALSE;
   gst_query_parse_allocation (query, &caps, NULL);
-  if (!caps || !gst_video_info_from_caps (&info, caps))
-    return TRUE;
-  if (gst_query_get_n_allocation_pools (query) == 0)
-    gst_query_add_allocation_pool (query, NULL, GST_VIDEO_INFO_SIZE (&info), 2,
+  if (caps && gst_query_get_n_allocation_pools (query) == 0
+      && gst_video_info_from_caps (&info, caps))
+    gst_query_add_allocation_pool (query, NULL, GST_VIDEO_INFO_SIZE (&info), 1,
         0);
-  if (!gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL))
-    gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
+  raise_pools (query);
   return TRUE;
 }
 

@@ -330,5 +330,8 @@ gst_defcn_overlay_init (GstDefcnOverlay *self)
   self->style =
       (Style){ DEFAULT_SHOW_LABELS, DEFAULT_THICKNESS, DEFAULT_COLOR };
   self->objects = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  /* Drawing is quick: a late frame that is thrown away here is lost, and
+   * whoever was late is upstream. */
+  gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);
   gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
 }

@@ -299,6 +299,26 @@ test_order (void)
   gst_harness_teardown (h);
 }
 
+/* A frame that is late downstream passes all the same: the ones that are thrown
+ * away are for who is slow to choose. */
+static void
+test_late (void)
+{
+  GstHarness *h = overlay_rig_harness ("", "I420", W, H);
+  GstVideoInfo info;
+  GstSegment segment;
+
+  overlay_rig_info (&info, h);
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  gst_harness_push_upstream_event (h,
+      gst_event_new_qos (GST_QOS_TYPE_UNDERFLOW, 2.0, GST_SECOND, GST_SECOND));
+  g_assert_cmpint (gst_harness_push (h, overlay_rig_frame (&info, FALSE)), ==,
+      GST_FLOW_OK);
+  g_assert_cmpuint (gst_harness_buffers_received (h), ==, 1);
+  gst_harness_teardown (h);
+}
+
 /* Property values come back as they were set; defaults are the documented. */
 static void
 test_properties (void)
@@ -533,6 +553,7 @@ main (int argc, char **argv)
   g_test_add_func ("/overlay/live", test_live);
   g_test_add_func ("/overlay/class-colors", test_class_colors);
   g_test_add_func ("/overlay/hide-labels", test_hide_labels);
+  g_test_add_func ("/overlay/late", test_late);
   g_test_add_func ("/overlay/properties", test_properties);
   g_test_add_func ("/overlay/metas", test_metas);
   g_test_add_func ("/overlay/foreign-region", test_foreign_region);

@@ -502,27 +502,84 @@ test_template (void)
   }
 }
 
-/* Upstream may keep a frame while the network has another, hears so and that
- * any strides will do; what it gets is as large as a frame. */
+/* What downstream says to an allocation query. */
+typedef struct
+{
+  gboolean metas, pool;
+  guint max;
+} Downstream;
+
+static GstPadProbeReturn
+answer (GstPad *pad, GstPadProbeInfo *probe, gpointer data)
+{
+  const Downstream *d = data;
+  GstQuery *query = GST_PAD_PROBE_INFO_QUERY (probe);
+
+  if (GST_QUERY_TYPE (query) != GST_QUERY_ALLOCATION)
+    return GST_PAD_PROBE_OK;
+  if (d->metas) {
+    gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
+    gst_query_add_allocation_meta (query, GST_VIDEO_CROP_META_API_TYPE, NULL);
+  }
+  if (d->pool) {
+    g_autoptr (GstBufferPool) pool = gst_buffer_pool_new ();
+
+    gst_query_add_allocation_pool (query, pool, 70000, 3, d->max);
+  }
+  return GST_PAD_PROBE_HANDLED;
+}
+
+/* Upstream hears what downstream takes and no more, and that one frame may be
+ * kept while the network has it. */
 static void
 test_allocation (void)
 {
-  GstHarness *h = fake_detector_finding ("");
-  g_autoptr (GstElement) element = rig_element (h);
-  g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
-  g_autoptr (GstCaps) caps = gst_caps_from_string (FAKE_DETECTOR_CAPS);
-  g_autoptr (GstQuery) query = gst_query_new_allocation (caps, TRUE);
-  guint size, min, max;
+  static const struct
+  {
+    Downstream downstream;
+    guint size, min, max;
+  } cases[] = {
+    { { FALSE, FALSE, 0 }, FAKE_DETECTOR_WIDTH * FAKE_DETECTOR_HEIGHT * 3, 2,
+        0 },
+    { { TRUE, FALSE, 0 }, FAKE_DETECTOR_WIDTH * FAKE_DETECTOR_HEIGHT * 3, 2,
+        0 },
+    { { FALSE, TRUE, 0 }, 70000, 4, 0 },
+    { { TRUE, TRUE, 9 }, 70000, 4, 9 },
+    { { TRUE, TRUE, 3 }, 70000, 3, 3 },
+  };
 
-  g_assert_true (gst_pad_query (sink, query));
-  g_assert_true (
-      gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL));
-  g_assert_cmpuint (gst_query_get_n_allocation_pools (query), ==, 1);
-  gst_query_parse_nth_allocation_pool (query, 0, NULL, &size, &min, &max);
-  g_assert_cmpuint (size, ==, FAKE_DETECTOR_WIDTH * FAKE_DETECTOR_HEIGHT * 3);
-  g_assert_cmpuint (min, ==, 2);
-  g_assert_cmpuint (max, ==, 0);
-  gst_harness_teardown (h);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const Downstream *d = &cases[i].downstream;
+    GstHarness *h = fake_detector_finding ("");
+    g_autoptr (GstElement) element = rig_element (h);
+    g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
+    g_autoptr (GstCaps) caps = gst_caps_from_string (FAKE_DETECTOR_CAPS);
+    g_autoptr (GstQuery) query = gst_query_new_allocation (caps, TRUE);
+    guint size, min, max;
+
+    g_test_message ("case %u", i);
+    gst_pad_add_probe (h->sinkpad,
+        GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM | GST_PAD_PROBE_TYPE_PUSH, answer,
+        (gpointer) d, NULL);
+    gst_buffer_unref (fake_detector_pass (h, 0));
+    for (int turn = 0; turn < 2; turn++) {
+      g_assert_true (gst_pad_query (sink, query));
+      g_assert_cmpint (gst_query_find_allocation_meta (query,
+                           GST_VIDEO_META_API_TYPE, NULL),
+          ==, d->metas);
+      g_assert_cmpint (gst_query_find_allocation_meta (query,
+                           GST_VIDEO_CROP_META_API_TYPE, NULL),
+          ==, d->metas);
+      g_assert_cmpuint (gst_query_get_n_allocation_pools (query), ==, 1);
+      gst_query_parse_nth_allocation_pool (query, 0, NULL, &size, &min, &max);
+      g_assert_cmpuint (size, ==, cases[i].size);
+      g_assert_cmpuint (min, ==, cases[i].min);
+      g_assert_cmpuint (max, ==, cases[i].max);
+      gst_query_unref (query);
+      query = gst_query_new_allocation (caps, TRUE);
+    }
+    gst_harness_teardown (h);
+  }
 }
 
 static void
