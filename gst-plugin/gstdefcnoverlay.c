@@ -28,6 +28,7 @@
 #include "field.h"
 #include "meta.h"
 #include "paint.h"
+#include "view.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_defcn_overlay_debug);
 #define GST_CAT_DEFAULT gst_defcn_overlay_debug
@@ -108,28 +109,34 @@ ink_color (guint32 rgb)
 }
 
 static GstDefcnPixels
-object_pixels (const GstDefcnObject *object, const GstVideoFrame *frame)
+object_pixels (const GstDefcnObject *object, const GstDefcnView *view)
 {
-  return gst_defcn_meta_pixels (object, GST_VIDEO_FRAME_WIDTH (frame),
-      GST_VIDEO_FRAME_HEIGHT (frame));
+  const GstDefcnPixels *all = &view->visible;
+  GstDefcnPixels p = gst_defcn_meta_pixels (object, all->w, all->h);
+
+  p.x += all->x;
+  p.y += all->y;
+  return p;
 }
 
 static void
-draw_label (GstVideoFrame *frame, const GstDefcnObject *object,
+draw_label (GstDefcnView *view, const GstDefcnObject *object,
     const Style *style)
 {
-  const GstDefcnPixels box = object_pixels (object, frame);
+  GstVideoFrame *frame = &view->frame;
+  const GstDefcnPixels *all = &view->visible;
+  const GstDefcnPixels box = object_pixels (object, view);
   const guint32 color = box_color (object, style);
-  const int scale = MAX (1, GST_VIDEO_FRAME_HEIGHT (frame) / 400);
+  const int scale = MAX (1, all->h / 400);
   const int height = 9 * scale;
   const char *label = object->label ? g_quark_to_string (object->label) : "?";
   g_autofree char *text = object->confidence >= 0
       ? g_strdup_printf ("%s %.2f", label, object->confidence)
       : g_strdup (label);
   const int width = gst_defcn_paint_text_width (text, scale) + scale;
-  /* Inside the frame as far as it fits. */
-  const int x = MAX (MIN (box.x, GST_VIDEO_FRAME_WIDTH (frame) - width), 0);
-  const int y = MAX (box.y - height, 0);
+  /* Inside the picture as far as it fits. */
+  const int x = MAX (MIN (box.x, all->x + all->w - width), all->x);
+  const int y = MAX (box.y - height, all->y);
   GstDefcnPaint back, ink;
 
   gst_defcn_paint_init (&back, &frame->info, color);
@@ -139,10 +146,10 @@ draw_label (GstVideoFrame *frame, const GstDefcnObject *object,
 }
 
 static void
-draw_box (GstVideoFrame *frame, const GstDefcnObject *object,
-    const Style *style)
+draw_box (GstDefcnView *view, const GstDefcnObject *object, const Style *style)
 {
-  const GstDefcnPixels box = object_pixels (object, frame);
+  GstVideoFrame *frame = &view->frame;
+  const GstDefcnPixels box = object_pixels (object, view);
   /* Lines stay inside a box that is smaller than they are wide. */
   const int thickness = (int) style->thickness;
   const int across = MIN (thickness, box.w), right = box.x + box.w - across;
@@ -158,12 +165,12 @@ draw_box (GstVideoFrame *frame, const GstDefcnObject *object,
 
 /* The best on top, and no label under a box. */
 static void
-draw_objects (GstVideoFrame *frame, const GArray *objects, const Style *style)
+draw_objects (GstDefcnView *view, const GArray *objects, const Style *style)
 {
   for (guint i = objects->len; i-- > 0;)
-    draw_box (frame, &g_array_index (objects, GstDefcnObject, i), style);
+    draw_box (view, &g_array_index (objects, GstDefcnObject, i), style);
   for (guint i = style->show_labels ? objects->len : 0; i-- > 0;)
-    draw_label (frame, &g_array_index (objects, GstDefcnObject, i), style);
+    draw_label (view, &g_array_index (objects, GstDefcnObject, i), style);
 }
 
 /* Takes the detections of @buffer that are not hidden, and the style. */
@@ -212,18 +219,18 @@ static GstFlowReturn
 transform_ip (GstBaseTransform *base, GstBuffer *buffer)
 {
   GstDefcnOverlay *self = GST_DEFCN_OVERLAY (base);
-  GstVideoFrame frame;
+  g_autoptr (GError) error = NULL;
+  GstDefcnView view;
 
   if (self->objects->len == 0)
     return GST_FLOW_OK;
-  if (!gst_video_frame_map (&frame, &GST_VIDEO_FILTER (self)->in_info, buffer,
-          GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
-    GST_ELEMENT_ERROR (self, STREAM, FAILED,
-        ("A frame cannot be mapped for drawing."), (NULL));
+  if (!gst_defcn_view_map (&view, buffer, &GST_VIDEO_FILTER (self)->in_info,
+          GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF, &error)) {
+    GST_ELEMENT_ERROR (self, STREAM, FAILED, ("%s", error->message), (NULL));
     return GST_FLOW_ERROR;
   }
-  draw_objects (&frame, self->objects, &self->frame_style);
-  gst_video_frame_unmap (&frame);
+  draw_objects (&view, self->objects, &self->frame_style);
+  gst_defcn_view_unmap (&view);
   return GST_FLOW_OK;
 }
 

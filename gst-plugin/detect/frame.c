@@ -61,19 +61,6 @@ is_late (GstDefcnDetect *self, const FrameTime *t)
   return TRUE;
 }
 
-static void
-add_region (GstDefcnJob *job, int x, int y, int w, int h, int parent_id)
-{
-  int left = CLAMP (x, 0, job->image.width);
-  int top = CLAMP (y, 0, job->image.height);
-  GstDefcnRegion r = { { left, top, MIN (x + w, job->image.width) - left,
-                           MIN (y + h, job->image.height) - top },
-    parent_id };
-
-  if (r.rectangle.w > 0 && r.rectangle.h > 0)
-    g_array_append_val (job->regions, r);
-}
-
 /* Leaves no region when there is nothing to look at. */
 static void
 set_regions (GstDefcnDetect *self, GstDefcnJob *job, GstBuffer *buffer)
@@ -88,15 +75,16 @@ set_regions (GstDefcnDetect *self, GstDefcnJob *job, GstBuffer *buffer)
   for (guint i = 0; i < roi->len; i++) {
     const DefcnRegion *r = &g_array_index (roi, DefcnRegion, i);
 
-    add_region (job, r->x, r->y, r->w, r->h, 0);
+    gst_defcn_job_add_region (job, r->x, r->y, r->w, r->h, 0);
   }
   while (self->region == GST_DEFCN_ROI_LIST
       && (meta = (GstVideoRegionOfInterestMeta *)
               gst_buffer_iterate_meta_filtered (buffer, &state,
                   GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)))
     if (!self->object_class || meta->roi_type == self->object_class)
-      add_region (job, (int) MIN (meta->x, 16384), (int) MIN (meta->y, 16384),
-          (int) MIN (meta->w, 16384), (int) MIN (meta->h, 16384), meta->id);
+      gst_defcn_job_add_region (job, (int) MIN (meta->x, 16384),
+          (int) MIN (meta->y, 16384), (int) MIN (meta->w, 16384),
+          (int) MIN (meta->h, 16384), meta->id);
 }
 
 /* Keeps the result of @job; FALSE, with an error posted, if it failed. */
@@ -175,15 +163,15 @@ look_or_skip (GstDefcnDetect *self, GstDefcnSettings *settings,
     GstBuffer *buffer, const FrameTime *t, Fate *fate)
 {
   g_autoptr (GstDefcnJob) job = NULL;
+  g_autoptr (GError) error = NULL;
 
   *fate = why_not (self, settings, t);
   if (*fate != LOOKED)
     return GST_FLOW_OK;
   job = gst_defcn_job_new (buffer, &self->info, settings,
-      gst_defcn_worker_info (self->worker)->reads_cuda);
+      gst_defcn_worker_info (self->worker)->reads_cuda, &error);
   if (!job) {
-    GST_ELEMENT_ERROR (self, STREAM, FAILED, ("A frame cannot be read."),
-        (NULL));
+    GST_ELEMENT_ERROR (self, STREAM, FAILED, ("%s", error->message), (NULL));
     return GST_FLOW_ERROR;
   }
   learn_context (self, buffer);

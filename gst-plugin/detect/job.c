@@ -1,7 +1,6 @@
 /* A job: one frame to look at, and what was found there. */
 #include "job.h"
 #include "cudaframe.h"
-#include "meta.h"
 
 static const struct
 {
@@ -20,15 +19,13 @@ static const struct
   { GST_VIDEO_FORMAT_GRAY8, DEFCN_FORMAT_GRAY8 },
 };
 
-static gboolean
-image_set_format (DefcnImage *image, GstVideoFormat format)
+static DefcnFormat
+image_format (GstVideoFormat format)
 {
   for (guint i = 0; i < G_N_ELEMENTS (formats); i++)
-    if (formats[i].from == format) {
-      image->format = formats[i].to;
-      return TRUE;
-    }
-  return FALSE;
+    if (formats[i].from == format)
+      return formats[i].to;
+  return DEFCN_N_FORMATS; /* which the core refuses */
 }
 
 /* The nearest of the three that the core knows: FCC differs from BT.601 in the
@@ -51,7 +48,7 @@ image_matrix (const GstVideoInfo *info)
   }
 }
 
-static gboolean
+static void
 image_from_frame (DefcnImage *image, const GstVideoFrame *frame)
 {
   *image = (DefcnImage){ .width = GST_VIDEO_FRAME_WIDTH (frame),
@@ -63,16 +60,17 @@ image_from_frame (DefcnImage *image, const GstVideoFrame *frame)
     image->planes[i] = GST_VIDEO_FRAME_PLANE_DATA (frame, i);
     image->strides[i] = GST_VIDEO_FRAME_PLANE_STRIDE (frame, i);
   }
-  return image_set_format (image, GST_VIDEO_FRAME_FORMAT (frame));
+  image->format = image_format (GST_VIDEO_FRAME_FORMAT (frame));
 }
 
-/* A buffer with the same memory and video meta, and no hold on @buffer itself,
+/* A buffer with the same memory and the metas that describe it, and no hold on @buffer itself,
  * which has to stay writable for what is attached to it: a plain copy would
  * carry a parent meta where the buffer is a pool's. */
 static GstBuffer *
 share_pixels (GstBuffer *buffer)
 {
   GstVideoMeta *meta = gst_buffer_get_video_meta (buffer);
+  GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
   GstBuffer *pixels = gst_buffer_new ();
 
   for (guint i = 0; i < gst_buffer_n_memory (buffer); i++)
@@ -80,43 +78,65 @@ share_pixels (GstBuffer *buffer)
   if (meta)
     gst_buffer_add_video_meta_full (pixels, meta->flags, meta->format,
         meta->width, meta->height, meta->n_planes, meta->offset, meta->stride);
+  if (crop) {
+    GstVideoCropMeta *copy = gst_buffer_add_video_crop_meta (pixels);
+
+    copy->x = crop->x;
+    copy->y = crop->y;
+    copy->width = crop->width;
+    copy->height = crop->height;
+  }
   return pixels;
 }
 
 GstDefcnJob *
 gst_defcn_job_new (GstBuffer *buffer, const GstVideoInfo *info,
-    GstDefcnSettings *settings, gboolean on_device)
+    GstDefcnSettings *settings, gboolean on_device, GError **error)
 {
   g_autoptr (GstDefcnJob) job = g_new0 (GstDefcnJob, 1);
   g_autoptr (GstBuffer) pixels = share_pixels (buffer);
   GstMapFlags device = gst_defcn_cudaframe_prepare (pixels);
-  GstDefcnRegion all;
 
   if (!on_device) /* such frames are copied to the host by being mapped there */
     device = 0;
-  if (!gst_video_frame_map (&job->frame, info, pixels, GST_MAP_READ | device)) {
-    job->frame.buffer = NULL;
+  job->settings = gst_defcn_settings_ref (settings);
+  if (!gst_defcn_view_map (&job->view, pixels, info, GST_MAP_READ | device,
+          error)) {
+    job->view.frame.buffer = NULL;
     return NULL;
   }
-  if (!image_from_frame (&job->image, &job->frame))
-    return NULL;
+  image_from_frame (&job->image, &job->view.frame);
   if (device)
     gst_defcn_cudaframe_describe (&job->image, pixels);
-  job->settings = gst_defcn_settings_ref (settings);
   job->timestamp = GST_BUFFER_PTS (buffer);
   job->regions = g_array_new (FALSE, FALSE, sizeof (GstDefcnRegion));
   job->objects = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
-  all = (GstDefcnRegion){ { 0, 0, job->image.width, job->image.height }, 0 };
-  g_array_append_val (job->regions, all);
+  gst_defcn_job_add_region (job, 0, 0, job->view.visible.w, job->view.visible.h,
+      0);
   return g_steal_pointer (&job);
+}
+
+void
+gst_defcn_job_add_region (GstDefcnJob *job, int x, int y, int w, int h,
+    int parent_id)
+{
+  const GstDefcnPixels *all = &job->view.visible;
+  const int left = CLAMP (x, 0, all->w), top = CLAMP (y, 0, all->h);
+  const GstDefcnRegion r = { { all->x + left, all->y + top,
+                                 (int) MIN ((gint64) x + w, all->w) - left,
+                                 (int) MIN ((gint64) y + h, all->h) - top },
+    parent_id };
+
+  if (r.rectangle.w > 0 && r.rectangle.h > 0)
+    g_array_append_val (job->regions, r);
 }
 
 void
 gst_defcn_job_release_pixels (GstDefcnJob *job)
 {
-  if (job->frame.buffer)
-    gst_video_frame_unmap (&job->frame);
-  job->frame.buffer = NULL;
+  if (job->view.frame.buffer)
+    gst_defcn_view_unmap (&job->view);
+  job->view.frame.buffer = NULL;
 }
 
 void

@@ -4,24 +4,23 @@
  */
 #pragma once
 
-#include <gst/video/video.h>
-
 #include "detector.h"
 #include "settings.h"
+#include "view.h"
 
 G_BEGIN_DECLS
 
 typedef struct
 {
-  DefcnRegion rectangle; /* inside the frame */
+  DefcnRegion rectangle; /* of the image, inside what is visible */
   int parent_id;         /* id of the ROI meta it comes from, 0: none */
 } GstDefcnRegion;
 
 typedef struct
 {
-  GstVideoFrame frame; /* mapped for reading */
-  DefcnImage image;    /* the same pixels */
-  GArray *regions;     /* GstDefcnRegion; empty: nowhere */
+  GstDefcnView view; /* mapped for reading */
+  DefcnImage image;  /* the same pixels, with those that no one is to see */
+  GArray *regions;   /* GstDefcnRegion; empty: nowhere */
   GstDefcnSettings *settings;
   GstClockTime timestamp; /* PTS of the frame */
 
@@ -34,11 +33,13 @@ typedef struct
 /* Holds the pixels of @buffer, not the buffer: it stays writable for metas and
  * whoever writes to its pixels meanwhile gets a copy.  @settings gets a
  * reference.  @on_device: pixels in CUDA memory stay there, else they are
- * copied to the host.  The one region is the whole frame until the caller
- * changes that.  NULL when the buffer cannot be mapped or is no frame of @info.
- */
+ * copied to the host.  The one region is all that is visible until the caller
+ * changes that.  NULL with the @error of gst_defcn_view_map(). */
 GstDefcnJob *gst_defcn_job_new (GstBuffer *buffer, const GstVideoInfo *info,
-    GstDefcnSettings *settings, gboolean on_device);
+    GstDefcnSettings *settings, gboolean on_device, GError **error);
+/* Adds what is visible of the rectangle, in pixels of the visible picture. */
+void gst_defcn_job_add_region (GstDefcnJob *job, int x, int y, int w, int h,
+    int parent_id);
 /* Lets go of the pixels; the result stays. */
 void gst_defcn_job_release_pixels (GstDefcnJob *job);
 void gst_defcn_job_free (GstDefcnJob *job);

@@ -74,12 +74,14 @@ label_quark (GstDefcnWorker *worker, int label)
 static void
 take_boxes (GstDefcnWorker *worker, GstDefcnJob *job, int parent_id)
 {
-  double w = job->image.width, h = job->image.height;
+  const GstDefcnPixels *all = &job->view.visible;
+  const double w = all->w, h = all->h;
 
   for (guint i = 0; i < worker->boxes->len; i++) {
     const DefcnBox *b = &g_array_index (worker->boxes, DefcnBox, i);
-    GstDefcnObject o = { b->x1 / w, b->y1 / h, b->x2 / w, b->y2 / h, b->score,
-      b->label, label_quark (worker, b->label), parent_id };
+    const GstDefcnObject o = { (b->x1 - all->x) / w, (b->y1 - all->y) / h,
+      (b->x2 - all->x) / w, (b->y2 - all->y) / h, b->score, b->label,
+      label_quark (worker, b->label), parent_id };
 
     g_array_append_val (job->objects, o);
   }

@@ -192,6 +192,86 @@ test_strides (void)
   gst_harness_teardown (h);
 }
 
+/* A frame that lies somewhere in a larger one, as decoders and videocrop hand
+ * it on, has the boxes that it has alone; the rest of the memory counts for
+ * nothing. */
+static void
+test_crop (void)
+{
+  static const struct
+  {
+    const char *format;
+    int x, y;
+  } cases[] = { { "I420", 0, 0 }, { "I420", 48, 64 }, { "NV12", 2, 8 },
+    { "RGB", 7, 3 }, { "GRAY8", 47, 1 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *caps =
+        g_strdup_printf ("video/"
+                         "x-raw,format=%s,width=160,height=120,framerate=25/1",
+            cases[i].format);
+    GstHarness *h = rig_harness ("", caps);
+    g_autoptr (GstBuffer) plain = rig_frame (h, 1);
+    g_autoptr (GstBuffer) out = NULL, cropped = NULL;
+    g_autoptr (GArray) wanted = NULL, found = NULL;
+    GstVideoInfo info, padded;
+    GstVideoCropMeta *crop;
+    GstVideoFrame from, to;
+
+    info_of (&info, caps);
+    gst_video_info_set_format (&padded, GST_VIDEO_INFO_FORMAT (&info), 240,
+        200);
+    cropped = gst_buffer_new_allocate (NULL, padded.size, NULL);
+    gst_buffer_memset (cropped, 0, 200, padded.size);
+    gst_buffer_add_video_meta_full (cropped, 0, GST_VIDEO_INFO_FORMAT (&info),
+        240, 200, padded.finfo->n_planes, padded.offset, padded.stride);
+    g_assert_true (gst_video_frame_map (&from, &info, plain, GST_MAP_READ));
+    g_assert_true (gst_video_frame_map (&to, &padded, cropped, GST_MAP_WRITE));
+    for (guint c = 0; c < GST_VIDEO_FRAME_N_PLANES (&to); c++) {
+      const GstVideoFormatInfo *format = padded.finfo;
+      const int step = GST_VIDEO_FRAME_COMP_PSTRIDE (&to, c);
+
+      for (int y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (&from, c); y++)
+        memcpy ((guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&to, c)
+                + (y + (cases[i].y >> GST_VIDEO_FORMAT_INFO_H_SUB (format, c)))
+                    * GST_VIDEO_FRAME_PLANE_STRIDE (&to, c)
+                + (cases[i].x >> GST_VIDEO_FORMAT_INFO_W_SUB (format, c))
+                    * step,
+            (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&from, c)
+                + y * GST_VIDEO_FRAME_PLANE_STRIDE (&from, c),
+            step * GST_VIDEO_FRAME_COMP_WIDTH (&from, c));
+    }
+    gst_video_frame_unmap (&from);
+    gst_video_frame_unmap (&to);
+    crop = gst_buffer_add_video_crop_meta (cropped);
+    crop->x = cases[i].x;
+    crop->y = cases[i].y;
+    crop->width = 160;
+    crop->height = 120;
+
+    out = gst_harness_push_and_pull (h, g_steal_pointer (&plain));
+    wanted = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+    gst_defcn_meta_read (out, wanted, 160, 120);
+    g_assert_cmpuint (wanted->len, >, 0);
+    gst_clear_buffer (&out);
+    out = gst_harness_push_and_pull (h, g_steal_pointer (&cropped));
+    found = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+    gst_defcn_meta_read (out, found, 160, 120);
+    g_assert_cmpuint (found->len, ==, wanted->len);
+    for (guint n = 0; n < wanted->len; n++) {
+      const GstDefcnObject *a = &g_array_index (found, GstDefcnObject, n);
+      const GstDefcnObject *b = &g_array_index (wanted, GstDefcnObject, n);
+
+      g_assert_cmpfloat_with_epsilon (a->x_min, b->x_min, 1e-5);
+      g_assert_cmpfloat_with_epsilon (a->y_min, b->y_min, 1e-5);
+      g_assert_cmpfloat_with_epsilon (a->x_max, b->x_max, 1e-5);
+      g_assert_cmpfloat_with_epsilon (a->y_max, b->y_max, 1e-5);
+      g_assert_cmpfloat_with_epsilon (a->confidence, b->confidence, 1e-5);
+    }
+    gst_harness_teardown (h);
+  }
+}
+
 #define CAPS "video/x-raw,format=RGB,width=160,height=120,framerate=25/1"
 
 static GstBuffer *
@@ -566,6 +646,7 @@ main (int argc, char **argv)
   g_test_add_func ("/detect/sizes", test_sizes);
   g_test_add_func ("/detect/caps-refused", test_caps_refused);
   g_test_add_func ("/detect/strides", test_strides);
+  g_test_add_func ("/detect/crop", test_crop);
   g_test_add_func ("/detect/repeatable", test_repeatable);
   g_test_add_func ("/detect/two-elements", test_two_elements);
   g_test_add_func ("/detect/two-in-a-row", test_two_in_a_row);

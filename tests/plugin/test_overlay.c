@@ -120,6 +120,46 @@ test_short_buffer (void)
   gst_harness_teardown (h);
 }
 
+/* In a frame that is a part of a larger one the box is where that part has it,
+ * and its label stays in there. */
+static void
+test_crop (void)
+{
+  const int box[4] = { 64 + 30, 100 + 20, 128 + 30, 160 + 20 };
+  const GstDefcnObject o =
+      overlay_rig_object (64, 100, 128, 160, W, H, "person");
+
+  for (int labels = 0; labels < 2; labels++) {
+    GstHarness *h = overlay_rig_harness (labels ? "color=0xff0000"
+                                                : "show-labels=false "
+                                                  "color=0xff0000",
+        "GRAY8", W, H);
+    g_autoptr (GstBuffer) buffer =
+        gst_buffer_new_allocate (NULL, (W + 40) * (H + 40), NULL);
+    GstVideoCropMeta *crop = gst_buffer_add_video_crop_meta (buffer);
+    GstVideoInfo info;
+    GstVideoFrame frame;
+
+    crop->x = 30;
+    crop->y = 20;
+    crop->width = W;
+    crop->height = H;
+    gst_buffer_memset (buffer, 0, 77, (W + 40) * (H + 40));
+    gst_buffer_add_video_meta (buffer, 0, GST_VIDEO_FORMAT_GRAY8, W + 40,
+        H + 40);
+    overlay_rig_attach (buffer, &o, 1, &overlay_rig_looked, W, H);
+    overlay_rig_info (&info, h);
+    buffer = gst_harness_push_and_pull (h, buffer);
+    g_assert_true (gst_video_frame_map (&frame, &info, buffer, GST_MAP_READ));
+    if (labels)
+      g_assert_true (overlay_rig_drawn (&frame, 64 + 30, 99 + 20));
+    else
+      overlay_rig_assert_box (&frame, box, 2, 0xff0000);
+    gst_video_frame_unmap (&frame);
+    gst_harness_teardown (h);
+  }
+}
+
 /* A repeated box has thin lines whatever the thickness. */
 static void
 test_repeated (void)
@@ -554,6 +594,7 @@ main (int argc, char **argv)
   g_test_add_func ("/overlay/class-colors", test_class_colors);
   g_test_add_func ("/overlay/hide-labels", test_hide_labels);
   g_test_add_func ("/overlay/late", test_late);
+  g_test_add_func ("/overlay/crop", test_crop);
   g_test_add_func ("/overlay/properties", test_properties);
   g_test_add_func ("/overlay/metas", test_metas);
   g_test_add_func ("/overlay/foreign-region", test_foreign_region);
