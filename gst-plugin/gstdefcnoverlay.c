@@ -7,7 +7,8 @@
  * defcndetect or any other element that writes region of interest or
  * (GStreamer 1.24) analytics metadata.  Frames without any pass untouched and
  * uncopied.  Boxes that defcndetect repeated from an earlier frame are drawn
- * with thin lines.
+ * with thin lines.  Where the picture was cropped, turned or put into borders
+ * after defcndetect, its boxes are lost: nothing is drawn, and a warning says so.
  *
  * ## Example launch lines
  * |[
@@ -71,6 +72,7 @@ struct _GstDefcnOverlay
    * made writable. */
   Style frame_style;
   GArray *objects; /* GstDefcnObject */
+  gboolean warned; /* of lost boxes, since the caps */
 };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
@@ -173,6 +175,19 @@ draw_objects (GstDefcnView *view, const GArray *objects, const Style *style)
     draw_label (view, &g_array_index (objects, GstDefcnObject, i), style);
 }
 
+static void
+warn_lost (GstDefcnOverlay *self, guint lost)
+{
+  if (!lost || self->warned)
+    return;
+  self->warned = TRUE;
+  GST_ELEMENT_WARNING (self, STREAM, FAILED,
+      ("The boxes of %u objects are lost: since defcndetect the picture was "
+       "cropped, turned or put into borders.",
+          lost),
+      ("Draw before that, or detect after it."));
+}
+
 /* Takes the detections of @buffer that are not hidden, and the style. */
 static void
 decide (GstDefcnOverlay *self, GstBuffer *buffer)
@@ -196,6 +211,7 @@ decide (GstDefcnOverlay *self, GstBuffer *buffer)
   GST_OBJECT_UNLOCK (self);
   if (gst_defcn_meta_read_mark (buffer, &mark) && mark.repeated)
     self->frame_style.thickness = 1;
+  warn_lost (self, mark.lost);
 }
 
 /* The base class makes the buffer writable, a copy of the frame if others hold
@@ -212,6 +228,14 @@ prepare_output_buffer (GstBaseTransform *base, GstBuffer *in, GstBuffer **out)
   }
   return GST_BASE_TRANSFORM_CLASS (gst_defcn_overlay_parent_class)
       ->prepare_output_buffer (base, in, out);
+}
+
+static gboolean
+set_info (GstVideoFilter *filter, GstCaps *in, GstVideoInfo *in_info,
+    GstCaps *out, GstVideoInfo *out_info)
+{
+  GST_DEFCN_OVERLAY (filter)->warned = FALSE;
+  return TRUE;
 }
 
 /* Maps by itself: GstVideoFilter would map even what is not drawn on. */
@@ -329,6 +353,7 @@ gst_defcn_overlay_class_init (GstDefcnOverlayClass *klass)
       "The defcn authors");
   base->prepare_output_buffer = GST_DEBUG_FUNCPTR (prepare_output_buffer);
   base->transform_ip = GST_DEBUG_FUNCPTR (transform_ip);
+  GST_VIDEO_FILTER_CLASS (klass)->set_info = GST_DEBUG_FUNCPTR (set_info);
 }
 
 static void

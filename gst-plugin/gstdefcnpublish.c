@@ -251,7 +251,8 @@ record_of (GstDefcnPublish *self, GstBuffer *buffer)
   const int indent = self->started_format == FORMAT_JSON ? self->indent : -1;
   source = g_strdup (self->source);
   GST_OBJECT_UNLOCK (self);
-  if (objects->len == 0 && !add_empty)
+  record.mark = gst_defcn_meta_read_mark (buffer, &mark) ? &mark : NULL;
+  if (objects->len == 0 && !add_empty && !mark.lost)
     return NULL;
 
   if (with_utc) {
@@ -261,7 +262,6 @@ record_of (GstDefcnPublish *self, GstBuffer *buffer)
   record.source = source;
   record.tags = self->started_tags;
   record.utc = utc;
-  record.mark = gst_defcn_meta_read_mark (buffer, &mark) ? &mark : NULL;
   return gst_defcn_record_to_json (&record, objects, indent);
 }
 

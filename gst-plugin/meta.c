@@ -5,6 +5,8 @@
 #include <gst/analytics/analytics.h>
 #endif
 
+#define MAX_SIDE 1000000 /* pixels, of what others write */
+
 GType
 gst_defcn_meta_flags_get_type (void)
 {
@@ -13,7 +15,8 @@ gst_defcn_meta_flags_get_type (void)
     { GST_DEFCN_META_ROI, "GstVideoRegionOfInterestMeta", "roi" },
     { GST_DEFCN_META_ANALYTICS, "GstAnalyticsODMtd (GStreamer 1.24)",
         "analytics" },
-    { GST_DEFCN_META_CUSTOM, "Normalised, in the custom meta", "custom" },
+    { GST_DEFCN_META_CUSTOM, "Nothing but the custom meta \"defcn-objects\"",
+        "custom" },
     { 0, NULL, NULL },
   };
 
@@ -23,16 +26,89 @@ gst_defcn_meta_flags_get_type (void)
   return type;
 }
 
+/* TRUE when the crop of @buffer is that which was noted with the boxes:
+ * videocrop may leave the memory as it is and change no more than that. */
+static gboolean
+has_same_crop (GstBuffer *buffer, const GstStructure *boxes)
+{
+  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
+  const GValue *noted = gst_structure_get_value (boxes, "crop");
+  guint now[4] = { 0 };
+
+  if (!crop || !noted)
+    return !crop && !noted;
+  now[0] = crop->x;
+  now[1] = crop->y;
+  now[2] = crop->width;
+  now[3] = crop->height;
+  if (!GST_VALUE_HOLDS_ARRAY (noted) || gst_value_array_get_size (noted) != 4)
+    return FALSE;
+  for (guint i = 0; i < 4; i++) {
+    const GValue *v = gst_value_array_get_value (noted, i);
+
+    if (!G_VALUE_HOLDS_INT (v) || g_value_get_int (v) != (int) now[i])
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* Scalers keep the display aspect or put borders around the picture; with less
+ * than two pixels of borders no box moves by more than one. */
+static gboolean
+keeps_aspect (const GstVideoMetaTransform *scale)
+{
+  const GstVideoInfo *in = scale->in_info, *out = scale->out_info;
+  const double from = (double) in->width * in->par_n / in->par_d / in->height;
+  const double to = (double) out->width * out->par_n / out->par_d / out->height;
+
+  return from > to ? out->height * (1 - to / from) < 2
+                   : out->width * (1 - from / to) < 2;
+}
+
+static gboolean
+copy_field (GQuark name, const GValue *value, gpointer to)
+{
+  gst_structure_id_set_value (to, name, value);
+  return TRUE;
+}
+
+/* What comes with the boxes into another buffer. */
+static gboolean
+transform_boxes (GstBuffer *to, GstCustomMeta *meta, GstBuffer *from,
+    GQuark type, gpointer data, gpointer user_data)
+{
+  GstStructure *s = gst_custom_meta_get_structure (meta), *copy;
+  const gboolean is_copy = GST_META_TRANSFORM_IS_COPY (type);
+
+  if (!has_same_crop (from, s))
+    return FALSE;
+  if (is_copy
+          ? ((const GstMetaTransformCopy *) data)->region
+          : !GST_VIDEO_META_TRANSFORM_IS_SCALE (type) || !keeps_aspect (data))
+    return FALSE;
+  copy = gst_custom_meta_get_structure (
+      gst_buffer_add_custom_meta (to, GST_DEFCN_META_OBJECTS_NAME));
+  gst_structure_foreach (s, copy_field, copy);
+  if (!is_copy) /* a picture that was made is as large as its frame */
+    gst_structure_remove_field (copy, "crop");
+  return TRUE;
+}
+
 void
 gst_defcn_meta_register (void)
 {
   static gsize done = 0;
-  static const gchar *tags[] = { NULL };
+  static const gchar *none[] = { NULL };
+  static const gchar *geometry[] = { GST_META_TAG_VIDEO_STR,
+    GST_META_TAG_VIDEO_SIZE_STR, GST_META_TAG_VIDEO_ORIENTATION_STR, NULL };
 
   if (!g_once_init_enter (&done))
     return;
   if (!gst_meta_get_info (GST_DEFCN_META_NAME))
-    gst_meta_register_custom (GST_DEFCN_META_NAME, tags, NULL, NULL, NULL);
+    gst_meta_register_custom (GST_DEFCN_META_NAME, none, NULL, NULL, NULL);
+  if (!gst_meta_get_info (GST_DEFCN_META_OBJECTS_NAME))
+    gst_meta_register_custom (GST_DEFCN_META_OBJECTS_NAME, geometry,
+        transform_boxes, NULL, NULL);
   g_once_init_leave (&done, 1);
 }
 
@@ -63,79 +139,105 @@ gst_defcn_meta_pixels (const GstDefcnObject *object, int width, int height)
   return p;
 }
 
-static void
-object_set_pixels (GstDefcnObject *o, const GstDefcnPixels *p, int width,
-    int height)
-{
-  o->x_min = CLAMP ((double) p->x / width, 0, 1);
-  o->y_min = CLAMP ((double) p->y / height, 0, 1);
-  o->x_max = CLAMP (((double) p->x + p->w) / width, 0, 1);
-  o->y_max = CLAMP (((double) p->y + p->h) / height, 0, 1);
-}
-
-/* The fields that the "detection" of a ROI meta and an object of the custom
- * meta share. */
-static GstStructure *
-object_to_structure (const GstDefcnObject *o, const char *name)
-{
-  return gst_structure_new (name, "label_id", G_TYPE_INT, o->label_id,
-      "confidence", G_TYPE_DOUBLE, o->confidence, "x_min", G_TYPE_DOUBLE,
-      o->x_min, "x_max", G_TYPE_DOUBLE, o->x_max, "y_min", G_TYPE_DOUBLE,
-      o->y_min, "y_max", G_TYPE_DOUBLE, o->y_max, NULL);
-}
-
-/* FALSE, with what is missing at -1, unless @s has a normalised box. */
-static gboolean
-object_from_structure (GstDefcnObject *o, const GstStructure *s)
-{
-  if (!gst_structure_get_double (s, "confidence", &o->confidence))
-    o->confidence = -1;
-  if (!gst_structure_get_int (s, "label_id", &o->label_id))
-    o->label_id = -1;
-  if (!gst_structure_get (s, "x_min", G_TYPE_DOUBLE, &o->x_min, "x_max",
-          G_TYPE_DOUBLE, &o->x_max, "y_min", G_TYPE_DOUBLE, &o->y_min, "y_max",
-          G_TYPE_DOUBLE, &o->y_max, NULL))
-    return FALSE;
-  /* Some writers put pixels here. */
-  return o->x_min >= 0 && o->y_min >= 0 && o->x_max <= 1 && o->y_max <= 1
-      && o->x_min < o->x_max && o->y_min < o->y_max;
-}
-
 void
 gst_defcn_meta_objects_to_value (GValue *value, const GArray *objects)
 {
   g_value_init (value, GST_TYPE_ARRAY);
   for (guint i = 0; i < objects->len; i++) {
     const GstDefcnObject *o = &g_array_index (objects, GstDefcnObject, i);
-    GstStructure *s = object_to_structure (o, "object");
+    GstStructure *s = gst_defcn_object_to_structure (o, "object");
     GValue item = G_VALUE_INIT;
 
     gst_structure_set (s, "label", G_TYPE_STRING, g_quark_to_string (o->label),
-        NULL);
+        "parent_id", G_TYPE_INT, o->parent_id, NULL);
     g_value_init (&item, GST_TYPE_STRUCTURE);
     g_value_take_boxed (&item, s);
     gst_value_array_append_and_take_value (value, &item);
   }
 }
 
-static void
-attach_mark (GstBuffer *buffer, const GArray *objects, const GstDefcnMark *mark,
-    gboolean with_objects)
+/* @meta of a buffer, one after the other. */
+static GstStructure *
+next_custom (GstBuffer *buffer, const char *name, gpointer *state)
 {
-  GstCustomMeta *meta =
-      gst_buffer_add_custom_meta (buffer, GST_DEFCN_META_NAME);
-  GstStructure *s = gst_custom_meta_get_structure (meta);
+  const GstMetaInfo *info = gst_meta_get_info (name);
+  GstMeta *meta =
+      info ? gst_buffer_iterate_meta_filtered (buffer, state, info->api) : NULL;
+
+  return meta ? gst_custom_meta_get_structure ((GstCustomMeta *) meta) : NULL;
+}
+
+/* The next mark on @buffer: a frame that passed two detectors has two. */
+static GstStructure *
+next_mark (GstBuffer *buffer, gpointer *state)
+{
+  return next_custom (buffer, GST_DEFCN_META_NAME, state);
+}
+
+static guint
+next_set (GstBuffer *buffer)
+{
+  gpointer state = NULL;
+  const GstStructure *s;
+  guint set = 0, n;
+
+  while ((s = next_mark (buffer, &state)))
+    if (gst_structure_get_uint (s, "set", &n))
+      set = MAX (set, n + 1);
+  return set;
+}
+
+static void
+set_ints (GstStructure *s, const char *field, const int *values, guint n)
+{
+  GValue array = G_VALUE_INIT, item = G_VALUE_INIT;
+
+  g_value_init (&array, GST_TYPE_ARRAY);
+  g_value_init (&item, G_TYPE_INT);
+  for (guint i = 0; i < n; i++) {
+    g_value_set_int (&item, values[i]);
+    gst_value_array_append_value (&array, &item);
+  }
+  gst_structure_take_value (s, field, &array);
+}
+
+/* @objects: NULL where nobody wants them, and nothing can be lost. */
+static void
+attach_boxes (GstBuffer *buffer, const GArray *objects, guint set)
+{
+  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
+  GstStructure *s = gst_custom_meta_get_structure (
+      gst_buffer_add_custom_meta (buffer, GST_DEFCN_META_OBJECTS_NAME));
+  GValue value = G_VALUE_INIT;
+
+  gst_structure_set (s, "set", G_TYPE_UINT, set, NULL);
+  if (objects) {
+    gst_defcn_meta_objects_to_value (&value, objects);
+    gst_structure_take_value (s, "objects", &value);
+  }
+  if (crop) {
+    const int edges[] = { crop->x, crop->y, crop->width, crop->height };
+
+    set_ints (s, "crop", edges, G_N_ELEMENTS (edges));
+  }
+}
+
+/* @ids: of the first and the last object, the last less than the first where
+ * there are none. */
+static void
+attach_mark (GstBuffer *buffer, const GstDefcnMark *mark, guint set,
+    guint n_objects, const int ids[2])
+{
+  GstStructure *s = gst_custom_meta_get_structure (
+      gst_buffer_add_custom_meta (buffer, GST_DEFCN_META_NAME));
 
   gst_structure_set (s, "inferred", G_TYPE_BOOLEAN, mark->inferred, "reason",
       G_TYPE_STRING, mark->reason, "repeated", G_TYPE_BOOLEAN, mark->repeated,
       "inferred-timestamp", G_TYPE_UINT64, mark->timestamp, "model",
-      G_TYPE_STRING, mark->model, "n-objects", G_TYPE_UINT, objects->len, NULL);
-  if (with_objects) {
-    GValue value = G_VALUE_INIT;
-
-    gst_defcn_meta_objects_to_value (&value, objects);
-    gst_structure_take_value (s, "objects", &value);
-  }
+      G_TYPE_STRING, mark->model, "n-objects", G_TYPE_UINT, n_objects, "set",
+      G_TYPE_UINT, set, NULL);
+  if (ids[0] <= ids[1])
+    set_ints (s, "ids", ids, 2);
 }
 
 static void
@@ -149,7 +251,7 @@ attach_roi (GstBuffer *buffer, const GstDefcnObject *o, const GstDefcnPixels *p,
   roi->id = id;
   roi->parent_id = o->parent_id;
   gst_video_region_of_interest_meta_add_param (roi,
-      object_to_structure (o, "detection"));
+      gst_defcn_object_to_structure (o, "detection"));
 }
 
 static GstVideoRegionOfInterestMeta *
@@ -160,7 +262,8 @@ next_roi (GstBuffer *buffer, gpointer *state)
       state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
 }
 
-/* Ids start at 1: 0 is what those who know no ids leave there. */
+/* Ids start at 1: 0 is what those who know no ids leave there.  Ones that leave
+ * no room above them are nobody's count. */
 static int
 next_roi_id (GstBuffer *buffer)
 {
@@ -169,8 +272,70 @@ next_roi_id (GstBuffer *buffer)
   int id = 1;
 
   while ((roi = next_roi (buffer, &state)))
-    id = MAX (id, roi->id + 1);
+    if (roi->id < G_MAXINT / 2)
+      id = MAX (id, roi->id + 1);
   return id;
+}
+
+/* What is known of one mark while its buffer is read. */
+typedef struct
+{
+  guint set, n_objects;
+  int first, last;     /* ids, none when last < first */
+  GstStructure *boxes; /* borrowed; NULL: lost, if there were any */
+} Set;
+
+static void
+find_boxes (GstBuffer *buffer, Set *set)
+{
+  gpointer state = NULL;
+  GstStructure *s;
+  guint n;
+
+  while ((s = next_custom (buffer, GST_DEFCN_META_OBJECTS_NAME, &state)))
+    if (gst_structure_get_uint (s, "set", &n) && n == set->set
+        && has_same_crop (buffer, s))
+      set->boxes = s;
+}
+
+/* Returns: (transfer full): the Sets of the marks on @buffer. */
+static GArray *
+read_sets (GstBuffer *buffer)
+{
+  GArray *sets = g_array_new (FALSE, FALSE, sizeof (Set));
+  gpointer state = NULL;
+  GstStructure *s;
+
+  while ((s = next_mark (buffer, &state))) {
+    const GValue *ids = gst_structure_get_value (s, "ids");
+    Set set = { .first = 0, .last = -1 };
+
+    gst_structure_get_uint (s, "set", &set.set);
+    gst_structure_get_uint (s, "n-objects", &set.n_objects);
+    if (ids && GST_VALUE_HOLDS_ARRAY (ids)
+        && gst_value_array_get_size (ids) == 2
+        && G_VALUE_HOLDS_INT (gst_value_array_get_value (ids, 0))
+        && G_VALUE_HOLDS_INT (gst_value_array_get_value (ids, 1))) {
+      set.first = g_value_get_int (gst_value_array_get_value (ids, 0));
+      set.last = g_value_get_int (gst_value_array_get_value (ids, 1));
+    }
+    find_boxes (buffer, &set);
+    g_array_append_val (sets, set);
+  }
+  return sets;
+}
+
+/* Whether a ROI meta or an ODMtd is one of a defcndetect. */
+static gboolean
+is_ours (const GArray *sets, int id)
+{
+  for (guint i = 0; i < sets->len; i++) {
+    const Set *set = &g_array_index (sets, Set, i);
+
+    if (id >= set->first && id <= set->last)
+      return TRUE;
+  }
+  return FALSE;
 }
 
 #ifdef HAVE_ANALYTICS
@@ -186,8 +351,12 @@ static gpointer
 relations_new (GstBuffer *buffer, guint n)
 {
   GstAnalyticsRelationMetaInitParams room = { n + 8, (n + 8) * 96 };
+  GstAnalyticsRelationMeta *there =
+      gst_buffer_get_analytics_relation_meta (buffer);
 
-  return gst_buffer_add_analytics_relation_meta_full (buffer, &room);
+  /* Another one would count its ids from 0 again. */
+  return there ? there
+               : gst_buffer_add_analytics_relation_meta_full (buffer, &room);
 }
 
 /* The id that the ROI meta of the same object gets, @otherwise on failure. */
@@ -204,7 +373,8 @@ relations_add (gpointer relations, const GstDefcnObject *o,
 }
 
 static void
-read_relations (GstBuffer *buffer, GArray *objects, int width, int height)
+read_relations (GstBuffer *buffer, GArray *objects, const GArray *sets,
+    int width, int height)
 {
   GstAnalyticsRelationMeta *relations =
       gst_buffer_get_analytics_relation_meta (buffer);
@@ -218,12 +388,13 @@ read_relations (GstBuffer *buffer, GArray *objects, int width, int height)
     gfloat confidence;
     GstDefcnPixels p;
 
-    if (!gst_analytics_od_mtd_get_location (&od, &p.x, &p.y, &p.w, &p.h,
+    if (is_ours (sets, (int) od.id)
+        || !gst_analytics_od_mtd_get_location (&od, &p.x, &p.y, &p.w, &p.h,
             &confidence))
       continue;
     o.label = gst_analytics_od_mtd_get_obj_type (&od);
     o.confidence = confidence;
-    object_set_pixels (&o, &p, width, height);
+    gst_defcn_object_set_pixels (&o, &p, width, height);
     g_array_append_val (objects, o);
   }
 }
@@ -250,7 +421,8 @@ relations_add (gpointer relations, const GstDefcnObject *o,
 }
 
 static void
-read_relations (GstBuffer *buffer, GArray *objects, int width, int height)
+read_relations (GstBuffer *buffer, GArray *objects, const GArray *sets,
+    int width, int height)
 {
 }
 
@@ -260,14 +432,17 @@ void
 gst_defcn_meta_attach (GstBuffer *buffer, const GArray *objects,
     const GstDefcnMark *mark, GstDefcnMetaFlags flags, int width, int height)
 {
+  const gboolean has_ids =
+      (flags & (GST_DEFCN_META_ROI | GST_DEFCN_META_ANALYTICS)) != 0;
+  const guint set = next_set (buffer);
   gpointer relations = NULL;
-  int id = next_roi_id (buffer);
+  int id = next_roi_id (buffer), ids[2] = { 0, -1 };
 
-  attach_mark (buffer, objects, mark, (flags & GST_DEFCN_META_CUSTOM) != 0);
+  attach_boxes (buffer, flags ? objects : NULL, set);
   if ((flags & GST_DEFCN_META_ANALYTICS) && objects->len)
     relations = relations_new (buffer, objects->len);
 
-  for (guint i = 0; i < objects->len; i++, id++) {
+  for (guint i = 0; has_ids && i < objects->len; i++, id++) {
     const GstDefcnObject *o = &g_array_index (objects, GstDefcnObject, i);
     GstDefcnPixels p = gst_defcn_meta_pixels (o, width, height);
 
@@ -275,117 +450,103 @@ gst_defcn_meta_attach (GstBuffer *buffer, const GArray *objects,
       id = relations_add (relations, o, &p, id);
     if (flags & GST_DEFCN_META_ROI)
       attach_roi (buffer, o, &p, id);
+    if (i == 0)
+      ids[0] = id;
+    ids[1] = id;
   }
-}
-
-/* The next mark on @buffer: a frame that passed two detectors has two. */
-static GstStructure *
-next_mark (GstBuffer *buffer, gpointer *state)
-{
-  const GstMetaInfo *info = gst_meta_get_info (GST_DEFCN_META_NAME);
-  GstMeta *meta =
-      info ? gst_buffer_iterate_meta_filtered (buffer, state, info->api) : NULL;
-
-  return meta ? gst_custom_meta_get_structure ((GstCustomMeta *) meta) : NULL;
+  attach_mark (buffer, mark, set, objects->len, ids);
 }
 
 static void
-read_custom (GstBuffer *buffer, GArray *objects)
+read_boxes (GArray *objects, const GstStructure *boxes)
 {
-  gpointer state = NULL;
-  GstStructure *s;
+  const GValue *list = gst_structure_get_value (boxes, "objects");
+  const guint n = list && GST_VALUE_HOLDS_ARRAY (list)
+      ? gst_value_array_get_size (list)
+      : 0;
 
-  while ((s = next_mark (buffer, &state))) {
-    const GValue *list = gst_structure_get_value (s, "objects");
+  for (guint i = 0; i < n; i++) {
+    const GValue *value = gst_value_array_get_value (list, i);
+    const GstStructure *item = GST_VALUE_HOLDS_STRUCTURE (value)
+        ? gst_value_get_structure (value)
+        : NULL;
+    GstDefcnObject o = { 0 };
 
-    for (guint i = 0; list && i < gst_value_array_get_size (list); i++) {
-      const GstStructure *item =
-          gst_value_get_structure (gst_value_array_get_value (list, i));
-      GstDefcnObject o = { 0 };
-
-      if (!object_from_structure (&o, item))
-        continue;
-      o.label = g_quark_from_string (gst_structure_get_string (item, "label"));
-      g_array_append_val (objects, o);
-    }
+    if (!item || !gst_defcn_object_from_structure (&o, item))
+      continue;
+    o.label = gst_defcn_object_label (gst_structure_get_string (item, "label"));
+    gst_structure_get_int (item, "parent_id", &o.parent_id);
+    g_array_append_val (objects, o);
   }
 }
 
-/* ROI metas with (@detected) or without a "detection". */
+/* Others' ROI metas with (@detected) or without a "detection". */
 static void
-read_rois (GstBuffer *buffer, GArray *objects, int width, int height,
-    gboolean detected)
+read_rois (GstBuffer *buffer, GArray *objects, const GArray *sets, int width,
+    int height, gboolean detected)
 {
   gpointer state = NULL;
   GstVideoRegionOfInterestMeta *roi;
 
   while ((roi = next_roi (buffer, &state))) {
-    GstDefcnObject o = { .label = roi->roi_type,
-      .parent_id = roi->parent_id,
+    GstDefcnObject o = { .parent_id = roi->parent_id,
       .confidence = -1,
       .label_id = -1 };
     GstStructure *s =
         gst_video_region_of_interest_meta_get_param (roi, "detection");
-    GstDefcnPixels p = { (int) roi->x, (int) roi->y, (int) roi->w,
-      (int) roi->h };
+    GstDefcnPixels p = { (int) MIN (roi->x, MAX_SIDE),
+      (int) MIN (roi->y, MAX_SIDE), (int) MIN (roi->w, MAX_SIDE),
+      (int) MIN (roi->h, MAX_SIDE) };
 
-    if ((s != NULL) != detected)
+    if ((s != NULL) != detected || is_ours (sets, roi->id))
       continue;
-    if (!s || !object_from_structure (&o, s))
-      object_set_pixels (&o, &p, width, height);
+    if (!s || !gst_defcn_object_from_structure (&o, s))
+      gst_defcn_object_set_pixels (&o, &p, width, height);
+    o.label = roi->roi_type;
     g_array_append_val (objects, o);
   }
-}
-
-/* Bare ROI metas are detections that lost their structure on the way, unless
- * a detector said that it found nothing: then they are somebody's zones. */
-static gboolean
-bare_rois_are_objects (GstBuffer *buffer)
-{
-  gpointer state = NULL;
-  GstStructure *s;
-  guint n, sum = 0;
-  gboolean marked = FALSE;
-
-  while ((s = next_mark (buffer, &state))) {
-    marked = TRUE;
-    if (gst_structure_get_uint (s, "n-objects", &n))
-      sum += n;
-  }
-  return !marked || sum;
-}
-
-/* Others' labels may be in any encoding. */
-static GQuark
-valid_label (GQuark label)
-{
-  const char *text = g_quark_to_string (label);
-  g_autofree char *valid = NULL;
-
-  if (!text || g_utf8_validate (text, -1, NULL))
-    return label;
-  valid = g_utf8_make_valid (text, -1);
-  return g_quark_from_string (valid);
 }
 
 guint
 gst_defcn_meta_read (GstBuffer *buffer, GArray *objects, int width, int height)
 {
-  guint before = objects->len;
+  g_autoptr (GArray) sets = read_sets (buffer);
+  const guint before = objects->len;
+  guint others;
 
-  read_custom (buffer, objects);
-  if (objects->len == before)
-    read_rois (buffer, objects, width, height, TRUE);
-  if (objects->len == before)
-    read_relations (buffer, objects, width, height);
-  if (objects->len == before && bare_rois_are_objects (buffer))
-    read_rois (buffer, objects, width, height, FALSE);
-  for (guint i = before; i < objects->len; i++) {
+  for (guint i = 0; i < sets->len; i++) {
+    const Set *set = &g_array_index (sets, Set, i);
+
+    if (set->boxes)
+      read_boxes (objects, set->boxes);
+  }
+  others = objects->len;
+  read_rois (buffer, objects, sets, width, height, TRUE);
+  if (objects->len == others)
+    read_relations (buffer, objects, sets, width, height);
+  if (objects->len == others && sets->len == 0)
+    read_rois (buffer, objects, sets, width, height, FALSE);
+  for (guint i = others; i < objects->len; i++) {
     GstDefcnObject *o = &g_array_index (objects, GstDefcnObject, i);
 
-    o->label = valid_label (o->label);
+    o->label = gst_defcn_object_label (g_quark_to_string (o->label));
   }
   return objects->len - before;
+}
+
+static guint
+count_lost (GstBuffer *buffer)
+{
+  g_autoptr (GArray) sets = read_sets (buffer);
+  guint lost = 0;
+
+  for (guint i = 0; i < sets->len; i++) {
+    const Set *set = &g_array_index (sets, Set, i);
+
+    if (!set->boxes)
+      lost += set->n_objects;
+  }
+  return lost;
 }
 
 gboolean
@@ -410,5 +571,6 @@ gst_defcn_meta_read_mark (GstBuffer *buffer, GstDefcnMark *mark)
   model = gst_structure_get_string (last, "model");
   mark->reason = g_intern_string (reason ? reason : "");
   mark->model = g_intern_string (model ? model : "");
+  mark->lost = count_lost (buffer);
   return TRUE;
 }

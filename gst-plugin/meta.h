@@ -9,10 +9,21 @@
  *              Streamer writes it.  videoconvert drops the structure.
  *   analytics  GstAnalyticsODMtd, GStreamer 1.24 or newer, pixels; the id of
  *              the ROI meta is the id of the ODMtd.
- *   custom     in the custom meta below, normalised: survives videoconvert and
- *              videoscale everywhere.
+ *   custom     nothing but what follows.
  *
- * Always, whatever the flags: one custom meta "defcn-detections", the mark,
+ * With any of these flags there is a custom meta "defcn-objects", the boxes,
+ *
+ *   objects     array   of structures like "detection" with label (string)
+ *                       and parent_id (int) added, normalised
+ *   set         uint    of which mark they are
+ *   crop        array   x, y, width, height (int) of the GstVideoCropMeta that
+ *                       the frame had, absent without one
+ *
+ * tagged as what depends on size and orientation: it goes along where a picture
+ * is converted or scaled to the same display aspect, and not where it is
+ * cropped, turned or put into borders.  And always, whatever the flags, a custom
+ * meta "defcn-detections", the mark, without tags, so that it goes along
+ * everywhere:
  *
  *   inferred            boolean  this very frame went through the network
  *   reason              string   why not: "interval", "qos", "busy", "region"
@@ -20,10 +31,12 @@
  *   inferred-timestamp  uint64   which has this PTS
  *   model               string   SHA-256 of the model file
  *   n-objects           uint     how many objects the frame has
- *   objects             array    of structures like "detection" with label
- *                                (string) added; only with the flag custom
+ *   set                 uint     0, or one more than the last mark's before it
+ *   ids                 array    first and last id (int) of the ROI metas and
+ *                                the ODMtds, absent where there are none
  *
- * so that "nothing there" and "nobody looked" differ.
+ * so that "nothing there", "nobody looked" and "lost on the way" differ: lost is
+ * what a mark counts and what no boxes come with.
  *
  * Thread rule: re-entrant; a buffer is for one thread.
  */
@@ -31,24 +44,12 @@
 
 #include <gst/video/video.h>
 
+#include "object.h"
+
 G_BEGIN_DECLS
 
 #define GST_DEFCN_META_NAME "defcn-detections"
-
-typedef struct
-{
-  double x_min, y_min, x_max, y_max; /* 0..1 of the frame, min < max */
-  double confidence;                 /* 0..1; -1: lost on the way */
-  int label_id;                      /* class index; -1: not known */
-  GQuark label;                      /* UTF-8; 0: none */
-  int parent_id; /* id of the ROI meta that was looked in, 0: none */
-} GstDefcnObject;
-
-/* A rectangle in whole pixels of a frame. */
-typedef struct
-{
-  int x, y, w, h;
-} GstDefcnPixels;
+#define GST_DEFCN_META_OBJECTS_NAME "defcn-objects"
 
 typedef struct
 {
@@ -57,6 +58,8 @@ typedef struct
   gboolean repeated;
   GstClockTime timestamp; /* PTS of the frame that was looked at */
   const char *model;      /* interned SHA-256, "" when not known */
+  /* Read only: objects whose boxes are lost, of all marks on the buffer. */
+  guint lost;
 } GstDefcnMark;
 
 typedef enum
@@ -72,7 +75,7 @@ GType gst_defcn_meta_flags_get_type (void);
 /* Which flags this build can serve. */
 GstDefcnMetaFlags gst_defcn_meta_supported (void);
 
-/* Makes the custom meta known; before any other function, any number of
+/* Makes the custom metas known; before any other function, any number of
  * times. */
 void gst_defcn_meta_register (void);
 
@@ -92,10 +95,15 @@ void gst_defcn_meta_attach (GstBuffer *buffer, const GArray *objects,
     const GstDefcnMark *mark, GstDefcnMetaFlags flags, int width, int height);
 
 /* Appends the objects on @buffer to @objects (GstDefcnObject), whoever wrote
- * them: of the custom meta if it has any, else of the ROI metas that have a
- * "detection", else of the ODMtds, else of bare ROI metas (with confidence and
- * label_id -1).  Labels that are not UTF-8 get U+FFFD for the bytes that are
- * at fault.  @width, @height: of the frame.  Returns how many. */
+ * them: the boxes of each defcndetect, then others' ROI metas that have a
+ * "detection", or if there are none others' ODMtds, or if no defcndetect saw the
+ * buffer bare ROI metas (with confidence and label_id -1): beside a mark they
+ * are somebody's zones.  Of a mark whose boxes are lost nothing is read, its ROI
+ * metas neither: they may have been scaled into a picture with borders.
+ *
+ * Whatever bytes others wrote, labels are UTF-8 of 255 bytes at most without
+ * control characters (U+FFFD stands for what is at fault).  @width, @height: of
+ * the frame.  Returns how many. */
 guint gst_defcn_meta_read (GstBuffer *buffer, GArray *objects, int width,
     int height);
 

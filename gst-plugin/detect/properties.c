@@ -422,8 +422,8 @@ install_report_properties (GObjectClass *klass)
 {
   g_object_class_install_property (klass, PROP_META,
       g_param_spec_flags ("meta", "Metadata",
-          "How to attach objects; custom survives videoconvert on every "
-          "GStreamer",
+          "How to attach objects for others' elements; custom alone: for "
+          "defcnoverlay and defcnpublish only",
           GST_TYPE_DEFCN_META_FLAGS, DEFAULT_META, SETUP));
 
   g_object_class_install_property (klass, PROP_MESSAGE,

@@ -53,8 +53,12 @@ static void
 add_mark (cJSON *object, const GstDefcnMark *mark)
 {
   cJSON_AddBoolToObject (object, "inferred", mark->inferred);
+  if (mark->lost)
+    cJSON_AddNumberToObject (object, "lost", mark->lost);
   if (!mark->inferred)
     cJSON_AddStringToObject (object, "reason", mark->reason);
+  else if (mark->lost)
+    cJSON_AddStringToObject (object, "reason", "lost");
   if (mark->repeated)
     cJSON_AddBoolToObject (object, "repeated", TRUE);
 }

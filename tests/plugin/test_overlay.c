@@ -160,6 +160,47 @@ test_crop (void)
   }
 }
 
+/* Boxes that got lost are not drawn, and one warning says so for each caps. */
+static void
+test_lost (void)
+{
+  const GstDefcnObject o =
+      overlay_rig_object (64, 100, 128, 160, W, H, "person");
+  GstHarness *h =
+      gst_harness_new_parse ("videoflip video-direction=horiz ! defcnoverlay");
+  g_autoptr (GstElement) overlay = gst_harness_find_element (h, "defcnoverlay");
+  g_autoptr (GstBus) bus = gst_bus_new ();
+
+  gst_element_set_bus (overlay, bus);
+  for (guint turn = 0; turn < 2; turn++) {
+    GstVideoInfo info;
+    guint warnings = 0;
+
+    gst_harness_set_src_caps_str (h,
+        turn ? "video/x-raw,format=GRAY8,width=160,height=120,framerate=25/1"
+             : "video/x-raw,format=GRAY8,width=320,height=240,framerate=25/1");
+    overlay_rig_info (&info, h);
+    for (int i = 0; i < 3; i++) {
+      GstBuffer *in = overlay_rig_frame (&info, FALSE);
+      g_autoptr (GstBuffer) out = NULL;
+
+      overlay_rig_attach (in, &o, 1, &overlay_rig_looked, W, H);
+      out = gst_harness_push_and_pull (h, in);
+      assert_untouched (out);
+    }
+    for (;; warnings++) {
+      g_autoptr (GstMessage) message =
+          gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING);
+
+      if (!message)
+        break;
+    }
+    g_assert_cmpuint (warnings, ==, 1);
+  }
+  gst_element_set_bus (overlay, NULL);
+  gst_harness_teardown (h);
+}
+
 /* A repeated box has thin lines whatever the thickness. */
 static void
 test_repeated (void)
@@ -594,6 +635,7 @@ main (int argc, char **argv)
   g_test_add_func ("/overlay/class-colors", test_class_colors);
   g_test_add_func ("/overlay/hide-labels", test_hide_labels);
   g_test_add_func ("/overlay/late", test_late);
+  g_test_add_func ("/overlay/lost", test_lost);
   g_test_add_func ("/overlay/crop", test_crop);
   g_test_add_func ("/overlay/properties", test_properties);
   g_test_add_func ("/overlay/metas", test_metas);

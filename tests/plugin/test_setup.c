@@ -41,7 +41,7 @@ test_sides (void)
   g_autoptr (GstMessage) message = rig_message (bus, GST_MESSAGE_ELEMENT);
   const GstStructure *s = gst_message_get_structure (message);
   const GstCustomMeta *custom =
-      gst_buffer_get_custom_meta (out, GST_DEFCN_META_NAME);
+      gst_buffer_get_custom_meta (out, GST_DEFCN_META_OBJECTS_NAME);
   const GstStructure *structures[] = { s,
     gst_custom_meta_get_structure ((GstCustomMeta *) custom) };
   GstVideoRegionOfInterestMeta *roi =

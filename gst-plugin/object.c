@@ -1,0 +1,68 @@
+/* One object that was found, and what it looks like as a structure. */
+#include "object.h"
+
+#include <math.h>
+#include <string.h>
+
+void
+gst_defcn_object_set_pixels (GstDefcnObject *o, const GstDefcnPixels *p,
+    int width, int height)
+{
+  o->x_min = CLAMP ((double) p->x / width, 0, 1);
+  o->y_min = CLAMP ((double) p->y / height, 0, 1);
+  o->x_max = CLAMP (((double) p->x + p->w) / width, 0, 1);
+  o->y_max = CLAMP (((double) p->y + p->h) / height, 0, 1);
+}
+
+GstStructure *
+gst_defcn_object_to_structure (const GstDefcnObject *o, const char *name)
+{
+  return gst_structure_new (name, "label_id", G_TYPE_INT, o->label_id,
+      "confidence", G_TYPE_DOUBLE, o->confidence, "x_min", G_TYPE_DOUBLE,
+      o->x_min, "x_max", G_TYPE_DOUBLE, o->x_max, "y_min", G_TYPE_DOUBLE,
+      o->y_min, "y_max", G_TYPE_DOUBLE, o->y_max, NULL);
+}
+
+gboolean
+gst_defcn_object_from_structure (GstDefcnObject *o, const GstStructure *s)
+{
+  if (!gst_structure_get_double (s, "confidence", &o->confidence)
+      || !isfinite (o->confidence))
+    o->confidence = -1;
+  if (!gst_structure_get_int (s, "label_id", &o->label_id))
+    o->label_id = -1;
+  if (!gst_structure_get (s, "x_min", G_TYPE_DOUBLE, &o->x_min, "x_max",
+          G_TYPE_DOUBLE, &o->x_max, "y_min", G_TYPE_DOUBLE, &o->y_min, "y_max",
+          G_TYPE_DOUBLE, &o->y_max, NULL))
+    return FALSE;
+  /* Some writers put pixels here. */
+  return o->x_min >= 0 && o->y_min >= 0 && o->x_max <= 1 && o->y_max <= 1
+      && o->x_min < o->x_max && o->y_min < o->y_max;
+}
+
+GQuark
+gst_defcn_object_label (const char *text)
+{
+  g_autofree char *valid = NULL;
+  GString *clean;
+  GQuark label;
+
+  if (!text)
+    return 0;
+  clean = g_string_new (NULL);
+  valid = g_utf8_make_valid (text, strnlen (text, 4 * GST_DEFCN_MAX_LABEL));
+  for (const char *c = valid; *c; c = g_utf8_next_char (c)) {
+    const gunichar character = g_utf8_get_char (c);
+    const gsize before = clean->len;
+
+    g_string_append_unichar (clean,
+        g_unichar_iscntrl (character) ? 0xfffd : character);
+    if (clean->len > GST_DEFCN_MAX_LABEL) {
+      g_string_truncate (clean, before);
+      break;
+    }
+  }
+  label = g_quark_from_string (clean->str);
+  g_string_free (clean, TRUE);
+  return label;
+}

@@ -1,0 +1,49 @@
+/* One object that was found, and what it looks like as a structure.
+ *
+ * Thread rule: re-entrant.
+ */
+#pragma once
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+/* The longest label that is read, in bytes. */
+#define GST_DEFCN_MAX_LABEL 255
+
+typedef struct
+{
+  double x_min, y_min, x_max, y_max; /* 0..1 of the frame, min < max */
+  double confidence;                 /* 0..1; -1: lost on the way */
+  int label_id;                      /* class index; -1: not known */
+  GQuark label;                      /* UTF-8; 0: none */
+  int parent_id; /* id of the ROI meta that was looked in, 0: none */
+} GstDefcnObject;
+
+/* A rectangle in whole pixels of a frame. */
+typedef struct
+{
+  int x, y, w, h;
+} GstDefcnPixels;
+
+/* The box of @object is @pixels of a frame of @width x @height, or what of them is
+ * inside it. */
+void gst_defcn_object_set_pixels (GstDefcnObject *object,
+    const GstDefcnPixels *pixels, int width, int height);
+
+/* Returns: (transfer full): @name {label_id, confidence, x_min, x_max, y_min,
+ * y_max}: the "detection" of a ROI meta, and the most of an object elsewhere. */
+GstStructure *gst_defcn_object_to_structure (const GstDefcnObject *object,
+    const char *name);
+
+/* Takes these fields of @s, those that are missing or no numbers at -1.  FALSE
+ * unless they have a box inside the frame that is normalised. */
+gboolean gst_defcn_object_from_structure (GstDefcnObject *object,
+    const GstStructure *s);
+
+/* What is left of @text, which others wrote: UTF-8 of GST_DEFCN_MAX_LABEL bytes
+ * at most, with U+FFFD for what is none and for control characters.  0 for NULL.
+ */
+GQuark gst_defcn_object_label (const char *text);
+
+G_END_DECLS
