@@ -8,19 +8,32 @@
 
 #define MAX_SIDE 16384
 
+/* Of the planes: bytes for a pixel, or for two where they share a sample. */
 static const struct
 {
   const char *name;
   int n_planes;
+  int luma, chroma;        /* bytes, of planes 0 and the others */
+  gboolean luma_of_two;    /* else of one pixel */
+  gboolean chroma_of_two;  /* else of one pixel */
+  gboolean chroma_of_rows; /* two rows share one of chroma */
 } formats[DEFCN_N_FORMATS] = {
-  [DEFCN_FORMAT_RGB] = { "RGB", 1 },
-  [DEFCN_FORMAT_BGR] = { "BGR", 1 },
-  [DEFCN_FORMAT_RGBA] = { "RGBA", 1 },
-  [DEFCN_FORMAT_BGRA] = { "BGRA", 1 },
-  [DEFCN_FORMAT_GRAY8] = { "GRAY8", 1 },
-  [DEFCN_FORMAT_NV12] = { "NV12", 2 },
-  [DEFCN_FORMAT_I420] = { "I420", 3 },
-  [DEFCN_FORMAT_YUY2] = { "YUY2", 1 },
+  [DEFCN_FORMAT_RGB] = { "RGB", 1, 3 },
+  [DEFCN_FORMAT_BGR] = { "BGR", 1, 3 },
+  [DEFCN_FORMAT_RGBA] = { "RGBA", 1, 4 },
+  [DEFCN_FORMAT_BGRA] = { "BGRA", 1, 4 },
+  [DEFCN_FORMAT_GRAY8] = { "GRAY8", 1, 1 },
+  [DEFCN_FORMAT_NV12] = { "NV12", 2, 1, 2, FALSE, TRUE, TRUE },
+  [DEFCN_FORMAT_I420] = { "I420", 3, 1, 1, FALSE, TRUE, TRUE },
+  [DEFCN_FORMAT_YUY2] = { "YUY2", 1, 4, 0, TRUE },
+  [DEFCN_FORMAT_UYVY] = { "UYVY", 1, 4, 0, TRUE },
+  [DEFCN_FORMAT_NV21] = { "NV21", 2, 1, 2, FALSE, TRUE, TRUE },
+  [DEFCN_FORMAT_ARGB] = { "ARGB", 1, 4 },
+  [DEFCN_FORMAT_ABGR] = { "ABGR", 1, 4 },
+  [DEFCN_FORMAT_Y42B] = { "Y42B", 3, 1, 1, FALSE, TRUE, FALSE },
+  [DEFCN_FORMAT_Y444] = { "Y444", 3, 1, 1, FALSE, FALSE, FALSE },
+  [DEFCN_FORMAT_P010] = { "P010_10LE", 2, 2, 4, FALSE, TRUE, TRUE },
+  [DEFCN_FORMAT_I420_10] = { "I420_10LE", 3, 2, 2, FALSE, TRUE, TRUE },
 };
 
 /* Bytes of pixels in a row of @plane. */
@@ -29,22 +42,9 @@ row_bytes (DefcnFormat format, int plane, int width)
 {
   const int half = (width + 1) / 2;
 
-  switch (format) {
-    case DEFCN_FORMAT_RGB:
-    case DEFCN_FORMAT_BGR:
-      return 3 * width;
-    case DEFCN_FORMAT_RGBA:
-    case DEFCN_FORMAT_BGRA:
-      return 4 * width;
-    case DEFCN_FORMAT_NV12:
-      return plane ? 2 * half : width;
-    case DEFCN_FORMAT_I420:
-      return plane ? half : width;
-    case DEFCN_FORMAT_YUY2:
-      return 4 * half;
-    default:
-      return width;
-  }
+  return plane
+      ? formats[format].chroma * (formats[format].chroma_of_two ? half : width)
+      : formats[format].luma * (formats[format].luma_of_two ? half : width);
 }
 
 gboolean
@@ -93,6 +93,12 @@ int
 defcn_image_row_bytes (const DefcnImage *image, int i)
 {
   return row_bytes (image->format, i, image->width);
+}
+
+int
+defcn_image_row_shift (DefcnFormat format, int i)
+{
+  return i && formats[format].chroma_of_rows;
 }
 
 void

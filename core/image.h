@@ -21,6 +21,15 @@ typedef enum
   DEFCN_FORMAT_NV12,
   DEFCN_FORMAT_I420,
   DEFCN_FORMAT_YUY2,
+  DEFCN_FORMAT_UYVY,
+  DEFCN_FORMAT_NV21, /* NV12 with V before U */
+  DEFCN_FORMAT_ARGB, /* also xRGB */
+  DEFCN_FORMAT_ABGR, /* also xBGR */
+  DEFCN_FORMAT_Y42B, /* planar 4:2:2 */
+  DEFCN_FORMAT_Y444, /* planar 4:4:4 */
+  /* 10 bits in words of 16, little-endian, rounded to 8 when they are read: */
+  DEFCN_FORMAT_P010,    /* NV12 in the upper bits */
+  DEFCN_FORMAT_I420_10, /* I420 in the lower bits */
   DEFCN_N_FORMATS
 } DefcnFormat;
 
@@ -69,9 +78,11 @@ typedef struct
 void defcn_image_target_size (int *out_w, int *out_h, int width, int height,
     int short_edge, int long_edge);
 
-/* Planes of a format, and the bytes of a row of plane @i that are pixels. */
+/* Planes of a format, the bytes of a row of plane @i that are pixels, and how
+ * many rows of the image, as a power of two, share one of plane @i. */
 int defcn_image_planes (DefcnFormat format);
 int defcn_image_row_bytes (const DefcnImage *image, int i);
+int defcn_image_row_shift (DefcnFormat format, int i);
 
 /* (float (rgb) - mean) / std in the rule's channel order, into the top left of
  * the (pad_h, pad_w, 3) plane @dst, zeros elsewhere. */

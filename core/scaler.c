@@ -178,13 +178,14 @@ yuv_table (DefcnMatrix matrix, gboolean full_range)
 
 /* @step and the offsets of the channels are constants where this is used. */
 static inline void
-unpack_rgb (guint8 *dst, const guint8 *src, int n, int step, int r, int b)
+unpack_rgb (guint8 *dst, const guint8 *src, int n, int step, int r, int g,
+    int b)
 {
   guint32 *out = (guint32 *) (void *) dst;
 
   for (int i = 0; i < n; i++, src += step)
     out[i] =
-        GUINT32_TO_LE (src[r] | (guint32) src[1] << 8 | (guint32) src[b] << 16);
+        GUINT32_TO_LE (src[r] | (guint32) src[g] << 8 | (guint32) src[b] << 16);
 }
 
 /* Chroma samples of every second pixel -> one for each of @n pixels. */
@@ -202,13 +203,40 @@ spread_chroma (guint8 *u, guint8 *v, const guint8 *src_u, const guint8 *src_v,
   }
 }
 
+/* A word of 16 bits, little-endian, without its @shift lowest, rounded. */
+static inline guint8
+narrow (const guint8 *word, int shift)
+{
+  const guint value = word[0] | word[1] << 8;
+
+  return MIN ((value + (1u << shift >> 1)) >> shift, 255);
+}
+
+static inline void
+narrow_luma (guint8 *luma, const guint8 *src, int n, int shift)
+{
+  for (int i = 0; i < n; i++)
+    luma[i] = narrow (src + 2 * i, shift);
+}
+
+/* As spread_chroma(), of words. */
+static inline void
+narrow_chroma (guint8 *u, guint8 *v, const guint8 *src_u, const guint8 *src_v,
+    int step, int n, int shift)
+{
+  for (int i = 0; i < n; i++) {
+    u[i] = narrow (src_u + i / 2 * step, shift);
+    v[i] = narrow (src_v + i / 2 * step, shift);
+  }
+}
+
 /* One rectangle of an image that is being read row by row. */
 typedef struct
 {
   const DefcnImage *image;
   int x, y, w;
   DefcnYuvTable table;
-  guint8 *pixels, *luma, *u, *v; /* scratch rows; @luma for YUY2 alone */
+  guint8 *pixels, *luma, *u, *v; /* scratch rows; @luma where it is not dense */
   int chroma_row;                /* what u and v hold, -1 for nothing */
 } Reader;
 
@@ -227,36 +255,69 @@ reader_init (Reader *r, Strip *s, const DefcnImage *image, int x, int y, int w,
     memset (r->u, 128, 2 * n);
 }
 
+/* Makes u and v those of row @y, from even column @x on. */
+static void
+reader_chroma (Reader *r, int y, int x, int n)
+{
+  const DefcnImage *image = r->image;
+  const int row = y >> defcn_image_row_shift (image->format, 1);
+  const guint8 *u = image->planes[1] + (gsize) row * image->strides[1];
+  const guint8 *v = defcn_image_planes (image->format) > 2
+      ? image->planes[2] + (gsize) row * image->strides[2]
+      : NULL;
+
+  if (r->chroma_row == row)
+    return;
+  r->chroma_row = row;
+  switch (image->format) {
+    case DEFCN_FORMAT_NV12:
+      spread_chroma (r->u, r->v, u + x, u + x + 1, 2, n);
+      return;
+    case DEFCN_FORMAT_NV21:
+      spread_chroma (r->u, r->v, u + x + 1, u + x, 2, n);
+      return;
+    case DEFCN_FORMAT_P010:
+      narrow_chroma (r->u, r->v, u + 2 * x, u + 2 * x + 2, 4, n, 8);
+      return;
+    case DEFCN_FORMAT_I420_10:
+      narrow_chroma (r->u, r->v, u + x, v + x, 2, n, 2);
+      return;
+    case DEFCN_FORMAT_Y444:
+      memcpy (r->u, u + x, n);
+      memcpy (r->v, v + x, n);
+      return;
+    default: /* I420, Y42B */
+      spread_chroma (r->u, r->v, u + x / 2, v + x / 2, 1, n);
+      return;
+  }
+}
+
 /* The luma row, with u and v made to belong to it, from even column @x on. */
 static const guint8 *
 reader_yuv (Reader *r, int y, int x, int n)
 {
   const DefcnImage *image = r->image;
+  const gboolean luma_first = image->format == DEFCN_FORMAT_YUY2;
   const guint8 *row = image->planes[0] + (gsize) y * image->strides[0];
 
   switch (image->format) {
+    case DEFCN_FORMAT_GRAY8:
+      return row + x;
     case DEFCN_FORMAT_YUY2:
+    case DEFCN_FORMAT_UYVY:
       row += 2 * x;
       for (int i = 0; i < n; i++)
-        r->luma[i] = row[2 * i];
-      spread_chroma (r->u, r->v, row + 1, row + 3, 4, n);
+        r->luma[i] = row[2 * i + !luma_first];
+      spread_chroma (r->u, r->v, row + luma_first, row + luma_first + 2, 4, n);
       return r->luma;
-    case DEFCN_FORMAT_NV12:
-    case DEFCN_FORMAT_I420:
-      if (r->chroma_row != y / 2) {
-        const guint8 *u =
-            image->planes[1] + (gsize) (y / 2) * image->strides[1];
-
-        r->chroma_row = y / 2;
-        if (image->format == DEFCN_FORMAT_NV12)
-          spread_chroma (r->u, r->v, u + x, u + x + 1, 2, n);
-        else
-          spread_chroma (r->u, r->v, u + x / 2,
-              image->planes[2] + (gsize) (y / 2) * image->strides[2] + x / 2, 1,
-              n);
-      }
-      return row + x;
+    case DEFCN_FORMAT_P010:
+    case DEFCN_FORMAT_I420_10:
+      narrow_luma (r->luma, row + 2 * x, n,
+          image->format == DEFCN_FORMAT_P010 ? 8 : 2);
+      reader_chroma (r, y, x, n);
+      return r->luma;
     default:
+      reader_chroma (r, y, x, n);
       return row + x;
   }
 }
@@ -271,16 +332,22 @@ reader_row (Reader *r, const DefcnPixelKernels *kernels, int i)
 
   switch (image->format) {
     case DEFCN_FORMAT_RGB:
-      unpack_rgb (r->pixels, row + 3 * r->x, r->w, 3, 0, 2);
+      unpack_rgb (r->pixels, row + 3 * r->x, r->w, 3, 0, 1, 2);
       return r->pixels;
     case DEFCN_FORMAT_BGR:
-      unpack_rgb (r->pixels, row + 3 * r->x, r->w, 3, 2, 0);
+      unpack_rgb (r->pixels, row + 3 * r->x, r->w, 3, 2, 1, 0);
       return r->pixels;
     case DEFCN_FORMAT_RGBA:
-      unpack_rgb (r->pixels, row + 4 * r->x, r->w, 4, 0, 2);
+      unpack_rgb (r->pixels, row + 4 * r->x, r->w, 4, 0, 1, 2);
       return r->pixels;
     case DEFCN_FORMAT_BGRA:
-      unpack_rgb (r->pixels, row + 4 * r->x, r->w, 4, 2, 0);
+      unpack_rgb (r->pixels, row + 4 * r->x, r->w, 4, 2, 1, 0);
+      return r->pixels;
+    case DEFCN_FORMAT_ARGB:
+      unpack_rgb (r->pixels, row + 4 * r->x, r->w, 4, 1, 2, 3);
+      return r->pixels;
+    case DEFCN_FORMAT_ABGR:
+      unpack_rgb (r->pixels, row + 4 * r->x, r->w, 4, 3, 2, 1);
       return r->pixels;
     default:
       /* From an even column on, so that chroma pairs stay together. */

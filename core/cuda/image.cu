@@ -36,56 +36,103 @@ clamp_byte (int x)
   return x < 0 ? 0 : x > 255 ? 255 : x;
 }
 
+/* A word of 16 bits, little-endian, without its @shift lowest, rounded. */
+__device__ static inline int
+narrow (const guint8 *word, int shift)
+{
+  return clamp_byte (((word[0] | word[1] << 8) + (1 << shift >> 1)) >> shift);
+}
+
+/* Where the channels of packed RGB are; FALSE for other formats. */
+__device__ static inline bool
+find_rgb (DefcnFormat format, int *step, int *r, int *g, int *b)
+{
+  const bool first = format == DEFCN_FORMAT_ARGB || format == DEFCN_FORMAT_ABGR;
+  const bool swap = format == DEFCN_FORMAT_BGR || format == DEFCN_FORMAT_BGRA
+      || format == DEFCN_FORMAT_ABGR;
+  const bool dense = format == DEFCN_FORMAT_RGB || format == DEFCN_FORMAT_BGR;
+
+  *step = dense ? 3 : 4;
+  *r = first + (swap ? 2 : 0);
+  *g = first + 1;
+  *b = first + (swap ? 0 : 2);
+  return first || swap || dense || format == DEFCN_FORMAT_RGBA;
+}
+
+/* Luma and chroma, 8 bits each, of a pixel of any other format. */
+__device__ static inline void
+read_yuv (int yuv[3], const Frame &f, int x, int y)
+{
+  const bool rows = f.format != DEFCN_FORMAT_Y42B
+      && f.format != DEFCN_FORMAT_Y444; /* share chroma by twos */
+  const gsize half = rows ? y / 2 : y;
+  const guint8 *row = f.planes[0] + (gsize) y * f.strides[0];
+  const guint8 *u = f.planes[1] + half * f.strides[1];
+  const guint8 *v = f.planes[2] + half * f.strides[2];
+
+  yuv[0] = row[x];
+  yuv[1] = yuv[2] = 128;
+  switch (f.format) {
+    case DEFCN_FORMAT_YUY2:
+      yuv[0] = row[2 * x];
+      yuv[1] = row[4 * (x / 2) + 1];
+      yuv[2] = row[4 * (x / 2) + 3];
+      return;
+    case DEFCN_FORMAT_UYVY:
+      yuv[0] = row[2 * x + 1];
+      yuv[1] = row[4 * (x / 2)];
+      yuv[2] = row[4 * (x / 2) + 2];
+      return;
+    case DEFCN_FORMAT_NV12:
+    case DEFCN_FORMAT_NV21: {
+      const int first = f.format == DEFCN_FORMAT_NV21;
+
+      yuv[1] = u[2 * (x / 2) + first];
+      yuv[2] = u[2 * (x / 2) + 1 - first];
+      return;
+    }
+    case DEFCN_FORMAT_I420:
+    case DEFCN_FORMAT_Y42B:
+      yuv[1] = u[x / 2];
+      yuv[2] = v[x / 2];
+      return;
+    case DEFCN_FORMAT_Y444:
+      yuv[1] = u[x];
+      yuv[2] = v[x];
+      return;
+    case DEFCN_FORMAT_P010:
+      yuv[0] = narrow (row + 2 * x, 8);
+      yuv[1] = narrow (u + 4 * (x / 2), 8);
+      yuv[2] = narrow (u + 4 * (x / 2) + 2, 8);
+      return;
+    case DEFCN_FORMAT_I420_10:
+      yuv[0] = narrow (row + 2 * x, 2);
+      yuv[1] = narrow (u + 2 * (x / 2), 2);
+      yuv[2] = narrow (v + 2 * (x / 2), 2);
+      return;
+    default: /* GRAY8 */
+      return;
+  }
+}
+
 /* Channels R, G, B of the pixel at column @x, row @y of the whole image. */
 __device__ static inline void
 read_pixel (int *rgb, const Frame &f, int x, int y)
 {
-  const guint8 *row = f.planes[0] + (gsize) y * f.strides[0];
-  int luma, u = 128, v = 128;
+  int step, r, g, b, yuv[3];
 
-  switch (f.format) {
-    case DEFCN_FORMAT_RGB:
-    case DEFCN_FORMAT_BGR:
-    case DEFCN_FORMAT_RGBA:
-    case DEFCN_FORMAT_BGRA: {
-      const bool wide =
-          f.format == DEFCN_FORMAT_RGBA || f.format == DEFCN_FORMAT_BGRA;
-      const bool swap =
-          f.format == DEFCN_FORMAT_BGR || f.format == DEFCN_FORMAT_BGRA;
-      const guint8 *p = row + (gsize) x * (wide ? 4 : 3);
+  if (find_rgb (f.format, &step, &r, &g, &b)) {
+    const guint8 *p = f.planes[0] + (gsize) y * f.strides[0] + (gsize) x * step;
 
-      rgb[0] = p[swap ? 2 : 0];
-      rgb[1] = p[1];
-      rgb[2] = p[swap ? 0 : 2];
-      return;
-    }
-    case DEFCN_FORMAT_YUY2:
-      luma = row[2 * x];
-      u = row[4 * (x / 2) + 1];
-      v = row[4 * (x / 2) + 3];
-      break;
-    case DEFCN_FORMAT_NV12: {
-      const guint8 *p =
-          f.planes[1] + (gsize) (y / 2) * f.strides[1] + 2 * (x / 2);
-
-      luma = row[x];
-      u = p[0];
-      v = p[1];
-      break;
-    }
-    case DEFCN_FORMAT_I420:
-      luma = row[x];
-      u = f.planes[1][(gsize) (y / 2) * f.strides[1] + x / 2];
-      v = f.planes[2][(gsize) (y / 2) * f.strides[2] + x / 2];
-      break;
-    default: /* GRAY8 */
-      luma = row[x];
-      break;
+    rgb[0] = p[r];
+    rgb[1] = p[g];
+    rgb[2] = p[b];
+    return;
   }
-  const int scaled = f.yuv.y * luma + (1 << 15) - f.yuv.offset * f.yuv.y;
+  read_yuv (yuv, f, x, y);
+  const int scaled = f.yuv.y * yuv[0] + (1 << 15) - f.yuv.offset * f.yuv.y;
+  const int u = yuv[1] - 128, v = yuv[2] - 128;
 
-  u -= 128;
-  v -= 128;
   rgb[0] = clamp_byte ((scaled + f.yuv.rv * v) >> 16);
   rgb[1] = clamp_byte ((scaled + f.yuv.gu * u + f.yuv.gv * v) >> 16);
   rgb[2] = clamp_byte ((scaled + f.yuv.bu * u) >> 16);
@@ -198,10 +245,10 @@ copy_planes (Cuda *be, Frame *frame, const DefcnImage *image,
   const int n_planes = defcn_image_planes (image->format);
 
   for (int i = 0; i < n_planes; i++) {
-    const int half = i > 0; /* rows of chroma */
+    const int shift = defcn_image_row_shift (image->format, i);
 
-    first[i] = p->y >> half;
-    rows[i] = ((p->y + p->h - 1) >> half) - first[i] + 1;
+    first[i] = p->y >> shift;
+    rows[i] = ((p->y + p->h - 1) >> shift) - first[i] + 1;
     at[i] = size;
     frame->strides[i] = defcn_image_row_bytes (image, i);
     size += ((gsize) rows[i] * frame->strides[i] + 255) / 256 * 256;

@@ -29,9 +29,23 @@ plane_row (DefcnFormat format, int plane, int width)
     [DEFCN_FORMAT_NV12] = { width, 2 * half },
     [DEFCN_FORMAT_I420] = { width, half, half },
     [DEFCN_FORMAT_YUY2] = { 4 * half },
+    [DEFCN_FORMAT_UYVY] = { 4 * half },
+    [DEFCN_FORMAT_NV21] = { width, 2 * half },
+    [DEFCN_FORMAT_ARGB] = { 4 * width },
+    [DEFCN_FORMAT_ABGR] = { 4 * width },
+    [DEFCN_FORMAT_Y42B] = { width, half, half },
+    [DEFCN_FORMAT_Y444] = { width, width, width },
+    [DEFCN_FORMAT_P010] = { 2 * width, 4 * half },
+    [DEFCN_FORMAT_I420_10] = { 2 * width, 2 * half, 2 * half },
   };
 
   return bytes[format][plane];
+}
+
+static gboolean
+has_all_rows (DefcnFormat format)
+{
+  return format == DEFCN_FORMAT_Y42B || format == DEFCN_FORMAT_Y444;
 }
 
 /* The same seed gives the same pixels, whatever the padding and @poison. */
@@ -46,7 +60,7 @@ picture_init (Picture *p, DefcnFormat format, int width, int height, int pad,
   };
   for (int i = 0; i < 3 && plane_row (format, i, width); i++) {
     const int row = plane_row (format, i, width), stride = row + pad;
-    const int h = i ? (height + 1) / 2 : height;
+    const int h = i && !has_all_rows (format) ? (height + 1) / 2 : height;
 
     p->mem[i] = g_malloc ((gsize) stride * (h - 1) + row);
     memset (p->mem[i], poison, (gsize) stride * (h - 1) + row);
@@ -66,6 +80,15 @@ picture_clear (Picture *p)
     g_free (p->mem[i]);
 }
 
+/* Word @i of @p without its @shift lowest bits, to the nearest byte. */
+static double
+word (const guint8 *p, int i, int shift)
+{
+  const double value = (p[2 * i] + 256 * p[2 * i + 1]) / (double) (1 << shift);
+
+  return MIN (floor (value + 0.5), 255);
+}
+
 /* The textbook conversion of one pixel in double precision, 0..255. */
 static void
 convert_exactly (double rgb[3], const DefcnImage *im, int x, int y)
@@ -79,9 +102,9 @@ convert_exactly (double rgb[3], const DefcnImage *im, int x, int y)
   double luma, u = 128, v = 128;
 
   if (q)
-    q += y / 2 * im->strides[1];
+    q += (has_all_rows (im->format) ? y : y / 2) * im->strides[1];
   if (r)
-    r += y / 2 * im->strides[2];
+    r += (has_all_rows (im->format) ? y : y / 2) * im->strides[2];
   switch (im->format) {
     case DEFCN_FORMAT_RGB:
     case DEFCN_FORMAT_RGBA:
@@ -98,6 +121,32 @@ convert_exactly (double rgb[3], const DefcnImage *im, int x, int y)
       break;
     case DEFCN_FORMAT_I420:
       luma = p[x], u = q[x / 2], v = r[x / 2];
+      break;
+    case DEFCN_FORMAT_ARGB:
+      rgb[0] = p[4 * x + 1], rgb[1] = p[4 * x + 2], rgb[2] = p[4 * x + 3];
+      return;
+    case DEFCN_FORMAT_ABGR:
+      rgb[0] = p[4 * x + 3], rgb[1] = p[4 * x + 2], rgb[2] = p[4 * x + 1];
+      return;
+    case DEFCN_FORMAT_NV21:
+      luma = p[x], u = q[x / 2 * 2 + 1], v = q[x / 2 * 2];
+      break;
+    case DEFCN_FORMAT_Y42B:
+      luma = p[x], u = q[x / 2], v = r[x / 2];
+      break;
+    case DEFCN_FORMAT_Y444:
+      luma = p[x], u = q[x], v = r[x];
+      break;
+    case DEFCN_FORMAT_P010:
+      luma = word (p, x, 8);
+      u = word (q, x / 2 * 2, 8), v = word (q, x / 2 * 2 + 1, 8);
+      break;
+    case DEFCN_FORMAT_I420_10:
+      luma = word (p, x, 2);
+      u = word (q, x / 2, 2), v = word (r, x / 2, 2);
+      break;
+    case DEFCN_FORMAT_UYVY:
+      luma = p[2 * x + 1], u = p[x / 2 * 4], v = p[x / 2 * 4 + 2];
       break;
     case DEFCN_FORMAT_YUY2:
       luma = p[2 * x], u = p[x / 2 * 4 + 1], v = p[x / 2 * 4 + 3];
@@ -440,7 +489,7 @@ test_check (void)
   const DefcnImage good = { DEFCN_FORMAT_I420, 5, 3, { mem, mem, mem },
     { 5, 3, 3 }, DEFCN_MATRIX_BT709, FALSE };
   DefcnImage bad[11], largest = good;
-  const char *const words[] = { "format 8", "format", "size 0 x 3",
+  const char *const words[] = { "format 16", "format", "size 0 x 3",
     "size 5 x -1", "size 16385 x 3 is not within 1 .. 16384", "matrix",
     "plane 0 of a I420 image 5 pixels wide is missing", "plane 2 of a I420",
     ("plane 1 of a I420 image 5 pixels wide is too narrow: stride 2, wanted "
