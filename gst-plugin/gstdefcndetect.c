@@ -9,7 +9,7 @@
  * passes untouched and uncopied, in the host's memory or, where the plugin was
  * built with gstreamer-cuda, in a CUDA device's.  Conversion and scaling to the
  * network's input happen inside, so neither videoconvert nor videoscale is
- * needed.
+ * needed: every format of raw video is taken.
  *
  * The network is trained end to end to report every object once: there is no
  * non-maximum suppression and no threshold for it.
@@ -66,9 +66,13 @@
 
 #define GST_CAT_DEFAULT gst_defcn_detect_debug
 
+/* All that GStreamer can describe in the host's memory, what the core reads
+ * itself first. */
+#define SIZES                                                                  \
+  ", width=[ 16, 8192 ], height=[ 16, 8192 ], framerate=" GST_VIDEO_FPS_RANGE
 #define CAPS                                                                   \
-  "video/x-raw, format=" GST_DEFCN_FORMATS ", width=[ 16, 8192 ], "            \
-  "height=[ 16, 8192 ], framerate=" GST_VIDEO_FPS_RANGE
+  "video/x-raw, format=" GST_DEFCN_FORMATS SIZES "; "                          \
+  "video/x-raw, format=" GST_VIDEO_FORMATS_ALL SIZES
 
 G_DEFINE_TYPE (GstDefcnDetect, gst_defcn_detect, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE (defcndetect, "defcndetect", GST_RANK_NONE,

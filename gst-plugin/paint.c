@@ -114,9 +114,8 @@ to_byte (double value)
   return CLAMP (lrint (value), 0, 255);
 }
 
-void
-gst_defcn_paint_init (GstDefcnPaint *paint, const GstVideoInfo *info,
-    guint32 rgb)
+static void
+init_components (GstDefcnPaint *paint, const GstVideoInfo *info, guint32 rgb)
 {
   const double r = (rgb >> 16 & 255) / 255.0;
   const double g = (rgb >> 8 & 255) / 255.0;
@@ -141,6 +140,40 @@ gst_defcn_paint_init (GstDefcnPaint *paint, const GstVideoInfo *info,
       to_byte (128 + chroma * u), to_byte (128 + chroma * v), 255 } };
 }
 
+void
+gst_defcn_paint_init (GstDefcnPaint *paint, const GstVideoInfo *info,
+    guint32 rgb)
+{
+  static const guint order[] = { 3, 0, 1, 2 };
+  const gboolean full = GST_VIDEO_INFO_IS_RGB (info)
+      || info->colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255;
+
+  init_components (paint, info, rgb);
+  for (guint i = 0; i < 4; i++) {
+    const guint byte = paint->component[order[i]];
+
+    /* Alpha is of the full range always. */
+    paint->wide[i] = full || i == 0 ? byte * 257 : byte << 8;
+  }
+}
+
+/* Whether every component is a byte of its own, and where GStreamer says: of
+ * VYUY it says that U is first, and converts as if V were. */
+static gboolean
+is_bytes (const GstVideoFormatInfo *format)
+{
+  const guint odd = GST_VIDEO_FORMAT_FLAG_COMPLEX | GST_VIDEO_FORMAT_FLAG_TILED
+      | GST_VIDEO_FORMAT_FLAG_PALETTE;
+
+  for (guint c = 0; c < GST_VIDEO_FORMAT_INFO_N_COMPONENTS (format); c++)
+    if (GST_VIDEO_FORMAT_INFO_DEPTH (format, c) != 8
+        || GST_VIDEO_FORMAT_INFO_SHIFT (format, c) != 0
+        || GST_VIDEO_FORMAT_INFO_PSTRIDE (format, c) == 0)
+      return FALSE;
+  return !(GST_VIDEO_FORMAT_INFO_FLAGS (format) & odd)
+      && GST_VIDEO_FORMAT_INFO_FORMAT (format) != GST_VIDEO_FORMAT_VYUY;
+}
+
 /* One component's samples that the rectangle touches. */
 static void
 fill_component (GstVideoFrame *frame, guint c, guint8 value, int x1, int y1,
@@ -160,6 +193,65 @@ fill_component (GstVideoFrame *frame, guint c, guint8 value, int x1, int y1,
   }
 }
 
+/* Of A, R, G, B or A, Y, U, V of one pixel; the last two of YUV are chroma. */
+static void
+set_pixel (gpointer line, const GstDefcnPaint *paint, int x, gboolean is_wide,
+    guint from, guint to)
+{
+  for (guint i = from; i < to; i++) {
+    if (is_wide)
+      ((guint16 *) line)[4 * x + i] = paint->wide[i];
+    else
+      ((guint8 *) line)[4 * x + i] = paint->component[(i + 3) % 4];
+  }
+}
+
+/* Rows as GStreamer unpacks them, changed and packed again: formats of any
+ * layout.  Chroma that pixels share is set where the rectangle touches any. */
+static void
+fill_unpacked (GstVideoFrame *frame, const GstDefcnPaint *paint, int x1, int y1,
+    int x2, int y2)
+{
+  const GstVideoFormatInfo *format = frame->info.finfo;
+  const gboolean is_wide =
+      GST_VIDEO_FORMAT_INFO_BITS (
+          gst_video_format_get_info (format->unpack_format))
+      > 8;
+  const gboolean is_yuv = !GST_VIDEO_FORMAT_INFO_IS_RGB (format);
+  /* GStreamer packs the last column of an odd UYVP beyond the row's end. */
+  const gboolean by_twos =
+      GST_VIDEO_FRAME_FORMAT (frame) == GST_VIDEO_FORMAT_UYVP;
+  const int width =
+      GST_VIDEO_FRAME_WIDTH (frame) / (1 + by_twos) * (1 + by_twos);
+  int w_sub = 0, h_sub = 0;
+  g_autofree guint16 *line = g_new (guint16, (gsize) 4 * (width + 64));
+
+  for (guint c = 0; c < GST_VIDEO_FORMAT_INFO_N_COMPONENTS (format); c++) {
+    w_sub = MAX (w_sub, (int) GST_VIDEO_FORMAT_INFO_W_SUB (format, c));
+    h_sub = MAX (h_sub, (int) GST_VIDEO_FORMAT_INFO_H_SUB (format, c));
+  }
+
+  const int left = x1 >> w_sub << w_sub, top = y1 >> h_sub << h_sub;
+  const int right = MIN ((((x2 - 1) >> w_sub) + 1) << w_sub, width);
+  const int bottom =
+      MIN ((((y2 - 1) >> h_sub) + 1) << h_sub, GST_VIDEO_FRAME_HEIGHT (frame));
+
+  for (int y = top; y < bottom; y++) {
+    format->unpack_func (format, GST_VIDEO_PACK_FLAG_NONE, line, frame->data,
+        frame->info.stride, 0, y, width);
+    for (int x = left; x < right; x++) {
+      const gboolean inside = x >= x1 && x < x2 && y >= y1 && y < y2;
+
+      if (inside)
+        set_pixel (line, paint, x, is_wide, 0, 4);
+      else if (is_yuv)
+        set_pixel (line, paint, x, is_wide, 2, 4);
+    }
+    format->pack_func (format, GST_VIDEO_PACK_FLAG_NONE, line, 0, frame->data,
+        frame->info.stride, frame->info.chroma_site, y, width);
+  }
+}
+
 void
 gst_defcn_paint_rect (GstVideoFrame *frame, const GstDefcnPaint *paint, int x,
     int y, int w, int h)
@@ -169,6 +261,10 @@ gst_defcn_paint_rect (GstVideoFrame *frame, const GstDefcnPaint *paint, int x,
 
   if (x1 >= x2 || y1 >= y2)
     return;
+  if (!is_bytes (frame->info.finfo)) {
+    fill_unpacked (frame, paint, x1, y1, x2, y2);
+    return;
+  }
   for (guint c = 0; c < GST_VIDEO_FRAME_N_COMPONENTS (frame); c++)
     fill_component (frame, c, paint->component[c], x1, y1, x2, y2);
 }

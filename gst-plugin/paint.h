@@ -1,4 +1,4 @@
-/* Filled rectangles and text on a mapped video frame of any 8-bit format.
+/* Filled rectangles and text on a mapped video frame of any format.
  *
  * Thread rule: re-entrant; a frame is for one thread.
  */
@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   guint8 component[GST_VIDEO_MAX_COMPONENTS];
+  guint16 wide[4]; /* alpha first, for those that are not bytes */
 } GstDefcnPaint;
 
 /* @rgb: 0xRRGGBB.  YUV by the frame's matrix and range, grey as luma. */

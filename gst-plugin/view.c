@@ -109,15 +109,24 @@ check_layout (const GstVideoFrame *frame, GError **error)
   return TRUE;
 }
 
+static gboolean
+is_rows_of_components (const GstVideoFormatInfo *format)
+{
+  const guint odd = GST_VIDEO_FORMAT_FLAG_COMPLEX | GST_VIDEO_FORMAT_FLAG_TILED
+      | GST_VIDEO_FORMAT_FLAG_PALETTE;
+
+  for (guint c = 0; c < GST_VIDEO_FORMAT_INFO_N_COMPONENTS (format); c++)
+    if (GST_VIDEO_FORMAT_INFO_PSTRIDE (format, c) == 0)
+      return FALSE;
+  return !(GST_VIDEO_FORMAT_INFO_FLAGS (format) & odd);
+}
+
 /* Where a video meta says where the planes are; GStreamer has compared the
  * size of others with that of their layout. */
 static gboolean
 check_planes (const GstVideoFrame *frame, GError **error)
 {
-  const guint odd = GST_VIDEO_FORMAT_FLAG_COMPLEX | GST_VIDEO_FORMAT_FLAG_TILED
-      | GST_VIDEO_FORMAT_FLAG_PALETTE;
-
-  if (GST_VIDEO_FORMAT_INFO_FLAGS (frame->info.finfo) & odd)
+  if (!is_rows_of_components (frame->info.finfo))
     return check_layout (frame, error);
   for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES (frame); p++)
     if (!check_plane (frame, p, error))

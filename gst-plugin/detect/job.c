@@ -8,14 +8,25 @@ static const struct
   DefcnFormat to;
 } formats[] = {
   { GST_VIDEO_FORMAT_NV12, DEFCN_FORMAT_NV12 },
+  { GST_VIDEO_FORMAT_NV21, DEFCN_FORMAT_NV21 },
   { GST_VIDEO_FORMAT_I420, DEFCN_FORMAT_I420 },
+  { GST_VIDEO_FORMAT_YV12, DEFCN_FORMAT_I420 },
   { GST_VIDEO_FORMAT_YUY2, DEFCN_FORMAT_YUY2 },
+  { GST_VIDEO_FORMAT_UYVY, DEFCN_FORMAT_UYVY },
+  { GST_VIDEO_FORMAT_Y42B, DEFCN_FORMAT_Y42B },
+  { GST_VIDEO_FORMAT_Y444, DEFCN_FORMAT_Y444 },
+  { GST_VIDEO_FORMAT_P010_10LE, DEFCN_FORMAT_P010 },
+  { GST_VIDEO_FORMAT_I420_10LE, DEFCN_FORMAT_I420_10 },
   { GST_VIDEO_FORMAT_RGB, DEFCN_FORMAT_RGB },
   { GST_VIDEO_FORMAT_BGR, DEFCN_FORMAT_BGR },
   { GST_VIDEO_FORMAT_RGBA, DEFCN_FORMAT_RGBA },
   { GST_VIDEO_FORMAT_RGBx, DEFCN_FORMAT_RGBA },
   { GST_VIDEO_FORMAT_BGRA, DEFCN_FORMAT_BGRA },
   { GST_VIDEO_FORMAT_BGRx, DEFCN_FORMAT_BGRA },
+  { GST_VIDEO_FORMAT_ARGB, DEFCN_FORMAT_ARGB },
+  { GST_VIDEO_FORMAT_xRGB, DEFCN_FORMAT_ARGB },
+  { GST_VIDEO_FORMAT_ABGR, DEFCN_FORMAT_ABGR },
+  { GST_VIDEO_FORMAT_xBGR, DEFCN_FORMAT_ABGR },
   { GST_VIDEO_FORMAT_GRAY8, DEFCN_FORMAT_GRAY8 },
 };
 
@@ -25,7 +36,7 @@ image_format (GstVideoFormat format)
   for (guint i = 0; i < G_N_ELEMENTS (formats); i++)
     if (formats[i].from == format)
       return formats[i].to;
-  return DEFCN_N_FORMATS; /* which the core refuses */
+  return DEFCN_N_FORMATS; /* to be converted */
 }
 
 /* The nearest of the three that the core knows: FCC differs from BT.601 in the
@@ -57,8 +68,13 @@ image_from_frame (DefcnImage *image, const GstVideoFrame *frame)
     .full_range = GST_VIDEO_INFO_COLORIMETRY (&frame->info).range
         == GST_VIDEO_COLOR_RANGE_0_255 };
   for (guint i = 0; i < MIN (GST_VIDEO_FRAME_N_PLANES (frame), 3); i++) {
-    image->planes[i] = GST_VIDEO_FRAME_PLANE_DATA (frame, i);
-    image->strides[i] = GST_VIDEO_FRAME_PLANE_STRIDE (frame, i);
+    /* Y, U, V whichever of them comes first, where each has a plane. */
+    const guint plane = GST_VIDEO_FRAME_N_PLANES (frame) == 3
+        ? GST_VIDEO_FRAME_COMP_PLANE (frame, i)
+        : i;
+
+    image->planes[i] = GST_VIDEO_FRAME_PLANE_DATA (frame, plane);
+    image->strides[i] = GST_VIDEO_FRAME_PLANE_STRIDE (frame, plane);
   }
   image->format = image_format (GST_VIDEO_FRAME_FORMAT (frame));
 }

@@ -19,8 +19,10 @@ typedef struct
 typedef struct
 {
   GstDefcnView view; /* mapped for reading */
-  DefcnImage image;  /* the same pixels, with those that no one is to see */
-  GArray *regions;   /* GstDefcnRegion; empty: nowhere */
+  /* The same pixels, with those that no one is to see.  DEFCN_N_FORMATS: of a
+   * format that the worker has to convert. */
+  DefcnImage image;
+  GArray *regions; /* GstDefcnRegion; empty: nowhere */
   GstDefcnSettings *settings;
   GstClockTime timestamp; /* PTS of the frame */
 
@@ -45,8 +47,9 @@ void gst_defcn_job_release_pixels (GstDefcnJob *job);
 void gst_defcn_job_free (GstDefcnJob *job);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstDefcnJob, gst_defcn_job_free)
 
-/* The formats that jobs take, for pad templates. */
+/* The formats that the core reads itself, for pad templates: cheapest. */
 #define GST_DEFCN_FORMATS                                                      \
-  "{ NV12, I420, YUY2, RGB, BGR, RGBA, BGRA, RGBx, BGRx, GRAY8 }"
+  "{ NV12, I420, YUY2, RGB, BGR, RGBA, BGRA, RGBx, BGRx, GRAY8, NV21, YV12, "  \
+  "UYVY, Y42B, Y444, P010_10LE, I420_10LE, ARGB, xRGB, ABGR, xBGR }"
 
 G_END_DECLS

@@ -1,5 +1,6 @@
 /* The worker: one thread, and the detector that lives in it. */
 #include "worker.h"
+#include "convert.h"
 #include "meta.h"
 
 struct _GstDefcnWorker
@@ -23,6 +24,7 @@ struct _GstDefcnWorker
   GstDefcnSettings *applied;
   GQuark *labels;
   GArray *boxes;
+  GstDefcnConvert *convert;
 };
 
 static GstDefcnModelInfo *
@@ -101,7 +103,15 @@ compare_confidence (gconstpointer a, gconstpointer b)
 static void
 run (GstDefcnWorker *worker, GstDefcnJob *job)
 {
+  const gint64 start = g_get_monotonic_time ();
+
   apply_settings (worker, job->settings);
+  if (job->image.format == DEFCN_N_FORMATS) {
+    if (!gst_defcn_convert_run (worker->convert, &job->image, &job->view.frame,
+            &job->error))
+      return;
+    job->timings.preprocess = (g_get_monotonic_time () - start) * 1000;
+  }
   for (guint i = 0; i < job->regions->len; i++) {
     const GstDefcnRegion *r = &g_array_index (job->regions, GstDefcnRegion, i);
     DefcnTimings t;
@@ -181,6 +191,7 @@ gst_defcn_worker_new (const char *path, const DefcnDetectorOptions *options,
   worker->path = g_strdup (path);
   worker->options = *options;
   worker->boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  worker->convert = gst_defcn_convert_new ();
   worker->thread = g_thread_try_new ("defcn", worker_main, worker, error);
   if (!worker->thread) {
     gst_defcn_worker_free (worker);
@@ -218,6 +229,7 @@ gst_defcn_worker_free (GstDefcnWorker *worker)
   gst_defcn_settings_unref (worker->applied);
   gst_defcn_model_info_free (worker->info);
   g_array_unref (worker->boxes);
+  gst_defcn_convert_free (worker->convert);
   g_free (worker->labels);
   g_free (worker->path);
   g_clear_error (&worker->error);

@@ -224,6 +224,28 @@ rig_frame_of (const GstVideoInfo *info, guint n)
   return buffer;
 }
 
+GstBuffer *
+rig_convert (GstBuffer *buffer, const GstVideoInfo *from,
+    const GstVideoInfo *to)
+{
+  GstVideoConverter *converter = gst_video_converter_new (from, to, NULL);
+  GstBuffer *made =
+      gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (to), NULL);
+  GstVideoFrame in, out;
+
+  g_assert_nonnull (converter);
+  gst_buffer_memset (made, 0, 0, -1);
+  g_assert_true (gst_video_frame_map (&in, from, buffer, GST_MAP_READ));
+  g_assert_true (gst_video_frame_map (&out, to, made, GST_MAP_WRITE));
+  gst_video_converter_frame (converter, &in, &out);
+  gst_video_frame_unmap (&in);
+  gst_video_frame_unmap (&out);
+  gst_video_converter_free (converter);
+  GST_BUFFER_PTS (made) = GST_BUFFER_PTS (buffer);
+  GST_BUFFER_DURATION (made) = GST_BUFFER_DURATION (buffer);
+  return made;
+}
+
 static void
 harness_info (GstVideoInfo *info, GstHarness *h)
 {
@@ -256,6 +278,16 @@ core_format (GstVideoFormat format)
     [GST_VIDEO_FORMAT_NV12] = DEFCN_FORMAT_NV12,
     [GST_VIDEO_FORMAT_I420] = DEFCN_FORMAT_I420,
     [GST_VIDEO_FORMAT_YUY2] = DEFCN_FORMAT_YUY2,
+    [GST_VIDEO_FORMAT_UYVY] = DEFCN_FORMAT_UYVY,
+    [GST_VIDEO_FORMAT_NV21] = DEFCN_FORMAT_NV21,
+    [GST_VIDEO_FORMAT_Y42B] = DEFCN_FORMAT_Y42B,
+    [GST_VIDEO_FORMAT_Y444] = DEFCN_FORMAT_Y444,
+    [GST_VIDEO_FORMAT_P010_10LE] = DEFCN_FORMAT_P010,
+    [GST_VIDEO_FORMAT_I420_10LE] = DEFCN_FORMAT_I420_10,
+    [GST_VIDEO_FORMAT_ARGB] = DEFCN_FORMAT_ARGB,
+    [GST_VIDEO_FORMAT_xRGB] = DEFCN_FORMAT_ARGB,
+    [GST_VIDEO_FORMAT_ABGR] = DEFCN_FORMAT_ABGR,
+    [GST_VIDEO_FORMAT_xBGR] = DEFCN_FORMAT_ABGR,
   };
 
   return formats[format];

@@ -43,6 +43,10 @@ GstElement *rig_element (GstHarness *h);
 GstBuffer *rig_frame (GstHarness *h, guint n);
 GstBuffer *rig_frame_of (const GstVideoInfo *info, guint n);
 
+/* @buffer of @from as one of @to, by GstVideoConverter; (transfer full). */
+GstBuffer *rig_convert (GstBuffer *buffer, const GstVideoInfo *from,
+    const GstVideoInfo *to);
+
 /* What the core alone finds in @buffer, or in @region of it. */
 GArray *rig_boxes (GstBuffer *buffer, const GstVideoInfo *info,
     const DefcnRegion *region);

@@ -133,6 +133,71 @@ test_clipping (void)
   }
 }
 
+/* Whatever GStreamer can describe can be drawn on: the rectangle has its colour
+ * and nothing else has changed, seen through GstVideoConverter, but for the
+ * pixels that share a sample with it. */
+static void
+test_any_format (void)
+{
+  guint n;
+  const GstVideoFormat *formats = gst_video_formats_raw (&n);
+  const int w = 67, h = 45, box[] = { 11, 7, 40, 30 };
+
+  for (guint i = 0; i < n; i++) {
+    GstVideoInfo info, rgb;
+    g_autoptr (GstBuffer) plain = NULL, buffer = NULL, before = NULL,
+                          after = NULL;
+    GstVideoFrame frame, a, b;
+    GstDefcnPaint paint;
+    gboolean gray, palette;
+
+    if (!gst_video_info_set_format (&info, formats[i], w, h)
+        || !info.finfo->unpack_func)
+      continue;
+    g_test_message ("%s", info.finfo->name);
+    gray = GST_VIDEO_INFO_IS_GRAY (&info);
+    palette = (info.finfo->flags & GST_VIDEO_FORMAT_FLAG_PALETTE) != 0;
+    gst_video_info_set_format (&rgb, GST_VIDEO_FORMAT_BGRx, w, h);
+    plain = gst_buffer_new_allocate (NULL, rgb.size, NULL);
+    gst_buffer_memset (plain, 0, 0x66, -1);
+    buffer = rig_convert (plain, &rgb, &info);
+    before = rig_convert (buffer, &info, &rgb);
+    gst_defcn_paint_init (&paint, &info, 0xff9900);
+    g_assert_true (
+        gst_video_frame_map (&frame, &info, buffer, GST_MAP_READWRITE));
+    gst_defcn_paint_rect (&frame, &paint, box[0], box[1], box[2] - box[0],
+        box[3] - box[1]);
+    gst_video_frame_unmap (&frame);
+    after = rig_convert (buffer, &info, &rgb);
+
+    g_assert_true (gst_video_frame_map (&a, &rgb, before, GST_MAP_READ));
+    g_assert_true (gst_video_frame_map (&b, &rgb, after, GST_MAP_READ));
+    for (int y = 0; y < h; y++) {
+      for (int x = 0; x < w; x++) {
+        static const int orange[] = { 0x00, 0x99, 0xff }; /* B, G, R */
+        const guint8 *p = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&a, 0)
+            + y * GST_VIDEO_FRAME_PLANE_STRIDE (&a, 0) + 4 * x;
+        const guint8 *q = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&b, 0)
+            + y * GST_VIDEO_FRAME_PLANE_STRIDE (&b, 0) + 4 * x;
+        const gboolean inside = x >= box[0] + 4 && x < box[2] - 4
+            && y >= box[1] + 4 && y < box[3] - 4;
+        const gboolean outside = x < box[0] - 8 || x >= box[2] + 8
+            || y < box[1] - 8 || y >= box[3] + 8;
+
+        for (int c = 0; c < 3; c++) {
+          if (inside)
+            g_assert_cmpint (ABS (q[c] - (gray ? 166 : orange[c])), <=,
+                palette ? 40 : 12);
+          if (outside)
+            g_assert_cmpint (ABS (q[c] - p[c]), <=, 1);
+        }
+      }
+    }
+    gst_video_frame_unmap (&a);
+    gst_video_frame_unmap (&b);
+  }
+}
+
 static guint
 count_drawn (GstVideoFrame *frame, int x1, int y1, int x2, int y2)
 {
@@ -575,6 +640,7 @@ main (int argc, char **argv)
 {
   rig_init (&argc, &argv);
   g_test_add_func ("/paint/formats", test_formats);
+  g_test_add_func ("/paint/any-format", test_any_format);
   g_test_add_func ("/paint/gray", test_gray);
   g_test_add_func ("/paint/clipping", test_clipping);
   g_test_add_func ("/paint/labels", test_labels);

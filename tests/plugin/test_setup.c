@@ -462,7 +462,8 @@ test_duplicate_filter (void)
   gst_harness_teardown (h);
 }
 
-/* What the pads take: the sizes at the ends of what the core does, no more. */
+/* What the pads take: every format, and the sizes at the ends of what the core
+ * does, no more. */
 static void
 test_template (void)
 {
@@ -474,7 +475,8 @@ test_template (void)
     { 8192, 8192, TRUE }, { 8193, 8192, FALSE }, { 8192, 8193, FALSE } };
   static const char *const formats[] = { "NV12", "I420", "YUY2", "RGB", "BGR",
     "RGBA", "RGBx", "BGRA", "BGRx", "GRAY8", NULL };
-  static const char *const others[] = { "GRAY16_LE", "NV21", "YV12", "ARGB" };
+  static const char *const others[] = { "GRAY16_LE", "NV21", "YV12", "ARGB",
+    "v210", "NV12_64Z32", "RGB8P", "AYUV64" };
   g_autoptr (GstElement) element =
       gst_element_factory_make ("defcndetect", NULL);
 
@@ -497,7 +499,7 @@ test_template (void)
           G_TYPE_INT, 64, "height", G_TYPE_INT, 64, "framerate",
           GST_TYPE_FRACTION, 25, 1, NULL);
 
-      g_assert_cmpint (gst_caps_is_subset (caps, all), ==, i < 10);
+      g_assert_true (gst_caps_is_subset (caps, all));
     }
   }
 }

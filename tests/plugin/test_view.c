@@ -106,7 +106,8 @@ static void
 test_odd_formats (void)
 {
   static const GstVideoFormat formats[] = { GST_VIDEO_FORMAT_v210,
-    GST_VIDEO_FORMAT_RGB8P, GST_VIDEO_FORMAT_NV12_64Z32 };
+    GST_VIDEO_FORMAT_RGB8P, GST_VIDEO_FORMAT_NV12_64Z32,
+    GST_VIDEO_FORMAT_IYU1 };
 
   for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
     for (int wrong = 0; wrong < 2; wrong++) {
