@@ -23,17 +23,18 @@ struct _DefcnDetector
   char *hash;
   DefcnDecodeRule rule;
   float *class_thresholds; /* what rule points to, or NULL */
-  guint8 *rgb;             /* the resized image */
-  gsize rgb_size;
+  guint8 *rgb, *turned;    /* the resized image, and upright */
+  gsize rgb_size;          /* of each */
   Floats input, heads;
   /* The last image: its heads, its region and the region's size in the
-   * network's input. */
+   * network's input, before it is turned upright. */
   DefcnLevel levels[DEFCN_N_LEVELS];
   const DefcnPlan *plan; /* of the last run: its heads are on the device */
   gboolean has_heads;    /* and in @levels */
   GArray *candidates;
   DefcnRegion region;
   int w, h;
+  DefcnOrientation orientation;
   DefcnTimings timings;
 };
 
@@ -145,6 +146,7 @@ defcn_detector_free (DefcnDetector *d)
   g_free (d->hash);
   g_free (d->class_thresholds);
   g_free (d->rgb);
+  g_free (d->turned);
   g_free (d->input.data);
   g_free (d->heads.data);
   g_free (d);
@@ -169,18 +171,61 @@ round_up (int x, int divisor)
   return (x + divisor - 1) / divisor * divisor;
 }
 
-/* Resizes, normalises, uploads.  Returns the plan, and the size inside it. */
+/* The size of a region in the network's input, as it lies in the image and
+ * upright: that of how it is displayed, not of how its pixels are counted. */
+static void
+input_size (int *w, int *h, int *upright_w, int *upright_h,
+    const DefcnImage *image, const DefcnRegion *r, const DefcnInputRule *rule)
+{
+  const double aspect = image->par_n ? (double) image->par_n / image->par_d : 1;
+  const int display_w = MAX (1, (int) (r->w * aspect + 0.5));
+
+  if (defcn_image_turn_swaps (image->orientation)) {
+    defcn_image_target_size (upright_w, upright_h, r->h, display_w,
+        rule->short_edge, rule->long_edge);
+    *w = *upright_h;
+    *h = *upright_w;
+  } else {
+    defcn_image_target_size (upright_w, upright_h, display_w, r->h,
+        rule->short_edge, rule->long_edge);
+    *w = *upright_w;
+    *h = *upright_h;
+  }
+}
+
+/* The region at @w x @h, turned upright; valid until the next one. */
+static const guint8 *
+scale_upright (DefcnDetector *d, const DefcnImage *image, const DefcnRegion *r,
+    int w, int h, int upright_w, int upright_h)
+{
+  const DefcnTurn turn = defcn_image_turn (image->orientation, w, h);
+  const gsize size = (gsize) w * h * 3;
+
+  if (d->rgb_size < size) {
+    d->rgb = g_realloc (d->rgb, size);
+    d->turned = g_realloc (d->turned, size);
+    d->rgb_size = size;
+  }
+  defcn_scaler_run (d->scaler, d->rgb, image, r->x, r->y, r->w, r->h, w, h);
+  if (image->orientation == DEFCN_ORIENTATION_UPRIGHT)
+    return d->rgb;
+  defcn_image_turn_run (d->turned, d->rgb, &turn, upright_w, upright_h);
+  return d->turned;
+}
+
+/* Resizes, turns, normalises, uploads.  Returns the plan, and the size inside
+ * it, of what is not turned yet. */
 static const DefcnPlan *
 prepare_input (DefcnDetector *d, int *w, int *h, const DefcnImage *image,
     const DefcnRegion *r, GError **error)
 {
   const DefcnInputRule *rule = &defcn_model_spec (d->model)->input;
+  int upright_w, upright_h;
 
-  defcn_image_target_size (w, h, r->w, r->h, rule->short_edge, rule->long_edge);
+  input_size (w, h, &upright_w, &upright_h, image, r, rule);
 
-  const int pad_w = round_up (*w, rule->divisor);
-  const int pad_h = round_up (*h, rule->divisor);
-  const gsize size = (gsize) *w * *h * 3;
+  const int pad_w = round_up (upright_w, rule->divisor);
+  const int pad_h = round_up (upright_h, rule->divisor);
   const DefcnPlan *plan = defcn_model_plan (d->model, 1, pad_h, pad_w, error);
   if (!plan)
     return NULL;
@@ -201,14 +246,33 @@ prepare_input (DefcnDetector *d, int *w, int *h, const DefcnImage *image,
   }
 
   float *input = floats_get (&d->input, defcn_tensor_len (plan->input));
-  if (d->rgb_size < size) {
-    d->rgb = g_realloc (d->rgb, size);
-    d->rgb_size = size;
-  }
-  defcn_scaler_run (d->scaler, d->rgb, image, r->x, r->y, r->w, r->h, *w, *h);
-  defcn_image_normalize (input, d->rgb, *w, *h, pad_w, pad_h, rule);
+  defcn_image_normalize (input,
+      scale_upright (d, image, r, *w, *h, upright_w, upright_h), upright_w,
+      upright_h, pad_w, pad_h, rule);
   d->be->upload (d->be, plan->input, plan->input->data, input);
   return plan;
+}
+
+/* Boxes of the upright picture -> of the one before it was turned. */
+static void
+turn_boxes (GArray *boxes, DefcnOrientation orientation, int w, int h)
+{
+  const DefcnTurn t = defcn_image_turn (orientation, w, h);
+  /* Edges, which lie between pixels, are counted from 0 to w, not w - 1. */
+  const int x0 = t.xx + t.xy < 0 ? w : 0, y0 = t.yx + t.yy < 0 ? h : 0;
+
+  for (guint i = 0; i < boxes->len; i++) {
+    DefcnBox *b = &g_array_index (boxes, DefcnBox, i);
+    const float xa = t.xx * b->x1 + t.xy * b->y1 + x0;
+    const float xb = t.xx * b->x2 + t.xy * b->y2 + x0;
+    const float ya = t.yx * b->x1 + t.yy * b->y1 + y0;
+    const float yb = t.yx * b->x2 + t.yy * b->y2 + y0;
+
+    b->x1 = MIN (xa, xb);
+    b->x2 = MAX (xa, xb);
+    b->y1 = MIN (ya, yb);
+    b->y2 = MAX (ya, yb);
+  }
 }
 
 /* Where the backend can, it looks for the scores; the heads then stay there. */
@@ -240,6 +304,8 @@ defcn_detector_decode (DefcnDetector *d, GArray *boxes)
     d->has_heads = TRUE;
     defcn_boxes_decode (boxes, d->levels, DEFCN_N_LEVELS, n_classes, &d->rule);
   }
+  if (d->orientation != DEFCN_ORIENTATION_UPRIGHT)
+    turn_boxes (boxes, d->orientation, d->w, d->h);
   defcn_boxes_to_image (boxes, (double) r->w / d->w, (double) r->h / d->h, r->x,
       r->y, r->x + r->w, r->y + r->h);
 }
@@ -271,6 +337,7 @@ run_one (DefcnDetector *d, GArray *boxes, const DefcnImage *image,
   const gint64 inferred = g_get_monotonic_time ();
   d->w = w;
   d->h = h;
+  d->orientation = image->orientation;
   defcn_detector_decode (d, boxes);
   if (!d->be->sync (d->be, error)) /* the heads may not have come */
     return FALSE;

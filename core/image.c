@@ -67,6 +67,20 @@ defcn_image_check (const DefcnImage *image, GError **error)
         "image matrix %d is unknown", (int) image->matrix);
     return FALSE;
   }
+  if ((guint) image->orientation >= DEFCN_N_ORIENTATIONS) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "image orientation %d is unknown", (int) image->orientation);
+    return FALSE;
+  }
+  if ((image->par_n || image->par_d)
+      && (image->par_n < 1 || image->par_d < 1
+          || image->par_n > (gint64) image->par_d * DEFCN_IMAGE_MAX_ASPECT
+          || image->par_d > (gint64) image->par_n * DEFCN_IMAGE_MAX_ASPECT)) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "pixel aspect ratio %d/%d is not within 1/%d .. %d", image->par_n,
+        image->par_d, DEFCN_IMAGE_MAX_ASPECT, DEFCN_IMAGE_MAX_ASPECT);
+    return FALSE;
+  }
   for (int i = 0; i < formats[image->format].n_planes; i++) {
     const int wanted = row_bytes (image->format, i, image->width);
 
@@ -117,6 +131,54 @@ defcn_image_target_size (int *out_w, int *out_h, int width, int height,
   }
   *out_w = MAX (1, (int) floor (w + 0.5));
   *out_h = MAX (1, (int) floor (h + 0.5));
+}
+
+DefcnTurn
+defcn_image_turn (DefcnOrientation orientation, int w, int h)
+{
+  switch (orientation) {
+    case DEFCN_ORIENTATION_RIGHT:
+      return (DefcnTurn){ 0, 1, 0, -1, 0, h - 1 };
+    case DEFCN_ORIENTATION_HALF:
+      return (DefcnTurn){ -1, 0, w - 1, 0, -1, h - 1 };
+    case DEFCN_ORIENTATION_LEFT:
+      return (DefcnTurn){ 0, -1, w - 1, 1, 0, 0 };
+    case DEFCN_ORIENTATION_MIRROR:
+      return (DefcnTurn){ -1, 0, w - 1, 0, 1, 0 };
+    case DEFCN_ORIENTATION_FLIP:
+      return (DefcnTurn){ 1, 0, 0, 0, -1, h - 1 };
+    case DEFCN_ORIENTATION_TRANSPOSE:
+      return (DefcnTurn){ 0, 1, 0, 1, 0, 0 };
+    case DEFCN_ORIENTATION_ANTI_TRANSPOSE:
+      return (DefcnTurn){ 0, -1, w - 1, -1, 0, h - 1 };
+    default:
+      return (DefcnTurn){ 1, 0, 0, 0, 1, 0 };
+  }
+}
+
+gboolean
+defcn_image_turn_swaps (DefcnOrientation orientation)
+{
+  return defcn_image_turn (orientation, 1, 1).xx == 0;
+}
+
+void
+defcn_image_turn_run (guint8 *dst, const guint8 *src, const DefcnTurn *turn,
+    int w, int h)
+{
+  const int stride = turn->xx ? w : h; /* of src, in pixels */
+  const gssize step = turn->xx + (gssize) turn->yx * stride;
+
+  for (int y = 0; y < h; y++) {
+    const gssize row = (gssize) turn->yy * y + turn->y0;
+    const guint8 *at = src + 3 * (row * stride + turn->xy * y + turn->x0);
+
+    for (int x = 0; x < w; x++, dst += 3) {
+      memcpy (dst, at, 3);
+      if (x + 1 < w)
+        at += 3 * step;
+    }
+  }
 }
 
 void

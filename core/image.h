@@ -40,12 +40,29 @@ typedef enum
   DEFCN_MATRIX_BT2020,
 } DefcnMatrix;
 
+/* What turns an image upright. */
+typedef enum
+{
+  DEFCN_ORIENTATION_UPRIGHT,
+  DEFCN_ORIENTATION_RIGHT, /* a quarter to the right, clockwise */
+  DEFCN_ORIENTATION_HALF,
+  DEFCN_ORIENTATION_LEFT, /* a quarter to the left */
+  DEFCN_ORIENTATION_MIRROR,
+  DEFCN_ORIENTATION_FLIP,           /* upside down, left stays left */
+  DEFCN_ORIENTATION_TRANSPOSE,      /* rows become columns */
+  DEFCN_ORIENTATION_ANTI_TRANSPOSE, /* by the other diagonal */
+  DEFCN_N_ORIENTATIONS
+} DefcnOrientation;
+
 /* Where the pixels of an image are. */
 typedef enum
 {
   DEFCN_MEMORY_HOST,
   DEFCN_MEMORY_CUDA, /* device pointers: for defcn_detector_reads() to allow */
 } DefcnMemory;
+
+/* The widest pixel by its height, and the highest by its width. */
+#define DEFCN_IMAGE_MAX_ASPECT 64
 
 /* An image that somebody else owns.  Planes as GStreamer orders them; strides
  * in bytes, at least the plane's row, not necessarily equal to it. */
@@ -57,6 +74,9 @@ typedef struct
   int strides[3];
   DefcnMatrix matrix;  /* YUV formats */
   gboolean full_range; /* YUV formats and GRAY8: 0..255 instead of 16..235 */
+  /* What the network is shown is upright; boxes are of the image as it is. */
+  DefcnOrientation orientation;
+  int par_n, par_d; /* width of a pixel by its height; 0: square */
   DefcnMemory memory;
   /* MEMORY_CUDA: the CUcontext of the planes, of any device, NULL: the primary
    * one of the detector's; and the CUstream, in that context, which may still
@@ -84,12 +104,28 @@ int defcn_image_planes (DefcnFormat format);
 int defcn_image_row_bytes (const DefcnImage *image, int i);
 int defcn_image_row_shift (DefcnFormat format, int i);
 
+/* Where the pixels of an upright picture are in the one before it was turned:
+ * pixel x, y is that of column xx x + xy y + x0 and row yx x + yy y + y0. */
+typedef struct
+{
+  int xx, xy, x0, yx, yy, y0;
+} DefcnTurn;
+
+/* @w x @h: of the picture before it is turned. */
+DefcnTurn defcn_image_turn (DefcnOrientation orientation, int w, int h);
+/* TRUE for those that make width of height. */
+gboolean defcn_image_turn_swaps (DefcnOrientation orientation);
+/* @dst, @w x @h RGB, dense, from the @src of the same turned. */
+void defcn_image_turn_run (guint8 *dst, const guint8 *src,
+    const DefcnTurn *turn, int w, int h);
+
 /* (float (rgb) - mean) / std in the rule's channel order, into the top left of
  * the (pad_h, pad_w, 3) plane @dst, zeros elsewhere. */
 void defcn_image_normalize (float *dst, const guint8 *rgb, int w, int h,
     int pad_w, int pad_h, const DefcnInputRule *rule);
 
-/* Checks what a caller passes: format, size 1..16384, planes, strides.
+/* Checks what a caller passes: format, size 1..16384, planes, strides, the
+ * orientation, a pixel of 1/64 to 64 times its height.
  * FALSE with DEFCN_ERROR_VALUE that names the field. */
 gboolean defcn_image_check (const DefcnImage *image, GError **error);
 

@@ -429,7 +429,11 @@ defcn_scaler_describe (DefcnScaler *s, DefcnPreprocess *p,
 {
   table_build (&s->x, w, out_w);
   table_build (&s->y, h, out_h);
+  const gboolean swaps = defcn_image_turn_swaps (image->orientation);
+
   *p = (DefcnPreprocess){ x, y, w, h, out_w, out_h, s->x.taps, s->y.taps,
     s->x.first, s->y.first, s->x.weights, s->y.weights,
-    yuv_table (image->matrix, image->full_range), rule };
+    yuv_table (image->matrix, image->full_range),
+    defcn_image_turn (image->orientation, out_w, out_h), swaps ? out_h : out_w,
+    swaps ? out_w : out_h, rule };
 }

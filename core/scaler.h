@@ -45,6 +45,8 @@ typedef struct
   const int *first_x, *first_y;
   const gint32 *weights_x, *weights_y;
   DefcnYuvTable yuv;
+  DefcnTurn turn; /* from the upright picture to the output */
+  int upright_w, upright_h;
   const DefcnInputRule *rule;
 } DefcnPreprocess;
 

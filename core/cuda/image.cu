@@ -12,7 +12,8 @@ typedef struct
   int strides[3];
   DefcnYuvTable yuv;
   int x, y, w, h; /* the rectangle */
-  int out_w, out_h, pad_w, pad_h;
+  int upright_w, upright_h, pad_w, pad_h;
+  DefcnTurn turn;
   int taps_x, taps_y;
   const int *first_x, *first_y;
   const gint32 *weights_x, *weights_y;
@@ -164,18 +165,20 @@ template <typename T>
 __global__ void
 preprocess_kernel (T *dst, const Frame f)
 {
-  const int x = blockIdx.x * blockDim.x + threadIdx.x;
-  const int y = blockIdx.y * blockDim.y + threadIdx.y;
+  const int to_x = blockIdx.x * blockDim.x + threadIdx.x;
+  const int to_y = blockIdx.y * blockDim.y + threadIdx.y;
   int sum[3] = { ROUND, ROUND, ROUND }, row[3];
 
-  if (x >= f.pad_w || y >= f.pad_h)
+  if (to_x >= f.pad_w || to_y >= f.pad_h)
     return;
-  T *out = dst + ((gsize) y * f.pad_w + x) * 3;
-  if (x >= f.out_w || y >= f.out_h) {
+  T *out = dst + ((gsize) to_y * f.pad_w + to_x) * 3;
+  if (to_x >= f.upright_w || to_y >= f.upright_h) {
     for (int c = 0; c < 3; c++)
       out[c] = vector_from_float<T> (0);
     return;
   }
+  const int x = f.turn.xx * to_x + f.turn.xy * to_y + f.turn.x0;
+  const int y = f.turn.yx * to_x + f.turn.yy * to_y + f.turn.y0;
   const gint32 *weights = f.weights_y + (gsize) y * f.taps_y;
   for (int j = 0; j < f.taps_y && f.first_y[y] + j < f.h; j++) {
     if (weights[j] == 0)
@@ -338,8 +341,9 @@ cuda_preprocess (DefcnBackend *base, const DefcnTensor *input, int n,
   frame.y = p->y;
   frame.w = p->w;
   frame.h = p->h;
-  frame.out_w = p->out_w;
-  frame.out_h = p->out_h;
+  frame.upright_w = p->upright_w;
+  frame.upright_h = p->upright_h;
+  frame.turn = p->turn;
   frame.pad_w = input->w;
   frame.pad_h = input->h;
   frame.taps_x = p->taps_x;

@@ -1,5 +1,6 @@
 /* Preprocessing on the CUDA module gives the very numbers of the host: every
- * format, odd sizes, strides with room, rectangles, enlarging and reducing. */
+ * format, odd sizes, strides with room, rectangles, enlarging and reducing,
+ * pictures that have to be turned. */
 #include "scaler.h"
 
 #include <string.h>
@@ -62,13 +63,17 @@ test_format (gconstpointer data)
     const DefcnInputRule rule = { .bgr = c->bgr,
       .mean = { 103.53f, 116.28f, 123.675f },
       .std = { 1, 57.5f, 58.395f } };
-    const int pad_w = (c->out_w + 31) / 32 * 32;
-    const int pad_h = (c->out_h + 31) / 32 * 32;
+    const DefcnOrientation orientation = i % DEFCN_N_ORIENTATIONS;
+    const gboolean swaps = defcn_image_turn_swaps (orientation);
+    const DefcnTurn turn = defcn_image_turn (orientation, c->out_w, c->out_h);
+    const int w = swaps ? c->out_h : c->out_w, h = swaps ? c->out_w : c->out_h;
+    const int pad_w = (w + 31) / 32 * 32, pad_h = (h + 31) / 32 * 32;
     const gsize len = (gsize) pad_w * pad_h * 3;
     DefcnTensor *input =
         testing_tensor_new (be, DEFCN_TENSOR_INPUT, 2, pad_h, pad_w, 3, FALSE);
     g_autofree guint8 *memory = NULL;
     g_autofree guint8 *rgb = g_malloc ((gsize) c->out_w * c->out_h * 3);
+    g_autofree guint8 *upright = g_malloc ((gsize) w * h * 3);
     g_autofree float *wanted = g_new (float, len);
     DefcnPreprocess p;
     DefcnImage image;
@@ -76,8 +81,9 @@ test_format (gconstpointer data)
     make_image (&image, &memory, rand, c, format);
     defcn_scaler_run (scaler, rgb, &image, c->x, c->y, c->rw, c->rh, c->out_w,
         c->out_h);
-    defcn_image_normalize (wanted, rgb, c->out_w, c->out_h, pad_w, pad_h,
-        &rule);
+    defcn_image_turn_run (upright, rgb, &turn, w, h);
+    defcn_image_normalize (wanted, upright, w, h, pad_w, pad_h, &rule);
+    image.orientation = orientation;
     defcn_scaler_describe (scaler, &p, &image, c->x, c->y, c->rw, c->rh,
         c->out_w, c->out_h, &rule);
     g_assert_true (be->preprocess (be, input, 1, &image, &p));

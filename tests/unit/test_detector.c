@@ -4,6 +4,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "scaler.h"
 #include "testing.h"
 #include "tiny_model.h"
 
@@ -157,6 +158,136 @@ test_region (void)
   }
   g_assert_cmpuint (found, >, 20);
   noise_clear (&image);
+}
+
+/* Mirrors ('m'), turns upside down ('f') or transposes ('t') an RGB image. */
+static DefcnImage
+change (const DefcnImage *from, char how)
+{
+  const gboolean swaps = how == 't';
+  const int w = swaps ? from->height : from->width;
+  const int h = swaps ? from->width : from->height;
+  guint8 *rgb = g_malloc ((gsize) w * h * 3);
+
+  for (int y = 0; y < h; y++) {
+    for (int x = 0; x < w; x++) {
+      const int column = swaps ? y : how == 'm' ? w - 1 - x : x;
+      const int row = swaps ? x : how == 'f' ? h - 1 - y : y;
+
+      memcpy (rgb + 3 * (y * w + x),
+          from->planes[0] + row * from->strides[0] + 3 * column, 3);
+    }
+  }
+  return (DefcnImage){ DEFCN_FORMAT_RGB, w, h, { rgb }, { 3 * w } };
+}
+
+static void
+change_box (DefcnBox *b, const DefcnImage *from, char how)
+{
+  const DefcnBox old = *b;
+
+  if (how == 't') {
+    b->x1 = old.y1;
+    b->y1 = old.x1;
+    b->x2 = old.y2;
+    b->y2 = old.x2;
+  } else if (how == 'm') {
+    b->x1 = from->width - old.x2;
+    b->x2 = from->width - old.x1;
+  } else {
+    b->y1 = from->height - old.y2;
+    b->y2 = from->height - old.y1;
+  }
+}
+
+/* An image that lies on its side or stands on its head is shown upright, and
+ * its boxes are where it has them. */
+static void
+test_orientation (void)
+{
+  /* What makes such an image of an upright one. */
+  static const char *const changes[DEFCN_N_ORIENTATIONS] = {
+    [DEFCN_ORIENTATION_UPRIGHT] = "",
+    [DEFCN_ORIENTATION_RIGHT] = "mt",
+    [DEFCN_ORIENTATION_HALF] = "mf",
+    [DEFCN_ORIENTATION_LEFT] = "ft",
+    [DEFCN_ORIENTATION_MIRROR] = "m",
+    [DEFCN_ORIENTATION_FLIP] = "f",
+    [DEFCN_ORIENTATION_TRANSPOSE] = "t",
+    [DEFCN_ORIENTATION_ANTI_TRANSPOSE] = "mft",
+  };
+  g_autoptr (DefcnDetector) d = open_detector ();
+  DefcnImage upright = noise (100, 64, 4); /* which needs no resize */
+
+  for (int i = 0; i < DEFCN_N_ORIENTATIONS; i++) {
+    g_autoptr (GArray) wanted = detect (d, &upright, NULL);
+    g_autoptr (GArray) found = NULL;
+    DefcnImage image = change (&upright, 0);
+
+    g_assert_cmpuint (wanted->len, >, 3);
+    for (const char *c = changes[i]; *c; c++) {
+      DefcnImage changed = change (&image, *c);
+
+      for (guint k = 0; k < wanted->len; k++)
+        change_box (&g_array_index (wanted, DefcnBox, k), &image, *c);
+      noise_clear (&image);
+      image = changed;
+    }
+    image.orientation = i;
+    found = detect (d, &image, NULL);
+    g_assert_cmpuint (found->len, ==, wanted->len);
+    for (guint k = 0; k < found->len; k++) {
+      const DefcnBox *f = box_at (found, k), *w = box_at (wanted, k);
+
+      g_assert_cmpfloat_with_epsilon (f->x1, w->x1, 1e-4);
+      g_assert_cmpfloat_with_epsilon (f->y1, w->y1, 1e-4);
+      g_assert_cmpfloat_with_epsilon (f->x2, w->x2, 1e-4);
+      g_assert_cmpfloat_with_epsilon (f->y2, w->y2, 1e-4);
+      g_assert_cmpfloat (f->score, ==, w->score);
+      g_assert_cmpint (f->label, ==, w->label);
+    }
+    noise_clear (&image);
+  }
+  noise_clear (&upright);
+}
+
+/* Pixels that are twice as wide as high are shown as wide as they are, upright
+ * ones too. */
+static void
+test_pixel_aspect (void)
+{
+  g_autoptr (DefcnDetector) d = open_detector ();
+  g_autoptr (DefcnScaler) scaler = defcn_scaler_new ();
+  DefcnImage narrow = noise (64, 64, 5);
+  g_autofree guint8 *rgb = g_malloc (128 * 64 * 3);
+  const DefcnImage wide = { DEFCN_FORMAT_RGB, 128, 64, { rgb }, { 128 * 3 } };
+  DefcnImage side;
+
+  narrow.par_n = 20;
+  narrow.par_d = 10;
+  defcn_scaler_run (scaler, rgb, &narrow, 0, 0, 64, 64, 128, 64);
+  side = change (&narrow, 't');
+  side.par_n = 1;
+  side.par_d = 2;
+  side.orientation = DEFCN_ORIENTATION_TRANSPOSE;
+  for (int turned = 0; turned < 2; turned++) {
+    g_autoptr (GArray) wanted = detect (d, &wide, NULL);
+    g_autoptr (GArray) found = detect (d, turned ? &side : &narrow, NULL);
+
+    g_assert_cmpuint (wanted->len, >, 3);
+    g_assert_cmpuint (found->len, ==, wanted->len);
+    for (guint k = 0; k < found->len; k++) {
+      const DefcnBox *f = box_at (found, k), *w = box_at (wanted, k);
+
+      /* One that is turned is rounded in the other order of its passes. */
+      g_assert_cmpfloat_with_epsilon (turned ? f->y1 : f->x1, w->x1 / 2,
+          turned ? 0.5 : 1e-4);
+      g_assert_cmpfloat_with_epsilon (turned ? f->x1 : f->y1, w->y1,
+          turned ? 0.5 : 1e-4);
+    }
+  }
+  noise_clear (&narrow);
+  noise_clear (&side);
 }
 
 /* A region that misses the image is not an error; it has no boxes. */
@@ -511,6 +642,8 @@ main (int argc, char **argv)
   g_test_add_func ("/detector/autotune", test_autotune);
   g_test_add_func ("/detector/region", test_region);
   g_test_add_func ("/detector/region/outside", test_region_outside);
+  g_test_add_func ("/detector/orientation", test_orientation);
+  g_test_add_func ("/detector/pixel-aspect", test_pixel_aspect);
   g_test_add_func ("/detector/batch-independence", test_batch_independence);
   g_test_add_func ("/detector/settings", test_settings);
   g_test_add_func ("/detector/rule", test_rule);

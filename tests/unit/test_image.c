@@ -488,13 +488,14 @@ test_check (void)
   static guint8 mem[64];
   const DefcnImage good = { DEFCN_FORMAT_I420, 5, 3, { mem, mem, mem },
     { 5, 3, 3 }, DEFCN_MATRIX_BT709, FALSE };
-  DefcnImage bad[11], largest = good;
+  DefcnImage bad[16], largest = good;
   const char *const words[] = { "format 16", "format", "size 0 x 3",
     "size 5 x -1", "size 16385 x 3 is not within 1 .. 16384", "matrix",
     "plane 0 of a I420 image 5 pixels wide is missing", "plane 2 of a I420",
     ("plane 1 of a I420 image 5 pixels wide is too narrow: stride 2, wanted "
      "at least 3"),
-    "plane 0", "size 5 x 16385" };
+    "plane 0", "size 5 x 16385", "orientation 8", "ratio 1/0", "ratio -1/1",
+    "ratio 65/1", "ratio 1/65" };
 
   g_assert_true (defcn_image_check (&good, NULL));
   largest.width = largest.height = 16384;
@@ -514,6 +515,17 @@ test_check (void)
   bad[8].strides[1] = 2;
   bad[9].strides[0] = -5;
   bad[10].height = 16385;
+  bad[11].orientation = DEFCN_N_ORIENTATIONS;
+  for (int i = 0; i < 4; i++) {
+    static const int ratios[][2] = { { 1, 0 }, { -1, 1 }, { 65, 1 },
+      { 1, 65 } };
+
+    bad[12 + i].par_n = ratios[i][0];
+    bad[12 + i].par_d = ratios[i][1];
+  }
+  largest.par_n = 64;
+  largest.par_d = 1;
+  g_assert_true (defcn_image_check (&largest, NULL));
   for (gsize i = 0; i < G_N_ELEMENTS (bad); i++) {
     g_autoptr (GError) error = NULL;
 
