@@ -238,6 +238,8 @@ start (GstBaseTransform *trans)
   if (started) {
     self->region = setup.region;
     self->meta = setup.meta;
+    self->turning = setup.turning;
+    self->orientation = (GstDefcnOrientation){ 0 };
     self->object_class = setup.object_class && *setup.object_class
         ? g_quark_from_string (setup.object_class)
         : 0;
@@ -349,6 +351,16 @@ forget_stream (GstDefcnDetect *self)
   reset_qos (self);
 }
 
+static void
+take_tags (GstDefcnDetect *self, GstEvent *event)
+{
+  GstTagList *tags;
+
+  gst_event_parse_tag (event, &tags);
+  gst_defcn_orientation_take (&self->orientation, tags,
+      GST_BASE_TRANSFORM_SINK_PAD (self));
+}
+
 static gboolean
 sink_event (GstBaseTransform *trans, GstEvent *event)
 {
@@ -364,6 +376,10 @@ sink_event (GstBaseTransform *trans, GstEvent *event)
       break;
     case GST_EVENT_STREAM_START:
       forget_stream (self);
+      self->orientation = (GstDefcnOrientation){ 0 };
+      break;
+    case GST_EVENT_TAG:
+      take_tags (self, event);
       break;
     case GST_EVENT_SEGMENT:
       reset_qos (self);

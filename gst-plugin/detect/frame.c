@@ -174,6 +174,8 @@ look_or_skip (GstDefcnDetect *self, GstDefcnSettings *settings,
     GST_ELEMENT_ERROR (self, STREAM, FAILED, ("%s", error->message), (NULL));
     return GST_FLOW_ERROR;
   }
+  if (self->turning == GST_DEFCN_TURNING_AUTO)
+    job->image.orientation = gst_defcn_orientation_of (&self->orientation);
   learn_context (self, buffer);
   set_regions (self, job, buffer);
   if (!job->regions->len) {

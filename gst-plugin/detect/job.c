@@ -59,6 +59,14 @@ image_matrix (const GstVideoInfo *info)
   }
 }
 
+/* No picture has others, whatever caps say. */
+static gboolean
+is_aspect (int n, int d)
+{
+  return n > 0 && d > 0 && n / DEFCN_IMAGE_MAX_ASPECT < d
+      && d / DEFCN_IMAGE_MAX_ASPECT < n;
+}
+
 static void
 image_from_frame (DefcnImage *image, const GstVideoFrame *frame)
 {
@@ -67,6 +75,10 @@ image_from_frame (DefcnImage *image, const GstVideoFrame *frame)
     .matrix = image_matrix (&frame->info),
     .full_range = GST_VIDEO_INFO_COLORIMETRY (&frame->info).range
         == GST_VIDEO_COLOR_RANGE_0_255 };
+  if (is_aspect (frame->info.par_n, frame->info.par_d)) {
+    image->par_n = frame->info.par_n;
+    image->par_d = frame->info.par_d;
+  }
   for (guint i = 0; i < MIN (GST_VIDEO_FRAME_N_PLANES (frame), 3); i++) {
     /* Y, U, V whichever of them comes first, where each has a plane. */
     const guint plane = GST_VIDEO_FRAME_N_PLANES (frame) == 3

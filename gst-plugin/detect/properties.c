@@ -20,6 +20,7 @@ enum
   PROP_REPEAT_DETECTIONS,
   PROP_INFERENCE_REGION,
   PROP_OBJECT_CLASS,
+  PROP_ORIENTATION,
   PROP_ROI,
   PROP_NO_BLOCK,
   PROP_THREADS,
@@ -83,6 +84,23 @@ gst_defcn_inference_region_get_type (void)
   return type;
 }
 
+#define GST_TYPE_DEFCN_TURNING (gst_defcn_turning_get_type ())
+static GType
+gst_defcn_turning_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { GST_DEFCN_TURNING_AUTO, "Upright, by the image-orientation tag", "auto" },
+    { GST_DEFCN_TURNING_NONE, "As it comes", "none" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type,
+        g_enum_register_static ("GstDefcnOrientation", values));
+  return type;
+}
+
 /* Where the properties that are plain fields live in the element. */
 #define FIELD(member) G_STRUCT_OFFSET (GstDefcnDetect, member)
 static const gsize fields[] = {
@@ -100,6 +118,7 @@ static const gsize fields[] = {
   [PROP_REPEAT_DETECTIONS] = FIELD (live.repeat),
   [PROP_INFERENCE_REGION] = FIELD (setup.region),
   [PROP_OBJECT_CLASS] = FIELD (setup.object_class),
+  [PROP_ORIENTATION] = FIELD (setup.turning),
   [PROP_ROI] = FIELD (live.roi),
   [PROP_NO_BLOCK] = FIELD (live.no_block),
   [PROP_THREADS] = FIELD (setup.threads),
@@ -402,6 +421,22 @@ install_region_properties (GObjectClass *klass)
           NULL, SETUP));
 
   /**
+   * GstDefcnDetect:orientation:
+   *
+   * Frames of a phone that was held upright lie on their side, with a tag that
+   * says so.  The network is shown them upright; boxes, and the regions where to
+   * look, are of the frame as it is.  Behind an element that turns frames
+   * (videoflip) the tag counts for nothing.
+   *
+   * Since: 0.3
+   */
+  g_object_class_install_property (klass, PROP_ORIENTATION,
+      g_param_spec_enum ("orientation", "Orientation",
+          "Which way up the network sees a frame; boxes are of the frame as it "
+          "is",
+          GST_TYPE_DEFCN_TURNING, GST_DEFCN_TURNING_AUTO, SETUP));
+
+  /**
    * GstDefcnDetect:roi:
    *
    * Each region is scaled to the network's input on its own, so small
@@ -466,6 +501,7 @@ gst_defcn_properties_install (GObjectClass *klass)
   install_report_properties (klass);
   gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_PRECISION, 0);
   gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_INFERENCE_REGION, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_TURNING, 0);
   gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_META_FLAGS, 0);
 }
 

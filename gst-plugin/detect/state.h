@@ -10,6 +10,7 @@
 #include <gst/video/video.h>
 
 #include "meta.h"
+#include "orientation.h"
 #include "settings.h"
 #include "stats.h"
 #include "worker.h"
@@ -36,11 +37,18 @@ typedef enum
   GST_DEFCN_ROI_LIST,
 } GstDefcnInferenceRegion;
 
+typedef enum
+{
+  GST_DEFCN_TURNING_AUTO,
+  GST_DEFCN_TURNING_NONE,
+} GstDefcnTurning;
+
 typedef struct
 {
   char *model, *device, *labels, *labels_file, *object_class;
   GstDefcnPrecision precision;
   GstDefcnInferenceRegion region;
+  GstDefcnTurning turning;
   guint threads;
   gboolean exact, autotune;
   GstDefcnMetaFlags meta;
@@ -67,10 +75,12 @@ struct _GstDefcnDetect
   GstDefcnInferenceRegion region; /* setup, as of start() */
   GQuark object_class;            /* 0: any */
   GstDefcnMetaFlags meta;
-  guint64 frames; /* since start */
-  guint64 since;  /* frames since the last one that was looked at, and it */
-  GArray *none;   /* no objects */
-  GArray *last;   /* GstDefcnObject of that one, NULL before it */
+  GstDefcnTurning turning;
+  GstDefcnOrientation orientation; /* as of the tags of this stream */
+  guint64 frames;                  /* since start */
+  guint64 since; /* frames since the last one that was looked at, and it */
+  GArray *none;  /* no objects */
+  GArray *last;  /* GstDefcnObject of that one, NULL before it */
   GstClockTime last_time; /* its PTS */
   gint64 last_stats;      /* monotonic us, when a message was posted */
 };

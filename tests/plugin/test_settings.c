@@ -350,6 +350,7 @@ test_properties (void)
     { "inference-interval", "1", "4294967295", TRUE },
     { "repeat-detections", "false", "true", TRUE },
     { "inference-region", "full-frame", "roi-list", FALSE },
+    { "orientation", "auto", "none", FALSE },
     { "object-class", NULL, "person", FALSE },
     { "roi", NULL, "1,2,3,4", TRUE },
     { "no-block", "false", "true", TRUE },

@@ -214,6 +214,126 @@ test_parents (void)
   }
 }
 
+static void
+push_tag (GstHarness *h, const char *orientation, GstTagScope scope)
+{
+  GstTagList *tags =
+      gst_tag_list_new (orientation ? GST_TAG_IMAGE_ORIENTATION : GST_TAG_TITLE,
+          orientation ? orientation : "rotate-90", NULL);
+
+  gst_tag_list_set_scope (tags, scope);
+  gst_harness_push_event (h, gst_event_new_tag (tags));
+}
+
+/* The detector is told which way up a frame is: by the tag of the stream, else
+ * by that of its container; where an element before has turned the frames, or
+ * nobody asked for it, they are as they come. */
+static void
+test_orientation (void)
+{
+  static const struct
+  {
+    const char *launch, *stream, *global;
+    DefcnOrientation wanted;
+  } cases[] = {
+    { "defcndetect", NULL, NULL, DEFCN_ORIENTATION_UPRIGHT },
+    { "defcndetect", "rotate-0", NULL, DEFCN_ORIENTATION_UPRIGHT },
+    { "defcndetect", "rotate-90", NULL, DEFCN_ORIENTATION_RIGHT },
+    { "defcndetect", "rotate-180", NULL, DEFCN_ORIENTATION_HALF },
+    { "defcndetect", "rotate-270", NULL, DEFCN_ORIENTATION_LEFT },
+    { "defcndetect", "flip-rotate-0", NULL, DEFCN_ORIENTATION_MIRROR },
+    { "defcndetect", "flip-rotate-90", NULL, DEFCN_ORIENTATION_ANTI_TRANSPOSE },
+    { "defcndetect", "flip-rotate-180", NULL, DEFCN_ORIENTATION_FLIP },
+    { "defcndetect", "flip-rotate-270", NULL, DEFCN_ORIENTATION_TRANSPOSE },
+    { "defcndetect", "sideways", NULL, DEFCN_ORIENTATION_UPRIGHT },
+    { "defcndetect", NULL, "rotate-90", DEFCN_ORIENTATION_RIGHT },
+    { "defcndetect", "rotate-180", "rotate-90", DEFCN_ORIENTATION_HALF },
+    { "defcndetect", "rotate-0", "rotate-90", DEFCN_ORIENTATION_UPRIGHT },
+    { "defcndetect orientation=none", "rotate-90", "rotate-90",
+        DEFCN_ORIENTATION_UPRIGHT },
+    { "videoflip video-direction=auto ! defcndetect", "rotate-90", NULL,
+        DEFCN_ORIENTATION_UPRIGHT },
+    { "videoflip video-direction=90r ! defcndetect", "rotate-90", NULL,
+        DEFCN_ORIENTATION_UPRIGHT },
+    { "videoflip video-direction=identity ! defcndetect", "rotate-90", NULL,
+        DEFCN_ORIENTATION_RIGHT },
+    { "videoflip video-direction=auto ! identity ! queue ! identity ! "
+      "defcndetect",
+        "rotate-90", NULL, DEFCN_ORIENTATION_UPRIGHT },
+    { "identity ! queue ! identity ! defcndetect", "rotate-90", NULL,
+        DEFCN_ORIENTATION_RIGHT },
+    { "bin.( identity ! bin.( videoflip video-direction=auto ! identity ) ) ! "
+      "defcndetect",
+        "rotate-90", NULL, DEFCN_ORIENTATION_UPRIGHT },
+    { "defcndetect ! videoflip video-direction=auto", "rotate-90", NULL,
+        DEFCN_ORIENTATION_RIGHT },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstHarness *h;
+    g_autofree char *launch = NULL;
+    g_autoptr (GRegex) name = g_regex_new ("defcndetect", 0, 0, NULL);
+
+    g_test_message ("case %u: %s", i, cases[i].launch);
+    fake_detector_reset ();
+    launch = g_regex_replace_literal (name, cases[i].launch, -1, 0,
+        "defcndetect model=any", 0, NULL);
+    h = gst_harness_new_parse (launch);
+    gst_harness_set_src_caps_str (h, FAKE_DETECTOR_CAPS);
+    push_tag (h, cases[i].stream, GST_TAG_SCOPE_STREAM);
+    push_tag (h, cases[i].global, GST_TAG_SCOPE_GLOBAL);
+    push_tag (h, NULL, GST_TAG_SCOPE_STREAM);
+    gst_buffer_unref (gst_harness_push_and_pull (h, rig_frame (h, 0)));
+    g_assert_cmpint (fake_detector_image (0).orientation, ==, cases[i].wanted);
+    gst_harness_teardown (h);
+  }
+}
+
+/* Another stream has its own tags, or none. */
+static void
+test_orientation_of_stream (void)
+{
+  GstHarness *h = fake_detector_finding ("");
+  GstSegment segment;
+
+  push_tag (h, "rotate-90", GST_TAG_SCOPE_STREAM);
+  gst_buffer_unref (fake_detector_pass (h, 0));
+  gst_harness_push_event (h, gst_event_new_stream_start ("another"));
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  gst_buffer_unref (fake_detector_pass (h, 1));
+  g_assert_cmpint (fake_detector_image (0).orientation, ==,
+      DEFCN_ORIENTATION_RIGHT);
+  g_assert_cmpint (fake_detector_image (1).orientation, ==,
+      DEFCN_ORIENTATION_UPRIGHT);
+  gst_harness_teardown (h);
+}
+
+/* The detector is told how wide pixels are, unless nothing can be. */
+static void
+test_pixel_aspect (void)
+{
+  static const struct
+  {
+    int n, d, wanted_n, wanted_d;
+  } cases[] = { { 1, 1, 1, 1 }, { 16, 15, 16, 15 }, { 1, 2, 1, 2 },
+    { 63, 1, 63, 1 }, { G_MAXINT, 1, 0, 0 }, { 1, G_MAXINT, 0, 0 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *caps =
+        g_strdup_printf (FAKE_DETECTOR_CAPS ",pixel-aspect-ratio=%d/%d",
+            cases[i].n, cases[i].d);
+    GstHarness *h;
+
+    fake_detector_reset ();
+    h = fake_detector_harness ("", caps);
+    gst_buffer_unref (fake_detector_pass (h, 0));
+    g_assert_cmpint (fake_detector_image (0).par_n, ==, cases[i].wanted_n);
+    g_assert_cmpint (fake_detector_image (0).par_d, ==, cases[i].wanted_d);
+    gst_harness_teardown (h);
+  }
+}
+
 /* What is set up reaches the detector. */
 static void
 test_options (void)
@@ -660,6 +780,9 @@ main (int argc, char **argv)
   g_test_add_func ("/setup/roi-metas", test_roi_metas);
   g_test_add_func ("/setup/roi-metas-beyond", test_roi_metas_beyond);
   g_test_add_func ("/setup/parents", test_parents);
+  g_test_add_func ("/setup/orientation", test_orientation);
+  g_test_add_func ("/setup/orientation/stream", test_orientation_of_stream);
+  g_test_add_func ("/setup/pixel-aspect", test_pixel_aspect);
   g_test_add_func ("/setup/options", test_options);
   g_test_add_func ("/setup/cannot-start", test_cannot_start);
   g_test_add_func ("/setup/announcements", test_announcements);
