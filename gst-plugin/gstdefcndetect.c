@@ -239,6 +239,7 @@ start (GstBaseTransform *trans)
     self->region = setup.region;
     self->meta = setup.meta;
     self->turning = setup.turning;
+    self->warned_regions = FALSE;
     self->orientation = (GstDefcnOrientation){ 0 };
     self->object_class = setup.object_class && *setup.object_class
         ? g_quark_from_string (setup.object_class)
@@ -351,6 +352,17 @@ forget_stream (GstDefcnDetect *self)
   reset_qos (self);
 }
 
+/* Who waits for the network is woken before the pads stop, which waits for
+ * him. */
+static GstStateChangeReturn
+change_state (GstElement *element, GstStateChange transition)
+{
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
+    set_flushing (GST_DEFCN_DETECT (element), TRUE);
+  return GST_ELEMENT_CLASS (gst_defcn_detect_parent_class)
+      ->change_state (element, transition);
+}
+
 static void
 take_tags (GstDefcnDetect *self, GstEvent *event)
 {
@@ -381,8 +393,8 @@ sink_event (GstBaseTransform *trans, GstEvent *event)
     case GST_EVENT_TAG:
       take_tags (self, event);
       break;
-    case GST_EVENT_SEGMENT:
-      reset_qos (self);
+    case GST_EVENT_SEGMENT: /* a seek, say, that did not flush */
+      forget_stream (self);
       break;
     default:
       break;
@@ -514,6 +526,7 @@ gst_defcn_detect_class_init (GstDefcnDetectClass *klass)
       "The defcn project");
 
   element->set_context = GST_DEBUG_FUNCPTR (set_context);
+  element->change_state = GST_DEBUG_FUNCPTR (change_state);
   trans->start = GST_DEBUG_FUNCPTR (start);
   trans->stop = GST_DEBUG_FUNCPTR (stop);
   trans->set_caps = GST_DEBUG_FUNCPTR (set_caps);

@@ -61,6 +61,19 @@ is_late (GstDefcnDetect *self, const FrameTime *t)
   return TRUE;
 }
 
+static void
+warn_regions (GstDefcnDetect *self)
+{
+  if (self->warned_regions)
+    return;
+  self->warned_regions = TRUE;
+  GST_ELEMENT_WARNING (self, STREAM, FAILED,
+      ("A frame has more than %d regions: it is looked at in the first ones "
+       "alone.",
+          GST_DEFCN_MAX_REGIONS),
+      ("Each takes as long as a whole frame does."));
+}
+
 /* Leaves no region when there is nothing to look at. */
 static void
 set_regions (GstDefcnDetect *self, GstDefcnJob *job, GstBuffer *buffer)
@@ -80,11 +93,17 @@ set_regions (GstDefcnDetect *self, GstDefcnJob *job, GstBuffer *buffer)
   while (self->region == GST_DEFCN_ROI_LIST
       && (meta = (GstVideoRegionOfInterestMeta *)
               gst_buffer_iterate_meta_filtered (buffer, &state,
-                  GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)))
-    if (!self->object_class || meta->roi_type == self->object_class)
-      gst_defcn_job_add_region (job, (int) MIN (meta->x, 16384),
-          (int) MIN (meta->y, 16384), (int) MIN (meta->w, 16384),
-          (int) MIN (meta->h, 16384), meta->id);
+                  GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
+    if (self->object_class && meta->roi_type != self->object_class)
+      continue;
+    if (job->regions->len == GST_DEFCN_MAX_REGIONS) {
+      warn_regions (self);
+      break;
+    }
+    gst_defcn_job_add_region (job, (int) MIN (meta->x, 16384),
+        (int) MIN (meta->y, 16384), (int) MIN (meta->w, 16384),
+        (int) MIN (meta->h, 16384), meta->id);
+  }
 }
 
 /* Keeps the result of @job; FALSE, with an error posted, if it failed. */
@@ -113,7 +132,7 @@ look (GstDefcnDetect *self, GstDefcnJob *job)
 
   if (!gst_defcn_worker_submit (self->worker, job))
     return GST_FLOW_FLUSHING;
-  done = gst_defcn_worker_collect (self->worker, TRUE);
+  done = gst_defcn_worker_collect (self->worker);
   if (!done)
     return GST_FLOW_FLUSHING;
   return take_result (self, done) ? GST_FLOW_OK : GST_FLOW_ERROR;
@@ -136,13 +155,13 @@ static const char *reasons[] = { "", "interval", "qos", "busy", "region",
 /* What speaks against looking at this frame; LOOKED: nothing. */
 static Fate
 why_not (GstDefcnDetect *self, const GstDefcnSettings *settings,
-    const FrameTime *t)
+    const FrameTime *t, gboolean busy)
 {
   if (self->since && self->since++ < settings->interval)
     return NOT_ITS_TURN;
   if (settings->qos && is_late (self, t))
     return LATE;
-  if (settings->no_block && gst_defcn_worker_busy (self->worker))
+  if (settings->no_block && busy)
     return BUSY;
   return LOOKED;
 }
@@ -157,15 +176,16 @@ learn_context (GstDefcnDetect *self, GstBuffer *buffer)
     gst_defcn_state_take_context (self, context);
 }
 
-/* Looks at the frame if it is its turn and there is time. */
+/* Looks at the frame if it is its turn and there is time.  @busy: the network
+ * is at an earlier one. */
 static GstFlowReturn
 look_or_skip (GstDefcnDetect *self, GstDefcnSettings *settings,
-    GstBuffer *buffer, const FrameTime *t, Fate *fate)
+    GstBuffer *buffer, const FrameTime *t, gboolean busy, Fate *fate)
 {
   g_autoptr (GstDefcnJob) job = NULL;
   g_autoptr (GError) error = NULL;
 
-  *fate = why_not (self, settings, t);
+  *fate = why_not (self, settings, t, busy);
   if (*fate != LOOKED)
     return GST_FLOW_OK;
   job = gst_defcn_job_new (buffer, &self->info, settings,
@@ -176,6 +196,7 @@ look_or_skip (GstDefcnDetect *self, GstDefcnSettings *settings,
   }
   if (self->turning == GST_DEFCN_TURNING_AUTO)
     job->image.orientation = gst_defcn_orientation_of (&self->orientation);
+  job->run = self->run;
   learn_context (self, buffer);
   set_regions (self, job, buffer);
   if (!job->regions->len) {
@@ -241,6 +262,17 @@ post_stats (GstDefcnDetect *self, GstClockTime interval)
           gst_defcn_state_stats (self)));
 }
 
+/* Whether the last objects are too old to be repeated on this frame. */
+static gboolean
+is_outdated (GstDefcnDetect *self, const GstDefcnSettings *settings,
+    const FrameTime *t)
+{
+  return GST_CLOCK_TIME_IS_VALID (t->timestamp)
+      && GST_CLOCK_TIME_IS_VALID (self->last_time)
+      && (GstClockTime) ABS (GST_CLOCK_DIFF (self->last_time, t->timestamp))
+      > settings->max_age;
+}
+
 /* Attaches and posts what is known after a frame.  @fresh: the result of an
  * earlier one has just arrived. */
 static void
@@ -248,7 +280,8 @@ report (GstDefcnDetect *self, const GstDefcnSettings *settings,
     GstBuffer *buffer, const FrameTime *t, Fate fate, gboolean fresh)
 {
   gboolean looked = fate == LOOKED;
-  gboolean known = looked || (self->last && (fresh || settings->repeat));
+  gboolean repeat = settings->repeat && !is_outdated (self, settings, t);
+  gboolean known = looked || (self->last && (fresh || repeat));
   const GArray *objects = known ? self->last : self->none;
   GstDefcnMark mark = { .inferred = looked,
     .reason = reasons[fate],
@@ -286,12 +319,21 @@ check_latency (GstDefcnDetect *self)
   }
 }
 
+/* Something is missing before the frame: what was seen before that is not
+ * repeated after it. */
+static void
+break_run (GstDefcnDetect *self)
+{
+  self->run++;
+  g_clear_pointer (&self->last, g_array_unref);
+}
+
 GstFlowReturn
 gst_defcn_frame_process (GstDefcnDetect *self, GstBuffer *buffer)
 {
   FrameTime t = frame_time (self, buffer);
-  g_autoptr (GstDefcnJob) earlier =
-      gst_defcn_worker_collect (self->worker, FALSE);
+  gboolean busy;
+  g_autoptr (GstDefcnJob) earlier = gst_defcn_worker_poll (self->worker, &busy);
   g_autoptr (GstDefcnSettings) settings = NULL;
   GstFlowReturn ret;
   Fate fate;
@@ -299,13 +341,18 @@ gst_defcn_frame_process (GstDefcnDetect *self, GstBuffer *buffer)
   GST_OBJECT_LOCK (self);
   settings = gst_defcn_settings_ref (self->settings);
   GST_OBJECT_UNLOCK (self);
+  if (GST_BUFFER_IS_DISCONT (buffer))
+    break_run (self);
   if (earlier && !take_result (self, earlier))
     return GST_FLOW_ERROR;
-  ret = look_or_skip (self, settings, buffer, &t, &fate);
+  ret = look_or_skip (self, settings, buffer, &t, busy, &fate);
   if (ret != GST_FLOW_OK)
     return ret;
   count_frame (self, fate);
   report (self, settings, buffer, &t, fate, earlier != NULL);
+  /* Its result is told once, with its time, but not repeated. */
+  if (earlier && earlier->run != self->run && fate != LOOKED)
+    g_clear_pointer (&self->last, g_array_unref);
   post_stats (self, settings->stats_interval);
   if (++self->frames % LATENCY_EVERY == 0)
     check_latency (self);

@@ -25,6 +25,7 @@ typedef struct
   GArray *regions; /* GstDefcnRegion; empty: nowhere */
   GstDefcnSettings *settings;
   GstClockTime timestamp; /* PTS of the frame */
+  guint run;              /* of frames without a discontinuity; the caller's */
 
   /* The result. */
   GArray *objects; /* GstDefcnObject, best first */

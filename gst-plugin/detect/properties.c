@@ -22,6 +22,8 @@ enum
   PROP_OBJECT_CLASS,
   PROP_ORIENTATION,
   PROP_ROI,
+  PROP_MERGE_REGIONS,
+  PROP_MAX_AGE,
   PROP_NO_BLOCK,
   PROP_THREADS,
   PROP_EXACT,
@@ -37,6 +39,8 @@ enum
 #define DEFAULT_THRESHOLD -1.0f
 #define DEFAULT_MAX_DETECTIONS 100
 #define DEFAULT_DUPLICATE_FILTER -1.0f
+#define DEFAULT_MERGE_REGIONS TRUE
+#define DEFAULT_MAX_AGE (5 * GST_SECOND)
 #define DEFAULT_META                                                           \
   (gst_defcn_meta_supported ()                                                 \
       & (GST_DEFCN_META_ROI | GST_DEFCN_META_ANALYTICS))
@@ -120,6 +124,8 @@ static const gsize fields[] = {
   [PROP_OBJECT_CLASS] = FIELD (setup.object_class),
   [PROP_ORIENTATION] = FIELD (setup.turning),
   [PROP_ROI] = FIELD (live.roi),
+  [PROP_MERGE_REGIONS] = FIELD (live.merge),
+  [PROP_MAX_AGE] = FIELD (live.max_age),
   [PROP_NO_BLOCK] = FIELD (live.no_block),
   [PROP_THREADS] = FIELD (setup.threads),
   [PROP_EXACT] = FIELD (setup.exact),
@@ -378,8 +384,14 @@ install_time_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_REPEAT_DETECTIONS,
       g_param_spec_boolean ("repeat-detections", "Repeat detections",
           "Attach the last objects to frames that were not looked at, marked "
-          "as repeated",
+          "as repeated, up to max-age and the next segment or discontinuity",
           FALSE, LIVE));
+
+  g_object_class_install_property (klass, PROP_MAX_AGE,
+      g_param_spec_uint64 ("max-age", "Maximum age",
+          "Objects of a frame so many nanoseconds ago are not repeated any "
+          "more; 18446744073709551615: never too old",
+          0, G_MAXUINT64, DEFAULT_MAX_AGE, LIVE));
 
   /**
    * GstDefcnDetect:no-block:
@@ -411,7 +423,7 @@ install_region_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_INFERENCE_REGION,
       g_param_spec_enum ("inference-region", "Inference region",
           "Where to look: the full frame, or the regions that arrive as ROI "
-          "metas",
+          "metas, the first 64 of a frame",
           GST_TYPE_DEFCN_INFERENCE_REGION, GST_DEFCN_FULL_FRAME, SETUP));
 
   g_object_class_install_property (klass, PROP_OBJECT_CLASS,
@@ -440,15 +452,29 @@ install_region_properties (GObjectClass *klass)
    * GstDefcnDetect:roi:
    *
    * Each region is scaled to the network's input on its own, so small
-   * objects are seen better; objects that two regions share are found twice.
+   * objects are seen better.
    *
    * Since: 0.1
    */
   g_object_class_install_property (klass, PROP_ROI,
       g_param_spec_string ("roi", "Regions",
-          "Look only in these rectangles of the frame, in pixels: "
+          "Look only in these rectangles of the frame, 64 at most, in pixels: "
           "x,y,width,height;...",
           NULL, LIVE));
+
+  /**
+   * GstDefcnDetect:merge-regions:
+   *
+   * Where regions overlap, what two of them have found of one object becomes
+   * one: boxes of one class that cover each other (IoU 0.5) in what both regions
+   * see.  The one stays that no edge of its region cuts.
+   *
+   * Since: 0.3
+   */
+  g_object_class_install_property (klass, PROP_MERGE_REGIONS,
+      g_param_spec_boolean ("merge-regions", "Merge regions",
+          "Report an object once that regions which overlap have both found",
+          DEFAULT_MERGE_REGIONS, LIVE));
 }
 
 /* What is told, and how. */
@@ -515,6 +541,8 @@ gst_defcn_properties_init (GstDefcnDetect *self)
   self->live.duplicate_filter = DEFAULT_DUPLICATE_FILTER;
   self->live.interval = 1;
   self->live.qos = TRUE;
+  self->live.merge = DEFAULT_MERGE_REGIONS;
+  self->live.max_age = DEFAULT_MAX_AGE;
 }
 
 void

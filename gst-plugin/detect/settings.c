@@ -197,6 +197,10 @@ parse_roi (GArray *roi, const char *text, GError **error)
           *item);
       return FALSE;
     }
+    if (roi->len == GST_DEFCN_MAX_REGIONS) {
+      settings_error (error, "roi: more than %d regions", roi->len);
+      return FALSE;
+    }
     g_array_append_val (roi, region);
   }
   return TRUE;
@@ -234,6 +238,8 @@ gst_defcn_settings_new (const GstDefcnLive *live, const GstDefcnModelInfo *info,
   s->no_block = live->no_block;
   s->message = live->message;
   s->qos = live->qos;
+  s->merge = live->merge;
+  s->max_age = live->max_age;
   s->stats_interval = live->stats_interval;
 
   if (given (live->class_thresholds) || given (live->classes))

@@ -15,6 +15,10 @@
 
 G_BEGIN_DECLS
 
+/* The most regions of a frame that are looked at: each takes as long as a whole
+ * frame does. */
+#define GST_DEFCN_MAX_REGIONS 64
+
 typedef struct
 {
   gboolean max_detections_set; /* else the model's */
@@ -23,10 +27,10 @@ typedef struct
   float duplicate_filter; /* IoU, 0: none; below 0: the model's */
   char *class_thresholds; /* "person=0.6,car=0.35" */
   char *classes;          /* "person,car": keep these; NULL: all */
-  char *roi;              /* "x,y,w,h;.." in pixels */
+  char *roi;              /* "x,y,w,h;.." in pixels, GST_DEFCN_MAX_REGIONS */
   guint interval;
-  gboolean repeat, no_block, message, qos;
-  guint64 stats_interval;
+  gboolean repeat, no_block, message, qos, merge;
+  guint64 stats_interval, max_age;
 } GstDefcnLive;
 
 /* What an opened model offers; strings owned, see gst_defcn_model_info_free. */
@@ -60,8 +64,8 @@ typedef struct
   float duplicate_filter; /* IoU, 0: none */
   GArray *roi;            /* DefcnRegion, empty: none */
   guint interval;
-  gboolean repeat, no_block, message, qos;
-  GstClockTime stats_interval;
+  gboolean repeat, no_block, message, qos, merge;
+  GstClockTime stats_interval, max_age;
 } GstDefcnSettings;
 
 /* NULL with @error set when a string does not parse or names a class that the

@@ -77,11 +77,13 @@ struct _GstDefcnDetect
   GstDefcnMetaFlags meta;
   GstDefcnTurning turning;
   GstDefcnOrientation orientation; /* as of the tags of this stream */
+  gboolean warned_regions;         /* that there are too many, since start */
   guint64 frames;                  /* since start */
   guint64 since; /* frames since the last one that was looked at, and it */
   GArray *none;  /* no objects */
   GArray *last;  /* GstDefcnObject of that one, NULL before it */
   GstClockTime last_time; /* its PTS */
+  guint run;              /* discontinuities so far */
   gint64 last_stats;      /* monotonic us, when a message was posted */
 };
 

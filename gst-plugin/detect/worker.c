@@ -1,6 +1,7 @@
 /* The worker: one thread, and the detector that lives in it. */
 #include "worker.h"
 #include "convert.h"
+#include "merge.h"
 #include "meta.h"
 
 struct _GstDefcnWorker
@@ -74,8 +75,11 @@ label_quark (GstDefcnWorker *worker, int label)
 }
 
 static void
-take_boxes (GstDefcnWorker *worker, GstDefcnJob *job, int parent_id)
+take_boxes (GstDefcnWorker *worker, GstDefcnJob *job, GArray *owners,
+    guint region)
 {
+  const int parent_id =
+      g_array_index (job->regions, GstDefcnRegion, region).parent_id;
   const GstDefcnPixels *all = &job->view.visible;
   const double w = all->w, h = all->h;
 
@@ -86,6 +90,7 @@ take_boxes (GstDefcnWorker *worker, GstDefcnJob *job, int parent_id)
       label_quark (worker, b->label), parent_id };
 
     g_array_append_val (job->objects, o);
+    g_array_append_val (owners, region);
   }
 }
 
@@ -104,6 +109,7 @@ static void
 run (GstDefcnWorker *worker, GstDefcnJob *job)
 {
   const gint64 start = g_get_monotonic_time ();
+  g_autoptr (GArray) owners = g_array_new (FALSE, FALSE, sizeof (guint));
 
   apply_settings (worker, job->settings);
   if (job->image.format == DEFCN_N_FORMATS) {
@@ -123,10 +129,13 @@ run (GstDefcnWorker *worker, GstDefcnJob *job)
     job->timings.preprocess += t.preprocess;
     job->timings.inference += t.inference;
     job->timings.postprocess += t.postprocess;
-    take_boxes (worker, job, r->parent_id);
+    take_boxes (worker, job, owners, i);
   }
   if (job->regions->len < 2)
     return;
+  if (job->settings->merge)
+    gst_defcn_merge_regions (job->objects, owners, job->regions,
+        &job->view.visible);
   g_array_sort (job->objects, compare_confidence);
   if (job->objects->len > (guint) job->settings->max_detections)
     g_array_set_size (job->objects, job->settings->max_detections);
@@ -282,13 +291,25 @@ gst_defcn_worker_submit (GstDefcnWorker *worker, GstDefcnJob *job)
 }
 
 GstDefcnJob *
-gst_defcn_worker_collect (GstDefcnWorker *worker, gboolean wait)
+gst_defcn_worker_collect (GstDefcnWorker *worker)
 {
   GstDefcnJob *job = NULL;
 
   g_mutex_lock (&worker->lock);
-  if (!wait || wait_idle (worker))
+  if (wait_idle (worker))
     job = g_steal_pointer (&worker->finished);
+  g_mutex_unlock (&worker->lock);
+  return job;
+}
+
+GstDefcnJob *
+gst_defcn_worker_poll (GstDefcnWorker *worker, gboolean *busy)
+{
+  GstDefcnJob *job;
+
+  g_mutex_lock (&worker->lock);
+  *busy = worker->waiting || worker->running;
+  job = g_steal_pointer (&worker->finished);
   g_mutex_unlock (&worker->lock);
   return job;
 }

@@ -4,10 +4,10 @@
  * team of threads for every thread that calls it.  One job at a time.
  *
  *   gst_defcn_worker_submit (worker, job)       waits for an earlier job
- *   job = gst_defcn_worker_collect (worker, TRUE)
+ *   job = gst_defcn_worker_collect (worker)
  *
- * Thread rule: submit, collect and discard are for the streaming thread;
- * set_flushing and busy may be called from any.  No lock of the element is
+ * Thread rule: submit, collect, poll and discard are for the streaming thread;
+ * set_flushing may be called from any.  No lock of the element is
  * taken in here.
  */
 #pragma once
@@ -29,16 +29,20 @@ void gst_defcn_worker_free (GstDefcnWorker *worker);
  * job and then constant.  Borrowed. */
 GstDefcnModelInfo *gst_defcn_worker_info (GstDefcnWorker *worker);
 
-/* TRUE while a job runs. */
+/* TRUE while a job runs; from any thread. */
 gboolean gst_defcn_worker_busy (GstDefcnWorker *worker);
 
 /* Hands over @job.  Waits while an earlier one runs and frees that.  FALSE,
  * with @job freed, when flushing. */
 gboolean gst_defcn_worker_submit (GstDefcnWorker *worker, GstDefcnJob *job);
 
-/* Returns: (transfer full) (nullable): the finished job.  With @wait, waits
- * for the running one; NULL then means that there is none, or flushing. */
-GstDefcnJob *gst_defcn_worker_collect (GstDefcnWorker *worker, gboolean wait);
+/* Returns: (transfer full) (nullable): the job, waited for while it runs; NULL
+ * means that there is none, or flushing. */
+GstDefcnJob *gst_defcn_worker_collect (GstDefcnWorker *worker);
+
+/* Returns: (transfer full) (nullable): the job if it has finished; *@busy: one
+ * runs.  Both of the same moment: a job is reported by one of the two. */
+GstDefcnJob *gst_defcn_worker_poll (GstDefcnWorker *worker, gboolean *busy);
 
 /* Forgets what runs or has finished: nobody will collect it. */
 void gst_defcn_worker_discard (GstDefcnWorker *worker);

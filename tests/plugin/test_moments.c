@@ -11,18 +11,24 @@
 
 /* A frame is @reason; with @of, objects found in frame number @of. */
 static void
-assert_passes (GstHarness *h, guint n, const char *reason, int of)
+assert_passed (GstBuffer *passed, const char *reason, int of)
 {
-  g_autoptr (GstBuffer) out = fake_detector_pass (h, n);
+  g_autoptr (GstBuffer) out = passed;
   const GstDefcnMark mark = rig_mark (out);
 
-  g_test_message ("frame %u", n);
   g_assert_cmpstr (mark.reason, ==, reason);
   g_assert_cmpint (mark.inferred, ==, !*reason);
   g_assert_cmpint (mark.repeated, ==, *reason && of >= 0);
   g_assert_cmpuint (mark.timestamp, ==,
       of >= 0 ? (guint) of * FRAME : GST_CLOCK_TIME_NONE);
   g_assert_cmpuint (rig_count_objects (out), ==, of >= 0);
+}
+
+static void
+assert_passes (GstHarness *h, guint n, const char *reason, int of)
+{
+  g_test_message ("frame %u", n);
+  assert_passed (fake_detector_pass (h, n), reason, of);
 }
 
 static void
@@ -148,13 +154,13 @@ test_no_block_off (void)
   gst_harness_teardown (h);
 }
 
-/* What the network was at when the stream was flushed, when another one began
- * or when the caps changed has no place in what comes. */
+/* What the network was at when the stream was flushed, when another one or
+ * another segment began or when the caps changed has no place in what comes. */
 static void
 test_outdated (void)
 {
   static void (*const breaks[]) (
-      GstHarness *) = { flush, start_stream, change_caps };
+      GstHarness *) = { flush, start_stream, change_caps, push_segment };
 
   for (guint i = 0; i < G_N_ELEMENTS (breaks); i++)
     for (int ended = 0; ended < 2; ended++) {
@@ -187,13 +193,13 @@ test_outdated (void)
     }
 }
 
-/* A flush, another stream and other caps begin the count of the interval anew
+/* A flush, another stream, another segment and other caps begin the count of the interval anew
  * and forget the last objects. */
 static void
 test_forgets (void)
 {
   static void (*const breaks[]) (
-      GstHarness *) = { flush, start_stream, change_caps };
+      GstHarness *) = { flush, start_stream, change_caps, push_segment };
 
   for (guint i = 0; i < G_N_ELEMENTS (breaks); i++) {
     GstHarness *h =
@@ -249,18 +255,99 @@ test_message (void)
   gst_harness_teardown (h);
 }
 
-/* A segment alone, which is the same stream, forgets neither. */
+/* Objects of a frame are repeated up to max-age, to the nanosecond, forwards and
+ * backwards, and where there are no times. */
 static void
-test_segment_goes_on (void)
+test_max_age (void)
+{
+  GstHarness *h = fake_detector_finding (
+      "inference-interval=100 repeat-detections=true max-age=120000000");
+  g_autoptr (GstElement) element = rig_element (h);
+  GstBuffer *in = rig_frame (h, 9);
+  g_autoptr (GstBuffer) out = NULL;
+
+  assert_passes (h, 10, "", 10);
+  assert_passes (h, 13, "interval", 10);
+  assert_passes (h, 14, "interval", -1);
+  assert_passes (h, 7, "interval", 10);
+  assert_passes (h, 6, "interval", -1);
+  GST_BUFFER_PTS (in) = GST_CLOCK_TIME_NONE;
+  out = gst_harness_push_and_pull (h, in);
+  g_assert_true (rig_mark (out).repeated);
+  g_object_set (element, "max-age", (guint64) 119999999, NULL);
+  assert_passes (h, 13, "interval", -1);
+  g_object_set (element, "max-age", GST_CLOCK_TIME_NONE, NULL);
+  assert_passes (h, 100000, "interval", 10);
+  gst_harness_teardown (h);
+}
+
+static void
+assert_discont_passes (GstHarness *h, guint n, const char *reason, int of)
+{
+  GstBuffer *in = rig_frame (h, n);
+
+  GST_BUFFER_FLAG_SET (in, GST_BUFFER_FLAG_DISCONT);
+  assert_passed (gst_harness_push_and_pull (h, in), reason, of);
+}
+
+/* Over a discontinuity nothing is repeated; what the network was at then is
+ * told once. */
+static void
+test_discont (void)
 {
   GstHarness *h =
-      fake_detector_finding ("inference-interval=3 repeat-detections=true");
+      fake_detector_finding ("inference-interval=4 repeat-detections=true");
 
-  assert_passes (h, 0, "", 0);
-  push_segment (h);
+  assert_discont_passes (h, 0, "", 0);
   assert_passes (h, 1, "interval", 0);
-  assert_passes (h, 2, "interval", 0);
-  assert_passes (h, 3, "", 3);
+  assert_discont_passes (h, 2, "interval", -1);
+  assert_passes (h, 3, "interval", -1);
+  assert_discont_passes (h, 4, "", 4);
+  assert_passes (h, 5, "interval", 4);
+  gst_harness_teardown (h);
+
+  h = fake_detector_finding ("no-block=true repeat-detections=true");
+  fake_detector_hold ();
+  assert_passes (h, 0, "busy", -1);
+  fake_detector_wait_held ();
+  assert_discont_passes (h, 1, "busy", -1);
+  let_end (h, 1);
+  fake_detector_wait_idle ();
+  fake_detector_hold ();
+  assert_passes (h, 2, "busy", 0);
+  fake_detector_wait_held ();
+  assert_passes (h, 3, "busy", -1);
+  fake_detector_release ();
+  gst_harness_teardown (h);
+}
+
+static gpointer
+to_ready (gpointer element)
+{
+  gst_element_set_state (element, GST_STATE_READY);
+  return NULL;
+}
+
+/* Going to READY wakes a frame that waits for the network, which still works. */
+static void
+test_ready_while_waiting (void)
+{
+  GstHarness *h = fake_detector_finding ("");
+  g_autoptr (GstElement) element = rig_element (h);
+  GThread *pusher, *stopper;
+
+  fake_detector_hold ();
+  pusher = g_thread_new ("push", push_one, h);
+  fake_detector_wait_held ();
+  fake_detector_wait_asleep (pusher);
+  stopper = g_thread_new ("stop", to_ready, element);
+  g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (pusher)), ==,
+      GST_FLOW_FLUSHING);
+  g_assert_cmpuint (fake_detector_n_runs (), ==, 0);
+  fake_detector_release ();
+  g_thread_join (stopper);
+  gst_element_set_state (element, GST_STATE_PLAYING);
+  push_segment (h);
   gst_harness_teardown (h);
 }
 
@@ -834,7 +921,9 @@ main (int argc, char **argv)
   g_test_add_func ("/moments/outdated", test_outdated);
   g_test_add_func ("/moments/forgets", test_forgets);
   g_test_add_func ("/moments/message", test_message);
-  g_test_add_func ("/moments/segment-goes-on", test_segment_goes_on);
+  g_test_add_func ("/moments/max-age", test_max_age);
+  g_test_add_func ("/moments/discont", test_discont);
+  g_test_add_func ("/moments/ready-while-waiting", test_ready_while_waiting);
   g_test_add_func ("/moments/interval-stays-due", test_interval_stays_due);
   g_test_add_func ("/moments/qos-border", test_qos_border);
   g_test_add_func ("/moments/qos-message", test_qos_message);

@@ -351,6 +351,8 @@ test_properties (void)
     { "repeat-detections", "false", "true", TRUE },
     { "inference-region", "full-frame", "roi-list", FALSE },
     { "orientation", "auto", "none", FALSE },
+    { "merge-regions", "true", "false", TRUE },
+    { "max-age", "5000000000", "18446744073709551615", TRUE },
     { "object-class", NULL, "person", FALSE },
     { "roi", NULL, "1,2,3,4", TRUE },
     { "no-block", "false", "true", TRUE },

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "detect/settings.h"
+
 static double
 field_double (const GstStructure *s, const char *name)
 {
@@ -212,6 +214,72 @@ test_parents (void)
     }
     gst_harness_teardown (h);
   }
+}
+
+/* One object in two regions is reported once, and again when told so. */
+static void
+test_merge (void)
+{
+  GstHarness *h = fake_detector_finding ("roi=0,0,150,110;10,10,150,110");
+  g_autoptr (GstElement) element = rig_element (h);
+
+  for (int merge = 1; merge >= 0; merge--) {
+    g_autoptr (GstBuffer) out = NULL;
+
+    g_object_set (element, "merge-regions", merge, NULL);
+    out = fake_detector_pass (h, 0);
+    g_assert_cmpuint (rig_count_objects (out), ==, merge ? 1 : 2);
+  }
+  gst_harness_teardown (h);
+}
+
+/* A frame is looked at in 64 regions and no more, whoever may have attached them,
+ * and one warning says so. */
+static void
+test_many_regions (void)
+{
+  GstHarness *h =
+      fake_detector_finding ("inference-region=roi-list roi=1,2,3,4");
+  g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBus) bus = rig_bus (h);
+  g_autofree char *list = g_strnfill (8 * GST_DEFCN_MAX_REGIONS, ' ');
+  guint warnings = 0;
+
+  for (guint i = 0; i < 3; i++) {
+    GstBuffer *in = rig_frame (h, i);
+    const guint before = fake_detector_n_runs ();
+
+    for (guint k = 1; k < GST_DEFCN_MAX_REGIONS + (i ? 20000 : 0); k++)
+      gst_buffer_add_video_region_of_interest_meta (in, "zone", k % 100, 1, 2,
+          3);
+    gst_buffer_unref (gst_harness_push_and_pull (h, in));
+    g_assert_cmpuint (fake_detector_n_runs () - before, ==,
+        GST_DEFCN_MAX_REGIONS);
+    for (;;) {
+      g_autoptr (GstMessage) message =
+          gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING);
+
+      if (!message)
+        break;
+      warnings++;
+    }
+    g_assert_cmpuint (warnings, ==, i > 0);
+  }
+  for (guint i = 0; i < GST_DEFCN_MAX_REGIONS; i++)
+    memcpy (list + 8 * i, "1,2,3,4;", 8);
+  g_object_set (element, "roi", list, NULL);
+  g_assert_null (gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING));
+  list[8 * GST_DEFCN_MAX_REGIONS - 1] = 0;
+  {
+    g_autofree char *more = g_strconcat (list, ";1,2,3,4", NULL);
+    g_autoptr (GstMessage) message = NULL;
+
+    g_object_set (element, "roi", more, NULL);
+    message = gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING);
+    g_assert_nonnull (message);
+  }
+  gst_element_set_bus (element, NULL);
+  gst_harness_teardown (h);
 }
 
 static void
@@ -780,6 +848,8 @@ main (int argc, char **argv)
   g_test_add_func ("/setup/roi-metas", test_roi_metas);
   g_test_add_func ("/setup/roi-metas-beyond", test_roi_metas_beyond);
   g_test_add_func ("/setup/parents", test_parents);
+  g_test_add_func ("/setup/merge", test_merge);
+  g_test_add_func ("/setup/many-regions", test_many_regions);
   g_test_add_func ("/setup/orientation", test_orientation);
   g_test_add_func ("/setup/orientation/stream", test_orientation_of_stream);
   g_test_add_func ("/setup/pixel-aspect", test_pixel_aspect);

@@ -201,7 +201,8 @@ static void
 test_no_block_repeat (void)
 {
   GstHarness *h = rig_harness_model (rig_slow_model (),
-      "no-block=true repeat-detections=true", CAPS);
+      "no-block=true repeat-detections=true max-age=18446744073709551615",
+      CAPS);
   guint n = 0;
   GstBuffer *out = pass_until_fresh (h, &n);
   guint objects = rig_count_objects (out);

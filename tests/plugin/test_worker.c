@@ -62,10 +62,18 @@ job_new (guint n)
   return job_with (settings, n);
 }
 
+static GstDefcnJob *
+poll (GstDefcnWorker *worker)
+{
+  gboolean busy;
+
+  return gst_defcn_worker_poll (worker, &busy);
+}
+
 static void
 assert_collects (GstDefcnWorker *worker, guint n)
 {
-  g_autoptr (GstDefcnJob) job = gst_defcn_worker_collect (worker, TRUE);
+  g_autoptr (GstDefcnJob) job = gst_defcn_worker_collect (worker);
 
   g_assert_nonnull (job);
   g_assert_cmpuint (job->timestamp, ==, n * (GST_SECOND / 25));
@@ -74,8 +82,8 @@ assert_collects (GstDefcnWorker *worker, guint n)
 static void
 assert_collects_nothing (GstDefcnWorker *worker)
 {
-  g_assert_null (gst_defcn_worker_collect (worker, FALSE));
-  g_assert_null (gst_defcn_worker_collect (worker, TRUE));
+  g_assert_null (poll (worker));
+  g_assert_null (gst_defcn_worker_collect (worker));
 }
 
 /* Each plane is where GStreamer has it, with the matrix and the range of the
@@ -192,7 +200,7 @@ test_regions (void)
     g_array_set_size (job->regions, 0);
     g_array_append_vals (job->regions, regions, 2);
     g_assert_true (gst_defcn_worker_submit (worker, job));
-    done = gst_defcn_worker_collect (worker, TRUE);
+    done = gst_defcn_worker_collect (worker);
     g_assert_true (done == job);
     g_assert_no_error (done->error);
     g_assert_cmpuint (done->timings.preprocess, ==, 4001);
@@ -235,7 +243,7 @@ test_one_region (void)
 
   fake_detector_add_run (boxes, 2, (DefcnTimings){ 1, 1, 1 });
   gst_defcn_worker_submit (worker, job_new (0));
-  done = gst_defcn_worker_collect (worker, TRUE);
+  done = gst_defcn_worker_collect (worker);
   g_assert_cmpuint (done->objects->len, ==, 2);
   g_assert_cmpfloat (g_array_index (done->objects, GstDefcnObject, 0)
                          .confidence,
@@ -332,7 +340,7 @@ test_run_error (void)
   fake_detector_set_failing (TRUE);
   g_array_append_val (job->regions, region);
   gst_defcn_worker_submit (worker, job);
-  done = gst_defcn_worker_collect (worker, TRUE);
+  done = gst_defcn_worker_collect (worker);
   g_assert_error (done->error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
   g_assert_cmpuint (fake_detector_n_runs (), ==, 1);
   g_assert_cmpuint (done->objects->len, ==, 0);
@@ -381,7 +389,7 @@ wait_for_worker (gpointer data)
   if (w->job) {
     w->result = gst_defcn_worker_submit (w->worker, w->job);
   } else {
-    g_autoptr (GstDefcnJob) job = gst_defcn_worker_collect (w->worker, TRUE);
+    g_autoptr (GstDefcnJob) job = gst_defcn_worker_collect (w->worker);
 
     w->result = job != NULL;
   }
@@ -432,7 +440,7 @@ test_flush_finished (void)
   fake_detector_wait_runs (1);
   fake_detector_wait_idle ();
   gst_defcn_worker_set_flushing (worker, TRUE);
-  g_assert_null (gst_defcn_worker_collect (worker, TRUE));
+  g_assert_null (gst_defcn_worker_collect (worker));
   gst_defcn_worker_set_flushing (worker, FALSE);
   assert_collects (worker, 3);
   gst_defcn_worker_free (worker);
@@ -482,7 +490,7 @@ test_before_it_runs (void)
   fake_detector_freeze ();
   gst_defcn_worker_submit (worker, job_new (1));
   g_assert_true (gst_defcn_worker_busy (worker));
-  g_assert_null (gst_defcn_worker_collect (worker, FALSE));
+  g_assert_null (poll (worker));
   gst_defcn_worker_discard (worker);
   g_assert_false (gst_defcn_worker_busy (worker));
   assert_collects_nothing (worker);
@@ -533,7 +541,7 @@ live_and_die (void)
 
   gst_defcn_worker_submit (worker, job_new (0));
   gst_defcn_worker_submit (worker, job_new (1));
-  gst_defcn_job_free (gst_defcn_worker_collect (worker, TRUE));
+  gst_defcn_job_free (gst_defcn_worker_collect (worker));
   for (guint i = 0; i < 8; i++) { /* some before it begins, some later */
     gst_defcn_worker_submit (worker, job_new (2));
     gst_defcn_worker_discard (worker);
@@ -564,7 +572,7 @@ fail_and_die (void)
   GstDefcnWorker *worker = worker_new ();
 
   gst_defcn_worker_submit (worker, job_new (0));
-  gst_defcn_job_free (gst_defcn_worker_collect (worker, TRUE));
+  gst_defcn_job_free (gst_defcn_worker_collect (worker));
   gst_defcn_worker_set_flushing (worker, TRUE);
   gst_defcn_worker_submit (worker, job_new (1));
   gst_defcn_worker_free (worker);
@@ -623,11 +631,38 @@ test_steady_settings (void)
   rig_assert_steady (parse_lists);
 }
 
+/* A job is running or has finished, and never neither: who polls while one ends
+ * cannot miss it. */
+static void
+test_poll (void)
+{
+  GstDefcnWorker *worker = worker_new_afresh ();
+  GstDefcnJob *job;
+  gboolean busy;
+
+  fake_detector_hold ();
+  g_assert_true (gst_defcn_worker_submit (worker, job_new (3)));
+  fake_detector_wait_held ();
+  g_assert_null (gst_defcn_worker_poll (worker, &busy));
+  g_assert_true (busy);
+  fake_detector_release ();
+  do
+    job = gst_defcn_worker_poll (worker, &busy);
+  while (busy);
+  g_assert_nonnull (job);
+  g_assert_cmpuint (job->timestamp, ==, 3 * (GST_SECOND / 25));
+  gst_defcn_job_free (job);
+  g_assert_null (gst_defcn_worker_poll (worker, &busy));
+  g_assert_false (busy);
+  gst_defcn_worker_free (worker);
+}
+
 int
 main (int argc, char **argv)
 {
   fake_detector_init (&argc, &argv);
   g_test_add_func ("/worker/image", test_image);
+  g_test_add_func ("/worker/poll", test_poll);
   g_test_add_func ("/worker/no-job", test_no_job);
   g_test_add_func ("/worker/regions", test_regions);
   g_test_add_func ("/worker/one-region", test_one_region);
