@@ -3,7 +3,8 @@
 
 #define SAME 0.5   /* IoU of what both regions see of two boxes */
 #define INSIDE 0.5 /* of the smaller box that has to be there */
-#define CUT 2 /* pixels from its region's edge that a cut box ends within */
+#define CUT 2     /* pixels from its region's edge that a cut box ends within */
+#define STUMP 0.2 /* of a cut box that a whole one has to cover */
 
 /* Corners, in pixels of the image. */
 typedef struct
@@ -168,6 +169,52 @@ match (GArray *objects, const GArray *owners, const GArray *regions,
   }
 }
 
+static gboolean
+contains (const Box *region, const Box *b)
+{
+  return b->x1 >= region->x1 && b->y1 >= region->y1 && b->x2 <= region->x2
+      && b->y2 <= region->y2;
+}
+
+/* Whether region @j, which sees all of the cut box @a, has found something
+ * whole there. */
+static gboolean
+is_stump (guint a, guint j, const GArray *objects, const guint *starts,
+    const GArray *regions, const GstDefcnPixels *v, const gboolean *gone)
+{
+  const GstDefcnObject *o = &g_array_index (objects, GstDefcnObject, a);
+  const GstDefcnRegion *region = &g_array_index (regions, GstDefcnRegion, j);
+  const Box box = box_of (o, v), seen = box_of_region (region);
+
+  if (!contains (&seen, &box) || is_cut (&box, region, v))
+    return FALSE;
+  for (guint b = starts[j]; b < starts[j + 1]; b++) {
+    const GstDefcnObject *other = &g_array_index (objects, GstDefcnObject, b);
+    const Box whole = box_of (other, v), both = intersect (&box, &whole);
+
+    if (!gone[b] && other->label_id == o->label_id
+        && !is_cut (&whole, region, v) && area (&both) >= STUMP * area (&box))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* What is left of an object that an edge cuts may be anywhere near it. */
+static void
+drop_stumps (const GArray *objects, const GArray *owners, const guint *starts,
+    const GArray *regions, const GstDefcnPixels *v, gboolean *gone)
+{
+  for (guint a = 0; a < objects->len; a++) {
+    const guint i = g_array_index (owners, guint, a);
+    const Box box = box_of (&g_array_index (objects, GstDefcnObject, a), v);
+
+    if (!is_cut (&box, &g_array_index (regions, GstDefcnRegion, i), v))
+      continue;
+    for (guint j = 0; j < regions->len && !gone[a]; j++)
+      gone[a] = j != i && is_stump (a, j, objects, starts, regions, v, gone);
+  }
+}
+
 void
 gst_defcn_merge_regions (GArray *objects, GArray *owners, const GArray *regions,
     const GstDefcnPixels *visible)
@@ -183,6 +230,7 @@ gst_defcn_merge_regions (GArray *objects, GArray *owners, const GArray *regions,
       match (objects, owners, regions, visible, pairs, gone);
     }
   }
+  drop_stumps (objects, owners, starts, regions, visible, gone);
   for (guint i = objects->len; i-- > 0;) {
     if (gone[i]) {
       g_array_remove_index (objects, i);

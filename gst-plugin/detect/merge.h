@@ -20,7 +20,9 @@ G_BEGIN_DECLS
  * has one partner in another region at most, the nearest, so that a crowd stays
  * one.  What stays is the box that no edge of its region cuts inside the picture,
  * or else the larger one where both are cut, the more confident one where none
- * is; with the better confidence of the two. */
+ * is; with the better confidence of the two.  And a box that an edge cuts goes
+ * where another region sees all of it and has found something whole that covers
+ * a fifth of it: what is seen of an object may be put beside it. */
 void gst_defcn_merge_regions (GArray *objects, GArray *owners,
     const GArray *regions, const GstDefcnPixels *visible);
 
