@@ -174,22 +174,27 @@ set_live_string (GstDefcnDetect *self, char **field, const GValue *value)
         ("The old value goes on."));
 }
 
+/* What is read when the element starts alone: while it runs the old value stays,
+ * and is what one reads back. */
 static void
-set_model (GstDefcnDetect *self, const GValue *value)
+set_setup (GstDefcnDetect *self, gpointer field, const GValue *value,
+    GParamSpec *pspec)
 {
-  gboolean running;
+  GValue old = G_VALUE_INIT;
+  gboolean refused;
 
+  g_value_init (&old, G_PARAM_SPEC_VALUE_TYPE (pspec));
   GST_OBJECT_LOCK (self);
-  running = self->worker != NULL;
-  if (!running) {
-    g_free (self->setup.model);
-    self->setup.model = g_value_dup_string (value);
-  }
+  gst_defcn_field_get (&old, field);
+  refused = self->worker && g_param_values_cmp (pspec, &old, value) != 0;
+  if (!self->worker)
+    gst_defcn_field_set (field, value);
   GST_OBJECT_UNLOCK (self);
-  if (running)
+  g_value_unset (&old);
+  if (refused)
     GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
-        ("The model cannot be changed while the element runs."),
-        ("Set it in the state READY; the old model goes on."));
+        ("\"%s\" cannot be changed while the element runs.", pspec->name),
+        ("The old value goes on; set it in the state READY or NULL."));
 }
 
 static void
@@ -198,10 +203,11 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   GstDefcnDetect *self = (GstDefcnDetect *) object;
   gpointer field = G_STRUCT_MEMBER_P (self, fields[id]);
 
+  if (!(pspec->flags & GST_PARAM_MUTABLE_PLAYING)) {
+    set_setup (self, field, value, pspec);
+    return;
+  }
   switch (id) {
-    case PROP_MODEL:
-      set_model (self, value);
-      return;
     case PROP_CLASS_THRESHOLDS:
     case PROP_CLASSES:
     case PROP_ROI:

@@ -557,16 +557,67 @@ test_announcements (void)
   }
 }
 
-/* Properties that are set up while the element runs hold from its next start
- * on; the others from the next frame. */
+/* Properties that a start reads are refused while the element runs, with a
+ * warning that names them, unless they stay what they are; the old value is what
+ * one reads back.  The others hold from the next frame on, those from the next
+ * start. */
 static void
 test_setup_waits (void)
 {
+  static const struct
+  {
+    const char *name, *other;
+  } cases[] = {
+    { "model", "another" },
+    { "device", "nonsense" },
+    { "precision", "fp32" },
+    { "labels", "a,b,c" },
+    { "labels-file", "nowhere" },
+    { "inference-region", "roi-list" },
+    { "object-class", "zone" },
+    { "orientation", "none" },
+    { "threads", "2" },
+    { "exact", "true" },
+    { "autotune", "true" },
+    { "meta", "custom" },
+  };
   GstHarness *h = fake_detector_finding ("meta=roi");
   g_autoptr (GstElement) element = rig_element (h);
+  g_autoptr (GstBus) bus = rig_bus (h);
+  GObjectClass *klass = G_OBJECT_GET_CLASS (element);
 
-  gst_util_set_object_arg (G_OBJECT (element), "meta", "custom");
-  gst_util_set_object_arg (G_OBJECT (element), "inference-region", "roi-list");
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GParamSpec *spec = g_object_class_find_property (klass, cases[i].name);
+
+    for (int k = 0; k < 2; k++) {
+      GValue value = G_VALUE_INIT, before = G_VALUE_INIT, after = G_VALUE_INIT;
+      g_autoptr (GstMessage) message = NULL;
+      g_autoptr (GError) error = NULL;
+
+      g_test_message ("%s, %d", cases[i].name, k);
+      g_value_init (&value, spec->value_type);
+      g_value_init (&before, spec->value_type);
+      g_value_init (&after, spec->value_type);
+      g_object_get_property (G_OBJECT (element), cases[i].name, &before);
+      if (k)
+        g_assert_true (gst_value_deserialize (&value, cases[i].other));
+      else
+        g_value_copy (&before, &value);
+      g_object_set_property (G_OBJECT (element), cases[i].name, &value);
+      g_object_get_property (G_OBJECT (element), cases[i].name, &after);
+      g_assert_cmpint (g_param_values_cmp (spec, &before, &after), ==, 0);
+      message = gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING);
+      g_assert_cmpint (message != NULL, ==, k);
+      if (message) {
+        gst_message_parse_warning (message, &error, NULL);
+        g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS);
+        g_assert_nonnull (strstr (error->message, cases[i].name));
+      }
+      g_value_unset (&value);
+      g_value_unset (&before);
+      g_value_unset (&after);
+    }
+  }
   g_object_set (element, "threshold", 0.625f, "max-detections", 7, NULL);
   for (int turn = 0; turn < 2; turn++) {
     GstBuffer *in = rig_frame (h, 0);
@@ -583,9 +634,13 @@ test_setup_waits (void)
             != NULL,
         ==, !turn);
     g_assert_cmpuint (rig_count_objects (out), ==, 1);
-    if (!turn)
-      fake_detector_restart (h);
+    gst_element_set_state (element, GST_STATE_READY);
+    gst_util_set_object_arg (G_OBJECT (element), "meta", "custom");
+    gst_util_set_object_arg (G_OBJECT (element), "inference-region",
+        "roi-list");
+    fake_detector_restart (h);
   }
+  gst_element_set_bus (element, NULL);
   gst_harness_teardown (h);
 }
 
