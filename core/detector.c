@@ -38,13 +38,14 @@ struct _DefcnDetector
   DefcnTimings timings;
 };
 
+/* NULL where there is no memory. */
 static float *
 floats_get (Floats *floats, gsize len)
 {
   if (floats->len < len) {
     g_free (floats->data);
-    floats->data = g_new (float, len);
-    floats->len = len;
+    floats->data = g_try_new (float, len);
+    floats->len = floats->data ? len : 0;
   }
   return floats->data;
 }
@@ -99,6 +100,23 @@ open_anywhere (DefcnDetector *d, DefcnWeights *weights,
   return FALSE;
 }
 
+static gboolean
+check_input (const DefcnDetector *d, const char *path,
+    const DefcnDetectorOptions *options, GError **error)
+{
+  const DefcnInputRule *rule = &defcn_model_spec (d->model)->input;
+  const int limit =
+      options->max_edge > 0 ? options->max_edge : DEFCN_DETECTOR_MAX_EDGE;
+
+  if (rule->long_edge <= limit)
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%s: its pictures have up to %d pixels a side, more than the %d that "
+      "max-edge allows",
+      path, rule->long_edge, limit);
+  return FALSE;
+}
+
 DefcnDetector *
 defcn_detector_new (const char *path, const DefcnDetectorOptions *options,
     GError **error)
@@ -112,7 +130,8 @@ defcn_detector_new (const char *path, const DefcnDetectorOptions *options,
     options = &defaults;
 
   g_autoptr (DefcnWeights) weights = defcn_weights_open (path, error);
-  if (!weights || !open_anywhere (d, weights, options, error))
+  if (!weights || !open_anywhere (d, weights, options, error)
+      || !check_input (d, path, options, error))
     return NULL;
 
   d->hash = defcn_weights_hash (weights);
@@ -193,7 +212,16 @@ input_size (int *w, int *h, int *upright_w, int *upright_h,
   }
 }
 
-/* The region at @w x @h, turned upright; valid until the next one. */
+static gboolean
+no_memory (int w, int h, GError **error)
+{
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "no memory for a picture of %d x %d", w, h);
+  return FALSE;
+}
+
+/* The region at @w x @h, turned upright; valid until the next one.  NULL where
+ * there is no memory. */
 static const guint8 *
 scale_upright (DefcnDetector *d, const DefcnImage *image, const DefcnRegion *r,
     int w, int h, int upright_w, int upright_h)
@@ -202,10 +230,14 @@ scale_upright (DefcnDetector *d, const DefcnImage *image, const DefcnRegion *r,
   const gsize size = (gsize) w * h * 3;
 
   if (d->rgb_size < size) {
-    d->rgb = g_realloc (d->rgb, size);
-    d->turned = g_realloc (d->turned, size);
-    d->rgb_size = size;
+    g_free (d->rgb);
+    g_free (d->turned);
+    d->rgb = g_try_malloc (size);
+    d->turned = g_try_malloc (size);
+    d->rgb_size = d->rgb && d->turned ? size : 0;
   }
+  if (!d->rgb_size)
+    return NULL;
   defcn_scaler_run (d->scaler, d->rgb, image, r->x, r->y, r->w, r->h, w, h);
   if (image->orientation == DEFCN_ORIENTATION_UPRIGHT)
     return d->rgb;
@@ -246,9 +278,13 @@ prepare_input (DefcnDetector *d, int *w, int *h, const DefcnImage *image,
   }
 
   float *input = floats_get (&d->input, defcn_tensor_len (plan->input));
-  defcn_image_normalize (input,
-      scale_upright (d, image, r, *w, *h, upright_w, upright_h), upright_w,
-      upright_h, pad_w, pad_h, rule);
+  const guint8 *rgb = scale_upright (d, image, r, *w, *h, upright_w, upright_h);
+
+  if (!input || !rgb) {
+    no_memory (*w, *h, error);
+    return NULL;
+  }
+  defcn_image_normalize (input, rgb, upright_w, upright_h, pad_w, pad_h, rule);
   d->be->upload (d->be, plan->input, plan->input->data, input);
   return plan;
 }
@@ -330,6 +366,9 @@ run_one (DefcnDetector *d, GArray *boxes, const DefcnImage *image,
   defcn_net_forward (plan->net);
   if (!d->be->sync (d->be, error))
     return FALSE;
+  /* Now, where it can still be told. */
+  if (!floats_get (&d->heads, defcn_heads_len (plan)))
+    return no_memory (w, h, error);
   d->plan = plan;
   d->has_heads = FALSE;
   defcn_heads_describe (d->levels, plan);

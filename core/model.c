@@ -44,41 +44,6 @@ defcn_model_new (const DefcnSpec *spec, DefcnBackend *be, gboolean train,
   return model;
 }
 
-DefcnModel *
-defcn_model_open (const DefcnWeights *weights, DefcnBackend *be, gboolean train,
-    GError **error)
-{
-  const char *path = defcn_weights_path (weights);
-  const char *json = defcn_weights_metadata (weights, "defcn.spec");
-
-  if (!json) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
-        "%s: no \"defcn.spec\" in its metadata, not a defcn model (see defcn "
-        "import)",
-        path);
-    return NULL;
-  }
-
-  g_autoptr (DefcnSpec) spec = defcn_spec_from_json (json, path, error);
-  if (!spec)
-    return NULL;
-  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, train, 0, error);
-  if (!model || !defcn_model_load (model, weights, FALSE, NULL, error))
-    return NULL;
-  return g_steal_pointer (&model);
-}
-
-void
-defcn_model_free (DefcnModel *model)
-{
-  if (!model)
-    return;
-  g_queue_clear_full (&model->plans, (GDestroyNotify) defcn_architecture_free);
-  defcn_params_free (model->params);
-  defcn_spec_free (model->spec);
-  g_free (model);
-}
-
 /* The file's dims of @p: OIHW for a weight, one dim otherwise. */
 static int
 file_dims (gint64 dims[4], const DefcnParam *p)
@@ -104,6 +69,91 @@ shape_text (int n_dims, const gint64 *dims)
   return g_string_free (text, FALSE);
 }
 
+/* TRUE if @t has the shape of @p. */
+static gboolean
+check_shape (const DefcnParam *p, const DefcnWeights *weights,
+    const DefcnWeightsTensor *t, GError **error)
+{
+  gint64 dims[4];
+  const int n_dims = file_dims (dims, p);
+
+  if (t->n_dims == n_dims
+      && memcmp (t->dims, dims, n_dims * sizeof dims[0]) == 0)
+    return TRUE;
+
+  g_autofree char *found = shape_text (t->n_dims, t->dims);
+  g_autofree char *wanted = shape_text (n_dims, dims);
+
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
+      "%s: tensor \"%s\" is %s, the model wants %s",
+      defcn_weights_path (weights), p->name, found, wanted);
+  return FALSE;
+}
+
+static gboolean
+no_tensor (const DefcnParam *p, const DefcnWeights *weights, GError **error)
+{
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL, "%s: no tensor \"%s\"",
+      defcn_weights_path (weights), p->name);
+  return FALSE;
+}
+
+/* Whether the file has every tensor that the network of @spec has, before a
+ * byte is taken for it: what is as large as the file says has been sent. */
+static gboolean
+check_tensors (const DefcnSpec *spec, const DefcnWeights *weights,
+    DefcnBackend *be, GError **error)
+{
+  g_autoptr (DefcnParams) params = defcn_params_new_shapes (be);
+
+  defcn_architecture_free (
+      defcn_architecture_build (spec, params, be, 1, 128, 128));
+  for (guint i = 0; i < defcn_params_count (params); i++) {
+    const DefcnParam *p = defcn_params_get (params, i);
+    const DefcnWeightsTensor *t = defcn_weights_lookup (weights, p->name);
+
+    if (t ? !check_shape (p, weights, t, error)
+          : !no_tensor (p, weights, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+DefcnModel *
+defcn_model_open (const DefcnWeights *weights, DefcnBackend *be, gboolean train,
+    GError **error)
+{
+  const char *path = defcn_weights_path (weights);
+  const char *json = defcn_weights_metadata (weights, "defcn.spec");
+
+  if (!json) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
+        "%s: no \"defcn.spec\" in its metadata, not a defcn model (see defcn "
+        "import)",
+        path);
+    return NULL;
+  }
+
+  g_autoptr (DefcnSpec) spec = defcn_spec_from_json (json, path, error);
+  if (!spec || !check_tensors (spec, weights, be, error))
+    return NULL;
+  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, train, 0, error);
+  if (!model || !defcn_model_load (model, weights, FALSE, NULL, error))
+    return NULL;
+  return g_steal_pointer (&model);
+}
+
+void
+defcn_model_free (DefcnModel *model)
+{
+  if (!model)
+    return;
+  g_queue_clear_full (&model->plans, (GDestroyNotify) defcn_architecture_free);
+  defcn_params_free (model->params);
+  defcn_spec_free (model->spec);
+  g_free (model);
+}
+
 /* OIHW <-> OHWI of one weight. */
 static void
 transpose (float *dst, const float *src, const DefcnParam *p,
@@ -126,19 +176,8 @@ static gboolean
 load_param (DefcnParam *p, const DefcnWeights *weights,
     const DefcnWeightsTensor *t, GError **error)
 {
-  gint64 dims[4];
-  const int n_dims = file_dims (dims, p);
-
-  if (t->n_dims != n_dims
-      || memcmp (t->dims, dims, n_dims * sizeof dims[0]) != 0) {
-    g_autofree char *found = shape_text (t->n_dims, t->dims);
-    g_autofree char *wanted = shape_text (n_dims, dims);
-
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
-        "%s: tensor \"%s\" is %s, the model wants %s",
-        defcn_weights_path (weights), p->name, found, wanted);
+  if (!check_shape (p, weights, t, error))
     return FALSE;
-  }
 
   g_autofree float *values = g_new (float, t->len);
   if (!defcn_weights_read (weights, t, values, error))
@@ -162,11 +201,8 @@ defcn_model_load (DefcnModel *model, const DefcnWeights *weights,
     DefcnParam *p = defcn_params_get (model->params, i);
     const DefcnWeightsTensor *t = defcn_weights_lookup (weights, p->name);
 
-    if (!t && !partial) {
-      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
-          "%s: no tensor \"%s\"", defcn_weights_path (weights), p->name);
-      return FALSE;
-    }
+    if (!t && !partial)
+      return no_tensor (p, weights, error);
     if (!t)
       missing++;
     else if (!load_param (p, weights, t, error))

@@ -23,6 +23,7 @@ struct _DefcnParams
 {
   DefcnBackend *be;
   gboolean train;
+  gboolean shapes;            /* alone, without memory */
   GPtrArray *list;            /* of DefcnParam, in order of creation */
   GHashTable *by_name;        /* name -> DefcnParam */
   GHashTable *layers;         /* layer name -> Effective, owned by @effective */
@@ -56,6 +57,15 @@ defcn_params_new (DefcnBackend *be, gboolean train)
   params->layers =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   params->effective = g_ptr_array_new_with_free_func (g_free);
+  return params;
+}
+
+DefcnParams *
+defcn_params_new_shapes (DefcnBackend *be)
+{
+  DefcnParams *params = defcn_params_new (be, FALSE);
+
+  params->shapes = TRUE;
   return params;
 }
 
@@ -142,6 +152,21 @@ param_fill (DefcnParam *p, guint64 seed)
   g_rand_free (rand);
 }
 
+/* The host's memory, unless there is none. */
+static void
+allocate (DefcnParams *params, DefcnParam *p)
+{
+  const gboolean trains = params->train && p->trainable;
+
+  if (params->shapes || params->homeless)
+    return;
+  p->value = g_try_new0 (float, defcn_param_len (p));
+  if (trains && p->value)
+    p->grad = g_try_new0 (float, defcn_param_len (p));
+  if (!p->value || (trains && !p->grad))
+    params->homeless = p;
+}
+
 /* Takes @name. */
 static DefcnParam *
 param_new (DefcnParams *params, char *name, DefcnParamKind kind,
@@ -159,10 +184,8 @@ param_new (DefcnParams *params, char *name, DefcnParamKind kind,
     .c = c,
     .init = init,
     .init_value = init_value };
-  p->value = g_new0 (float, defcn_param_len (p));
-  if (params->train && trainable)
-    p->grad = g_new0 (float, defcn_param_len (p));
-  if (init == DEFCN_INIT_CONSTANT) /* others wait for their seed */
+  allocate (params, p);
+  if (init == DEFCN_INIT_CONSTANT && p->value) /* others wait for their seed */
     param_fill (p, 0);
   g_ptr_array_add (params->list, p);
   g_hash_table_insert (params->by_name, p->name, p);
@@ -182,9 +205,12 @@ static float *
 take (DefcnParams *params, const DefcnTensor *t, const DefcnParam *owner)
 {
   DefcnBackend *be = params->be;
-  float *mem = be->alloc (be, be->size (be, t));
+  float *mem;
 
-  if (!mem && !params->homeless)
+  if (params->shapes || params->homeless)
+    return NULL;
+  mem = be->alloc (be, be->size (be, t));
+  if (!mem)
     params->homeless = owner;
   return mem;
 }

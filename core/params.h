@@ -60,10 +60,13 @@ typedef struct _DefcnParams DefcnParams;
 
 /* @be: borrowed, outlives the params.  @train: keep gradients. */
 DefcnParams *defcn_params_new (DefcnBackend *be, gboolean train);
+/* Names and dims alone: without memory for values, of which there must be no use,
+ * to ask what a network would have. */
+DefcnParams *defcn_params_new_shapes (DefcnBackend *be);
 void defcn_params_free (DefcnParams *params);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnParams, defcn_params_free)
 
-/* Whether every effective tensor has its memory; FALSE with
+/* Whether every parameter has its memory; FALSE with
  * DEFCN_ERROR_BACKEND that names the first that has none, and then nothing but
  * free() is allowed. */
 gboolean defcn_params_check (const DefcnParams *params, GError **error);

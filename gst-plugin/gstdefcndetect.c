@@ -132,6 +132,7 @@ open_model (GstDefcnDetect *self, const GstDefcnSetup *setup)
     .precision = precisions[setup->precision],
     .threads = (int) setup->threads,
     .exact = setup->exact,
+    .max_edge = (int) setup->max_edge,
     .autotune = setup->autotune };
   g_autoptr (GError) error = NULL;
   GstDefcnWorker *worker;

@@ -69,7 +69,7 @@ parse (Options *o, int argc, char **argv, GError **error)
   g_option_context_add_main_entries (context, entries, NULL);
   defcn_device_options_add (&o->device, context,
       DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT
-          | DEFCN_DEVICE_OPTIONS_AUTOTUNE);
+          | DEFCN_DEVICE_OPTIONS_MAX_EDGE | DEFCN_DEVICE_OPTIONS_AUTOTUNE);
   if (!g_option_context_parse (context, &argc, &argv, error))
     return FALSE;
   if (!o->model || !o->inputs)

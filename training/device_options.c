@@ -1,4 +1,4 @@
-/* --device, --precision, --threads, --exact, --autotune. */
+/* --device, --precision, --threads, --exact, --max-edge, --autotune. */
 #include "device_options.h"
 
 #include "tune.h"
@@ -27,6 +27,10 @@ defcn_device_options_add (DefcnDetectorOptions *o, GOptionContext *context,
     { DEFCN_DEVICE_OPTIONS_EXACT,
         { "exact", 0, 0, G_OPTION_ARG_NONE, &o->exact,
             "Direct convolution on the CPU: slower, rounds less", NULL } },
+    { DEFCN_DEVICE_OPTIONS_MAX_EDGE,
+        { "max-edge", 0, 0, G_OPTION_ARG_INT, &o->max_edge,
+            "Longest side of the pictures that a model may want (2048)",
+            "N" } },
     { DEFCN_DEVICE_OPTIONS_AUTOTUNE,
         { "autotune", 0, 0, G_OPTION_ARG_NONE, &o->autotune,
             "Measure on CUDA which kernels are fastest, and keep it beside "

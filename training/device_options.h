@@ -19,6 +19,7 @@ typedef enum
   DEFCN_DEVICE_OPTIONS_EXACT = 1 << 1,
   DEFCN_DEVICE_OPTIONS_AUTOTUNE = 1 << 2,
   DEFCN_DEVICE_OPTIONS_TRAIN = 1 << 3,
+  DEFCN_DEVICE_OPTIONS_MAX_EDGE = 1 << 4,
 } DefcnDeviceOptionsFlags;
 
 /* Adds the options to the main group of @context, which has its entries and

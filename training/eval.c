@@ -244,7 +244,8 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       "equal\n"
       "ones.  All else in the file stays as it is.");
   g_option_context_add_main_entries (context, entries, NULL);
-  defcn_device_options_add (&o->device, context, DEFCN_DEVICE_OPTIONS_EXACT);
+  defcn_device_options_add (&o->device, context,
+      DEFCN_DEVICE_OPTIONS_EXACT | DEFCN_DEVICE_OPTIONS_MAX_EDGE);
   return g_option_context_parse (context, argc, argv, error);
 }
 

@@ -27,6 +27,7 @@ enum
   PROP_NO_BLOCK,
   PROP_THREADS,
   PROP_EXACT,
+  PROP_MAX_EDGE,
   PROP_AUTOTUNE,
   PROP_META,
   PROP_MESSAGE,
@@ -129,6 +130,7 @@ static const gsize fields[] = {
   [PROP_NO_BLOCK] = FIELD (live.no_block),
   [PROP_THREADS] = FIELD (setup.threads),
   [PROP_EXACT] = FIELD (setup.exact),
+  [PROP_MAX_EDGE] = FIELD (setup.max_edge),
   [PROP_AUTOTUNE] = FIELD (setup.autotune),
   [PROP_META] = FIELD (setup.meta),
   [PROP_MESSAGE] = FIELD (live.message),
@@ -306,6 +308,12 @@ install_engine_properties (GObjectClass *klass)
           "Direct convolution on the CPU in place of Winograd's algorithm: "
           "slower, and rounds less",
           FALSE, SETUP));
+
+  g_object_class_install_property (klass, PROP_MAX_EDGE,
+      g_param_spec_uint ("max-edge", "Maximum edge",
+          "Longest side in pixels of the pictures that a model file may want; "
+          "one that wants more is refused",
+          1, 16384, DEFCN_DETECTOR_MAX_EDGE, SETUP));
 
   /**
    * GstDefcnDetect:autotune:
@@ -542,6 +550,7 @@ gst_defcn_properties_init (GstDefcnDetect *self)
 {
   self->setup.device = g_strdup (DEFAULT_DEVICE);
   self->setup.meta = DEFAULT_META;
+  self->setup.max_edge = DEFCN_DETECTOR_MAX_EDGE;
   self->live.threshold = DEFAULT_THRESHOLD;
   self->live.max_detections = DEFAULT_MAX_DETECTIONS;
   self->live.duplicate_filter = DEFAULT_DUPLICATE_FILTER;

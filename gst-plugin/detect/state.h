@@ -49,7 +49,7 @@ typedef struct
   GstDefcnPrecision precision;
   GstDefcnInferenceRegion region;
   GstDefcnTurning turning;
-  guint threads;
+  guint threads, max_edge;
   gboolean exact, autotune;
   GstDefcnMetaFlags meta;
 } GstDefcnSetup;

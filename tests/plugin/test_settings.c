@@ -359,6 +359,7 @@ test_properties (void)
     { "threads", "0", "1024", FALSE },
     { "exact", "false", "true", FALSE },
     { "autotune", "false", "true", FALSE },
+    { "max-edge", "2048", "16384", FALSE },
     { "meta", NULL, "roi+custom", FALSE },
     { "message", "false", "true", TRUE },
     { "stats", NULL, NULL, FALSE },

@@ -579,6 +579,7 @@ test_setup_waits (void)
     { "threads", "2" },
     { "exact", "true" },
     { "autotune", "true" },
+    { "max-edge", "4096" },
     { "meta", "custom" },
   };
   GstHarness *h = fake_detector_finding ("meta=roi");

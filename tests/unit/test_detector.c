@@ -122,6 +122,40 @@ test_run (void)
   noise_clear (&image);
 }
 
+/* A model that wants pictures larger than one allows is refused, with both
+ * numbers. */
+static void
+test_max_edge (void)
+{
+  static const struct
+  {
+    int short_edge, allowed;
+    gboolean opens;
+  } cases[] = { { 1024, 0, TRUE }, { 1025, 0, FALSE }, { 1025, 2050, TRUE },
+    { 1025, 2049, FALSE }, { 32, 63, FALSE } };
+  g_autofree char *path = g_build_filename (folder, "edge.safetensors", NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const DefcnDetectorOptions options = { .device = testing_backend (),
+      .threads = 1,
+      .max_edge = cases[i].allowed };
+    g_autoptr (GError) error = NULL;
+    g_autoptr (DefcnDetector) d = NULL;
+
+    testing_tiny_model_write_as (path, cases[i].short_edge, 0);
+    d = defcn_detector_new (path, &options, &error);
+    g_assert_cmpint (d != NULL, ==, cases[i].opens);
+    if (!d) {
+      g_autofree char *number = g_strdup_printf ("%d", 2 * cases[i].short_edge);
+
+      g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
+      g_assert_nonnull (strstr (error->message, number));
+      g_assert_nonnull (strstr (error->message, "max-edge"));
+    }
+  }
+  g_unlink (path);
+}
+
 /* A region gives, bit for bit, the boxes of the same pixels cut out, shifted
  * by its corner; what lies outside the image is cut off. */
 static void
@@ -640,6 +674,7 @@ main (int argc, char **argv)
   g_test_add_func ("/detector/properties", test_properties);
   g_test_add_func ("/detector/run", test_run);
   g_test_add_func ("/detector/autotune", test_autotune);
+  g_test_add_func ("/detector/max-edge", test_max_edge);
   g_test_add_func ("/detector/region", test_region);
   g_test_add_func ("/detector/region/outside", test_region_outside);
   g_test_add_func ("/detector/orientation", test_orientation);

@@ -58,6 +58,36 @@ static const Architecture architectures[] = {
   { "mobilenetv2", DEFCN_BACKBONE_MOBILENETV2, 0, TRUE },
 };
 
+/* A file that says its network is enormous and has none of it is refused before
+ * memory is asked for. */
+static void
+test_nothing_behind (void)
+{
+  g_autoptr (DefcnBackend) be = open_backend ();
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autoptr (DefcnWeights) weights = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *json = NULL, *path = NULL;
+  const int fd = g_file_open_tmp ("defcn-XXXXXX", &path, NULL);
+
+  g_close (fd, NULL);
+  spec->depth = 152;
+  spec->groups = spec->group_width = 1024;
+  spec->stem_channels = spec->res2_channels = 4096;
+  json = defcn_spec_to_json (spec);
+  defcn_weights_writer_metadata (writer, "defcn.spec", json);
+  g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+  weights = defcn_weights_open (path, &error);
+  g_assert_no_error (error);
+  counted_install (be);
+  counted.left = 0; /* whatever is asked for is refused */
+  g_assert_null (defcn_model_open (weights, be, FALSE, &error));
+  g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL);
+  g_assert_nonnull (strstr (error->message, "no tensor"));
+  g_unlink (path);
+}
+
 /* Reusing the memory of dead activations changes no bit of any output, and it
  * saves most of it. */
 static void
@@ -650,6 +680,7 @@ main (int argc, char **argv)
 
     g_test_add_data_func (path, &architectures[i], test_reuse);
   }
+  g_test_add_func ("/model/nothing-behind", test_nothing_behind);
   g_test_add_func ("/model/gradient", test_gradient);
   g_test_add_func ("/model/plans", test_plans);
   g_test_add_func ("/model/plans/number", test_plans_number);
