@@ -1,7 +1,11 @@
 /* The list of backends that are built in, the only place that knows, and the
  * one that is a module. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* dladdr() */
+#endif
 #include "backend.h"
 
+#include <dlfcn.h>
 #include <gmodule.h>
 #include <string.h>
 
@@ -98,13 +102,31 @@ create_fastest (int threads, GError **error)
 typedef DefcnBackend *(*CreateCuda) (int device, const char *precision,
     int threads, GError **error);
 
+/* Where the module is: where the environment says, in the build tree that this
+ * program or plugin lies in, or where it gets installed. */
+static char *
+find_module (void)
+{
+  static const char name[] = "libdefcn-cuda.so";
+  const char *dir = g_getenv ("DEFCN_MODULES");
+  Dl_info self;
+
+  if (!dir && dladdr (backends, &self) && self.dli_fname) {
+    g_autofree char *here = g_path_get_dirname (self.dli_fname);
+    g_autofree char *built =
+        g_build_filename (here, "..", "core", "cuda", name, NULL);
+
+    if (g_file_test (built, G_FILE_TEST_IS_REGULAR))
+      return g_steal_pointer (&built);
+  }
+  return g_build_filename (dir ? dir : DEFCN_MODULES, name, NULL);
+}
+
 /* The module's constructor, for as long as the process lives. */
 static CreateCuda
 load_cuda (GError **error)
 {
-  const char *dir = g_getenv ("DEFCN_MODULES");
-  g_autofree char *path =
-      g_build_filename (dir ? dir : DEFCN_MODULES, "libdefcn-cuda.so", NULL);
+  g_autofree char *path = find_module ();
   GModule *module = g_module_open (path, G_MODULE_BIND_LOCAL);
   gpointer create;
 
@@ -183,10 +205,22 @@ create_named (const char *name, int threads, GError **error)
   return NULL;
 }
 
+/* What it computes in: "auto" is another for each. */
+static const char *
+precision_of (const DefcnBackend *be, const char *asked)
+{
+  if (!g_str_has_prefix (be->name, "cuda"))
+    return be->bf16 ? "bf16" : "fp32";
+  return g_str_equal (asked, "auto") ? "fp16" : g_intern_string (asked);
+}
+
 DefcnBackend *
 defcn_backend_new_in (const char *name, const char *precision, int threads,
     GError **error)
 {
+  g_autofree char *lower = g_ascii_strdown (name ? name : "auto", -1);
+  DefcnBackend *be = NULL;
+
   if (threads < 0) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
         "threads is %d, wanted 0 (one per core) or more", threads);
@@ -197,13 +231,15 @@ defcn_backend_new_in (const char *name, const char *precision, int threads,
   if (!precision)
     precision = "auto";
 
-  if (!name || g_str_equal (name, "auto"))
-    return create_auto (precision, threads, error);
-  if (is_cuda (name))
-    return create_cuda (name, precision, threads, error);
-  return check_precision (precision, error)
-      ? in_precision (create_named (name, threads, error), precision, error)
-      : NULL;
+  if (g_str_equal (lower, "auto"))
+    be = create_auto (precision, threads, error);
+  else if (is_cuda (lower))
+    be = create_cuda (lower, precision, threads, error);
+  else if (check_precision (precision, error))
+    be = in_precision (create_named (lower, threads, error), precision, error);
+  if (be)
+    be->precision = precision_of (be, precision);
+  return be;
 }
 
 DefcnBackend *

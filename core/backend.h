@@ -111,7 +111,8 @@ struct _DefcnBackend
   const char *name;    /* "reference", "onednn", "cuda" */
   const char *library; /* what computes, e.g. "oneDNN 2.6.3"; NULL: own code */
   int threads;         /* CPU threads that an op may use, at least 1 */
-  char *passed_over;   /* owned: why "auto" did not take CUDA, else NULL */
+  const char *precision; /* "fp32", "fp16", ..: what it computes in */
+  char *passed_over;     /* owned: why "auto" did not take CUDA, else NULL */
   /* Convolutions are summed product by product, as the formula has it, and not
    * by Winograd's algorithm, which rounds more (by some 1e-6 of a layer's
    * largest value) and takes a quarter of the multiplications.  FALSE at first;

@@ -20,7 +20,7 @@ struct _DefcnDetector
   DefcnModel *model;
   gboolean owns_model; /* and the backend */
   DefcnScaler *scaler;
-  char *hash;
+  char *hash, *description;
   DefcnDecodeRule rule;
   float *class_thresholds; /* what rule points to, or NULL */
   guint8 *rgb, *turned;    /* the resized image, and upright */
@@ -50,6 +50,17 @@ floats_get (Floats *floats, gsize len)
   return floats->data;
 }
 
+static char *
+describe (const DefcnBackend *be)
+{
+  const char *precision = be->precision ? be->precision : "fp32";
+
+  if (g_str_has_prefix (be->name, "cuda"))
+    return g_strdup_printf ("%s, %s", be->name, precision);
+  return g_strdup_printf ("%s, %d thread%s, %s", be->name, be->threads,
+      be->threads == 1 ? "" : "s", precision);
+}
+
 /* What follows from the model. */
 static void
 init (DefcnDetector *d)
@@ -58,6 +69,7 @@ init (DefcnDetector *d)
   defcn_scaler_set_threads (d->scaler, d->be->threads);
   d->candidates = g_array_new (FALSE, FALSE, sizeof (DefcnCandidate));
   d->rule = defcn_spec_decode_rule (defcn_model_spec (d->model));
+  d->description = describe (d->be);
 }
 
 /* The model on a device; FALSE leaves neither. */
@@ -163,6 +175,7 @@ defcn_detector_free (DefcnDetector *d)
     defcn_backend_free (d->be);
   }
   g_free (d->hash);
+  g_free (d->description);
   g_free (d->class_thresholds);
   g_free (d->rgb);
   g_free (d->turned);
@@ -519,6 +532,12 @@ const char *
 defcn_detector_device (const DefcnDetector *d)
 {
   return d->be->name;
+}
+
+const char *
+defcn_detector_description (const DefcnDetector *d)
+{
+  return d->description;
 }
 
 const char *

@@ -29,7 +29,8 @@ typedef struct _DefcnDetector DefcnDetector;
 /* Zero in a field means its default. */
 typedef struct
 {
-  const char *device; /* "auto" (default), "cpu", "reference", "cuda[:N]" */
+  /* "auto" (default), "cpu", "onednn", "reference", "cuda[:N]", in any case */
+  const char *device;
   /* "auto" (default): fp16 on CUDA, else fp32; or "fp32", "bf16", on CUDA
    * "tf32" and "fp16" too */
   const char *precision;
@@ -101,6 +102,8 @@ gboolean defcn_detector_reads (const DefcnDetector *detector,
 const char *defcn_detector_hash (const DefcnDetector *detector);
 /* "onednn", "reference", "cuda": what runs. */
 const char *defcn_detector_device (const DefcnDetector *detector);
+/* The same in words, borrowed: "onednn, 2 threads, fp32", "cuda, fp16". */
+const char *defcn_detector_description (const DefcnDetector *detector);
 /* Why "auto" did not take CUDA, borrowed; NULL if it did or was not asked. */
 const char *defcn_detector_passed_over (const DefcnDetector *detector);
 /* What went wrong with a file of autotune, borrowed until the next run; NULL:

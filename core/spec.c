@@ -7,6 +7,8 @@
 
 #include "error.h"
 
+#define MAX_LABEL 255 /* bytes */
+
 typedef enum
 {
   FIELD_INT,
@@ -257,6 +259,18 @@ read_backbone (DefcnSpec *spec, const cJSON *object, const char *where,
   return FALSE;
 }
 
+/* A label goes to terminals, logs and file names of others. */
+static gboolean
+is_label (const char *text)
+{
+  if (!text || strlen (text) > MAX_LABEL || !g_utf8_validate (text, -1, NULL))
+    return FALSE;
+  for (const char *c = text; *c; c = g_utf8_next_char (c))
+    if (g_unichar_iscntrl (g_utf8_get_char (c)))
+      return FALSE;
+  return TRUE;
+}
+
 static gboolean
 read_labels (DefcnSpec *spec, const cJSON *object, const char *where,
     GError **error)
@@ -269,10 +283,11 @@ read_labels (DefcnSpec *spec, const cJSON *object, const char *where,
   {
     const char *label = cJSON_GetStringValue (item);
 
-    if (!label || !g_utf8_validate (label, -1, NULL)) {
+    if (!is_label (label)) {
       g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
-          "%s: spec field \"labels\"[%u] is not a UTF-8 string", where,
-          labels->len);
+          "%s: spec field \"labels\"[%u] is not a UTF-8 string of at most %d "
+          "bytes without control characters",
+          where, labels->len, MAX_LABEL);
       return FALSE;
     }
     g_ptr_array_add (labels, g_strdup (label));

@@ -208,16 +208,33 @@ take_worker (GstDefcnDetect *self, GstDefcnWorker *worker)
   return FALSE;
 }
 
+/* Or somebody has named a folder of modules, as if there were one.  Where there is
+ * none nobody wants to hear of CUDA. */
+static gboolean
+has_gpu (void)
+{
+  static const char *const devices[] = { "/dev/nvidiactl", "/dev/nvhost-gpu",
+    "/dev/dxg" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (devices); i++)
+    if (g_file_test (devices[i], G_FILE_TEST_EXISTS))
+      return TRUE;
+  return g_getenv ("DEFCN_MODULES") != NULL;
+}
+
 static void
 announce_device (GstDefcnDetect *self, const GstDefcnSetup *setup)
 {
   const GstDefcnModelInfo *info = gst_defcn_worker_info (self->worker);
-  const char *device = info->device;
 
-  GST_INFO_OBJECT (self, "%s runs on %s", setup->model, device);
-  if (!setup->device || g_str_equal (setup->device, "auto"))
-    GST_ELEMENT_INFO (self, LIBRARY, INIT, ("device=auto runs on %s.", device),
-        ("%s", info->passed_over ? info->passed_over : ""));
+  const gboolean missed = info->passed_over && has_gpu ();
+
+  GST_INFO_OBJECT (self, "CUDA: %s",
+      info->passed_over ? info->passed_over : "taken, or not asked for");
+  GST_ELEMENT_INFO (self, LIBRARY, INIT,
+      ("%s runs on %s.", setup->model, info->description),
+      ("%s%s%s", info->description, missed ? "; " : "",
+          missed ? info->passed_over : ""));
   if (info->tuning_problem)
     GST_ELEMENT_WARNING (self, RESOURCE, READ,
         ("A tuning file is ignored; it is measured anew."),

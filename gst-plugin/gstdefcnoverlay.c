@@ -27,6 +27,7 @@
 #include "gstdefcnoverlay.h"
 
 #include "field.h"
+#include "list.h"
 #include "meta.h"
 #include "paint.h"
 #include "view.h"
@@ -271,7 +272,7 @@ split_hidden (GstDefcnOverlay *self)
 {
   g_strfreev (self->hidden);
   self->hidden =
-      self->hide_labels ? g_strsplit (self->hide_labels, ",", -1) : NULL;
+      self->hide_labels ? gst_defcn_list_split (self->hide_labels) : NULL;
   for (guint i = 0; self->hidden && self->hidden[i]; i++)
     g_strstrip (self->hidden[i]);
 }
@@ -329,7 +330,10 @@ install_properties (GObjectClass *klass)
           0xffffff, DEFAULT_COLOR, flags));
   g_object_class_install_property (klass, PROP_HIDE_LABELS,
       g_param_spec_string ("hide-labels", "Hide labels",
-          "Classes that are not drawn, separated by commas", NULL, flags));
+          "Classes that are not drawn, separated by commas (\\\\, for one "
+          "within a "
+          "name)",
+          NULL, flags));
 }
 
 static void

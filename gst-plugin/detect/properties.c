@@ -262,16 +262,16 @@ install_model_properties (GObjectClass *klass)
    * GstDefcnDetect:device:
    *
    * What the network runs on.  "auto" takes the fastest that works when the
-   * element starts, and says which in an INFO message, whose debug text has why
-   * CUDA was passed over, and in #GstDefcnDetect:active-device; any other name
-   * either works or is an error.  A device that fails later ends the stream
+   * element starts, and any other name either works or is an error.  What runs is
+   * told in an INFO message and in #GstDefcnDetect:active-device; where there is
+   * an NVIDIA GPU the message's debug text has why CUDA was passed over.  A device that fails later ends the stream
    * with an error.
    *
    * Since: 0.1
    */
   g_object_class_install_property (klass, PROP_DEVICE,
       g_param_spec_string ("device", "Device",
-          "auto, cpu, reference, cuda or cuda:N; only auto falls back",
+          "auto, cpu, onednn, reference, cuda or cuda:N; only auto falls back",
           DEFAULT_DEVICE, SETUP));
 
   g_object_class_install_property (klass, PROP_ACTIVE_DEVICE,
@@ -349,7 +349,10 @@ install_object_properties (GObjectClass *klass)
 
   g_object_class_install_property (klass, PROP_CLASSES,
       g_param_spec_string ("classes", "Classes",
-          "Report only these classes: person,car; unset: all", NULL, LIVE));
+          "Report only these classes: person,car; unset: all (\\\\, for a "
+          "comma "
+          "within a name)",
+          NULL, LIVE));
 
   g_object_class_install_property (klass, PROP_MAX_DETECTIONS,
       g_param_spec_uint ("max-detections", "Maximum of detections",

@@ -3,6 +3,11 @@
 
 #include "settings.h"
 
+#include "list.h"
+#include "object.h"
+
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* of Windows' editors */
+
 /* No score is above it: the threshold of a class that is not wanted. */
 #define NEVER 2.0f
 
@@ -27,9 +32,26 @@ gst_defcn_model_info_free (GstDefcnModelInfo *info)
   if (!info)
     return;
   g_strfreev (info->labels);
+  g_free (info->description);
   g_free (info->passed_over);
   g_free (info->tuning_problem);
   g_free (info);
+}
+
+/* What speaks against a label, NULL: nothing. */
+static const char *
+label_fault (const char *label)
+{
+  if (!*label)
+    return "empty";
+  if (!g_utf8_validate (label, -1, NULL))
+    return "not UTF-8, convert it";
+  if (strlen (label) > GST_DEFCN_MAX_LABEL)
+    return "longer than 255 bytes";
+  for (const char *c = label; *c; c = g_utf8_next_char (c))
+    if (g_unichar_iscntrl (g_utf8_get_char (c)))
+      return "not printable: it has control characters";
+  return NULL;
 }
 
 static gboolean
@@ -45,11 +67,10 @@ take_labels (GstDefcnModelInfo *info, char **labels, const char *where,
     return FALSE;
   }
   for (int i = 0; i < n; i++) {
-    const gboolean empty = !*g_strstrip (labels[i]);
+    const char *fault = label_fault (g_strstrip (labels[i]));
 
-    if (empty || !g_utf8_validate (labels[i], -1, NULL)) {
-      settings_error (error, "%s: label %d is %s", where, i + 1,
-          empty ? "empty" : "not UTF-8, convert it");
+    if (fault) {
+      settings_error (error, "%s: label %d is %s", where, i + 1, fault);
       g_strfreev (labels);
       return FALSE;
     }
@@ -65,20 +86,29 @@ gst_defcn_model_info_relabel (GstDefcnModelInfo *info, const char *text,
 {
   g_autofree char *content = NULL;
   g_autoptr (GError) why = NULL;
+  char *lines;
 
   if (text && path) {
     settings_error (error, "labels and labels-file are both set");
     return FALSE;
   }
   if (text)
-    return take_labels (info, g_strsplit (text, ",", -1), "labels", error);
+    return take_labels (info, gst_defcn_list_split (text), "labels", error);
   if (!path)
     return TRUE;
+  if (g_file_test (path, G_FILE_TEST_EXISTS)
+      && !g_file_test (path, G_FILE_TEST_IS_REGULAR)) {
+    settings_error (error, "labels-file: %s is no regular file", path);
+    return FALSE;
+  }
   if (!g_file_get_contents (path, &content, NULL, &why)) {
     settings_error (error, "labels-file: %s", why->message);
     return FALSE;
   }
-  return take_labels (info, g_strsplit (g_strchomp (content), "\n", -1), path,
+  lines = g_str_has_prefix (content, BYTE_ORDER_MARK)
+      ? content + strlen (BYTE_ORDER_MARK)
+      : content;
+  return take_labels (info, g_strsplit (g_strchomp (lines), "\n", -1), path,
       error);
 }
 
@@ -112,7 +142,7 @@ static gboolean
 parse_class_thresholds (float *thresholds, const char *text,
     const GstDefcnModelInfo *info, GError **error)
 {
-  g_auto (GStrv) items = g_strsplit (text, ",", -1);
+  g_auto (GStrv) items = gst_defcn_list_split (text);
 
   for (char **item = items; *item; item++) {
     char *equals = strrchr (*item, '='), *end = NULL;
@@ -148,7 +178,7 @@ static gboolean
 parse_classes (float *thresholds, const char *text,
     const GstDefcnModelInfo *info, GError **error)
 {
-  g_auto (GStrv) items = g_strsplit (text, ",", -1);
+  g_auto (GStrv) items = gst_defcn_list_split (text);
   g_autofree float *keep = fill (info->n_classes, 0);
 
   for (char **item = items; *item; item++)

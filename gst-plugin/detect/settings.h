@@ -43,6 +43,7 @@ typedef struct
   float duplicate_filter;
   const char *hash, *device; /* interned */
   gboolean reads_cuda;       /* takes frames in CUDA memory as they are */
+  char *description;         /* what runs, in words */
   char *passed_over;         /* why device=auto did not take CUDA, or NULL */
   char *tuning_problem;      /* why a file of autotune is ignored, or NULL */
 } GstDefcnModelInfo;

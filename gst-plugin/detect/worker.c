@@ -43,6 +43,7 @@ model_info_new (const DefcnDetector *detector)
   info->hash = g_intern_string (defcn_detector_hash (detector));
   info->device = g_intern_string (defcn_detector_device (detector));
   info->reads_cuda = defcn_detector_reads (detector, DEFCN_MEMORY_CUDA);
+  info->description = g_strdup (defcn_detector_description (detector));
   info->passed_over = g_strdup (defcn_detector_passed_over (detector));
   info->tuning_problem = g_strdup (defcn_detector_tuning_problem (detector));
   return info;

@@ -549,6 +549,12 @@ defcn_detector_device (const DefcnDetector *detector)
 }
 
 const char *
+defcn_detector_description (const DefcnDetector *detector)
+{
+  return "fake, 1 thread, fp32";
+}
+
+const char *
 defcn_detector_passed_over (const DefcnDetector *detector)
 {
   return passed_over;

@@ -1,6 +1,7 @@
 /* The properties of defcndetect: values, defaults, and what is refused. */
 #include "rig.h"
 #include "detect/settings.h"
+#include "list.h"
 #include "detect/stats.h"
 #include "field.h"
 #include "testing.h"
@@ -41,6 +42,48 @@ test_list_details (void)
   g_assert_cmpfloat (s->class_thresholds[2], ==, 0.5f);
 }
 
+/* A name may have a comma, and a backslash, behind a backslash. */
+static void
+test_commas (void)
+{
+  static const struct
+  {
+    const char *text;
+    const char *items[4];
+  } cases[] = {
+    { "", { NULL } },
+    { "a", { "a" } },
+    { "a,b", { "a", "b" } },
+    { "a,,b,", { "a", "", "b", "" } },
+    { "a\\,b,c", { "a,b", "c" } },
+    { "a\\\\,b", { "a\\", "b" } },
+    { "a\\n,b\\", { "a\\n", "b\\" } },
+  };
+  const GstDefcnLive live = { .threshold = -1,
+    .classes = (char *) "person, dog\\, large ",
+    .class_thresholds = (char *) "dog\\, large=0.5" };
+  g_autoptr (GstDefcnModelInfo) info = info_new ();
+  g_autoptr (GstDefcnSettings) s = NULL;
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_auto (GStrv) items = gst_defcn_list_split (cases[i].text);
+    guint n = 0;
+
+    g_test_message ("%s", cases[i].text);
+    for (; items[n]; n++)
+      g_assert_cmpstr (items[n], ==, cases[i].items[n]);
+    g_assert_true (n == 4 || !cases[i].items[n]);
+  }
+  g_assert_true (gst_defcn_model_info_relabel (info, "person,cat,dog\\, large",
+      NULL, &error));
+  g_assert_cmpstr (info->labels[2], ==, "dog, large");
+  s = gst_defcn_settings_new (&live, info, &error);
+  g_assert_no_error (error);
+  g_assert_cmpfloat (s->class_thresholds[1], ==, 2);
+  g_assert_cmpfloat (s->class_thresholds[2], ==, 0.5f);
+}
+
 /* The lines of a file are its labels, spaces around them aside and the end of
  * the last one too; an empty one at the beginning is one too many. */
 static void
@@ -52,6 +95,12 @@ test_labels_file (void)
     gboolean good;
   } cases[] = {
     { "plain.txt", "a\nb\nc", TRUE },
+    { "marked.txt",
+        "\xef\xbb\xbf"
+        "a\nb\nc",
+        TRUE },
+    { "marked-late.txt", "a\n\xef\xbb\xbf\x1b\nc", FALSE },
+    { "escape.txt", "a\nb\033[31m\nc", FALSE },
     { "ended.txt", "a\nb\nc\n", TRUE },
     { "spaces.txt", " a \r\n\tb\r\nc\r\n\n", TRUE },
     { "empty-first.txt", "\na\nb\nc\n", FALSE },
@@ -626,8 +675,7 @@ test_live_refusal (void)
   gst_harness_teardown (h);
 }
 
-/* device=auto tells in a message and in active-device what it took; a device
- * by name is not commented on. */
+/* What runs is told in a message and in active-device. */
 static void
 test_active_device (void)
 {
@@ -652,8 +700,8 @@ test_active_device (void)
     g_object_get (element, "active-device", &device, NULL);
     if (i) {
       g_assert_cmpstr (device, ==, testing_backend ());
-      g_assert_null (gst_bus_pop_filtered (bus, GST_MESSAGE_INFO));
-    } else {
+    }
+    {
       g_autoptr (GstMessage) message = rig_message (bus, GST_MESSAGE_INFO);
       g_autoptr (GError) info = NULL;
 
@@ -672,6 +720,7 @@ main (int argc, char **argv)
   g_test_add_func ("/settings/lists", test_lists);
   g_test_add_func ("/settings/list-details", test_list_details);
   g_test_add_func ("/settings/labels-file", test_labels_file);
+  g_test_add_func ("/settings/commas", test_commas);
   g_test_add_func ("/settings/taken", test_taken);
   g_test_add_func ("/settings/model-values", test_model_values);
   g_test_add_func ("/settings/lists-refused", test_lists_refused);

@@ -16,7 +16,8 @@ made_name (const char *name)
   return be ? g_intern_string (be->name) : NULL;
 }
 
-/* "cpu" and "auto" always give a backend, and oneDNN where there is one. */
+/* "cpu" and "auto" always give a backend, and oneDNN where there is one; capitals
+ * are no other name. */
 static void
 test_names (void)
 {
@@ -26,6 +27,8 @@ test_names (void)
   g_assert_cmpstr (made_name ("cpu"), ==, best);
   g_assert_cmpstr (made_name ("auto"), ==, best);
   g_assert_cmpstr (made_name (NULL), ==, best);
+  g_assert_cmpstr (made_name ("CPU"), ==, best);
+  g_assert_cmpstr (made_name ("Reference"), ==, "reference");
 }
 
 /* What cannot be had is refused with a message that says what can. */
@@ -41,7 +44,6 @@ test_refused_names (void)
     { "cuda:1x", "device \"cuda:1x\" is unknown" },
     { "cudart", "device \"cudart\" is unknown" },
     { "", "device \"\" is unknown" },
-    { "CPU", "device \"CPU\" is unknown" },
     { "reference ", "device \"reference \" is unknown" },
   };
 
@@ -96,6 +98,8 @@ test_precisions (void)
 
   g_assert_nonnull (automatic);
   g_assert_nonnull (none);
+  g_assert_cmpstr (automatic->precision, ==, "fp32");
+  g_assert_cmpstr (none->precision, ==, "fp32");
   g_autoptr (GError) refused = NULL;
   g_assert_null (defcn_backend_new_in ("reference", "bf16", 1, &refused));
   g_assert_error (refused, DEFCN_ERROR, DEFCN_ERROR_BACKEND);

@@ -248,6 +248,8 @@ test_refused (void)
     { "labels", "[]", "\"labels\" has 0 names" },
     { "labels", "5", "\"labels\" has 0 names" },
     { "labels", "[\"a\",1]", "\"labels\"[1]" },
+    { "labels", "[\"\\u001b[31m\"]", "\"labels\"[0]" },
+    { "labels", "[\"a\\nb\"]", "\"labels\"[0]" },
     { "labels", "[\"\xff\"]", "\"labels\"[0] is not a UTF-8" },
   };
   g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
