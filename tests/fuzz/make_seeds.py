@@ -70,6 +70,32 @@ def weights():
     write('weights', 'long-header', struct.pack('<Q', 2 ** 63) + b'{}')
 
 
+# Models and frames.
+
+def models():
+    """The smallest model is written by make_model."""
+    huge = dict(SPEC, depth=152, groups=1024, group_width=1024,
+                stem_channels=4096, res2_channels=4096)
+    write('model', 'nothing-behind', safetensors(
+        {'__metadata__': {'format': 'pt', 'defcn.spec': json.dumps(huge)}}))
+    write('model', 'no-spec', safetensors({}))
+
+
+def frames():
+    mark = ('mark, set=(uint)0, n-objects=(uint)1, inferred=true, '
+            'ids=(int)< 1, 2 >\n')
+    boxes = ('boxes, set=(uint)0, objects=(structure)< '
+             '"object\\,\\ label\\=\\(string\\)a\\,\\ x_min\\=0.1\\,\\ '
+             'x_max\\=0.5\\,\\ y_min\\=0.1\\,\\ y_max\\=0.5\\;" >\n')
+    for i in (0, 20, 40, 60, 80, 100):
+        write('frames', f'plain-{i}', bytes([i, 9, 7, 0]) + mark.encode())
+        write('frames', f'meta-{i}', bytes([i, 9, 7, 14]) + bytes(
+            [0x11, 0, 0, 0, 8, 0, 0, 3, 232, 0]) + struct.pack(
+                '>HHII', 2, 4, 8, 8) + bytes([1]) + b'label   ' + struct.pack(
+                    '>IIIIII', 1, 2, 3, 4, 2 ** 31 - 1, 7)
+            + (mark + boxes).encode())
+
+
 # Foreign weights: classes whose pickles name torch's and numpy's.
 
 def stand_in(module, name, kind=type):
@@ -304,6 +330,8 @@ def pictures():
 
 if __name__ == '__main__':
     weights()
+    models()
+    frames()
     foreign()
     coco()
     odgt()

@@ -10,11 +10,11 @@ cd "$(dirname "$0")/../.."
 seconds=${1:-5}
 [ $# -eq 0 ] || shift
 fuzzers=("$@")
-[ $# -gt 0 ] || fuzzers=(weights pickle coco odgt picture)
+[ $# -gt 0 ] || fuzzers=(weights model frames pickle coco odgt picture)
 
 build=build-fuzz
 [ -e $build/build.ninja ] || CC=${CC:-clang} meson setup $build \
-  -Dfuzzing=true -Dplugin=disabled -Donednn=disabled -Dcuda=disabled \
+  -Dfuzzing=true -Dplugin=enabled -Dcudamemory=disabled -Donednn=disabled -Dcuda=disabled \
   -Dtraining=enabled -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 ninja -C $build "${fuzzers[@]/#/tests/fuzz/fuzz_}" >/dev/null
 
@@ -27,7 +27,7 @@ export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 fuzz () {
   local name=$1 log=$build/fuzz_$1.log
   mkdir -p "$build/found/$name"
-  if "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -max_len=16384 \
+  if "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -max_len=32768 \
     -timeout=20 -rss_limit_mb=2048 -artifact_prefix="$build/$name-" \
     -print_final_stats=1 "$build/found/$name" "tests/fuzz/corpus/$name" \
     >"$log" 2>&1; then
