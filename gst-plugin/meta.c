@@ -6,6 +6,7 @@
 #endif
 
 #define MAX_SIDE 1000000 /* pixels, of what others write */
+#define MAX_SETS 64      /* detectors in a row */
 
 GType
 gst_defcn_meta_flags_get_type (void)
@@ -306,7 +307,7 @@ read_sets (GstBuffer *buffer)
   gpointer state = NULL;
   GstStructure *s;
 
-  while ((s = next_mark (buffer, &state))) {
+  while (sets->len < MAX_SETS && (s = next_mark (buffer, &state))) {
     const GValue *ids = gst_structure_get_value (s, "ids");
     Set set = { .first = 0, .last = -1 };
 

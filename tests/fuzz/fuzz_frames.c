@@ -10,8 +10,6 @@
 #include "scaler.h"
 #include "view.h"
 
-#include <string.h>
-
 /* The input as numbers, zeros behind its end. */
 typedef struct
 {
@@ -86,30 +84,92 @@ add_regions (GstBuffer *buffer, Input *in)
   }
 }
 
-/* Custom metas of any fields: the rest of the input, a structure a line. */
+static void take_value (GValue *value, Input *in, guint kind, int depth);
+
+/* Fields that somebody looks at, of any types. */
+static void
+take_fields (GstStructure *s, Input *in, int depth)
+{
+  static const char *const names[] = { "objects", "set", "ids", "crop",
+    "n-objects", "inferred", "reason", "repeated", "inferred-timestamp",
+    "model", "label", "label_id", "parent_id", "confidence", "x_min", "x_max",
+    "y_min", "y_max" };
+
+  for (guint n = take (in, 1) % 16; n > 0; n--) {
+    GValue value = G_VALUE_INIT;
+
+    take_value (&value, in, take (in, 1), depth);
+    gst_structure_take_value (s, names[take (in, 1) % G_N_ELEMENTS (names)],
+        &value);
+  }
+}
+
+static void
+take_array (GValue *value, Input *in, int depth)
+{
+  const guint kind = take (in, 1); /* of all its items */
+
+  g_value_init (value, GST_TYPE_ARRAY);
+  for (guint n = take (in, 1) % 8; n > 0; n--) {
+    GValue item = G_VALUE_INIT;
+
+    take_value (&item, in, kind, depth);
+    gst_value_array_append_and_take_value (value, &item);
+  }
+}
+
+static void
+take_value (GValue *value, Input *in, guint kind, int depth)
+{
+  switch (kind % (depth > 0 ? 9 : 6)) {
+    case 0:
+      g_value_init (value, G_TYPE_INT);
+      g_value_set_int (value, (int) take (in, 4));
+      return;
+    case 1:
+      g_value_init (value, G_TYPE_UINT);
+      g_value_set_uint (value, take (in, 4));
+      return;
+    case 2:
+      g_value_init (value, G_TYPE_DOUBLE);
+      g_value_set_double (value, (int) take (in, 2) / 65536.0);
+      return;
+    case 3: {
+      char text[2] = { (char) (take (in, 1) & 127) };
+
+      g_value_init (value, G_TYPE_STRING);
+      g_value_set_string (value, text);
+      return;
+    }
+    case 4:
+      g_value_init (value, G_TYPE_BOOLEAN);
+      g_value_set_boolean (value, take (in, 1) & 1);
+      return;
+    case 5:
+      g_value_init (value, GST_TYPE_STRUCTURE); /* without one */
+      return;
+    case 6:
+    case 7:
+      take_array (value, in, depth - 1);
+      return;
+    default:
+      g_value_init (value, GST_TYPE_STRUCTURE);
+      g_value_take_boxed (value, gst_structure_new_empty ("object"));
+      take_fields ((GstStructure *) gst_value_get_structure (value), in,
+          depth - 1);
+      return;
+  }
+}
+
 static void
 add_structures (GstBuffer *buffer, Input *in)
 {
-  g_autofree char *text = g_strndup ((const char *) in->data, in->size);
-  g_auto (GStrv) lines = g_strsplit (text, "\n", 8);
-
-  for (guint i = 0; lines[i]; i++) {
-    g_autoptr (GstStructure) made = g_utf8_validate (lines[i], -1, NULL)
-        ? gst_structure_from_string (lines[i], NULL)
-        : NULL;
-    GstStructure *s;
-
-    if (!made)
-      continue;
-    s = gst_custom_meta_get_structure (gst_buffer_add_custom_meta (buffer,
-        gst_structure_has_name (made, "boxes") ? GST_DEFCN_META_OBJECTS_NAME
-                                               : GST_DEFCN_META_NAME));
-    for (int f = 0; f < gst_structure_n_fields (made); f++) {
-      const char *name = gst_structure_nth_field_name (made, f);
-
-      gst_structure_set_value (s, name, gst_structure_get_value (made, name));
-    }
-  }
+  for (guint n = take (in, 1) % 8; n > 0; n--)
+    take_fields (gst_custom_meta_get_structure (
+                     gst_buffer_add_custom_meta (buffer,
+                         take (in, 1) & 1 ? GST_DEFCN_META_OBJECTS_NAME
+                                          : GST_DEFCN_META_NAME)),
+        in, 3);
 }
 
 static void

@@ -82,18 +82,25 @@ def models():
 
 
 def frames():
-    mark = ('mark, set=(uint)0, n-objects=(uint)1, inferred=true, '
-            'ids=(int)< 1, 2 >\n')
-    boxes = ('boxes, set=(uint)0, objects=(structure)< '
-             '"object\\,\\ label\\=\\(string\\)a\\,\\ x_min\\=0.1\\,\\ '
-             'x_max\\=0.5\\,\\ y_min\\=0.1\\,\\ y_max\\=0.5\\;" >\n')
+    def integer(kind, value, name):
+        return bytes([kind]) + struct.pack('>I', value) + bytes([name])
+
+    def edge(value, name):
+        return b'\2' + struct.pack('>H', value) + bytes([name])
+
+    # A mark of one object with the ids 1 and 2, and its box.
+    mark = (b'\0\3' + integer(1, 0, 1) + integer(1, 1, 4)
+            + b'\6\0\2' + struct.pack('>II', 1, 2) + b'\2')
+    box = (b'\4' + edge(6000, 14) + edge(30000, 15) + edge(7000, 16)
+           + edge(40000, 17))
+    boxes = b'\1\2' + integer(1, 0, 1) + b'\6\x08\1' + box + b'\0'
     for i in (0, 20, 40, 60, 80, 100):
-        write('frames', f'plain-{i}', bytes([i, 9, 7, 0]) + mark.encode())
+        write('frames', f'plain-{i}', bytes([i, 9, 7, 0, 2]) + mark + boxes)
         write('frames', f'meta-{i}', bytes([i, 9, 7, 14]) + bytes(
             [0x11, 0, 0, 0, 8, 0, 0, 3, 232, 0]) + struct.pack(
                 '>HHII', 2, 4, 8, 8) + bytes([1]) + b'label   ' + struct.pack(
-                    '>IIIIII', 1, 2, 3, 4, 2 ** 31 - 1, 7)
-            + (mark + boxes).encode())
+                    '>IIIIII', 1, 2, 3, 4, 2 ** 31 - 1, 7) + b'\2'
+            + mark + boxes)
 
 
 # Foreign weights: classes whose pickles name torch's and numpy's.

@@ -701,6 +701,30 @@ test_wrong_types (void)
   }
 }
 
+/* No number of marks and boxes takes more than a moment. */
+static void
+test_many_marks (void)
+{
+  g_autoptr (GstBuffer) buffer = gst_buffer_new ();
+  g_autoptr (GArray) found = NULL;
+  GstDefcnMark mark;
+
+  for (guint i = 0; i < 20000; i++) {
+    gst_structure_set (gst_custom_meta_get_structure (
+                           gst_buffer_add_custom_meta (buffer,
+                               GST_DEFCN_META_NAME)),
+        "set", G_TYPE_UINT, i, "n-objects", G_TYPE_UINT, 1, NULL);
+    gst_structure_set (gst_custom_meta_get_structure (
+                           gst_buffer_add_custom_meta (buffer,
+                               GST_DEFCN_META_OBJECTS_NAME)),
+        "set", G_TYPE_UINT, 20000 + i, NULL);
+  }
+  found = read_objects (buffer, W, H);
+  g_assert_cmpuint (found->len, ==, 0);
+  g_assert_true (gst_defcn_meta_read_mark (buffer, &mark));
+  g_assert_cmpuint (mark.lost, ==, 64);
+}
+
 /* An id that leaves no room above it is not gone on from. */
 static void
 test_last_id (void)
@@ -952,6 +976,7 @@ main (int argc, char **argv)
   g_test_add_func ("/meta/long-label", test_long_label);
   g_test_add_func ("/meta/wrong-types", test_wrong_types);
   g_test_add_func ("/meta/last-id", test_last_id);
+  g_test_add_func ("/meta/many-marks", test_many_marks);
   g_test_add_func ("/meta/cropped", test_cropped);
   for (guint i = 0; i < G_N_ELEMENTS (geometries); i++) {
     g_autofree char *path =
