@@ -107,7 +107,10 @@ take_fields (GstStructure *s, Input *in, int depth)
 static void
 take_array (GValue *value, Input *in, int depth)
 {
-  const guint kind = take (in, 1); /* of all its items */
+  guint kind = take (in, 1) % 9; /* of all its items, which are no arrays */
+
+  if (kind == 6 || kind == 7)
+    kind = 0;
 
   g_value_init (value, GST_TYPE_ARRAY);
   for (guint n = take (in, 1) % 8; n > 0; n--) {
