@@ -22,8 +22,8 @@ G_BEGIN_DECLS
 
 typedef struct _DefcnDetector DefcnDetector;
 
-/* What a file's input rule may want unless allowed more: a picture of any size is
- * made as large as it says, which takes time and memory accordingly. */
+/* What a file's input rule may want unless allowed more: a picture of any size
+ * is made as large as it says, which takes time and memory accordingly. */
 #define DEFCN_DETECTOR_MAX_EDGE 2048
 
 /* Zero in a field means its default. */
@@ -40,8 +40,8 @@ typedef struct
   int max_edge; /* the longest input that a file may want, 0: the one below */
 } DefcnDetectorOptions;
 
-/* NULL with @error set: a missing, damaged or foreign model file, one whose input
- * is too large, a device that does not work. */
+/* NULL with @error set: a missing, damaged or foreign model file, one whose
+ * input is too large, a device that does not work. */
 DefcnDetector *defcn_detector_new (const char *path,
     const DefcnDetectorOptions *options, GError **error);
 void defcn_detector_free (DefcnDetector *detector);

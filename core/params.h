@@ -60,8 +60,8 @@ typedef struct _DefcnParams DefcnParams;
 
 /* @be: borrowed, outlives the params.  @train: keep gradients. */
 DefcnParams *defcn_params_new (DefcnBackend *be, gboolean train);
-/* Names and dims alone: without memory for values, of which there must be no use,
- * to ask what a network would have. */
+/* Names and dims alone: without memory for values, of which there must be no
+ * use, to ask what a network would have. */
 DefcnParams *defcn_params_new_shapes (DefcnBackend *be);
 void defcn_params_free (DefcnParams *params);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnParams, defcn_params_free)

@@ -14,13 +14,13 @@
  * The network is trained end to end to report every object once: there is no
  * non-maximum suppression and no threshold for it.
  *
- * Objects are attached as #GstVideoRegionOfInterestMeta and on GStreamer 1.24 or
- * newer as GstAnalyticsODMtd (#GstDefcnDetect:meta), and normalised in the custom
- * meta "defcn-objects", which defcnoverlay and defcnpublish read: it goes along
- * through videoconvert and a videoscale that keeps the display aspect, to the
- * bit, and not where boxes would become wrong: where the picture is cropped,
- * turned or put into borders.  The custom meta "defcn-detections" goes along
- * everywhere and says whether this very frame was looked at:
+ * Objects are attached as #GstVideoRegionOfInterestMeta and on GStreamer 1.24
+ * or newer as GstAnalyticsODMtd (#GstDefcnDetect:meta), and normalised in the
+ * custom meta "defcn-objects", which defcnoverlay and defcnpublish read: it
+ * goes along through videoconvert and a videoscale that keeps the display
+ * aspect, to the bit, and not where boxes would become wrong: where the picture
+ * is cropped, turned or put into borders.  The custom meta "defcn-detections"
+ * goes along everywhere and says whether this very frame was looked at:
  *
  * * `inferred` (boolean), and if not,
  * * `reason` (string): `interval`, `qos`, `busy` or `region` (no region to look
@@ -208,8 +208,8 @@ take_worker (GstDefcnDetect *self, GstDefcnWorker *worker)
   return FALSE;
 }
 
-/* Or somebody has named a folder of modules, as if there were one.  Where there is
- * none nobody wants to hear of CUDA. */
+/* Or somebody has named a folder of modules, as if there were one.  Where there
+ * is none nobody wants to hear of CUDA. */
 static gboolean
 has_gpu (void)
 {

@@ -8,7 +8,8 @@
  * (GStreamer 1.24) analytics metadata.  Frames without any pass untouched and
  * uncopied.  Boxes that defcndetect repeated from an earlier frame are drawn
  * with thin lines.  Where the picture was cropped, turned or put into borders
- * after defcndetect, its boxes are lost: nothing is drawn, and a warning says so.
+ * after defcndetect, its boxes are lost: nothing is drawn, and a warning says
+ * so.
  *
  * ## Example launch lines
  * |[

@@ -21,8 +21,8 @@
  *
  * tagged as what depends on size and orientation: it goes along where a picture
  * is converted or scaled to the same display aspect, and not where it is
- * cropped, turned or put into borders.  And always, whatever the flags, a custom
- * meta "defcn-detections", the mark, without tags, so that it goes along
+ * cropped, turned or put into borders.  And always, whatever the flags, a
+ * custom meta "defcn-detections", the mark, without tags, so that it goes along
  * everywhere:
  *
  *   inferred            boolean  this very frame went through the network
@@ -35,8 +35,8 @@
  *   ids                 array    first and last id (int) of the ROI metas and
  *                                the ODMtds, absent where there are none
  *
- * so that "nothing there", "nobody looked" and "lost on the way" differ: lost is
- * what a mark counts and what no boxes come with.
+ * so that "nothing there", "nobody looked" and "lost on the way" differ: lost
+ * is what a mark counts and what no boxes come with.
  *
  * Thread rule: re-entrant; a buffer is for one thread.
  */
@@ -96,10 +96,10 @@ void gst_defcn_meta_attach (GstBuffer *buffer, const GArray *objects,
 
 /* Appends the objects on @buffer to @objects (GstDefcnObject), whoever wrote
  * them: the boxes of each defcndetect, then others' ROI metas that have a
- * "detection", or if there are none others' ODMtds, or if no defcndetect saw the
- * buffer bare ROI metas (with confidence and label_id -1): beside a mark they
- * are somebody's zones.  Of a mark whose boxes are lost nothing is read, its ROI
- * metas neither: they may have been scaled into a picture with borders.
+ * "detection", or if there are none others' ODMtds, or if no defcndetect saw
+ * the buffer bare ROI metas (with confidence and label_id -1): beside a mark
+ * they are somebody's zones.  Of a mark whose boxes are lost nothing is read,
+ * its ROI metas neither: they may have been scaled into a picture with borders.
  *
  * Whatever bytes others wrote, labels are UTF-8 of 255 bytes at most without
  * control characters (U+FFFD stands for what is at fault).  @width, @height: of

@@ -26,13 +26,14 @@ typedef struct
   int x, y, w, h;
 } GstDefcnPixels;
 
-/* The box of @object is @pixels of a frame of @width x @height, or what of them is
- * inside it. */
+/* The box of @object is @pixels of a frame of @width x @height, or what of them
+ * is inside it. */
 void gst_defcn_object_set_pixels (GstDefcnObject *object,
     const GstDefcnPixels *pixels, int width, int height);
 
 /* Returns: (transfer full): @name {label_id, confidence, x_min, x_max, y_min,
- * y_max}: the "detection" of a ROI meta, and the most of an object elsewhere. */
+ * y_max}: the "detection" of a ROI meta, and the most of an object elsewhere.
+ * */
 GstStructure *gst_defcn_object_to_structure (const GstDefcnObject *object,
     const char *name);
 
@@ -42,7 +43,8 @@ gboolean gst_defcn_object_from_structure (GstDefcnObject *object,
     const GstStructure *s);
 
 /* What is left of @text, which others wrote: UTF-8 of GST_DEFCN_MAX_LABEL bytes
- * at most, with U+FFFD for what is none and for control characters.  0 for NULL.
+ * at most, with U+FFFD for what is none and for control characters.  0 for
+ * NULL.
  */
 GQuark gst_defcn_object_label (const char *text);
 

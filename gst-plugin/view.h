@@ -18,9 +18,9 @@ typedef struct
 } GstDefcnView;
 
 /* Maps @buffer, a frame of @info, with @flags of GstMapFlags and
- * GstVideoFrameMapFlags.  FALSE, with nothing mapped and an @error of the domain
- * GST_STREAM_ERROR, code FAILED, that says what does not fit: a buffer that
- * cannot be mapped or is too small, planes that end outside of it, another
+ * GstVideoFrameMapFlags.  FALSE, with nothing mapped and an @error of the
+ * domain GST_STREAM_ERROR, code FAILED, that says what does not fit: a buffer
+ * that cannot be mapped or is too small, planes that end outside of it, another
  * format than @info's, a crop that is not inside the frame. */
 gboolean gst_defcn_view_map (GstDefcnView *view, GstBuffer *buffer,
     const GstVideoInfo *info, int flags, GError **error);

@@ -19,8 +19,8 @@ void gst_defcn_convert_free (GstDefcnConvert *convert);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstDefcnConvert, gst_defcn_convert_free)
 
 /* Makes @image, but for its size, that of the pixels of @frame, which lie in
- * @convert until the next call.  FALSE with @error (GST_STREAM_ERROR, FORMAT) if
- * GStreamer cannot convert such frames. */
+ * @convert until the next call.  FALSE with @error (GST_STREAM_ERROR, FORMAT)
+ * if GStreamer cannot convert such frames. */
 gboolean gst_defcn_convert_run (GstDefcnConvert *convert, DefcnImage *image,
     GstVideoFrame *frame, GError **error);
 

@@ -91,9 +91,9 @@ image_from_frame (DefcnImage *image, const GstVideoFrame *frame)
   image->format = image_format (GST_VIDEO_FRAME_FORMAT (frame));
 }
 
-/* A buffer with the same memory and the metas that describe it, and no hold on @buffer itself,
- * which has to stay writable for what is attached to it: a plain copy would
- * carry a parent meta where the buffer is a pool's. */
+/* A buffer with the same memory and the metas that describe it, and no hold on
+ * @buffer itself, which has to stay writable for what is attached to it: a
+ * plain copy would carry a parent meta where the buffer is a pool's. */
 static GstBuffer *
 share_pixels (GstBuffer *buffer)
 {

@@ -22,8 +22,8 @@ typedef struct
 /* Notes what @tags say, if they do.  @sink: where they came in.
  *
  * An element before it that turns frames (GstVideoDirection, as videoflip) may
- * pass the tags on as they were, and always does up to GStreamer 1.24: where one
- * is set to turn, tags count for nothing. */
+ * pass the tags on as they were, and always does up to GStreamer 1.24: where
+ * one is set to turn, tags count for nothing. */
 void gst_defcn_orientation_take (GstDefcnOrientation *orientation,
     GstTagList *tags, GstPad *sink);
 

@@ -176,8 +176,8 @@ set_live_string (GstDefcnDetect *self, char **field, const GValue *value)
         ("The old value goes on."));
 }
 
-/* What is read when the element starts alone: while it runs the old value stays,
- * and is what one reads back. */
+/* What is read when the element starts alone: while it runs the old value
+ * stays, and is what one reads back. */
 static void
 set_setup (GstDefcnDetect *self, gpointer field, const GValue *value,
     GParamSpec *pspec)
@@ -262,10 +262,10 @@ install_model_properties (GObjectClass *klass)
    * GstDefcnDetect:device:
    *
    * What the network runs on.  "auto" takes the fastest that works when the
-   * element starts, and any other name either works or is an error.  What runs is
-   * told in an INFO message and in #GstDefcnDetect:active-device; where there is
-   * an NVIDIA GPU the message's debug text has why CUDA was passed over.  A device that fails later ends the stream
-   * with an error.
+   * element starts, and any other name either works or is an error.  What runs
+   * is told in an INFO message and in #GstDefcnDetect:active-device; where
+   * there is an NVIDIA GPU the message's debug text has why CUDA was passed
+   * over.  A device that fails later ends the stream with an error.
    *
    * Since: 0.1
    */
@@ -453,8 +453,8 @@ install_region_properties (GObjectClass *klass)
    * GstDefcnDetect:orientation:
    *
    * Frames of a phone that was held upright lie on their side, with a tag that
-   * says so.  The network is shown them upright; boxes, and the regions where to
-   * look, are of the frame as it is.  Behind an element that turns frames
+   * says so.  The network is shown them upright; boxes, and the regions where
+   * to look, are of the frame as it is.  Behind an element that turns frames
    * (videoflip) the tag counts for nothing.
    *
    * Since: 0.3
@@ -483,8 +483,8 @@ install_region_properties (GObjectClass *klass)
    * GstDefcnDetect:merge-regions:
    *
    * Where regions overlap, what two of them have found of one object becomes
-   * one: boxes of one class that cover each other (IoU 0.5) in what both regions
-   * see.  The one stays that no edge of its region cuts.
+   * one: boxes of one class that cover each other (IoU 0.5) in what both
+   * regions see.  The one stays that no edge of its region cuts.
    *
    * Since: 0.3
    */

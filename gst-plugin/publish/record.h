@@ -26,10 +26,10 @@ typedef struct
  * "label", "label_id"}, "x", "y", "w", "h": pixels, "roi_type"}], "resolution":
  * {"width", "height"}, "source", "tags", "timestamp": ns; and of our own
  * "inferred", and where it is false or the objects are repeated "reason",
- * "repeated", and "lost", how many objects have lost their boxes on the way, with
- * the "reason" "lost" if nothing else is it.  Numbers read back to the same bits.  Valid UTF-8, with U+FFFD
- * for bytes that are not.  @indent: below 0 one line, else the spaces of a
- * level.  (transfer full) */
+ * "repeated", and "lost", how many objects have lost their boxes on the way,
+ * with the "reason" "lost" if nothing else is it.  Numbers read back to the
+ * same bits.  Valid UTF-8, with U+FFFD for bytes that are not.  @indent: below
+ * 0 one line, else the spaces of a level.  (transfer full) */
 char *gst_defcn_record_to_json (const GstDefcnRecord *record,
     const GArray *objects, int indent);
 

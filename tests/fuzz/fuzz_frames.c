@@ -1,5 +1,5 @@
-/* Buffers of other elements: a frame of any format whose video meta, crop, marks,
- * boxes and regions are whatever the input says, read and drawn on as
+/* Buffers of other elements: a frame of any format whose video meta, crop,
+ * marks, boxes and regions are whatever the input says, read and drawn on as
  * defcndetect, defcnoverlay and defcnpublish do. */
 #include "input.h"
 

@@ -14,8 +14,9 @@ fuzzers=("$@")
 
 build=build-fuzz
 [ -e $build/build.ninja ] || CC=${CC:-clang} meson setup $build \
-  -Dfuzzing=true -Dplugin=enabled -Dcudamemory=disabled -Donednn=disabled -Dcuda=disabled \
-  -Dtraining=enabled -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+  -Dfuzzing=true -Dplugin=enabled -Dcudamemory=disabled -Donednn=disabled \
+  -Dcuda=disabled -Dtraining=enabled -Db_sanitize=address,undefined \
+  -Db_lundef=false >/dev/null
 ninja -C $build "${fuzzers[@]/#/tests/fuzz/fuzz_}" >/dev/null
 
 # g_error and warnings of GLib must end the run, allocations stay with ASan.

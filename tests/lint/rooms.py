@@ -50,7 +50,8 @@ ROOMS = {
 # The modules at the top of a tree that its rooms may include: what the doors
 # share.  Of the core all may be.
 SHARED = {
-    "gst-plugin": {"gst-plugin/field", "gst-plugin/meta"},
+    "gst-plugin": {"gst-plugin/field", "gst-plugin/list", "gst-plugin/meta",
+                   "gst-plugin/object", "gst-plugin/view"},
     "training": {"training/progress", "training/metrics",
                  "training/device_options"},
 }

@@ -206,8 +206,8 @@ test_sizes (void)
     }
 }
 
-/* What the template does not have is refused: what is no picture, sizes beyond the
- * limits, other memory. */
+/* What the template does not have is refused: what is no picture, sizes beyond
+ * the limits, other memory. */
 static void
 test_caps_refused (void)
 {

@@ -193,8 +193,8 @@ test_outdated (void)
     }
 }
 
-/* A flush, another stream, another segment and other caps begin the count of the interval anew
- * and forget the last objects. */
+/* A flush, another stream, another segment and other caps begin the count of
+ * the interval anew and forget the last objects. */
 static void
 test_forgets (void)
 {
@@ -255,8 +255,8 @@ test_message (void)
   gst_harness_teardown (h);
 }
 
-/* Objects of a frame are repeated up to max-age, to the nanosecond, forwards and
- * backwards, and where there are no times. */
+/* Objects of a frame are repeated up to max-age, to the nanosecond, forwards
+ * and backwards, and where there are no times. */
 static void
 test_max_age (void)
 {
@@ -328,7 +328,8 @@ to_ready (gpointer element)
   return NULL;
 }
 
-/* Going to READY wakes a frame that waits for the network, which still works. */
+/* Going to READY wakes a frame that waits for the network, which still works.
+ * */
 static void
 test_ready_while_waiting (void)
 {

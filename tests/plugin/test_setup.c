@@ -233,8 +233,8 @@ test_merge (void)
   gst_harness_teardown (h);
 }
 
-/* A frame is looked at in 64 regions and no more, whoever may have attached them,
- * and one warning says so. */
+/* A frame is looked at in 64 regions and no more, whoever may have attached
+ * them, and one warning says so. */
 static void
 test_many_regions (void)
 {
@@ -567,9 +567,9 @@ test_announcements (void)
 }
 
 /* Properties that a start reads are refused while the element runs, with a
- * warning that names them, unless they stay what they are; the old value is what
- * one reads back.  The others hold from the next frame on, those from the next
- * start. */
+ * warning that names them, unless they stay what they are; the old value is
+ * what one reads back.  The others hold from the next frame on, those from the
+ * next start. */
 static void
 test_setup_waits (void)
 {

@@ -16,8 +16,8 @@ made_name (const char *name)
   return be ? g_intern_string (be->name) : NULL;
 }
 
-/* "cpu" and "auto" always give a backend, and oneDNN where there is one; capitals
- * are no other name. */
+/* "cpu" and "auto" always give a backend, and oneDNN where there is one;
+ * capitals are no other name. */
 static void
 test_names (void)
 {
