@@ -33,7 +33,7 @@ void gst_defcn_object_set_pixels (GstDefcnObject *object,
 
 /* Returns: (transfer full): @name {label_id, confidence, x_min, x_max, y_min,
  * y_max}: the "detection" of a ROI meta, and the most of an object elsewhere.
- * */
+ */
 GstStructure *gst_defcn_object_to_structure (const GstDefcnObject *object,
     const char *name);
 

@@ -329,7 +329,7 @@ to_ready (gpointer element)
 }
 
 /* Going to READY wakes a frame that waits for the network, which still works.
- * */
+ */
 static void
 test_ready_while_waiting (void)
 {
