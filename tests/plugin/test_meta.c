@@ -863,6 +863,25 @@ test_cropped (void)
 
     rig_assert_same (found, objects);
   }
+  /* A converter that takes the crop for what it was, or does not know it. */
+  for (int other = 0; other < 2; other++) {
+    const GstMetaInfo *info = gst_meta_get_info (GST_DEFCN_META_OBJECTS_NAME);
+    GstVideoInfo size;
+    GstVideoMetaTransform scale = { &size, &size };
+    g_autoptr (GstBuffer) made = gst_buffer_new ();
+
+    gst_video_info_set_format (&size, GST_VIDEO_FORMAT_GRAY8, 100, 90);
+    gst_buffer_get_video_crop_meta (copy)->x += other;
+    info->transform_func (made,
+        (GstMeta *) gst_buffer_get_custom_meta (copy,
+            GST_DEFCN_META_OBJECTS_NAME),
+        copy, gst_video_meta_transform_scale_get_quark (), &scale);
+    g_assert_cmpint (gst_buffer_get_custom_meta (made,
+                         GST_DEFCN_META_OBJECTS_NAME)
+            != NULL,
+        ==, !other);
+    gst_buffer_get_video_crop_meta (copy)->x -= other;
+  }
   gst_buffer_get_video_crop_meta (copy)->y++;
   g_assert_true (gst_defcn_meta_read_mark (copy, &mark));
   g_assert_cmpuint (mark.lost, ==, 3);
