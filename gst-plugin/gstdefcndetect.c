@@ -27,7 +27,12 @@
  *   in),
  * * `repeated` (boolean): the objects are those of an earlier frame,
  * * `inferred-timestamp` (guint64): the PTS of that frame,
- * * `model` (string): SHA-256 of the model file,
+ * * `fresh` (boolean): no frame before this one told of that result, which with
+ *   #GstDefcnDetect:no-block comes late and with
+ *   #GstDefcnDetect:repeat-detections again,
+ * * `model`, `model-name` (strings): SHA-256 and name of the model file,
+ * * `detector` (string): name of the element,
+ * * `frame` (guint64): how many frames it had passed before,
  * * `n-objects` (guint).
  *
  * With #GstDefcnDetect:message an element message `defcn-detections` is posted
@@ -242,6 +247,15 @@ announce_device (GstDefcnDetect *self, const GstDefcnSetup *setup)
   g_object_notify (G_OBJECT (self), "active-device");
 }
 
+/* Structures hold no text but UTF-8. */
+static const char *
+interned_valid (const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+
+  return g_intern_string (valid);
+}
+
 static gboolean
 start (GstBaseTransform *trans)
 {
@@ -262,6 +276,10 @@ start (GstBaseTransform *trans)
     self->object_class = setup.object_class && *setup.object_class
         ? g_quark_from_string (setup.object_class)
         : 0;
+    g_autofree char *file = g_path_get_basename (setup.model);
+
+    self->detector = interned_valid (GST_OBJECT_NAME (self));
+    self->model_name = interned_valid (file);
     self->frames = 0;
     self->last_stats = g_get_monotonic_time ();
     gst_video_info_init (&self->info);

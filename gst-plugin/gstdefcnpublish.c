@@ -36,8 +36,10 @@
 #include "gstdefcnpublish.h"
 
 #include "field.h"
+#include "publish/capture.h"
 #include "publish/output.h"
 #include "publish/record.h"
+#include "publish/tags.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_defcn_publish_debug);
 #define GST_CAT_DEFAULT gst_defcn_publish_debug
@@ -89,6 +91,7 @@ struct _GstDefcnPublish
 
   /* streaming thread */
   GstVideoInfo info;
+  guint64 frames, records; /* since start */
 };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
@@ -140,25 +143,11 @@ post_error (GstDefcnPublish *self, GError *error)
   g_error_free (error);
 }
 
-/* A bad "tags" is found before the first frame. */
-static gboolean
-check_tags (GstDefcnPublish *self, const char *tags)
-{
-  cJSON *object = tags ? cJSON_ParseWithOpts (tags, NULL, TRUE) : NULL;
-  const gboolean good = !tags || cJSON_IsObject (object);
-
-  cJSON_Delete (object);
-  if (!good)
-    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
-        ("\"tags\" is not a JSON object: %s", tags), (NULL));
-  return good;
-}
-
 static gboolean
 start (GstBaseTransform *base)
 {
   GstDefcnPublish *self = GST_DEFCN_PUBLISH (base);
-  g_autofree char *location = NULL, *tags = NULL;
+  g_autofree char *location = NULL, *tags = NULL, *checked = NULL;
   GError *error = NULL;
 
   GST_OBJECT_LOCK (self);
@@ -168,16 +157,18 @@ start (GstBaseTransform *base)
   const Format format = self->format;
   GST_OBJECT_UNLOCK (self);
 
-  if (!check_tags (self, tags))
-    return FALSE;
-  self->output =
-      gst_defcn_output_open (location, fd, format == FORMAT_JSON, &error);
-  if (!self->output) {
+  if (tags)
+    checked = gst_defcn_tags_new (tags, &error);
+  if (!error)
+    self->output =
+        gst_defcn_output_open (location, fd, format == FORMAT_JSON, &error);
+  if (error) {
     post_error (self, error);
     return FALSE;
   }
   self->started_format = format;
-  self->started_tags = g_steal_pointer (&tags);
+  self->started_tags = g_steal_pointer (&checked);
+  self->frames = self->records = 0;
   return TRUE;
 }
 
@@ -233,17 +224,48 @@ set_caps (GstBaseTransform *base, GstCaps *in, GstCaps *out)
   return FALSE;
 }
 
+/* GST_CLOCK_TIME_NONE where the stream does not go by time. */
+static GstClockTime
+stream_time (GstDefcnPublish *self, GstClockTime pts)
+{
+  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
+
+  if (segment->format != GST_FORMAT_TIME || !GST_CLOCK_TIME_IS_VALID (pts))
+    return GST_CLOCK_TIME_NONE;
+  return gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts);
+}
+
+/* (transfer full).  *@lost: how many objects have lost their boxes. */
+static GArray *
+read_marks (GstDefcnPublish *self, GstBuffer *buffer, guint *lost)
+{
+  GArray *marks = g_array_new (FALSE, FALSE, sizeof (GstDefcnMark));
+
+  *lost = 0;
+  gst_defcn_meta_read_marks (buffer, marks);
+  for (guint i = 0; i < marks->len; i++) {
+    GstDefcnMark *mark = &g_array_index (marks, GstDefcnMark, i);
+
+    mark->timestamp = stream_time (self, mark->timestamp);
+    *lost += mark->lost;
+  }
+  return marks;
+}
+
 /* The record of @buffer as text; NULL when there is nothing to say. */
 static char *
 record_of (GstDefcnPublish *self, GstBuffer *buffer)
 {
   g_autoptr (GArray) objects =
       g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
-  g_autofree char *source = NULL, *utc = NULL;
+  guint lost;
+  g_autoptr (GArray) marks = read_marks (self, buffer, &lost);
+  g_autofree char *source = NULL, *utc = NULL, *captured = NULL;
   g_autoptr (GDateTime) now = NULL;
-  GstDefcnMark mark;
   GstDefcnRecord record = { GST_VIDEO_INFO_WIDTH (&self->info),
-    GST_VIDEO_INFO_HEIGHT (&self->info), GST_BUFFER_PTS (buffer) };
+    GST_VIDEO_INFO_HEIGHT (&self->info),
+    stream_time (self, GST_BUFFER_PTS (buffer)), GST_BUFFER_PTS (buffer),
+    self->frames++, self->records };
 
   gst_defcn_meta_read (buffer, objects, record.width, record.height);
   GST_OBJECT_LOCK (self);
@@ -251,17 +273,21 @@ record_of (GstDefcnPublish *self, GstBuffer *buffer)
   const int indent = self->started_format == FORMAT_JSON ? self->indent : -1;
   source = g_strdup (self->source);
   GST_OBJECT_UNLOCK (self);
-  record.mark = gst_defcn_meta_read_mark (buffer, &mark) ? &mark : NULL;
-  if (objects->len == 0 && !add_empty && !mark.lost)
+  if (objects->len == 0 && !add_empty && !lost)
     return NULL;
 
   if (with_utc) {
     now = g_date_time_new_now_utc ();
     utc = g_date_time_format (now, "%Y-%m-%dT%H:%M:%S.%fZ");
   }
+  captured = gst_defcn_capture_utc (buffer);
+  if (marks->len)
+    record.frame = g_array_index (marks, GstDefcnMark, 0).frame;
   record.source = source;
   record.tags = self->started_tags;
   record.utc = utc;
+  record.captured = captured;
+  record.marks = marks;
   return gst_defcn_record_to_json (&record, objects, indent);
 }
 
@@ -276,6 +302,7 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   if (!text)
     return GST_FLOW_OK;
   flow = gst_defcn_output_write (self->output, text, &error);
+  self->records++;
   if (error)
     post_error (self, error);
   return flow;

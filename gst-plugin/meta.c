@@ -237,6 +237,9 @@ attach_mark (GstBuffer *buffer, const GstDefcnMark *mark, guint set,
       "inferred-timestamp", G_TYPE_UINT64, mark->timestamp, "model",
       G_TYPE_STRING, mark->model, "n-objects", G_TYPE_UINT, n_objects, "set",
       G_TYPE_UINT, set, NULL);
+  gst_structure_set (s, "fresh", G_TYPE_BOOLEAN, mark->fresh, "model-name",
+      G_TYPE_STRING, mark->model_name, "detector", G_TYPE_STRING,
+      mark->detector, "frame", G_TYPE_UINT64, mark->frame, NULL);
   if (ids[0] <= ids[1])
     set_ints (s, "ids", ids, 2);
 }
@@ -535,43 +538,64 @@ gst_defcn_meta_read (GstBuffer *buffer, GArray *objects, int width, int height)
   return objects->len - before;
 }
 
-static guint
-count_lost (GstBuffer *buffer)
+static const char *
+interned_field (const GstStructure *s, const char *name)
+{
+  const char *text = gst_structure_get_string (s, name);
+
+  return g_intern_string (text ? text : "");
+}
+
+static GstDefcnMark
+mark_from_structure (const GstStructure *s, const Set *set)
+{
+  GstDefcnMark mark = { .timestamp = GST_CLOCK_TIME_NONE };
+
+  gst_structure_get_boolean (s, "inferred", &mark.inferred);
+  gst_structure_get_boolean (s, "repeated", &mark.repeated);
+  gst_structure_get_uint64 (s, "inferred-timestamp", &mark.timestamp);
+  gst_structure_get_boolean (s, "fresh", &mark.fresh);
+  gst_structure_get_uint64 (s, "frame", &mark.frame);
+  mark.reason = interned_field (s, "reason");
+  mark.model = interned_field (s, "model");
+  mark.model_name = interned_field (s, "model-name");
+  mark.detector = interned_field (s, "detector");
+  mark.lost = set->boxes ? 0 : set->n_objects;
+  return mark;
+}
+
+guint
+gst_defcn_meta_read_marks (GstBuffer *buffer, GArray *marks)
 {
   g_autoptr (GArray) sets = read_sets (buffer);
-  guint lost = 0;
+  gpointer state = NULL;
+  GstStructure *s;
 
-  for (guint i = 0; i < sets->len; i++) {
-    const Set *set = &g_array_index (sets, Set, i);
+  for (guint i = 0; i < sets->len && (s = next_mark (buffer, &state)); i++) {
+    const GstDefcnMark mark =
+        mark_from_structure (s, &g_array_index (sets, Set, i));
 
-    if (!set->boxes)
-      lost += set->n_objects;
+    g_array_append_val (marks, mark);
   }
-  return lost;
+  return sets->len;
 }
 
 gboolean
 gst_defcn_meta_read_mark (GstBuffer *buffer, GstDefcnMark *mark)
 {
-  gpointer state = NULL;
-  GstStructure *s, *last = NULL;
-  const char *reason, *model;
+  g_autoptr (GArray) marks = g_array_new (FALSE, FALSE, sizeof *mark);
+  guint lost = 0;
 
   *mark = (GstDefcnMark){ .reason = "",
     .model = "",
-    .timestamp = GST_CLOCK_TIME_NONE };
-  while ((s = next_mark (buffer, &state)))
-    last = s;
-  if (!last)
-    return FALSE;
-
-  gst_structure_get_boolean (last, "inferred", &mark->inferred);
-  gst_structure_get_boolean (last, "repeated", &mark->repeated);
-  gst_structure_get_uint64 (last, "inferred-timestamp", &mark->timestamp);
-  reason = gst_structure_get_string (last, "reason");
-  model = gst_structure_get_string (last, "model");
-  mark->reason = g_intern_string (reason ? reason : "");
-  mark->model = g_intern_string (model ? model : "");
-  mark->lost = count_lost (buffer);
-  return TRUE;
+    .timestamp = GST_CLOCK_TIME_NONE,
+    .model_name = "",
+    .detector = "" };
+  gst_defcn_meta_read_marks (buffer, marks);
+  for (guint i = 0; i < marks->len; i++) {
+    *mark = g_array_index (marks, GstDefcnMark, i);
+    lost += mark->lost;
+  }
+  mark->lost = lost;
+  return marks->len > 0;
 }

@@ -29,7 +29,11 @@
  *   reason              string   why not: "interval", "qos", "busy", "region"
  *   repeated            boolean  the objects are those of an earlier frame,
  *   inferred-timestamp  uint64   which has this PTS
+ *   fresh               boolean  no frame before this one told of that result
  *   model               string   SHA-256 of the model file
+ *   model-name          string   its name without folders
+ *   detector            string   name of the element
+ *   frame               uint64   frames that the element had passed before
  *   n-objects           uint     how many objects the frame has
  *   set                 uint     0, or one more than the last mark's before it
  *   ids                 array    first and last id (int) of the ROI metas and
@@ -58,8 +62,11 @@ typedef struct
   gboolean repeated;
   GstClockTime timestamp; /* PTS of the frame that was looked at */
   const char *model;      /* interned SHA-256, "" when not known */
-  /* Read only: objects whose boxes are lost, of all marks on the buffer. */
-  guint lost;
+  gboolean fresh;         /* the first to tell of that result */
+  const char *model_name; /* interned, without folders, "" when not known */
+  const char *detector;   /* interned name of the element, "" likewise */
+  guint64 frame;          /* number of the frame in that element, from 0 */
+  guint lost;             /* read only: objects whose boxes are lost */
 } GstDefcnMark;
 
 typedef enum
@@ -107,7 +114,12 @@ void gst_defcn_meta_attach (GstBuffer *buffer, const GArray *objects,
 guint gst_defcn_meta_read (GstBuffer *buffer, GArray *objects, int width,
     int height);
 
-/* FALSE when no defcndetect saw the buffer; *@mark is then all empty. */
+/* Appends the marks on @buffer to @marks (GstDefcnMark), one for each
+ * defcndetect that saw it, in their order.  Returns how many. */
+guint gst_defcn_meta_read_marks (GstBuffer *buffer, GArray *marks);
+
+/* The last mark, with what all have lost; FALSE when no defcndetect saw the
+ * buffer, *@mark is then all empty. */
 gboolean gst_defcn_meta_read_mark (GstBuffer *buffer, GstDefcnMark *mark);
 
 /* Makes an unset @value a GstValueArray of structures {label, label_id,

@@ -241,6 +241,9 @@ post_detections (GstDefcnDetect *self, const FrameTime *t,
       G_TYPE_UINT64, mark->timestamp, "model", G_TYPE_STRING, mark->model,
       "n-objects", G_TYPE_UINT, objects->len, NULL);
 
+  gst_structure_set (s, "fresh", G_TYPE_BOOLEAN, mark->fresh, "model-name",
+      G_TYPE_STRING, mark->model_name, "detector", G_TYPE_STRING,
+      mark->detector, "frame", G_TYPE_UINT64, mark->frame, NULL);
   gst_defcn_meta_objects_to_value (&value, objects);
   gst_structure_take_value (s, "objects", &value);
   gst_element_post_message (GST_ELEMENT (self),
@@ -287,7 +290,11 @@ report (GstDefcnDetect *self, const GstDefcnSettings *settings,
     .reason = reasons[fate],
     .repeated = known && !looked,
     .timestamp = known ? self->last_time : GST_CLOCK_TIME_NONE,
-    .model = gst_defcn_worker_info (self->worker)->hash };
+    .model = gst_defcn_worker_info (self->worker)->hash,
+    .fresh = looked || fresh,
+    .model_name = self->model_name,
+    .detector = self->detector,
+    .frame = self->frames };
 
   gst_defcn_meta_attach (buffer, objects, &mark, self->meta,
       GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info));

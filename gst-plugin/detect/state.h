@@ -78,7 +78,8 @@ struct _GstDefcnDetect
   GstDefcnTurning turning;
   GstDefcnOrientation orientation; /* as of the tags of this stream */
   gboolean warned_regions;         /* that there are too many, since start */
-  guint64 frames;                  /* since start */
+  const char *detector, *model_name; /* interned: what marks say */
+  guint64 frames;                    /* since start */
   guint64 since; /* frames since the last one that was looked at, and it */
   GArray *none;  /* no objects */
   GArray *last;  /* GstDefcnObject of that one, NULL before it */

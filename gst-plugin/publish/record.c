@@ -49,6 +49,30 @@ object_to_json (const GstDefcnObject *object, int width, int height)
   return item;
 }
 
+/* To the last digit, which a double loses beyond 2^53. */
+static void
+add_integer (cJSON *object, const char *name, guint64 value)
+{
+  char text[24];
+
+  g_snprintf (text, sizeof text, "%" G_GUINT64_FORMAT, value);
+  cJSON_AddRawToObject (object, name, text);
+}
+
+static void
+add_time (cJSON *object, const char *name, GstClockTime time)
+{
+  if (GST_CLOCK_TIME_IS_VALID (time))
+    add_integer (object, name, time);
+}
+
+static void
+add_text (cJSON *object, const char *name, const char *text)
+{
+  if (text && *text)
+    cJSON_AddStringToObject (object, name, text);
+}
+
 static void
 add_mark (cJSON *object, const GstDefcnMark *mark)
 {
@@ -59,18 +83,61 @@ add_mark (cJSON *object, const GstDefcnMark *mark)
     cJSON_AddStringToObject (object, "reason", mark->reason);
   else if (mark->lost)
     cJSON_AddStringToObject (object, "reason", "lost");
+  cJSON_AddBoolToObject (object, "fresh", mark->fresh);
   if (mark->repeated)
     cJSON_AddBoolToObject (object, "repeated", TRUE);
+  add_time (object, "inferred_timestamp", mark->timestamp);
 }
 
-/* To the nanosecond, of which a double loses some after a hundred days. */
-static void
-add_time (cJSON *object, const char *name, GstClockTime time)
+/* What holds of a frame as a whole. */
+static GstDefcnMark
+sum_of_marks (const GArray *marks)
 {
-  char text[24];
+  GstDefcnMark sum = { .inferred = TRUE, .timestamp = GST_CLOCK_TIME_NONE };
 
-  g_snprintf (text, sizeof text, "%" G_GUINT64_FORMAT, time);
-  cJSON_AddRawToObject (object, name, text);
+  for (guint i = 0; i < marks->len; i++) {
+    const GstDefcnMark *mark = &g_array_index (marks, GstDefcnMark, i);
+
+    if (sum.inferred && !mark->inferred)
+      sum.reason = mark->reason;
+    sum.inferred &= mark->inferred;
+    sum.fresh |= mark->fresh;
+    sum.repeated |= mark->repeated;
+    sum.lost += mark->lost;
+    sum.timestamp = MIN (sum.timestamp, mark->timestamp);
+  }
+  return sum;
+}
+
+static void
+add_marks (cJSON *object, const GArray *marks)
+{
+  const GstDefcnMark sum = sum_of_marks (marks);
+  cJSON *array;
+
+  add_mark (object, &sum);
+  array = cJSON_AddArrayToObject (object, "detectors");
+  for (guint i = 0; i < marks->len; i++) {
+    const GstDefcnMark *mark = &g_array_index (marks, GstDefcnMark, i);
+    cJSON *detector = cJSON_CreateObject ();
+
+    add_text (detector, "name", mark->detector);
+    add_text (detector, "model", mark->model_name);
+    add_text (detector, "model_hash", mark->model);
+    add_mark (detector, mark);
+    cJSON_AddItemToArray (array, detector);
+  }
+}
+
+static void
+add_times (cJSON *object, const GstDefcnRecord *record)
+{
+  add_time (object, "timestamp", record->timestamp);
+  add_time (object, "pts", record->pts);
+  add_integer (object, "frame", record->frame);
+  add_integer (object, "seq", record->seq);
+  add_text (object, "timestamp_utc", record->utc);
+  add_text (object, "capture_utc", record->captured);
 }
 
 /* The text that @printed is with @indent spaces for each level: cJSON indents
@@ -109,13 +176,11 @@ gst_defcn_record_to_json (const GstDefcnRecord *record, const GArray *objects,
   if (record->source)
     cJSON_AddStringToObject (object, "source", record->source);
   if (record->tags)
-    cJSON_AddItemToObject (object, "tags", cJSON_Parse (record->tags));
-  if (GST_CLOCK_TIME_IS_VALID (record->timestamp))
-    add_time (object, "timestamp", record->timestamp);
-  if (record->utc)
-    cJSON_AddStringToObject (object, "timestamp_utc", record->utc);
-  if (record->mark)
-    add_mark (object, record->mark);
+    cJSON_AddRawToObject (object, "tags", record->tags);
+  add_times (object, record);
+  if (record->marks->len)
+    add_marks (object, record->marks);
+  cJSON_AddNumberToObject (object, "schema", GST_DEFCN_RECORD_SCHEMA);
 
   g_autofree char *valid = NULL;
   char *text =

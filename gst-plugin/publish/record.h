@@ -1,4 +1,4 @@
-/* One frame's detections as a JSON record.
+/* One frame's detections as a JSON record, which record.schema.json describes.
  *
  * Thread rule: re-entrant.
  */
@@ -10,26 +10,38 @@
 
 G_BEGIN_DECLS
 
-/* What goes into every record beside the objects. */
+/* What "schema" says; it grows when a reader has to know. */
+#define GST_DEFCN_RECORD_SCHEMA 1
+
+/* What goes into every record beside the objects.  GST_CLOCK_TIME_NONE and NULL
+ * are left out. */
 typedef struct
 {
   int width, height;
-  GstClockTime timestamp;   /* of the frame, GST_CLOCK_TIME_NONE: left out */
-  const char *source;       /* or NULL */
-  const char *tags;         /* a JSON object as text, or NULL */
-  const char *utc;          /* wall-clock time, ISO 8601, or NULL */
-  const GstDefcnMark *mark; /* or NULL: no defcndetect saw the frame */
+  GstClockTime timestamp; /* stream time of the frame */
+  GstClockTime pts;       /* of its buffer */
+  guint64 frame, seq;     /* number of the frame, and of the record */
+  const char *source;
+  const char *tags;     /* of gst_defcn_tags_new() */
+  const char *utc;      /* wall-clock time, ISO 8601 */
+  const char *captured; /* the same of the capture */
+  /* GstDefcnMark of every defcndetect that saw the frame, its timestamp in
+   * stream time; none is left out */
+  const GArray *marks;
 } GstDefcnRecord;
 
 /* The record in gvametaconvert's schema, "objects": [{"detection":
  * {"bounding_box": {"x_min", "x_max", "y_min", "y_max": 0..1}, "confidence",
  * "label", "label_id"}, "x", "y", "w", "h": pixels, "roi_type"}], "resolution":
- * {"width", "height"}, "source", "tags", "timestamp": ns; and of our own
- * "inferred", and where it is false or the objects are repeated "reason",
- * "repeated", and "lost", how many objects have lost their boxes on the way,
- * with the "reason" "lost" if nothing else is it.  Numbers read back to the
- * same bits.  Valid UTF-8, with U+FFFD for bytes that are not.  @indent: below
- * 0 one line, else the spaces of a level.  (transfer full) */
+ * {"width", "height"}, "source", "tags", "timestamp": stream time in ns; and of
+ * our own "pts", "frame", "seq", "schema", "capture_utc" and "detectors", an
+ * array of {"name", "model", "model_hash", "inferred", "lost", "reason", "fresh",
+ * "repeated", "inferred_timestamp"}.  The last six are of the record too:
+ * "inferred" when every detector looked, "lost", how many objects have lost their
+ * boxes on the way, "reason" of the first that did not look, or "lost", "fresh"
+ * and "repeated" when one is, the earliest "inferred_timestamp".  Numbers read
+ * back to the same bits.  Valid UTF-8, with U+FFFD for bytes that are not.
+ * @indent: below 0 one line, else the spaces of a level.  (transfer full) */
 char *gst_defcn_record_to_json (const GstDefcnRecord *record,
     const GArray *objects, int indent);
 

@@ -19,6 +19,9 @@ assert_passed (GstBuffer *passed, const char *reason, int of)
   g_assert_cmpstr (mark.reason, ==, reason);
   g_assert_cmpint (mark.inferred, ==, !*reason);
   g_assert_cmpint (mark.repeated, ==, *reason && of >= 0);
+  /* A repeated one is fresh when it comes late. */
+  if (!*reason || of < 0)
+    g_assert_cmpint (mark.fresh, ==, !*reason);
   g_assert_cmpuint (mark.timestamp, ==,
       of >= 0 ? (guint) of * FRAME : GST_CLOCK_TIME_NONE);
   g_assert_cmpuint (rig_count_objects (out), ==, of >= 0);
@@ -87,6 +90,7 @@ test_no_block (void)
   for (int repeat = 0; repeat < 2; repeat++) {
     GstHarness *h = fake_detector_finding (
         repeat ? "no-block=true repeat-detections=true" : "no-block=true");
+    GstBuffer *again;
     guint tries = 0;
 
     fake_detector_hold ();
@@ -104,6 +108,7 @@ test_no_block (void)
       g_autoptr (GstBuffer) out = fake_detector_pass (h, 3 + tries);
 
       g_assert_cmpstr (rig_mark (out).reason, ==, "busy");
+      g_assert_cmpint (rig_mark (out).fresh, ==, rig_mark (out).repeated);
       if (!rig_mark (out).repeated)
         continue;
       g_assert_cmpuint (rig_mark (out).timestamp, ==, 0);
@@ -111,7 +116,9 @@ test_no_block (void)
       break;
     }
     fake_detector_wait_held (); /* that frame was handed over itself */
-    assert_passes (h, 4 + tries, "busy", repeat ? 0 : -1);
+    again = fake_detector_pass (h, 4 + tries);
+    g_assert_false (rig_mark (again).fresh);
+    assert_passed (again, "busy", repeat ? 0 : -1);
     g_assert_cmpuint (rig_stat (h, "inferred"), ==, 1);
     g_assert_cmpuint (rig_stat (h, "frames"), ==, 5 + tries);
     fake_detector_release ();
@@ -234,14 +241,20 @@ test_message (void)
     g_autoptr (GstMessage) message = rig_message (bus, GST_MESSAGE_ELEMENT);
     const GstStructure *s = gst_message_get_structure (message);
     const GstDefcnMark mark = rig_mark (out);
-    gboolean inferred, repeated;
-    guint64 timestamp, of;
+    gboolean inferred, repeated, fresh;
+    guint64 timestamp, of, frame;
     guint n;
 
     g_assert_true (gst_structure_get (s, "inferred", G_TYPE_BOOLEAN, &inferred,
         "repeated", G_TYPE_BOOLEAN, &repeated, "timestamp", G_TYPE_UINT64,
         &timestamp, "inferred-timestamp", G_TYPE_UINT64, &of, "n-objects",
-        G_TYPE_UINT, &n, NULL));
+        G_TYPE_UINT, &n, "fresh", G_TYPE_BOOLEAN, &fresh, "frame",
+        G_TYPE_UINT64, &frame, NULL));
+    g_assert_cmpint (fresh, ==, i % 2 == 0);
+    g_assert_cmpuint (frame, ==, i);
+    g_assert_cmpstr (gst_structure_get_string (s, "detector"), ==, "detect");
+    g_assert_cmpstr (gst_structure_get_string (s, "model-name"), ==,
+        mark.model_name);
     g_assert_cmpint (inferred, ==, i % 2 == 0);
     g_assert_cmpint (repeated, ==, i % 2);
     g_assert_cmpuint (timestamp, ==, i * FRAME);

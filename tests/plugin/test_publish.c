@@ -147,7 +147,273 @@ test_precision (void)
     if (times[i].wanted)
       g_assert_nonnull (strstr (lines[i], times[i].wanted));
     else
-      g_assert_null (strstr (lines[i], "timestamp"));
+      g_assert_null (strstr (lines[i], "\"timestamp"));
+}
+
+/* A frame at @pts that was looked at as @mark says, in a segment from 200 ms to
+ * 10 s that plays from 1 s on: an MP4 with B-frames and an edit list has one
+ * like it. */
+static void
+push_in_segment (GstHarness *h, GstClockTime pts, const GstDefcnMark *mark)
+{
+  const GstDefcnObject o = json_rig_object ("dog");
+  GstBuffer *buffer = json_rig_frame (0, &o, 1, mark);
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  segment.start = 200 * GST_MSECOND;
+  segment.stop = 10 * GST_SECOND;
+  segment.time = GST_SECOND;
+  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  GST_BUFFER_PTS (buffer) = pts;
+  json_rig_push (h, buffer);
+}
+
+/* "timestamp" and "inferred_timestamp" are stream time, "pts" is the buffer's;
+ * a frame outside of its segment, and one of a stream that is not timed, has no
+ * stream time. */
+static void
+test_stream_time (void)
+{
+  static const GstDefcnMark late = { FALSE, "busy", TRUE, 240 * GST_MSECOND };
+  g_autofree char *path = rig_file ("time.jsonl", "");
+  g_autofree char *text = NULL;
+  GstHarness *h = json_rig_harness (path, "add-empty-results=true");
+  GstSegment bytes;
+
+  push_in_segment (h, 280 * GST_MSECOND, &late);
+  push_in_segment (h, 100 * GST_MSECOND, &late);
+  gst_segment_init (&bytes, GST_FORMAT_BYTES);
+  gst_harness_push_event (h, gst_event_new_segment (&bytes));
+  json_rig_push (h, json_rig_frame (2, NULL, 0, &late));
+  gst_harness_teardown (h);
+  text = json_rig_contents (path);
+
+  JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+  g_assert_true (json_rig_number (json, "0.timestamp") == 1080000000);
+  g_assert_true (json_rig_number (json, "0.inferred_timestamp") == 1040000000);
+  g_assert_true (json_rig_number (json, "0.pts") == 280000000);
+  g_assert_null (json_rig_at (json, "1.timestamp"));
+  g_assert_true (json_rig_number (json, "1.pts") == 100000000);
+  g_assert_null (json_rig_at (json, "2.timestamp"));
+  g_assert_null (json_rig_at (json, "2.inferred_timestamp"));
+  g_assert_true (json_rig_number (json, "2.pts") == 80000000);
+}
+
+/* "seq" numbers the records and "frame" the frames, those without a record too:
+ * by the detector's count where there is one.  A start begins both anew. */
+static void
+test_numbers (void)
+{
+  const GstDefcnObject o = json_rig_object ("dog");
+  GstDefcnMark mark = looked;
+  g_autofree char *path = rig_file ("numbers.jsonl", "");
+  g_autofree char *text = NULL;
+  GstHarness *h = json_rig_harness ("/dev/null", "");
+  g_autoptr (GstElement) element = gst_harness_find_element (h, "defcnpublish");
+
+  json_rig_push (h, json_rig_frame (0, &o, 1, NULL));
+  gst_element_set_state (element, GST_STATE_NULL);
+  g_object_set (element, "location", path, NULL);
+  gst_harness_set_src_caps_str (h, JSON_RIG_CAPS);
+  gst_harness_play (h);
+  for (guint i = 0; i < 4; i++) {
+    GstBuffer *buffer =
+        gst_buffer_new_allocate (NULL, JSON_RIG_WIDTH * JSON_RIG_HEIGHT, NULL);
+
+    if (i % 2)
+      gst_buffer_add_video_region_of_interest_meta (buffer, "dog", 1, 2, 3, 4);
+    json_rig_push (h, buffer);
+  }
+  mark.frame = G_GUINT64_CONSTANT (9007199254740993);
+  json_rig_push (h, json_rig_frame (0, &o, 1, &mark));
+  gst_harness_teardown (h);
+  text = json_rig_contents (path);
+
+  JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+  g_assert_cmpint (cJSON_GetArraySize (json), ==, 3);
+  for (guint i = 0; i < 3; i++) {
+    cJSON *record = cJSON_GetArrayItem (json, i);
+
+    g_assert_true (json_rig_number (record, "seq") == i);
+    if (i < 2)
+      g_assert_true (json_rig_number (record, "frame") == 2 * i + 1);
+  }
+  g_assert_nonnull (strstr (text, "\"frame\":9007199254740993,"));
+}
+
+/* A record says who looked with which model, of every detector, and what holds
+ * of the frame as a whole. */
+static void
+test_detectors (void)
+{
+  static const GstDefcnMark marks[] = {
+    { TRUE, "", FALSE, 80000000, "c0ffee", TRUE, "a.safetensors", "first", 7 },
+    { FALSE, "busy", TRUE, 40000000, "beef", TRUE, "b.safetensors", "second",
+        5 },
+    { FALSE, "qos", TRUE, 0, "", FALSE, "", "", 0 },
+  };
+  const GstDefcnObject o = json_rig_object ("dog");
+  g_autofree char *path = rig_file ("detectors.jsonl", "");
+  g_autofree char *text = NULL;
+  GstHarness *h = json_rig_harness (path, "");
+  g_autoptr (GArray) none = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+
+  for (guint n = 1; n <= G_N_ELEMENTS (marks); n++) {
+    GstBuffer *buffer = json_rig_frame (2, &o, 1, &marks[0]);
+
+    for (guint i = 1; i < n; i++)
+      gst_defcn_meta_attach (buffer, none, &marks[i], 0, W, H);
+    json_rig_push (h, buffer);
+  }
+  json_rig_push (h, json_rig_frame (3, &o, 1, &marks[2]));
+  gst_harness_teardown (h);
+  text = json_rig_contents (path);
+
+  JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+  cJSON *first = cJSON_GetArrayItem (json, 0),
+        *r = cJSON_GetArrayItem (json, 2), *last = cJSON_GetArrayItem (json, 3);
+  g_assert_cmpint (cJSON_GetArraySize (json_rig_at (first, "detectors")), ==,
+      1);
+  g_assert_true (cJSON_IsTrue (json_rig_at (first, "inferred")));
+  g_assert_true (cJSON_IsTrue (json_rig_at (first, "fresh")));
+  g_assert_true (json_rig_number (first, "inferred_timestamp") == 80000000);
+  g_assert_cmpint (cJSON_GetArraySize (json_rig_at (r, "detectors")), ==, 3);
+  g_assert_true (cJSON_IsFalse (json_rig_at (r, "inferred")));
+  g_assert_cmpstr (json_rig_string (r, "reason"), ==, "busy");
+  g_assert_true (cJSON_IsTrue (json_rig_at (r, "fresh")));
+  g_assert_true (cJSON_IsTrue (json_rig_at (r, "repeated")));
+  g_assert_true (json_rig_number (r, "inferred_timestamp") == 0);
+  g_assert_true (json_rig_number (r, "frame") == 7);
+  g_assert_cmpstr (json_rig_string (r, "detectors.0.name"), ==, "first");
+  g_assert_cmpstr (json_rig_string (r, "detectors.0.model"), ==,
+      "a.safetensors");
+  g_assert_cmpstr (json_rig_string (r, "detectors.0.model_hash"), ==, "c0ffee");
+  g_assert_true (cJSON_IsTrue (json_rig_at (r, "detectors.0.inferred")));
+  g_assert_null (json_rig_at (r, "detectors.0.reason"));
+  g_assert_null (json_rig_at (r, "detectors.0.repeated"));
+  g_assert_cmpstr (json_rig_string (r, "detectors.1.name"), ==, "second");
+  g_assert_cmpstr (json_rig_string (r, "detectors.1.reason"), ==, "busy");
+  g_assert_true (cJSON_IsTrue (json_rig_at (r, "detectors.1.fresh")));
+  g_assert_true (cJSON_IsTrue (json_rig_at (r, "detectors.1.repeated")));
+  g_assert_true (
+      json_rig_number (r, "detectors.1.inferred_timestamp") == 40000000);
+  g_assert_true (cJSON_IsFalse (json_rig_at (r, "detectors.2.fresh")));
+  g_assert_null (json_rig_at (r, "detectors.2.name"));
+  g_assert_null (json_rig_at (r, "detectors.2.model"));
+  g_assert_null (json_rig_at (r, "detectors.2.model_hash"));
+  g_assert_true (cJSON_IsFalse (json_rig_at (last, "fresh")));
+}
+
+/* The time of capture comes from the first reference that has an epoch, to the
+ * nanosecond. */
+static void
+test_capture (void)
+{
+  static const struct
+  {
+    const char *reference;
+    GstClockTime time;
+    const char *wanted;
+  } cases[] = {
+    { "timestamp/x-ntp", G_GUINT64_CONSTANT (3976214400000000001),
+        "2026-01-01T00:00:00.000000001Z" },
+    { "timestamp/x-unix", G_GUINT64_CONSTANT (1767225600987654321),
+        "2026-01-01T00:00:00.987654321Z" },
+    { "timestamp/x-unix,clock=(int)1", 0, "1970-01-01T00:00:00.000000000Z" },
+    { "timestamp/x-ntp", G_GUINT64_CONSTANT (2208988799999999999), NULL },
+    { "timestamp/x-drivermeta-stream", 5, NULL },
+    { "ANY", 5, NULL },
+    { NULL, 0, NULL },
+  };
+  const GstDefcnObject o = json_rig_object ("dog");
+  g_autofree char *path = rig_file ("capture.jsonl", "");
+  g_autofree char *text = NULL;
+  GstHarness *h = json_rig_harness (path, "");
+
+  for (guint i = 0; i <= G_N_ELEMENTS (cases); i++) {
+    GstBuffer *buffer = json_rig_frame (i, &o, 1, &looked);
+
+    /* The last has all, and the first that counts is that of case 0. */
+    for (guint j = 0; j < G_N_ELEMENTS (cases); j++)
+      if (cases[j].reference && (i == j || i == G_N_ELEMENTS (cases))) {
+        g_autoptr (GstCaps) caps = gst_caps_from_string (cases[j].reference);
+
+        gst_buffer_add_reference_timestamp_meta (buffer, caps, cases[j].time,
+            GST_CLOCK_TIME_NONE);
+      }
+    json_rig_push (h, buffer);
+  }
+  gst_harness_teardown (h);
+  text = json_rig_contents (path);
+
+  JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+  for (guint i = 0; i <= G_N_ELEMENTS (cases); i++) {
+    cJSON *record = cJSON_GetArrayItem (json, i);
+    const char *wanted = cases[i % G_N_ELEMENTS (cases)].wanted;
+
+    if (wanted)
+      g_assert_cmpstr (json_rig_string (record, "capture_utc"), ==, wanted);
+    else
+      g_assert_null (json_rig_at (record, "capture_utc"));
+  }
+}
+
+/* Tags are in every record to the letter, on one line. */
+static void
+test_tags (void)
+{
+  static const struct
+  {
+    const char *tags, *wanted;
+  } cases[] = {
+    { "{\"a\":9007199254740993}", NULL },
+    { "{\"a\":[1e400,-0,1.10,1E+2,0.1]}", NULL },
+    { "{\"a\":\"\\u0000\\u00fc\\/\\\\\",\"a\":null}", NULL },
+    { "{\"\":{}}", NULL },
+    { "\xef\xbb\xbf { \"a b\" :\r\n [ true , false ,\tnull ] } \n",
+        "{\"a b\":[true,false,null]}" },
+    { "{\"a\":\"tab\there \\\" and\nthere\"}",
+        "{\"a\":\"tab\\u0009here \\\" and\\u000athere\"}" },
+    /* What JSON has not. */
+    { "{\"a\":01}", "" },
+    { "{\"a\":1.}", "" },
+    { "{\"a\":-.5}", "" },
+    { "{\"a\":nan}", "" },
+    { "{\"a\":+1}", "" },
+    { "{\"a\":1,}", "" },
+    { "{\"a\":1} // b", "" },
+  };
+  const GstDefcnObject o = json_rig_object ("dog");
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *path = rig_file ("tags.jsonl", "");
+    g_autofree char *text = NULL, *wanted = NULL;
+    GstHarness *h = gst_harness_new ("defcnpublish");
+    g_autoptr (GstElement) element =
+        gst_harness_find_element (h, "defcnpublish");
+
+    g_test_message ("%s", cases[i].tags);
+    gst_element_set_state (element, GST_STATE_NULL);
+    g_object_set (element, "location", path, "tags", cases[i].tags, NULL);
+    if (cases[i].wanted && !*cases[i].wanted) {
+      g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+          GST_STATE_CHANGE_FAILURE);
+      gst_harness_teardown (h);
+      continue;
+    }
+    gst_harness_set_src_caps_str (h, JSON_RIG_CAPS);
+    gst_harness_play (h);
+    for (guint n = 0; n < 2; n++)
+      json_rig_push (h, json_rig_frame (n, &o, 1, &looked));
+    gst_harness_teardown (h);
+    text = json_rig_contents (path);
+    wanted = g_strconcat ("\"tags\":",
+        cases[i].wanted ? cases[i].wanted : cases[i].tags, ",", NULL);
+    JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+    g_assert_cmpint (cJSON_GetArraySize (json), ==, 2);
+    g_assert_nonnull (strstr (text, wanted));
+  }
 }
 
 static GArray *
@@ -575,6 +841,11 @@ main (int argc, char **argv)
   g_test_add_func ("/publish/by-themselves", test_by_themselves);
   g_test_add_func ("/publish/shared", test_shared);
   g_test_add_func ("/publish/precision", test_precision);
+  g_test_add_func ("/publish/stream-time", test_stream_time);
+  g_test_add_func ("/publish/numbers", test_numbers);
+  g_test_add_func ("/publish/detectors", test_detectors);
+  g_test_add_func ("/publish/capture", test_capture);
+  g_test_add_func ("/publish/tags", test_tags);
   g_test_add_func ("/publish/metas", test_metas);
   g_test_add_func ("/publish/lost", test_lost);
   g_test_add_func ("/publish/caps", test_caps);

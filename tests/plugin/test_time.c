@@ -1,6 +1,8 @@
 /* defcndetect and time: what is skipped, what is late, what never waits. */
 #include "rig.h"
 
+#include <string.h>
+
 #define CAPS "video/x-raw,format=RGB,width=160,height=120,framerate=25/1"
 
 static GstBuffer *
@@ -61,6 +63,11 @@ test_repeat (void)
     g_assert_cmpuint (rig_count_objects (out), ==, n);
     g_assert_cmpint (mark.repeated, ==, i % 3 != 0);
     g_assert_cmpint (mark.inferred, ==, i % 3 == 0);
+    g_assert_cmpint (mark.fresh, ==, i % 3 == 0);
+    g_assert_cmpuint (mark.frame, ==, i);
+    g_assert_cmpstr (mark.detector, ==, "detect");
+    g_assert_true (g_str_has_suffix (rig_model (), mark.model_name));
+    g_assert_null (strchr (mark.model_name, '/'));
     g_assert_cmpuint (mark.timestamp, ==, i / 3 * 3 * (GST_SECOND / 25));
   }
   gst_harness_teardown (h);
