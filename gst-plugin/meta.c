@@ -140,6 +140,12 @@ gst_defcn_meta_pixels (const GstDefcnObject *object, int width, int height)
   return p;
 }
 
+static const char *
+label_text (const char *text)
+{
+  return g_quark_to_string (gst_defcn_object_label (text));
+}
+
 void
 gst_defcn_meta_objects_to_value (GValue *value, const GArray *objects)
 {
@@ -151,6 +157,9 @@ gst_defcn_meta_objects_to_value (GValue *value, const GArray *objects)
 
     gst_structure_set (s, "label", G_TYPE_STRING, g_quark_to_string (o->label),
         "parent_id", G_TYPE_INT, o->parent_id, NULL);
+    if (o->parent)
+      gst_structure_set (s, "parent", G_TYPE_STRING,
+          label_text (g_quark_to_string (o->parent)), NULL);
     g_value_init (&item, GST_TYPE_STRUCTURE);
     g_value_take_boxed (&item, s);
     gst_value_array_append_and_take_value (value, &item);
@@ -285,7 +294,8 @@ next_roi_id (GstBuffer *buffer)
 typedef struct
 {
   guint set, n_objects;
-  int first, last;     /* ids, none when last < first */
+  int first, last; /* ids, none when last < first */
+  GQuark detector;
   GstStructure *boxes; /* borrowed; NULL: lost, if there were any */
 } Set;
 
@@ -316,6 +326,8 @@ read_sets (GstBuffer *buffer)
 
     gst_structure_get_uint (s, "set", &set.set);
     gst_structure_get_uint (s, "n-objects", &set.n_objects);
+    set.detector =
+        gst_defcn_object_label (gst_structure_get_string (s, "detector"));
     if (ids && GST_VALUE_HOLDS_ARRAY (ids)
         && gst_value_array_get_size (ids) == 2
         && G_VALUE_HOLDS_INT (gst_value_array_get_value (ids, 0))
@@ -396,6 +408,7 @@ read_relations (GstBuffer *buffer, GArray *objects, const GArray *sets,
         || !gst_analytics_od_mtd_get_location (&od, &p.x, &p.y, &p.w, &p.h,
             &confidence))
       continue;
+    o.id = (int) od.id;
     o.label = gst_analytics_od_mtd_get_obj_type (&od);
     o.confidence = confidence;
     gst_defcn_object_set_pixels (&o, &p, width, height);
@@ -462,12 +475,14 @@ gst_defcn_meta_attach (GstBuffer *buffer, const GArray *objects,
 }
 
 static void
-read_boxes (GArray *objects, const GstStructure *boxes)
+read_boxes (GArray *objects, const Set *set)
 {
-  const GValue *list = gst_structure_get_value (boxes, "objects");
+  const GValue *list = gst_structure_get_value (set->boxes, "objects");
   const guint n = list && GST_VALUE_HOLDS_ARRAY (list)
       ? gst_value_array_get_size (list)
       : 0;
+  const gboolean has_ids =
+      set->last >= set->first && (guint) (set->last - set->first) + 1 == n;
 
   for (guint i = 0; i < n; i++) {
     const GValue *value = gst_value_array_get_value (list, i);
@@ -480,6 +495,10 @@ read_boxes (GArray *objects, const GstStructure *boxes)
       continue;
     o.label = gst_defcn_object_label (gst_structure_get_string (item, "label"));
     gst_structure_get_int (item, "parent_id", &o.parent_id);
+    o.parent =
+        gst_defcn_object_label (gst_structure_get_string (item, "parent"));
+    o.detector = set->detector;
+    o.id = has_ids ? set->first + (int) i : 0;
     g_array_append_val (objects, o);
   }
 }
@@ -495,7 +514,8 @@ read_rois (GstBuffer *buffer, GArray *objects, const GArray *sets, int width,
   while ((roi = next_roi (buffer, &state))) {
     GstDefcnObject o = { .parent_id = roi->parent_id,
       .confidence = -1,
-      .label_id = -1 };
+      .label_id = -1,
+      .id = roi->id };
     GstStructure *s =
         gst_video_region_of_interest_meta_get_param (roi, "detection");
     GstDefcnPixels p = { (int) MIN (roi->x, MAX_SIDE),
@@ -522,7 +542,7 @@ gst_defcn_meta_read (GstBuffer *buffer, GArray *objects, int width, int height)
     const Set *set = &g_array_index (sets, Set, i);
 
     if (set->boxes)
-      read_boxes (objects, set->boxes);
+      read_boxes (objects, set);
   }
   others = objects->len;
   read_rois (buffer, objects, sets, width, height, TRUE);

@@ -13,8 +13,9 @@
  *
  * With any of these flags there is a custom meta "defcn-objects", the boxes,
  *
- *   objects     array   of structures like "detection" with label (string)
- *                       and parent_id (int) added, normalised
+ *   objects     array   of structures like "detection" with label (string),
+ *                       parent_id (int) and where there is one parent (string,
+ *                       type of that ROI meta) added, normalised
  *   set         uint    of which mark they are
  *   crop        array   x, y, width, height (int) of the GstVideoCropMeta that
  *                       the frame had, absent without one

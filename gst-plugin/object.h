@@ -18,6 +18,10 @@ typedef struct
   int label_id;                      /* class index; -1: not known */
   GQuark label;                      /* UTF-8; 0: none */
   int parent_id; /* id of the ROI meta that was looked in, 0: none */
+  GQuark parent; /* its type, 0: not known */
+  /* Known to who reads them: */
+  GQuark detector; /* name of the element that found it, 0: not known */
+  int id;          /* of its ROI meta or ODMtd, 0: none */
 } GstDefcnObject;
 
 /* A rectangle in whole pixels of a frame. */

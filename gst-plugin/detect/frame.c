@@ -88,7 +88,7 @@ set_regions (GstDefcnDetect *self, GstDefcnJob *job, GstBuffer *buffer)
   for (guint i = 0; i < roi->len; i++) {
     const DefcnRegion *r = &g_array_index (roi, DefcnRegion, i);
 
-    gst_defcn_job_add_region (job, r->x, r->y, r->w, r->h, 0);
+    gst_defcn_job_add_region (job, r->x, r->y, r->w, r->h, 0, 0);
   }
   while (self->region == GST_DEFCN_ROI_LIST
       && (meta = (GstVideoRegionOfInterestMeta *)
@@ -102,7 +102,7 @@ set_regions (GstDefcnDetect *self, GstDefcnJob *job, GstBuffer *buffer)
     }
     gst_defcn_job_add_region (job, (int) MIN (meta->x, 16384),
         (int) MIN (meta->y, 16384), (int) MIN (meta->w, 16384),
-        (int) MIN (meta->h, 16384), meta->id);
+        (int) MIN (meta->h, 16384), meta->id, meta->roi_type);
   }
 }
 

@@ -140,20 +140,20 @@ gst_defcn_job_new (GstBuffer *buffer, const GstVideoInfo *info,
   job->regions = g_array_new (FALSE, FALSE, sizeof (GstDefcnRegion));
   job->objects = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
   gst_defcn_job_add_region (job, 0, 0, job->view.visible.w, job->view.visible.h,
-      0);
+      0, 0);
   return g_steal_pointer (&job);
 }
 
 void
 gst_defcn_job_add_region (GstDefcnJob *job, int x, int y, int w, int h,
-    int parent_id)
+    int parent_id, GQuark parent)
 {
   const GstDefcnPixels *all = &job->view.visible;
   const int left = CLAMP (x, 0, all->w), top = CLAMP (y, 0, all->h);
   const GstDefcnRegion r = { { all->x + left, all->y + top,
                                  (int) MIN ((gint64) x + w, all->w) - left,
                                  (int) MIN ((gint64) y + h, all->h) - top },
-    parent_id };
+    parent_id, parent };
 
   if (r.rectangle.w > 0 && r.rectangle.h > 0)
     g_array_append_val (job->regions, r);

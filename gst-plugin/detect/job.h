@@ -14,6 +14,7 @@ typedef struct
 {
   DefcnRegion rectangle; /* of the image, inside what is visible */
   int parent_id;         /* id of the ROI meta it comes from, 0: none */
+  GQuark parent;         /* its type, 0: none */
 } GstDefcnRegion;
 
 typedef struct
@@ -42,7 +43,7 @@ GstDefcnJob *gst_defcn_job_new (GstBuffer *buffer, const GstVideoInfo *info,
     GstDefcnSettings *settings, gboolean on_device, GError **error);
 /* Adds what is visible of the rectangle, in pixels of the visible picture. */
 void gst_defcn_job_add_region (GstDefcnJob *job, int x, int y, int w, int h,
-    int parent_id);
+    int parent_id, GQuark parent);
 /* Lets go of the pixels; the result stays. */
 void gst_defcn_job_release_pixels (GstDefcnJob *job);
 void gst_defcn_job_free (GstDefcnJob *job);

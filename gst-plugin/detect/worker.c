@@ -79,8 +79,8 @@ static void
 take_boxes (GstDefcnWorker *worker, GstDefcnJob *job, GArray *owners,
     guint region)
 {
-  const int parent_id =
-      g_array_index (job->regions, GstDefcnRegion, region).parent_id;
+  const GstDefcnRegion *r =
+      &g_array_index (job->regions, GstDefcnRegion, region);
   const GstDefcnPixels *all = &job->view.visible;
   const double w = all->w, h = all->h;
 
@@ -88,7 +88,7 @@ take_boxes (GstDefcnWorker *worker, GstDefcnJob *job, GArray *owners,
     const DefcnBox *b = &g_array_index (worker->boxes, DefcnBox, i);
     const GstDefcnObject o = { (b->x1 - all->x) / w, (b->y1 - all->y) / h,
       (b->x2 - all->x) / w, (b->y2 - all->y) / h, b->score, b->label,
-      label_quark (worker, b->label), parent_id };
+      label_quark (worker, b->label), r->parent_id, r->parent };
 
     g_array_append_val (job->objects, o);
     g_array_append_val (owners, region);

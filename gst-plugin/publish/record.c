@@ -23,6 +23,18 @@ add_double (cJSON *object, const char *name, double value)
   cJSON_AddRawToObject (object, name, text);
 }
 
+/* The region that the object was found in. */
+static void
+add_parent (cJSON *item, const GstDefcnObject *object)
+{
+  cJSON *parent = cJSON_AddObjectToObject (item, "parent");
+
+  cJSON_AddNumberToObject (parent, "region_id", object->parent_id);
+  if (object->parent)
+    cJSON_AddStringToObject (parent, "roi_type",
+        g_quark_to_string (object->parent));
+}
+
 static cJSON *
 object_to_json (const GstDefcnObject *object, int width, int height)
 {
@@ -41,7 +53,14 @@ object_to_json (const GstDefcnObject *object, int width, int height)
   cJSON_AddStringToObject (detection, "label", label);
   if (object->label_id >= 0)
     cJSON_AddNumberToObject (detection, "label_id", object->label_id);
+  if (object->detector)
+    cJSON_AddStringToObject (item, "detector",
+        g_quark_to_string (object->detector));
   cJSON_AddNumberToObject (item, "h", p.h);
+  if (object->parent_id)
+    add_parent (item, object);
+  if (object->id)
+    cJSON_AddNumberToObject (item, "region_id", object->id);
   cJSON_AddStringToObject (item, "roi_type", label);
   cJSON_AddNumberToObject (item, "w", p.w);
   cJSON_AddNumberToObject (item, "x", p.x);

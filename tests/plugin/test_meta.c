@@ -351,6 +351,97 @@ test_two_writers (void)
   g_assert_cmpuint (g_hash_table_size (ids), ==, 2 * objects->len);
 }
 
+/* Two detectors keep apart, whatever each attaches: the objects of both are
+ * read, once, and tell whose they are.  What a third one attached that is not
+ * ours, a ROI meta with a "detection", is read too. */
+static void
+test_apart (void)
+{
+  static const struct
+  {
+    GstDefcnMetaFlags a, b;
+    gboolean foreign;
+  } cases[] = {
+    { GST_DEFCN_META_CUSTOM, GST_DEFCN_META_ROI, FALSE },
+    { GST_DEFCN_META_ROI, GST_DEFCN_META_CUSTOM, FALSE },
+    { GST_DEFCN_META_ROI, GST_DEFCN_META_ROI, FALSE },
+    { GST_DEFCN_META_ROI | GST_DEFCN_META_CUSTOM, GST_DEFCN_META_ROI, FALSE },
+    { GST_DEFCN_META_CUSTOM, GST_DEFCN_META_ROI, TRUE },
+    { GST_DEFCN_META_CUSTOM, GST_DEFCN_META_ANALYTICS, FALSE },
+    { GST_DEFCN_META_CUSTOM | GST_DEFCN_META_ANALYTICS,
+        GST_DEFCN_META_ANALYTICS, FALSE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GArray) one = objects_new (), two = objects_new ();
+    GstDefcnMark mark = looked;
+    g_autoptr (GstBuffer) buffer = NULL;
+    g_autoptr (GArray) found = NULL;
+    guint first = 0, second = 0, unnamed = 0;
+
+    if ((cases[i].a | cases[i].b) & ~gst_defcn_meta_supported ())
+      continue;
+    g_test_message ("case %u", i);
+    g_array_remove_index (two, 1);
+    g_array_index (two, GstDefcnObject, 0).x_min = 0.375;
+    g_array_index (two, GstDefcnObject, 1).y_min = 0.125;
+    mark.detector = "one";
+    buffer = buffer_new (cases[i].a, one, &mark);
+    mark.detector = "two";
+    gst_defcn_meta_attach (buffer, two, &mark, cases[i].b, W, H);
+    if (cases[i].foreign)
+      gst_video_region_of_interest_meta_add_param (
+          gst_buffer_add_video_region_of_interest_meta (buffer, "cat", 1, 2, 3,
+              4),
+          gst_structure_new ("detection", "confidence", G_TYPE_DOUBLE, 0.5,
+              NULL));
+    found = read_objects (buffer, W, H);
+    for (guint j = 0; j < found->len; j++) {
+      const GQuark detector = g_array_index (found, GstDefcnObject, j).detector;
+
+      first += detector == g_quark_from_static_string ("one");
+      second += detector == g_quark_from_static_string ("two");
+      unnamed += detector == 0;
+    }
+    g_assert_cmpuint (first, ==, 3);
+    g_assert_cmpuint (second, ==, 2);
+    g_assert_cmpuint (unnamed, ==, cases[i].foreign);
+  }
+}
+
+/* All marks are read in their order, each with all it says, behind what is
+ * there. */
+static void
+test_marks (void)
+{
+  static const GstDefcnMark written[] = {
+    { TRUE, "", FALSE, 80, "c0ffee", TRUE, "a.safetensors", "first", 7 },
+    { FALSE, "busy", TRUE, 40, "beef", FALSE, "b.safetensors", "second",
+        G_MAXUINT64 },
+  };
+  g_autoptr (GArray) none = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  g_autoptr (GArray) marks = g_array_new (FALSE, FALSE, sizeof (GstDefcnMark));
+  g_autoptr (GstBuffer) buffer = buffer_new (0, none, &written[0]);
+
+  gst_defcn_meta_attach (buffer, none, &written[1], 0, W, H);
+  g_array_append_val (marks, looked);
+  g_assert_cmpuint (gst_defcn_meta_read_marks (buffer, marks), ==, 2);
+  g_assert_cmpuint (marks->len, ==, 3);
+  for (guint i = 0; i < 2; i++) {
+    const GstDefcnMark *m = &g_array_index (marks, GstDefcnMark, i + 1);
+
+    g_assert_cmpint (m->inferred, ==, written[i].inferred);
+    g_assert_cmpint (m->repeated, ==, written[i].repeated);
+    g_assert_cmpint (m->fresh, ==, written[i].fresh);
+    g_assert_cmpuint (m->timestamp, ==, written[i].timestamp);
+    g_assert_cmpuint (m->frame, ==, written[i].frame);
+    g_assert_true (m->reason == g_intern_string (written[i].reason));
+    g_assert_true (m->model == g_intern_string (written[i].model));
+    g_assert_true (m->model_name == g_intern_string (written[i].model_name));
+    g_assert_true (m->detector == g_intern_string (written[i].detector));
+  }
+}
+
 /* Ids go on after the largest that is there, wherever that is. */
 static void
 test_ids (void)
@@ -978,6 +1069,8 @@ main (int argc, char **argv)
   g_test_add_func ("/meta/two-writers", test_two_writers);
   g_test_add_func ("/meta/flags", test_flags);
   g_test_add_func ("/meta/appended", test_appended);
+  g_test_add_func ("/meta/apart", test_apart);
+  g_test_add_func ("/meta/marks", test_marks);
   g_test_add_func ("/meta/ids", test_ids);
   g_test_add_func ("/meta/outside", test_outside);
   g_test_add_func ("/meta/parents", test_parents);

@@ -305,6 +305,53 @@ test_detectors (void)
   g_assert_true (cJSON_IsFalse (json_rig_at (last, "fresh")));
 }
 
+/* An object says who found it and in which region of the frame. */
+static void
+test_objects_origin (void)
+{
+  static const GstDefcnMetaFlags flags[] = { GST_DEFCN_META_ROI,
+    GST_DEFCN_META_CUSTOM };
+  static const GstDefcnMark mark = { TRUE, "", FALSE, 0, "", TRUE, "", "it" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (flags); i++) {
+    g_autoptr (GArray) objects =
+        g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+    GstDefcnObject o = json_rig_object ("dog");
+    g_autofree char *path = rig_file ("origin.jsonl", "");
+    g_autofree char *text = NULL;
+    GstHarness *h = json_rig_harness (path, "");
+    GstBuffer *buffer = json_rig_frame (0, NULL, 0, NULL);
+
+    g_array_append_val (objects, o);
+    o.parent_id = 42;
+    g_array_append_val (objects, o);
+    o.parent = g_quark_from_static_string ("zone");
+    g_array_append_val (objects, o);
+    gst_defcn_meta_attach (buffer, objects, &mark, flags[i], W, H);
+    json_rig_push (h, buffer);
+    gst_harness_teardown (h);
+    text = json_rig_contents (path);
+
+    JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+    cJSON *found = json_rig_at (json, "0.objects");
+    g_assert_cmpint (cJSON_GetArraySize (found), ==, 3);
+    for (int j = 0; j < 3; j++) {
+      cJSON *item = cJSON_GetArrayItem (found, j);
+
+      g_assert_cmpstr (json_rig_string (item, "detector"), ==, "it");
+      if (flags[i] == GST_DEFCN_META_ROI)
+        g_assert_true (json_rig_number (item, "region_id") == j + 1);
+      else
+        g_assert_null (json_rig_at (item, "region_id"));
+      if (j)
+        g_assert_true (json_rig_number (item, "parent.region_id") == 42);
+    }
+    g_assert_null (json_rig_at (found, "0.parent"));
+    g_assert_null (json_rig_at (found, "1.parent.roi_type"));
+    g_assert_cmpstr (json_rig_string (found, "2.parent.roi_type"), ==, "zone");
+  }
+}
+
 /* The time of capture comes from the first reference that has an epoch, to the
  * nanosecond. */
 static void
@@ -844,6 +891,7 @@ main (int argc, char **argv)
   g_test_add_func ("/publish/stream-time", test_stream_time);
   g_test_add_func ("/publish/numbers", test_numbers);
   g_test_add_func ("/publish/detectors", test_detectors);
+  g_test_add_func ("/publish/objects-origin", test_objects_origin);
   g_test_add_func ("/publish/capture", test_capture);
   g_test_add_func ("/publish/tags", test_tags);
   g_test_add_func ("/publish/metas", test_metas);

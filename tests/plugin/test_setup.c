@@ -200,6 +200,8 @@ test_parents (void)
     GstHarness *h = fake_detector_finding (cases[i].properties);
     GstBuffer *in = rig_frame (h, 0);
     g_autoptr (GstBuffer) out = NULL;
+    g_autoptr (GArray) objects =
+        g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
     GstVideoRegionOfInterestMeta *zone =
         gst_buffer_add_video_region_of_interest_meta (in, "zone", 5, 6, 7, 8);
 
@@ -211,6 +213,13 @@ test_parents (void)
           gst_buffer_get_video_region_of_interest_meta_id (out, 42 + k);
 
       g_assert_cmpint (roi ? roi->parent_id : -1, ==, cases[i].parents[k]);
+    }
+    gst_defcn_meta_read (out, objects, 160, 120);
+    for (guint k = 0; k < objects->len; k++) {
+      const GstDefcnObject *o = &g_array_index (objects, GstDefcnObject, k);
+
+      g_assert_cmpstr (g_quark_to_string (o->parent), ==,
+          o->parent_id ? "zone" : NULL);
     }
     gst_harness_teardown (h);
   }
