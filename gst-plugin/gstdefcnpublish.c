@@ -15,9 +15,13 @@
  * #GstDefcnPublish:location; standard output, pipes and the descriptors of
  * #GstDefcnPublish:fd get another array after the first.
  *
+ * Several publishers may share a file, a FIFO or standard output, in one process
+ * or in several: records never mix.  An array wants its place alone.
+ *
  * A record that cannot be written ends the stream with one error.  A reader
- * that is slow holds the stream up; stopping does not wait for it.  When the
- * reader of a pipe has gone the process gets SIGPIPE, as from any writer.
+ * that is slow, or a FIFO that nobody reads, holds the stream up; starting,
+ * seeking and stopping do not wait for it.  When the reader of a pipe has gone
+ * the process gets SIGPIPE, as from any writer.
  *
  * ## Example launch lines
  * |[
@@ -66,6 +70,7 @@ enum
   PROP_FD,
   PROP_METHOD,
   PROP_FILE_FORMAT,
+  PROP_APPEND,
   PROP_ADD_EMPTY_RESULTS,
   PROP_SOURCE,
   PROP_TAGS,
@@ -82,16 +87,16 @@ struct _GstDefcnPublish
   int fd, indent;
   Method method;
   Format format;
-  gboolean add_empty, utc;
+  gboolean append, add_empty, utc;
 
   /* from start to stop */
-  GstDefcnOutput *output;
+  GstDefcnOutput *output; /* set under the object lock */
   Format started_format;
   char *started_tags;
 
   /* streaming thread */
   GstVideoInfo info;
-  guint64 frames, records; /* since start */
+  guint64 frames; /* since start */
 };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
@@ -143,11 +148,26 @@ post_error (GstDefcnPublish *self, GError *error)
   g_error_free (error);
 }
 
+static GstDefcnOutput *
+open_output (const char *location, int fd, GstDefcnOutputFlags flags,
+    GError **error)
+{
+  const GstDefcnOutputFlags both =
+      GST_DEFCN_OUTPUT_ARRAY | GST_DEFCN_OUTPUT_APPEND;
+
+  if ((flags & both) != both)
+    return gst_defcn_output_open (location, fd, flags, error);
+  g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      "append=true is for file-format=json-lines: an array is written anew");
+  return NULL;
+}
+
 static gboolean
 start (GstBaseTransform *base)
 {
   GstDefcnPublish *self = GST_DEFCN_PUBLISH (base);
   g_autofree char *location = NULL, *tags = NULL, *checked = NULL;
+  GstDefcnOutput *output = NULL;
   GError *error = NULL;
 
   GST_OBJECT_LOCK (self);
@@ -155,20 +175,25 @@ start (GstBaseTransform *base)
   tags = g_strdup (self->tags);
   const int fd = self->fd;
   const Format format = self->format;
+  const GstDefcnOutputFlags flags =
+      (format == FORMAT_JSON ? GST_DEFCN_OUTPUT_ARRAY : 0)
+      | (self->append ? GST_DEFCN_OUTPUT_APPEND : 0);
   GST_OBJECT_UNLOCK (self);
 
   if (tags)
     checked = gst_defcn_tags_new (tags, &error);
   if (!error)
-    self->output =
-        gst_defcn_output_open (location, fd, format == FORMAT_JSON, &error);
+    output = open_output (location, fd, flags, &error);
   if (error) {
     post_error (self, error);
     return FALSE;
   }
+  GST_OBJECT_LOCK (self);
+  self->output = output;
+  GST_OBJECT_UNLOCK (self);
   self->started_format = format;
   self->started_tags = g_steal_pointer (&checked);
-  self->frames = self->records = 0;
+  self->frames = 0;
   return TRUE;
 }
 
@@ -176,9 +201,13 @@ static gboolean
 stop (GstBaseTransform *base)
 {
   GstDefcnPublish *self = GST_DEFCN_PUBLISH (base);
+  GstDefcnOutput *output;
   GError *error = NULL;
 
-  if (!gst_defcn_output_close (g_steal_pointer (&self->output), &error))
+  GST_OBJECT_LOCK (self);
+  output = g_steal_pointer (&self->output);
+  GST_OBJECT_UNLOCK (self);
+  if (!gst_defcn_output_close (output, &error))
     post_error (self, error);
   g_clear_pointer (&self->started_tags, g_free);
   return TRUE;
@@ -191,23 +220,53 @@ change_state (GstElement *element, GstStateChange transition)
 {
   GstDefcnPublish *self = GST_DEFCN_PUBLISH (element);
 
+  GST_OBJECT_LOCK (self);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY && self->output)
     gst_defcn_output_cancel (self->output);
+  GST_OBJECT_UNLOCK (self);
   return GST_ELEMENT_CLASS (gst_defcn_publish_parent_class)
       ->change_state (element, transition);
 }
 
+/* From any thread. */
+static void
+set_flushing (GstDefcnPublish *self, gboolean flushing)
+{
+  GST_OBJECT_LOCK (self);
+  if (self->output)
+    gst_defcn_output_set_flushing (self->output, flushing);
+  GST_OBJECT_UNLOCK (self);
+}
+
 /* Whoever hears of EOS finds the array complete. */
+static void
+end_output (GstDefcnPublish *self)
+{
+  GError *error = NULL;
+
+  gst_defcn_output_end (self->output, &error);
+  if (error)
+    post_error (self, error);
+}
+
+/* A seek does not wait for a reader. */
 static gboolean
 sink_event (GstBaseTransform *base, GstEvent *event)
 {
   GstDefcnPublish *self = GST_DEFCN_PUBLISH (base);
-  GError *error = NULL;
 
-  if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
-    gst_defcn_output_end (self->output, &error);
-    if (error)
-      post_error (self, error);
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_FLUSH_START:
+      set_flushing (self, TRUE);
+      break;
+    case GST_EVENT_FLUSH_STOP:
+      set_flushing (self, FALSE);
+      break;
+    case GST_EVENT_EOS:
+      end_output (self);
+      break;
+    default:
+      break;
   }
   return GST_BASE_TRANSFORM_CLASS (gst_defcn_publish_parent_class)
       ->sink_event (base, event);
@@ -265,7 +324,7 @@ record_of (GstDefcnPublish *self, GstBuffer *buffer)
   GstDefcnRecord record = { GST_VIDEO_INFO_WIDTH (&self->info),
     GST_VIDEO_INFO_HEIGHT (&self->info),
     stream_time (self, GST_BUFFER_PTS (buffer)), GST_BUFFER_PTS (buffer),
-    self->frames++, self->records };
+    self->frames++, gst_defcn_output_records (self->output) };
 
   gst_defcn_meta_read (buffer, objects, record.width, record.height);
   GST_OBJECT_LOCK (self);
@@ -302,7 +361,6 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   if (!text)
     return GST_FLOW_OK;
   flow = gst_defcn_output_write (self->output, text, &error);
-  self->records++;
   if (error)
     post_error (self, error);
   return flow;
@@ -314,6 +372,7 @@ static const gsize fields[] = {
   [PROP_FD] = FIELD (fd),
   [PROP_METHOD] = FIELD (method),
   [PROP_FILE_FORMAT] = FIELD (format),
+  [PROP_APPEND] = FIELD (append),
   [PROP_ADD_EMPTY_RESULTS] = FIELD (add_empty),
   [PROP_SOURCE] = FIELD (source),
   [PROP_TAGS] = FIELD (tags),
@@ -358,8 +417,8 @@ install_properties (GObjectClass *klass)
 
   g_object_class_install_property (klass, PROP_LOCATION,
       g_param_spec_string ("location", "Location",
-          "File that is written, - for standard output", DEFAULT_LOCATION,
-          ready));
+          "File or FIFO that is written, - for standard output",
+          DEFAULT_LOCATION, ready));
   g_object_class_install_property (klass, PROP_FD,
       g_param_spec_int ("fd", "File descriptor",
           "Open descriptor to write to in place of location (-1 = none)", -1,
@@ -370,6 +429,21 @@ install_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_FILE_FORMAT,
       g_param_spec_enum ("file-format", "File format",
           "How the records are joined", format_get_type (), FORMAT_JSON_LINES,
+          ready));
+
+  /**
+   * GstDefcnPublish:append:
+   *
+   * Keep the records that the file has, those of a former start too.  Without
+   * it a start empties the file, unless another defcnpublish has it open, of
+   * this process or another: then both write to its end, a record at a time.
+   * For json-lines.
+   *
+   * Since: 0.3
+   */
+  g_object_class_install_property (klass, PROP_APPEND,
+      g_param_spec_boolean ("append", "Append",
+          "Keep what the file has and write behind it (json-lines)", FALSE,
           ready));
   g_object_class_install_property (klass, PROP_ADD_EMPTY_RESULTS,
       g_param_spec_boolean ("add-empty-results", "Add empty results",

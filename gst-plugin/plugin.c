@@ -3,6 +3,7 @@
 #include "gstdefcnoverlay.h"
 #include "gstdefcnpublish.h"
 #include "meta.h"
+#include "publish/place.h"
 
 /* Nothing here may fail for want of a device: a plugin that fails to load is
  * blacklisted in the user's registry. */
@@ -12,6 +13,7 @@ plugin_init (GstPlugin *plugin)
   gboolean any = FALSE;
 
   gst_defcn_meta_register ();
+  gst_defcn_place_init ();
   any |= GST_ELEMENT_REGISTER (defcndetect, plugin);
   any |= GST_ELEMENT_REGISTER (defcnoverlay, plugin);
   any |= GST_ELEMENT_REGISTER (defcnpublish, plugin);

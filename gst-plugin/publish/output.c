@@ -1,12 +1,9 @@
-/* Records on their way to a file, standard output or a descriptor. */
+/* Records on their way to a place. */
 #include "output.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <glib/gstdio.h>
-#include <limits.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "place.h"
 
 typedef enum
 {
@@ -19,132 +16,54 @@ typedef enum
 
 struct _GstDefcnOutput
 {
-  char *name; /* for messages */
-  int fd;
-  gboolean ours; /* @fd is */
-  GstPoll *poll; /* with @fd alone */
-  GstClockTime patience;
+  GstDefcnPlace *place;
+  gint cancelled; /* atomic */
 
   gboolean array;
   ArrayState state;
   guint64 written; /* records in the array */
-  GstFlowReturn flow;
+  guint64 records; /* of all */
+  gboolean failed;
+  gboolean cut; /* the last write did not wait to its end */
 };
 
-static void
-set_error (const GstDefcnOutput *output, int number, GError **error)
-{
-  g_set_error (error, GST_RESOURCE_ERROR,
-      number == ENOSPC ? GST_RESOURCE_ERROR_NO_SPACE_LEFT
-                       : GST_RESOURCE_ERROR_WRITE,
-      "Detections cannot be written to %s: %s", output->name,
-      g_strerror (number));
-}
-
-static void
-output_free (GstDefcnOutput *output)
-{
-  if (output->poll)
-    gst_poll_free (output->poll);
-  g_free (output->name);
-  g_free (output);
-}
-
-/* Waiting is by poll(), so that it can be cancelled. */
-static gboolean
-watch (GstDefcnOutput *output, GError **error)
-{
-  GstPollFD fd = GST_POLL_FD_INIT;
-
-  output->poll = gst_poll_new (TRUE);
-  if (!output->poll) {
-    set_error (output, errno, error);
-    return FALSE;
-  }
-  fd.fd = output->fd;
-  gst_poll_add_fd (output->poll, &fd);
-  gst_poll_fd_ctl_write (output->poll, &fd, TRUE);
-  return TRUE;
-}
-
 GstDefcnOutput *
-gst_defcn_output_open (const char *location, int fd, gboolean array,
+gst_defcn_output_open (const char *location, int fd, GstDefcnOutputFlags flags,
     GError **error)
 {
-  GstDefcnOutput *output = g_new0 (GstDefcnOutput, 1);
+  const gboolean array = (flags & GST_DEFCN_OUTPUT_ARRAY) != 0;
+  GstDefcnPlaceFlags how = array ? GST_DEFCN_PLACE_ALONE : 0;
+  GstDefcnPlace *place;
+  GstDefcnOutput *output;
 
-  output->array = array;
-  output->patience = GST_CLOCK_TIME_NONE;
-  if (fd >= 0) {
-    output->fd = fd;
-    output->name = g_strdup_printf ("descriptor %d", fd);
-  } else if (!location || g_str_equal (location, "-")) {
-    output->fd = STDOUT_FILENO;
-    output->name = g_strdup ("standard output");
-  } else {
-    output->fd =
-        g_open (location, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    output->name = g_strdup_printf ("\"%s\"", location);
-    output->ours = TRUE;
-  }
-  if (output->fd < 0) {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE,
-        "%s cannot be opened for writing: %s", output->name,
-        g_strerror (errno));
-    output_free (output);
+  if (flags & GST_DEFCN_OUTPUT_APPEND)
+    how |= GST_DEFCN_PLACE_APPEND;
+  place = gst_defcn_place_open (location, fd, how, error);
+  if (!place)
     return NULL;
-  }
-  if (watch (output, error))
-    return output;
-  if (output->ours)
-    close (output->fd);
-  output_free (output);
-  return NULL;
+  output = g_new0 (GstDefcnOutput, 1);
+  output->place = place;
+  output->array = array;
+  return output;
 }
 
-/* Not more at a time than what a pipe that has room takes without waiting. */
 static GstFlowReturn
-write_all (GstDefcnOutput *output, const char *text, GError **error)
+write_text (GstDefcnOutput *output, const char *text, gboolean wait,
+    gboolean *begun, GError **error)
 {
-  gsize left = strlen (text);
+  const GstFlowReturn flow =
+      gst_defcn_place_write (output->place, text, wait, begun, error);
 
-  while (left > 0) {
-    const int ready = gst_poll_wait (output->poll, output->patience);
-    gssize n;
-
-    if (ready == 0 || (ready < 0 && errno == EBUSY))
-      return GST_FLOW_FLUSHING;
-    n = write (output->fd, text, MIN (left, PIPE_BUF));
-    if (n < 0 && (errno == EINTR || errno == EAGAIN))
-      continue;
-    if (n < 0) {
-      set_error (output, errno, error);
-      return GST_FLOW_ERROR;
-    }
-    text += n;
-    left -= n;
-  }
-  return GST_FLOW_OK;
+  output->failed = flow == GST_FLOW_ERROR;
+  output->cut = flow == GST_FLOW_FLUSHING;
+  return flow;
 }
 
 /* Back to before the end of the array; every record is longer than the end. */
 static gboolean
 reopen_array (GstDefcnOutput *output)
 {
-  return output->ours
-      && lseek (output->fd, -(off_t) strlen (ARRAY_END), SEEK_CUR) >= 0;
-}
-
-/* What goes before a record of an array. */
-static const char *
-begin_record (GstDefcnOutput *output)
-{
-  if (output->state == ARRAY_NONE
-      || (output->state == ARRAY_ENDED && !reopen_array (output))) {
-    output->written = 0;
-    return "[\n";
-  }
-  return output->written ? ",\n" : "\n";
+  return gst_defcn_place_go_back (output->place, strlen (ARRAY_END));
 }
 
 GstFlowReturn
@@ -152,50 +71,94 @@ gst_defcn_output_write (GstDefcnOutput *output, const char *record,
     GError **error)
 {
   g_autofree char *text = NULL;
+  gboolean begun, reopened;
+  GstFlowReturn flow;
 
-  if (output->flow != GST_FLOW_OK)
-    return output->flow;
-  text = output->array ? g_strconcat (begin_record (output), record, NULL)
-                       : g_strconcat (record, "\n", NULL);
-  output->flow = write_all (output, text, error);
-  output->state = ARRAY_BEGUN;
-  output->written++;
-  return output->flow;
+  if (output->failed)
+    return GST_FLOW_ERROR;
+  reopened = output->state == ARRAY_ENDED && reopen_array (output);
+  if (output->state == ARRAY_NONE
+      || (output->state == ARRAY_ENDED && !reopened))
+    output->written = 0;
+  if (!output->array)
+    text = g_strconcat (record, "\n", NULL);
+  else if (output->state == ARRAY_BEGUN || reopened)
+    text = g_strconcat (output->written ? ",\n" : "\n", record, NULL);
+  else
+    text = g_strconcat ("[\n", record, NULL);
+
+  flow = write_text (output, text, TRUE, &begun, error);
+  if (begun) {
+    output->state = ARRAY_BEGUN;
+    output->written++;
+    output->records++;
+  } else if (reopened) {
+    gst_defcn_place_go_to_end (output->place);
+  }
+  return flow;
+}
+
+static GstFlowReturn
+end_array (GstDefcnOutput *output, gboolean wait, GError **error)
+{
+  GstFlowReturn flow;
+  gboolean begun;
+
+  if (output->failed)
+    return GST_FLOW_ERROR;
+  if (!output->array || output->state == ARRAY_ENDED)
+    return GST_FLOW_OK;
+  flow = write_text (output,
+      output->state == ARRAY_NONE ? "[" ARRAY_END : ARRAY_END, wait, &begun,
+      error);
+  if (begun)
+    output->state = ARRAY_ENDED;
+  return flow;
 }
 
 GstFlowReturn
 gst_defcn_output_end (GstDefcnOutput *output, GError **error)
 {
-  if (!output->array || output->state == ARRAY_ENDED
-      || output->flow != GST_FLOW_OK)
-    return output->flow;
-  output->flow = write_all (output,
-      output->state == ARRAY_NONE ? "[" ARRAY_END : ARRAY_END, error);
-  output->state = ARRAY_ENDED;
-  return output->flow;
+  return end_array (output, TRUE, error);
+}
+
+guint64
+gst_defcn_output_records (const GstDefcnOutput *output)
+{
+  return output->records;
+}
+
+void
+gst_defcn_output_set_flushing (GstDefcnOutput *output, gboolean flushing)
+{
+  if (flushing || !g_atomic_int_get (&output->cancelled))
+    gst_defcn_place_set_flushing (output->place, flushing);
 }
 
 void
 gst_defcn_output_cancel (GstDefcnOutput *output)
 {
-  gst_poll_set_flushing (output->poll, TRUE);
+  g_atomic_int_set (&output->cancelled, TRUE);
+  gst_defcn_place_set_flushing (output->place, TRUE);
 }
 
 gboolean
 gst_defcn_output_close (GstDefcnOutput *output, GError **error)
 {
-  gboolean good = TRUE;
+  const gboolean told = output->failed, cut = output->cut;
+  gboolean begun;
 
-  gst_poll_set_flushing (output->poll, FALSE);
-  output->patience = 0;
-  if (output->flow == GST_FLOW_OK)
-    good = gst_defcn_output_end (output, error) != GST_FLOW_ERROR;
-  /* Some file systems tell only now that there was no space. */
-  if (output->ours && close (output->fd) < 0
-      && output->flow != GST_FLOW_ERROR) {
-    set_error (output, errno, error);
-    good = FALSE;
-  }
-  output_free (output);
-  return good;
+  gst_defcn_place_set_flushing (output->place, FALSE);
+  if (!told)
+    write_text (output, "", FALSE, &begun, error);
+  /* An array that lacks a record is not a whole one. */
+  if (!output->failed && !output->cut && !cut)
+    end_array (output, FALSE, error);
+
+  const gboolean good =
+      gst_defcn_place_close (output->place, output->failed ? NULL : error);
+  const gboolean failed = output->failed || !good;
+
+  g_free (output);
+  return told || !failed;
 }

@@ -9,9 +9,13 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "publish/output.h"
+#include "publish/place.h"
 
 /* What the linker puts in the place of write() and close() for what is linked
  * here. */
@@ -281,7 +285,8 @@ test_interrupted (void)
   g_autofree char *text = NULL;
   const int fd = g_open (path, O_WRONLY | O_TRUNC, 0600);
   g_autoptr (GError) error = NULL;
-  GstDefcnOutput *output = gst_defcn_output_open (NULL, fd, TRUE, &error);
+  GstDefcnOutput *output =
+      gst_defcn_output_open (NULL, fd, GST_DEFCN_OUTPUT_ARRAY, &error);
 
   g_assert_no_error (error);
   interrupted_fd = fd;
@@ -309,8 +314,8 @@ test_close_error (void)
 
   for (int told = 0; told < (full ? 2 : 1); told++) {
     g_autoptr (GError) error = NULL;
-    GstDefcnOutput *output =
-        gst_defcn_output_open (told ? "/dev/full" : path, -1, TRUE, &error);
+    GstDefcnOutput *output = gst_defcn_output_open (told ? "/dev/full" : path,
+        -1, GST_DEFCN_OUTPUT_ARRAY, &error);
 
     g_assert_no_error (error);
     g_assert_cmpint (gst_defcn_output_write (output, "{}", &error), ==,
@@ -329,27 +334,447 @@ test_close_error (void)
   }
 }
 
+#define LONG 100000
+
 /* No more is written at a time than a pipe takes at once when it says that it
- * has room: a record of any length can be given up. */
+ * has room: a record of any length can be given up.  A file takes all of it. */
 static void
 test_long_record (void)
 {
-  g_autofree char *record = g_strnfill (100000, 'x');
+  g_autofree char *record = g_strnfill (LONG, 'x');
   g_autofree char *path = rig_file ("long.json", "");
   g_autofree char *text = NULL;
-  const int fd = g_open (path, O_WRONLY | O_TRUNC, 0600);
+  g_autofree char *piped = g_malloc0 (LONG + 2);
   g_autoptr (GError) error = NULL;
-  GstDefcnOutput *output = gst_defcn_output_open (NULL, fd, FALSE, &error);
+  gsize n = 0;
+  int fds[2];
 
-  largest = 0;
-  g_assert_cmpint (gst_defcn_output_write (output, record, &error), ==,
-      GST_FLOW_OK);
-  g_assert_cmpuint (largest, ==, PIPE_BUF);
-  g_assert_true (gst_defcn_output_close (output, &error));
-  close (fd);
+  for (int to_pipe = 0; to_pipe < 2; to_pipe++) {
+    GstDefcnOutput *output;
+
+    g_assert_cmpint (pipe (fds), ==, 0);
+    g_assert_cmpint (fcntl (fds[1], F_SETPIPE_SZ, 2 * LONG), >=, 2 * LONG);
+    output = to_pipe ? gst_defcn_output_open (NULL, fds[1], 0, &error)
+                     : gst_defcn_output_open (path, -1, 0, &error);
+    largest = 0;
+    g_assert_cmpint (gst_defcn_output_write (output, record, &error), ==,
+        GST_FLOW_OK);
+    g_assert_cmpuint (largest, ==, to_pipe ? PIPE_BUF : LONG + 1);
+    g_assert_true (gst_defcn_output_close (output, &error));
+    close (fds[1]);
+    if (to_pipe)
+      for (gssize part = 1; part > 0; n += part)
+        part = read (fds[0], piped + n, LONG + 1 - n);
+    close (fds[0]);
+  }
   text = json_rig_contents (path);
-  g_assert_cmpuint (strlen (text), ==, 100001);
+  g_assert_cmpuint (strlen (text), ==, LONG + 1);
   g_assert_true (g_str_has_prefix (text, record));
+  g_assert_cmpuint (n, ==, LONG + 1);
+  g_assert_cmpstr (piped, ==, text);
+}
+
+/* append keeps what the file has, and ends a line that was not; without it a
+ * start empties the file.  An array is not appended to. */
+static void
+test_append (void)
+{
+  static const struct
+  {
+    const char *before, *properties, *after;
+  } cases[] = {
+    { "{\"kept\":1}\n", "append=true", "{\"kept\":1}\n{\"obj" },
+    { "{\"cut\":", "append=true", "{\"cut\":\n{\"obj" },
+    { "", "append=true", "{\"obj" },
+    { "{\"kept\":1}\n", "", "{\"obj" },
+  };
+  const GstDefcnObject o = json_rig_object ("dog");
+  g_autofree char *array = rig_file ("append.json", "[]");
+  g_autofree char *kept = NULL;
+  g_autoptr (GstElement) element =
+      gst_element_factory_make ("defcnpublish", NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *path = rig_file ("append.jsonl", cases[i].before);
+    g_autofree char *text = NULL;
+
+    for (int start = 0; start < 2; start++) {
+      GstHarness *h = json_rig_harness (path, cases[i].properties);
+
+      json_rig_push (h, json_rig_frame (start, &o, 1, &looked));
+      gst_harness_teardown (h);
+    }
+    text = json_rig_contents (path);
+    g_test_message ("%s", text);
+    g_assert_true (g_str_has_prefix (text, cases[i].after));
+    g_assert_cmpint (strstr (text, "\"timestamp\":0,") != NULL, ==,
+        *cases[i].properties != 0);
+    g_assert_nonnull (strstr (text, "\"timestamp\":40000000,"));
+  }
+  gst_object_ref_sink (element);
+  g_object_set (element, "location", array, "append", TRUE, NULL);
+  gst_util_set_object_arg (G_OBJECT (element), "file-format", "json");
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+      GST_STATE_CHANGE_FAILURE);
+  gst_element_set_state (element, GST_STATE_NULL);
+  kept = json_rig_contents (array);
+  g_assert_cmpstr (kept, ==, "[]");
+}
+
+/* Who writes together: each has its letter and its output. */
+#define N_WRITERS 3
+#define N_LINES 40
+#define LINE 10000 /* more than a pipe takes at once */
+
+typedef struct
+{
+  const char *location;
+  int fd;
+  char letter;
+} Writer;
+
+static gpointer
+write_lines (gpointer data)
+{
+  const Writer *writer = data;
+  g_autofree char *line = g_strnfill (LINE, writer->letter);
+  g_autoptr (GError) error = NULL;
+  GstDefcnOutput *output =
+      gst_defcn_output_open (writer->location, writer->fd, 0, &error);
+
+  g_assert_no_error (error);
+  for (int i = 0; i < N_LINES; i++)
+    g_assert_cmpint (gst_defcn_output_write (output, line, &error), ==,
+        GST_FLOW_OK);
+  g_assert_true (gst_defcn_output_close (output, &error));
+  return NULL;
+}
+
+/* Reads to the end, slowly enough for a pipe to be full. */
+static char *
+read_all (int fd)
+{
+  GString *text = g_string_new (NULL);
+  char part[3000];
+  gssize n;
+
+  while ((n = read (fd, part, sizeof part)) > 0)
+    g_string_append_len (text, part, n);
+  close (fd);
+  return g_string_free (text, FALSE);
+}
+
+static void
+assert_lines (const char *text)
+{
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  guint counts[N_WRITERS] = { 0 };
+
+  for (guint i = 0; lines[i] && *lines[i]; i++) {
+    g_assert_cmpuint (strlen (lines[i]), ==, LINE);
+    g_assert_cmpuint (strspn (lines[i], (char[]){ *lines[i], 0 }), ==, LINE);
+    g_assert_cmpint (*lines[i], <, 'a' + N_WRITERS);
+    counts[*lines[i] - 'a']++;
+  }
+  for (guint i = 0; i < N_WRITERS; i++)
+    g_assert_cmpuint (counts[i], ==, N_LINES);
+}
+
+/* Starts all, as threads or as processes, reads what they write, waits. */
+static char *
+run_writers (const char *location, const int *fds, gboolean processes,
+    int reader)
+{
+  GThread *threads[N_WRITERS];
+  pid_t pids[N_WRITERS];
+  Writer writers[N_WRITERS];
+  char *text = NULL;
+
+  for (guint i = 0; i < N_WRITERS; i++) {
+    writers[i] = (Writer){ location, fds ? fds[i] : -1, (char) ('a' + i) };
+    if (!processes) {
+      threads[i] = g_thread_new ("writer", write_lines, &writers[i]);
+      continue;
+    }
+    pids[i] = fork ();
+    if (pids[i] == 0) {
+      write_lines (&writers[i]);
+      _exit (0);
+    }
+  }
+  if (processes && fds)
+    close (fds[0]); /* the children have theirs */
+  if (processes && reader >= 0)
+    text = read_all (reader);
+  for (guint i = 0; i < N_WRITERS; i++) {
+    int status = 0;
+
+    if (!processes)
+      g_thread_join (threads[i]);
+    else
+      g_assert_cmpint (waitpid (pids[i], &status, 0), ==, pids[i]);
+    g_assert_cmpint (status, ==, 0);
+  }
+  return text;
+}
+
+static gpointer
+read_thread (gpointer data)
+{
+  return read_all (GPOINTER_TO_INT (data));
+}
+
+/* Publishers that write to one file at the same time, by name or by one
+ * descriptor, from one process or from several, leave whole lines, all of them.
+ */
+static void
+test_together_file (void)
+{
+  for (int way = 0; way < 4; way++) {
+    g_autofree char *path = rig_file ("together.jsonl", "");
+    g_autofree char *text = NULL;
+    const int fd = g_open (path, O_WRONLY | O_TRUNC, 0600);
+    const int fds[N_WRITERS] = { fd, fd, fd };
+
+    g_test_message ("way %d", way);
+    if (way % 2 == 0) {
+      /* The first has written when the others come: nothing is emptied. */
+      g_autoptr (GError) error = NULL;
+      GstDefcnOutput *output = gst_defcn_output_open (path, -1, 0, &error);
+
+      g_assert_cmpint (gst_defcn_output_write (output, "first", &error), ==,
+          GST_FLOW_OK);
+      g_free (run_writers (path, NULL, way / 2, -1));
+      g_assert_true (gst_defcn_output_close (output, &error));
+    } else {
+      g_free (run_writers (NULL, fds, way / 2, -1));
+    }
+    close (fd);
+    text = json_rig_contents (path);
+    g_assert_cmpint (g_str_has_prefix (text, "first\n"), ==, way % 2 == 0);
+    assert_lines (text + (way % 2 == 0 ? strlen ("first\n") : 0));
+  }
+}
+
+/* The same of a socket, where there are no locks and the turns within a process
+ * do. */
+static void
+test_together_socket (void)
+{
+  int fds[2];
+  g_autofree char *text = NULL;
+  GThread *reader;
+
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+  reader = g_thread_new ("reader", read_thread, GINT_TO_POINTER (fds[0]));
+  run_writers (NULL, (int[]){ fds[1], fds[1], fds[1] }, FALSE, -1);
+  close (fds[1]);
+  text = g_thread_join (reader);
+  assert_lines (text);
+}
+
+/* The same of a pipe, whose descriptor processes inherit, and of a FIFO. */
+static void
+test_together_pipe (void)
+{
+  for (int way = 0; way < 4; way++) {
+    g_autofree char *text = NULL;
+    int fds[2], all[N_WRITERS];
+    GThread *reader = NULL;
+
+    g_test_message ("way %d", way);
+    if (way % 2 == 0) {
+      g_assert_cmpint (pipe (fds), ==, 0);
+      for (guint i = 0; i < N_WRITERS; i++)
+        all[i] = fds[1];
+      if (way / 2) {
+        text = run_writers (NULL, all, TRUE, fds[0]);
+      } else {
+        reader = g_thread_new ("reader", read_thread, GINT_TO_POINTER (fds[0]));
+        run_writers (NULL, all, FALSE, -1);
+        close (fds[1]);
+        text = g_thread_join (reader);
+      }
+    } else {
+      g_autofree char *path = rig_file ("together.fifo", "");
+
+      g_assert_cmpint (g_unlink (path), ==, 0);
+      g_assert_cmpint (mkfifo (path, 0600), ==, 0);
+      /* Read and write, so that it does not end between two writers. */
+      fds[0] = g_open (path, O_RDONLY | O_NONBLOCK, 0);
+      fds[1] = g_open (path, O_WRONLY, 0);
+      g_assert_cmpint (fcntl (fds[0], F_SETFL, 0), ==, 0);
+      reader = g_thread_new ("reader", read_thread, GINT_TO_POINTER (fds[0]));
+      run_writers (path, NULL, way / 2, -1);
+      close (fds[1]);
+      text = g_thread_join (reader);
+    }
+    assert_lines (text);
+  }
+}
+
+static gboolean
+refused (const char *path, GstDefcnOutputFlags flags)
+{
+  g_autoptr (GError) error = NULL;
+  GstDefcnOutput *output = gst_defcn_output_open (path, -1, flags, &error);
+
+  if (output) {
+    gst_defcn_output_close (output, NULL);
+    return FALSE;
+  }
+  return g_error_matches (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_BUSY)
+      && strstr (error->message, path);
+}
+
+/* A file that an array is written to is nobody else's, of this process or of
+ * another, and what it has stays; no more does an array come to lines.  A
+ * device, which keeps nothing, is everybody's. */
+static void
+test_alone (void)
+{
+  static const GstDefcnOutputFlags flags[] = { 0, GST_DEFCN_OUTPUT_ARRAY };
+
+  for (int i = 0; i < 3; i++) {
+    g_autofree char *path = rig_file ("alone.json", "");
+    g_autofree char *text = NULL;
+    g_autoptr (GError) error = NULL;
+    GstDefcnOutput *output =
+        gst_defcn_output_open (path, -1, flags[i < 2], &error);
+    GstDefcnOutput *null =
+        gst_defcn_output_open ("/dev/null", -1, flags[1], &error);
+    const GstDefcnOutputFlags other = flags[i != 0];
+    pid_t pid;
+    int status;
+
+    g_assert_no_error (error);
+    gst_defcn_output_write (output, "{}", &error);
+    g_assert_false (refused ("/dev/null", other));
+    g_assert_true (refused (path, other));
+    pid = fork ();
+    if (pid == 0)
+      _exit (refused (path, other) ? 7 : 8);
+    g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+    g_assert_cmpint (WEXITSTATUS (status), ==, 7);
+    g_assert_true (gst_defcn_output_close (output, &error));
+    g_assert_true (gst_defcn_output_close (null, &error));
+    text = json_rig_contents (path);
+    g_assert_cmpstr (text, ==, i < 2 ? "[\n{}\n]\n" : "{}\n");
+    g_assert_false (refused (path, other));
+  }
+}
+
+static char *
+make_fifo (void)
+{
+  char *path = rig_file ("reader.fifo", "");
+
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  g_assert_cmpint (mkfifo (path, 0600), ==, 0);
+  return path;
+}
+
+static gpointer
+write_one (gpointer data)
+{
+  return GINT_TO_POINTER (gst_defcn_output_write (data, "{}", NULL));
+}
+
+/* A FIFO without a reader is opened all the same; a record waits for the reader,
+ * or for being cancelled, and closing waits for neither. */
+static void
+test_fifo (void)
+{
+  for (int cancel = 0; cancel < 2; cancel++) {
+    g_autofree char *path = make_fifo ();
+    g_autoptr (GError) error = NULL;
+    GstDefcnOutput *output;
+    GThread *thread;
+    char text[16];
+    int fd;
+
+    alarm (60); /* ends what waits all the same */
+    output = gst_defcn_output_open (path, -1, GST_DEFCN_OUTPUT_ARRAY, &error);
+    g_assert_no_error (error);
+    thread = g_thread_new ("write", write_one, output);
+    if (cancel) {
+      gst_defcn_output_cancel (output);
+      g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (thread)), ==,
+          GST_FLOW_FLUSHING);
+      g_assert_true (gst_defcn_output_close (output, &error));
+      g_assert_no_error (error);
+    } else {
+      fd = g_open (path, O_RDONLY, 0);
+      g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (thread)), ==,
+          GST_FLOW_OK);
+      g_assert_true (gst_defcn_output_close (output, &error));
+      g_assert_cmpint (read (fd, text, sizeof text), ==, 7);
+      g_assert_cmpmem (text, 7, "[\n{}\n]\n", 7);
+      close (fd);
+    }
+    alarm (0);
+  }
+}
+
+/* The element goes to PLAYING and back while its FIFO has no reader. */
+static void
+test_fifo_states (void)
+{
+  g_autofree char *path = make_fifo ();
+  g_autoptr (GstElement) element =
+      gst_element_factory_make ("defcnpublish", NULL);
+
+  gst_object_ref_sink (element);
+  g_object_set (element, "location", path, NULL);
+  alarm (60);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PLAYING), ==,
+      GST_STATE_CHANGE_SUCCESS);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_NULL), ==,
+      GST_STATE_CHANGE_SUCCESS);
+  alarm (0);
+}
+
+/* What has the number of standard output when that is closed is not written to:
+ * nothing, what exec() would close, what is read, what came after the plugin
+ * was loaded. */
+static void
+test_stdout_closed (void)
+{
+  for (int i = 0; i < 5; i++) {
+    g_autofree char *path = rig_file ("other.jsonl", "theirs");
+    g_autofree char *text = NULL;
+    g_autoptr (GError) error = NULL;
+    const int fd = g_open (path, i == 2 ? O_RDONLY : O_WRONLY | O_APPEND, 0);
+    const int saved = fcntl (STDOUT_FILENO, F_DUPFD, 100);
+    GstDefcnOutput *output;
+
+    fflush (stdout);
+    close (STDOUT_FILENO);
+    if (i == 3)
+      gst_defcn_place_init ();
+    if (i > 0)
+      g_assert_cmpint (dup3 (fd, STDOUT_FILENO, i == 1 ? O_CLOEXEC : 0), ==,
+          STDOUT_FILENO);
+    output = gst_defcn_output_open (NULL, -1, 0, &error);
+    if (output) {
+      gst_defcn_output_write (output, "{}", NULL);
+      gst_defcn_output_close (output, NULL);
+    }
+    g_assert_cmpint (dup2 (saved, STDOUT_FILENO), ==, STDOUT_FILENO);
+    close (saved);
+    close (fd);
+    gst_defcn_place_init ();
+
+    g_test_message ("case %d", i);
+    text = json_rig_contents (path);
+    if (i < 4) {
+      g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE);
+      g_assert_nonnull (strstr (error->message, "standard output"));
+      g_assert_cmpstr (text, ==, "theirs");
+    } else {
+      g_assert_cmpstr (text, ==, "theirs{}\n");
+    }
+  }
 }
 
 /* After a cancel nothing is written, room or not, the end of the array neither.
@@ -363,7 +788,7 @@ test_cancelled (void)
   int fds[2];
 
   g_assert_cmpint (pipe (fds), ==, 0);
-  output = gst_defcn_output_open (NULL, fds[1], TRUE, &error);
+  output = gst_defcn_output_open (NULL, fds[1], GST_DEFCN_OUTPUT_ARRAY, &error);
   g_assert_cmpint (gst_defcn_output_write (output, "{}", &error), ==,
       GST_FLOW_OK);
   gst_defcn_output_cancel (output);
@@ -392,7 +817,7 @@ test_fd_zero (void)
   GstDefcnOutput *output;
 
   g_assert_cmpint (dup2 (fd, STDIN_FILENO), ==, STDIN_FILENO);
-  output = gst_defcn_output_open (NULL, 0, FALSE, &error);
+  output = gst_defcn_output_open (NULL, 0, 0, &error);
   g_assert_cmpint (gst_defcn_output_write (output, "{}", &error), ==,
       GST_FLOW_OK);
   g_assert_true (gst_defcn_output_close (output, &error));
@@ -410,11 +835,13 @@ open_and_close (void)
 {
   g_autofree char *path = rig_file ("steady.json", "");
   g_autoptr (GError) error = NULL;
-  GstDefcnOutput *output = gst_defcn_output_open (path, -1, TRUE, &error);
+  GstDefcnOutput *output =
+      gst_defcn_output_open (path, -1, GST_DEFCN_OUTPUT_ARRAY, &error);
 
   gst_defcn_output_write (output, "{}", &error);
   g_assert_true (gst_defcn_output_close (output, &error));
-  g_assert_null (gst_defcn_output_open ("/", -1, TRUE, &error));
+  g_assert_null (
+      gst_defcn_output_open ("/", -1, GST_DEFCN_OUTPUT_ARRAY, &error));
 }
 
 /* Neither memory nor a descriptor is left behind. */
@@ -511,6 +938,57 @@ test_stalled_reader (void)
   }
 }
 
+/* A flush does not wait for a reader who has stopped reading either.  The record
+ * that it cut is completed before the next one, so that the reader finds whole
+ * lines. */
+static void
+test_flush (void)
+{
+  for (int turn = 0; turn < 2; turn++) {
+    g_autofree char *properties = NULL;
+    g_autofree char *source = g_strnfill (turn ? 10000 : 10, 's');
+    g_autofree char *text = NULL;
+    Feeder feeder = { 0 };
+    GThread *thread, *reader;
+    int fds[2], before, pending = 0;
+
+    g_assert_cmpint (pipe (fds), ==, 0);
+    g_assert_cmpint (fcntl (fds[1], F_SETPIPE_SZ, 4096), ==, 4096);
+    properties = g_strdup_printf ("fd=%d;source=%s", fds[1], source);
+    feeder.h = json_rig_harness (NULL, properties);
+    gst_harness_set_drop_buffers (feeder.h, TRUE);
+    thread = g_thread_new ("feed", feed, &feeder);
+    do { /* until it waits, as near as one can tell */
+      before = pending;
+      g_usleep (20000);
+      g_assert_cmpint (ioctl (fds[0], FIONREAD, &pending), ==, 0);
+    } while (pending == 0 || pending != before);
+    alarm (60);
+    gst_harness_push_event (feeder.h, gst_event_new_flush_start ());
+    g_thread_join (thread);
+    alarm (0);
+    g_assert_cmpint (feeder.flow, ==, GST_FLOW_FLUSHING);
+    json_rig_flush (feeder.h);
+    reader = g_thread_new ("reader", read_thread, GINT_TO_POINTER (fds[0]));
+    feeder.flow = GST_FLOW_OK;
+    feeder.pushed = MANY - 10;
+    feed (&feeder);
+    g_assert_cmpint (feeder.flow, ==, GST_FLOW_OK);
+    gst_harness_teardown (feeder.h);
+    close (fds[1]);
+    text = g_thread_join (reader);
+
+    JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+    const int n = cJSON_GetArraySize (json);
+    g_assert_cmpint (n, >, 10);
+    for (int i = 0; i < n; i++)
+      g_assert_true (
+          json_rig_number (cJSON_GetArrayItem (json, i), "seq") == i);
+    g_assert_true (json_rig_number (cJSON_GetArrayItem (json, n - 10), "pts")
+        == (MANY - 10) * 40000000.0);
+  }
+}
+
 /* Closing does not wait for the room that the end of the array would take, and
  * that is no error. */
 static void
@@ -522,7 +1000,7 @@ test_no_room_to_end (void)
 
   g_assert_cmpint (pipe (fds), ==, 0);
   g_assert_cmpint (fcntl (fds[1], F_SETFL, O_NONBLOCK), ==, 0);
-  output = gst_defcn_output_open (NULL, fds[1], TRUE, &error);
+  output = gst_defcn_output_open (NULL, fds[1], GST_DEFCN_OUTPUT_ARRAY, &error);
   g_assert_cmpint (gst_defcn_output_write (output, "{}", &error), ==,
       GST_FLOW_OK);
   while (write (fds[1], " ", 1) == 1) {
@@ -726,6 +1204,15 @@ main (int argc, char **argv)
   g_test_add_func ("/output/interrupted", test_interrupted);
   g_test_add_func ("/output/close-error", test_close_error);
   g_test_add_func ("/output/long-record", test_long_record);
+  g_test_add_func ("/output/append", test_append);
+  g_test_add_func ("/output/together/file", test_together_file);
+  g_test_add_func ("/output/together/pipe", test_together_pipe);
+  g_test_add_func ("/output/together/socket", test_together_socket);
+  g_test_add_func ("/output/alone", test_alone);
+  g_test_add_func ("/output/fifo", test_fifo);
+  g_test_add_func ("/output/fifo-states", test_fifo_states);
+  g_test_add_func ("/output/stdout-closed", test_stdout_closed);
+  g_test_add_func ("/output/flush", test_flush);
   g_test_add_func ("/output/cancelled", test_cancelled);
   g_test_add_func ("/output/fd-zero", test_fd_zero);
   g_test_add_func ("/output/steady", test_steady);
