@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Records of whole pipelines are what gst-plugin/publish/record.schema.json says.
+Prints TAP.  Usage: test_records.py SOURCES BUILD"""
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+import schema  # noqa: E402
+
+SOURCES, BUILD = sys.argv[1:]
+SCHEMA = schema.Schema(SOURCES + "/gst-plugin/publish/record.schema.json")
+MODEL = "model=%s/pipelines/models/person.safetensors" % SOURCES
+PICTURE = ["filesrc", "location=%s/pipelines/demo.jpg" % SOURCES, "!",
+           "jpegdec", "!", "imagefreeze", "num-buffers=%d", "!",
+           "video/x-raw,framerate=10/1", "!"]
+PUBLISH = ["!", "defcnpublish", "add-empty-results=true"]
+
+
+def records(work, elements, n=1, publish=()):
+    """Of @n frames of the picture through @elements."""
+    source = [word % n if "%d" in word else word for word in PICTURE]
+    environment = dict(os.environ, GST_PLUGIN_PATH=BUILD + "/gst-plugin",
+                       GST_REGISTRY=work + "/registry.bin",
+                       OMP_WAIT_POLICY="passive")
+    done = subprocess.run(
+        ["gst-launch-1.0", "-q"] + source + elements + PUBLISH + list(publish)
+        + ["!", "fakesink"], env=environment, stdout=subprocess.PIPE,
+        universal_newlines=True, timeout=120)
+    assert done.returncode == 0, done.returncode
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == n, "%d records" % len(found)
+    for record in found:
+        SCHEMA.validate(record)
+    return found
+
+
+def detect(*properties):
+    return ["defcndetect", MODEL] + list(properties)
+
+
+def test_one(work):
+    """Everything of one detector, with all that the publisher adds."""
+    record, = records(work, detect("name=eye"), 1, (
+        "source=a \"b\"", "tags={\"site\":[7]}", "timestamp-utc=true"))
+    assert len(record["objects"]) >= 3
+    assert all(o["detector"] == "eye" for o in record["objects"])
+    assert record["detectors"][0]["model"] == "person.safetensors"
+    assert record["fresh"] and record["inferred"]
+    assert record["frame"] == record["seq"] == 0
+    return record
+
+
+def test_two(work):
+    """One looks, another into what it found."""
+    record, = records(work, detect("name=a") + ["!"] + detect(
+        "name=b", "inference-region=roi-list", "threshold=0.1"))
+    whose = [o["detector"] for o in record["objects"]]
+    assert set(whose) == {"a", "b"}, whose
+    ids = {o["region_id"]: o for o in record["objects"]}
+    for o in record["objects"]:
+        assert ("parent" in o) == (o["detector"] == "b")
+        if "parent" in o:
+            parent = ids[o["parent"]["region_id"]]
+            assert parent["detector"] == "a"
+            assert o["parent"]["roi_type"] == parent["roi_type"] == "person"
+    assert [d["name"] for d in record["detectors"]] == ["a", "b"]
+
+
+def test_repeated(work):
+    """Frames between two looks repeat, and say so."""
+    found = records(work, detect("inference-interval=3",
+                                 "repeat-detections=true"), 5)
+    for i, record in enumerate(found):
+        assert record["frame"] == record["seq"] == i
+        assert record["fresh"] == (i % 3 == 0)
+        assert record.get("repeated", False) == (i % 3 != 0)
+        assert record["inferred_timestamp"] == found[i - i % 3]["timestamp"]
+
+
+def test_lost(work):
+    """What a crop takes away."""
+    record, = records(work, detect() + ["!", "videocrop", "left=100"])
+    assert record["objects"] == [] and record["lost"] >= 3
+
+
+def test_unseen(work):
+    """A frame that no detector saw."""
+    record, = records(work, ["identity"])
+    assert record["objects"] == [] and "inferred" not in record
+
+
+def test_schema(work):
+    """What is not as the schema says is refused."""
+    record = test_one(work)
+
+    def refuses(change):
+        other = copy.deepcopy(record)
+        change(other)
+        try:
+            SCHEMA.validate(other)
+        except schema.Invalid:
+            return
+        raise AssertionError("taken: %r" % other)
+
+    for name in ("objects", "resolution", "frame", "seq", "schema", "fresh",
+                 "detectors", "inferred"):
+        refuses(lambda r: r.pop(name))
+    refuses(lambda r: r.update(schema=2))
+    refuses(lambda r: r.update(extra=1))
+    refuses(lambda r: r.update(timestamp=-1))
+    refuses(lambda r: r.update(timestamp=0.5))
+    refuses(lambda r: r.update(timestamp_utc="now"))
+    refuses(lambda r: r.update(reason="because"))
+    refuses(lambda r: r.update(detectors=[]))
+    refuses(lambda r: r["detectors"][0].update(model_hash="c0ffee"))
+    for name in ("detection", "x", "y", "w", "h", "roi_type"):
+        refuses(lambda r: r["objects"][0].pop(name))
+    refuses(lambda r: r["objects"][0].update(w=0))
+    refuses(lambda r: r["objects"][0]["detection"].update(confidence=2))
+    refuses(lambda r: r["objects"][0]["detection"]["bounding_box"].pop("x_min"))
+
+
+def main():
+    tests = [call for name, call in sorted(globals().items())
+             if name.startswith("test_")]
+    print("1..%d" % len(tests))
+    failed = False
+    with tempfile.TemporaryDirectory() as work:
+        for number, call in enumerate(tests, 1):
+            try:
+                call(work)
+                print("ok %d - %s" % (number, call.__doc__))
+            except Exception:
+                failed = True
+                print("not ok %d - %s" % (number, call.__doc__))
+                print("# " + traceback.format_exc().replace("\n", "\n# "))
+    sys.exit(failed)
+
+
+main()
