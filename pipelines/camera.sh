@@ -6,12 +6,12 @@ set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 
 case ${1:-/dev/video0} in
-  test) source="videotestsrc is-live=true num-buffers=${FRAMES:--1}" ;;
-  *) source="v4l2src device=${1:-/dev/video0}" ;;
+  test) source=(videotestsrc is-live=true num-buffers="${FRAMES:--1}") ;;
+  *) source=(v4l2src device="$(quote "${1:-/dev/video0}")") ;;
 esac
 # videoconvert passes what defcndetect takes as it is, and converts the rest.
 # shellcheck disable=SC2086
-exec gst-launch-1.0 -e $source ! decodebin ! videoconvert \
+exec gst-launch-1.0 -e "${source[@]}" ! decodebin ! videoconvert \
   ! queue leaky=downstream max-size-buffers=2 \
-  ! defcndetect model="$model" no-block=true repeat-detections=true \
+  ! defcndetect model="$(quote "$model")" no-block=true repeat-detections=true \
   ! defcnoverlay ! videoconvert ! ${2:-autovideosink sync=false}

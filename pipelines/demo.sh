@@ -84,17 +84,18 @@ fi
 . "$top/pipelines/setup.sh"
 need x264enc "install gstreamer1.0-plugins-ugly"
 
-mkdir -p "$output"
+mkdir -p -- "$output"
 live=
 case ${source:-street} in
   street)
     street_video
     source=$output/vtest.avi
-    read=(filesrc "location=$source" ! decodebin)
+    read=(filesrc "location=$(quote "$source")" ! decodebin)
     ;;
-  /dev/*) live=yes read=(v4l2src "device=$source" ! decodebin) ;;
+  /dev/*) live=yes read=(v4l2src "device=$(quote "$source")" ! decodebin) ;;
   rtsp://* | rtsps://*)
-    live=yes read=(rtspsrc "location=$source" latency=200 ! decodebin)
+    live=yes read=(rtspsrc "location=$(quote "$source")" latency=200
+      add-reference-timestamp-meta=true ! decodebin)
     ;;
   test)
     live=yes
@@ -103,23 +104,23 @@ case ${source:-street} in
     ;;
   *)
     [ -r "$source" ] || { echo "demo.sh: no file $source" >&2; exit 1; }
-    read=(filesrc "location=$source" ! decodebin)
+    read=(filesrc "location=$(quote "$source")" ! decodebin)
     ;;
 esac
-name=$(basename "${source%.*}")
+name=$(basename -- "${source%.*}")
 case $source in rtsp*) name=rtsp ;; esac
 
 # A live source must never wait for the network: frames pass meanwhile with the
 # last boxes.
-detect=(defcndetect "model=$model" "threshold=${threshold:--1}")
+detect=(defcndetect "model=$(quote "$model")" "threshold=${threshold:--1}")
 [ -z "$live" ] || detect+=(no-block=true repeat-detections=true)
 launch=(gst-launch-1.0 -e -q "${read[@]}" ! queue max-size-buffers=8
   ! "${detect[@]}"
-  ! defcnpublish "location=$output/$name.jsonl" add-empty-results=true
-  "source=$name" ! tee name=t
+  ! defcnpublish "location=$(quote "$output/$name.jsonl")"
+  "source=$(quote "$name")" add-empty-results=true ! tee name=t
   t. ! queue ! defcnoverlay ! videoconvert
   ! x264enc tune=zerolatency speed-preset=veryfast ! h264parse ! mp4mux
-  ! filesink "location=$output/$name.mp4"
+  ! filesink "location=$(quote "$output/$name.mp4")"
   t. ! queue ! fakesink sync=false)
 start=$(date +%s.%N)
 if [ -n "$seconds" ]; then

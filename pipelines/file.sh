@@ -4,6 +4,6 @@ set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 [ $# -ge 1 ] || { echo "usage: file.sh FILE [SINK]" >&2; exit 2; }
 
-exec gst-launch-1.0 -e filesrc location="$1" ! decodebin \
-  ! defcndetect model="$model" ! defcnoverlay \
+exec gst-launch-1.0 -e filesrc location="$(quote "$1")" ! decodebin \
+  ! defcndetect model="$(quote "$model")" ! defcnoverlay \
   ! videoconvert ! ${2:-autovideosink}

@@ -5,6 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 [ $# -eq 1 ] || { echo "usage: json.sh FILE" >&2; exit 2; }
 
-exec gst-launch-1.0 -q filesrc location="$1" ! decodebin \
-  ! defcndetect model="$model" ! defcnpublish source="$(basename "$1")" \
+exec gst-launch-1.0 -q filesrc location="$(quote "$1")" ! decodebin \
+  ! defcndetect model="$(quote "$model")" \
+  ! defcnpublish source="$(quote "$(basename -- "$1")")" \
   ! fakesink sync=false

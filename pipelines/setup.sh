@@ -13,6 +13,23 @@ fi
 # oneDNN's threads must not spin while a decoder wants the core.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
+# quote VALUE: for gst-launch-1.0 to take as it is.  It reads its arguments as a
+# language of its own, in which a quote or a blank of a file's name would begin
+# something else: every byte goes as an escape in a quoted string.
+quote () {
+  printf '"\\"%s\\""' \
+    "$(printf %s "$1" | od -An -v -to1 | tr -d '\n' | sed 's/ /\\\\/g')"
+}
+
+# without_login ADDRESS: without the user, the password and whatever else may be
+# one, in its query or in a folder of "name=value", to be shown.
+without_login () {
+  local rest=${1#*://}
+  rest=${rest##*@}
+  rest=${rest%%[?#;&]*}
+  printf %s "${1%%://*}://$(sed -E 's#/[^/]*=[^/]*#/...#g' <<< "$rest")"
+}
+
 need () {
   gst-inspect-1.0 "$1" >/dev/null 2>&1 && return
   echo "$0: no GStreamer element \"$1\": $2" >&2

@@ -2,6 +2,7 @@
 #include "record.h"
 
 #include <math.h>
+#include <string.h>
 
 /* The shortest text that reads back to the same bits, of which cJSON's own may
  * lose the last; nothing for what JSON has no number for. */
@@ -90,6 +91,21 @@ add_text (cJSON *object, const char *name, const char *text)
 {
   if (text && *text)
     cJSON_AddStringToObject (object, name, text);
+}
+
+/* Of an address without the user and the password: records are kept, and go to
+ * others. */
+static void
+add_source (cJSON *object, const char *source)
+{
+  const char *scheme = strstr (source, "://");
+  const char *host = scheme ? scheme + strlen ("://") : source;
+  const char *at =
+      scheme ? g_strrstr_len (host, (gssize) strcspn (host, "/?#"), "@") : NULL;
+  g_autofree char *shown = g_strdup_printf ("%.*s%s", (int) (host - source),
+      source, at ? at + 1 : host);
+
+  cJSON_AddStringToObject (object, "source", shown);
 }
 
 static void
@@ -193,7 +209,7 @@ gst_defcn_record_to_json (const GstDefcnRecord *record, const GArray *objects,
   cJSON_AddNumberToObject (resolution, "width", record->width);
   cJSON_AddNumberToObject (resolution, "height", record->height);
   if (record->source)
-    cJSON_AddStringToObject (object, "source", record->source);
+    add_source (object, record->source);
   if (record->tags)
     cJSON_AddRawToObject (object, "tags", record->tags);
   add_times (object, record);

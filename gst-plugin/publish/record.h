@@ -21,10 +21,10 @@ typedef struct
   GstClockTime timestamp; /* stream time of the frame */
   GstClockTime pts;       /* of its buffer */
   guint64 frame, seq;     /* number of the frame, and of the record */
-  const char *source;
-  const char *tags;     /* of gst_defcn_tags_new() */
-  const char *utc;      /* wall-clock time, ISO 8601 */
-  const char *captured; /* the same of the capture */
+  const char *source;     /* an address loses user and password */
+  const char *tags;       /* of gst_defcn_tags_new() */
+  const char *utc;        /* wall-clock time, ISO 8601 */
+  const char *captured;   /* the same of the capture */
   /* GstDefcnMark of every defcndetect that saw the frame, its timestamp in
    * stream time; none is left out */
   const GArray *marks;

@@ -81,6 +81,43 @@ test_by_themselves (void)
   }
 }
 
+/* No record tells the user and the password of an address. */
+static void
+test_address (void)
+{
+  static const struct
+  {
+    const char *source, *wanted;
+  } cases[] = {
+    { "rtsp://host/a", NULL },
+    { "rtsp://user@host/a", "rtsp://host/a" },
+    { "rtsp://user:p@ss@host:554/a@b", "rtsp://host:554/a@b" },
+    { "rtsp://user:pass@host?a@b", "rtsp://host?a@b" },
+    { "rtsp://user:pass@", "rtsp://" },
+    { "rtsp://", NULL },
+    { "me@home", NULL },
+    { "cam #1 @ 10/12", NULL },
+    { "", NULL },
+  };
+  const GstDefcnObject o = json_rig_object ("dog");
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *path = rig_file ("address.jsonl", "");
+    g_autofree char *text = NULL;
+    GstHarness *h = json_rig_harness (path, "");
+    g_autoptr (GstElement) element =
+        gst_harness_find_element (h, "defcnpublish");
+
+    g_object_set (element, "source", cases[i].source, NULL);
+    json_rig_push (h, json_rig_frame (0, &o, 1, &looked));
+    gst_harness_teardown (h);
+    text = json_rig_contents (path);
+    JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+    g_assert_cmpstr (json_rig_string (json, "0.source"), ==,
+        cases[i].wanted ? cases[i].wanted : cases[i].source);
+  }
+}
+
 /* A frame that others hold too passes as it is, and is not copied. */
 static void
 test_shared (void)
@@ -886,6 +923,7 @@ main (int argc, char **argv)
   rig_init (&argc, &argv);
   g_test_add_func ("/publish/record", test_record);
   g_test_add_func ("/publish/by-themselves", test_by_themselves);
+  g_test_add_func ("/publish/address", test_address);
   g_test_add_func ("/publish/shared", test_shared);
   g_test_add_func ("/publish/precision", test_precision);
   g_test_add_func ("/publish/stream-time", test_stream_time);
