@@ -102,24 +102,41 @@ create_fastest (int threads, GError **error)
 typedef DefcnBackend *(*CreateCuda) (int device, const char *precision,
     int threads, GError **error);
 
-/* Where the module is: where the environment says, in the build tree that this
- * program or plugin lies in, or where it gets installed. */
+#define MODULE "libdefcn-cuda.so"
+
+/* (transfer full): folder of the plugin or the program that this is in, NULL if
+ * the system does not tell. */
+static char *
+own_folder (void)
+{
+  g_autofree char *program = g_file_read_link ("/proc/self/exe", NULL);
+  const char *path = program;
+  Dl_info info;
+
+  if (dladdr ((gpointer) own_folder, &info) && info.dli_fname
+      && g_path_is_absolute (info.dli_fname))
+    path = info.dli_fname;
+  return path ? g_path_get_dirname (path) : NULL;
+}
+
+/* (transfer full): path of the module: where DEFCN_MODULES says, else beside the
+ * plugin or the tool, as they are built or installed, be it in a staging folder,
+ * else where it is to be installed. */
 static char *
 find_module (void)
 {
-  static const char name[] = "libdefcn-cuda.so";
-  const char *dir = g_getenv ("DEFCN_MODULES");
-  Dl_info self;
+  static const char *const folders[] = { "../core/cuda", "../defcn",
+    DEFCN_MODULES_FROM_BIN };
+  const char *given = g_getenv ("DEFCN_MODULES");
+  g_autofree char *own = own_folder ();
 
-  if (!dir && dladdr (backends, &self) && self.dli_fname) {
-    g_autofree char *here = g_path_get_dirname (self.dli_fname);
-    g_autofree char *built =
-        g_build_filename (here, "..", "core", "cuda", name, NULL);
+  for (guint i = 0; !given && own && i < G_N_ELEMENTS (folders); i++) {
+    g_autofree char *path = g_build_filename (own, folders[i], MODULE, NULL);
 
-    if (g_file_test (built, G_FILE_TEST_IS_REGULAR))
-      return g_steal_pointer (&built);
+    if (g_file_test (path, G_FILE_TEST_EXISTS))
+      return g_steal_pointer (&path);
   }
-  return g_build_filename (dir ? dir : DEFCN_MODULES, name, NULL);
+  return g_build_filename (given ? given : DEFCN_MODULES, MODULE, NULL);
 }
 
 /* The module's constructor, for as long as the process lives. */

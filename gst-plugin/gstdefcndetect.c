@@ -65,6 +65,7 @@
  * Since: 0.1
  */
 #include "gstdefcndetect.h"
+#include "detect/bundled.h"
 #include "detect/cudaframe.h"
 #include "detect/frame.h"
 #include "detect/properties.h"
@@ -92,7 +93,8 @@ post_open_error (GstDefcnDetect *self, const char *model, const GError *error)
 {
   if (!g_file_test (model, G_FILE_TEST_EXISTS))
     GST_ELEMENT_ERROR (self, RESOURCE, NOT_FOUND,
-        ("There is no model file \"%s\".", model), ("%s", error->message));
+        ("There is no model file \"%s\".", model),
+        ("%s Set the property \"model\".", error->message));
   else if (g_error_matches (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND)
       || g_error_matches (error, DEFCN_ERROR, DEFCN_ERROR_VALUE))
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message),
@@ -115,6 +117,10 @@ setup_copy (GstDefcnDetect *self)
   copy.labels_file = g_strdup (copy.labels_file);
   copy.object_class = g_strdup (copy.object_class);
   GST_OBJECT_UNLOCK (self);
+  if (!copy.model || !*copy.model) {
+    g_free (copy.model);
+    copy.model = gst_defcn_bundled_model ();
+  }
   return copy;
 }
 
@@ -142,11 +148,6 @@ open_model (GstDefcnDetect *self, const GstDefcnSetup *setup)
   g_autoptr (GError) error = NULL;
   GstDefcnWorker *worker;
 
-  if (!setup->model || !*setup->model) {
-    GST_ELEMENT_ERROR (self, RESOURCE, NOT_FOUND, ("No model file is given."),
-        ("Set the property \"model\"."));
-    return NULL;
-  }
   worker = gst_defcn_worker_new (setup->model, &options, &error);
   if (!worker) {
     post_open_error (self, setup->model, error);

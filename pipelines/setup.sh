@@ -1,15 +1,18 @@
-# Sourced by the examples: finds the built plugin, a model and an encoder.
+# Sourced by the examples: finds the plugin, built or installed, and a model.
 #   DEFCN_BUILD   build folder (build beside this folder's parent)
 #   DEFCN_MODEL   model file (the bundled person model)
 # shellcheck shell=bash
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${DEFCN_BUILD:-$here/../build}
-model=${DEFCN_MODEL:-$here/models/person.safetensors}
-export GST_PLUGIN_PATH="$build/gst-plugin${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}"
-# Where device=cuda finds its module, in a build that has one.
-if [ -e "$build/core/cuda/libdefcn-cuda.so" ]; then
-  export DEFCN_MODULES=${DEFCN_MODULES:-$build/core/cuda}
+plugins=$build/gst-plugin models=$here/models
+if [ ! -d "$models" ]; then # installed
+  models=$here/../models
+  for plugins in "$here"/../../../lib/{,*/}gstreamer-1.0; do
+    [ ! -e "$plugins/libgstdefcn.so" ] || break
+  done
 fi
+model=${DEFCN_MODEL:-$models/person.safetensors}
+export GST_PLUGIN_PATH="$plugins${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}"
 # oneDNN's threads must not spin while a decoder wants the core.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 

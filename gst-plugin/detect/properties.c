@@ -255,7 +255,8 @@ install_model_properties (GObjectClass *klass)
 {
   g_object_class_install_property (klass, PROP_MODEL,
       g_param_spec_string ("model", "Model",
-          "The model file: weights, labels, input size and thresholds in one",
+          "The model file: weights, labels, input size and thresholds in one; "
+          "unset: the person model that comes with the plugin",
           NULL, SETUP));
 
   /**

@@ -510,10 +510,6 @@ typedef struct
 
 /* %s is the good model; other files are made beforehand. */
 static const Refusal refusals[] = {
-  { "no-model", "", gst_resource_error_quark, GST_RESOURCE_ERROR_NOT_FOUND,
-      "No model file" },
-  { "empty-model", "model=\"\"", gst_resource_error_quark,
-      GST_RESOURCE_ERROR_NOT_FOUND, "No model file" },
   { "missing-model", "model=/no/such/file.safetensors",
       gst_resource_error_quark, GST_RESOURCE_ERROR_NOT_FOUND,
       "/no/such/file.safetensors" },

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# What "meson install" brings works from a staging folder, and a build from where
+# it is, with no path or model said.  Prints TAP.
+# Usage: install.sh SOURCES BUILD PREFIX LIBDIR DATADIR BINDIR
+set -uo pipefail
+sources=$1 build=$2 prefix=$3
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+root=$work/root$prefix
+plugins=$root/$4/gstreamer-1.0 data=$root/$5/defcn bin=$root/$6
+unset GST_PLUGIN_PATH DEFCN_MODULES DEFCN_MODEL DEFCN_BUILD
+export GST_REGISTRY=$work/registry.bin OMP_WAIT_POLICY=passive
+number=0
+
+# ok DESCRIPTION COMMAND...: one case.
+ok () {
+  local description=$1
+  shift
+  number=$((number + 1))
+  if "$@" >"$work/log" 2>&1; then
+    echo "ok $number - $description"
+  else
+    echo "not ok $number - $description"
+    sed 's/^/# /' "$work/log"
+  fi
+}
+
+# Finds people in the photograph; "$@" runs what follows it.
+finds_people () {
+  local records
+  records=$("$@" gst-launch-1.0 -q filesrc \
+    location="$sources/pipelines/demo.jpg" ! jpegdec ! defcndetect \
+    ! defcnpublish ! fakesink) || return 1
+  echo "$records"
+  grep -q '"label":"person"' <<< "$records"
+}
+
+install () {
+  DESTDIR=$work/root meson install --no-rebuild -C "$build"
+}
+
+staged () { env "GST_PLUGIN_PATH=$plugins" "$@"; }
+
+script () {
+  local records
+  cp "$sources/pipelines/demo.jpg" "$work/in.jpg"
+  records=$("$data/pipelines/json.sh" "$work/in.jpg") || return 1
+  echo "$records"
+  grep -q '"source":"in.jpg"' <<< "$records"
+}
+
+tool () {
+  "$bin/defcn" info "$data/models/person.safetensors" &&
+    "$bin/defcn" detect -m "$data/models/person.safetensors" \
+      "$sources/pipelines/demo.jpg"
+}
+
+# module PLUGINS MODULE: the plugin there finds its module, where one was built,
+# whatever that says then.
+module () {
+  local said
+  said=$(GST_PLUGIN_PATH=$1 gst-launch-1.0 -q videotestsrc num-buffers=1 \
+    ! defcndetect device=cuda ! fakesink 2>&1) && return 0 # there is a GPU
+  echo "$said"
+  if [ -e "$2" ]; then
+    ! grep "libdefcn-cuda.so: cannot open" <<< "$said"
+  else
+    grep "CUDA is not built in" <<< "$said"
+  fi
+}
+
+installed_files () {
+  local file
+  for file in models/person.md models/person.ini record.schema.json \
+    pipelines/file.sh pipelines/camera.sh pipelines/rtsp.sh; do
+    [ -e "$data/$file" ] || { echo "no $file"; return 1; }
+  done
+}
+
+# What is missing is named.
+without_model () {
+  local said
+  rm "$data/models/person.safetensors"
+  said=$(staged gst-launch-1.0 -q videotestsrc num-buffers=1 ! defcndetect \
+    ! fakesink 2>&1) && return 1
+  grep "There is no model file \"$prefix/.*person.safetensors\"" <<< "$said"
+}
+
+echo "1..10"
+ok "meson install into a folder" install
+ok "it has models, schema and examples" installed_files
+ok "a pipeline without a model's name" finds_people staged
+ok "an example as installed" script
+ok "the tool as installed" tool
+ok "the module as installed" module "$plugins" \
+  "$root/$4/defcn/libdefcn-cuda.so"
+ok "the module as built" module "$build/gst-plugin" \
+  "$build/core/cuda/libdefcn-cuda.so"
+ok "without the model it is named" without_model
+ok "a pipeline from the build" finds_people env \
+  "GST_PLUGIN_PATH=$build/gst-plugin"
+ok "meson devenv" finds_people meson devenv -C "$build"
