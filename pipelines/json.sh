@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Detections of a file as JSON lines on standard output, as fast as possible:
+# Detections of a file as JSON lines on standard output, one for every frame, as
+# fast as possible:
 #   pipelines/json.sh FILE
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
@@ -8,4 +9,5 @@ set -euo pipefail
 exec gst-launch-1.0 -q filesrc location="$(quote "$1")" ! decodebin \
   ! defcndetect model="$(quote "$model")" \
   ! defcnpublish source="$(quote "$(basename -- "$1")")" \
+    add-empty-results=true \
   ! fakesink sync=false

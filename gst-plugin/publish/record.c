@@ -193,6 +193,23 @@ indent_by (const char *printed, int indent)
   return g_string_free (text, FALSE);
 }
 
+/* The text that @json is where a terminal would take a character for a command,
+ * those of C0 being escaped already: DEL and C1. */
+static char *
+escape_controls (const char *json)
+{
+  GString *text = g_string_new (NULL);
+
+  for (const char *c = json; *c; c++)
+    if (*c == '\x7f')
+      g_string_append (text, "\\u007f");
+    else if ((guchar) *c == 0xc2 && (guchar) c[1] < 0xa0)
+      g_string_append_printf (text, "\\u%04x", (guchar) * ++c);
+    else
+      g_string_append_c (text, *c);
+  return g_string_free (text, FALSE);
+}
+
 char *
 gst_defcn_record_to_json (const GstDefcnRecord *record, const GArray *objects,
     int indent)
@@ -217,7 +234,7 @@ gst_defcn_record_to_json (const GstDefcnRecord *record, const GArray *objects,
     add_marks (object, record->marks);
   cJSON_AddNumberToObject (object, "schema", GST_DEFCN_RECORD_SCHEMA);
 
-  g_autofree char *valid = NULL;
+  g_autofree char *valid = NULL, *escaped = NULL;
   char *text =
       indent < 0 ? cJSON_PrintUnformatted (object) : cJSON_Print (object);
 
@@ -225,5 +242,6 @@ gst_defcn_record_to_json (const GstDefcnRecord *record, const GArray *objects,
   /* Properties may be in any encoding; JSON is UTF-8. */
   valid = g_utf8_make_valid (text, -1);
   cJSON_free (text);
-  return indent < 0 ? g_steal_pointer (&valid) : indent_by (valid, indent);
+  escaped = escape_controls (valid);
+  return indent < 0 ? g_steal_pointer (&escaped) : indent_by (escaped, indent);
 }

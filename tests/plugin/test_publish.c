@@ -751,6 +751,7 @@ test_escaping (void)
     { "\x01\x1f", NULL },
     { "Gr\xc3\xbc\xc3\x9f \xe4\xbd\xa0 \xf0\x9f\x90\x95", NULL },
     { "}]{[,:", NULL },
+    { "\xc2\xa0\xc3\x9b", NULL },
     { "\xff latin \xe9", "\xef\xbf\xbd latin \xef\xbf\xbd" },
   };
 
@@ -759,7 +760,8 @@ test_escaping (void)
     g_autofree char *text = NULL;
     const char *wanted = cases[i].wanted ? cases[i].wanted : cases[i].text;
     const GstDefcnObject o = json_rig_object (cases[i].text);
-    GstHarness *h = json_rig_harness (path, "tags={\"a\":\"caf\xe9\"}");
+    GstHarness *h =
+        json_rig_harness (path, "tags={\"a\":\"caf\xe9\x7f\xc2\x9b\"}");
     g_autoptr (GstElement) element =
         gst_harness_find_element (h, "defcnpublish");
     GstBuffer *buffer = gst_buffer_new_allocate (NULL, W * H, NULL);
@@ -774,10 +776,13 @@ test_escaping (void)
     gst_harness_teardown (h);
     text = json_rig_contents (path);
     g_assert_true (g_utf8_validate (text, -1, NULL));
+    for (const char *c = text; *c; c = g_utf8_next_char (c))
+      g_assert_true (*c == '\n' || !g_unichar_iscntrl (g_utf8_get_char (c)));
 
     JSON_RIG_AUTO *json = json_rig_parse_lines (text);
     g_assert_cmpstr (json_rig_string (json, "0.source"), ==, wanted);
-    g_assert_cmpstr (json_rig_string (json, "0.tags.a"), ==, "caf\xef\xbf\xbd");
+    g_assert_cmpstr (json_rig_string (json, "0.tags.a"), ==,
+        "caf\xef\xbf\xbd\x7f\xc2\x9b");
     /* Of a label the control characters are gone. */
     wanted = g_quark_to_string (gst_defcn_object_label (wanted));
     g_assert_cmpstr (json_rig_string (json, "0.objects.0.roi_type"), ==,
