@@ -1133,6 +1133,56 @@ test_restart_after_error (void)
   json_rig_assert_array (path, 1);
 }
 
+/* What needs a start is refused while the element runs, with a warning that
+ * names it, and keeps its value; the same value again is no change. */
+static void
+test_refused (void)
+{
+  static const struct
+  {
+    const char *name, *value, *same;
+  } cases[] = {
+    { "location", "/nowhere", NULL },
+    { "fd", "7", "-1" },
+    { "file-format", "json", "json-lines" },
+    { "append", "true", "false" },
+    { "tags", "{\"n\":2}", "{\"n\":1}" },
+  };
+  g_autofree char *path = rig_file ("refused.jsonl", "");
+  GstHarness *h = json_rig_harness (path, "tags={\"n\":1}");
+  g_autoptr (GstElement) element = gst_harness_find_element (h, "defcnpublish");
+  g_autoptr (GstBus) bus = gst_bus_new ();
+
+  gst_element_set_bus (element, bus);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GstMessage) message = NULL;
+    g_autoptr (GError) error = NULL;
+    GParamSpec *spec =
+        g_object_class_find_property (G_OBJECT_GET_CLASS (element),
+            cases[i].name);
+    GValue before = G_VALUE_INIT, after = G_VALUE_INIT;
+
+    g_value_init (&before, spec->value_type);
+    g_value_init (&after, spec->value_type);
+    g_object_get_property (G_OBJECT (element), cases[i].name, &before);
+    gst_util_set_object_arg (G_OBJECT (element), cases[i].name, cases[i].value);
+    g_object_get_property (G_OBJECT (element), cases[i].name, &after);
+    g_assert_cmpint (g_param_values_cmp (spec, &before, &after), ==, 0);
+    message = gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING);
+    g_assert_nonnull (message);
+    gst_message_parse_warning (message, &error, NULL);
+    g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS);
+    g_assert_nonnull (strstr (error->message, cases[i].name));
+    gst_util_set_object_arg (G_OBJECT (element), cases[i].name,
+        cases[i].same ? cases[i].same : path);
+    g_assert_null (gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING));
+    g_value_unset (&before);
+    g_value_unset (&after);
+  }
+  gst_element_set_bus (element, NULL);
+  gst_harness_teardown (h);
+}
+
 /* What is set while frames flow holds from the next one on; what needs a start
  * waits for one, and the file stays whole. */
 static void
@@ -1221,6 +1271,7 @@ main (int argc, char **argv)
   g_test_add_func ("/output/no-room-to-end", test_no_room_to_end);
   g_test_add_func ("/output/write-errors", test_write_errors);
   g_test_add_func ("/output/restart-after-error", test_restart_after_error);
+  g_test_add_func ("/output/refused", test_refused);
   g_test_add_func ("/output/live", test_live);
   g_test_add_func ("/output/states", test_states);
   return rig_run ();
