@@ -327,7 +327,9 @@ gst_defcn_place_open (const char *location, int fd, GstDefcnPlaceFlags flags,
 {
   GstDefcnPlace *place = g_new0 (GstDefcnPlace, 1);
 
-  if (location && g_str_equal (location, "-"))
+  /* Opened by its other name it would be a place of its own. */
+  if (location
+      && (g_str_equal (location, "-") || g_str_equal (location, "/dev/stdout")))
     location = NULL;
   place->name = fd >= 0 ? g_strdup_printf ("descriptor %d", fd)
       : location        ? g_strdup_printf ("\"%s\"", location)
@@ -427,6 +429,9 @@ gst_defcn_place_write (GstDefcnPlace *place, const char *text, gboolean wait,
     return flow;
   if (!begin_turn (place, wait))
     return GST_FLOW_FLUSHING;
+  /* Others may have written to the file by descriptors of their own. */
+  if (!place->alone && is_file (place))
+    gst_defcn_place_go_to_end (place);
   flow = write_all (place, &left, wait, error);
   *begun = left != text;
   if (*begun && *left)

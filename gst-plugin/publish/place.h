@@ -28,8 +28,9 @@ typedef enum
  * whatever has its number later is not standard output. */
 void gst_defcn_place_init (void);
 
-/* @fd: what to write to, left open for its owner; -1: @location, which NULL or
- * "-" makes standard output.  A file is made empty, unless it is to be appended
+/* @fd: what to write to, left open for its owner; -1: @location, which NULL, "-"
+ * or "/dev/stdout" makes standard output.  Unless it is had alone, a file gets
+ * every text at its end.  A file is made empty, unless it is to be appended
  * to or somebody writes there through a place of this kind already; then what
  * is written goes to the end.  A FIFO need not have a reader yet.  NULL, and
  * @error of the domain GST_RESOURCE_ERROR, if it cannot be opened or is not to

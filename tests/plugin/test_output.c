@@ -221,7 +221,7 @@ test_cannot_start (void)
 static void
 test_stdout (void)
 {
-  static const char *const locations[] = { "-", NULL };
+  static const char *const locations[] = { "-", NULL, "/dev/stdout" };
 
   for (guint i = 0; i < G_N_ELEMENTS (locations); i++) {
     g_autofree char *path = rig_file ("stdout.jsonl", "");
@@ -524,35 +524,39 @@ read_thread (gpointer data)
   return read_all (GPOINTER_TO_INT (data));
 }
 
-/* Publishers that write to one file at the same time, by name or by one
- * descriptor, from one process or from several, leave whole lines, all of them.
- */
+/* Publishers that write to one file at the same time, by name, by one
+ * descriptor or by one each, from one process or from several, leave whole lines,
+ * all of them. */
 static void
 test_together_file (void)
 {
-  for (int way = 0; way < 4; way++) {
+  for (int way = 0; way < 6; way++) {
     g_autofree char *path = rig_file ("together.jsonl", "");
     g_autofree char *text = NULL;
-    const int fd = g_open (path, O_WRONLY | O_TRUNC, 0600);
-    const int fds[N_WRITERS] = { fd, fd, fd };
+    const gboolean by_name = way % 3 == 0, processes = way / 3;
+    int fds[N_WRITERS];
 
     g_test_message ("way %d", way);
-    if (way % 2 == 0) {
+    for (guint i = 0; i < N_WRITERS; i++)
+      fds[i] = i > 0 && way % 3 == 1 ? fds[0] : g_open (path, O_WRONLY, 0);
+    if (by_name) {
       /* The first has written when the others come: nothing is emptied. */
       g_autoptr (GError) error = NULL;
       GstDefcnOutput *output = gst_defcn_output_open (path, -1, 0, &error);
 
       g_assert_cmpint (gst_defcn_output_write (output, "first", &error), ==,
           GST_FLOW_OK);
-      g_free (run_writers (path, NULL, way / 2, -1));
+      g_free (run_writers (path, NULL, processes, -1));
       g_assert_true (gst_defcn_output_close (output, &error));
     } else {
-      g_free (run_writers (NULL, fds, way / 2, -1));
+      g_free (run_writers (NULL, fds, processes, -1));
     }
-    close (fd);
+    for (guint i = 0; i < N_WRITERS; i++)
+      if (i == 0 || fds[i] != fds[0])
+        close (fds[i]);
     text = json_rig_contents (path);
-    g_assert_cmpint (g_str_has_prefix (text, "first\n"), ==, way % 2 == 0);
-    assert_lines (text + (way % 2 == 0 ? strlen ("first\n") : 0));
+    g_assert_cmpint (g_str_has_prefix (text, "first\n"), ==, by_name);
+    assert_lines (text + (by_name ? strlen ("first\n") : 0));
   }
 }
 
