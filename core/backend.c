@@ -119,9 +119,9 @@ own_folder (void)
   return path ? g_path_get_dirname (path) : NULL;
 }
 
-/* (transfer full): path of the module: where DEFCN_MODULES says, else beside the
- * plugin or the tool, as they are built or installed, be it in a staging folder,
- * else where it is to be installed. */
+/* (transfer full): path of the module: where DEFCN_MODULES says, else beside
+ * the plugin or the tool, as they are built or installed, be it in a staging
+ * folder, else where it is to be installed. */
 static char *
 find_module (void)
 {

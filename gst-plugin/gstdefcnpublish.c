@@ -15,8 +15,8 @@
  * #GstDefcnPublish:location; standard output, pipes and the descriptors of
  * #GstDefcnPublish:fd get another array after the first.
  *
- * Several publishers may share a file, a FIFO or standard output, in one process
- * or in several: records never mix.  An array wants its place alone.
+ * Several publishers may share a file, a FIFO or standard output, in one
+ * process or in several: records never mix.  An array wants its place alone.
  *
  * A record that cannot be written ends the stream with one error.  A reader
  * that is slow, or a FIFO that nobody reads, holds the stream up; starting,

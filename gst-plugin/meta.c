@@ -498,7 +498,7 @@ read_boxes (GArray *objects, const Set *set)
     o.parent =
         gst_defcn_object_label (gst_structure_get_string (item, "parent"));
     o.detector = set->detector;
-    o.id = has_ids ? set->first + (int) i : 0;
+    o.id = has_ids ? set->first + (int) i : -1;
     g_array_append_val (objects, o);
   }
 }
@@ -515,7 +515,7 @@ read_rois (GstBuffer *buffer, GArray *objects, const GArray *sets, int width,
     GstDefcnObject o = { .parent_id = roi->parent_id,
       .confidence = -1,
       .label_id = -1,
-      .id = roi->id };
+      .id = roi->id ? roi->id : -1 };
     GstStructure *s =
         gst_video_region_of_interest_meta_get_param (roi, "detection");
     GstDefcnPixels p = { (int) MIN (roi->x, MAX_SIDE),

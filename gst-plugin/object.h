@@ -21,7 +21,7 @@ typedef struct
   GQuark parent; /* its type, 0: not known */
   /* Known to who reads them: */
   GQuark detector; /* name of the element that found it, 0: not known */
-  int id;          /* of its ROI meta or ODMtd, 0: none */
+  int id;          /* of its ROI meta or ODMtd, which begin at 0; -1: none */
 } GstDefcnObject;
 
 /* A rectangle in whole pixels of a frame. */

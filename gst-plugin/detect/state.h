@@ -76,8 +76,8 @@ struct _GstDefcnDetect
   GQuark object_class;            /* 0: any */
   GstDefcnMetaFlags meta;
   GstDefcnTurning turning;
-  GstDefcnOrientation orientation; /* as of the tags of this stream */
-  gboolean warned_regions;         /* that there are too many, since start */
+  GstDefcnOrientation orientation;   /* as of the tags of this stream */
+  gboolean warned_regions;           /* that there are too many, since start */
   const char *detector, *model_name; /* interned: what marks say */
   guint64 frames;                    /* since start */
   guint64 since; /* frames since the last one that was looked at, and it */

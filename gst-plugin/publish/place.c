@@ -72,8 +72,8 @@ is_file (const GstDefcnPlace *place)
   return place->info.st_ino && S_ISREG (place->info.st_mode);
 }
 
-/* What two of us may not write to in disorder; what is written to a device, such
- * as /dev/null, is nobody's. */
+/* What two of us may not write to in disorder; what is written to a device,
+ * such as /dev/null, is nobody's. */
 static gboolean
 is_shared (const GstDefcnPlace *place)
 {

@@ -28,20 +28,20 @@ typedef enum
  * whatever has its number later is not standard output. */
 void gst_defcn_place_init (void);
 
-/* @fd: what to write to, left open for its owner; -1: @location, which NULL, "-"
- * or "/dev/stdout" makes standard output.  Unless it is had alone, a file gets
- * every text at its end.  A file is made empty, unless it is to be appended
- * to or somebody writes there through a place of this kind already; then what
- * is written goes to the end.  A FIFO need not have a reader yet.  NULL, and
- * @error of the domain GST_RESOURCE_ERROR, if it cannot be opened or is not to
- * be had alone. */
+/* @fd: what to write to, left open for its owner; -1: @location, which NULL,
+ * "-" or "/dev/stdout" makes standard output.  A file is made empty, unless it
+ * is to be appended to or somebody writes there through a place of this kind
+ * already.  Unless it is had alone every text goes to its end.  A FIFO need not
+ * have a reader yet.  NULL, and @error of the domain GST_RESOURCE_ERROR, if it
+ * cannot be opened or is not to be had alone. */
 GstDefcnPlace *gst_defcn_place_open (const char *location, int fd,
     GstDefcnPlaceFlags flags, GError **error);
 
 /* Writes @text.  @wait: for a turn and a reader, as long as that takes; else it
  * is written if both are there.  *@begun: whether a part of it has been, all of
  * it unless the place is closed before the next write.  GST_FLOW_FLUSHING:
- * cancelled, or not waited.  GST_FLOW_ERROR and @error: it cannot be written. */
+ * cancelled, or not waited.  GST_FLOW_ERROR and @error: it cannot be written.
+ */
 GstFlowReturn gst_defcn_place_write (GstDefcnPlace *place, const char *text,
     gboolean wait, gboolean *begun, GError **error);
 

@@ -58,9 +58,9 @@ object_to_json (const GstDefcnObject *object, int width, int height)
     cJSON_AddStringToObject (item, "detector",
         g_quark_to_string (object->detector));
   cJSON_AddNumberToObject (item, "h", p.h);
-  if (object->parent_id)
+  if (object->parent_id || object->parent) /* the first ODMtd is number 0 */
     add_parent (item, object);
-  if (object->id)
+  if (object->id >= 0)
     cJSON_AddNumberToObject (item, "region_id", object->id);
   cJSON_AddStringToObject (item, "roi_type", label);
   cJSON_AddNumberToObject (item, "w", p.w);

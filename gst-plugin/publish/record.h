@@ -40,10 +40,10 @@ typedef struct
  * "model_hash", "inferred", "lost", "reason", "fresh", "repeated",
  * "inferred_timestamp"}.  The last six are of the record too: "inferred" when
  * every detector looked, "lost", how many objects have lost their boxes on the
- * way, "reason" of the first that did not look, or "lost", "fresh" and "repeated"
- * when one is, the earliest "inferred_timestamp".  Numbers read back to the same
- * bits.  Valid UTF-8, with U+FFFD for bytes that are not.  @indent: below 0 one
- * line, else the spaces of a level.  (transfer full) */
+ * way, "reason" of the first that did not look, or "lost", "fresh" and
+ * "repeated" when one is, the earliest "inferred_timestamp".  Numbers read back
+ * to the same bits.  Valid UTF-8, with U+FFFD for bytes that are not.  @indent:
+ * below 0 one line, else the spaces of a level.  (transfer full) */
 char *gst_defcn_record_to_json (const GstDefcnRecord *record,
     const GArray *objects, int indent);
 

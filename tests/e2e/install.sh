@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What "meson install" brings works from a staging folder, and a build from where
-# it is, with no path or model said.  Prints TAP.
+# What "meson install" brings works from a staging folder, and a build from
+# where it is, with no path or model said.  Prints TAP.
 # Usage: install.sh SOURCES BUILD PREFIX LIBDIR DATADIR BINDIR
 set -uo pipefail
 sources=$1 build=$2 prefix=$3

@@ -1,5 +1,5 @@
-"""Validates JSON against a schema: of draft 7 what ours is made of, anything else
-in a schema is an error.  Where python3-jsonschema is, that has to agree."""
+"""Validates JSON against a schema: of draft 7 what ours is made of, anything
+else in a schema is an error.  Where python3-jsonschema is, it has to agree."""
 import json
 import re
 

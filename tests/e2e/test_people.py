@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What a stranger gets who types the README's pipeline: people of a street video
-against those of people.txt.  Prints TAP and the table.
+"""What a stranger gets who types the README's pipeline: people of a street
+video against those of people.txt.  Prints TAP and the table.
 Usage: test_people.py SOURCES BUILD"""
 import gzip
 import json
@@ -110,7 +110,7 @@ def judge(boxes, people):
 
 
 def table(boxes, people):
-    """(people, right, twins, wrong) of all frames, printed with each frame's."""
+    """(people, right, twins, wrong) of all frames; prints each frame's too."""
     sums = [0, 0, 0, 0]
     print("# frame  people  right  twins  wrong")
     for frame in sorted(people):

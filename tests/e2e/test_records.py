@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Records of whole pipelines are what gst-plugin/publish/record.schema.json says.
-Prints TAP.  Usage: test_records.py SOURCES BUILD"""
+"""Records of whole pipelines are what gst-plugin/publish/record.schema.json
+says.  Prints TAP.  Usage: test_records.py SOURCES BUILD"""
 import copy
 import json
 import os

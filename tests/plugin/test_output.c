@@ -525,8 +525,8 @@ read_thread (gpointer data)
 }
 
 /* Publishers that write to one file at the same time, by name, by one
- * descriptor or by one each, from one process or from several, leave whole lines,
- * all of them. */
+ * descriptor or by one each, from one process or from several, leave whole
+ * lines, all of them. */
 static void
 test_together_file (void)
 {
@@ -684,8 +684,8 @@ write_one (gpointer data)
   return GINT_TO_POINTER (gst_defcn_output_write (data, "{}", NULL));
 }
 
-/* A FIFO without a reader is opened all the same; a record waits for the reader,
- * or for being cancelled, and closing waits for neither. */
+/* A FIFO without a reader is opened all the same; a record waits for the
+ * reader, or for being cancelled, and closing waits for neither. */
 static void
 test_fifo (void)
 {
@@ -942,9 +942,9 @@ test_stalled_reader (void)
   }
 }
 
-/* A flush does not wait for a reader who has stopped reading either.  The record
- * that it cut is completed before the next one, so that the reader finds whole
- * lines. */
+/* A flush does not wait for a reader who has stopped reading either.  The
+ * record that it cut is completed before the next one, so that the reader finds
+ * whole lines. */
 static void
 test_flush (void)
 {

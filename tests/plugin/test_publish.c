@@ -364,6 +364,8 @@ test_objects_origin (void)
     g_array_append_val (objects, o);
     o.parent = g_quark_from_static_string ("zone");
     g_array_append_val (objects, o);
+    o.parent_id = 0; /* where ids begin at 0 */
+    g_array_append_val (objects, o);
     gst_defcn_meta_attach (buffer, objects, &mark, flags[i], W, H);
     json_rig_push (h, buffer);
     gst_harness_teardown (h);
@@ -371,8 +373,8 @@ test_objects_origin (void)
 
     JSON_RIG_AUTO *json = json_rig_parse_lines (text);
     cJSON *found = json_rig_at (json, "0.objects");
-    g_assert_cmpint (cJSON_GetArraySize (found), ==, 3);
-    for (int j = 0; j < 3; j++) {
+    g_assert_cmpint (cJSON_GetArraySize (found), ==, 4);
+    for (int j = 0; j < 4; j++) {
       cJSON *item = cJSON_GetArrayItem (found, j);
 
       g_assert_cmpstr (json_rig_string (item, "detector"), ==, "it");
@@ -381,7 +383,8 @@ test_objects_origin (void)
       else
         g_assert_null (json_rig_at (item, "region_id"));
       if (j)
-        g_assert_true (json_rig_number (item, "parent.region_id") == 42);
+        g_assert_true (
+            json_rig_number (item, "parent.region_id") == (j < 3 ? 42 : 0));
     }
     g_assert_null (json_rig_at (found, "0.parent"));
     g_assert_null (json_rig_at (found, "1.parent.roi_type"));
