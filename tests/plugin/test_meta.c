@@ -747,8 +747,8 @@ static void
 test_wrong_types (void)
 {
   static const char *const marks[] = {
-    "m, objects=(string)nonsense, n-objects=(string)x, inferred=(string)q, "
-    "reason=5, model=1.0, set=(string)s, ids=(string)i",
+    ("m, objects=(string)nonsense, n-objects=(string)x, inferred=(string)q, "
+     "reason=5, model=1.0, set=(string)s, ids=(string)i"),
     "m, set=(uint)0, n-objects=(uint)3, ids=< 1 >, reason=(int)7",
     "m, set=(uint)0, n-objects=(uint)3, ids=< (string)a, (string)b >",
     "m, set=(uint)4294967295, ids=< -2147483648, 2147483647 >",
