@@ -88,13 +88,17 @@ defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
 
 /* Keys that may differ between a run and its continuation.  Another number of
  * iterations changes the schedule from here on, which is what it is for; the
- * filter and the working threshold are what the saved model is used with. */
+ * lower ones are what the saved model is used with: only inference reads
+ * them. */
 static gboolean
 is_free_key (const char *line)
 {
   static const char *const keys[] = { "workers=", "eval_interval=",
     "checkpoint_interval=", "log_interval=", "threads=", "micro_batch=",
-    "duplicate_iou=", "working_threshold=", "iterations=", "epochs=" };
+    "iterations=", "epochs=",
+    /* inference */
+    "short_edge=", "test_long_edge=", "threshold=", "max_detections=",
+    "nms_iou=", "duplicate_iou=", "working_threshold=" };
 
   for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
     if (g_str_has_prefix (line, keys[i]))
