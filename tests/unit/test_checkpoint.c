@@ -215,7 +215,7 @@ test_recipe (void)
     { "eval_interval=7", TRUE }, { "micro_batch=7", TRUE },
     { "duplicate_iou=0.7", TRUE }, { "working_threshold=0.7", TRUE },
     { "nms_iou=0.7", TRUE }, { "short_edge=384", TRUE },
-    { "test_long_edge=640", TRUE }, { "threshold=0.5", TRUE },
+    { "test_long_edge=1000", TRUE }, { "threshold=0.5", TRUE },
     { "max_detections=7", TRUE }, { "short_edges=640", FALSE },
     { "long_edge=640", FALSE }, { "iterations=7", TRUE }, { "epochs=7", TRUE },
     { "log_interval=7", TRUE }, { "checkpoint_interval=7", TRUE },

@@ -118,9 +118,10 @@ defcn_recipe_new (const char *preset, GError **error)
 
   g_autoptr (DefcnRecipe) recipe = g_new0 (DefcnRecipe, 1);
   recipe->spec = defcn_spec_new (no_labels);
-  return apply (recipe, defaults, error) && apply (recipe, text, error)
-      ? g_steal_pointer (&recipe)
-      : NULL;
+  if (!apply (recipe, defaults, error) || !apply (recipe, text, error))
+    return NULL;
+  recipe->given = g_hash_table_new (g_str_hash, g_str_equal);
+  return g_steal_pointer (&recipe);
 }
 
 void
@@ -307,13 +308,25 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
   return finish_backbone (recipe, error) && finish_pixels (recipe, error);
 }
 
-char *
-defcn_recipe_to_text (const DefcnRecipe *recipe)
+static char *
+to_text (const DefcnRecipe *recipe, gboolean paths)
 {
   GString *text = g_string_new ("[" GROUP "]\n");
 
-  defcn_recipe_keys_append (text, recipe);
+  defcn_recipe_keys_append (text, recipe, paths);
   return g_string_free (text, FALSE);
+}
+
+char *
+defcn_recipe_to_text (const DefcnRecipe *recipe)
+{
+  return to_text (recipe, FALSE);
+}
+
+char *
+defcn_recipe_to_file (const DefcnRecipe *recipe)
+{
+  return to_text (recipe, TRUE);
 }
 
 char *

@@ -5,9 +5,33 @@
 #include "data/annotations.h"
 #include "data/sets.h"
 #include "device_options.h"
+#include "init.h"
 
 #include <glib/gstdio.h>
 #include <math.h>
+
+/* The network of the recipe, where nobody has said otherwise, is that of what
+ * the run starts from, or goes on from. */
+static gboolean
+adopt_network (DefcnRecipe *recipe, const DefcnRunOptions *o, GError **error)
+{
+  g_autofree char *set = NULL;
+
+  if (o->resume) {
+    g_autofree char *checkpoint =
+        g_build_filename (o->output, "checkpoint.safetensors", NULL);
+
+    defcn_init_adopt (recipe, &set, checkpoint, NULL); /* open() says why not */
+    return TRUE;
+  }
+  if (!recipe->init)
+    return TRUE;
+  if (!defcn_init_adopt (recipe, &set, recipe->init, error))
+    return FALSE;
+  if (set)
+    g_print ("%s sets %s\n", recipe->init, set);
+  return TRUE;
+}
 
 DefcnRecipe *
 defcn_run_recipe (const DefcnRunOptions *o, GError **error)
@@ -52,7 +76,9 @@ defcn_run_recipe (const DefcnRunOptions *o, GError **error)
     if (paths[i].value && !defcn_recipe_set (recipe, text, error))
       return NULL;
   }
-  return defcn_recipe_finish (recipe, error) ? g_steal_pointer (&recipe) : NULL;
+  return adopt_network (recipe, o, error) && defcn_recipe_finish (recipe, error)
+      ? g_steal_pointer (&recipe)
+      : NULL;
 }
 
 char *
@@ -101,20 +127,28 @@ load_init (DefcnRun *run, GError **error)
 {
   g_autoptr (DefcnWeights) weights =
       defcn_weights_open (run->recipe->init, error);
-  guint missing = 0;
+  g_autofree char *report = NULL;
 
-  if (!weights
-      || !defcn_model_load (run->state.model, weights, TRUE, &missing, error))
+  if (!weights || !defcn_init_load (run->state.model, &report, weights, error))
     return FALSE;
+  g_print ("%s\n", report);
+  return TRUE;
+}
 
-  const guint count =
-      defcn_params_count (defcn_model_params (run->state.model));
-  if (missing == count) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
-        "%s: none of its tensors is one of the model's", run->recipe->init);
-    return FALSE;
-  }
-  g_print ("%s: %u of %u tensors\n", run->recipe->init, count - missing, count);
+/* What a run begins with; one that goes on has it from its checkpoint. */
+static gboolean
+start_model (DefcnRun *run, GError **error)
+{
+  const DefcnRecipe *recipe = run->recipe;
+
+  if (run->options->resume)
+    return TRUE;
+  if (recipe->init)
+    return load_init (run, error);
+  if (recipe->spec->freeze_at > 0)
+    g_printerr ("defcn train: nothing to start from (init): freeze_at=%d "
+                "leaves the first stages at random values, set freeze_at=0\n",
+        recipe->spec->freeze_at);
   return TRUE;
 }
 
@@ -137,10 +171,7 @@ open_model (DefcnRun *run, GError **error)
   }
   run->state.model =
       defcn_model_new (recipe->spec, run->be, TRUE, recipe->loader.seed, error);
-  if (!run->state.model
-      || (recipe->init && !run->options->resume && !load_init (run, error)))
-    return FALSE;
-  return TRUE;
+  return run->state.model && start_model (run, error);
 }
 
 gboolean
