@@ -219,7 +219,9 @@ test_recipe (void)
     { "max_detections=7", TRUE }, { "short_edges=640", FALSE },
     { "long_edge=640", FALSE }, { "iterations=7", TRUE }, { "epochs=7", TRUE },
     { "log_interval=7", TRUE }, { "checkpoint_interval=7", TRUE },
-    { "init=x", TRUE }, { "max_unreadable=0.5", FALSE },
+    { "init=x", TRUE }, { "max_unreadable=0.5", TRUE },
+    { "max_damaged=0.5", TRUE }, { "background=true", FALSE },
+    { "classes=one", FALSE }, { "polygons=true", FALSE },
     { "val_images=", TRUE } };
   g_autofree char *path = folder_file (folder, "recipe");
   Rig rig;
@@ -337,7 +339,7 @@ write_line (const char *path, gint64 last, int iteration)
 
   g_assert_no_error (error);
   cJSON_AddNumberToObject (line, "iteration", iteration);
-  defcn_metrics_write (metrics, line);
+  g_assert_true (defcn_metrics_write (metrics, line, NULL));
 
   /* there at once, for whoever follows the run */
   g_autofree char *want = g_strdup_printf ("{\"iteration\":%d}\n", iteration);

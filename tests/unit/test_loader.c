@@ -52,7 +52,7 @@ dataset_new (int n_wide, int n_narrow)
       images->str, annotations->str);
   g_autofree char *path =
       folder_write (folder, "set.json", text, strlen (text));
-  DefcnDataset *dataset = defcn_annotations_open (path, folder, &error);
+  DefcnDataset *dataset = defcn_annotations_open (path, folder, NULL, &error);
 
   g_assert_no_error (error);
   return dataset;
@@ -323,7 +323,8 @@ test_groups_off (void)
       "{\"ID\":\"1\",\"gtboxes\":[{\"tag\":\"person\",\"fbox\":[4,4,9,9]}]}\n"
       "{\"ID\":\"1\",\"gtboxes\":[{\"tag\":\"person\",\"fbox\":[4,4,9,9]}]}\n";
   g_autofree char *path = folder_write (folder, "a.odgt", text, strlen (text));
-  g_autoptr (DefcnDataset) crowd = defcn_annotations_open (path, folder, NULL);
+  g_autoptr (DefcnDataset) crowd =
+      defcn_annotations_open (path, folder, NULL, NULL);
   options.batch = 3;
   g_autoptr (DefcnLoader) loader = loader_new (crowd, &options, 0);
   DefcnExample **examples = next_batch (loader, 3);
@@ -595,7 +596,7 @@ test_mosaic_regions (void)
   scene_paint (picture, painted, 1, 20, 8, 38, 28);
   g_assert_true (defcn_picture_save (picture, path, NULL));
   g_autoptr (DefcnDataset) dataset =
-      defcn_annotations_open (json, folder, NULL);
+      defcn_annotations_open (json, folder, NULL, NULL);
   g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, 0);
   for (int b = 0; b < 20; b++) {
     DefcnExample **examples = next_batch (loader, 2);
@@ -764,7 +765,7 @@ test_photograph (void)
         folder_write (folder, names[i], texts[i], strlen (texts[i]));
     g_autoptr (GError) error = NULL;
     g_autoptr (DefcnDataset) dataset =
-        defcn_annotations_open (path, images, &error);
+        defcn_annotations_open (path, images, NULL, &error);
 
     g_assert_no_error (error);
     check_photographs (dataset);
@@ -788,7 +789,7 @@ test_real (void)
     g_autofree char *dir = g_path_get_dirname (path);
     g_autofree char *images = g_build_filename (dir, "images", NULL);
     g_autoptr (DefcnDataset) dataset =
-        defcn_annotations_open (path, images, NULL);
+        defcn_annotations_open (path, images, NULL, NULL);
 
     check_photographs (dataset);
   }

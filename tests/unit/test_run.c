@@ -119,7 +119,7 @@ test_open (void)
     g_assert_cmpstr (spec->labels[0], ==, "cat");
     g_assert_cmpstr (spec->labels[1], ==, "dog");
     g_autofree char *path = defcn_run_file (&run, "recipe.ini");
-    g_autofree char *want = defcn_recipe_to_text (run.recipe);
+    g_autofree char *want = defcn_recipe_to_file (run.recipe);
     g_autofree char *text = NULL;
     g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
     g_assert_cmpstr (text, ==, want);

@@ -17,7 +17,9 @@ static const char defaults[] =
     "assigner=poto\nalpha=0.8\nfinal_alpha=-1\nalpha_hold=0.7\nradius=1.5\n"
     "aux_topk=9\naux_classifier=false\nskip_unplaced=false\n"
     "ignore_regions=false\nreg_weight=2\naux_reg_weight=0\n"
-    "holdout=0\nbatch=16\nmicro_batch=0\ngroup=2\nworkers=2\nseed=1\n"
+    "holdout=0\nclasses=\nbackground=false\npolygons=false\n"
+    "max_damaged=0.1\nabsolute_names=false\nexif=true\nmax_megapixels=100\n"
+    "batch=16\nmicro_batch=0\ngroup=2\nworkers=2\nseed=1\n"
     "max_unreadable=0.01\n"
     "short_edges=640;672;704;736;768;800\nlong_edge=1333\nflip=0.5\n"
     "color=0\ncrop=0\nexpand=0\nmosaic=0\ncanvas_width=0\n"
@@ -120,6 +122,7 @@ defcn_recipe_new (const char *preset, GError **error)
   recipe->spec = defcn_spec_new (no_labels);
   if (!apply (recipe, defaults, error) || !apply (recipe, text, error))
     return NULL;
+  recipe->read.polygons = preset != NULL; /* a row of the paper */
   recipe->given = g_hash_table_new (g_str_hash, g_str_equal);
   return g_steal_pointer (&recipe);
 }
@@ -276,6 +279,7 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
 
   if (recipe->micro_batch == 0)
     recipe->micro_batch = recipe->loader.batch;
+  recipe->read.picture.ignore_exif = !recipe->exif;
   if (!recipe->annotations || !recipe->images)
     problem = "annotations and images are needed";
   else if (!recipe->val_annotations != !recipe->val_images)

@@ -20,6 +20,8 @@ typedef struct
   int holdout;                        /* in its place every so manieth image of
                                          the training sets; 0: none */
   char *init;                         /* weights to start from, or NULL */
+  DefcnReadOptions read;              /* of all sets; owns its classes */
+  gboolean exif;                      /* pictures are turned by it */
   char *backbone;                     /* resnet18 .. resnet152, mobilenetv2 */
   char *pixels;                       /* "msra" (BGR, 0..255 minus mean) or
                                          "torchvision" (RGB, mean and std) */
