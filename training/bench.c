@@ -60,7 +60,6 @@ parse (DefcnBenchOptions *o, int argc, char **argv, GError **error)
   };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
 
-  g_set_prgname ("defcn bench");
   g_option_context_set_summary (context,
       "Measures a network stage by stage, and the 1920x1080 NV12 frame before "
       "and the boxes\nafter it: the median of the repetitions, what nine in "

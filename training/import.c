@@ -37,7 +37,6 @@ parse (Options *o, int *argc, char ***argv, GError **error)
   };
   g_autoptr (GOptionContext) context = g_option_context_new ("INPUT");
 
-  g_set_prgname ("defcn import");
   g_option_context_set_summary (context,
       "Converts weights of other programs to a model file.  INPUT is\n"
       "  - a DeFCN or cvpods checkpoint (.pth): a whole detector;\n"
@@ -89,11 +88,11 @@ print_names (const char *what, const GPtrArray *names, gboolean all)
 
   if (names->len == 0)
     return;
-  printf ("%s: %u\n", what, names->len);
+  g_print ("%s: %u\n", what, names->len);
   for (guint i = 0; i < shown; i++)
-    printf ("  %s\n", (const char *) names->pdata[i]);
+    g_print ("  %s\n", (const char *) names->pdata[i]);
   if (shown < names->len)
-    printf ("  .. and %u more (--verbose)\n", names->len - shown);
+    g_print ("  .. and %u more (--verbose)\n", names->len - shown);
 }
 
 static void
@@ -101,25 +100,25 @@ print_summary (const DefcnImporterResult *done, const Options *o)
 {
   const DefcnSpec *spec = done->spec;
 
-  printf ("%s: ", o->output);
+  g_print ("%s: ", o->output);
   if (spec->backbone == DEFCN_BACKBONE_MOBILENETV2)
-    printf ("MobileNetV2");
+    g_print ("MobileNetV2");
   else if (spec->groups > 1)
-    printf ("ResNeXt-%d %dx%d", spec->depth, spec->groups, spec->group_width);
+    g_print ("ResNeXt-%d %dx%d", spec->depth, spec->groups, spec->group_width);
   else
-    printf ("ResNet-%d", spec->depth);
+    g_print ("ResNet-%d", spec->depth);
   if (done->full)
-    printf (" detector, %d class%s%s%s", spec->n_classes,
+    g_print (" detector, %d class%s%s%s", spec->n_classes,
         spec->n_classes == 1 ? "" : "es", spec->filter ? ", 3DMF" : "",
         spec->p6_from_c5 ? ", P6 from C5" : "");
   else
-    printf (" backbone");
-  printf (", from %s (%s names)\n", done->format,
+    g_print (" backbone");
+  g_print (", from %s (%s names)\n", done->format,
       defcn_naming_text (done->naming));
-  printf ("%u tensors, %.2f million numbers, pixels %s\n", done->n_tensors,
+  g_print ("%u tensors, %.2f million numbers, pixels %s\n", done->n_tensors,
       done->n_numbers * 1e-6, spec->input.bgr ? "BGR" : "RGB");
   if (!done->full)
-    printf ("start from it with: defcn train --init %s%s\n", o->output,
+    g_print ("start from it with: defcn train --init %s%s\n", o->output,
         spec->input.bgr ? "" : " --set pixels=torchvision");
   print_names (done->full ? "missing, left at their initial values"
                           : "missing, left out",
