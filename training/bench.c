@@ -5,6 +5,7 @@
 #include "bench/stages.h"
 #include "bench/updates.h"
 #include "command.h"
+#include "data/output.h"
 #include "device_options.h"
 
 #include <stdio.h>
@@ -60,7 +61,6 @@ parse (DefcnBenchOptions *o, int argc, char **argv, GError **error)
   };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
 
-  g_set_prgname ("defcn bench");
   g_option_context_set_summary (context,
       "Measures a network stage by stage, and the 1920x1080 NV12 frame before "
       "and the boxes\nafter it: the median of the repetitions, what nine in "
@@ -114,7 +114,7 @@ report (const DefcnBench *b, const DefcnBenchOptions *o, GError **error)
   g_autofree char *json =
       o->json || o->save ? defcn_bench_report_json (b) : NULL;
 
-  if (o->save && !g_file_set_contents (o->save, json, -1, error))
+  if (o->save && !defcn_output_write (o->save, json, -1, error))
     return FALSE;
   if (o->json)
     fputs (json, stdout);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "data/output.h"
 #include "data/picture.h"
 #include "device_options.h"
 #include "drawing/draw.h"
@@ -21,6 +22,7 @@ typedef struct
   char *model, *output, *json;
   double threshold, duplicate_filter;
   int max_detections;
+  DefcnPictureOptions picture;
   DefcnDetectorOptions device;
   char **inputs;
 } Options;
@@ -56,15 +58,20 @@ parse (Options *o, int argc, char **argv, GError **error)
         "0..1" },
     { "max-detections", 'n', 0, G_OPTION_ARG_INT, &o->max_detections,
         "Most detections of a picture (the model's own)", "N" },
+    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->picture.ignore_exif,
+        "Take pixels as they are stored, whatever EXIF says", NULL },
+    { "max-megapixels", 0, 0, G_OPTION_ARG_INT, &o->picture.max_megapixels,
+        "Largest picture (100)", "N" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
-        "FILE|FOLDER..." },
+        NULL },
     { NULL },
   };
-  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_autoptr (GOptionContext) context =
+      g_option_context_new ("FILE|FOLDER... - find objects in pictures");
 
-  g_set_prgname ("defcn detect");
   g_option_context_set_summary (context,
-      "Finds objects in JPEG and PNG pictures.  Without --json, prints a line "
+      "Finds objects in JPEG, PNG and WebP pictures.  Without --json, prints a "
+      "line "
       "for each:\nfile, label, score, x1, y1, x2, y2 in pixels.");
   g_option_context_add_main_entries (context, entries, NULL);
   defcn_device_options_add (&o->device, context,
@@ -81,6 +88,10 @@ parse (Options *o, int argc, char **argv, GError **error)
   else if (o->duplicate_filter > 1 || isnan (o->duplicate_filter))
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--duplicate-filter %g is not within 0 .. 1", o->duplicate_filter);
+  else if (o->picture.max_megapixels < 0 || o->picture.max_megapixels > 268)
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--max-megapixels %d is not within 1 .. 268",
+        o->picture.max_megapixels);
   else if (o->device.threads < 0)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--threads %d is negative", o->device.threads);
@@ -107,18 +118,6 @@ report (Run *run, const char *message)
   run->n_failed++;
 }
 
-static gboolean
-is_picture_name (const char *name)
-{
-  static const char *const endings[] = { ".jpg", ".jpeg", ".png" };
-  g_autofree char *lower = g_ascii_strdown (name, -1);
-
-  for (gsize i = 0; i < G_N_ELEMENTS (endings); i++)
-    if (g_str_has_suffix (lower, endings[i]))
-      return TRUE;
-  return FALSE;
-}
-
 static int
 compare_strings (gconstpointer a, gconstpointer b)
 {
@@ -139,11 +138,12 @@ list_folder (Run *run, GPtrArray *files, const char *folder)
     return;
   }
   while ((name = g_dir_read_name (dir)))
-    if (is_picture_name (name))
+    if (defcn_picture_is_name (name))
       g_ptr_array_add (files, g_build_filename (folder, name, NULL));
   if (files->len == first) {
     g_autofree char *message =
-        g_strdup_printf ("%s: no .jpg, .jpeg or .png in this folder", folder);
+        g_strdup_printf ("%s: no .jpg, .jpeg, .png or .webp in this folder",
+            folder);
 
     report (run, message);
   } else {
@@ -204,14 +204,29 @@ to_json (const Run *run, const char *path, const DefcnPicture *picture,
   return json;
 }
 
+/* A name as a column: what would end it or reach the terminal is "?". */
+static char *
+column (const char *text)
+{
+  char *clean = g_filename_display_name (text);
+
+  for (char *c = clean; *c; c++)
+    if (g_ascii_iscntrl (*c))
+      *c = '?';
+  return clean;
+}
+
 static void
 print_lines (const Run *run, const char *path, const GArray *boxes)
 {
   for (guint i = 0; i < boxes->len; i++) {
     const DefcnBox *b = &g_array_index (boxes, DefcnBox, i);
 
-    printf ("%s\t%s\t%.3f\t%.1f\t%.1f\t%.1f\t%.1f\n", path,
-        run->labels[b->label], b->score, b->x1, b->y1, b->x2, b->y2);
+    g_autofree char *file = column (path);
+    g_autofree char *label = column (run->labels[b->label]);
+
+    printf ("%s\t%s\t%.3f\t%.1f\t%.1f\t%.1f\t%.1f\n", file, label, b->score,
+        b->x1, b->y1, b->x2, b->y2);
   }
 }
 
@@ -273,10 +288,14 @@ write_annotated (Run *run, const char *path, DefcnPicture *picture,
 static gboolean
 detect_one (Run *run, GArray *boxes, const char *path, GError **error)
 {
-  g_autoptr (DefcnPicture) picture = defcn_picture_load (path, error);
+  g_autoptr (DefcnPicture) picture =
+      defcn_picture_open (path, &run->options->picture, error);
 
   if (!picture)
     return FALSE;
+  if (picture->warning)
+    defcn_progress_message (run->progress, "defcn detect: %s: %s", path,
+        picture->warning);
 
   const DefcnImage image = defcn_picture_image (picture);
   if (!defcn_detector_run (run->detector, &boxes, &image, NULL, 1, error)) {
@@ -325,7 +344,7 @@ write_json (const Run *run, GError **error)
     return TRUE;
   if (!g_str_has_suffix (file, ".jsonl"))
     g_string_append (run->json, run->json->len ? "]\n" : "[]\n");
-  return g_file_set_contents (file, run->json->str, run->json->len, error);
+  return defcn_output_write (file, run->json->str, run->json->len, error);
 }
 
 static gboolean

@@ -1,22 +1,27 @@
 /* `defcn eval`: the figures of a model on a data set. */
 #include "command.h"
 #include "data/annotations.h"
+#include "data/output.h"
 #include "device_options.h"
 #include "drawing/reliability_plot.h"
 #include "eval/calibrate.h"
-#include "eval/evaluate.h"
+#include "eval/results.h"
 
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <unistd.h>
+
+#define NOT_GIVEN -2.0 /* a threshold */
 
 static volatile int interrupted;
 
 typedef struct
 {
   char *model, *annotations, *images, *json, *detections, *reliability;
+  char *results, *only; /* only: classes, ";" between them */
   int limit, crowd;
-  gboolean classes, calibrate;
+  gboolean classes, calibrate, force;
+  DefcnReadOptions read;
   DefcnDetectorOptions device;
   double threshold, nms, filter, duplicates, recall;
 } Options;
@@ -50,9 +55,17 @@ check_output (const char *path, GError **error)
 static gboolean
 check_files (const Options *o, GError **error)
 {
-  if (!g_file_test (o->images, G_FILE_TEST_IS_DIR)) {
+  if (o->images && !g_file_test (o->images, G_FILE_TEST_IS_DIR)) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
         "%s: no such folder of images", o->images);
+    return FALSE;
+  }
+  if (o->detections && !o->force
+      && g_file_test (o->detections, G_FILE_TEST_IS_REGULAR)) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: is there already: --force writes over it, --results measures "
+        "what is in it",
+        o->detections);
     return FALSE;
   }
   return check_output (o->json, error) && check_output (o->detections, error)
@@ -64,7 +77,10 @@ save_json (const DefcnFigures *result, const Options *o, GError **error)
 {
   cJSON *object = cJSON_CreateObject ();
 
-  cJSON_AddStringToObject (object, "model", o->model);
+  if (o->model)
+    cJSON_AddStringToObject (object, "model", o->model);
+  if (o->results)
+    cJSON_AddStringToObject (object, "results", o->results);
   cJSON_AddStringToObject (object, "annotations", o->annotations);
   defcn_figures_to_json (result, object);
   char *text = cJSON_Print (object);
@@ -75,7 +91,7 @@ save_json (const DefcnFigures *result, const Options *o, GError **error)
     cJSON_free (text);
     return TRUE;
   }
-  const gboolean good = g_file_set_contents (o->json, text, -1, error);
+  const gboolean good = defcn_output_write (o->json, text, -1, error);
   cJSON_free (text);
   return good;
 }
@@ -83,7 +99,8 @@ save_json (const DefcnFigures *result, const Options *o, GError **error)
 static gboolean
 save_reliability (const DefcnFigures *result, const Options *o, GError **error)
 {
-  g_autofree char *model = g_path_get_basename (o->model);
+  g_autofree char *model =
+      g_path_get_basename (o->model ? o->model : o->results);
   g_autofree char *data = g_path_get_basename (o->annotations);
   g_autofree char *own = defcn_figures_column (result, result->own);
   g_autofree char *title = g_strdup_printf ("%s on %s, %s", model, data,
@@ -119,30 +136,10 @@ calibrate (const DefcnFigures *result, const DefcnWeights *weights, double old,
   return TRUE;
 }
 
-static gboolean
-run_eval (const Options *o, GError **error)
+static DefcnEvaluateOptions
+evaluate_options (const Options *o)
 {
-  g_auto (DefcnFigures) result = { 0 };
-  g_autoptr (DefcnBackend) be = NULL;
-  g_autoptr (DefcnModel) model = NULL;
-
-  if (!check_files (o, error))
-    return FALSE;
-  g_autoptr (DefcnWeights) weights = defcn_weights_open (o->model, error);
-  if (!weights || (o->calibrate && !defcn_calibrate_check (o->model, error)))
-    return FALSE;
-  g_autoptr (DefcnDataset) dataset =
-      defcn_annotations_open (o->annotations, o->images, error);
-  if (!dataset)
-    return FALSE;
-  be = defcn_device_options_open (&o->device, o->model, error);
-  if (!be)
-    return FALSE;
-  model = defcn_model_open (weights, be, FALSE, error);
-  if (!model)
-    return FALSE;
-
-  const DefcnEvaluateOptions options = { .threshold = o->threshold,
+  return (DefcnEvaluateOptions){ .threshold = o->threshold,
     .nms_iou = o->nms,
     .duplicate_iou = o->filter,
     .recall = o->recall,
@@ -152,26 +149,128 @@ run_eval (const Options *o, GError **error)
     .progress = TRUE,
     .stop = &interrupted,
     .detections = o->detections };
-  if (!defcn_evaluate_model (model, dataset, &options, &result, error)) {
+}
+
+/* What was measured, in the forms that were asked for. */
+static gboolean
+tell (const DefcnFigures *result, const Options *o, GError **error)
+{
+  g_autofree char *table = defcn_figures_table (result, o->classes);
+
+  if (!o->json || !g_str_equal (o->json, "-"))
+    g_print ("%s", table);
+  return (!o->json || save_json (result, o, error))
+      && (!o->reliability || save_reliability (result, o, error));
+}
+
+/* The annotations, and what there is to know of them on stderr. */
+static DefcnDataset *
+open_annotations (const Options *o, GError **error)
+{
+  DefcnReadOptions options = o->read;
+
+  options.classes = o->only;
+  DefcnDataset *dataset = defcn_annotations_open (o->annotations,
+      o->images ? o->images : ".", &options, error);
+  if (dataset) {
+    g_autofree char *notes = defcn_dataset_notes (dataset);
+
+    g_printerr ("%s", notes);
+  }
+  return dataset;
+}
+
+static gboolean
+run_results (const Options *o, GError **error)
+{
+  g_auto (DefcnFigures) result = { 0 };
+  DefcnEvaluateOptions options = evaluate_options (o);
+
+  if (!check_files (o, error))
+    return FALSE;
+  g_autoptr (DefcnDataset) dataset = open_annotations (o, error);
+  if (o->threshold == NOT_GIVEN)
+    options.threshold = 0;
+  return dataset
+      && defcn_results_evaluate (dataset, o->results, &options, &result, error)
+      && tell (&result, o, error);
+}
+
+/* The objects of the model's classes; names those that only one has. */
+static DefcnDataset *
+match (const DefcnDataset *dataset, const DefcnSpec *spec, GError **error)
+{
+  DefcnDataset *matched =
+      defcn_dataset_match (dataset, (const char *const *) spec->labels, error);
+  g_autoptr (GString) absent = g_string_new (NULL);
+
+  if (!matched)
+    return NULL;
+  g_autofree char *notes = defcn_dataset_notes (matched);
+  for (int i = 0; i < spec->n_classes; i++)
+    if (g_array_index (matched->category_ids, gint64, i) == DEFCN_NO_CATEGORY)
+      g_string_append_printf (absent, "%s%s", absent->len ? ", " : "",
+          spec->labels[i]);
+  g_printerr ("%s", notes);
+  if (absent->len)
+    g_printerr ("%s: classes of the model that it has not: %s\n", dataset->path,
+        absent->str);
+  return matched;
+}
+
+static gboolean
+run_eval (const Options *o, GError **error)
+{
+  g_auto (DefcnFigures) result = { 0 };
+  g_autoptr (DefcnBackend) be = NULL;
+  g_autoptr (DefcnModel) model = NULL;
+  DefcnEvaluateOptions options = evaluate_options (o);
+
+  if (!check_files (o, error))
+    return FALSE;
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (o->model, error);
+  if (!weights || (o->calibrate && !defcn_calibrate_check (o->model, error)))
+    return FALSE;
+  g_autoptr (DefcnDataset) dataset = open_annotations (o, error);
+  if (!dataset)
+    return FALSE;
+  be = defcn_device_options_open (&o->device, o->model, error);
+  if (!be)
+    return FALSE;
+  model = defcn_model_open (weights, be, FALSE, error);
+  if (!model)
+    return FALSE;
+  const DefcnSpec *spec = defcn_model_spec (model);
+  g_autoptr (DefcnDataset) matched = match (dataset, spec, error);
+  if (!matched)
+    return FALSE;
+  if (o->threshold == NOT_GIVEN)
+    options.threshold = defcn_evaluate_defaults.threshold;
+  if (!defcn_evaluate_model (model, matched, &options, &result, error)) {
     if (error && g_error_matches (*error, DEFCN_ERROR, DEFCN_ERROR_MODEL))
       g_prefix_error (error, "%s: ", o->model);
     return FALSE;
   }
-  g_autofree char *table = defcn_figures_table (&result, o->classes);
-  if (!o->json || !g_str_equal (o->json, "-"))
-    g_print ("%s", table);
-  return (!o->json || save_json (&result, o, error))
-      && (!o->reliability || save_reliability (&result, o, error))
+  return tell (&result, o, error)
       && (!o->calibrate
-          || calibrate (&result, weights,
-              defcn_model_spec (model)->working_threshold, o, error));
+          || calibrate (&result, weights, spec->working_threshold, o, error));
 }
 
 static const char *
 check (const Options *o)
 {
-  if (!o->model || !o->annotations || !o->images)
+  if (o->results && (o->model || o->detections || o->calibrate || o->limit))
+    return "--results goes without --model, --detections, --calibrate and "
+           "--limit";
+  if (!o->results && (!o->model || !o->annotations || !o->images))
     return "--model, --annotations and --images are needed";
+  if (!o->annotations)
+    return "--annotations are needed";
+  if (!(o->read.max_damaged >= 0 && o->read.max_damaged <= 1))
+    return "--max-damaged is not in 0 .. 1";
+  if (o->read.picture.max_megapixels < 0
+      || o->read.picture.max_megapixels > 268)
+    return "--max-megapixels is not in 1 .. 268";
   if (!(o->threshold <= 1) || !(o->duplicates >= 0 && o->duplicates <= 1))
     return "a score threshold is not in 0 .. 1";
   if (!(o->nms >= 0 && o->nms < 1))
@@ -187,6 +286,21 @@ check (const Options *o)
   return NULL;
 }
 
+/* --classes prints every class, --classes=NAMES takes only those. */
+static gboolean
+on_classes (const char *name, const char *value, gpointer data, GError **error)
+{
+  Options *o = data;
+
+  if (!value) {
+    o->classes = TRUE;
+    return TRUE;
+  }
+  g_free (o->only);
+  o->only = g_strdelimit (g_strdup (value), ",", ';');
+  return TRUE;
+}
+
 static gboolean
 parse (Options *o, int *argc, char ***argv, GError **error)
 {
@@ -197,9 +311,7 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "COCO .json or CrowdHuman .odgt", "FILE" },
     { "images", 'i', 0, G_OPTION_ARG_FILENAME, &o->images,
         "folder of the images", "DIR" },
-    { "threads", 't', 0, G_OPTION_ARG_INT, &o->device.threads,
-        "CPU threads (one per core)", "N" },
-    { "threshold", 0, 0, G_OPTION_ARG_DOUBLE, &o->threshold,
+    { "threshold", 't', 0, G_OPTION_ARG_DOUBLE, &o->threshold,
         "score threshold (0.05), below 0: the model's", "T" },
     { "nms", 0, 0, G_OPTION_ARG_DOUBLE, &o->nms,
         "IoU of the column with NMS (the model's, or 0.6)", "IOU" },
@@ -213,12 +325,28 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "objects of a picture that is crowded (8)", "N" },
     { "limit", 0, 0, G_OPTION_ARG_INT, &o->limit, "only the first N images",
         "N" },
-    { "classes", 'c', 0, G_OPTION_ARG_NONE, &o->classes,
-        "print the AP of every class too", NULL },
+    { "classes", 'c', G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,
+        on_classes,
+        "print the AP of every class too; with names, measure only these",
+        "A,B" },
     { "json", 'j', 0, G_OPTION_ARG_FILENAME, &o->json,
         "write all figures here, - for standard output", "FILE" },
     { "detections", 0, 0, G_OPTION_ARG_FILENAME, &o->detections,
         "write the boxes here, in COCO's results format", "FILE" },
+    { "force", 0, 0, G_OPTION_ARG_NONE, &o->force,
+        "write over --detections that are there", NULL },
+    { "results", 0, 0, G_OPTION_ARG_FILENAME, &o->results,
+        "measure these boxes, COCO's results or CrowdHuman's lines, instead of "
+        "a model",
+        "FILE" },
+    { "max-damaged", 0, 0, G_OPTION_ARG_DOUBLE, &o->read.max_damaged,
+        "share of damaged annotations that stops (0.1)", "SHARE" },
+    { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->read.absolute_names,
+        "pictures' file names may be absolute, or leave their folder", NULL },
+    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->read.picture.ignore_exif,
+        "take pixels as they are stored, whatever EXIF says", NULL },
+    { "max-megapixels", 0, 0, G_OPTION_ARG_INT, &o->read.picture.max_megapixels,
+        "largest picture (100)", "N" },
     { "reliability", 0, 0, G_OPTION_ARG_FILENAME, &o->reliability,
         "draw precision over the score here", "PNG" },
     { "calibrate", 0, 0, G_OPTION_ARG_NONE, &o->calibrate,
@@ -227,6 +355,7 @@ parse (Options *o, int *argc, char ***argv, GError **error)
   };
   g_autoptr (GOptionContext) context =
       g_option_context_new ("- measure a model on a data set");
+  GOptionGroup *group = g_option_group_new ("eval", "", "", o, NULL);
 
   g_option_context_set_summary (context,
       "From one pass, three columns: all boxes, the local duplicate filter,\n"
@@ -243,16 +372,19 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       "best in the mean with two neighbours on either side, the higher of "
       "equal\n"
       "ones.  All else in the file stays as it is.");
-  g_option_context_add_main_entries (context, entries, NULL);
+  g_option_group_add_entries (group, entries);
+  g_option_context_set_main_group (context, group);
   defcn_device_options_add (&o->device, context,
-      DEFCN_DEVICE_OPTIONS_EXACT | DEFCN_DEVICE_OPTIONS_MAX_EDGE);
+      DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT
+          | DEFCN_DEVICE_OPTIONS_MAX_EDGE);
   return g_option_context_parse (context, argc, argv, error);
 }
 
 int
 defcn_eval_main (int argc, char **argv)
 {
-  Options o = { .threshold = defcn_evaluate_defaults.threshold,
+  Options o = { .threshold = NOT_GIVEN,
+    .read = defcn_read_defaults,
     .duplicates = defcn_evaluate_defaults.duplicate_threshold,
     .crowd = defcn_evaluate_defaults.least_objects };
   struct sigaction action = { .sa_handler = on_signal,
@@ -270,9 +402,9 @@ defcn_eval_main (int argc, char **argv)
   } else {
     sigaction (SIGINT, &action, NULL);
     sigaction (SIGTERM, &action, NULL);
-    if (!run_eval (&o, &error)) {
+    if (!(o.results ? run_results (&o, &error) : run_eval (&o, &error))) {
       g_printerr ("defcn eval: %s\n", error->message);
-      status = 1;
+      status = interrupted ? 128 + interrupted : 1;
     }
   }
   g_free (o.model);
@@ -282,5 +414,7 @@ defcn_eval_main (int argc, char **argv)
   g_free (o.json);
   g_free (o.detections);
   g_free (o.reliability);
+  g_free (o.results);
+  g_free (o.only);
   return status;
 }

@@ -3,15 +3,17 @@
 #include <string.h>
 
 #include "command.h"
+#include "data/file.h"
 #include "import/importer.h"
 
-#define MAX_NAMED 8 /* names on the screen without --verbose */
+#define MAX_LABELS (1 << 20) /* bytes */
+#define MAX_NAMED 8          /* names on the screen without --verbose */
 
 typedef struct
 {
   char *output, *labels;
   char **settings;
-  gboolean partial, half, verbose;
+  gboolean partial, half, ema, verbose;
 } Options;
 
 static gboolean
@@ -26,6 +28,8 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "FILE" },
     { "partial", 'p', 0, G_OPTION_ARG_NONE, &o->partial,
         "Go without tensors that are missing", NULL },
+    { "ema", 0, 0, G_OPTION_ARG_NONE, &o->ema,
+        "Take the averaged weights (model_ema), where both are there", NULL },
     { "half", 0, 0, G_OPTION_ARG_NONE, &o->half,
         "Store convolution weights in half precision", NULL },
     { "set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o->settings,
@@ -37,7 +41,6 @@ parse (Options *o, int *argc, char ***argv, GError **error)
   };
   g_autoptr (GOptionContext) context = g_option_context_new ("INPUT");
 
-  g_set_prgname ("defcn import");
   g_option_context_set_summary (context,
       "Converts weights of other programs to a model file.  INPUT is\n"
       "  - a DeFCN or cvpods checkpoint (.pth): a whole detector;\n"
@@ -67,9 +70,12 @@ read_labels (const char *path, GError **error)
 {
   g_autofree char *text = NULL;
 
-  if (!g_file_get_contents (path, &text, NULL, error))
+  gsize len;
+
+  if (!defcn_file_read (&text, &len, path, MAX_LABELS, error))
     return NULL;
-  char **labels = g_strsplit (g_strchomp (text), "\n", -1);
+  g_strchomp (text);
+  char **labels = g_strsplit (text + defcn_file_bom (text, len), "\n", -1);
   for (char **l = labels; *l; l++) {
     g_strstrip (*l);
     if (**l)
@@ -89,11 +95,11 @@ print_names (const char *what, const GPtrArray *names, gboolean all)
 
   if (names->len == 0)
     return;
-  printf ("%s: %u\n", what, names->len);
+  g_print ("%s: %u\n", what, names->len);
   for (guint i = 0; i < shown; i++)
-    printf ("  %s\n", (const char *) names->pdata[i]);
+    g_print ("  %s\n", (const char *) names->pdata[i]);
   if (shown < names->len)
-    printf ("  .. and %u more (--verbose)\n", names->len - shown);
+    g_print ("  .. and %u more (--verbose)\n", names->len - shown);
 }
 
 static void
@@ -101,26 +107,28 @@ print_summary (const DefcnImporterResult *done, const Options *o)
 {
   const DefcnSpec *spec = done->spec;
 
-  printf ("%s: ", o->output);
+  g_print ("%s: ", o->output);
   if (spec->backbone == DEFCN_BACKBONE_MOBILENETV2)
-    printf ("MobileNetV2");
+    g_print ("MobileNetV2");
   else if (spec->groups > 1)
-    printf ("ResNeXt-%d %dx%d", spec->depth, spec->groups, spec->group_width);
+    g_print ("ResNeXt-%d %dx%d", spec->depth, spec->groups, spec->group_width);
   else
-    printf ("ResNet-%d", spec->depth);
+    g_print ("ResNet-%d", spec->depth);
   if (done->full)
-    printf (" detector, %d class%s%s%s", spec->n_classes,
+    g_print (" detector, %d class%s%s%s", spec->n_classes,
         spec->n_classes == 1 ? "" : "es", spec->filter ? ", 3DMF" : "",
         spec->p6_from_c5 ? ", P6 from C5" : "");
   else
-    printf (" backbone");
-  printf (", from %s (%s names)\n", done->format,
+    g_print (" backbone");
+  g_print (", from %s (%s names)\n", done->format,
       defcn_naming_text (done->naming));
-  printf ("%u tensors, %.2f million numbers, pixels %s\n", done->n_tensors,
+  g_print ("%u tensors, %.2f million numbers, pixels %s\n", done->n_tensors,
       done->n_numbers * 1e-6, spec->input.bgr ? "BGR" : "RGB");
   if (!done->full)
-    printf ("start from it with: defcn train --init %s%s\n", o->output,
+    g_print ("start from it with: defcn train --init %s%s\n", o->output,
         spec->input.bgr ? "" : " --set pixels=torchvision");
+  if (done->place)
+    g_print ("weights of \"%s\"\n", done->place);
   print_names (done->full ? "missing, left at their initial values"
                           : "missing, left out",
       done->missing, o->verbose);
@@ -137,6 +145,7 @@ run (const Options *o, const char *input, GError **error)
     return FALSE;
   const DefcnImporterOptions options = {
     .partial = o->partial,
+    .ema = o->ema,
     .dtype = o->half ? DEFCN_DTYPE_F16 : DEFCN_DTYPE_F32,
     .labels = (const char *const *) labels,
     .settings = o->settings,

@@ -58,7 +58,6 @@ parse (Options *o, int *argc, char ***argv, GError **error)
   };
   g_autoptr (GOptionContext) context = g_option_context_new ("FILE");
 
-  g_set_prgname ("defcn info");
   g_option_context_set_summary (context,
       "Tells what a model file holds: network, input, classes, thresholds,\n"
       "where it comes from; or an annotation file (.json, .odgt): images and\n"
@@ -169,7 +168,7 @@ print_json (const Info *info)
   add_optional (object, "training", metadata_json (info, "defcn.training"));
 
   char *text = cJSON_Print (object);
-  printf ("%s\n", text);
+  g_print ("%s\n", text);
   cJSON_free (text);
   cJSON_Delete (object);
 }
@@ -177,27 +176,27 @@ print_json (const Info *info)
 static void
 print_network (const DefcnSpec *s)
 {
-  printf ("network     ");
+  g_print ("network     ");
   if (s->backbone == DEFCN_BACKBONE_MOBILENETV2)
-    printf ("MobileNetV2");
+    g_print ("MobileNetV2");
   else if (s->groups > 1)
-    printf ("ResNeXt-%d %dx%d", s->depth, s->groups, s->group_width);
+    g_print ("ResNeXt-%d %dx%d", s->depth, s->groups, s->group_width);
   else
-    printf ("ResNet-%d", s->depth);
-  printf (", FPN %d (P6 from %s), %d-layer towers", s->fpn_channels,
+    g_print ("ResNet-%d", s->depth);
+  g_print (", FPN %d (P6 from %s), %d-layer towers", s->fpn_channels,
       s->p6_from_c5 ? "C5" : "P5", s->tower_depth);
   if (s->filter)
-    printf (", 3DMF tau %d phi %d%s", s->tau, s->phi,
+    g_print (", 3DMF tau %d phi %d%s", s->tau, s->phi,
         s->filter_norm ? "" : " without norm");
-  printf ("\n");
+  g_print ("\n");
 }
 
 static void
 print_input (const DefcnInputRule *r)
 {
-  printf ("input       short edge %d, long edge at most %d, padded to %d\n",
+  g_print ("input       short edge %d, long edge at most %d, padded to %d\n",
       r->short_edge, r->long_edge, r->divisor);
-  printf ("pixels      %s, mean %g %g %g, std %g %g %g\n",
+  g_print ("pixels      %s, mean %g %g %g, std %g %g %g\n",
       r->bgr ? "BGR" : "RGB", r->mean[0], r->mean[1], r->mean[2], r->std[0],
       r->std[1], r->std[2]);
 }
@@ -209,19 +208,31 @@ print_spec (const Info *info, const Options *o)
 
   print_network (s);
   print_input (&s->input);
-  printf ("work        %.2f GMAC for a picture of %dx%d (network %dx%d)\n",
+  g_print ("work        %.2f GMAC for a picture of %dx%d (network %dx%d)\n",
       info->macs * 1e-9, o->width, o->height, info->input_w, info->input_h);
-  printf ("boxes       score above %g, best %d per level, at most %d",
+  g_print ("boxes       score above %g, best %d per level, at most %d",
       s->threshold, s->topk, s->max_detections);
-  printf (s->nms_iou > 0 ? ", NMS at IoU %g\n" : ", no NMS\n", s->nms_iou);
-  printf (s->duplicate_iou > 0 ? "duplicates  dropped locally above IoU %g\n"
-                               : "duplicates  not filtered\n",
+  g_print (s->nms_iou > 0 ? ", NMS at IoU %g\n" : ", no NMS\n", s->nms_iou);
+  g_print (s->duplicate_iou > 0 ? "duplicates  dropped locally above IoU %g\n"
+                                : "duplicates  not filtered\n",
       s->duplicate_iou);
-  printf ("in use      score above %g\n", s->working_threshold);
-  printf ("classes     %d: ", s->n_classes);
+  g_print ("in use      score above %g\n", s->working_threshold);
+  g_print ("classes     %d: ", s->n_classes);
   for (int i = 0; i < MIN (s->n_classes, 8); i++)
-    printf ("%s%s", i ? ", " : "", s->labels[i]);
-  printf (s->n_classes > 8 ? ", ..\n" : "\n");
+    g_print ("%s%s", i ? ", " : "", s->labels[i]);
+  g_print (s->n_classes > 8 ? ", ..\n" : "\n");
+}
+
+/* Lines of @text begin further right than those of the table do. */
+static void
+print_entry (const char *name, const char *text)
+{
+  g_auto (GStrv) names = g_strsplit (name, "\n", -1);
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  g_autofree char *one = g_strjoinv (" ", names);
+  g_autofree char *indented = g_strjoinv ("\n               ", lines);
+
+  g_print ("  %-12s %s\n", one, indented);
 }
 
 /* Every entry of a JSON object in the metadata on a line. */
@@ -233,15 +244,15 @@ print_object (const Info *info, const char *title, const char *key)
 
   if (!object)
     return;
-  printf ("%s\n", title);
+  g_print ("%s\n", title);
   if (!cJSON_IsObject (object))
-    printf ("  %s\n", defcn_weights_metadata (info->weights, key));
+    g_print ("  %s\n", defcn_weights_metadata (info->weights, key));
   cJSON_ArrayForEach (item, object)
   {
     char *text = cJSON_IsString (item) ? NULL : cJSON_PrintUnformatted (item);
 
     if (item->string)
-      printf ("  %-12s %s\n", item->string, text ? text : item->valuestring);
+      print_entry (item->string, text ? text : item->valuestring);
     cJSON_free (text);
   }
   cJSON_Delete (object);
@@ -250,16 +261,16 @@ print_object (const Info *info, const char *title, const char *key)
 static void
 print_text (const Info *info, const Options *o)
 {
-  printf ("file        %s\n", info->path);
-  printf ("sha256      %s\n", info->hash);
-  printf ("tensors     %u, %.2f million numbers\n", info->n_tensors,
+  g_print ("file        %s\n", info->path);
+  g_print ("sha256      %s\n", info->hash);
+  g_print ("tensors     %u, %.2f million numbers\n", info->n_tensors,
       info->n_numbers * 1e-6);
   if (info->n_optimizer)
-    printf ("checkpoint  %u tensors of the optimizer\n", info->n_optimizer);
+    g_print ("checkpoint  %u tensors of the optimizer\n", info->n_optimizer);
   if (info->spec)
     print_spec (info, o);
   else
-    printf ("network     none: not a whole model%s\n",
+    g_print ("network     none: not a whole model%s\n",
         defcn_weights_metadata (info->weights, "defcn.backbone")
             ? ", a backbone to train from"
             : "");

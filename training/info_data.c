@@ -19,7 +19,7 @@ typedef struct
 static void
 count (Summary *s, const DefcnDataset *data)
 {
-  g_autoptr (GArray) trainable = defcn_dataset_trainable (data);
+  g_autoptr (GArray) trainable = defcn_dataset_trainable (data, FALSE);
 
   s->data = data;
   s->n_trainable = trainable->len;
@@ -45,19 +45,32 @@ print_text (const Summary *s)
 {
   const DefcnDataset *data = s->data;
 
-  printf ("file        %s\n", data->path);
-  printf ("images      %u, %u of them to train on\n", data->samples->len,
+  g_print ("file        %s\n", data->path);
+  g_print ("images      %u, %u of them to train on\n", data->samples->len,
       s->n_trainable);
-  printf ("objects     %u, at most %u on an image\n", s->n_objects, s->most);
+  g_print ("objects     %u, at most %u on an image\n", s->n_objects, s->most);
   if (s->n_crowd)
-    printf ("crowd       %u regions\n", s->n_crowd);
+    g_print ("crowd       %u regions\n", s->n_crowd);
   if (s->n_ignored)
-    printf ("ignored     %u regions\n", s->n_ignored);
+    g_print ("ignored     %u regions\n", s->n_ignored);
   if (data->n_empty)
-    printf ("no area     %u boxes\n", data->n_empty);
-  printf ("classes     %u\n", data->labels->len);
+    g_print ("no area     %u boxes\n", data->n_empty);
+  if (data->n_flat)
+    g_print ("flat        %u objects with polygons of no three points\n",
+        data->n_flat);
+  if (data->n_damaged)
+    g_print ("damaged     %u annotations, skipped\n", data->n_damaged);
+  if (data->n_orphans)
+    g_print ("orphans     %u annotations of no image or category, skipped\n",
+        data->n_orphans);
+  for (guint i = 0; i < data->damage->len; i++)
+    g_print ("  %s\n", (const char *) data->damage->pdata[i]);
+  for (guint i = 0; i < data->left_out->len; i++)
+    g_print ("no class    %s, which nothing is annotated with\n",
+        (const char *) data->left_out->pdata[i]);
+  g_print ("classes     %u\n", data->labels->len);
   for (guint i = 0; i < data->labels->len; i++)
-    printf ("  %8u  %s\n", s->of_classes[i],
+    g_print ("  %8u  %s\n", s->of_classes[i],
         (const char *) data->labels->pdata[i]);
 }
 
@@ -75,12 +88,15 @@ print_json (const Summary *s)
   cJSON_AddNumberToObject (object, "crowd", s->n_crowd);
   cJSON_AddNumberToObject (object, "ignored", s->n_ignored);
   cJSON_AddNumberToObject (object, "without_area", data->n_empty);
+  cJSON_AddNumberToObject (object, "flat", data->n_flat);
+  cJSON_AddNumberToObject (object, "damaged", data->n_damaged);
+  cJSON_AddNumberToObject (object, "orphans", data->n_orphans);
   cJSON *classes = cJSON_AddObjectToObject (object, "classes");
   for (guint i = 0; i < data->labels->len; i++)
     cJSON_AddNumberToObject (classes, data->labels->pdata[i], s->of_classes[i]);
 
   char *text = cJSON_Print (object);
-  printf ("%s\n", text);
+  g_print ("%s\n", text);
   cJSON_free (text);
   cJSON_Delete (object);
 }
@@ -94,7 +110,9 @@ defcn_info_is_data (const char *path)
 gboolean
 defcn_info_data (const char *path, gboolean json, GError **error)
 {
-  g_autoptr (DefcnDataset) data = defcn_annotations_open (path, ".", error);
+  const DefcnReadOptions all = { .max_damaged = 1, .absolute_names = TRUE };
+  g_autoptr (DefcnDataset) data =
+      defcn_annotations_open (path, ".", &all, error);
   Summary s = { 0 };
 
   if (!data)

@@ -1,7 +1,9 @@
 /* `defcn`: picks the subcommand. */
+#include <errno.h>
 #include <glib.h>
 #include <locale.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "command.h"
 
@@ -15,6 +17,7 @@ static const struct
   { "eval", defcn_eval_main, "measure a model on a data set" },
   { "detect", defcn_detect_main, "find objects in pictures" },
   { "import", defcn_import_main, "convert weights of other programs" },
+  { "convert", defcn_convert_main, "turn annotations into another format" },
   { "info", defcn_info_main, "tell what a model file holds" },
   { "bench", defcn_bench_main, "measure a network stage by stage" },
 };
@@ -30,22 +33,91 @@ print_usage (FILE *file)
       "version.\n");
 }
 
+/* Text out of files goes through here: no control character of it reaches a
+ * terminal. */
+static void
+print_clean (FILE *file, const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+
+  for (const char *c = valid; *c; c = g_utf8_next_char (c)) {
+    const gunichar u = g_utf8_get_char (c);
+
+    if (g_unichar_iscntrl (u) && u != '\n' && u != '\t')
+      fputc ('?', file);
+    else
+      fwrite (c, 1, g_utf8_next_char (c) - c, file);
+  }
+}
+
+static void
+on_print (const char *text)
+{
+  print_clean (stdout, text);
+}
+
+static void
+on_printerr (const char *text)
+{
+  print_clean (stderr, text);
+}
+
+static void
+on_log (const char *domain, GLogLevelFlags level, const char *text,
+    gpointer data)
+{
+  if (level & G_LOG_LEVEL_WARNING)
+    g_printerr ("defcn: %s\n", text);
+  else
+    g_log_default_handler (domain, level, text, data);
+}
+
+/* What a command wrote is written, or it has failed. */
+static int
+close_output (int status)
+{
+  if (fflush (stdout) == 0 && !ferror (stdout))
+    return status;
+  g_printerr ("defcn: standard output cannot be written: %s\n",
+      g_strerror (errno));
+  return status ? status : 1;
+}
+
+static int
+run_command (int argc, char **argv)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (commands); i++) {
+    if (!g_str_equal (argv[1], commands[i].name))
+      continue;
+    g_autofree char *whole = g_strdup_printf ("defcn %s", commands[i].name);
+
+    g_set_prgname (whole); /* of the usage */
+    argv[1] = whole;
+    return commands[i].main (argc - 1, argv + 1);
+  }
+  return -1;
+}
+
 int
 main (int argc, char **argv)
 {
   const char *name = argc > 1 ? argv[1] : "";
 
   setlocale (LC_ALL, "");
-  for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
-    if (g_str_equal (name, commands[i].name))
-      return commands[i].main (argc - 1, argv + 1);
+  setlocale (LC_NUMERIC, "C"); /* what is printed is read by programs */
+  g_set_print_handler (on_print);
+  g_set_printerr_handler (on_printerr);
+  g_log_set_default_handler (on_log, NULL);
+  const int status = argc > 1 ? run_command (argc, argv) : -1;
+  if (status >= 0)
+    return close_output (status);
   if (g_str_equal (name, "--version")) {
     printf ("defcn %s\n", DEFCN_VERSION);
-    return 0;
+    return close_output (0);
   }
   if (g_str_equal (name, "--help") || g_str_equal (name, "help")) {
     print_usage (stdout);
-    return 0;
+    return close_output (0);
   }
   if (*name)
     fprintf (stderr, "defcn: no command \"%s\"\n", name);

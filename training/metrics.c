@@ -3,12 +3,14 @@
 
 #include "error.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
 
 struct _DefcnMetrics
 {
   FILE *file;
+  char *path;
 };
 
 /* The lines of @text up to iteration @last. */
@@ -48,6 +50,7 @@ defcn_metrics_open (const char *path, gint64 last, GError **error)
   }
   DefcnMetrics *metrics = g_new (DefcnMetrics, 1);
   metrics->file = file;
+  metrics->path = g_strdup (path);
   return metrics;
 }
 
@@ -57,16 +60,21 @@ defcn_metrics_free (DefcnMetrics *metrics)
   if (!metrics)
     return;
   fclose (metrics->file);
+  g_free (metrics->path);
   g_free (metrics);
 }
 
-void
-defcn_metrics_write (DefcnMetrics *metrics, cJSON *object)
+gboolean
+defcn_metrics_write (DefcnMetrics *metrics, cJSON *object, GError **error)
 {
   char *line = cJSON_PrintUnformatted (object);
+  const gboolean good =
+      fprintf (metrics->file, "%s\n", line) > 0 && fflush (metrics->file) == 0;
 
-  fprintf (metrics->file, "%s\n", line);
-  fflush (metrics->file);
+  if (!good)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: cannot be written: %s", metrics->path, g_strerror (errno));
   cJSON_free (line);
   cJSON_Delete (object);
+  return good;
 }

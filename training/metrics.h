@@ -19,7 +19,9 @@ DefcnMetrics *defcn_metrics_open (const char *path, gint64 last,
 void defcn_metrics_free (DefcnMetrics *metrics);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnMetrics, defcn_metrics_free)
 
-/* Appends @object as one line, which is in the file on return; takes it. */
-void defcn_metrics_write (DefcnMetrics *metrics, cJSON *object);
+/* Appends @object as one line, which is in the file on return; takes it.  FALSE
+ * with @error where it is not, as on a full disk. */
+gboolean defcn_metrics_write (DefcnMetrics *metrics, cJSON *object,
+    GError **error);
 
 G_END_DECLS

@@ -165,7 +165,12 @@ defcn_progress_message (DefcnProgress *progress, const char *format, ...)
     progress->open = FALSE;
   }
   va_start (args, format);
-  vfprintf (file, format, args);
+  g_autofree char *text = g_strdup_vprintf (format, args);
   va_end (args);
-  fputs ("\n", file);
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  for (char *c = valid; *c; c++) {
+    if (g_ascii_iscntrl (*c) && *c != '\n' && *c != '\t')
+      *c = '?';
+  }
+  fprintf (file, "%s\n", valid);
 }

@@ -74,8 +74,8 @@ update (DefcnRun *run, DefcnExample **examples, GError **error)
 }
 
 /* One line of metrics over the updates since the last one. */
-static void
-log_updates (DefcnRun *run)
+static gboolean
+log_updates (DefcnRun *run, GError **error)
 {
   const double seconds = (g_get_monotonic_time () - run->since) * 1e-6;
   const double n = run->n, waited = defcn_loader_waited (run->loader);
@@ -95,16 +95,16 @@ log_updates (DefcnRun *run)
   cJSON_AddNumberToObject (line, "grad_norm", run->norm / n);
   cJSON_AddNumberToObject (line, "images_per_second", n * batch / seconds);
   cJSON_AddNumberToObject (line, "waited", (waited - run->waited) / seconds);
-  defcn_metrics_write (run->metrics, line);
   defcn_progress_update (run->progress, run->state.iteration,
-      "loss %.4f cls %.4f box %.4f aux %.4f lr %.3g %.1f images/s",
-      run->sum.total / n, run->sum.cls / n, run->sum.box / n, run->sum.aux / n,
-      defcn_optimizer_lr (&run->recipe->optimizer, run->state.iteration - 1),
-      n * batch / seconds);
+      "%.1f images/s loss %.4f cls %.4f box %.4f aux %.4f lr %.3g",
+      n * batch / seconds, run->sum.total / n, run->sum.cls / n,
+      run->sum.box / n, run->sum.aux / n,
+      defcn_optimizer_lr (&run->recipe->optimizer, run->state.iteration - 1));
   run->sum = (DefcnStepLosses){ 0 };
   run->norm = run->n = 0;
   run->waited = waited;
   run->since = g_get_monotonic_time ();
+  return defcn_metrics_write (run->metrics, line, error);
 }
 
 /* Copies the averaged weights into the inference model. */
@@ -141,6 +141,7 @@ measure (DefcnRun *run, DefcnFigures *result, GError **error)
   g_autoptr (GError) problem = NULL;
 
   options.stop = &interrupted;
+  options.progress = TRUE;
   if (!update_eval_model (run, error))
     return FALSE;
   run->state.unevaluated = TRUE;
@@ -177,7 +178,8 @@ evaluate (DefcnRun *run, GError **error)
   cJSON *line = cJSON_CreateObject ();
   cJSON_AddNumberToObject (line, "iteration", run->state.iteration);
   defcn_figures_to_json (&result, line);
-  defcn_metrics_write (run->metrics, line);
+  if (!defcn_metrics_write (run->metrics, line, error))
+    return FALSE;
   g_autofree char *summary = defcn_figures_summary (&result);
   defcn_progress_message (run->progress, "iteration %" G_GINT64_FORMAT ": %s",
       run->state.iteration, summary);
@@ -216,13 +218,16 @@ run_updates (DefcnRun *run, gint64 stop, GError **error)
   while (run->state.iteration < stop && !interrupted) {
     if (!update (run, examples, error))
       return FALSE;
-    if (run->n > 0 && due (run, recipe->log_interval))
-      log_updates (run);
+    if (run->n > 0 && due (run, recipe->log_interval)
+        && !log_updates (run, error))
+      return FALSE;
+    const gint64 begin = g_get_monotonic_time ();
     if (run->state.iteration < run->last && due (run, recipe->eval_interval)
         && !evaluate (run, error))
       return FALSE;
     if (due (run, recipe->checkpoint_interval) && !save_checkpoint (run, error))
       return FALSE;
+    run->since += g_get_monotonic_time () - begin; /* no time of updates */
   }
   return TRUE;
 }
@@ -235,6 +240,29 @@ finish (DefcnRun *run, GError **error)
 
   return defcn_checkpoint_save_model (&run->state, path, -1, -1, error)
       && evaluate (run, error);
+}
+
+/* What there is now, and what to do next. */
+static void
+tell_end (const DefcnRun *run)
+{
+  const char *folder = run->options->output;
+  g_autofree char *ini = defcn_run_file (run, "recipe.ini");
+  g_autofree char *model = defcn_run_file (run, "model.safetensors");
+  g_autofree char *best = defcn_run_file (run, "best.safetensors");
+
+  if (run->state.iteration < run->last || run->state.unevaluated)
+    defcn_progress_message (run->progress,
+        "stopped at iteration %" G_GINT64_FORMAT "%s; --resume goes on: "
+        "defcn train %s -o %s --resume",
+        run->state.iteration,
+        run->state.unevaluated ? ", in its evaluation" : "", ini, folder);
+  else if (run->state.best_ap >= 0)
+    defcn_progress_message (run->progress,
+        "done: %s; the best of its evaluations (AP %.3f): %s", model,
+        run->state.best_ap, best);
+  else
+    defcn_progress_message (run->progress, "done: %s", model);
 }
 
 static gboolean
@@ -253,12 +281,27 @@ loop (DefcnRun *run, GError **error)
     return FALSE;
   if (run->state.iteration == run->last && !finish (run, error))
     return FALSE;
-  if (run->state.iteration < run->last || run->state.unevaluated)
-    defcn_progress_message (run->progress,
-        "stopped at iteration %" G_GINT64_FORMAT "%s; --resume goes on",
-        run->state.iteration,
-        run->state.unevaluated ? ", in its evaluation" : "");
+  tell_end (run);
   return TRUE;
+}
+
+/* Saves what an error would lose, unless the weights are what is wrong. */
+static void
+rescue (DefcnRun *run)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (run->state.iteration == run->first || run->lost > 0)
+    return;
+  if (save_checkpoint (run, &error))
+    defcn_progress_message (run->progress,
+        "saved the checkpoint of iteration %" G_GINT64_FORMAT
+        "; --resume goes on",
+        run->state.iteration);
+  else
+    defcn_progress_message (run->progress,
+        "no checkpoint of iteration %" G_GINT64_FORMAT ": %s",
+        run->state.iteration, error->message);
 }
 
 static int
@@ -273,13 +316,97 @@ run_train (const DefcnRunOptions *o)
   sigaction (SIGINT, &action, NULL);
   sigaction (SIGTERM, &action, NULL);
 
-  const gboolean good =
-      recipe && defcn_run_open (&run, &error) && loop (&run, &error);
+  const gboolean opened = recipe && defcn_run_open (&run, &error);
+  const gboolean good = opened && loop (&run, &error);
+  const gboolean finished =
+      run.state.iteration == run.last && !run.state.unevaluated;
+  if (opened && !good)
+    rescue (&run);
   defcn_run_close (&run);
-  if (good)
-    return 0;
-  g_printerr ("defcn train: %s\n", error->message);
-  return 1;
+  if (!good)
+    g_printerr ("defcn train: %s\n", error->message);
+  return !good ? 1 : interrupted && !finished ? 128 + interrupted : 0;
+}
+
+/* FALSE with @error, of a usage that is wrong. */
+static gboolean
+parse (DefcnRunOptions *o, gboolean *help_recipe, int *argc, char ***argv,
+    GError **error)
+{
+  const GOptionEntry entries[] = {
+    { "preset", 'p', 0, G_OPTION_ARG_STRING, &o->preset,
+        "start from this row of the paper (see --help-recipe)", "NAME" },
+    { "annotations", 'a', 0, G_OPTION_ARG_FILENAME_ARRAY, &o->annotations,
+        "training annotations, COCO .json or CrowdHuman .odgt; several are "
+        "joined",
+        "FILE" },
+    { "images", 'i', 0, G_OPTION_ARG_FILENAME_ARRAY, &o->images,
+        "folder of the training images, one for each file", "DIR" },
+    { "val-annotations", 0, 0, G_OPTION_ARG_FILENAME, &o->val_annotations,
+        "validation annotations", "FILE" },
+    { "val-images", 0, 0, G_OPTION_ARG_FILENAME, &o->val_images,
+        "folder of the validation images", "DIR" },
+    { "init", 0, 0, G_OPTION_ARG_FILENAME, &o->init,
+        "weights to start from (see defcn import)", "FILE" },
+    { "output", 'o', 0, G_OPTION_ARG_FILENAME, &o->output,
+        "folder of the run (runs/train)", "DIR" },
+    { "set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o->set,
+        "set a key of the recipe, may be repeated", "KEY=VALUE" },
+    { "resume", 'r', 0, G_OPTION_ARG_NONE, &o->resume,
+        "go on from the run's checkpoint", NULL },
+    { "force", 0, 0, G_OPTION_ARG_NONE, &o->force,
+        "begin anew in a folder that has a run; with --resume: go on with "
+        "other "
+        "data",
+        NULL },
+    { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->absolute_names,
+        "pictures' file names may be absolute, or leave their folder", NULL },
+    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->ignore_exif,
+        "take pixels as they are stored, whatever EXIF says", NULL },
+    { "stop-after", 0, 0, G_OPTION_ARG_INT64, &o->stop_after,
+        "stop at this iteration as if interrupted", "N" },
+    { "help-recipe", 0, 0, G_OPTION_ARG_NONE, help_recipe,
+        "list presets, keys and their defaults", NULL },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->files, NULL,
+        NULL },
+    { NULL }
+  };
+  g_autoptr (GOptionContext) context =
+      g_option_context_new ("[CONFIG] - train a detector");
+
+  g_option_context_set_summary (context,
+      "Trains by the recipe: preset, then CONFIG (a key file with a group\n"
+      "[recipe]), then --set.  The run's folder gets checkpoint.safetensors,\n"
+      "best.safetensors and model.safetensors, metrics.jsonl and curve.png.\n"
+      "Ctrl-C saves a checkpoint (exit status 130); --resume goes on to the "
+      "same\n"
+      "numbers, an evaluation that was interrupted is done again.  recipe.ini "
+      "has\n"
+      "all of the recipe: it repeats the run.");
+  g_option_context_add_main_entries (context, entries, NULL);
+  defcn_device_options_add (&o->device, context, DEFCN_DEVICE_OPTIONS_TRAIN);
+  if (!g_option_context_parse (context, argc, argv, error))
+    return FALSE;
+  if (!o->files || !o->files[1])
+    return TRUE;
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+      "one CONFIG at most");
+  return FALSE;
+}
+
+static void
+clear (DefcnRunOptions *o)
+{
+  g_free (o->preset);
+  g_free (o->output);
+  defcn_device_options_clear (&o->device);
+  g_strfreev (o->annotations);
+  g_strfreev (o->images);
+  g_free (o->val_annotations);
+  g_free (o->val_images);
+  g_free (o->init);
+  g_strfreev (o->set);
+  g_strfreev (o->files);
 }
 
 int
@@ -287,75 +414,21 @@ defcn_train_main (int argc, char **argv)
 {
   DefcnRunOptions o = { 0 };
   gboolean help_recipe = FALSE;
-  const GOptionEntry entries[] = {
-    { "preset", 'p', 0, G_OPTION_ARG_STRING, &o.preset,
-        "start from this row of the paper (see --help-recipe)", "NAME" },
-    { "annotations", 'a', 0, G_OPTION_ARG_FILENAME_ARRAY, &o.annotations,
-        "training annotations, COCO .json or CrowdHuman .odgt; several are "
-        "joined",
-        "FILE" },
-    { "images", 'i', 0, G_OPTION_ARG_FILENAME_ARRAY, &o.images,
-        "folder of the training images, one for each file", "DIR" },
-    { "val-annotations", 0, 0, G_OPTION_ARG_FILENAME, &o.val_annotations,
-        "validation annotations", "FILE" },
-    { "val-images", 0, 0, G_OPTION_ARG_FILENAME, &o.val_images,
-        "folder of the validation images", "DIR" },
-    { "init", 0, 0, G_OPTION_ARG_FILENAME, &o.init,
-        "weights to start from (see defcn import)", "FILE" },
-    { "output", 'o', 0, G_OPTION_ARG_FILENAME, &o.output,
-        "folder of the run (runs/train)", "DIR" },
-    { "set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o.set,
-        "set a key of the recipe, may be repeated", "KEY=VALUE" },
-    { "resume", 'r', 0, G_OPTION_ARG_NONE, &o.resume,
-        "go on from the run's checkpoint", NULL },
-    { "stop-after", 0, 0, G_OPTION_ARG_INT64, &o.stop_after,
-        "stop at this iteration as if interrupted", "N" },
-    { "help-recipe", 0, 0, G_OPTION_ARG_NONE, &help_recipe,
-        "list presets, keys and their defaults", NULL },
-    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.files, NULL,
-        "[CONFIG]" },
-    { NULL }
-  };
-  g_autoptr (GOptionContext) context =
-      g_option_context_new ("- train a detector");
   g_autoptr (GError) error = NULL;
+  int status = 2;
 
-  g_option_context_set_summary (context,
-      "Trains by the recipe: preset, then CONFIG (a key file with a group\n"
-      "[recipe]), then --set.  The run's folder gets checkpoint.safetensors,\n"
-      "best.safetensors and model.safetensors, metrics.jsonl and curve.png.\n"
-      "Ctrl-C saves a checkpoint; --resume goes on to the same numbers, an\n"
-      "evaluation that was interrupted is done again.");
-  g_option_context_add_main_entries (context, entries, NULL);
-  defcn_device_options_add (&o.device, context, DEFCN_DEVICE_OPTIONS_TRAIN);
-  if (!g_option_context_parse (context, &argc, &argv, &error)) {
+  if (!parse (&o, &help_recipe, &argc, &argv, &error)) {
     g_printerr ("defcn train: %s\n", error->message);
-    return 2;
-  }
-  if (o.files && o.files[1]) {
-    g_printerr ("defcn train: one CONFIG at most\n");
-    return 2;
-  }
-  if (!o.output)
-    o.output = g_build_filename ("runs", "train", NULL);
-
-  int status = 0;
-  if (help_recipe) {
+  } else if (help_recipe) {
     g_autofree char *help = defcn_recipe_help ();
 
     g_print ("%s", help);
+    status = 0;
   } else {
+    if (!o.output)
+      o.output = g_build_filename ("runs", "train", NULL);
     status = run_train (&o);
   }
-  g_free (o.preset);
-  g_free (o.output);
-  defcn_device_options_clear (&o.device);
-  g_strfreev (o.annotations);
-  g_strfreev (o.images);
-  g_free (o.val_annotations);
-  g_free (o.val_images);
-  g_free (o.init);
-  g_strfreev (o.set);
-  g_strfreev (o.files);
+  clear (&o);
   return status;
 }

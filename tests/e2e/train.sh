@@ -74,14 +74,17 @@ resume () {
       "$work/parts/checkpoint.safetensors"
 }
 
-# An interrupt saves a checkpoint and ends well, long before the end.
+# An interrupt saves a checkpoint and says so by its status, long before the
+# end.
 interrupt () {
   exec=exec train signal & local pid=$!
   for _ in $(seq 300); do
     grep -q iteration "$work/signal/metrics.jsonl" 2>/dev/null && break
     sleep 0.1
   done
-  kill -INT $pid && wait $pid &&
+  kill -INT $pid
+  wait $pid
+  [ $? = 130 ] &&
     [ -s "$work/signal/checkpoint.safetensors" ] &&
     [ ! -e "$work/signal/model.safetensors" ]
 }
@@ -106,7 +109,8 @@ interrupt_evaluation () {
     sleep 0.1
   done
   if kill -KILL $pid 2>/dev/null; then return 1; fi
-  wait $pid &&
+  wait $pid
+  [ $? = 130 ] &&
     ! grep ap50 "$work/given-up/metrics.jsonl" &&
     evaluated given-up a.json --resume --stop-after 3 &&
     evaluated single a.json --stop-after 3 &&
@@ -141,7 +145,7 @@ names () {
   shift
   "$@" > "$work/message" 2>&1 && return 1
   cat "$work/message"
-  grep -qF "$text" "$work/message"
+  grep -qF -- "$text" "$work/message"
 }
 
 # Alpha of the first update is the same, those on the way to another are not.
@@ -162,6 +166,86 @@ assert still[3] != moving[3]
 PY
 }
 
+# A used folder is not begun in again, unless by force; recipe.ini in it has all
+# that repeats the run.
+used_folder () {
+  names "is of an earlier run" train whole --stop-after 1 &&
+    cp "$work/whole/recipe.ini" "$work/again.ini" &&
+    "$defcn" train "$work/again.ini" -o "$work/again" --stop-after 6 &&
+    cmp "$work/whole/checkpoint.safetensors" \
+      "$work/again/checkpoint.safetensors" &&
+    train again --force --stop-after 1 && train again --resume --stop-after 2
+}
+
+# Two runs never share a folder.
+locked () {
+  exec=exec train shared & local pid=$! status
+  for _ in $(seq 300); do
+    [ -e "$work/shared/metrics.jsonl" ] && break
+    sleep 0.1
+  done
+  names "another run is at work in it" train shared --force
+  status=$?
+  kill -INT $pid
+  wait $pid
+  return $status
+}
+
+# Other data is not gone on with unasked.
+other_data () {
+  cp "$work/a.json" "$work/b.json" &&
+    names "--force goes on with other data" "$defcn" train "$work/recipe.ini" \
+      --annotations "$work/b.json" --images "$work" -o "$work/parts" --resume
+}
+
+# A validation set is looked at before the first update.
+bad_validation () {
+  sed 's/"block"/"other"/' "$work/a.json" > "$work/other.json" &&
+    names "none of the classes block" train none --val-images "$work" \
+      --val-annotations "$work/other.json" &&
+    names "/none/0.png: no such picture" train none --val-images /none \
+      --val-annotations "$work/a.json" && [ ! -s "$work/none/metrics.jsonl" ]
+}
+
+# A picture that goes away during the run costs no update: there is a checkpoint
+# of the last one.
+lost_picture () {
+  mkdir -p "$work/going" && cp "$work"/*.png "$work/going" || return
+  head -c 200 "$work/0.png" > "$work/going/0.png"
+  names "0.png" train lost --val-images "$work/going" \
+    --val-annotations "$work/a.json" --set eval_interval=3 &&
+    grep -q "saved the checkpoint of iteration 3" "$work/message" &&
+    train lost --resume --stop-after 4
+}
+
+# A disk that takes no more (no file over a megabyte here) ends the run with the
+# name of what could not be written; the checkpoint before stays and is whole.
+full_disk () {
+  local files
+  train full --stop-after 2 && cp "$work/full/checkpoint.safetensors" \
+    "$work/kept" && files=$(ls "$work/full") &&
+    (trap '' XFSZ && ulimit -f 1024 &&
+      names "full/checkpoint.safetensors: cannot be written" \
+        train full --resume --stop-after 4) &&
+    cmp "$work/kept" "$work/full/checkpoint.safetensors" &&
+    [ "$files" = "$(ls "$work/full")" ] &&
+    train full --resume --stop-after 3
+}
+
+# What is told: the pace first, how far an evaluation is, and at the end where
+# the model is, or how to go on.
+told () {
+  train told --set iterations=2 --set log_interval=1 --val-images "$work" \
+    --val-annotations "$work/a.json" 2>"$work/message" &&
+    grep -qE "train 2/2 left 0:00 [0-9.]+ images/s loss" "$work/message" &&
+    grep -q "eval 6/6" "$work/message" &&
+    grep -q "done: $work/told/model.safetensors; the best of" \
+      "$work/message" &&
+    train stopped --stop-after 1 2>"$work/message" &&
+    grep -q "defcn train $work/stopped/recipe.ini -o $work/stopped --resume" \
+      "$work/message"
+}
+
 other_recipe () { train whole --resume --set fpn_channels=32; }
 broken_pictures () {
   mkdir -p "$work/broken"
@@ -171,13 +255,20 @@ broken_pictures () {
     --images "$work/broken" -o "$work/none"
 }
 
-echo "1..10"
+echo "1..17"
 ok "a resumed run ends with the bits of a whole one" resume
 ok "an interrupt saves a checkpoint" interrupt
 ok "an interrupted evaluation is done again" interrupt_evaluation
 ok "six pictures are learnt" learn
 ok "the curve is a picture" grep -q PNG "$work/learnt/curve.png"
 ok "alpha goes its way" alpha_moves
+ok "a used folder is kept, its recipe repeats it" used_folder
+ok "a folder has one run at a time" locked
+ok "other data is refused by name" other_data
+ok "a validation set is looked at first" bad_validation
+ok "an error leaves a checkpoint" lost_picture
+ok "a full disk leaves the last checkpoint" full_disk
+ok "the end is told" told
 ok "another recipe is refused by name" names "fpn_channels=32" other_recipe
 ok "unreadable pictures stop the run by name" names "cannot be read" \
   broken_pictures

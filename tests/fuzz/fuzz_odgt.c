@@ -7,13 +7,14 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnDataset) dataset =
-      defcn_crowdhuman_open (fuzz_input_path (data, size), ".", &error);
+      defcn_crowdhuman_open (fuzz_input_path (data, size), ".",
+          &defcn_read_defaults, &error);
 
   fuzz_check (dataset, error);
   if (!dataset)
     return 0;
 
-  g_autoptr (GArray) trainable = defcn_dataset_trainable (dataset);
+  g_autoptr (GArray) trainable = defcn_dataset_trainable (dataset, FALSE);
   for (guint i = 0; i < dataset->samples->len; i++) {
     g_autoptr (GArray) objects = defcn_dataset_objects (dataset, i);
     g_autofree char *path = defcn_dataset_image_path (dataset, i);

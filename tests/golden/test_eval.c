@@ -110,7 +110,8 @@ test_coco (gconstpointer below)
   cJSON *detections = testing_golden_json (dt);
   cJSON *expected = testing_golden_json (result_below);
   g_autoptr (GError) error = NULL;
-  g_autoptr (DefcnDataset) dataset = defcn_coco_open (gt, ".", &error);
+  g_autoptr (DefcnDataset) dataset =
+      defcn_coco_open (gt, ".", &defcn_read_defaults, &error);
   g_assert_no_error (error);
   g_autoptr (DefcnCocoEval) eval = defcn_coco_eval_new (dataset, 0.3f);
   const cJSON *item;
@@ -195,7 +196,8 @@ test_crowdhuman (gconstpointer below)
   g_autofree char *text = testing_golden_text (dt);
   cJSON *expected = text ? testing_golden_json (result_below) : NULL;
   g_autoptr (GError) error = NULL;
-  g_autoptr (DefcnDataset) dataset = defcn_crowdhuman_open (gt, ".", &error);
+  g_autoptr (DefcnDataset) dataset =
+      defcn_crowdhuman_open (gt, ".", &defcn_read_defaults, &error);
   g_assert_no_error (error);
   g_autoptr (DefcnCrowdhumanEval) eval = defcn_crowdhuman_eval_new (dataset);
   DefcnCrowdhumanResult result;

@@ -214,9 +214,14 @@ test_recipe (void)
     { "ema=0.25", FALSE }, { "threads=7", TRUE }, { "workers=7", TRUE },
     { "eval_interval=7", TRUE }, { "micro_batch=7", TRUE },
     { "duplicate_iou=0.7", TRUE }, { "working_threshold=0.7", TRUE },
-    { "nms_iou=0.7", FALSE }, { "iterations=7", TRUE }, { "epochs=7", TRUE },
+    { "nms_iou=0.7", TRUE }, { "short_edge=384", TRUE },
+    { "test_long_edge=1000", TRUE }, { "threshold=0.5", TRUE },
+    { "max_detections=7", TRUE }, { "short_edges=640", FALSE },
+    { "long_edge=640", FALSE }, { "iterations=7", TRUE }, { "epochs=7", TRUE },
     { "log_interval=7", TRUE }, { "checkpoint_interval=7", TRUE },
-    { "init=x", TRUE }, { "max_unreadable=0.5", FALSE },
+    { "init=x", TRUE }, { "max_unreadable=0.5", TRUE },
+    { "max_damaged=0.5", TRUE }, { "background=true", FALSE },
+    { "classes=one", FALSE }, { "polygons=true", FALSE },
     { "val_images=", TRUE } };
   g_autofree char *path = folder_file (folder, "recipe");
   Rig rig;
@@ -319,6 +324,11 @@ test_no_checkpoint (void)
     g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT);
     g_assert_nonnull (strstr (error->message, "is no checkpoint"));
   }
+  rig.state.iteration = 270001; /* of 270000 */
+  g_assert_true (defcn_checkpoint_save (&rig.state, path, NULL));
+  g_autoptr (GError) beyond = NULL;
+  g_assert_false (defcn_checkpoint_load (&rig.state, path, &beyond));
+  g_assert_nonnull (strstr (beyond->message, "the recipe ends at 270000"));
   g_assert_false (
       defcn_checkpoint_load (&rig.state, "/nowhere.safetensors", &absent));
   g_assert_nonnull (strstr (absent->message, "/nowhere.safetensors"));
@@ -334,7 +344,7 @@ write_line (const char *path, gint64 last, int iteration)
 
   g_assert_no_error (error);
   cJSON_AddNumberToObject (line, "iteration", iteration);
-  defcn_metrics_write (metrics, line);
+  g_assert_true (defcn_metrics_write (metrics, line, NULL));
 
   /* there at once, for whoever follows the run */
   g_autofree char *want = g_strdup_printf ("{\"iteration\":%d}\n", iteration);

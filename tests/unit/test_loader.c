@@ -52,7 +52,7 @@ dataset_new (int n_wide, int n_narrow)
       images->str, annotations->str);
   g_autofree char *path =
       folder_write (folder, "set.json", text, strlen (text));
-  DefcnDataset *dataset = defcn_annotations_open (path, folder, &error);
+  DefcnDataset *dataset = defcn_annotations_open (path, folder, NULL, &error);
 
   g_assert_no_error (error);
   return dataset;
@@ -323,7 +323,8 @@ test_groups_off (void)
       "{\"ID\":\"1\",\"gtboxes\":[{\"tag\":\"person\",\"fbox\":[4,4,9,9]}]}\n"
       "{\"ID\":\"1\",\"gtboxes\":[{\"tag\":\"person\",\"fbox\":[4,4,9,9]}]}\n";
   g_autofree char *path = folder_write (folder, "a.odgt", text, strlen (text));
-  g_autoptr (DefcnDataset) crowd = defcn_annotations_open (path, folder, NULL);
+  g_autoptr (DefcnDataset) crowd =
+      defcn_annotations_open (path, folder, NULL, NULL);
   options.batch = 3;
   g_autoptr (DefcnLoader) loader = loader_new (crowd, &options, 0);
   DefcnExample **examples = next_batch (loader, 3);
@@ -430,6 +431,54 @@ test_unreadable (void)
     g_assert_nonnull (strstr (warnings->str, "0.png"));
     g_string_free (warnings, TRUE);
   }
+}
+
+/* A JPEG without its end marker is a picture, and is named once; an image
+ * without objects is one to train on where background is. */
+static void
+test_faults (void)
+{
+  static const char text[] =
+      "{\"images\":[{\"id\":1,\"file_name\":\"open.jpg\",\"width\":40,"
+      "\"height\":30}],\"annotations\":[],\"categories\":[{\"id\":1,"
+      "\"name\":\"a\"}]}";
+  g_autofree char *json =
+      folder_write (folder, "open.json", text, sizeof text - 1);
+  g_autofree char *path = folder_file (folder, "open.jpg");
+  g_autoptr (DefcnPicture) picture = defcn_picture_new (40, 30);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *bytes = NULL;
+  DefcnLoaderOptions options = simple;
+  DefcnExample *examples[2];
+  gsize len;
+
+  g_assert_true (defcn_picture_save (picture, path, NULL));
+  g_assert_true (g_file_get_contents (path, &bytes, &len, NULL));
+  g_assert_true (g_file_set_contents (path, bytes, len - 2, NULL));
+  g_autoptr (DefcnDataset) dataset =
+      defcn_annotations_open (json, folder, NULL, NULL);
+  g_assert_null (defcn_loader_new (dataset, &options, 0, &error));
+  g_assert_nonnull (strstr (error->message, "no image to train on"));
+
+  options.background = TRUE;
+  warnings = g_string_new (NULL);
+  g_log_set_default_handler (note_warning, NULL);
+  g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, 0);
+  for (int b = 0; b < 3; b++) {
+    g_assert_true (defcn_loader_next (loader, examples, NULL));
+    for (int k = 0; k < 2; k++) {
+      g_assert_cmpuint (examples[k]->objects->len, ==, 0);
+      defcn_example_free (examples[k]);
+    }
+  }
+  g_clear_pointer (&loader, defcn_loader_free);
+  g_log_set_default_handler (g_log_default_handler, NULL);
+  g_auto (GStrv) lines = g_strsplit (warnings->str, "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), ==, 2);
+  g_assert_nonnull (strstr (lines[0], "open.jpg"));
+  g_string_free (warnings, TRUE);
+  g_remove (path);
+  g_remove (json);
 }
 
 /* What an unreadable picture gives way to is the next of the order, at the end
@@ -595,7 +644,7 @@ test_mosaic_regions (void)
   scene_paint (picture, painted, 1, 20, 8, 38, 28);
   g_assert_true (defcn_picture_save (picture, path, NULL));
   g_autoptr (DefcnDataset) dataset =
-      defcn_annotations_open (json, folder, NULL);
+      defcn_annotations_open (json, folder, NULL, NULL);
   g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, 0);
   for (int b = 0; b < 20; b++) {
     DefcnExample **examples = next_batch (loader, 2);
@@ -764,7 +813,7 @@ test_photograph (void)
         folder_write (folder, names[i], texts[i], strlen (texts[i]));
     g_autoptr (GError) error = NULL;
     g_autoptr (DefcnDataset) dataset =
-        defcn_annotations_open (path, images, &error);
+        defcn_annotations_open (path, images, NULL, &error);
 
     g_assert_no_error (error);
     check_photographs (dataset);
@@ -788,7 +837,7 @@ test_real (void)
     g_autofree char *dir = g_path_get_dirname (path);
     g_autofree char *images = g_build_filename (dir, "images", NULL);
     g_autoptr (DefcnDataset) dataset =
-        defcn_annotations_open (path, images, NULL);
+        defcn_annotations_open (path, images, NULL, NULL);
 
     check_photographs (dataset);
   }
@@ -807,6 +856,7 @@ main (int argc, char **argv)
   g_test_add_func ("/loader/groups-off", test_groups_off);
   g_test_add_func ("/loader/tiny", test_tiny);
   g_test_add_func ("/loader/unreadable", test_unreadable);
+  g_test_add_func ("/loader/faults", test_faults);
   g_test_add_func ("/loader/next", test_next);
   g_test_add_func ("/loader/other-size", test_other_size);
   g_test_add_func ("/loader/mosaic", test_mosaic);

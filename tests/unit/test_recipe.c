@@ -30,6 +30,13 @@ test_keys (void)
   g_autoptr (GString) want = g_string_new ("[recipe]\n");
   static const char *const settings[] = {
     "holdout=29",
+    "classes=owl;eel",
+    "background=true",
+    "polygons=true",
+    "max_damaged=0.46875",
+    "absolute_names=true",
+    "exif=false",
+    "max_megapixels=30",
     "backbone=resnet18",
     "pixels=torchvision",
     "stride_in_1x1=false",
@@ -104,6 +111,13 @@ test_keys (void)
   }
   const gboolean places[] = {
     r->holdout == 29,
+    g_str_equal (r->read.classes, "owl;eel"),
+    r->loader.background,
+    r->read.polygons,
+    r->read.max_damaged == 0.46875,
+    r->read.absolute_names,
+    !r->exif,
+    r->read.picture.max_megapixels == 30,
     g_str_equal (r->backbone, "resnet18"),
     g_str_equal (r->pixels, "torchvision"),
     !r->spec->stride_in_1x1,
@@ -214,10 +228,12 @@ test_presets (void)
 static void
 test_preset_values (void)
 {
-  static const char *const all[] = { "holdout=0", "backbone=resnet50",
-    "pixels=msra", "stride_in_1x1=true", "freeze_at=2", "fpn_channels=256",
-    "p6_from_c5=false", "tower_depth=4", "norm_groups=32", "filter=true",
-    "filter_norm=true", "tau=2", "phi=3", "short_edge=800",
+  static const char *const all[] = { "holdout=0",
+    "classes=", "background=false", "polygons=true", "max_damaged=0.1",
+    "absolute_names=false", "exif=true", "max_megapixels=100",
+    "backbone=resnet50", "pixels=msra", "stride_in_1x1=true", "freeze_at=2",
+    "fpn_channels=256", "p6_from_c5=false", "tower_depth=4", "norm_groups=32",
+    "filter=true", "filter_norm=true", "tau=2", "phi=3", "short_edge=800",
     "test_long_edge=1333", "threshold=0.05", "max_detections=100", "nms_iou=0",
     "duplicate_iou=0", "working_threshold=0.3", "assigner=poto", "alpha=0.8",
     "final_alpha=-1", "alpha_hold=0.7", "radius=1.5", "aux_topk=9",
@@ -577,6 +593,36 @@ test_bad_files (void)
   folder_remove (folder);
 }
 
+/* What a run writes is the run's own recipe again, paths and all; a mark at its
+ * start is no text. */
+static void
+test_repeat (void)
+{
+  static const char *const images[] = { "photos", "/a b/c", "a\\b;../c",
+    " lead", "uml\xc3\xa4ut" };
+  char *folder = folder_new ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (images); i++) {
+    g_autoptr (DefcnRecipe) recipe = whole_recipe ();
+    g_autoptr (DefcnRecipe) again = defcn_recipe_new (NULL, NULL);
+    g_autoptr (GError) error = NULL;
+    g_autofree char *set = g_strdup_printf ("images=%s", images[i]);
+
+    g_assert_true (defcn_recipe_set (recipe, set, NULL));
+    g_assert_true (defcn_recipe_set (recipe, "classes=owl;eel", NULL));
+    g_autofree char *text = defcn_recipe_to_file (recipe);
+    g_autofree char *marked = g_strconcat ("\xef\xbb\xbf", text, NULL);
+    g_autofree char *path =
+        folder_write (folder, "r.ini", marked, strlen (marked));
+    g_assert_true (defcn_recipe_load (again, path, &error));
+    g_assert_no_error (error);
+    g_autofree char *repeated = defcn_recipe_to_file (again);
+    g_assert_cmpstr (repeated, ==, text);
+    g_assert_true (g_path_is_absolute (again->annotations));
+  }
+  folder_remove (folder);
+}
+
 /* An unknown preset is answered with those that there are, an absent file with
  * its name. */
 static void
@@ -623,6 +669,7 @@ main (int argc, char **argv)
   g_test_add_func ("/recipe/file", test_file);
   g_test_add_func ("/recipe/relative-file", test_relative_file);
   g_test_add_func ("/recipe/bad-files", test_bad_files);
+  g_test_add_func ("/recipe/repeat", test_repeat);
   g_test_add_func ("/recipe/absent", test_absent);
   g_test_add_func ("/recipe/help", test_help);
   return g_test_run ();

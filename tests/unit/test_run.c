@@ -80,8 +80,7 @@ open_run (DefcnRun *run, DefcnRunOptions *options, const char *settings,
   run->options = options;
   run->recipe = defcn_run_recipe (options, error);
   run->state.recipe = run->recipe;
-  g_assert_nonnull (run->recipe);
-  const gboolean good = defcn_run_open (run, error);
+  const gboolean good = run->recipe && defcn_run_open (run, error);
   options->annotations = options->images = NULL;
   options->set = NULL;
   return good;
@@ -120,7 +119,7 @@ test_open (void)
     g_assert_cmpstr (spec->labels[0], ==, "cat");
     g_assert_cmpstr (spec->labels[1], ==, "dog");
     g_autofree char *path = defcn_run_file (&run, "recipe.ini");
-    g_autofree char *want = defcn_recipe_to_text (run.recipe);
+    g_autofree char *want = defcn_recipe_to_file (run.recipe);
     g_autofree char *text = NULL;
     g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
     g_assert_cmpstr (text, ==, want);
@@ -150,6 +149,34 @@ test_held_out (void)
   g_assert_cmpuint (run.validation->samples->len, ==, 1);
   const DefcnSample *held = run.validation->samples->pdata[0];
   g_assert_cmpint (held->id, ==, 2);
+  defcn_run_close (&run);
+  defcn_recipe_free (run.recipe);
+}
+
+/* A file of one tensor, which no model has. */
+static void
+write_strange (const char *path)
+{
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+
+  defcn_weights_writer_add (writer, "strange", DEFCN_DTYPE_F32, 1,
+      (const gint64[]){ 1 }, (const float[]){ 1 });
+  g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+}
+
+/* What a run starts from is read where it begins, and not where it goes on. */
+static void
+test_strange_start (void)
+{
+  g_autofree char *path = folder_file (folder, "strange.safetensors");
+  g_autofree char *settings = g_strdup_printf (TINY "init=%s", path);
+  DefcnRunOptions options = { .output = output, .device = { .device = "cpu" } };
+  DefcnRun run = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  write_strange (path);
+  g_assert_false (open_run (&run, &options, settings, &error));
+  g_assert_nonnull (strstr (error->message, "none of its tensors"));
   defcn_run_close (&run);
   defcn_recipe_free (run.recipe);
 }
@@ -202,6 +229,7 @@ main (int argc, char **argv)
   g_test_add_func ("/run/bad-recipe", test_bad_recipe);
   g_test_add_func ("/run/open", test_open);
   g_test_add_func ("/run/held-out", test_held_out);
+  g_test_add_func ("/run/strange-start", test_strange_start);
   g_test_add_func ("/run/bad-open", test_bad_open);
 
   const int status = g_test_run ();

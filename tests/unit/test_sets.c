@@ -46,7 +46,7 @@ open_sets (DefcnDataset **held, const char *names, const char *images,
     files[i] = path;
   }
   g_autofree char *joined = g_strjoinv (";", files);
-  return defcn_sets_open (held, joined, images, every, error);
+  return defcn_sets_open (held, joined, images, every, NULL, error);
 }
 
 /* One image: its path, and its objects as "class x" each. */

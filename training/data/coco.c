@@ -5,6 +5,9 @@
 
 #include "error.h"
 #include "coco_annotation.h"
+#include "coco_categories.h"
+#include "coco_ids.h"
+#include "file.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -21,18 +24,14 @@ enum
 
 typedef struct
 {
-  gint64 id;
-  char *name;
-} Category;
-
-typedef struct
-{
   DefcnDataset *dataset;
   DefcnJsonScan scan;
   GString *element; /* one object without its segmentation */
   DefcnJsonSpan segmentation;
-  GArray *categories;           /* of Category */
-  GArray *annotation_ids;       /* of gint64 */
+  DefcnCocoCategories *categories;
+  GArray *annotation_ids; /* of gint64 */
+  DefcnCocoIds *ids;
+  const DefcnReadOptions *options;
   const char *arrays[N_ARRAYS]; /* where their brackets open */
 } Reader;
 
@@ -93,6 +92,19 @@ scan_top (Reader *r, GError **error)
   return TRUE;
 }
 
+/* What is wrong with an annotation; it is skipped.  TRUE always. */
+G_GNUC_PRINTF (2, 3)
+static gboolean
+damaged (const Reader *r, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  defcn_dataset_skip (r->dataset, FALSE, g_strdup_vprintf (format, args));
+  va_end (args);
+  return TRUE;
+}
+
 typedef gboolean (
     *ElementFunc) (Reader *r, const cJSON *object, guint i, GError **error);
 
@@ -106,7 +118,9 @@ read_element (Reader *r, int which, guint i, ElementFunc func, GError **error)
 
   cJSON *object = cJSON_ParseWithLength (r->element->str, r->element->len);
   if (!object)
-    return fail (error, r, "%s[%u] is not valid JSON", names[which], i);
+    return which == ANNOTATIONS
+        ? damaged (r, "%s[%u] is not valid JSON", names[which], i)
+        : fail (error, r, "%s[%u] is not valid JSON", names[which], i);
   const gboolean good = func (r, object, i, error);
   cJSON_Delete (object);
   return good;
@@ -141,17 +155,35 @@ read_array (Reader *r, int which, ElementFunc func, GError **error)
   return failure == NULL;
 }
 
+/* Of an image or a category: FALSE with @error that names the element. */
 static gboolean
-get_id (const Reader *r, const cJSON *object, const char *key, int which,
-    guint i, gint64 *id, GError **error)
+get_id (const Reader *r, const char *key, int which, guint i, gint64 *id,
+    GError **error)
+{
+  DefcnJsonSpan span;
+
+  if (!defcn_coco_ids_member (&span, r->element, key))
+    return fail (error, r, "%s[%u] has no \"%s\"", names[which], i, key);
+  return defcn_coco_ids_parse (r->ids, &span, id)
+      || fail (error, r,
+          "%s[%u]: \"%s\" is neither a whole number nor a string", names[which],
+          i, key);
+}
+
+/* A side of an image, 0 where the file does not say. */
+static gboolean
+get_side (int *side, const cJSON *object, const char *key)
 {
   const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, key);
 
-  if (!cJSON_IsNumber (item) || item->valuedouble != floor (item->valuedouble)
-      || fabs (item->valuedouble) > DEFCN_COCO_MAX_ID)
-    return fail (error, r, "%s[%u]: \"%s\" is not a whole number", names[which],
-        i, key);
-  *id = item->valuedouble;
+  *side = 0;
+  if (!item || cJSON_IsNull (item))
+    return TRUE;
+  if (!cJSON_IsNumber (item) || item->valuedouble < 0
+      || item->valuedouble > 1000000
+      || item->valuedouble != floor (item->valuedouble))
+    return FALSE;
+  *side = item->valuedouble;
   return TRUE;
 }
 
@@ -160,23 +192,27 @@ read_image (Reader *r, const cJSON *object, guint i, GError **error)
 {
   const char *name = cJSON_GetStringValue (
       cJSON_GetObjectItemCaseSensitive (object, "file_name"));
-  gint64 id = 0, size[2] = { 0 };
+  g_autoptr (GError) problem = NULL;
+  int width, height;
+  gint64 id = 0;
 
-  if (!get_id (r, object, "id", IMAGES, i, &id, error)
-      || !get_id (r, object, "width", IMAGES, i, &size[0], error)
-      || !get_id (r, object, "height", IMAGES, i, &size[1], error))
+  if (!get_id (r, "id", IMAGES, i, &id, error))
     return FALSE;
+  g_autofree char *id_text = defcn_dataset_id (r->dataset, id);
   if (!name || !name[0])
-    return fail (error, r, "image %" G_GINT64_FORMAT " has no \"file_name\"",
-        id);
-  if (size[0] < 1 || size[1] < 1 || size[0] > 1000000 || size[1] > 1000000)
+    return fail (error, r, "image %s has no \"file_name\"", id_text);
+  if (!get_side (&width, object, "width")
+      || !get_side (&height, object, "height"))
     return fail (error, r,
-        "image %" G_GINT64_FORMAT " is %" G_GINT64_FORMAT " x %" G_GINT64_FORMAT
-        " pixels",
-        id, size[0], size[1]);
-
+        "image %s: \"width\" and \"height\" are not two whole numbers in "
+        "0 .. 1000000",
+        id_text);
+  if (!defcn_dataset_check_name (r->dataset, name, &problem))
+    return fail (error, r, "image %s: %s", id_text, problem->message);
+  if (width == 0 || height == 0)
+    width = height = 0; /* the picture says */
   g_ptr_array_add (r->dataset->samples,
-      defcn_sample_new (id, name, size[0], size[1]));
+      defcn_sample_new (id, name, width, height));
   return TRUE;
 }
 
@@ -185,21 +221,16 @@ read_category (Reader *r, const cJSON *object, guint i, GError **error)
 {
   const char *name =
       cJSON_GetStringValue (cJSON_GetObjectItemCaseSensitive (object, "name"));
-  Category category;
+  const char *super = cJSON_GetStringValue (
+      cJSON_GetObjectItemCaseSensitive (object, "supercategory"));
+  gint64 id;
 
-  if (!get_id (r, object, "id", CATEGORIES, i, &category.id, error))
-    return FALSE;
-  if (!name || !name[0] || !g_utf8_validate (name, -1, NULL))
-    return fail (error, r, "category %" G_GINT64_FORMAT " has no \"name\"",
-        category.id);
-  category.name = g_strdup (name);
-  g_array_append_val (r->categories, category);
-  return TRUE;
+  return get_id (r, "id", CATEGORIES, i, &id, error)
+      && defcn_coco_categories_add (r->categories, id, name, super, error);
 }
 
 static gboolean
-read_box (double box[4], const Reader *r, const cJSON *object, gint64 id,
-    GError **error)
+read_box (double box[4], const cJSON *object)
 {
   const cJSON *array = cJSON_GetObjectItemCaseSensitive (object, "bbox");
   gboolean good = cJSON_IsArray (array) && cJSON_GetArraySize (array) == 4;
@@ -212,11 +243,7 @@ read_box (double box[4], const Reader *r, const cJSON *object, gint64 id,
         && (k < 2 || item->valuedouble >= 0);
     box[k] = good ? item->valuedouble : 0;
   }
-  return good
-      || fail (error, r,
-          "annotation %" G_GINT64_FORMAT
-          ": \"bbox\" is not four numbers x, y, width, height",
-          id);
+  return good;
 }
 
 /* Returns: index of the image with that id, -1 for none. */
@@ -240,52 +267,68 @@ find_image (const Reader *r, gint64 id)
   return -1;
 }
 
-/* Returns: class of the category with that id, -1 for none. */
-static int
-find_class (const Reader *r, gint64 id)
+static gboolean
+no_such (const Reader *r, const DefcnCocoAnnotation *a, const char *what,
+    gint64 id)
 {
-  const gint64 *ids = (const gint64 *) r->dataset->category_ids->data;
-  guint low = 0, high = r->dataset->category_ids->len;
+  g_autofree char *own = defcn_dataset_id (r->dataset, a->id);
+  g_autofree char *other = defcn_dataset_id (r->dataset, id);
 
-  while (low < high) {
-    const guint middle = low + (high - low) / 2;
-
-    if (ids[middle] == id)
-      return middle;
-    if (ids[middle] < id)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return -1;
+  defcn_dataset_skip (r->dataset, TRUE,
+      g_strdup_printf ("annotation %s: no %s %s", own, what, other));
+  return TRUE;
 }
 
 static gboolean
 add_annotation (Reader *r, const DefcnCocoAnnotation *a, GError **error)
 {
   const int sample = find_image (r, a->image);
-  const int label = find_class (r, a->category);
-  DefcnObject o = { .label = label,
-    .crowd = a->crowd,
-    .person = TRUE,
-    .area = a->area };
+  DefcnCocoCategory *category =
+      defcn_coco_categories_find (r->categories, a->category);
+  DefcnObject o = { .crowd = a->crowd, .person = TRUE, .area = a->area };
 
+  g_array_append_val (r->annotation_ids, a->id);
   if (sample < 0)
-    return fail (error, r,
-        "annotation %" G_GINT64_FORMAT ": no image %" G_GINT64_FORMAT, a->id,
-        a->image);
-  if (label < 0)
-    return fail (error, r,
-        "annotation %" G_GINT64_FORMAT ": no category %" G_GINT64_FORMAT, a->id,
-        a->category);
+    return no_such (r, a, "image", a->image);
+  if (!category)
+    return no_such (r, a, "category", a->category);
+  if (category->label < 0)
+    return TRUE;
+  o.label = category->label;
+  category->n++;
   memcpy (o.bbox, a->box, sizeof o.bbox);
-  o.untrainable = !a->crowd && !a->trainable;
+  r->dataset->n_flat += !a->crowd && !a->trainable;
+  o.untrainable = r->options->polygons && !a->crowd && !a->trainable;
   /* Evaluation counts it, as pycocotools does; augmentation drops it. */
   if (o.bbox[2] == 0 || o.bbox[3] == 0)
     r->dataset->n_empty++;
-  g_array_append_val (r->annotation_ids, a->id);
   return defcn_dataset_add (r->dataset, sample, &o)
       || fail (error, r, "too many annotations");
+}
+
+/* The three ids of an annotation; FALSE where one is damaged: it is noted. */
+static gboolean
+read_ids (const Reader *r, DefcnCocoAnnotation *a, guint i)
+{
+  const struct
+  {
+    const char *key;
+    gint64 *id;
+  } ids[] = { { "id", &a->id }, { "image_id", &a->image },
+    { "category_id", &a->category } };
+
+  for (gsize k = 0; k < G_N_ELEMENTS (ids); k++) {
+    DefcnJsonSpan span;
+
+    if (defcn_coco_ids_member (&span, r->element, ids[k].key)
+        && defcn_coco_ids_parse (r->ids, &span, ids[k].id))
+      continue;
+    damaged (r,
+        "annotations[%u]: \"%s\" is neither a whole number nor a string", i,
+        ids[k].key);
+    return FALSE;
+  }
+  return TRUE;
 }
 
 static gboolean
@@ -295,14 +338,16 @@ read_annotation (Reader *r, const cJSON *object, guint i, GError **error)
   const cJSON *area = cJSON_GetObjectItemCaseSensitive (object, "area");
   DefcnCocoAnnotation a = { 0 };
 
-  if (!get_id (r, object, "id", ANNOTATIONS, i, &a.id, error)
-      || !get_id (r, object, "image_id", ANNOTATIONS, i, &a.image, error)
-      || !get_id (r, object, "category_id", ANNOTATIONS, i, &a.category, error)
-      || !read_box (a.box, r, object, a.id, error))
-    return FALSE;
+  if (!read_ids (r, &a, i))
+    return TRUE;
+  g_autofree char *id = defcn_dataset_id (r->dataset, a.id);
+  if (!read_box (a.box, object))
+    return damaged (r,
+        "annotation %s: \"bbox\" is not four numbers x, y, width, height", id);
+  if (cJSON_IsNull (area))
+    area = NULL;
   if (area && (!cJSON_IsNumber (area) || !isfinite (area->valuedouble)))
-    return fail (error, r,
-        "annotation %" G_GINT64_FORMAT ": \"area\" is not a number", a.id);
+    return damaged (r, "annotation %s: \"area\" is not a number", id);
   a.crowd = cJSON_IsTrue (crowd)
       || (cJSON_IsNumber (crowd) && crowd->valuedouble != 0);
   a.area = area ? area->valuedouble : a.box[2] * a.box[3];
@@ -327,7 +372,8 @@ read_annotations (Reader *r, GError **error)
   }
   if (failure)
     g_propagate_error (error, failure);
-  return failure == NULL;
+  return failure == NULL
+      && defcn_dataset_check_damage (r->dataset, i, r->options, error);
 }
 
 static int
@@ -336,14 +382,6 @@ by_sample_id (gconstpointer a, gconstpointer b)
   const DefcnSample *const *p = a, *const *q = b;
 
   return ((*p)->id > (*q)->id) - ((*p)->id < (*q)->id);
-}
-
-static int
-by_category_id (gconstpointer a, gconstpointer b)
-{
-  const Category *p = a, *q = b;
-
-  return (p->id > q->id) - (p->id < q->id);
 }
 
 /* Sorts images and numbers them. */
@@ -359,62 +397,13 @@ index_images (Reader *r, GError **error)
     const DefcnSample *before = samples->pdata[i - 1];
     const DefcnSample *sample = samples->pdata[i];
 
-    if (sample->id == before->id)
-      return fail (error, r, "image %" G_GINT64_FORMAT " is there twice",
-          sample->id);
+    if (sample->id == before->id) {
+      g_autofree char *id = defcn_dataset_id (r->dataset, sample->id);
+
+      return fail (error, r, "image %s is there twice", id);
+    }
   }
   return TRUE;
-}
-
-/* Sorts categories: class index 0.. by ascending id. */
-static gboolean
-index_categories (Reader *r, GError **error)
-{
-  DefcnDataset *dataset = r->dataset;
-
-  if (r->categories->len == 0)
-    return fail (error, r, "no categories");
-  g_array_sort (r->categories, by_category_id);
-  for (guint i = 0; i < r->categories->len; i++) {
-    const Category *category = &g_array_index (r->categories, Category, i);
-
-    g_array_append_val (dataset->category_ids, category->id);
-    g_ptr_array_add (dataset->labels, category->name);
-  }
-  for (guint i = 1; i < r->categories->len; i++) {
-    const gint64 id = g_array_index (dataset->category_ids, gint64, i);
-
-    if (id == g_array_index (dataset->category_ids, gint64, i - 1))
-      return fail (error, r, "category %" G_GINT64_FORMAT " is there twice",
-          id);
-  }
-  return TRUE;
-}
-
-/* Sorts in place; the libraries' sorts take the memory of the array again. */
-static void
-sort_ids (gint64 *ids, guint n)
-{
-  for (guint start = n / 2, end = n; end > 1;) {
-    guint at = start;
-
-    if (start > 0) {
-      at = --start; /* a heap still has to be made, greatest first */
-    } else {
-      const gint64 greatest = ids[0];
-
-      ids[0] = ids[--end];
-      ids[end] = greatest;
-    }
-    const gint64 id = ids[at];
-    for (guint child; (child = 2 * at + 1) < end; at = child) {
-      child += child + 1 < end && ids[child + 1] > ids[child];
-      if (ids[child] <= id)
-        break;
-      ids[at] = ids[child];
-    }
-    ids[at] = id;
-  }
 }
 
 static gboolean
@@ -422,47 +411,56 @@ check_annotation_ids (Reader *r, GError **error)
 {
   GArray *ids = r->annotation_ids;
 
-  sort_ids ((gint64 *) ids->data, ids->len);
+  defcn_coco_ids_sort ((gint64 *) ids->data, ids->len);
   for (guint i = 1; i < ids->len; i++) {
     const gint64 id = g_array_index (ids, gint64, i);
 
-    if (id == g_array_index (ids, gint64, i - 1))
-      return fail (error, r, "annotation %" G_GINT64_FORMAT " is there twice",
-          id);
+    if (id == g_array_index (ids, gint64, i - 1)) {
+      g_autofree char *text = defcn_dataset_id (r->dataset, id);
+
+      return fail (error, r, "annotation %s is there twice", text);
+    }
   }
   return TRUE;
 }
 
-DefcnDataset *
-defcn_coco_open (const char *path, const char *image_dir, GError **error)
+static gboolean
+read_file (Reader *r, GError **error)
 {
-  g_autoptr (DefcnDataset) dataset = g_new0 (DefcnDataset, 1);
-  g_autoptr (GMappedFile) map = g_mapped_file_new (path, FALSE, error);
+  return scan_top (r, error) && read_array (r, IMAGES, read_image, error)
+      && index_images (r, error)
+      && read_array (r, CATEGORIES, read_category, error)
+      && defcn_coco_categories_index (r->categories, error)
+      && read_annotations (r, error) && check_annotation_ids (r, error);
+}
 
-  dataset->path = g_strdup (path);
-  dataset->image_dir = g_strdup (image_dir);
-  dataset->samples = g_ptr_array_new_with_free_func (g_free);
-  dataset->labels = g_ptr_array_new_with_free_func (g_free);
-  dataset->category_ids = g_array_new (FALSE, FALSE, sizeof (gint64));
+DefcnDataset *
+defcn_coco_open (const char *path, const char *image_dir,
+    const DefcnReadOptions *options, GError **error)
+{
+  g_autoptr (DefcnDataset) dataset =
+      defcn_dataset_new (path, image_dir, options);
+  g_autoptr (GMappedFile) map = defcn_file_map (path, error);
+
   if (!map)
     return NULL;
 
   const char *text = g_mapped_file_get_contents (map); /* NULL when empty */
+  const gsize len = g_mapped_file_get_length (map);
   Reader r = { .dataset = dataset,
-    .scan.at = text ? text : "",
+    .options = options,
+    .scan.at = text ? text + defcn_file_bom (text, len) : "",
     .element = g_string_new (NULL),
-    .categories = g_array_new (FALSE, FALSE, sizeof (Category)),
+    .categories = defcn_coco_categories_new (dataset, options->classes),
+    .ids = defcn_coco_ids_new (dataset),
     .annotation_ids = g_array_new (FALSE, FALSE, sizeof (gint64)) };
-  r.scan.end = r.scan.at + g_mapped_file_get_length (map);
-  const gboolean good = scan_top (&r, error)
-      && read_array (&r, IMAGES, read_image, error) && index_images (&r, error)
-      && read_array (&r, CATEGORIES, read_category, error)
-      && index_categories (&r, error) && read_annotations (&r, error)
-      && check_annotation_ids (&r, error);
-  for (guint i = dataset->labels->len; i < r.categories->len; i++)
-    g_free (g_array_index (r.categories, Category, i).name);
+  r.scan.end = text ? text + len : r.scan.at;
+  const gboolean good = read_file (&r, error);
+  if (good)
+    defcn_coco_categories_remove_roots (r.categories);
   g_string_free (r.element, TRUE);
-  g_array_unref (r.categories);
+  defcn_coco_categories_free (r.categories);
+  defcn_coco_ids_free (r.ids);
   g_array_unref (r.annotation_ids);
   return good ? g_steal_pointer (&dataset) : NULL;
 }

@@ -10,6 +10,6 @@ G_BEGIN_DECLS
 
 /* Reads @path, as defcn_annotations_open() does. */
 DefcnDataset *defcn_coco_open (const char *path, const char *image_dir,
-    GError **error);
+    const DefcnReadOptions *options, GError **error);
 
 G_END_DECLS

@@ -2,6 +2,7 @@
 #include "crowdhuman.h"
 
 #include "error.h"
+#include "file.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -44,24 +45,26 @@ read_fbox (double box[4], const cJSON *object)
 
 /* Class -1 where extra.ignore is present and not 0. */
 static gboolean
-read_object (DefcnDataset *dataset, guint line, const cJSON *object,
+read_object (DefcnDataset *dataset, guint line, guint k, const cJSON *object,
     GError **error)
 {
   const guint i = dataset->samples->len - 1;
-  const DefcnSample *sample = dataset->samples->pdata[i];
   const cJSON *extra = cJSON_GetObjectItemCaseSensitive (object, "extra");
   const cJSON *ignore = cJSON_GetObjectItemCaseSensitive (extra, "ignore");
   const char *tag =
       cJSON_GetStringValue (cJSON_GetObjectItemCaseSensitive (object, "tag"));
   DefcnObject o = { 0 };
+  const gboolean has_box = read_fbox (o.bbox, object);
 
-  if (!read_fbox (o.bbox, object))
-    return fail (error, dataset, line,
-        "gtboxes[%u]: \"fbox\" is not four numbers x, y, width, height",
-        sample->n_objects);
-  if (!tag)
-    return fail (error, dataset, line, "gtboxes[%u] has no \"tag\"",
-        sample->n_objects);
+  if (!has_box || !tag) {
+    defcn_dataset_skip (dataset, FALSE,
+        g_strdup_printf (!has_box
+                ? "line %u: gtboxes[%u]: \"fbox\" is not four "
+                  "numbers x, y, width, height"
+                : "line %u: gtboxes[%u] has no \"tag\"",
+            line, k));
+    return TRUE;
+  }
   o.area = o.bbox[2] * o.bbox[3];
   if (o.bbox[2] == 0 || o.bbox[3] == 0)
     dataset->n_empty++;
@@ -82,8 +85,8 @@ is_blank (const char *text, gsize len)
 }
 
 static gboolean
-read_line (DefcnDataset *dataset, guint line, const char *text, gsize len,
-    GError **error)
+read_line (DefcnDataset *dataset, guint *n, guint line, const char *text,
+    gsize len, GError **error)
 {
   const char *end = text;
   cJSON *object = cJSON_ParseWithLengthOpts (text, len, &end, FALSE);
@@ -92,6 +95,7 @@ read_line (DefcnDataset *dataset, guint line, const char *text, gsize len,
   const cJSON *boxes = cJSON_GetObjectItemCaseSensitive (object, "gtboxes");
   const cJSON *box;
   gboolean good = TRUE;
+  guint k = 0;
 
   if (!cJSON_IsObject (object) || !is_blank (end, text + len - end))
     good = fail (error, dataset, line, "not a JSON object");
@@ -104,45 +108,59 @@ read_line (DefcnDataset *dataset, guint line, const char *text, gsize len,
         defcn_sample_new (dataset->samples->len, id, 0, 0));
     cJSON_ArrayForEach (box, boxes)
     {
-      good = good && read_object (dataset, line, box, error);
+      good = good && read_object (dataset, line, k++, box, error);
     }
+    *n += k;
   }
   cJSON_Delete (object);
   return good;
 }
 
-DefcnDataset *
-defcn_crowdhuman_open (const char *path, const char *image_dir, GError **error)
+static gboolean
+check_classes (const DefcnDataset *dataset, const DefcnReadOptions *options,
+    GError **error)
 {
-  g_autoptr (DefcnDataset) dataset = g_new0 (DefcnDataset, 1);
-  g_autoptr (GMappedFile) map = g_mapped_file_new (path, FALSE, error);
-  const gint64 category = 1;
+  if (!options->classes || g_str_equal (options->classes, "person"))
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+      "%s: classes is \"%s\", and CrowdHuman has only \"person\"",
+      dataset->path, options->classes);
+  return FALSE;
+}
 
-  dataset->path = g_strdup (path);
-  dataset->image_dir = g_strdup (image_dir);
+DefcnDataset *
+defcn_crowdhuman_open (const char *path, const char *image_dir,
+    const DefcnReadOptions *options, GError **error)
+{
+  g_autoptr (DefcnDataset) dataset =
+      defcn_dataset_new (path, image_dir, options);
+  g_autoptr (GMappedFile) map = defcn_file_map (path, error);
+  const gint64 category = 1;
+  guint n = 0;
+
   dataset->crowdhuman = TRUE;
-  dataset->samples = g_ptr_array_new_with_free_func (g_free);
-  dataset->labels = g_ptr_array_new_with_free_func (g_free);
-  dataset->category_ids = g_array_new (FALSE, FALSE, sizeof (gint64));
   g_ptr_array_add (dataset->labels, g_strdup ("person"));
   g_array_append_val (dataset->category_ids, category);
-  if (!map)
+  if (!map || !check_classes (dataset, options, error))
     return NULL;
 
   const char *text = g_mapped_file_get_contents (map); /* NULL when empty */
   const char *at = text ? text : "";
   const char *end = at + g_mapped_file_get_length (map);
+  at += defcn_file_bom (at, end - at);
   for (guint line = 1; at < end; line++) {
     const char *newline = memchr (at, '\n', end - at);
     const gsize len = (newline ? newline : end) - at;
 
-    if (!is_blank (at, len) && !read_line (dataset, line, at, len, error))
+    if (!is_blank (at, len) && !read_line (dataset, &n, line, at, len, error))
       return NULL;
-    at += len + 1;
+    at = newline ? newline + 1 : end;
   }
   if (dataset->samples->len == 0) {
     fail (error, dataset, 1, "no images");
     return NULL;
   }
-  return g_steal_pointer (&dataset);
+  return defcn_dataset_check_damage (dataset, n, options, error)
+      ? g_steal_pointer (&dataset)
+      : NULL;
 }

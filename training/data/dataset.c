@@ -1,8 +1,18 @@
 /* Annotated images: what both readers share. */
 #include "dataset.h"
 
+#include "error.h"
+
 #include <math.h>
 #include <string.h>
+
+/* Between the aspect ratios of a picture and of its record, relative. */
+#define MAX_SHAPE_ERROR 0.05
+
+#define MAX_DAMAGE 4   /* that are kept in words */
+#define MAX_LEFT_OUT 8 /* classes that are named */
+
+const DefcnReadOptions defcn_read_defaults = { .max_damaged = 0.1 };
 
 /* A training set has a million objects, so they are kept in few bytes and
  * unpacked for those who look at an image: this, then the box, four numbers in
@@ -24,6 +34,25 @@ enum
   LABEL_SHIFT = 4
 };
 
+DefcnDataset *
+defcn_dataset_new (const char *path, const char *image_dir,
+    const DefcnReadOptions *options)
+{
+  DefcnDataset *dataset = g_new0 (DefcnDataset, 1);
+
+  dataset->path = g_strdup (path);
+  dataset->image_dir = g_strdup (image_dir);
+  dataset->samples = g_ptr_array_new_with_free_func (g_free);
+  dataset->labels = g_ptr_array_new_with_free_func (g_free);
+  dataset->category_ids = g_array_new (FALSE, FALSE, sizeof (gint64));
+  dataset->damage = g_ptr_array_new_with_free_func (g_free);
+  dataset->left_out = g_ptr_array_new_with_free_func (g_free);
+  dataset->polygons = options->polygons;
+  dataset->absolute_names = options->absolute_names;
+  dataset->picture = options->picture;
+  return dataset;
+}
+
 DefcnSample *
 defcn_sample_new (gint64 id, const char *name, int width, int height)
 {
@@ -35,6 +64,42 @@ defcn_sample_new (gint64 id, const char *name, int width, int height)
   sample->width = width;
   sample->height = height;
   return sample;
+}
+
+char *
+defcn_dataset_id (const DefcnDataset *dataset, gint64 id)
+{
+  const char *odd =
+      dataset->odd_ids ? g_hash_table_lookup (dataset->odd_ids, &id) : NULL;
+
+  return odd ? g_strdup (odd) : g_strdup_printf ("%" G_GINT64_FORMAT, id);
+}
+
+void
+defcn_dataset_skip (DefcnDataset *dataset, gboolean orphan, char *what)
+{
+  if (orphan)
+    dataset->n_orphans++;
+  else
+    dataset->n_damaged++;
+  if (dataset->damage->len < MAX_DAMAGE)
+    g_ptr_array_add (dataset->damage, what);
+  else
+    g_free (what);
+}
+
+gboolean
+defcn_dataset_check_damage (const DefcnDataset *dataset, guint n,
+    const DefcnReadOptions *options, GError **error)
+{
+  if (dataset->n_damaged <= MAX (1, options->max_damaged * n))
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+      "%s: %u of %u annotations are damaged, more than the share of %g allowed "
+      "(max_damaged): %s",
+      dataset->path, dataset->n_damaged, n, options->max_damaged,
+      (const char *) dataset->damage->pdata[0]);
+  return FALSE;
 }
 
 static gboolean
@@ -131,10 +196,110 @@ defcn_dataset_objects (const DefcnDataset *dataset, guint i)
 }
 
 void
+defcn_dataset_remove_class (DefcnDataset *dataset, int label)
+{
+  for (guint i = 0; i < dataset->samples->len; i++) {
+    const DefcnSample *sample = dataset->samples->pdata[i];
+    guint32 at = sample->last;
+
+    for (guint k = 0; k < sample->n_objects; k++) {
+      Head head = read_head (dataset, at);
+
+      if ((int) (head.kind >> LABEL_SHIFT) - 1 > label)
+        head.kind -= 1 << LABEL_SHIFT;
+      memcpy (dataset->packed->data + at, &head, sizeof head);
+      at = head.previous;
+    }
+  }
+  g_ptr_array_remove_index (dataset->labels, label);
+  g_array_remove_index (dataset->category_ids, label);
+}
+
+/* *@classes: for every class of @dataset its place in @labels, -1: none. */
+static gboolean
+match_classes (int **classes, DefcnDataset *matched,
+    const DefcnDataset *dataset, const char *const *labels, GError **error)
+{
+  gboolean common = FALSE;
+
+  *classes = g_new (int, dataset->labels->len + 1);
+  for (guint k = 0; labels[k]; k++) {
+    gint64 id = DEFCN_NO_CATEGORY;
+    guint at;
+
+    if (g_ptr_array_find_with_equal_func (dataset->labels, labels[k],
+            g_str_equal, &at))
+      id = g_array_index (dataset->category_ids, gint64, at);
+    g_array_append_val (matched->category_ids, id);
+    g_ptr_array_add (matched->labels, g_strdup (labels[k]));
+  }
+  for (guint k = 0; k < dataset->labels->len; k++) {
+    const char *name = dataset->labels->pdata[k];
+    guint at;
+
+    (*classes)[k] = -1;
+    if (g_ptr_array_find_with_equal_func (matched->labels, name, g_str_equal,
+            &at)) {
+      (*classes)[k] = at;
+      common = TRUE;
+    } else {
+      g_ptr_array_add (matched->left_out, g_strdup (name));
+    }
+  }
+  if (common)
+    return TRUE;
+  g_autofree char *wanted = g_strjoinv (", ", (char **) labels);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
+      "%s has none of the classes %s", dataset->path, wanted);
+  return FALSE;
+}
+
+DefcnDataset *
+defcn_dataset_match (const DefcnDataset *dataset, const char *const *labels,
+    GError **error)
+{
+  const DefcnReadOptions options = { .polygons = dataset->polygons,
+    .absolute_names = dataset->absolute_names,
+    .picture = dataset->picture };
+  g_autoptr (DefcnDataset) matched =
+      defcn_dataset_new (dataset->path, dataset->image_dir, &options);
+  g_autofree int *classes = NULL;
+
+  matched->crowdhuman = dataset->crowdhuman;
+  if (dataset->odd_ids)
+    matched->odd_ids = g_hash_table_ref (dataset->odd_ids);
+  if (!match_classes (&classes, matched, dataset, labels, error))
+    return NULL;
+  for (guint i = 0; i < dataset->samples->len; i++) {
+    const DefcnSample *s = dataset->samples->pdata[i];
+    g_autoptr (GArray) objects = defcn_dataset_objects (dataset, i);
+
+    g_ptr_array_add (matched->samples,
+        defcn_sample_new (s->id, s->name, s->width, s->height));
+    for (guint k = 0; k < objects->len; k++) {
+      DefcnObject *o = &g_array_index (objects, DefcnObject, k);
+
+      if (o->label >= 0 && classes[o->label] < 0)
+        continue;
+      if (o->label >= 0)
+        o->label = classes[o->label];
+      defcn_dataset_add (matched, i, o); /* fewer than @dataset has */
+    }
+  }
+  return g_steal_pointer (&matched);
+}
+
+void
 defcn_dataset_free (DefcnDataset *dataset)
 {
   if (!dataset)
     return;
+  if (dataset->odd_ids)
+    g_hash_table_unref (dataset->odd_ids);
+  if (dataset->damage)
+    g_ptr_array_unref (dataset->damage);
+  if (dataset->left_out)
+    g_ptr_array_unref (dataset->left_out);
   if (dataset->samples)
     g_ptr_array_unref (dataset->samples);
   if (dataset->packed)
@@ -148,13 +313,80 @@ defcn_dataset_free (DefcnDataset *dataset)
   g_free (dataset);
 }
 
+/* Absolute as programs on Windows and on Unix see it. */
+static gboolean
+is_absolute (const char *name)
+{
+  return name[0] == '/' || name[0] == '\\'
+      || (g_ascii_isalpha (name[0]) && name[1] == ':'
+          && (name[2] == '\\' || name[2] == '/'));
+}
+
+/* The path of @name below the folder of images, without its "..": so a
+ * symbolic link among the folders leads nowhere else. */
+static char *
+name_path (const char *image_dir, const char *name)
+{
+  if (g_path_is_absolute (name))
+    return g_strdup (name);
+  if (!strstr (name, ".."))
+    return g_build_filename (image_dir, name, NULL);
+  g_autofree char *folder = g_canonicalize_filename (image_dir, NULL);
+  return g_canonicalize_filename (name, folder);
+}
+
+/* Whether @name, with slashes, is below the folder of images. */
+static gboolean
+stays_below (const char *image_dir, const char *name)
+{
+  if (!strstr (name, ".."))
+    return TRUE;
+  g_autofree char *plain = g_canonicalize_filename (image_dir, NULL);
+  g_autofree char *folder = g_str_equal (plain, "/")
+      ? g_strdup (plain)
+      : g_strconcat (plain, "/", NULL);
+  g_autofree char *path = name_path (image_dir, name);
+  return g_str_has_prefix (path, folder);
+}
+
+static char *
+with_slashes (const char *name)
+{
+  return g_strdelimit (g_strdup (name), "\\", '/');
+}
+
+gboolean
+defcn_dataset_check_name (const DefcnDataset *dataset, const char *name,
+    GError **error)
+{
+  g_autofree char *slashes = with_slashes (name);
+  const char *problem = NULL;
+
+  if (dataset->absolute_names)
+    return TRUE;
+  if (is_absolute (name))
+    problem = "is absolute: --absolute-names takes it as it is";
+  else if (!stays_below (dataset->image_dir, slashes))
+    problem = "is not below the folder of images: --absolute-names takes it";
+  if (problem)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "\"%s\" %s", name,
+        problem);
+  return !problem;
+}
+
 char *
 defcn_dataset_image_path (const DefcnDataset *dataset, guint i)
 {
   const DefcnSample *sample = dataset->samples->pdata[i];
 
-  if (!dataset->crowdhuman)
-    return g_build_filename (dataset->image_dir, sample->name, NULL);
+  if (!dataset->crowdhuman) {
+    g_autofree char *path = name_path (dataset->image_dir, sample->name);
+
+    if (!strchr (sample->name, '\\') || g_file_test (path, G_FILE_TEST_EXISTS))
+      return g_steal_pointer (&path);
+    g_autofree char *slashes = with_slashes (sample->name);
+    return name_path (dataset->image_dir, slashes);
+  }
 
   static const char *const suffixes[] = { ".jpg", ".png" };
   for (gsize k = 0; k < G_N_ELEMENTS (suffixes); k++) {
@@ -168,14 +400,50 @@ defcn_dataset_image_path (const DefcnDataset *dataset, guint i)
   return g_build_filename (dataset->image_dir, name, NULL);
 }
 
+static gboolean
+check_shape (const DefcnSample *s, const DefcnPicture *picture,
+    const char *path, GError **error)
+{
+  const double a = (double) picture->width * s->height;
+  const double b = (double) picture->height * s->width;
+
+  if (s->width == 0 || fabs (a - b) <= MAX_SHAPE_ERROR * MAX (a, b))
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%s: %d x %d pixels, its record says %d x %d (is it turned by EXIF? "
+      "--ignore-exif takes pixels as they are stored)",
+      path, picture->width, picture->height, s->width, s->height);
+  return FALSE;
+}
+
+DefcnPicture *
+defcn_dataset_picture (const DefcnDataset *dataset, guint i, GError **error)
+{
+  g_autofree char *path = defcn_dataset_image_path (dataset, i);
+  g_autoptr (DefcnPicture) picture =
+      defcn_picture_open (path, &dataset->picture, error);
+
+  if (!picture
+      || !check_shape (dataset->samples->pdata[i], picture, path, error))
+    return NULL;
+  if (picture->warning) {
+    char *text = g_strdup_printf ("%s: %s", path, picture->warning);
+
+    g_free (picture->warning);
+    picture->warning = text;
+  }
+  return g_steal_pointer (&picture);
+}
+
 GArray *
-defcn_dataset_trainable (const DefcnDataset *dataset)
+defcn_dataset_trainable (const DefcnDataset *dataset, gboolean background)
 {
   GArray *used = g_array_new (FALSE, FALSE, sizeof (guint));
 
   for (guint i = 0; i < dataset->samples->len; i++) {
     const DefcnSample *sample = dataset->samples->pdata[i];
-    gboolean good = dataset->crowdhuman && sample->n_objects > 0;
+    gboolean good =
+        background || (dataset->crowdhuman && sample->n_objects > 0);
     guint32 at = sample->last;
 
     for (guint k = 0; k < sample->n_objects && !good; k++) {
@@ -188,4 +456,38 @@ defcn_dataset_trainable (const DefcnDataset *dataset)
       g_array_append_val (used, i);
   }
   return used;
+}
+
+char *
+defcn_dataset_notes (const DefcnDataset *dataset)
+{
+  GString *text = g_string_new (NULL);
+  const char *path = dataset->path;
+
+  if (dataset->n_empty > 0)
+    g_string_append_printf (text, "%s: %u boxes of no area are left out\n",
+        path, dataset->n_empty);
+  if (dataset->polygons && dataset->n_flat > 0)
+    g_string_append_printf (text,
+        "%s: %u objects without a polygon of three points are left out "
+        "(polygons=true, as in the paper's code)\n",
+        path, dataset->n_flat);
+  for (guint i = 0; dataset->damage && i < dataset->damage->len; i++)
+    g_string_append_printf (text, "%s: skipped: %s\n", path,
+        (const char *) dataset->damage->pdata[i]);
+  const guint skipped = dataset->n_damaged + dataset->n_orphans;
+  if (dataset->damage && skipped > dataset->damage->len)
+    g_string_append_printf (text,
+        "%s: skipped: %u annotations in all, %u of them of no image or "
+        "category\n",
+        path, skipped, dataset->n_orphans);
+  const guint n = dataset->left_out ? dataset->left_out->len : 0;
+  for (guint i = 0; i < MIN (n, MAX_LEFT_OUT); i++)
+    g_string_append_printf (text, i == 0 ? "%s: classes left out: %s" : "%s%s",
+        i == 0 ? path : ", ", (const char *) dataset->left_out->pdata[i]);
+  if (n > MAX_LEFT_OUT)
+    g_string_append_printf (text, " and %u more", n - MAX_LEFT_OUT);
+  if (n > 0)
+    g_string_append_c (text, '\n');
+  return g_string_free (text, FALSE);
 }

@@ -8,9 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Between the aspect ratios of a picture and of its record, relative. */
-#define MAX_SHAPE_ERROR 0.05
-
 struct _DefcnLoader
 {
   const DefcnDataset *dataset;
@@ -18,7 +15,8 @@ struct _DefcnLoader
   GArray *used;      /* of guint: samples that are trained on */
   gboolean grouped;  /* by aspect ratio */
   guint epoch_len;   /* samples of an epoch: @used, or whole runs of it */
-  GPtrArray *orders; /* per epoch: GArray of guint, its order; NULL before */
+  GArray *orders[2]; /* of guint: those of two epochs in a row */
+  guint64 epochs[2]; /* whose they are */
   GThreadPool *pool;
   guint ahead; /* slots that are being decoded or wait */
   guint64 next_slot, queued_slot;
@@ -29,6 +27,7 @@ struct _DefcnLoader
   DefcnExample **ring; /* @ahead slots */
   gboolean *ready;
   GHashTable *unreadable; /* sample index: reported already */
+  GHashTable *warned;     /* likewise */
   gboolean stopping;
 };
 
@@ -117,22 +116,20 @@ plan_epoch (DefcnLoader *loader)
 static const GArray *
 order_of (DefcnLoader *loader, guint64 epoch)
 {
-  while (loader->orders->len <= epoch)
-    g_ptr_array_add (loader->orders, NULL);
-  if (!loader->orders->pdata[epoch]) {
+  GArray **order = &loader->orders[epoch % 2];
+
+  if (!*order || loader->epochs[epoch % 2] != epoch) {
     GRand *rand = rand_new (loader->options.seed, 2 * epoch);
     g_autoptr (GArray) items = g_array_copy (loader->used);
 
     shuffle (items, rand);
-    loader->orders->pdata[epoch] = loader->grouped
-        ? group_runs (loader, items, rand)
-        : g_array_ref (items);
+    g_clear_pointer (order, g_array_unref);
+    *order = loader->grouped ? group_runs (loader, items, rand)
+                             : g_array_ref (items);
+    loader->epochs[epoch % 2] = epoch;
     g_rand_free (rand);
-    if (epoch >= 2)
-      g_clear_pointer ((GArray **) &loader->orders->pdata[epoch - 2],
-          g_array_unref);
   }
-  return loader->orders->pdata[epoch];
+  return *order;
 }
 
 /* The sample of place @place of the endless sequence of epochs. */
@@ -156,26 +153,16 @@ report (DefcnLoader *loader, guint sample, const GError *error)
     g_warning ("skipped: %s", error->message);
 }
 
-/* The picture of a sample.  It may have another scale than the record, but not
- * another shape: its boxes would be elsewhere. */
-static DefcnPicture *
-load_sample (const DefcnLoader *loader, guint sample, GError **error)
+/* A picture with harmless faults is used, and reported once. */
+static void
+note_warning (DefcnLoader *loader, guint sample, const DefcnPicture *picture)
 {
-  const DefcnSample *s = loader->dataset->samples->pdata[sample];
-  g_autofree char *path = defcn_dataset_image_path (loader->dataset, sample);
-  g_autoptr (DefcnPicture) picture = defcn_picture_load (path, error);
+  g_autoptr (GMutexLocker) locker G_GNUC_UNUSED =
+      g_mutex_locker_new (&loader->lock);
 
-  if (!picture || s->width == 0)
-    return g_steal_pointer (&picture);
-
-  const double a = (double) picture->width * s->height;
-  const double b = (double) picture->height * s->width;
-  if (fabs (a - b) <= MAX_SHAPE_ERROR * MAX (a, b))
-    return g_steal_pointer (&picture);
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-      "%s: %d x %d pixels, its record says %d x %d", path, picture->width,
-      picture->height, s->width, s->height);
-  return NULL;
+  if (picture->warning
+      && g_hash_table_add (loader->warned, GUINT_TO_POINTER (sample)))
+    g_warning ("%s", picture->warning);
 }
 
 /* The picture of place @place, or of the next one that can be read; NULL when
@@ -189,10 +176,13 @@ load_at (DefcnLoader *loader, guint64 place, guint *sample)
     *sample = sample_at (loader,
         place / loader->epoch_len * loader->epoch_len
             + (place + i) % loader->epoch_len);
-    DefcnPicture *picture = load_sample (loader, *sample, &error);
+    DefcnPicture *picture =
+        defcn_dataset_picture (loader->dataset, *sample, &error);
 
-    if (picture)
+    if (picture) {
+      note_warning (loader, *sample, picture);
       return picture;
+    }
     report (loader, *sample, error);
   }
   return NULL;
@@ -333,9 +323,9 @@ defcn_loader_new (const DefcnDataset *dataset,
 
   loader->dataset = dataset;
   loader->options = *options;
-  loader->used = defcn_dataset_trainable (dataset);
-  loader->orders = g_ptr_array_new ();
+  loader->used = defcn_dataset_trainable (dataset, options->background);
   loader->unreadable = g_hash_table_new (NULL, NULL);
+  loader->warned = g_hash_table_new (NULL, NULL);
   g_mutex_init (&loader->lock);
   g_cond_init (&loader->done);
   if (loader->used->len == 0) {
@@ -380,11 +370,11 @@ defcn_loader_free (DefcnLoader *loader)
   }
   for (guint i = 0; i < loader->ahead; i++)
     defcn_example_free (loader->ring[i]);
-  for (guint i = 0; i < loader->orders->len; i++)
-    g_clear_pointer ((GArray **) &loader->orders->pdata[i], g_array_unref);
-  g_ptr_array_unref (loader->orders);
+  for (int i = 0; i < 2; i++)
+    g_clear_pointer (&loader->orders[i], g_array_unref);
   g_array_unref (loader->used);
   g_hash_table_unref (loader->unreadable);
+  g_hash_table_unref (loader->warned);
   g_mutex_clear (&loader->lock);
   g_cond_clear (&loader->done);
   g_free (loader->ring);
@@ -425,10 +415,14 @@ defcn_loader_next (DefcnLoader *loader, DefcnExample **examples, GError **error)
     return TRUE;
   for (int i = 0; i < batch; i++)
     g_clear_pointer (&examples[i], defcn_example_free);
+  g_mutex_lock (&loader->lock);
+  const guint n = g_hash_table_size (loader->unreadable);
+  g_mutex_unlock (&loader->lock);
   g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-      "%s: %u of %u images cannot be read, more than the share of %g allowed",
-      loader->dataset->path, g_hash_table_size (loader->unreadable),
-      loader->used->len, loader->options.max_unreadable);
+      "%s: %u of %u images cannot be read, more than the share of %g allowed "
+      "(max_unreadable)",
+      loader->dataset->path, n, loader->used->len,
+      loader->options.max_unreadable);
   return FALSE;
 }
 

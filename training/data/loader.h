@@ -21,6 +21,7 @@ typedef struct
   int workers; /* decoding threads, at least 1 */
   guint64 seed;
   double max_unreadable; /* share of unreadable images that stops, 0.01 */
+  gboolean background;   /* images without objects too */
   DefcnAugment augment;
 } DefcnLoaderOptions;
 

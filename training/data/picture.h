@@ -1,4 +1,4 @@
-/* Picture files: JPEG (libjpeg-turbo) and PNG (libpng) in and out.
+/* Picture files: JPEG, PNG and WebP in, JPEG and PNG out.
  *
  * Thread rule: re-entrant.
  */
@@ -13,7 +13,17 @@ typedef struct
 {
   int width, height;
   guint8 *rgb;
+  char *warning; /* harmless faults that its file had, or NULL */
 } DefcnPicture;
+
+typedef struct
+{
+  gboolean ignore_exif; /* pixels as they are stored */
+  int max_megapixels;   /* of a picture, and four times as many megabytes of
+                           its file; 0: 100 */
+} DefcnPictureOptions;
+
+extern const DefcnPictureOptions defcn_picture_defaults;
 
 DefcnPicture *defcn_picture_new (int width, int height);
 void defcn_picture_free (DefcnPicture *picture);
@@ -21,10 +31,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnPicture, defcn_picture_free)
 
 /* Decodes by content, not by name; applies the EXIF orientation; grey, CMYK
  * JPEG, palette, 16-bit and alpha PNG become RGB (what is transparent keeps its
- * colour).  NULL with @error naming the file: unreadable, truncated or damaged,
- * not a picture, larger than 16384 a side. */
+ * colour).  A JPEG of which every row was decoded is good, whatever else is
+ * wrong with it: see @warning.  NULL with @error naming the file: unreadable,
+ * no regular file, truncated or damaged, not a picture, larger than 16384 a
+ * side or than @options allow. */
+DefcnPicture *defcn_picture_open (const char *path,
+    const DefcnPictureOptions *options, GError **error);
+/* The same by the defaults. */
 DefcnPicture *defcn_picture_load (const char *path, GError **error);
-/* By extension: .png, else JPEG of quality 92.  Atomic. */
+/* Whether @name ends as the names of pictures do that can be read. */
+gboolean defcn_picture_is_name (const char *name);
+/* By extension: .png, else JPEG of quality 92.  As output.h writes. */
 gboolean defcn_picture_save (const DefcnPicture *picture, const char *path,
     GError **error);
 /* The core's view of it, borrowed. */

@@ -16,6 +16,11 @@ empty_like (const DefcnDataset *like)
   set->samples = g_ptr_array_new_with_free_func (g_free);
   set->labels = g_ptr_array_ref (like->labels);
   set->category_ids = g_array_ref (like->category_ids);
+  set->polygons = like->polygons;
+  set->absolute_names = like->absolute_names;
+  set->picture = like->picture;
+  if (like->odd_ids)
+    set->odd_ids = g_hash_table_ref (like->odd_ids);
   return set;
 }
 
@@ -51,6 +56,23 @@ class_of (DefcnDataset *whole, const char *name)
   return id - 1;
 }
 
+static void
+move_strings (GPtrArray *to, GPtrArray *from)
+{
+  if (from)
+    g_ptr_array_extend_and_steal (to, g_ptr_array_ref (from));
+}
+
+/* The path of an image before its ending is known. */
+static char *
+image_name (const DefcnDataset *set, guint i)
+{
+  const DefcnSample *s = set->samples->pdata[i];
+
+  return set->crowdhuman ? g_build_filename (set->image_dir, s->name, NULL)
+                         : defcn_dataset_image_path (set, i);
+}
+
 /* Adds the images of @set; their names then begin with its folder. */
 static gboolean
 append (DefcnDataset *whole, const DefcnDataset *set, GError **error)
@@ -60,9 +82,14 @@ append (DefcnDataset *whole, const DefcnDataset *set, GError **error)
   for (guint k = 0; k < set->labels->len; k++)
     classes[k] = class_of (whole, set->labels->pdata[k]);
   whole->n_empty += set->n_empty;
+  whole->n_flat += set->n_flat;
+  whole->n_damaged += set->n_damaged;
+  whole->n_orphans += set->n_orphans;
+  move_strings (whole->damage, set->damage);
+  move_strings (whole->left_out, set->left_out);
   for (guint i = 0; i < set->samples->len; i++) {
     const DefcnSample *s = set->samples->pdata[i];
-    g_autofree char *name = g_build_filename (set->image_dir, s->name, NULL);
+    g_autofree char *name = image_name (set, i);
     g_autoptr (GArray) objects = defcn_dataset_objects (set, i);
 
     g_ptr_array_add (whole->samples,
@@ -84,19 +111,15 @@ append (DefcnDataset *whole, const DefcnDataset *set, GError **error)
 
 /* @sets as one; one alone is itself.  Takes what is in @sets. */
 static DefcnDataset *
-join (GPtrArray *sets, const char *path, GError **error)
+join (GPtrArray *sets, const char *path, const DefcnReadOptions *options,
+    GError **error)
 {
   if (sets->len == 1)
     return g_ptr_array_steal_index (sets, 0);
 
   const DefcnDataset *first = sets->pdata[0];
-  g_autoptr (DefcnDataset) whole = g_new0 (DefcnDataset, 1);
-  whole->path = g_strdup (path);
-  whole->image_dir = g_strdup ("");
+  g_autoptr (DefcnDataset) whole = defcn_dataset_new (path, "", options);
   whole->crowdhuman = first->crowdhuman;
-  whole->samples = g_ptr_array_new_with_free_func (g_free);
-  whole->labels = g_ptr_array_new_with_free_func (g_free);
-  whole->category_ids = g_array_new (FALSE, FALSE, sizeof (gint64));
   for (guint i = 0; i < sets->len; i++) {
     const DefcnDataset *set = sets->pdata[i];
 
@@ -125,7 +148,8 @@ check (guint n_files, guint n_folders, GError **error)
 
 DefcnDataset *
 defcn_sets_open (DefcnDataset **held, const char *annotations,
-    const char *images, guint every, GError **error)
+    const char *images, guint every, const DefcnReadOptions *options,
+    GError **error)
 {
   g_auto (GStrv) files = g_strsplit (annotations, ";", -1);
   g_auto (GStrv) folders = g_strsplit (images, ";", -1);
@@ -134,10 +158,13 @@ defcn_sets_open (DefcnDataset **held, const char *annotations,
   g_autoptr (GPtrArray) parts = g_ptr_array_new_with_free_func (free_set);
 
   *held = NULL;
+  if (!options)
+    options = &defcn_read_defaults;
   if (!check (g_strv_length (files), g_strv_length (folders), error))
     return NULL;
   for (guint i = 0; files[i]; i++) {
-    DefcnDataset *set = defcn_annotations_open (files[i], folders[i], error);
+    DefcnDataset *set =
+        defcn_annotations_open (files[i], folders[i], options, error);
 
     if (!set)
       return NULL;
@@ -147,7 +174,7 @@ defcn_sets_open (DefcnDataset **held, const char *annotations,
   }
 
   g_autoptr (DefcnDataset) part =
-      every > 0 ? join (parts, annotations, error) : NULL;
+      every > 0 ? join (parts, annotations, options, error) : NULL;
   if (every > 0 && !part)
     return NULL;
   if (part && part->samples->len == 0) {
@@ -156,7 +183,7 @@ defcn_sets_open (DefcnDataset **held, const char *annotations,
     return NULL;
   }
 
-  DefcnDataset *whole = join (sets, annotations, error);
+  DefcnDataset *whole = join (sets, annotations, options, error);
   if (whole)
     *held = g_steal_pointer (&part);
   return whole;

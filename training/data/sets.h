@@ -12,8 +12,10 @@ G_BEGIN_DECLS
  * them, as many of one as of the other), as one set: the classes of all by
  * their names, in the order in which they come.  CrowdHuman's and COCO's do not
  * go together.  @every: 0, or every so manieth image of each set, by id, goes
- * to *@held (else NULL) instead.  NULL with @error. */
+ * to *@held (else NULL) instead.  @options: NULL for the
+ * defaults.  NULL with @error. */
 DefcnDataset *defcn_sets_open (DefcnDataset **held, const char *annotations,
-    const char *images, guint every, GError **error);
+    const char *images, guint every, const DefcnReadOptions *options,
+    GError **error);
 
 G_END_DECLS

@@ -75,8 +75,8 @@ defcn_columns_add (DefcnColumns *columns, DefcnColumn column, guint i,
     return;
   }
 
-  const float sx = (float) sample->width / width;
-  const float sy = (float) sample->height / height;
+  const float sx = sample->width ? (float) sample->width / width : 1;
+  const float sy = sample->height ? (float) sample->height / height : 1;
   for (guint k = 0; k < boxes->len; k++) {
     DefcnBox *b = &g_array_index (boxes, DefcnBox, k);
 
@@ -86,6 +86,19 @@ defcn_columns_add (DefcnColumns *columns, DefcnColumn column, guint i,
     b->y2 *= sy;
   }
   defcn_coco_eval_add (e->coco, i, boxes);
+}
+
+void
+defcn_columns_add_xywh (DefcnColumns *columns, DefcnColumn column, guint i,
+    int width, int height, const double (*xywh)[4], const double *score,
+    const int *label, guint n)
+{
+  Evaluator *e = &columns->evaluators[column];
+
+  if (e->crowd)
+    defcn_crowdhuman_eval_add (e->crowd, i, width, height, xywh, score, n);
+  else
+    defcn_coco_eval_add_xywh (e->coco, i, xywh, score, label, n);
 }
 
 static void

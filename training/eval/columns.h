@@ -21,6 +21,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnColumns, defcn_columns_free)
  * @width x @height; they are brought to those of the annotations' record. */
 void defcn_columns_add (DefcnColumns *columns, DefcnColumn column, guint i,
     int width, int height, GArray *boxes);
+/* The same for boxes of other programs in the pixels of the annotations: n rows
+ * of x, y, w, h, score and class.  May be called several times for a sample of
+ * COCO data. */
+void defcn_columns_add_xywh (DefcnColumns *columns, DefcnColumn column, guint i,
+    int width, int height, const double (*xywh)[4], const double *score,
+    const int *label, guint n);
 /* Fills all figures of @figures that come from boxes.  Read of it are own, the
  * thresholds, least_objects and recall, which becomes what the own column has
  * at the working threshold if it is 0. */

@@ -3,7 +3,7 @@
 
 #include "columns.h"
 #include "detector.h"
-#include "data/picture.h"
+#include "data/output.h"
 #include "progress.h"
 
 #include <string.h>
@@ -23,7 +23,8 @@ typedef struct
   DefcnFigures *out;
   DefcnColumns *columns;
   gboolean filtered_nms; /* the model filters before its NMS */
-  cJSON *results;        /* or NULL */
+  DefcnOutput *results;  /* or NULL */
+  guint64 n_results;
 } Run;
 
 /* A picture that the reader thread has ready. */
@@ -48,15 +49,14 @@ read_ahead (gpointer data)
   Reader *reader = data;
 
   for (guint i = 0; i < reader->n; i++) {
-    g_autofree char *path = NULL;
     Loaded *loaded;
 
     g_async_queue_pop (reader->tickets);
     if (g_atomic_int_get (&reader->stop))
       break;
-    path = defcn_dataset_image_path (reader->dataset, i);
     loaded = g_new0 (Loaded, 1);
-    loaded->picture = defcn_picture_load (path, &loaded->error);
+    loaded->picture =
+        defcn_dataset_picture (reader->dataset, i, &loaded->error);
     g_async_queue_push (reader->ready, loaded);
   }
   return NULL;
@@ -72,65 +72,64 @@ loaded_free (gpointer data)
   g_free (loaded);
 }
 
-/* The first few, for people. */
-static char *
-list_labels (const char *const *labels, guint n)
-{
-  GString *text = g_string_new (NULL);
-
-  for (guint i = 0; i < MIN (n, 4); i++)
-    g_string_append_printf (text, "%s%s", i ? ", " : "", labels[i]);
-  if (n > 4)
-    g_string_append (text, ", ..");
-  return g_string_free (text, FALSE);
-}
-
 static gboolean
 check_classes (const DefcnSpec *spec, const DefcnDataset *dataset,
     GError **error)
 {
-  if ((guint) spec->n_classes != dataset->labels->len) {
-    g_autofree char *ours =
-        list_labels ((const char *const *) spec->labels, spec->n_classes);
-    g_autofree char *theirs =
-        list_labels ((const char *const *) dataset->labels->pdata,
-            dataset->labels->len);
+  gboolean same = (guint) spec->n_classes == dataset->labels->len;
 
+  for (int i = 0; same && i < spec->n_classes; i++)
+    same = g_str_equal (spec->labels[i], dataset->labels->pdata[i]);
+  if (!same)
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
-        "the model has %d classes (%s), %s has %u (%s)", spec->n_classes, ours,
-        dataset->path, dataset->labels->len, theirs);
-    return FALSE;
-  }
-  for (int i = 0; i < spec->n_classes; i++) {
-    if (!g_str_equal (spec->labels[i], dataset->labels->pdata[i])) {
-      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
-          "class %d is \"%s\" in the model and \"%s\" in %s", i,
-          spec->labels[i], (const char *) dataset->labels->pdata[i],
-          dataset->path);
-      return FALSE;
-    }
-  }
-  return TRUE;
+        "the classes of %s are not the model's, in its order", dataset->path);
+  return same;
 }
 
-static void
-append_results (cJSON *results, const DefcnDataset *dataset, guint i,
-    const GArray *boxes)
+static gint64
+category_of (const DefcnDataset *dataset, const DefcnBox *box)
 {
-  const DefcnSample *sample = dataset->samples->pdata[i];
+  return g_array_index (dataset->category_ids, gint64, box->label);
+}
+
+/* Takes away what the data set has no class for. */
+static void
+drop_foreign (GArray *boxes, const DefcnDataset *dataset)
+{
+  guint kept = 0;
+
+  for (guint k = 0; k < boxes->len; k++) {
+    const DefcnBox b = g_array_index (boxes, DefcnBox, k);
+
+    if (category_of (dataset, &b) != DEFCN_NO_CATEGORY)
+      g_array_index (boxes, DefcnBox, kept++) = b;
+  }
+  g_array_set_size (boxes, kept);
+}
+
+/* Each box an object, "," between them. */
+static void
+append_results (Run *run, guint i, const GArray *boxes)
+{
+  const DefcnSample *sample = run->dataset->samples->pdata[i];
+  g_autofree char *image = defcn_dataset_id (run->dataset, sample->id);
+  FILE *file = defcn_output_file (run->results);
 
   for (guint k = 0; k < boxes->len; k++) {
     const DefcnBox *b = &g_array_index (boxes, DefcnBox, k);
-    const double xywh[4] = { b->x1, b->y1, (double) b->x2 - b->x1,
-      (double) b->y2 - b->y1 };
-    cJSON *item = cJSON_CreateObject ();
+    const double numbers[5] = { b->x1, b->y1, (double) b->x2 - b->x1,
+      (double) b->y2 - b->y1, b->score };
+    g_autofree char *category =
+        defcn_dataset_id (run->dataset, category_of (run->dataset, b));
+    char text[5][G_ASCII_DTOSTR_BUF_SIZE];
 
-    cJSON_AddNumberToObject (item, "image_id", sample->id);
-    cJSON_AddNumberToObject (item, "category_id",
-        g_array_index (dataset->category_ids, gint64, b->label));
-    cJSON_AddItemToObject (item, "bbox", cJSON_CreateDoubleArray (xywh, 4));
-    cJSON_AddNumberToObject (item, "score", b->score);
-    cJSON_AddItemToArray (results, item);
+    for (int m = 0; m < 5; m++)
+      g_ascii_dtostr (text[m], sizeof text[m], numbers[m]);
+    fprintf (file,
+        "%s{\"image_id\":%s,\"category_id\":%s,\"bbox\":[%s,%s,%s,%s],"
+        "\"score\":%s}",
+        run->n_results++ ? "," : "[", image, category, text[0], text[1],
+        text[2], text[3], text[4]);
   }
 }
 
@@ -160,10 +159,11 @@ run_image (Run *run, guint i, const DefcnPicture *picture, GError **error)
     else if (!defcn_detector_run (run->detector, &boxes, &image, NULL, 1,
                  error))
       return FALSE;
+    drop_foreign (boxes, run->dataset);
     defcn_columns_add (run->columns, k, i, picture->width, picture->height,
         boxes);
     if (run->results && k == (int) run->out->own)
-      append_results (run->results, run->dataset, i, boxes);
+      append_results (run, i, boxes);
   }
   return TRUE;
 }
@@ -191,6 +191,8 @@ run_images (Run *run, Reader *reader, GError **error)
       return FALSE;
 
     Loaded *loaded = g_async_queue_pop (reader->ready);
+    if (loaded->picture && loaded->picture->warning)
+      g_warning ("%s", loaded->picture->warning);
     const gboolean good =
         loaded->picture && run_image (run, i, loaded->picture, error);
     if (loaded->error)
@@ -232,14 +234,23 @@ run_all (Run *run, GError **error)
   return good;
 }
 
+/* Opens the file of the boxes, where one is wanted. */
 static gboolean
-save_results (const cJSON *results, const char *path, GError **error)
+open_results (Run *run, GError **error)
 {
-  char *text = cJSON_PrintUnformatted (results);
-  const gboolean good = g_file_set_contents (path, text, -1, error);
+  if (!run->options->detections)
+    return TRUE;
+  run->results = defcn_output_open (run->options->detections, error);
+  return run->results != NULL;
+}
 
-  cJSON_free (text);
-  return good;
+static gboolean
+close_results (Run *run, GError **error)
+{
+  if (!run->results)
+    return TRUE;
+  fputs (run->n_results ? "]\n" : "[]\n", defcn_output_file (run->results));
+  return defcn_output_close (run->results, error);
 }
 
 /* The first @limit samples of @dataset, which it borrows everything from. */
@@ -298,20 +309,18 @@ defcn_evaluate_model (DefcnModel *model, const DefcnDataset *dataset,
     .out = out,
     .columns = columns,
     .filtered_nms = defcn_boxes_drops (spec->nms_iou)
-        && defcn_boxes_drops (spec->duplicate_iou),
-    .results = options->detections ? cJSON_CreateArray () : NULL };
+        && defcn_boxes_drops (spec->duplicate_iou) };
   if (options->threshold >= 0)
     defcn_detector_set_threshold (detector, options->threshold);
   *out = (DefcnFigures){ .crowdhuman = dataset->crowdhuman,
     .n_images = part.samples->len };
   figures_init (out, options, spec, detector);
 
-  gboolean good = run_all (&run, error);
-  if (good && run.results)
-    good = save_results (run.results, options->detections, error);
+  const gboolean good = open_results (&run, error) && run_all (&run, error)
+      && close_results (&run, error);
   if (good)
     defcn_columns_measure (columns, out);
-  cJSON_Delete (run.results);
+  defcn_output_free (run.results);
   g_clear_pointer (&columns, defcn_columns_free); /* reads the samples */
   g_ptr_array_unref (part.samples);
   return good;

@@ -34,9 +34,10 @@ typedef struct
  * 0.3, least_objects 8, the others 0. */
 extern const DefcnEvaluateOptions defcn_evaluate_defaults;
 
-/* @options: NULL for the defaults.  The classes of @model and @dataset must
- * agree in number and names.  FALSE with @error set; an unreadable picture is
- * an error that names it. */
+/* @options: NULL for the defaults.  The classes of @dataset must be those of
+ * @model (defcn_dataset_match); boxes of a class without a category are left
+ * out.  FALSE with @error set; an unreadable picture, and one of another shape
+ * than its record, is an error that names it. */
 gboolean defcn_evaluate_model (DefcnModel *model, const DefcnDataset *dataset,
     const DefcnEvaluateOptions *options, DefcnFigures *out, GError **error);
 

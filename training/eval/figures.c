@@ -63,6 +63,13 @@ defcn_figures_clear (DefcnFigures *figures)
   g_clear_pointer (&figures->labels, g_strfreev);
 }
 
+/* A file of results has the boxes of one way. */
+static int
+n_columns (const DefcnFigures *f)
+{
+  return f->single ? 1 : DEFCN_N_COLUMNS;
+}
+
 static double
 column_ap50 (const DefcnFigures *f, int k)
 {
@@ -118,11 +125,11 @@ defcn_figures_summary (const DefcnFigures *f)
 
 /* @nothing: what stands where there is nothing to measure. */
 static void
-append_row (GString *table, const char *name, const char *nothing,
-    const double values[DEFCN_N_COLUMNS])
+append_row (GString *table, const DefcnFigures *f, const char *name,
+    const char *nothing, const double values[DEFCN_N_COLUMNS])
 {
   g_string_append_printf (table, "%-36s", name);
-  for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
+  for (int k = 0; k < n_columns (f); k++) {
     if (values[k] < 0)
       g_string_append_printf (table, "%12s", nothing);
     else
@@ -142,7 +149,7 @@ append_fields (GString *table, const DefcnFigures *f, const Field *fields,
     for (int k = 0; k < DEFCN_N_COLUMNS; k++)
       values[k] = G_STRUCT_MEMBER (double, columns, k *size + fields[i].offset);
     if (!fields[i].duplicates || !f->crowdhuman)
-      append_row (table, fields[i].text,
+      append_row (table, f, fields[i].text,
           fields[i].nothing ? fields[i].nothing : "-", values);
   }
 }
@@ -158,15 +165,15 @@ append_coco (GString *table, const DefcnFigures *f, gboolean classes)
   for (int i = 0; i < 12; i++) {
     for (int k = 0; k < DEFCN_N_COLUMNS; k++)
       values[k] = f->coco[k].stats[i];
-    append_row (table, coco_figures[i].text, "-", values);
+    append_row (table, f, coco_figures[i].text, "-", values);
   }
   for (int k = 0; k < DEFCN_N_COLUMNS; k++)
     values[k] = f->coco[k].duplicate_rate;
-  append_row (table, duplicates, "-", values);
+  append_row (table, f, duplicates, "-", values);
   for (guint i = 0; classes && f->labels[i]; i++) {
     for (int k = 0; k < DEFCN_N_COLUMNS; k++)
       values[k] = g_array_index (f->coco[k].class_ap, double, i);
-    append_row (table, f->labels[i], "-", values);
+    append_row (table, f, f->labels[i], "-", values);
   }
 }
 
@@ -177,8 +184,9 @@ defcn_figures_table (const DefcnFigures *f, gboolean classes)
   g_autofree char *own = defcn_figures_column (f, f->own);
 
   g_string_append_printf (table, "%-36s", "");
-  for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
-    g_autofree char *name = defcn_figures_column (f, k);
+  for (int k = 0; k < n_columns (f); k++) {
+    g_autofree char *name =
+        f->single ? g_strdup ("results") : defcn_figures_column (f, k);
 
     g_string_append_printf (table, "%12s", name);
   }
@@ -202,7 +210,8 @@ defcn_figures_table (const DefcnFigures *f, gboolean classes)
   if (f->n_crowded)
     append_fields (table, f, crowded_fields, G_N_ELEMENTS (crowded_fields),
         f->crowded, sizeof f->crowded[0]);
-  g_string_append_printf (table, "the model's own way: %s\n", own);
+  if (!f->single)
+    g_string_append_printf (table, "the model's own way: %s\n", own);
   if (f->best.threshold >= 0)
     g_string_append_printf (table,
         "  F1 is best around %.2f: %.4f there, precision %.4f, recall %.4f\n",
@@ -210,8 +219,10 @@ defcn_figures_table (const DefcnFigures *f, gboolean classes)
   if (f->reliability.error >= 0)
     g_string_append_printf (table, "  expected calibration error %.4f\n",
         f->reliability.error);
-  g_string_append_printf (table, "%u images, %.1f ms an image\n", f->n_images,
-      f->milliseconds);
+  g_string_append_printf (table, "%u images", f->n_images);
+  if (!f->single)
+    g_string_append_printf (table, ", %.1f ms an image", f->milliseconds);
+  g_string_append_c (table, '\n');
   return g_string_free (table, FALSE);
 }
 
@@ -304,17 +315,19 @@ void
 defcn_figures_to_json (const DefcnFigures *f, cJSON *object)
 {
   cJSON_AddNumberToObject (object, "images", f->n_images);
-  cJSON_AddNumberToObject (object, "milliseconds", f->milliseconds);
+  if (!f->single)
+    cJSON_AddNumberToObject (object, "milliseconds", f->milliseconds);
   cJSON_AddNumberToObject (object, "threshold", f->threshold);
   if (!f->crowdhuman)
     cJSON_AddNumberToObject (object, "duplicate_threshold",
         f->duplicate_threshold);
-  cJSON_AddStringToObject (object, "own", column_keys[f->own]);
+  if (!f->single)
+    cJSON_AddStringToObject (object, "own", column_keys[f->own]);
   column_to_json (object, f, f->own);
   if (f->best.threshold >= 0)
     working_to_json (cJSON_AddObjectToObject (object, "best"), f, &f->best);
   reliability_to_json (object, &f->reliability);
-  for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
+  for (int k = 0; k < n_columns (f); k++) {
     if (k != (int) f->own)
       column_to_json (cJSON_AddObjectToObject (object, column_keys[k]), f, k);
   }

@@ -33,6 +33,7 @@ typedef struct
 typedef struct
 {
   gboolean crowdhuman;
+  gboolean single;  /* results of a file: the first column, and no times */
   gboolean stopped; /* before the end, by request: there are no figures */
   guint n_images;
   char **labels;

@@ -69,7 +69,7 @@ defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
 {
   g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
   g_autofree char *training = provenance (state, -1, -1);
-  g_autofree char *recipe = defcn_recipe_to_text (state->recipe);
+  g_autofree char *recipe = defcn_recipe_to_file (state->recipe);
   g_autofree char *iteration =
       g_strdup_printf ("%" G_GINT64_FORMAT, state->iteration);
   char best[G_ASCII_DTOSTR_BUF_SIZE];
@@ -88,19 +88,48 @@ defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
 
 /* Keys that may differ between a run and its continuation.  Another number of
  * iterations changes the schedule from here on, which is what it is for; the
- * filter and the working threshold are what the saved model is used with. */
+ * lower ones are what the saved model is used with: only inference reads
+ * them. */
 static gboolean
 is_free_key (const char *line)
 {
   static const char *const keys[] = { "workers=", "eval_interval=",
     "checkpoint_interval=", "log_interval=", "threads=", "micro_batch=",
-    "duplicate_iou=", "working_threshold=", "iterations=", "epochs=" };
+    "iterations=", "epochs=",
+    /* inference */
+    "short_edge=", "test_long_edge=", "threshold=", "max_detections=",
+    "nms_iou=", "duplicate_iou=", "working_threshold=",
+    /* what it begins with, what it is watched on, what it may read */
+    "init=", "val_annotations=", "val_images=", "max_damaged=",
+    "max_unreadable=", "absolute_names=", "max_megapixels=" };
 
   for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
     if (g_str_has_prefix (line, keys[i]))
       return TRUE;
   }
   return FALSE;
+}
+
+/* Keys of which a checkpoint from before them says nothing, whatever they
+ * were. */
+static gboolean
+is_untold_key (const char *line)
+{
+  static const char *const keys[] = { "annotations=", "images=", "polygons=" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
+    if (g_str_has_prefix (line, keys[i]))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Whether the key of @line is that of the data. */
+static gboolean
+is_data_key (const char *line)
+{
+  return g_str_has_prefix (line, "annotations=")
+      || g_str_has_prefix (line, "images=");
 }
 
 /* Whether @line, key=value, is in @lines. */
@@ -126,27 +155,28 @@ has_key (char *const *lines, const char *line)
 /* Names what the recipe says otherwise than the checkpoint's.  A key that is
  * younger than the checkpoint had its default then. */
 static gboolean
-check_recipe (const DefcnRecipe *recipe, const char *then, const char *path,
+check_recipe (const DefcnCheckpoint *state, const char *then, const char *path,
     GError **error)
 {
   g_autoptr (DefcnRecipe) plain = defcn_recipe_new (NULL, NULL);
-  g_autofree char *now = defcn_recipe_to_text (recipe);
+  g_autofree char *now = defcn_recipe_to_file (state->recipe);
   g_autofree char *defaults = defcn_recipe_to_text (plain);
   g_auto (GStrv) old_lines = g_strsplit (then ? then : "", "\n", -1);
   g_auto (GStrv) new_lines = g_strsplit (now, "\n", -1);
   g_auto (GStrv) default_lines = g_strsplit (defaults, "\n", -1);
 
   for (guint i = 0; new_lines[i]; i++) {
-    const gboolean young = old_lines[0] && !has_key (old_lines, new_lines[i])
-        && has_line (default_lines, new_lines[i]);
+    const char *line = new_lines[i];
+    const gboolean young = old_lines[0] && !has_key (old_lines, line)
+        && (is_untold_key (line) || has_line (default_lines, line));
 
-    if (!is_free_key (new_lines[i]) && !young
-        && !has_line (old_lines, new_lines[i])) {
-      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-          "%s was trained by another recipe: \"%s\" is not in it", path,
-          new_lines[i]);
-      return FALSE;
-    }
+    if (is_free_key (line) || young || has_line (old_lines, line)
+        || (state->any_data && is_data_key (line)))
+      continue;
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s was trained by another recipe: \"%s\" is not in it%s", path, line,
+        is_data_key (line) ? " (--force goes on with other data)" : "");
+    return FALSE;
   }
   return TRUE;
 }
@@ -171,11 +201,18 @@ defcn_checkpoint_load (DefcnCheckpoint *state, const char *path, GError **error)
         "%s is no checkpoint of defcn train", path);
     return FALSE;
   }
-  if (!check_recipe (state->recipe,
-          defcn_weights_metadata (weights, "defcn.recipe"), path, error)
+  if (!check_recipe (state, defcn_weights_metadata (weights, "defcn.recipe"),
+          path, error)
       || !defcn_model_load (state->model, weights, FALSE, NULL, error)
       || !defcn_optimizer_load (state->optimizer, weights, error))
     return FALSE;
+  if (done > state->recipe->optimizer.iterations) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: it is at iteration %" G_GINT64_FORMAT
+        ", the recipe ends at %" G_GINT64_FORMAT,
+        path, done, state->recipe->optimizer.iterations);
+    return FALSE;
+  }
   state->iteration = done;
   state->best_ap = best ? g_ascii_strtod (best, NULL) : -1;
   state->unevaluated = unevaluated && g_str_equal (unevaluated, "1");

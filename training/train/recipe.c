@@ -1,11 +1,13 @@
 /* A training recipe: defaults, presets, key files, what belongs together. */
 #include "recipe.h"
 
+#include "data/file.h"
 #include "recipe_keys.h"
 
 #include <string.h>
 
 #define GROUP "recipe"
+#define MAX_BYTES (1 << 20) /* of a key file */
 
 /* What every recipe starts from: coco.poto.3dmf.aux. */
 static const char defaults[] =
@@ -17,7 +19,9 @@ static const char defaults[] =
     "assigner=poto\nalpha=0.8\nfinal_alpha=-1\nalpha_hold=0.7\nradius=1.5\n"
     "aux_topk=9\naux_classifier=false\nskip_unplaced=false\n"
     "ignore_regions=false\nreg_weight=2\naux_reg_weight=0\n"
-    "holdout=0\nbatch=16\nmicro_batch=0\ngroup=2\nworkers=2\nseed=1\n"
+    "holdout=0\nclasses=\nbackground=false\npolygons=false\n"
+    "max_damaged=0.1\nabsolute_names=false\nexif=true\nmax_megapixels=100\n"
+    "batch=16\nmicro_batch=0\ngroup=2\nworkers=2\nseed=1\n"
     "max_unreadable=0.01\n"
     "short_edges=640;672;704;736;768;800\nlong_edge=1333\nflip=0.5\n"
     "color=0\ncrop=0\nexpand=0\nmosaic=0\ncanvas_width=0\n"
@@ -118,9 +122,11 @@ defcn_recipe_new (const char *preset, GError **error)
 
   g_autoptr (DefcnRecipe) recipe = g_new0 (DefcnRecipe, 1);
   recipe->spec = defcn_spec_new (no_labels);
-  return apply (recipe, defaults, error) && apply (recipe, text, error)
-      ? g_steal_pointer (&recipe)
-      : NULL;
+  if (!apply (recipe, defaults, error) || !apply (recipe, text, error))
+    return NULL;
+  recipe->read.polygons = preset != NULL; /* a row of the paper */
+  recipe->given = g_hash_table_new (g_str_hash, g_str_equal);
+  return g_steal_pointer (&recipe);
 }
 
 void
@@ -147,8 +153,14 @@ static GKeyFile *
 open_file (const char *path, GError **error)
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autofree char *text = NULL;
+  gsize len;
 
-  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error)) {
+  if (!defcn_file_read (&text, &len, path, MAX_BYTES, error))
+    return NULL;
+  const gsize bom = defcn_file_bom (text, len);
+  if (!g_key_file_load_from_data (file, text + bom, len - bom, G_KEY_FILE_NONE,
+          error)) {
     g_prefix_error (error, "%s: ", path);
     return NULL;
   }
@@ -275,6 +287,7 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
 
   if (recipe->micro_batch == 0)
     recipe->micro_batch = recipe->loader.batch;
+  recipe->read.picture.ignore_exif = !recipe->exif;
   if (!recipe->annotations || !recipe->images)
     problem = "annotations and images are needed";
   else if (!recipe->val_annotations != !recipe->val_images)
@@ -307,13 +320,25 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
   return finish_backbone (recipe, error) && finish_pixels (recipe, error);
 }
 
-char *
-defcn_recipe_to_text (const DefcnRecipe *recipe)
+static char *
+to_text (const DefcnRecipe *recipe, gboolean paths)
 {
   GString *text = g_string_new ("[" GROUP "]\n");
 
-  defcn_recipe_keys_append (text, recipe);
+  defcn_recipe_keys_append (text, recipe, paths);
   return g_string_free (text, FALSE);
+}
+
+char *
+defcn_recipe_to_text (const DefcnRecipe *recipe)
+{
+  return to_text (recipe, FALSE);
+}
+
+char *
+defcn_recipe_to_file (const DefcnRecipe *recipe)
+{
+  return to_text (recipe, TRUE);
 }
 
 char *

@@ -41,6 +41,8 @@ float defcn_recipe_alpha (const DefcnRecipe *recipe, gint64 i);
 
 /* The recipe as a key file, without the paths of data; (transfer full). */
 char *defcn_recipe_to_text (const DefcnRecipe *recipe);
+/* The same with them, absolute: a run can be repeated from it. */
+char *defcn_recipe_to_file (const DefcnRecipe *recipe);
 /* One line per key: name, default, meaning; (transfer full). */
 char *defcn_recipe_help (void);
 

@@ -51,6 +51,19 @@ static const Key keys[] = {
   TOP ("val_images", KEY_PATH, val_images, 0, 0, "their folder"),
   TOP ("holdout", KEY_INT, holdout, 0, 1000000,
       "without those: every so manieth training image, by id, 0: none"),
+  TOP ("classes", KEY_STRING, read.classes, 0, 0,
+      "only these of the annotations, a;b is both; empty: all"),
+  TOP ("background", KEY_BOOL, loader.background, 0, 1,
+      "train on background images too, those without objects"),
+  TOP ("polygons", KEY_BOOL, read.polygons, 0, 1,
+      "leave out objects without a valid polygon, as the paper's code"),
+  TOP ("max_damaged", KEY_DOUBLE, read.max_damaged, 0, 1,
+      "share of damaged annotations that stops the run"),
+  TOP ("absolute_names", KEY_BOOL, read.absolute_names, 0, 1,
+      "file names may be absolute, or leave the folder of images"),
+  TOP ("exif", KEY_BOOL, exif, 0, 1, "turn pictures by their EXIF tag"),
+  TOP ("max_megapixels", KEY_INT, read.picture.max_megapixels, 1, 268,
+      "of a picture; a larger one is unreadable"),
   TOP ("init", KEY_PATH, init, 0, 0,
       "weights to start from, a file of defcn import"),
   TOP ("backbone", KEY_STRING, backbone, 0, 0,
@@ -312,11 +325,28 @@ find_key (const char *name, GError **error)
   return NULL;
 }
 
-/* Paths of data are no part of the recipe's text. */
+/* Paths of data are no part of the text that is published with a model. */
 static gboolean
 is_path (const Key *key)
 {
   return key->type == KEY_PATH || key->type == KEY_PATHS;
+}
+
+/* @value with its paths relative to @folder, NULL: the working directory, made
+ * absolute. */
+static char *
+absolute_paths (const Key *key, const char *value, const char *folder)
+{
+  g_auto (GStrv) paths =
+      g_strsplit (value, ";", key->type == KEY_PATHS ? -1 : 1);
+
+  for (guint i = 0; paths[i]; i++) {
+    char *path = g_canonicalize_filename (paths[i], folder);
+
+    g_free (paths[i]);
+    paths[i] = path;
+  }
+  return g_strjoinv (";", paths);
 }
 
 gboolean
@@ -327,19 +357,28 @@ defcn_recipe_keys_set (DefcnRecipe *recipe, const char *name, const char *value,
 
   if (!key)
     return FALSE;
+  if (recipe->given)
+    g_hash_table_add (recipe->given, (gpointer) key->name);
   if (!folder || !is_path (key) || !value[0])
     return set_key (recipe, key, value, error);
 
-  g_auto (GStrv) paths =
-      g_strsplit (value, ";", key->type == KEY_PATHS ? -1 : 1);
-  for (guint i = 0; paths[i]; i++) {
-    char *path = g_canonicalize_filename (paths[i], folder);
-
-    g_free (paths[i]);
-    paths[i] = path;
-  }
-  g_autofree char *joined = g_strjoinv (";", paths);
+  g_autofree char *joined = absolute_paths (key, value, folder);
   return set_key (recipe, key, joined, error);
+}
+
+gboolean
+defcn_recipe_keys_adopt (DefcnRecipe *recipe, const char *name,
+    const char *value, GError **error)
+{
+  const Key *key = find_key (name, error);
+
+  return key && set_key (recipe, key, value, error);
+}
+
+gboolean
+defcn_recipe_keys_given (const DefcnRecipe *recipe, const char *name)
+{
+  return recipe->given && g_hash_table_contains (recipe->given, name);
 }
 
 void
@@ -349,6 +388,7 @@ defcn_recipe_keys_clear (DefcnRecipe *recipe)
     if (is_path (&keys[i]) || keys[i].type == KEY_STRING)
       g_clear_pointer ((char **) member (recipe, &keys[i]), g_free);
   }
+  g_clear_pointer (&recipe->given, g_hash_table_unref);
 }
 
 static void
@@ -409,14 +449,50 @@ append_value (GString *text, const Key *key, gconstpointer field)
   }
 }
 
+char *
+defcn_recipe_keys_get (const DefcnRecipe *recipe, const char *name)
+{
+  const Key *key = find_key (name, NULL);
+  GString *text = g_string_new (NULL);
+
+  if (key)
+    append_value (text, key, member (recipe, key));
+  return g_string_free (text, FALSE);
+}
+
+/* @path as g_key_file_get_string() takes it. */
+static void
+append_path (GString *text, const Key *key, const char *path)
+{
+  g_autofree char *absolute = absolute_paths (key, path, NULL);
+  g_autofree char *valid = g_utf8_make_valid (absolute, -1);
+
+  for (const char *c = valid; *c; c++) {
+    if (*c == '\\')
+      g_string_append (text, "\\\\");
+    else if (*c == '\n')
+      g_string_append (text, "\\n");
+    else if (*c == '\r')
+      g_string_append (text, "\\r");
+    else
+      g_string_append_c (text, *c);
+  }
+}
+
 void
-defcn_recipe_keys_append (GString *text, const DefcnRecipe *recipe)
+defcn_recipe_keys_append (GString *text, const DefcnRecipe *recipe,
+    gboolean paths)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
-    if (is_path (&keys[i]))
+    const char *const *field = member (recipe, &keys[i]);
+
+    if (is_path (&keys[i]) && !(paths && *field))
       continue;
     g_string_append_printf (text, "%s=", keys[i].name);
-    append_value (text, &keys[i], member (recipe, &keys[i]));
+    if (is_path (&keys[i]))
+      append_path (text, &keys[i], *field);
+    else
+      append_value (text, &keys[i], field);
     g_string_append_c (text, '\n');
   }
 }

@@ -20,10 +20,13 @@ typedef struct
   int holdout;                        /* in its place every so manieth image of
                                          the training sets; 0: none */
   char *init;                         /* weights to start from, or NULL */
+  DefcnReadOptions read;              /* of all sets; owns its classes */
+  gboolean exif;                      /* pictures are turned by it */
   char *backbone;                     /* resnet18 .. resnet152, mobilenetv2 */
   char *pixels;                       /* "msra" (BGR, 0..255 minus mean) or
                                          "torchvision" (RGB, mean and std) */
   DefcnSpec *spec;                    /* labels come from the training set */
+  GHashTable *given;                  /* names of the keys that somebody set */
   DefcnStepRule step;
   DefcnLoaderOptions loader;
   DefcnOptimizerOptions optimizer;
@@ -42,11 +45,20 @@ typedef struct
  * the value and what was wanted. */
 gboolean defcn_recipe_keys_set (DefcnRecipe *recipe, const char *name,
     const char *value, const char *folder, GError **error);
+/* The same for a value that nobody gave: it follows from another file. */
+gboolean defcn_recipe_keys_adopt (DefcnRecipe *recipe, const char *name,
+    const char *value, GError **error);
+/* Whether the key @name was set since the presets. */
+gboolean defcn_recipe_keys_given (const DefcnRecipe *recipe, const char *name);
+/* Its value as text, (transfer full); "" for no such key. */
+char *defcn_recipe_keys_get (const DefcnRecipe *recipe, const char *name);
 /* Frees the values of all keys. */
 void defcn_recipe_keys_clear (DefcnRecipe *recipe);
 
-/* Appends lines of key=value, which _set takes, without the paths of data. */
-void defcn_recipe_keys_append (GString *text, const DefcnRecipe *recipe);
+/* Appends lines of key=value, which _set takes.  @paths: with the paths of
+ * data, absolute and escaped as key files want it. */
+void defcn_recipe_keys_append (GString *text, const DefcnRecipe *recipe,
+    gboolean paths);
 /* Appends one line per key: name, value, meaning. */
 void defcn_recipe_keys_append_help (GString *text, const DefcnRecipe *recipe);
 

@@ -3,11 +3,41 @@
 #include "run.h"
 
 #include "data/annotations.h"
+#include "data/output.h"
 #include "data/sets.h"
 #include "device_options.h"
+#include "init.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <math.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+/* The network of the recipe, where nobody has said otherwise, is that of what
+ * the run starts from, or goes on from. */
+static gboolean
+adopt_network (DefcnRecipe *recipe, const DefcnRunOptions *o, GError **error)
+{
+  g_autofree char *set = NULL;
+
+  if (o->resume) {
+    g_autofree char *checkpoint =
+        g_build_filename (o->output, "checkpoint.safetensors", NULL);
+
+    defcn_init_adopt (recipe, &set, checkpoint, NULL); /* open() says why not */
+    return TRUE;
+  }
+  if (!recipe->init)
+    return TRUE;
+  if (!defcn_init_adopt (recipe, &set, recipe->init, error))
+    return FALSE;
+  if (set)
+    g_print ("%s sets %s\n", recipe->init, set);
+  return TRUE;
+}
 
 DefcnRecipe *
 defcn_run_recipe (const DefcnRunOptions *o, GError **error)
@@ -20,12 +50,14 @@ defcn_run_recipe (const DefcnRunOptions *o, GError **error)
   const struct
   {
     const char *key, *value;
-  } paths[] = {
+  } options[] = {
     { "annotations", annotations },
     { "images", images },
     { "val_annotations", o->val_annotations },
     { "val_images", o->val_images },
     { "init", o->init },
+    { "absolute_names", o->absolute_names ? "true" : NULL },
+    { "exif", o->ignore_exif ? "false" : NULL },
   };
 
   if (file && !preset) {
@@ -45,14 +77,16 @@ defcn_run_recipe (const DefcnRunOptions *o, GError **error)
     if (!defcn_recipe_set (recipe, o->set[i], error))
       return NULL;
   }
-  for (gsize i = 0; i < G_N_ELEMENTS (paths); i++) {
+  for (gsize i = 0; i < G_N_ELEMENTS (options); i++) {
     g_autofree char *text =
-        g_strdup_printf ("%s=%s", paths[i].key, paths[i].value);
+        g_strdup_printf ("%s=%s", options[i].key, options[i].value);
 
-    if (paths[i].value && !defcn_recipe_set (recipe, text, error))
+    if (options[i].value && !defcn_recipe_set (recipe, text, error))
       return NULL;
   }
-  return defcn_recipe_finish (recipe, error) ? g_steal_pointer (&recipe) : NULL;
+  return adopt_network (recipe, o, error) && defcn_recipe_finish (recipe, error)
+      ? g_steal_pointer (&recipe)
+      : NULL;
 }
 
 char *
@@ -61,39 +95,120 @@ defcn_run_file (const DefcnRun *run, const char *name)
   return g_build_filename (run->options->output, name, NULL);
 }
 
-/* The labels of the training set become the model's. */
+/* The folder is this run's until it closes, and no other's. */
 static gboolean
-open_data (DefcnRun *run, GError **error)
+lock_folder (DefcnRun *run, GError **error)
 {
-  DefcnRecipe *recipe = run->recipe;
-  DefcnSpec *spec = recipe->spec;
+  const char *folder = run->options->output;
 
-  run->dataset = defcn_sets_open (&run->validation, recipe->annotations,
-      recipe->images, recipe->holdout, error);
-  if (!run->dataset)
+  if (g_mkdir_with_parents (folder, 0777) != 0) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: cannot make this folder: %s", folder, g_strerror (errno));
     return FALSE;
-  if (recipe->val_annotations) {
-    run->validation = defcn_annotations_open (recipe->val_annotations,
-        recipe->val_images, error);
-    if (!run->validation)
-      return FALSE;
   }
+  run->lock = g_open (folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (run->lock >= 0
+      && (flock (run->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK))
+    return TRUE; /* some file systems have no locks */
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: %s", folder,
+      run->lock < 0 ? g_strerror (errno) : "another run is at work in it");
+  return FALSE;
+}
 
-  if (run->dataset->n_empty > 0)
-    g_print ("%s: %u boxes of no area are left out\n", recipe->annotations,
-        run->dataset->n_empty);
+/* A run that begins finds no other's files, or takes them away with force. */
+static gboolean
+check_unused (const DefcnRun *run, GError **error)
+{
+  static const char *const names[] = { "checkpoint.safetensors",
+    "best.safetensors", "model.safetensors", "curve.png", "metrics.jsonl" };
 
-  if (recipe->holdout > 0)
-    g_print ("%u images to train on, %u held out\n", run->dataset->samples->len,
-        run->validation->samples->len);
+  for (gsize i = 0; !run->options->resume && i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *path = defcn_run_file (run, names[i]);
+    GStatBuf about;
 
-  const GPtrArray *labels = run->dataset->labels;
+    if (g_stat (path, &about) != 0 || about.st_size == 0)
+      continue;
+    if (run->options->force) {
+      g_unlink (path);
+      continue;
+    }
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: is of an earlier run: --resume goes on with it, --force begins "
+        "anew, --output takes another folder",
+        path);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* What would only fail at the first evaluation. */
+static gboolean
+check_pictures (const DefcnDataset *set, GError **error)
+{
+  for (guint i = 0; i < set->samples->len; i++) {
+    g_autofree char *path = defcn_dataset_image_path (set, i);
+
+    if (g_file_test (path, G_FILE_TEST_IS_REGULAR))
+      continue;
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: no such picture, which %s has", path, set->path);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* The validation set, with the classes of the training set by their names. */
+static gboolean
+open_validation (DefcnRun *run, GError **error)
+{
+  const DefcnRecipe *recipe = run->recipe;
+  DefcnReadOptions options = recipe->read;
+
+  options.classes = NULL; /* those of the training set are chosen */
+  g_autoptr (DefcnDataset) set =
+      defcn_annotations_open (recipe->val_annotations, recipe->val_images,
+          &options, error);
+  if (!set)
+    return FALSE;
+  run->validation = defcn_dataset_match (set,
+      (const char *const *) run->recipe->spec->labels, error);
+  if (!run->validation)
+    return FALSE;
+  g_autofree char *damage = defcn_dataset_notes (set);
+  g_autofree char *left_out = defcn_dataset_notes (run->validation);
+  g_print ("%s%s", damage, left_out);
+  return TRUE;
+}
+
+/* The labels of the training set become the model's. */
+static void
+set_labels (DefcnSpec *spec, const GPtrArray *labels)
+{
   g_strfreev (spec->labels);
   spec->n_classes = labels->len;
   spec->labels = g_new0 (char *, labels->len + 1);
   for (guint i = 0; i < labels->len; i++)
     spec->labels[i] = g_strdup (labels->pdata[i]);
-  return TRUE;
+}
+
+static gboolean
+open_data (DefcnRun *run, GError **error)
+{
+  DefcnRecipe *recipe = run->recipe;
+
+  run->dataset = defcn_sets_open (&run->validation, recipe->annotations,
+      recipe->images, recipe->holdout, &recipe->read, error);
+  if (!run->dataset)
+    return FALSE;
+  set_labels (recipe->spec, run->dataset->labels);
+  g_autofree char *notes = defcn_dataset_notes (run->dataset);
+  g_print ("%s", notes);
+  if (recipe->val_annotations && !open_validation (run, error))
+    return FALSE;
+  if (recipe->holdout > 0)
+    g_print ("%u images to train on, %u held out\n", run->dataset->samples->len,
+        run->validation->samples->len);
+  return !run->validation || check_pictures (run->validation, error);
 }
 
 static gboolean
@@ -101,20 +216,28 @@ load_init (DefcnRun *run, GError **error)
 {
   g_autoptr (DefcnWeights) weights =
       defcn_weights_open (run->recipe->init, error);
-  guint missing = 0;
+  g_autofree char *report = NULL;
 
-  if (!weights
-      || !defcn_model_load (run->state.model, weights, TRUE, &missing, error))
+  if (!weights || !defcn_init_load (run->state.model, &report, weights, error))
     return FALSE;
+  g_print ("%s\n", report);
+  return TRUE;
+}
 
-  const guint count =
-      defcn_params_count (defcn_model_params (run->state.model));
-  if (missing == count) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
-        "%s: none of its tensors is one of the model's", run->recipe->init);
-    return FALSE;
-  }
-  g_print ("%s: %u of %u tensors\n", run->recipe->init, count - missing, count);
+/* What a run begins with; one that goes on has it from its checkpoint. */
+static gboolean
+start_model (DefcnRun *run, GError **error)
+{
+  const DefcnRecipe *recipe = run->recipe;
+
+  if (run->options->resume)
+    return TRUE;
+  if (recipe->init)
+    return load_init (run, error);
+  if (recipe->spec->freeze_at > 0)
+    g_printerr ("defcn train: nothing to start from (init): freeze_at=%d "
+                "leaves the first stages at random values, set freeze_at=0\n",
+        recipe->spec->freeze_at);
   return TRUE;
 }
 
@@ -137,9 +260,42 @@ open_model (DefcnRun *run, GError **error)
   }
   run->state.model =
       defcn_model_new (recipe->spec, run->be, TRUE, recipe->loader.seed, error);
-  if (!run->state.model
-      || (recipe->init && !run->options->resume && !load_init (run, error)))
+  return run->state.model && start_model (run, error);
+}
+
+/* Of epochs, where the recipe has those. */
+static void
+set_iterations (DefcnRun *run)
+{
+  DefcnRecipe *recipe = run->recipe;
+
+  if (recipe->epochs > 0) {
+    g_autoptr (GArray) used =
+        defcn_dataset_trainable (run->dataset, recipe->loader.background);
+    const double batches = recipe->epochs * used->len / recipe->loader.batch;
+
+    recipe->optimizer.iterations = MAX (1, (gint64) ceil (batches));
+  }
+  run->last = recipe->optimizer.iterations;
+}
+
+/* Where the run begins, or goes on from. */
+static gboolean
+open_state (DefcnRun *run, GError **error)
+{
+  DefcnRecipe *recipe = run->recipe;
+  g_autofree char *checkpoint = defcn_run_file (run, "checkpoint.safetensors");
+
+  run->state.optimizer =
+      defcn_optimizer_new (defcn_model_params (run->state.model),
+          &recipe->optimizer);
+  run->step = defcn_step_new (run->state.model, &recipe->step);
+  run->state.best_ap = -1;
+  run->state.any_data = run->options->force;
+  if (run->options->resume
+      && !defcn_checkpoint_load (&run->state, checkpoint, error))
     return FALSE;
+  run->first = run->state.iteration;
   return TRUE;
 }
 
@@ -147,44 +303,26 @@ gboolean
 defcn_run_open (DefcnRun *run, GError **error)
 {
   DefcnRecipe *recipe = run->recipe;
-  g_autofree char *checkpoint = defcn_run_file (run, "checkpoint.safetensors");
   g_autofree char *metrics = defcn_run_file (run, "metrics.jsonl");
   g_autofree char *ini = defcn_run_file (run, "recipe.ini");
 
-  if (g_mkdir_with_parents (run->options->output, 0777) != 0) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "%s: cannot make this folder", run->options->output);
+  if (!lock_folder (run, error) || !open_data (run, error)
+      || !open_model (run, error))
     return FALSE;
-  }
-  if (!open_data (run, error) || !open_model (run, error))
-    return FALSE;
-  if (recipe->epochs > 0) {
-    g_autoptr (GArray) used = defcn_dataset_trainable (run->dataset);
-    const double batches = recipe->epochs * used->len / recipe->loader.batch;
-
-    recipe->optimizer.iterations = MAX (1, (gint64) ceil (batches));
-  }
-
-  run->state.optimizer =
-      defcn_optimizer_new (defcn_model_params (run->state.model),
-          &recipe->optimizer);
-  run->step = defcn_step_new (run->state.model, &recipe->step);
-  run->state.best_ap = -1;
-  if (run->options->resume
-      && !defcn_checkpoint_load (&run->state, checkpoint, error))
+  set_iterations (run);
+  if (!open_state (run, error))
     return FALSE;
   run->loader = defcn_loader_new (run->dataset, &recipe->loader,
       run->state.iteration, error);
-  if (!run->loader)
+  if (!run->loader || !check_unused (run, error))
     return FALSE;
   run->metrics = defcn_metrics_open (metrics,
       run->options->resume ? run->state.iteration : -1, error);
   if (!run->metrics)
     return FALSE;
 
-  g_autofree char *text = defcn_recipe_to_text (recipe);
-  run->last = recipe->optimizer.iterations;
-  return g_file_set_contents (ini, text, -1, error);
+  g_autofree char *text = defcn_recipe_to_file (recipe);
+  return defcn_output_write (ini, text, -1, error);
 }
 
 void
@@ -200,4 +338,7 @@ defcn_run_close (DefcnRun *run)
   g_clear_pointer (&run->dataset, defcn_dataset_free);
   g_clear_pointer (&run->validation, defcn_dataset_free);
   g_clear_pointer (&run->metrics, defcn_metrics_free);
+  if (run->lock > 0)
+    close (run->lock);
+  run->lock = 0;
 }

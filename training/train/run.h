@@ -24,7 +24,9 @@ typedef struct
   char *val_annotations, *val_images, *init;
   char **set;
   char **files;
-  gboolean resume;
+  gboolean resume, force; /* force: begin anew in a used folder; with resume:
+                             go on with other data */
+  gboolean absolute_names, ignore_exif;
   gint64 stop_after;
   DefcnDetectorOptions device; /* the recipe has the threads */
 } DefcnRunOptions;
@@ -41,7 +43,8 @@ typedef struct
   DefcnLoader *loader;
   DefcnProgress *progress;
   DefcnMetrics *metrics;
-  gint64 last;
+  int lock; /* descriptor of the folder while it is this run's; 0: not yet */
+  gint64 first, last;
   int lost; /* updates in a row without a finite gradient */
   /* Since the last line of metrics. */
   DefcnStepLosses sum;
@@ -55,8 +58,10 @@ typedef struct
 DefcnRecipe *defcn_run_recipe (const DefcnRunOptions *options, GError **error);
 
 /* Opens all but the progress, which the loop shows, and writes recipe.ini; a
- * resumed run has the state of its checkpoint.  FALSE with @error, and what is
- * open then is for defcn_run_close(). */
+ * resumed run has the state of its checkpoint.  The folder is this run's until
+ * close(), and must not have another's files; the classes and pictures of the
+ * validation set are looked at.  FALSE with @error, and what is open then is
+ * for defcn_run_close(). */
 gboolean defcn_run_open (DefcnRun *run, GError **error);
 /* Frees all of @run but options and recipe. */
 void defcn_run_close (DefcnRun *run);

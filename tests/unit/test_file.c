@@ -1,0 +1,163 @@
+/* Files that are read and written: what is no regular file stays what it is, a
+ * link's target too, a full disk is an error. */
+#include "data/file.h"
+#include "data/output.h"
+#include "error.h"
+#include "folder.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char *folder;
+
+static void
+assert_text (const char *path, const char *want)
+{
+  g_autofree char *text = NULL;
+
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  g_assert_cmpstr (text, ==, want);
+}
+
+/* New and old files; nothing else is left in the folder. */
+static void
+test_write (void)
+{
+  g_autofree char *path = folder_file (folder, "a");
+  g_autoptr (GError) error = NULL;
+  const guint before = folder_count (folder);
+
+  g_assert_true (defcn_output_write (path, "one", -1, &error));
+  assert_text (path, "one");
+  g_assert_cmpint (g_chmod (path, 0600), ==, 0);
+  g_assert_true (defcn_output_write (path, "twos", 3, &error));
+  assert_text (path, "two");
+  g_assert_no_error (error);
+  g_assert_cmpuint (folder_count (folder), ==, before + 1);
+
+  g_autoptr (DefcnOutput) output = defcn_output_open (path, &error);
+  fputs ("three", defcn_output_file (output));
+  g_clear_pointer (&output, defcn_output_free);
+  assert_text (path, "two");
+  g_assert_cmpuint (folder_count (folder), ==, before + 1);
+}
+
+/* A symbolic link is replaced, its target stays. */
+static void
+test_link (void)
+{
+  g_autofree char *target = folder_write (folder, "target", "old", 3);
+  g_autofree char *link = folder_file (folder, "link");
+
+  g_assert_cmpint (symlink (target, link), ==, 0);
+  g_assert_true (defcn_output_write (link, "new", -1, NULL));
+  assert_text (target, "old");
+  assert_text (link, "new");
+  g_assert_false (g_file_test (link, G_FILE_TEST_IS_SYMLINK));
+}
+
+static gpointer
+read_fifo (gpointer path)
+{
+  char *text = NULL;
+
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  return text;
+}
+
+/* A FIFO and a device are written into, and are there afterwards. */
+static void
+test_special (void)
+{
+  g_autofree char *fifo = folder_file (folder, "fifo");
+  struct stat about;
+
+  g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
+  GThread *thread = g_thread_new ("read", read_fifo, fifo);
+  g_assert_true (defcn_output_write (fifo, "through", -1, NULL));
+  g_autofree char *text = g_thread_join (thread);
+  g_assert_cmpstr (text, ==, "through");
+  g_assert_cmpint (stat (fifo, &about), ==, 0);
+  g_assert_true (S_ISFIFO (about.st_mode));
+
+  g_assert_true (defcn_output_write ("/dev/null", "x", -1, NULL));
+  g_assert_cmpint (stat ("/dev/null", &about), ==, 0);
+  g_assert_true (S_ISCHR (about.st_mode));
+}
+
+/* What cannot be written is named with the reason. */
+static void
+test_refused (void)
+{
+  static const struct
+  {
+    const char *path, *words;
+  } cases[] = { { "/dev/full", "No space left" },
+    { "/dev/null/x", "/dev/null/x: cannot be written" }, { "/", "folder" } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+
+    g_assert_false (defcn_output_write (cases[i].path, "x", -1, &error));
+    g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
+    g_assert_true (i == 2 || strstr (error->message, cases[i].words));
+    g_assert_true (g_str_has_prefix (error->message, cases[i].path));
+  }
+}
+
+/* A regular file is read whole, up to a limit; nothing else is, at once. */
+static void
+test_read (void)
+{
+  static const char bytes[] = "a\0b";
+  g_autofree char *path = folder_write (folder, "read", bytes, 3);
+  g_autofree char *empty = folder_write (folder, "empty", "", 0);
+  g_autofree char *fifo = folder_file (folder, "unread");
+  const char *const bad[] = { fifo, "/dev/zero", folder, "/nowhere" };
+  g_autofree char *data = NULL, *none = NULL;
+  g_autoptr (GError) error = NULL;
+  gsize len;
+
+  g_assert_true (defcn_file_read (&data, &len, path, 3, &error));
+  g_assert_cmpmem (data, len, bytes, 3);
+  g_assert_true (defcn_file_read (&none, &len, empty, 0, &error));
+  g_assert_cmpuint (len, ==, 0);
+  g_assert_no_error (error);
+  g_clear_pointer (&data, g_free);
+  g_assert_false (defcn_file_read (&data, &len, path, 2, &error));
+  g_assert_nonnull (strstr (error->message, "3 bytes, more than 2"));
+  g_clear_error (&error);
+
+  g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
+  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_assert_false (defcn_file_read (&data, &len, bad[i], 99, &error));
+    g_assert_true (g_str_has_prefix (error->message, bad[i]));
+    g_clear_error (&error);
+    g_assert_null (defcn_file_map (bad[i], &error));
+    g_assert_true (g_str_has_prefix (error->message, bad[i]));
+    g_clear_error (&error);
+  }
+  g_autoptr (GMappedFile) map = defcn_file_map (path, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_mapped_file_get_length (map), ==, 3);
+  g_assert_cmpuint (defcn_file_bom ("\xef\xbb\xbfx", 4), ==, 3);
+  g_assert_cmpuint (defcn_file_bom ("\xef\xbb", 2), ==, 0);
+  g_assert_cmpuint (defcn_file_bom ("abc", 3), ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  folder = folder_new ();
+  g_test_add_func ("/file/write", test_write);
+  g_test_add_func ("/file/link", test_link);
+  g_test_add_func ("/file/special", test_special);
+  g_test_add_func ("/file/refused", test_refused);
+  g_test_add_func ("/file/read", test_read);
+
+  const int status = g_test_run ();
+  folder_remove (folder);
+  return status;
+}

@@ -1,0 +1,247 @@
+/* What a training starts from: tensors that fit, classes by name, and what the
+ * file asks of the recipe. */
+#include "train/init.h"
+#include "folder.h"
+#include "train/recipe.h"
+
+#include <string.h>
+
+static char *folder;
+
+#define TINY                                                                   \
+  "backbone=mobilenetv2;pixels=torchvision;fpn_channels=16;norm_groups=4;"     \
+  "tower_depth=1;freeze_at=0;annotations=a;images=i"
+
+/* A recipe of @settings, ";" between them. */
+static DefcnRecipe *
+recipe_of (const char *settings)
+{
+  g_autoptr (GError) error = NULL;
+  DefcnRecipe *recipe = defcn_recipe_new (NULL, &error);
+  g_auto (GStrv) lines = g_strsplit (settings, ";", -1);
+
+  for (guint i = 0; lines[i]; i++) {
+    if (!lines[i][0])
+      continue;
+    g_assert_true (defcn_recipe_set (recipe, lines[i], &error));
+    g_assert_no_error (error);
+  }
+  return recipe;
+}
+
+/* A model of the recipe @settings with classes @labels. */
+static DefcnModel *
+model_of (DefcnBackend *be, const char *settings, const char *labels,
+    guint64 seed)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnRecipe) recipe = recipe_of (settings);
+
+  g_assert_true (defcn_recipe_finish (recipe, &error));
+  g_strfreev (recipe->spec->labels);
+  recipe->spec->labels = g_strsplit (labels, ",", -1);
+  recipe->spec->n_classes = g_strv_length (recipe->spec->labels);
+  DefcnModel *model = defcn_model_new (recipe->spec, be, TRUE, seed, &error);
+  g_assert_no_error (error);
+  return model;
+}
+
+/* The file @name of a model of @settings and @labels. */
+static char *
+write_model (DefcnBackend *be, const char *settings, const char *labels)
+{
+  g_autoptr (DefcnModel) model = model_of (be, settings, labels, 1);
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  char *path = folder_file (folder, "start.safetensors");
+
+  DefcnParam *p =
+      defcn_params_lookup (defcn_model_params (model), "head.cls_score.bias");
+  for (int i = 0; i < p->c; i++)
+    p->value[i] = i + 1;
+  defcn_model_save_training (model, writer);
+  g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+  return path;
+}
+
+static DefcnBackend *
+open_reference (void)
+{
+  return defcn_backend_new ("reference", 1, NULL);
+}
+
+/* Classes go by name, wherever they stand; all else is taken where it fits; one
+ * line tells. */
+static void
+test_classes (void)
+{
+  static const struct
+  {
+    const char *theirs, *ours;
+    float biases[3]; /* 0: starts anew */
+    const char *said, *not_said;
+  } cases[] = {
+    { "person", "dog,person", { 0, 1 }, "taken over: person", "cls_score" },
+    { "a,b,c", "c,x,a", { 3, 0, 1 }, "that start anew: x", "cls_score" },
+    { "a,b", "a,b", { 1, 2 }, "taken over: a, b", "anew" },
+    { "a,b", "b", { 2 }, "taken over: b", "anew" },
+    { "cat", "dog", { 0 }, "starts anew: head.cls_score.weight", "taken over" },
+  };
+  g_autoptr (DefcnBackend) be = open_reference ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autofree char *path = write_model (be, TINY, cases[i].theirs);
+    g_autoptr (DefcnWeights) weights = defcn_weights_open (path, &error);
+    g_autoptr (DefcnModel) model = model_of (be, TINY, cases[i].ours, 2);
+    g_autoptr (DefcnModel) fresh = model_of (be, TINY, cases[i].ours, 2);
+    g_autofree char *report = NULL;
+
+    g_assert_true (defcn_init_load (model, &report, weights, &error));
+    g_assert_no_error (error);
+    g_assert_nonnull (strstr (report, cases[i].said));
+    g_assert_null (strstr (report, cases[i].not_said));
+    const DefcnParam *bias =
+        defcn_params_lookup (defcn_model_params (model), "head.cls_score.bias");
+    const DefcnParam *initial =
+        defcn_params_lookup (defcn_model_params (fresh), "head.cls_score.bias");
+    for (int k = 0; k < bias->c; k++)
+      g_assert_cmpfloat (bias->value[k], ==,
+          cases[i].biases[k] > 0 ? cases[i].biases[k] : initial->value[k]);
+  }
+}
+
+/* A weight of the file is the model's to the last bit, in its own order. */
+static void
+test_rows (void)
+{
+  g_autoptr (DefcnBackend) be = open_reference ();
+  g_autofree char *path = write_model (be, TINY, "x,y");
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, NULL);
+  g_autoptr (DefcnModel) from = model_of (be, TINY, "x,y", 1);
+  g_autoptr (DefcnModel) to = model_of (be, TINY, "y", 2);
+  g_autofree char *report = NULL;
+  static const char *const names[] = { "head.cls_score.weight",
+    "head.bbox_pred.weight" };
+
+  g_assert_true (defcn_init_load (to, &report, weights, NULL));
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    const DefcnParam *a =
+        defcn_params_lookup (defcn_model_params (from), names[i]);
+    const DefcnParam *b =
+        defcn_params_lookup (defcn_model_params (to), names[i]);
+    const gsize row = defcn_param_len (b) / b->n;
+
+    g_assert_cmpmem (a->value + (i == 0 ? row : 0),
+        defcn_param_len (b) * sizeof (float), b->value,
+        defcn_param_len (b) * sizeof (float));
+  }
+}
+
+/* Of another width only the backbone fits, and what does not is counted; a file
+ * of nothing that fits is refused. */
+static void
+test_other_width (void)
+{
+  g_autoptr (DefcnBackend) be = open_reference ();
+  g_autofree char *path = write_model (be, TINY, "x");
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, NULL);
+  g_autoptr (DefcnModel) wide = model_of (be, TINY ";fpn_channels=24", "x", 2);
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autofree char *other = folder_file (folder, "other.safetensors");
+  g_autofree char *report = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (defcn_init_load (wide, &report, weights, NULL));
+  g_assert_nonnull (strstr (report, "starts anew: "));
+  g_assert_nonnull (strstr (report, " more"));
+
+  defcn_weights_writer_add (writer, "none", DEFCN_DTYPE_F32, 1,
+      (const gint64[]){ 1 }, (const float[]){ 1 });
+  g_assert_true (defcn_weights_writer_save (writer, other, NULL));
+  g_autoptr (DefcnWeights) nothing = defcn_weights_open (other, NULL);
+  g_clear_pointer (&report, g_free);
+  g_assert_false (defcn_init_load (wide, &report, nothing, &error));
+  g_assert_nonnull (strstr (error->message, "none of its tensors"));
+}
+
+/* What the file decides is set where nobody has, kept where it is the same, and
+ * contradicted where it is not; a head may be another. */
+static void
+test_adopt (void)
+{
+  static const struct
+  {
+    const char *settings;
+    const char *set;   /* what is adopted; NULL: nothing, or refused */
+    const char *words; /* of the refusal */
+  } cases[] = {
+    { "",
+        "backbone=mobilenetv2 pixels=torchvision fpn_channels=16 "
+        "tower_depth=1 norm_groups=4",
+        NULL },
+    { "backbone=mobilenetv2;pixels=torchvision;fpn_channels=32;"
+      "tower_depth=1;norm_groups=4",
+        NULL, NULL },
+    { "backbone=resnet18", NULL,
+        "backbone=mobilenetv2, the recipe says "
+        "resnet18" },
+    { "pixels=msra", NULL, "pixels=torchvision, the recipe says msra" },
+  };
+  g_autoptr (DefcnBackend) be = open_reference ();
+  g_autofree char *path = write_model (be, TINY, "x");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (DefcnRecipe) recipe = recipe_of (cases[i].settings);
+    g_autoptr (GError) error = NULL;
+    g_autofree char *set = NULL;
+
+    g_assert_cmpint (defcn_init_adopt (recipe, &set, path, &error), ==,
+        cases[i].words == NULL);
+    g_assert_cmpstr (set, ==, cases[i].set);
+    if (cases[i].words)
+      g_assert_nonnull (strstr (error->message, cases[i].words));
+  }
+}
+
+/* A backbone's file decides the stride rule too. */
+static void
+test_backbone (void)
+{
+  static const char fields[] =
+      "{\"backbone\":\"resnet\",\"depth\":50,\"groups\":1,\"group_width\":64,"
+      "\"stem_channels\":64,\"res2_channels\":256,\"stride_in_1x1\":false,"
+      "\"bgr\":false,\"mean\":[123.675,116.28,103.53],"
+      "\"std\":[58.395,57.12,57.375]}";
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autofree char *path = folder_file (folder, "backbone.safetensors");
+  g_autoptr (DefcnRecipe) recipe = recipe_of ("");
+  g_autoptr (DefcnRecipe) other = recipe_of ("stride_in_1x1=true");
+  g_autofree char *set = NULL, *none = NULL;
+  g_autoptr (GError) error = NULL;
+
+  defcn_weights_writer_add (writer, "none", DEFCN_DTYPE_F32, 1,
+      (const gint64[]){ 1 }, (const float[]){ 1 });
+  defcn_weights_writer_metadata (writer, "defcn.backbone", fields);
+  g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+  g_assert_true (defcn_init_adopt (recipe, &set, path, &error));
+  g_assert_no_error (error);
+  g_assert_cmpstr (set, ==, "pixels=torchvision stride_in_1x1=false");
+  g_assert_false (defcn_init_adopt (other, &none, path, &error));
+  g_assert_nonnull (strstr (error->message, "stride_in_1x1=false, the recipe"));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  folder = folder_new ();
+  g_test_add_func ("/init/classes", test_classes);
+  g_test_add_func ("/init/rows", test_rows);
+  g_test_add_func ("/init/other-width", test_other_width);
+  g_test_add_func ("/init/adopt", test_adopt);
+  g_test_add_func ("/init/backbone", test_backbone);
+
+  const int status = g_test_run ();
+  folder_remove (folder);
+  return status;
+}

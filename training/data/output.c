@@ -1,0 +1,120 @@
+/* Files that are written. */
+#include "output.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct _DefcnOutput
+{
+  char *path, *temporary; /* temporary: NULL where it is written in place */
+  FILE *file;
+};
+
+static void
+set_error (const char *path, int number, GError **error)
+{
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%s: cannot be written: %s", path, g_strerror (number));
+}
+
+/* Whether @path is there and nothing that a rename may replace. */
+static gboolean
+is_special (const char *path, mode_t *mode)
+{
+  struct stat about;
+
+  *mode = 0666;
+  if (stat (path, &about) != 0)
+    return FALSE;
+  if (S_ISREG (about.st_mode))
+    *mode = about.st_mode & 0777;
+  return !S_ISREG (about.st_mode);
+}
+
+/* A descriptor of a new file beside @path. */
+static int
+open_temporary (DefcnOutput *output, mode_t mode)
+{
+  output->temporary = g_strconcat (output->path, ".XXXXXX", NULL);
+  return g_mkstemp_full (output->temporary, O_WRONLY | O_CLOEXEC, mode);
+}
+
+DefcnOutput *
+defcn_output_open (const char *path, GError **error)
+{
+  g_autoptr (DefcnOutput) output = g_new0 (DefcnOutput, 1);
+  mode_t mode;
+
+  output->path = g_strdup (path);
+  const int fd = is_special (path, &mode)
+      ? g_open (path, O_WRONLY | O_CLOEXEC | O_NOCTTY, 0)
+      : open_temporary (output, mode);
+  if (fd < 0) {
+    set_error (path, errno, error);
+    g_clear_pointer (&output->temporary, g_free); /* there is no such file */
+    return NULL;
+  }
+  output->file = fdopen (fd, "wb");
+  return g_steal_pointer (&output);
+}
+
+FILE *
+defcn_output_file (DefcnOutput *output)
+{
+  return output->file;
+}
+
+gboolean
+defcn_output_close (DefcnOutput *output, GError **error)
+{
+  FILE *file = g_steal_pointer (&output->file);
+  gboolean good = fflush (file) == 0 && !ferror (file);
+  int number = errno;
+
+  if (fclose (file) != 0 && good) {
+    good = FALSE;
+    number = errno;
+  }
+  if (good && output->temporary
+      && g_rename (output->temporary, output->path) != 0) {
+    good = FALSE;
+    number = errno;
+  }
+  if (good)
+    g_clear_pointer (&output->temporary, g_free);
+  else
+    set_error (output->path, number ? number : EIO, error);
+  return good;
+}
+
+void
+defcn_output_free (DefcnOutput *output)
+{
+  if (!output)
+    return;
+  if (output->file)
+    fclose (output->file);
+  if (output->temporary)
+    g_unlink (output->temporary);
+  g_free (output->temporary);
+  g_free (output->path);
+  g_free (output);
+}
+
+gboolean
+defcn_output_write (const char *path, const char *text, gssize len,
+    GError **error)
+{
+  g_autoptr (DefcnOutput) output = defcn_output_open (path, error);
+
+  if (!output)
+    return FALSE;
+  fwrite (text, 1, len < 0 ? strlen (text) : (gsize) len, output->file);
+  return defcn_output_close (output, error);
+}

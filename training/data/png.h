@@ -1,0 +1,16 @@
+/* PNG by libpng, in.
+ *
+ * Thread rule: re-entrant.
+ */
+#pragma once
+
+#include "decoded.h"
+
+G_BEGIN_DECLS
+
+/* Whether @data begins as such a file does. */
+gboolean defcn_png_is (const guint8 *data, gsize len);
+/* FALSE with @error naming the file: damaged, cut off, too large. */
+gboolean defcn_png_read (DefcnDecoded *decoded, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,329 @@
+/* Evaluation of boxes that a file has, whoever found them. */
+#include "results.h"
+
+#include "columns.h"
+#include "data/coco_ids.h"
+#include "data/file.h"
+#include "error.h"
+
+#include <math.h>
+#include <string.h>
+
+#define WORKING_THRESHOLD 0.3f
+
+typedef struct
+{
+  const DefcnDataset *dataset;
+  const char *path;
+  const DefcnEvaluateOptions *options;
+  DefcnColumns *columns;
+  DefcnCocoIds *ids;
+  GHashTable *samples; /* gint64 * or char * -> index + 1 */
+  GHashTable *classes; /* gint64 * -> class + 1 */
+  GString *element;
+  int (*sizes)[2]; /* of the pictures, for an array of CrowdHuman's; or NULL */
+} Reader;
+
+G_GNUC_PRINTF (3, 4)
+static gboolean
+fail (GError **error, const Reader *r, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: %s", r->path, text);
+  return FALSE;
+}
+
+static gboolean
+read_box (double box[4], const cJSON *array)
+{
+  gboolean good = cJSON_IsArray (array) && cJSON_GetArraySize (array) == 4;
+
+  for (int k = 0; good && k < 4; k++) {
+    const cJSON *item = cJSON_GetArrayItem (array, k);
+
+    good = cJSON_IsNumber (item) && isfinite (item->valuedouble);
+    box[k] = good ? item->valuedouble : 0;
+  }
+  return good;
+}
+
+/* A box and its score; FALSE where one of them is none. */
+static gboolean
+read_detection (double box[4], double *score, const cJSON *object,
+    const char *key)
+{
+  const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, "score");
+
+  if (!cJSON_IsNumber (item)
+      || !read_box (box, cJSON_GetObjectItemCaseSensitive (object, key)))
+    return FALSE;
+  *score = item->valuedouble;
+  return TRUE;
+}
+
+static gboolean
+read_id (const Reader *r, gint64 *id, const char *key)
+{
+  DefcnJsonSpan span;
+
+  return defcn_coco_ids_member (&span, r->element, key)
+      && defcn_coco_ids_parse (r->ids, &span, id);
+}
+
+/* The size in the line, or the picture's. */
+static gboolean
+read_size (const Reader *r, int size[2], const cJSON *object, guint i,
+    GError **error)
+{
+  static const char *const keys[] = { "width", "height" };
+
+  for (int k = 0; k < 2; k++) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, keys[k]);
+
+    size[k] = cJSON_IsNumber (item) && item->valuedouble >= 1
+            && item->valuedouble <= 1e6
+        ? item->valuedouble
+        : 0;
+  }
+  if (size[0] && size[1])
+    return TRUE;
+  g_autoptr (DefcnPicture) picture =
+      defcn_dataset_picture (r->dataset, i, error);
+  if (!picture)
+    return FALSE;
+  size[0] = picture->width;
+  size[1] = picture->height;
+  return TRUE;
+}
+
+/* Every picture of CrowdHuman's takes part, be it without boxes. */
+static gboolean
+add_all (Reader *r, GError **error)
+{
+  r->sizes = g_malloc_n (r->dataset->samples->len, sizeof *r->sizes);
+  for (guint i = 0; i < r->dataset->samples->len; i++) {
+    if (!read_size (r, r->sizes[i], NULL, i, error))
+      return FALSE;
+    defcn_columns_add_xywh (r->columns, DEFCN_COLUMN_NONE, i, r->sizes[i][0],
+        r->sizes[i][1], NULL, NULL, NULL, 0);
+  }
+  return TRUE;
+}
+
+/* Element @i of COCO's results. */
+static gboolean
+add_coco (const Reader *r, guint i, GError **error)
+{
+  cJSON *object = cJSON_ParseWithLength (r->element->str, r->element->len);
+  double box[1][4], score;
+  gint64 image, category;
+  const gboolean good = object && read_id (r, &image, "image_id")
+      && read_id (r, &category, "category_id")
+      && read_detection (box[0], &score, object, "bbox");
+
+  cJSON_Delete (object);
+  if (!good)
+    return fail (error, r,
+        "[%u] is no result: image_id, category_id, bbox, score", i);
+  const guint sample =
+      GPOINTER_TO_UINT (g_hash_table_lookup (r->samples, &image));
+  const int label =
+      GPOINTER_TO_INT (g_hash_table_lookup (r->classes, &category)) - 1;
+  if (sample == 0) {
+    g_autofree char *id = defcn_dataset_id (r->dataset, image);
+
+    return fail (error, r, "[%u]: %s has no image %s", i, r->dataset->path, id);
+  }
+  if (label >= 0 && score >= r->options->threshold)
+    defcn_columns_add_xywh (r->columns, DEFCN_COLUMN_NONE, sample - 1,
+        r->sizes ? r->sizes[sample - 1][0] : 0,
+        r->sizes ? r->sizes[sample - 1][1] : 0, (const double (*)[4]) box,
+        &score, &label, 1);
+  return TRUE;
+}
+
+static gboolean
+read_coco (Reader *r, const char *text, gsize len, GError **error)
+{
+  DefcnJsonScan scan = { text, text + len };
+  DefcnJsonSpan segmentation;
+
+  if (r->dataset->crowdhuman && !add_all (r, error))
+    return FALSE;
+  for (guint i = 0; i < r->dataset->samples->len; i++) {
+    const DefcnSample *sample = r->dataset->samples->pdata[i];
+
+    g_hash_table_insert (r->samples, (gpointer) &sample->id,
+        GUINT_TO_POINTER (i + 1));
+  }
+  for (guint k = 0; k < r->dataset->labels->len; k++)
+    g_hash_table_insert (r->classes,
+        &g_array_index (r->dataset->category_ids, gint64, k),
+        GINT_TO_POINTER (k + 1));
+  if (!defcn_json_scan_take (&scan, '['))
+    return fail (error, r, "not a JSON array of results");
+  for (guint i = 0; !defcn_json_scan_take (&scan, ']'); i++) {
+    if ((i > 0 && !defcn_json_scan_take (&scan, ','))
+        || !defcn_json_scan_object (&scan, r->element, "segmentation",
+            &segmentation))
+      return fail (error, r, "[%u] is not a JSON object", i);
+    if (!add_coco (r, i, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* The boxes of one line. */
+static gboolean
+add_crowdhuman (const Reader *r, const cJSON *object, guint line,
+    gboolean *seen, GError **error)
+{
+  const cJSON *boxes = cJSON_GetObjectItemCaseSensitive (object, "dtboxes");
+  const char *id =
+      cJSON_GetStringValue (cJSON_GetObjectItemCaseSensitive (object, "ID"));
+  const guint sample =
+      id ? GPOINTER_TO_UINT (g_hash_table_lookup (r->samples, id)) : 0;
+  const int n = cJSON_GetArraySize (boxes);
+  g_autofree double (*xywh)[4] = g_malloc_n (n + 1, sizeof *xywh);
+  g_autofree double *score = g_new (double, n + 1);
+  const cJSON *box;
+  guint kept = 0;
+  int size[2];
+
+  if (!id || !cJSON_IsArray (boxes))
+    return fail (error, r, "line %u has no \"ID\" and \"dtboxes\"", line);
+  if (sample == 0)
+    return fail (error, r, "line %u: %s has no image %s", line,
+        r->dataset->path, id);
+  if (seen[sample - 1])
+    return fail (error, r, "line %u: image %s is there twice", line, id);
+  cJSON_ArrayForEach (box, boxes)
+  {
+    if (!read_detection (xywh[kept], &score[kept], box, "box"))
+      return fail (error, r, "line %u: a box has no \"box\" and \"score\"",
+          line);
+    kept += score[kept] >= r->options->threshold;
+  }
+  if (!read_size (r, size, object, sample - 1, error))
+    return FALSE;
+  defcn_columns_add_xywh (r->columns, DEFCN_COLUMN_NONE, sample - 1, size[0],
+      size[1], (const double (*)[4]) xywh, score, NULL, kept);
+  return seen[sample - 1] = TRUE;
+}
+
+/* Images without a line have no boxes. */
+static gboolean
+add_unseen (const Reader *r, const gboolean *seen, GError **error)
+{
+  for (guint i = 0; i < r->dataset->samples->len; i++) {
+    int size[2];
+
+    if (seen[i])
+      continue;
+    if (!read_size (r, size, NULL, i, error))
+      return FALSE;
+    defcn_columns_add_xywh (r->columns, DEFCN_COLUMN_NONE, i, size[0], size[1],
+        NULL, NULL, NULL, 0);
+  }
+  return TRUE;
+}
+
+static gboolean
+read_crowdhuman (Reader *r, const char *text, gsize len, GError **error)
+{
+  g_autofree gboolean *seen = g_new0 (gboolean, r->dataset->samples->len);
+  const char *end = text + len;
+  guint line = 0;
+
+  for (guint i = 0; i < r->dataset->samples->len; i++) {
+    const DefcnSample *sample = r->dataset->samples->pdata[i];
+
+    g_hash_table_insert (r->samples, (gpointer) sample->name,
+        GUINT_TO_POINTER (i + 1));
+  }
+  while (text < end) {
+    const char *newline = memchr (text, '\n', end - text);
+    const gsize n = (newline ? newline : end) - text;
+
+    line++;
+    if (n > 0 && !(n == 1 && *text == '\r')) {
+      cJSON *object = cJSON_ParseWithLength (text, n);
+      const gboolean good = object
+          ? add_crowdhuman (r, object, line, seen, error)
+          : fail (error, r, "line %u is not valid JSON", line);
+
+      cJSON_Delete (object);
+      if (!good)
+        return FALSE;
+    }
+    text = newline ? newline + 1 : end;
+  }
+  return add_unseen (r, seen, error);
+}
+
+static void
+figures_init (DefcnFigures *out, const DefcnDataset *dataset,
+    const DefcnEvaluateOptions *options)
+{
+  *out = (DefcnFigures){ .crowdhuman = dataset->crowdhuman,
+    .single = TRUE,
+    .n_images = dataset->samples->len,
+    .threshold = MAX (options->threshold, 0),
+    .working_threshold = MAX (WORKING_THRESHOLD, options->threshold),
+    .duplicate_threshold = options->duplicate_threshold,
+    .recall = options->recall,
+    .least_objects = options->least_objects };
+  out->labels = g_new0 (char *, dataset->labels->len + 1);
+  for (guint i = 0; i < dataset->labels->len; i++)
+    out->labels[i] = g_strdup (dataset->labels->pdata[i]);
+}
+
+gboolean
+defcn_results_evaluate (const DefcnDataset *dataset, const char *path,
+    const DefcnEvaluateOptions *options, DefcnFigures *out, GError **error)
+{
+  g_autoptr (GMappedFile) map = defcn_file_map (path, error);
+  g_autoptr (DefcnColumns) columns =
+      defcn_columns_new (dataset, options->duplicate_threshold);
+  DefcnDataset ids_of = *dataset; /* whose odd_ids may grow */
+
+  *out = (DefcnFigures){ 0 };
+  if (!map)
+    return FALSE;
+  if (ids_of.odd_ids)
+    g_hash_table_ref (ids_of.odd_ids);
+  const char *text = g_mapped_file_get_contents (map);
+  gsize len = text ? g_mapped_file_get_length (map) : 0;
+  const gsize bom = text ? defcn_file_bom (text, len) : 0;
+  text = text ? text + bom : "";
+  len -= bom;
+  DefcnJsonScan start = { text, text + len };
+  const gboolean lines =
+      dataset->crowdhuman && defcn_json_scan_peek (&start) != '[';
+  Reader r = { .dataset = dataset,
+    .path = path,
+    .options = options,
+    .columns = columns,
+    .ids = defcn_coco_ids_new (&ids_of),
+    .samples = lines ? g_hash_table_new (g_str_hash, g_str_equal)
+                     : g_hash_table_new (g_int64_hash, g_int64_equal),
+    .classes = g_hash_table_new (g_int64_hash, g_int64_equal),
+    .element = g_string_new (NULL) };
+  const gboolean good = lines ? read_crowdhuman (&r, text, len, error)
+                              : read_coco (&r, text, len, error);
+  if (good) {
+    figures_init (out, dataset, options);
+    defcn_columns_measure (columns, out);
+  }
+  defcn_coco_ids_free (r.ids);
+  g_clear_pointer (&ids_of.odd_ids, g_hash_table_unref);
+  g_hash_table_unref (r.samples);
+  g_hash_table_unref (r.classes);
+  g_string_free (r.element, TRUE);
+  g_free (r.sizes);
+  return good;
+}

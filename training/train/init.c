@@ -1,0 +1,319 @@
+/* What a training starts from: another model's weights, and what they ask of
+ * the recipe. */
+#include "init.h"
+
+#include <cjson/cJSON.h>
+#include <string.h>
+
+#define MAX_NAMED 8 /* of a list for people */
+
+/* The spec of a backbone's file, whose JSON has only some of the fields: the
+ * others are the default's. */
+static DefcnSpec *
+backbone_spec (const char *json, const char *path, GError **error)
+{
+  static const char *const labels[] = { "any", NULL };
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+  g_autofree char *text = defcn_spec_to_json (spec);
+  cJSON *all = cJSON_Parse (text), *some = cJSON_Parse (json);
+
+  while (cJSON_IsObject (some) && some->child) {
+    cJSON *item = cJSON_DetachItemViaPointer (some, some->child);
+    g_autofree char *name = g_strdup (item->string);
+
+    if (cJSON_HasObjectItem (all, name))
+      cJSON_ReplaceItemInObjectCaseSensitive (all, name, item);
+    else
+      cJSON_Delete (item);
+  }
+  char *merged = cJSON_PrintUnformatted (all);
+  DefcnSpec *read = defcn_spec_from_json (merged, path, error);
+  cJSON_free (merged);
+  cJSON_Delete (all);
+  cJSON_Delete (some);
+  return read;
+}
+
+/* *@spec: what the file says of its network, NULL where it says nothing. */
+static gboolean
+read_spec (DefcnSpec **spec, gboolean *whole, const DefcnWeights *weights,
+    GError **error)
+{
+  const char *json = defcn_weights_metadata (weights, "defcn.spec");
+  const char *backbone = defcn_weights_metadata (weights, "defcn.backbone");
+  const char *path = defcn_weights_path (weights);
+
+  *whole = json != NULL;
+  *spec = json   ? defcn_spec_from_json (json, path, error)
+      : backbone ? backbone_spec (backbone, path, error)
+                 : NULL;
+  return *spec || (!json && !backbone);
+}
+
+/* The key "backbone" of a recipe. */
+static char *
+backbone_word (const DefcnSpec *spec)
+{
+  return spec->backbone == DEFCN_BACKBONE_MOBILENETV2
+      ? g_strdup ("mobilenetv2")
+      : g_strdup_printf ("resnet%d", spec->depth);
+}
+
+/* The key "pixels" of a recipe, NULL where it has no word for this rule. */
+static const char *
+pixels_word (const DefcnInputRule *rule)
+{
+  static const struct
+  {
+    const char *word;
+    gboolean bgr;
+    float mean[3], std[3];
+  } rules[] = {
+    { "msra", TRUE, { 103.53f, 116.28f, 123.675f }, { 1, 1, 1 } },
+    { "torchvision", FALSE, { 123.675f, 116.28f, 103.53f },
+        { 58.395f, 57.12f, 57.375f } },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rules); i++) {
+    if (!rule->bgr == !rules[i].bgr
+        && memcmp (rule->mean, rules[i].mean, sizeof rule->mean) == 0
+        && memcmp (rule->std, rules[i].std, sizeof rule->std) == 0)
+      return rules[i].word;
+  }
+  return NULL;
+}
+
+/* Sets @key to @value where nobody has given it. */
+static gboolean
+adopt (DefcnRecipe *recipe, GString *set, const char *key, const char *value,
+    gboolean binding, const char *path, GError **error)
+{
+  g_autofree char *now = defcn_recipe_keys_get (recipe, key);
+
+  if (g_str_equal (now, value))
+    return TRUE;
+  if (!defcn_recipe_keys_given (recipe, key)) {
+    g_string_append_printf (set, "%s%s=%s", set->len ? " " : "", key, value);
+    return defcn_recipe_keys_adopt (recipe, key, value, error);
+  }
+  if (!binding)
+    return TRUE; /* what does not fit starts anew, by name */
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%s is of %s=%s, the recipe says %s: leave the key out, or start from "
+      "another file",
+      path, key, value, now);
+  return FALSE;
+}
+
+static gboolean
+adopt_spec (DefcnRecipe *recipe, GString *set, const DefcnSpec *spec,
+    gboolean whole, const char *path, GError **error)
+{
+  const gboolean resnet = spec->backbone == DEFCN_BACKBONE_RESNET;
+  const struct
+  {
+    const char *key;
+    int value;
+  } head[] = { { "fpn_channels", spec->fpn_channels },
+    { "tower_depth", spec->tower_depth },
+    { "norm_groups", spec->norm_groups } };
+  const char *pixels = pixels_word (&spec->input);
+  g_autofree char *backbone = backbone_word (spec);
+
+  if (!pixels || (resnet && spec->groups > 1)) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
+        "%s: a recipe has no word for its %s", path,
+        pixels ? "backbone, a ResNeXt" : "pixel rule");
+    return FALSE;
+  }
+  if (!adopt (recipe, set, "backbone", backbone, TRUE, path, error)
+      || !adopt (recipe, set, "pixels", pixels, TRUE, path, error)
+      || (resnet && spec->depth >= 50
+          && !adopt (recipe, set, "stride_in_1x1",
+              spec->stride_in_1x1 ? "true" : "false", TRUE, path, error)))
+    return FALSE;
+  if (!whole)
+    return TRUE;
+  for (gsize i = 0; i < G_N_ELEMENTS (head); i++) {
+    g_autofree char *value = g_strdup_printf ("%d", head[i].value);
+
+    if (!adopt (recipe, set, head[i].key, value, FALSE, path, error))
+      return FALSE;
+  }
+  return adopt (recipe, set, "p6_from_c5", spec->p6_from_c5 ? "true" : "false",
+      FALSE, path, error);
+}
+
+gboolean
+defcn_init_adopt (DefcnRecipe *recipe, char **set, const char *path,
+    GError **error)
+{
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, error);
+  g_autoptr (DefcnSpec) spec = NULL;
+  g_autoptr (GString) text = g_string_new (NULL);
+  gboolean whole;
+
+  *set = NULL;
+  if (!weights || !read_spec (&spec, &whole, weights, error))
+    return FALSE;
+  if (spec && !adopt_spec (recipe, text, spec, whole, path, error))
+    return FALSE;
+  if (text->len > 0)
+    *set = g_strdup (text->str);
+  return TRUE;
+}
+
+/* A load in progress. */
+typedef struct
+{
+  const DefcnWeights *weights;
+  const DefcnSpec *ours,
+      *theirs;     /* theirs: NULL where the file has no labels */
+  GPtrArray *anew; /* borrowed names */
+  guint n_taken;
+} Load;
+
+/* Whether a row of @p is a class. */
+static gboolean
+has_class_rows (const DefcnParam *p)
+{
+  return g_str_has_prefix (p->name, "head.cls_score.")
+      || defcn_architecture_is_auxiliary (p->name);
+}
+
+/* The row of the class @label in the file, -1 for none. */
+static int
+find_row (const DefcnSpec *theirs, const char *label)
+{
+  for (int i = 0; i < theirs->n_classes; i++)
+    if (g_str_equal (theirs->labels[i], label))
+      return i;
+  return -1;
+}
+
+/* Row @to of @p from row @from of @values, which are OIHW. */
+static void
+copy_row (DefcnParam *p, int to, const float *values, int from)
+{
+  const gsize hw = (gsize) p->h * p->w, len = hw * p->c;
+
+  if (p->kind != DEFCN_PARAM_WEIGHT) {
+    p->value[to] = values[from];
+    return;
+  }
+  for (int i = 0; i < p->c; i++)
+    for (gsize k = 0; k < hw; k++)
+      p->value[to * len + k * p->c + i] = values[from * len + i * hw + k];
+}
+
+/* Whether the tensor has @n rows of those of @p. */
+static gboolean
+fits (const DefcnParam *p, const DefcnWeightsTensor *t, int n)
+{
+  if (p->kind != DEFCN_PARAM_WEIGHT)
+    return t->n_dims == 1 && t->dims[0] == n;
+  return t->n_dims == 4 && t->dims[0] == n && t->dims[1] == p->c
+      && t->dims[2] == p->h && t->dims[3] == p->w;
+}
+
+/* Takes what fits of one tensor. */
+static gboolean
+take (Load *load, DefcnParam *p, GError **error)
+{
+  const DefcnWeightsTensor *t = defcn_weights_lookup (load->weights, p->name);
+  const gboolean by_name = load->theirs && has_class_rows (p);
+  const int n = p->kind == DEFCN_PARAM_WEIGHT ? p->n : p->c;
+  int taken = 0;
+
+  if (!t || !fits (p, t, by_name ? load->theirs->n_classes : n)) {
+    g_ptr_array_add (load->anew, p->name);
+    return TRUE;
+  }
+  g_autofree float *values = g_try_new (float, t->len);
+  if (!values) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: no memory for tensor \"%s\"", defcn_weights_path (load->weights),
+        p->name);
+    return FALSE;
+  }
+  if (!defcn_weights_read (load->weights, t, values, error))
+    return FALSE;
+  for (int i = 0; i < n; i++) {
+    const int row =
+        by_name ? find_row (load->theirs, load->ours->labels[i]) : i;
+
+    if (row >= 0)
+      copy_row (p, i, values, row);
+    taken += row >= 0;
+  }
+  if (taken > 0)
+    load->n_taken++;
+  else
+    g_ptr_array_add (load->anew, p->name);
+  return TRUE;
+}
+
+/* Appends "@what a, b, .. (n)", nothing for none. */
+static void
+append_names (GString *text, const char *what, const GPtrArray *names)
+{
+  if (names->len == 0)
+    return;
+  g_string_append_printf (text, "; %s ", what);
+  for (guint i = 0; i < MIN (names->len, MAX_NAMED); i++)
+    g_string_append_printf (text, "%s%s", i ? ", " : "",
+        (const char *) names->pdata[i]);
+  if (names->len > MAX_NAMED)
+    g_string_append_printf (text, " and %u more", names->len - MAX_NAMED);
+}
+
+static char *
+report_text (const Load *load, guint count)
+{
+  g_autoptr (GPtrArray) taken = g_ptr_array_new ();
+  g_autoptr (GPtrArray) anew = g_ptr_array_new ();
+  GString *text = g_string_new (NULL);
+
+  g_string_printf (text, "%s: %u of %u tensors",
+      defcn_weights_path (load->weights), load->n_taken, count);
+  for (int i = 0; load->theirs && i < load->ours->n_classes; i++) {
+    char *label = load->ours->labels[i];
+
+    g_ptr_array_add (find_row (load->theirs, label) >= 0 ? taken : anew, label);
+  }
+  append_names (text, "classes taken over:", taken);
+  append_names (text, "classes that start anew:", anew);
+  append_names (text, "starts anew:", load->anew);
+  return g_string_free (text, FALSE);
+}
+
+gboolean
+defcn_init_load (DefcnModel *model, char **report, const DefcnWeights *weights,
+    GError **error)
+{
+  DefcnParams *params = defcn_model_params (model);
+  const guint count = defcn_params_count (params);
+  g_autoptr (DefcnSpec) theirs = NULL;
+  g_autoptr (GPtrArray) anew = g_ptr_array_new ();
+  gboolean whole;
+
+  *report = NULL;
+  if (!read_spec (&theirs, &whole, weights, error))
+    return FALSE;
+  Load load = { weights, defcn_model_spec (model), whole ? theirs : NULL, anew,
+    0 };
+  defcn_params_download (params); /* what is not taken keeps its value */
+  for (guint i = 0; i < count; i++) {
+    if (!take (&load, defcn_params_get (params, i), error))
+      return FALSE;
+  }
+  if (load.n_taken == 0) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
+        "%s: none of its tensors is one of the model's",
+        defcn_weights_path (weights));
+    return FALSE;
+  }
+  defcn_params_upload (params);
+  *report = report_text (&load, count);
+  return TRUE;
+}
