@@ -121,6 +121,9 @@ struct _DefcnBackend
   /* 1x1 convolutions of inference multiply in bfloat16 and add in float32; only
    * where the CPU can, has_bf16.  Set by defcn_backend_new_in() for "bf16". */
   gboolean bf16, has_bf16;
+  /* How much memory a model may take for plans that it keeps for other sizes of
+   * input; 0: 8 plans of 4 GiB together. */
+  gsize plan_bytes;
   /* Owned, NULL at first: what a step takes is measured when it is prepared,
    * and kept (CUDA's convolutions).  Set before the first step is prepared. */
   DefcnTune *tune;
