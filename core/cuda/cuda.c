@@ -130,11 +130,14 @@ forget (DefcnBackend *base, gpointer data)
   g_free (recording);
 }
 
-/* Queues nothing, but keeps what @queue would have queued. */
+/* Queues nothing, but keeps what @queue would have queued.  What cannot be
+ * recorded is no error: it runs without. */
 static void
 record (Cuda *be, Recording *recording, void (*queue) (gpointer data),
     gpointer data)
 {
+  const cudaError_t failed = be->failed;
+  const char *failed_at = be->failed_at;
   cudaGraph_t graph = NULL;
   gboolean good =
       cudaStreamBeginCapture (be->stream, cudaStreamCaptureModeThreadLocal)
@@ -143,6 +146,7 @@ record (Cuda *be, Recording *recording, void (*queue) (gpointer data),
   if (good) {
     queue (data);
     good = cudaStreamEndCapture (be->stream, &graph) == cudaSuccess && graph
+        && be->failed == failed
         && cudaGraphInstantiate (&recording->graph, graph, 0) == cudaSuccess;
   }
   if (graph)
@@ -150,6 +154,8 @@ record (Cuda *be, Recording *recording, void (*queue) (gpointer data),
   if (good)
     return;
   cudaGetLastError ();
+  be->failed = failed;
+  be->failed_at = failed_at;
   recording->graph = NULL;
   recording->refused = TRUE;
 }
@@ -280,6 +286,7 @@ choose_precision (Cuda *be, const char *precision, GError **error)
 static gboolean
 start (Cuda *be, GError **error)
 {
+  gsize available = 0, total = 0;
   cudaError_t status = cudaSetDevice (be->device);
 
   if (status == cudaSuccess)
@@ -289,10 +296,13 @@ start (Cuda *be, GError **error)
         cudaMallocHost ((void **) &be->pinned, CUDA_CHUNK * sizeof (float));
   if (status == cudaSuccess)
     status = cudaMalloc ((void **) &be->staging, CUDA_CHUNK * sizeof (float));
+  if (status == cudaSuccess)
+    status = cudaMemGetInfo (&available, &total);
   if (status != cudaSuccess) {
     set_device_error (error, be->device, status);
     return FALSE;
   }
+  be->base.plan_bytes = available / 2; /* others want some too */
   be->convs = cuda_convs_new (be, error);
   return be->convs && cuda_decoder_init (be, error);
 }

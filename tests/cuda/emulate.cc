@@ -173,6 +173,35 @@ emulate_submit (const std::function<void ()> &work)
     work ();
 }
 
+bool
+emulate_is_capturing ()
+{
+  return capturing != NULL;
+}
+
+static int counts[EMULATED_COUNTS];
+
+void
+emulate_count (int what)
+{
+  counts[what]++;
+}
+
+/* For tests. */
+extern "C" __attribute__ ((visibility ("default"))) int
+emulated_count (int what)
+{
+  return counts[what];
+}
+
+static float clock_ms;
+
+void
+emulate_spend (float ms)
+{
+  clock_ms += ms;
+}
+
 /* Copies to the host are there when the stream has been waited for. */
 struct Arrival
 {
@@ -229,6 +258,55 @@ cudaError_t
 cudaFree (void *mem)
 {
   std::free (mem);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaMemGetInfo (size_t *available, size_t *total)
+{
+  *available = *total = (size_t) 64 << 30;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGetDeviceProperties (struct cudaDeviceProp *properties, int)
+{
+  std::memset (properties, 0, sizeof *properties);
+  std::strcpy (properties->name, "an emulated device");
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaEventCreate (cudaEvent_t *event)
+{
+  *event = (cudaEvent_t) new float (0);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaEventRecord (cudaEvent_t event, cudaStream_t)
+{
+  *(float *) event = clock_ms;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaEventSynchronize (cudaEvent_t)
+{
+  return emulate_lost ();
+}
+
+cudaError_t
+cudaEventElapsedTime (float *ms, cudaEvent_t start, cudaEvent_t end)
+{
+  *ms = *(float *) end - *(float *) start;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaEventDestroy (cudaEvent_t event)
+{
+  delete (float *) event;
   return cudaSuccess;
 }
 
@@ -306,6 +384,8 @@ cudaStreamSynchronize (cudaStream_t stream)
 cudaError_t
 cudaStreamBeginCapture (cudaStream_t, cudaStreamCaptureMode)
 {
+  if (emulate_fails ("capture"))
+    return cudaErrorNotSupported;
   capturing = new Recorded;
   return cudaSuccess;
 }
@@ -313,15 +393,21 @@ cudaStreamBeginCapture (cudaStream_t, cudaStreamCaptureMode)
 cudaError_t
 cudaStreamEndCapture (cudaStream_t, cudaGraph_t *graph)
 {
-  *graph = (cudaGraph_t) capturing;
+  const bool is_refused = emulate_fails ("capture-end");
+
+  *graph = is_refused ? NULL : (cudaGraph_t) capturing;
+  if (is_refused)
+    delete capturing;
   capturing = NULL;
-  return cudaSuccess;
+  return is_refused ? cudaErrorStreamCaptureInvalidated : cudaSuccess;
 }
 
 cudaError_t
 cudaGraphInstantiate (cudaGraphExec_t *exec, cudaGraph_t graph,
     unsigned long long)
 {
+  if (emulate_fails ("instantiate"))
+    return cudaErrorNotSupported;
   *exec = (cudaGraphExec_t) new Recorded (*(Recorded *) graph);
   return cudaSuccess;
 }
@@ -336,6 +422,7 @@ cudaGraphDestroy (cudaGraph_t graph)
 cudaError_t
 cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t)
 {
+  emulate_count (EMULATED_LAUNCHES);
   for (const auto &work : *(Recorded *) exec)
     work ();
   return cudaSuccess;

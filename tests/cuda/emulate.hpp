@@ -14,6 +14,8 @@
 #include <cmath>
 #include <functional>
 
+#include "emulated_counts.h"
+
 extern uint3 emulate_thread, emulate_block;
 extern dim3 emulate_block_dim, emulate_grid_dim;
 
@@ -31,15 +33,28 @@ void emulate_barrier ();
 
 /* Runs @work now, or keeps it while a stream is captured. */
 void emulate_submit (const std::function<void ()> &work);
+bool emulate_is_capturing ();
+/* Adds to the clock that events tell, ms. */
+void emulate_spend (float ms);
 /* Runs @thread once per thread of the grid. */
 void emulate_run (dim3 grid, dim3 block, const std::function<void ()> &thread);
+
+/* Counts @what of emulated_counts.h. */
+void emulate_count (int what);
 
 /* What goes wrong, as DEFCN_EMULATE_FAIL in the environment says:
  *   driver, old-driver, device  there is none, or not new enough
  *   alloc:N                     no memory from the Nth allocation on
  *   sync:N                      from the Nth time on, waiting tells of an error
  *   lost:N                      then every call does, in this process
+ *   cudnn                       it does not start
+ *   plan, fused, compiled       cuDNN has no plans, none that fuse, none that it
+ *                               would have to compile
+ *   capture, capture-run, capture-end, instantiate
+ *                               a stream is not captured: from the beginning, at
+ *                               a convolution, at the end, as it is made a graph
  * Counted from when the variable has changed. */
+bool emulate_fails (const char *what);
 bool emulate_out_of_memory ();
 cudaError_t emulate_wait ();
 cudaError_t emulate_lost ();

@@ -30,8 +30,8 @@ has_come (const char *event, bool is_now)
   return count >= std::atol (text + len + 1);
 }
 
-static bool
-is_set (const char *what)
+bool
+emulate_fails (const char *what)
 {
   const char *text = std::getenv ("DEFCN_EMULATE_FAIL");
 
@@ -64,15 +64,17 @@ cudaError_t
 cudaGetDeviceCount (int *n)
 {
   *n = 1;
-  if (is_set ("driver") || is_set ("old-driver"))
+  if (emulate_fails ("driver") || emulate_fails ("old-driver"))
     return cudaErrorInsufficientDriver;
-  return is_set ("device") ? cudaErrorNoDevice : emulate_lost ();
+  return emulate_fails ("device") ? cudaErrorNoDevice : emulate_lost ();
 }
 
 cudaError_t
 cudaDriverGetVersion (int *version)
 {
-  *version = is_set ("driver") ? 0 : is_set ("old-driver") ? 11040 : 13000;
+  *version = emulate_fails ("driver") ? 0
+      : emulate_fails ("old-driver")  ? 11040
+                                      : 13000;
   return cudaSuccess;
 }
 

@@ -243,6 +243,38 @@ test_lost_device (void)
   }
 }
 
+static const char *const captures[] = { "capture", "capture-run", "capture-end",
+  "instantiate" };
+
+/* A net that cannot be recorded, wherever that shows, runs step by step: first,
+ * when it would be recorded, and from then on; another detector, once nothing is
+ * wrong, is recorded. */
+static void
+test_no_capture (gconstpointer failure)
+{
+  g_autoptr (DefcnDetector) d = open_cuda (NULL);
+
+  g_setenv ("DEFCN_EMULATE_FAIL", failure, TRUE);
+  for (int i = 0; i < 4; i++)
+    assert_works (d);
+  g_unsetenv ("DEFCN_EMULATE_FAIL");
+  assert_works (d);
+  assert_new_works ();
+}
+
+/* With no plan of cuDNN's for a layer a frame has no boxes and an error that
+ * names the layer; the next frame works. */
+static void
+test_no_plan (void)
+{
+  g_autoptr (DefcnDetector) d = open_cuda (NULL);
+
+  g_setenv ("DEFCN_EMULATE_FAIL", "plan", TRUE);
+  assert_fails (d, "conv1: ");
+  g_unsetenv ("DEFCN_EMULATE_FAIL");
+  assert_works (d);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -250,6 +282,7 @@ main (int argc, char **argv)
   g_autoptr (GRand) rand = g_rand_new_with_seed (5);
   g_autoptr (DefcnDetector) reference = NULL;
 
+  g_setenv ("XDG_CACHE_HOME", "/dev/null", TRUE); /* plans are made anew */
   g_test_init (&argc, &argv, NULL);
   model_path = g_build_filename (folder, "tiny.safetensors", NULL);
   testing_tiny_model_write_as (model_path, 32, -4);
@@ -270,6 +303,13 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/failures/every-allocation", test_every_allocation);
   g_test_add_func ("/cuda/failures/passing-error", test_passing_error);
   g_test_add_func ("/cuda/failures/lost-device", test_lost_device);
+
+  for (guint i = 0; i < G_N_ELEMENTS (captures); i++) {
+    g_autofree char *path =
+        g_strdup_printf ("/cuda/failures/capture/%s", captures[i]);
+    g_test_add_data_func (path, captures[i], test_no_capture);
+  }
+  g_test_add_func ("/cuda/failures/no-plan", test_no_plan);
 
   const int status = g_test_run ();
   g_array_unref (wanted);
