@@ -65,13 +65,7 @@ upload (DefcnBackend *base, const DefcnTensor *t, void *mem, const float *src)
   for (gsize at = 0; at < len; at += CUDA_CHUNK) {
     const gsize n = MIN (CUDA_CHUNK, len - at);
 
-    /* the last chunk has left the buffer */
-    cuda_device_note (be, cudaStreamSynchronize (be->stream), "uploading");
-    memcpy (be->pinned, src + at, n * sizeof (float));
-    cuda_device_note (be,
-        cudaMemcpyAsync (be->staging, be->pinned, n * sizeof (float),
-            cudaMemcpyHostToDevice, be->stream),
-        "uploading");
+    cuda_device_send (be, be->staging, src + at, n * sizeof (float));
     cuda_convert (be, (char *) mem + at * cuda_type_size (type), type,
         be->staging, CUDA_FLOAT, n);
   }
@@ -90,12 +84,7 @@ download (DefcnBackend *base, const DefcnTensor *t, float *dst, const void *mem)
 
     cuda_convert (be, be->staging, CUDA_FLOAT,
         (const char *) mem + at * cuda_type_size (type), type, n);
-    cuda_device_note (be,
-        cudaMemcpyAsync (be->pinned, be->staging, n * sizeof (float),
-            cudaMemcpyDeviceToHost, be->stream),
-        "downloading");
-    cuda_device_note (be, cudaStreamSynchronize (be->stream), "downloading");
-    memcpy (dst + at, be->pinned, n * sizeof (float));
+    cuda_device_receive (be, dst + at, be->staging, n * sizeof (float));
   }
   if (be->failed != cudaSuccess) /* not what the buffer held before */
     memset (dst, 0, len * sizeof (float));
@@ -107,7 +96,7 @@ sync_stream (DefcnBackend *base, GError **error)
   Cuda *be = cuda_of (base);
 
   cuda_device_enter (be);
-  cuda_device_note (be, cudaStreamSynchronize (be->stream), "waiting");
+  cuda_device_wait (be, "waiting");
   cuda_device_note (be, cudaGetLastError (), "a kernel");
   if (be->failed == cudaSuccess)
     return TRUE;

@@ -43,6 +43,7 @@ typedef struct
   CudaConvs *convs; /* conv.c */
   /* Staging of uploads and downloads: one chunk, pinned and on the device. */
   float *pinned, *staging;
+  gsize pinned_used;  /* bytes that queued copies may still read */
   void *found;        /* decode.cu */
   CudaImages *images; /* image.cu, NULL before the first frame */
   CudaRoom qualities; /* quality.cu */
@@ -92,10 +93,20 @@ void *cuda_device_alloc (gsize bytes, const char *what, GError **error);
  * with @error that names @what.  Parts of a room begin at multiples of 256. */
 gboolean cuda_device_room (CudaRoom *room, gsize bytes, const char *what,
     GError **error);
+/* Waits for the stream. */
+void cuda_device_wait (Cuda *be, const char *where);
+/* A part of the pinned buffer that nothing queued reads, of at most CUDA_CHUNK
+ * floats; it is read until the next wait. */
+void *cuda_device_pinned (Cuda *be, gsize bytes, const char *where);
+
 /* Copies between host and device through the pinned buffer, in order with the
  * stream; receive waits for it. */
 void cuda_device_send (Cuda *be, void *dst, const void *src, gsize bytes);
 void cuda_device_receive (Cuda *be, void *dst, const void *src, gsize bytes);
+/* The same of @rows rows of @width bytes, which are @src_stride apart in the
+ * host's memory and dense on the device. */
+void cuda_device_send_rows (Cuda *be, void *dst, const void *src,
+    gsize src_stride, gsize width, gsize rows);
 
 /* The rows, one file each. */
 extern const DefcnOp cuda_conv;

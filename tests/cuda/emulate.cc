@@ -2,6 +2,7 @@
  * module uses. */
 #include "emulate.hpp"
 
+#include "../../core/cuda/module.h"
 #include "fibre.hpp"
 
 #include <cstdio>
@@ -10,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <vector>
 
 #define STACK (64 << 10)
@@ -220,6 +222,35 @@ send (cudaStream_t stream, void *dst, const void *src, size_t bytes)
   arrivals[stream].push_back ({ dst, { at, at + bytes } });
 }
 
+/* What queued copies read of pinned memory must not change before they have
+ * read it, which is known when the stream has been waited for. */
+struct Reading
+{
+  const void *src;
+  std::vector<char> bytes;
+};
+static std::map<cudaStream_t, std::vector<Reading>> readings;
+
+static void
+check_readings (cudaStream_t stream)
+{
+  const std::lock_guard<std::mutex> guard (arrivals_lock);
+
+  for (const auto &r : readings[stream])
+    if (std::memcmp (r.src, r.bytes.data (), r.bytes.size ()) != 0)
+      fail ("pinned memory has changed while a copy may read it");
+  readings.erase (stream);
+}
+
+static void
+note_reading (cudaStream_t stream, const void *src, size_t bytes)
+{
+  const char *at = (const char *) src;
+  const std::lock_guard<std::mutex> guard (arrivals_lock);
+
+  readings[stream].push_back ({ src, { at, at + bytes } });
+}
+
 /* What does not arrive leaves its place as bad as can be. */
 static void
 arrive (cudaStream_t stream, bool is_good)
@@ -234,12 +265,46 @@ arrive (cudaStream_t stream, bool is_good)
   arrivals.erase (stream);
 }
 
+static thread_local int current_device;
+
+/* What a stream is: its device. */
+struct CUstream_st
+{
+  int device;
+};
+
+bool
+emulate_can_launch (cudaStream_t stream)
+{
+  if (!stream || stream->device == current_device)
+    return true;
+  emulate_fail_launch ();
+  return false;
+}
+
+static std::mutex pinned_lock;
+static std::set<void *> pinned; /* where pinned memory begins */
+
+static bool
+is_pinned (const void *src)
+{
+  const std::lock_guard<std::mutex> guard (pinned_lock);
+  auto next = pinned.upper_bound ((void *) src);
+
+  return next != pinned.begin ()
+      && (const char *) src
+      < (const char *) *--next + CUDA_CHUNK * sizeof (float);
+}
+
 extern "C" {
 
 cudaError_t
 cudaSetDevice (int device)
 {
-  return device == 0 ? emulate_lost () : cudaErrorInvalidDevice;
+  if (device < 0 || device > 1)
+    return cudaErrorInvalidDevice;
+  current_device = device;
+  return emulate_lost ();
 }
 
 cudaError_t
@@ -313,12 +378,20 @@ cudaEventDestroy (cudaEvent_t event)
 cudaError_t
 cudaMallocHost (void **mem, size_t bytes)
 {
-  return cudaMalloc (mem, bytes);
+  const cudaError_t error = cudaMalloc (mem, bytes);
+  const std::lock_guard<std::mutex> guard (pinned_lock);
+
+  if (error == cudaSuccess)
+    pinned.insert (*mem);
+  return error;
 }
 
 cudaError_t
 cudaFreeHost (void *mem)
 {
+  const std::lock_guard<std::mutex> guard (pinned_lock);
+
+  pinned.erase (mem);
   return cudaFree (mem);
 }
 
@@ -333,6 +406,10 @@ cudaError_t
 cudaMemcpyAsync (void *dst, const void *src, size_t bytes, cudaMemcpyKind kind,
     cudaStream_t stream)
 {
+  if (kind == cudaMemcpyHostToDevice && is_pinned (src))
+    note_reading (stream, src, bytes);
+  else if (kind == cudaMemcpyHostToDevice)
+    emulate_count (EMULATED_COPIES);
   emulate_submit ([=] {
     if (kind == cudaMemcpyDeviceToHost)
       send (stream, dst, src, bytes);
@@ -343,29 +420,16 @@ cudaMemcpyAsync (void *dst, const void *src, size_t bytes, cudaMemcpyKind kind,
 }
 
 cudaError_t
-cudaMemcpy2DAsync (void *dst, size_t dst_stride, const void *src,
-    size_t src_stride, size_t width, size_t height, cudaMemcpyKind,
-    cudaStream_t)
-{
-  emulate_submit ([=] {
-    for (size_t y = 0; y < height; y++)
-      std::memcpy ((char *) dst + y * dst_stride,
-          (const char *) src + y * src_stride, width);
-  });
-  return cudaSuccess;
-}
-
-cudaError_t
 cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned)
 {
-  *stream = (cudaStream_t) std::malloc (1);
+  *stream = new CUstream_st{ current_device };
   return cudaSuccess;
 }
 
 cudaError_t
 cudaStreamDestroy (cudaStream_t stream)
 {
-  std::free (stream);
+  delete stream;
   return cudaSuccess;
 }
 
@@ -377,6 +441,7 @@ cudaStreamSynchronize (cudaStream_t stream)
 
   const cudaError_t error = emulate_wait ();
 
+  check_readings (stream);
   arrive (stream, error == cudaSuccess);
   return error;
 }

@@ -2,6 +2,7 @@
  * where there is no device: blocks run one after another, the threads of a
  * block take turns at barriers.  Device memory is the host's, each allocation
  * its own, filled with NaN: sanitizers see what a kernel should not touch.
+ * There are two devices, with one memory.
  *
  * A kernel's file is compiled as C++ behind this header.  The first block of a
  * launch runs on fibres; if it meets no barrier, the others are plain calls.
@@ -59,15 +60,23 @@ bool emulate_out_of_memory ();
 cudaError_t emulate_wait ();
 cudaError_t emulate_lost ();
 
+/* Whether @stream is of the device that is the calling thread's; if not the
+ * launch fails, which cudaGetLastError() tells. */
+bool emulate_can_launch (cudaStream_t stream);
+void emulate_fail_launch ();
+
 template <typename... Args> struct EmulatedLaunch
 {
   void (*kernel) (Args...);
   dim3 grid, block;
+  cudaStream_t stream;
 
   void operator() (Args... args) const
   {
     const auto copy = *this;
 
+    if (!emulate_can_launch (stream))
+      return;
     emulate_submit ([copy, args...] {
       emulate_run (copy.grid, copy.block,
           [copy, args...] { copy.kernel (args...); });
@@ -77,13 +86,14 @@ template <typename... Args> struct EmulatedLaunch
 
 template <typename... Args>
 EmulatedLaunch<Args...>
-emulate_launch (void (*kernel) (Args...), dim3 grid, dim3 block)
+emulate_launch (void (*kernel) (Args...), dim3 grid, dim3 block,
+    cudaStream_t stream)
 {
-  return { kernel, grid, block };
+  return { kernel, grid, block, stream };
 }
 
 #define LAUNCH(kernel, grid, block, stream)                                    \
-  ((void) (stream), emulate_launch (kernel, grid, block))
+  emulate_launch (kernel, grid, block, stream)
 
 /* Rounded one by one, which the CPU does anyway. */
 static inline float

@@ -58,12 +58,20 @@ emulate_out_of_memory ()
   return has_come ("alloc", true);
 }
 
+static thread_local cudaError_t launch_error = cudaSuccess;
+
+void
+emulate_fail_launch ()
+{
+  launch_error = cudaErrorInvalidResourceHandle;
+}
+
 extern "C" {
 
 cudaError_t
 cudaGetDeviceCount (int *n)
 {
-  *n = 1;
+  *n = 2;
   if (emulate_fails ("driver") || emulate_fails ("old-driver"))
     return cudaErrorInsufficientDriver;
   return emulate_fails ("device") ? cudaErrorNoDevice : emulate_lost ();
@@ -88,7 +96,10 @@ cudaRuntimeGetVersion (int *version)
 cudaError_t
 cudaGetLastError (void)
 {
-  return emulate_lost ();
+  const cudaError_t error = launch_error;
+
+  launch_error = cudaSuccess;
+  return error != cudaSuccess ? error : emulate_lost ();
 }
 
 const char *
@@ -101,6 +112,8 @@ cudaGetErrorString (cudaError_t error)
       return "no CUDA-capable device is detected";
     case cudaErrorLaunchFailure:
       return "unspecified launch failure";
+    case cudaErrorInvalidResourceHandle:
+      return "invalid resource handle";
     case cudaErrorLaunchTimeout:
       return "the launch timed out and was terminated";
     default:

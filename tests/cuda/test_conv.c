@@ -2,7 +2,6 @@
  * planned is not planned again, and a graph that cannot be recorded runs
  * without.  The emulation refuses to order, see emulate.hpp. */
 #include <glib/gstdio.h>
-#include <gmodule.h>
 
 #include "../tensors.h"
 #include "../testing.h"
@@ -119,23 +118,6 @@ open_cuda (const char *precision)
   return be;
 }
 
-static int
-count_of (int what)
-{
-  g_autofree char *path =
-      g_build_filename (g_getenv ("DEFCN_MODULES"), "libdefcn-cuda.so", NULL);
-  static int (*count) (int what);
-
-  if (!count) {
-    GModule *module = g_module_open (path, G_MODULE_BIND_LOCAL);
-
-    g_assert_nonnull (module);
-    g_assert_true (
-        g_module_symbol (module, "emulated_count", (gpointer *) &count));
-  }
-  return count (what);
-}
-
 static char *
 plans_folder (void)
 {
@@ -233,7 +215,7 @@ static void
 test_planned_once (void)
 {
   g_autofree char *folder = plans_folder ();
-  const int before = count_of (EMULATED_PLANS);
+  const int before = emulated_counted (EMULATED_PLANS);
   g_autofree float *wanted = NULL;
 
   remove_plans ();
@@ -248,13 +230,14 @@ test_planned_once (void)
       else
         wanted = g_steal_pointer (&y);
     }
-    g_assert_cmpint (count_of (EMULATED_PLANS) - before, ==, round < 2 ? 1 : 2);
+    g_assert_cmpint (emulated_counted (EMULATED_PLANS) - before, ==,
+        round < 2 ? 1 : 2);
     g_assert_cmpuint (count_files (folder, round == 1), ==, 1);
   }
 
   g_autoptr (DefcnBackend) be = open_cuda ("bf16");
   g_autofree float *bfloat = compute (be, &cases[1], NULL);
-  g_assert_cmpint (count_of (EMULATED_PLANS) - before, ==, 3);
+  g_assert_cmpint (emulated_counted (EMULATED_PLANS) - before, ==, 3);
   g_assert_cmpuint (count_files (folder, FALSE), ==, 2);
   remove_plans ();
 }
@@ -267,7 +250,7 @@ test_tuned_once (void)
   g_autofree char *model =
       g_build_filename (g_get_user_cache_dir (), "m", NULL);
   g_autofree char *path = g_strconcat (model, ".tune.json", NULL);
-  const int before = count_of (EMULATED_PLANS);
+  const int before = emulated_counted (EMULATED_PLANS);
 
   remove_plans ();
   for (int round = 0; round < 2; round++) {
@@ -278,7 +261,7 @@ test_tuned_once (void)
     g_autofree float *y = compute (be, &cases[0], &how);
     g_assert_cmpstr (how, ==, "emulated1 tuned");
     g_assert_true (defcn_tune_save (be->tune));
-    g_assert_cmpint (count_of (EMULATED_PLANS) - before, ==, 1);
+    g_assert_cmpint (emulated_counted (EMULATED_PLANS) - before, ==, 1);
   }
   remove_plans ();
   g_assert_cmpint (g_remove (path), ==, 0);
