@@ -10,6 +10,11 @@ FIGURES = [("no_nms", "ap"), ("no_nms", "ap50"), ("no_nms", "duplicate_rate"),
 MOST = {"ap": .002, "ap50": .005, "duplicate_rate": .01}
 
 
+def column(report, name):
+    """The model's own way stands at the top."""
+    return report if report["own"] == name else report[name]
+
+
 def main():
     rows, bad = [], 0
     for argument in sys.argv[1:]:
@@ -21,8 +26,8 @@ def main():
             print(f"{name}: {error}")
             bad += 1
             continue
-        rows.append((name, [report[column][key] for column, key in FIGURES]))
-    print("| |" + "".join(f" {column} {key} |" for column, key in FIGURES))
+        rows.append((name, [column(report, way)[key] for way, key in FIGURES]))
+    print("| |" + "".join(f" {way} {key} |" for way, key in FIGURES))
     print("|---|" + "---|" * len(FIGURES))
     for name, values in rows:
         cells = []
