@@ -83,7 +83,7 @@ case $call in
     "$build/training/defcn" import "$data/weights/mobilenetv2" --half \
       -o "$bundle/data/mobilenetv2.safetensors"
     pictures person_val.json images 384 "${DEFCN_PICTURES:-5000000}"
-    pictures person_train.json train 384 "${DEFCN_PICTURES:-38000000}"
+    pictures person_train.json train 384 "${DEFCN_PICTURES:-31000000}"
     ;;
 esac
 du -sh "$bundle"
