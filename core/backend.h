@@ -76,10 +76,10 @@ typedef struct
    * levels and a phi x phi window, cut at the border.  Ties: level, row,
    * column, first wins.  Eq. 5, 6. */
   int n_levels, self, phi;
-  /* CONV: it and the n_together - 1 steps behind it take different inputs
-   * through the same weights, and none reads another's output: a backend may do
-   * the forward pass of all at the first.  @together: which of them this is,
-   * from 0.  With n_together below 2 it is alone. */
+  /* It and the n_together - 1 steps behind it do the same to different inputs,
+   * CONV and GROUP_NORM with the same weights, and none reads another's output:
+   * a backend may do the forward pass of all at the first.  @together: which of
+   * them this is, from 0.  With n_together below 2 it is alone. */
   int n_together, together;
   gboolean train; /* forward keeps what backward needs */
   /* How backward stores the gradient of x[i]: add to what is there (TRUE) or

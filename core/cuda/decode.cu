@@ -92,8 +92,8 @@ is_duplicate (const Heads &heads, int l, int location, int label, float score,
 /* One thread per location of all levels.  The order of what is found is any;
  * *n_found counts on beyond the capacity. */
 __global__ void
-find_kernel (DefcnCandidate *found, int *n_found, const Heads heads,
-    float threshold, float duplicate_iou)
+find_kernel (DefcnCandidate *found, int *n_found,
+    const __grid_constant__ Heads heads, float threshold, float duplicate_iou)
 {
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
   int l = 0;

@@ -115,7 +115,7 @@ read_row (int *rgb, const Frame &f, int x, int y)
 /* One thread per pixel of the padded input (pad_h, pad_w, 3). */
 template <typename T>
 __global__ void
-preprocess_kernel (T *dst, const Frame f)
+preprocess_kernel (T *dst, const __grid_constant__ Frame f)
 {
   const int x = blockIdx.x * blockDim.x + threadIdx.x;
   const int y = blockIdx.y * blockDim.y + threadIdx.y;

@@ -70,6 +70,19 @@ cuda_type_size (CudaType type)
   return type == CUDA_FLOAT ? 4 : 2;
 }
 
+/* Steps whose forward pass one launch does, at most. */
+#define CUDA_TOGETHER 8
+
+/* How many steps from @node on its forward pass does; 0: an earlier one's has
+ * done it. */
+static inline int
+cuda_together (const DefcnNode *node)
+{
+  if (node->n_together < 2 || node->n_together > CUDA_TOGETHER)
+    return 1;
+  return node->together == 0 ? node->n_together : 0;
+}
+
 /* The module's one public function.  @precision: "fp32", "tf32", "fp16",
  * "bf16", or "auto" (fp16).  NULL with @error. */
 G_MODULE_EXPORT DefcnBackend *defcn_cuda_new (int device, const char *precision,

@@ -29,6 +29,12 @@ extern dim3 emulate_block_dim, emulate_grid_dim;
 #undef __shared__
 #define __shared__ static
 
+#undef __grid_constant__
+#define __grid_constant__
+
+/* One thread at a time sees all that was written. */
+#define __threadfence()
+
 #define __syncthreads emulate_barrier
 void emulate_barrier ();
 
