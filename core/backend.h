@@ -124,6 +124,8 @@ struct _DefcnBackend
   /* How much memory a model may take for plans that it keeps for other sizes of
    * input; 0: 8 plans of 4 GiB together. */
   gsize plan_bytes;
+  /* How many images of one size are worth a pass together; 0: 4. */
+  int batch;
   /* Owned, NULL at first: what a step takes is measured when it is prepared,
    * and kept (CUDA's convolutions).  Set before the first step is prepared. */
   DefcnTune *tune;

@@ -7,15 +7,17 @@ static struct
 {
   void *(*alloc) (DefcnBackend *be, gsize bytes);
   void (*free) (DefcnBackend *be, void *mem);
-  int live; /* blocks that have not been freed */
-  int left; /* how many more there are */
-  int most; /* how many there may be at a time */
+  int live;      /* blocks that have not been freed */
+  int left;      /* how many more there are */
+  int most;      /* how many there may be at a time */
+  gsize largest; /* how many bytes one may have */
 } counted;
 
 static inline void *
 counted_alloc (DefcnBackend *be, gsize bytes)
 {
   void *mem = counted.left-- > 0 && counted.live < counted.most
+          && bytes <= counted.largest
       ? counted.alloc (be, bytes)
       : NULL;
 
@@ -39,6 +41,7 @@ counted_install (DefcnBackend *be)
   counted.free = be->free;
   counted.live = 0;
   counted.left = counted.most = G_MAXINT;
+  counted.largest = G_MAXSIZE;
   be->alloc = counted_alloc;
   be->free = counted_free;
 }

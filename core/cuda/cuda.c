@@ -292,6 +292,7 @@ start (Cuda *be, GError **error)
     return FALSE;
   }
   be->base.plan_bytes = available / 2; /* others want some too */
+  be->base.batch = 16;
   be->convs = cuda_convs_new (be, error);
   return be->convs && cuda_decoder_init (be, error);
 }
