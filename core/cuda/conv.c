@@ -2,10 +2,11 @@
  * to the forward one where an engine can do that, behind it where not. */
 #include <string.h>
 
+#include "lanes.h"
 #include "plans.h"
 
-/* Device memory that is lent to one operation at a time, which the stream sees
- * to.  What it outgrows stays until the end: plans hold its address. */
+/* Device memory that is lent to one operation of a lane at a time, which the
+ * stream sees to.  What it outgrows stays until the end: plans hold its address. */
 typedef struct
 {
   GPtrArray *blocks;
@@ -15,9 +16,9 @@ typedef struct
 
 enum
 {
-  ARENA_WORKSPACE,
-  ARENA_Y,
-  ARENA_DX,
+  ARENA_WORKSPACE, /* of lane 0, and so on */
+  ARENA_Y = ARENA_WORKSPACE + CUDA_TOGETHER,
+  ARENA_DX = ARENA_Y + CUDA_TOGETHER,
   ARENA_DY,
   ARENA_DW,
   ARENA_DW_FLOAT,
@@ -205,10 +206,10 @@ shape_of (const Cuda *be, const DefcnNode *node, GraphKind kind)
   };
 }
 
-/* Takes a graph and gives it its memory. */
+/* Takes a graph and gives it its memory; @lane: where it runs. */
 static GraphCall *
 plan (Cuda *be, const GraphShape *shape, const GraphPointers *pointers,
-    const char *name, GError **error)
+    int lane, const char *name, GError **error)
 {
   Graph *graph = plans_get (be->convs->plans, be, shape, pointers, error);
   GraphCall *call = NULL;
@@ -216,7 +217,7 @@ plan (Cuda *be, const GraphShape *shape, const GraphPointers *pointers,
 
   if (!graph)
     return NULL;
-  workspace = arena_get (&be->convs->arenas[ARENA_WORKSPACE],
+  workspace = arena_get (&be->convs->arenas[ARENA_WORKSPACE + lane],
       MAX (graph_workspace (graph), 1), name, error);
   if (workspace)
     call = graph_bind (graph, pointers, workspace, error);
@@ -242,13 +243,14 @@ plan_split (Cuda *be, Conv *conv, DefcnNode *node, CudaType type,
     .y = node->y->data };
 
   if (node->x[1] || type != shape.y_type)
-    pointers.y = arena_get (&be->convs->arenas[ARENA_Y],
+    pointers.y = arena_get (&be->convs->arenas[ARENA_Y + cuda_lane_of (node)],
         defcn_tensor_len (node->y) * cuda_type_size (type), node->name, error);
   if (!pointers.y)
     return FALSE;
   shape.y_type = type;
   conv->y = pointers.y;
-  conv->forward = plan (be, &shape, &pointers, node->name, error);
+  conv->forward =
+      plan (be, &shape, &pointers, cuda_lane_of (node), node->name, error);
   return conv->forward != NULL;
 }
 
@@ -268,7 +270,8 @@ plan_forward (Cuda *be, Conv *conv, DefcnNode *node, GError **error)
   shape.bias = node->b != NULL;
   shape.residual = node->x[1] != NULL;
   shape.relu = node->relu;
-  conv->forward = plan (be, &shape, &pointers, node->name, NULL);
+  conv->forward =
+      plan (be, &shape, &pointers, cuda_lane_of (node), node->name, NULL);
   if (conv->forward)
     return TRUE;
   conv->split = shape.bias || shape.residual || shape.relu;
@@ -288,7 +291,7 @@ plan_data (Cuda *be, Conv *conv, DefcnNode *node, GError **error)
     .x = conv->dx ? conv->dx : node->x[0]->grad,
     .y = conv->dy ? conv->dy : node->y->grad };
 
-  conv->data = plan (be, &shape, &pointers, node->name, error);
+  conv->data = plan (be, &shape, &pointers, 0, node->name, error);
   return conv->data != NULL;
 }
 
@@ -300,7 +303,7 @@ plan_filter (Cuda *be, Conv *conv, DefcnNode *node, GError **error)
     .x = node->x[0]->data,
     .y = conv->dy ? conv->dy : node->y->grad };
 
-  conv->filter = plan (be, &shape, &pointers, node->name, error);
+  conv->filter = plan (be, &shape, &pointers, 0, node->name, error);
   return conv->filter != NULL;
 }
 
@@ -407,7 +410,10 @@ prepare (DefcnBackend *base, DefcnNode *node, GError **error)
 static void
 run (Cuda *be, const GraphCall *call, const char *name)
 {
-  if (graph_run (call, be->convs->handle) != CUDNN_STATUS_SUCCESS)
+  const cudnnHandle_t handle = be->convs->handle;
+
+  if (cudnnSetStream (handle, be->stream) != CUDNN_STATUS_SUCCESS
+      || graph_run (call, handle) != CUDNN_STATUS_SUCCESS)
     cuda_device_note (be, cudaErrorUnknown, name);
 }
 
@@ -419,8 +425,9 @@ forward (DefcnBackend *base, const DefcnNode *node)
   const DefcnTensor *y = node->y;
   const CudaType type = cuda_type_of (be, y);
 
-  pack_refresh (be, conv->weight);
+  pack_refresh (be, conv->weight); /* that of all that go together */
   pack_refresh (be, conv->bias);
+  cuda_lanes_begin (be, node);
   run (be, conv->forward, node->name);
   if (conv->narrow)
     cuda_convert (be, y->data, type, conv->y, cuda_type_of (be, node->x[0]),
@@ -429,6 +436,7 @@ forward (DefcnBackend *base, const DefcnNode *node)
     cuda_epilogue (be, y->data, conv->narrow ? y->data : conv->y, type,
         node->b ? node->b->data : NULL, node->x[1] ? node->x[1]->data : NULL,
         node->relu, (gsize) y->n * y->h * y->w, y->c);
+  cuda_lanes_end (be, node);
 }
 
 static void

@@ -1,6 +1,6 @@
 /* The CUDA backend: device, stream, memory, staging, recorded graphs, and the
  * list of its rows. */
-#include "module.h"
+#include "lanes.h"
 
 #include <string.h>
 
@@ -179,6 +179,7 @@ destroy (DefcnBackend *base)
   if (be->stream)
     cudaStreamSynchronize (be->stream);
   cuda_convs_free (be->convs);
+  cuda_lanes_free (be->lanes);
   cuda_images_free (be->images);
   cudaFree (be->found);
   cudaFree (be->qualities.mem);
@@ -293,7 +294,9 @@ start (Cuda *be, GError **error)
   }
   be->base.plan_bytes = available / 2; /* others want some too */
   be->base.batch = 16;
-  be->convs = cuda_convs_new (be, error);
+  be->lanes = cuda_lanes_new (error);
+  if (be->lanes)
+    be->convs = cuda_convs_new (be, error);
   return be->convs && cuda_decoder_init (be, error);
 }
 

@@ -25,6 +25,7 @@ typedef enum
 
 typedef struct _CudaConvs CudaConvs;
 typedef struct _CudaImages CudaImages;
+typedef struct _CudaLanes CudaLanes;
 
 /* Device memory that grows and stays. */
 typedef struct
@@ -41,6 +42,7 @@ typedef struct
   gboolean tf32; /* float32 convolutions may round their inputs */
   cudaStream_t stream;
   CudaConvs *convs; /* conv.c */
+  CudaLanes *lanes; /* lanes.c */
   /* Staging of uploads and downloads: one chunk, pinned and on the device. */
   float *pinned, *staging;
   gsize pinned_used;  /* bytes that queued copies may still read */

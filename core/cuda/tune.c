@@ -20,7 +20,8 @@ typedef struct
 static gboolean
 queue_runs (const Timing *t, const GraphCall *call)
 {
-  if (graph_run (call, t->handle) != CUDNN_STATUS_SUCCESS
+  if (cudnnSetStream (t->handle, t->be->stream) != CUDNN_STATUS_SUCCESS
+      || graph_run (call, t->handle) != CUDNN_STATUS_SUCCESS
       || cudaEventRecord (t->start, t->be->stream) != cudaSuccess)
     return FALSE;
   for (int i = 0; i < RUNS; i++)

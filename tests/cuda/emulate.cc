@@ -162,25 +162,6 @@ emulate_run (dim3 grid, dim3 block, const std::function<void ()> &thread)
   }
 }
 
-typedef std::vector<std::function<void ()>> Recorded;
-
-static thread_local Recorded *capturing;
-
-void
-emulate_submit (const std::function<void ()> &work)
-{
-  if (capturing)
-    capturing->push_back (work);
-  else
-    work ();
-}
-
-bool
-emulate_is_capturing ()
-{
-  return capturing != NULL;
-}
-
 static int counts[EMULATED_COUNTS];
 
 void
@@ -194,14 +175,6 @@ extern "C" __attribute__ ((visibility ("default"))) int
 emulated_count (int what)
 {
   return counts[what];
-}
-
-static float clock_ms;
-
-void
-emulate_spend (float ms)
-{
-  clock_ms += ms;
 }
 
 /* Copies to the host are there when the stream has been waited for. */
@@ -342,40 +315,6 @@ cudaGetDeviceProperties (struct cudaDeviceProp *properties, int)
 }
 
 cudaError_t
-cudaEventCreate (cudaEvent_t *event)
-{
-  *event = (cudaEvent_t) new float (0);
-  return cudaSuccess;
-}
-
-cudaError_t
-cudaEventRecord (cudaEvent_t event, cudaStream_t)
-{
-  *(float *) event = clock_ms;
-  return cudaSuccess;
-}
-
-cudaError_t
-cudaEventSynchronize (cudaEvent_t)
-{
-  return emulate_lost ();
-}
-
-cudaError_t
-cudaEventElapsedTime (float *ms, cudaEvent_t start, cudaEvent_t end)
-{
-  *ms = *(float *) end - *(float *) start;
-  return cudaSuccess;
-}
-
-cudaError_t
-cudaEventDestroy (cudaEvent_t event)
-{
-  delete (float *) event;
-  return cudaSuccess;
-}
-
-cudaError_t
 cudaMallocHost (void **mem, size_t bytes)
 {
   const cudaError_t error = cudaMalloc (mem, bytes);
@@ -396,9 +335,9 @@ cudaFreeHost (void *mem)
 }
 
 cudaError_t
-cudaMemsetAsync (void *mem, int value, size_t bytes, cudaStream_t)
+cudaMemsetAsync (void *mem, int value, size_t bytes, cudaStream_t stream)
 {
-  emulate_submit ([=] { std::memset (mem, value, bytes); });
+  emulate_submit (stream, [=] { std::memset (mem, value, bytes); });
   return cudaSuccess;
 }
 
@@ -410,7 +349,7 @@ cudaMemcpyAsync (void *dst, const void *src, size_t bytes, cudaMemcpyKind kind,
     note_reading (stream, src, bytes);
   else if (kind == cudaMemcpyHostToDevice)
     emulate_count (EMULATED_COPIES);
-  emulate_submit ([=] {
+  emulate_submit (stream, [=] {
     if (kind == cudaMemcpyDeviceToHost)
       send (stream, dst, src, bytes);
     else
@@ -436,7 +375,7 @@ cudaStreamDestroy (cudaStream_t stream)
 cudaError_t
 cudaStreamSynchronize (cudaStream_t stream)
 {
-  if (capturing)
+  if (emulate_is_capturing ())
     fail ("waiting while a stream is captured");
 
   const cudaError_t error = emulate_wait ();
@@ -444,59 +383,5 @@ cudaStreamSynchronize (cudaStream_t stream)
   check_readings (stream);
   arrive (stream, error == cudaSuccess);
   return error;
-}
-
-cudaError_t
-cudaStreamBeginCapture (cudaStream_t, cudaStreamCaptureMode)
-{
-  if (emulate_fails ("capture"))
-    return cudaErrorNotSupported;
-  capturing = new Recorded;
-  return cudaSuccess;
-}
-
-cudaError_t
-cudaStreamEndCapture (cudaStream_t, cudaGraph_t *graph)
-{
-  const bool is_refused = emulate_fails ("capture-end");
-
-  *graph = is_refused ? NULL : (cudaGraph_t) capturing;
-  if (is_refused)
-    delete capturing;
-  capturing = NULL;
-  return is_refused ? cudaErrorStreamCaptureInvalidated : cudaSuccess;
-}
-
-cudaError_t
-cudaGraphInstantiate (cudaGraphExec_t *exec, cudaGraph_t graph,
-    unsigned long long)
-{
-  if (emulate_fails ("instantiate"))
-    return cudaErrorNotSupported;
-  *exec = (cudaGraphExec_t) new Recorded (*(Recorded *) graph);
-  return cudaSuccess;
-}
-
-cudaError_t
-cudaGraphDestroy (cudaGraph_t graph)
-{
-  delete (Recorded *) graph;
-  return cudaSuccess;
-}
-
-cudaError_t
-cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t)
-{
-  emulate_count (EMULATED_LAUNCHES);
-  for (const auto &work : *(Recorded *) exec)
-    work ();
-  return cudaSuccess;
-}
-
-cudaError_t
-cudaGraphExecDestroy (cudaGraphExec_t exec)
-{
-  delete (Recorded *) exec;
-  return cudaSuccess;
 }
 }

@@ -38,8 +38,8 @@ extern dim3 emulate_block_dim, emulate_grid_dim;
 #define __syncthreads emulate_barrier
 void emulate_barrier ();
 
-/* Runs @work now, or keeps it while a stream is captured. */
-void emulate_submit (const std::function<void ()> &work);
+/* Runs @work now, or keeps it while @stream is captured. */
+void emulate_submit (cudaStream_t stream, const std::function<void ()> &work);
 bool emulate_is_capturing ();
 /* Adds to the clock that events tell, ms. */
 void emulate_spend (float ms);
@@ -83,7 +83,7 @@ template <typename... Args> struct EmulatedLaunch
 
     if (!emulate_can_launch (stream))
       return;
-    emulate_submit ([copy, args...] {
+    emulate_submit (stream, [copy, args...] {
       emulate_run (copy.grid, copy.block,
           [copy, args...] { copy.kernel (args...); });
     });

@@ -266,8 +266,13 @@ compute (const GraphShape &s, const GraphPointers &at)
   }
 }
 
+struct cudnnContext
+{
+  cudaStream_t stream;
+};
+
 cudnnStatus_t
-graph_run (const GraphCall *call, cudnnHandle_t)
+graph_run (const GraphCall *call, cudnnHandle_t handle)
 {
   static const float times[N_ENGINES] = { 3, 1, 2 };
   const GraphShape shape = call->graph->shape;
@@ -276,7 +281,7 @@ graph_run (const GraphCall *call, cudnnHandle_t)
   if (emulate_is_capturing () && emulate_fails ("capture-run"))
     return CUDNN_STATUS_EXECUTION_FAILED;
   emulate_spend (times[call->engine]);
-  emulate_submit ([=] { compute (shape, at); });
+  emulate_submit (handle->stream, [=] { compute (shape, at); });
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -287,20 +292,21 @@ cudnnCreate (cudnnHandle_t *handle)
 {
   if (emulate_fails ("cudnn"))
     return CUDNN_STATUS_NOT_INITIALIZED;
-  *handle = (cudnnHandle_t) std::malloc (1);
+  *handle = new cudnnContext{ NULL };
   return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t
 cudnnDestroy (cudnnHandle_t handle)
 {
-  std::free (handle);
+  delete handle;
   return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t
-cudnnSetStream (cudnnHandle_t, cudaStream_t)
+cudnnSetStream (cudnnHandle_t handle, cudaStream_t stream)
 {
+  handle->stream = stream;
   return CUDNN_STATUS_SUCCESS;
 }
 

@@ -322,6 +322,39 @@ test_no_capture (gconstpointer failure)
   assert_new_works ();
 }
 
+/* A recorded frame gives what the first gives, in whatever order its branches
+ * run: the maps of a layer share no memory, not even where the outputs take a
+ * way round. */
+static void
+test_branches (void)
+{
+  static const char *const precisions[] = { "fp32", "fp16" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (precisions); i++) {
+    g_autoptr (DefcnDetector) d = NULL;
+    g_autoptr (GArray) first = NULL;
+
+    g_setenv ("DEFCN_EMULATE_FAIL", "compiled", TRUE);
+    d = open_in ("cuda", precisions[i], NULL);
+    defcn_detector_set_threshold (d, 1e-6f);
+    for (int k = 0; k < 6; k++) { /* one by one, recorded, repeated */
+      const int before = emulated_counted (EMULATED_LAUNCHES);
+      g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+
+      g_assert_true (run (d, boxes, NULL));
+      g_assert_cmpint (emulated_counted (EMULATED_LAUNCHES) - before, ==,
+          k > 0);
+      g_assert_cmpuint (boxes->len, >, 0);
+      if (!first)
+        first = g_steal_pointer (&boxes);
+      else
+        g_assert_cmpmem (boxes->data, boxes->len * sizeof (DefcnBox),
+            first->data, first->len * sizeof (DefcnBox));
+    }
+    g_unsetenv ("DEFCN_EMULATE_FAIL");
+  }
+}
+
 /* With no plan of cuDNN's for a layer a frame has no boxes and an error that
  * names the layer; the next frame works. */
 static void
@@ -370,6 +403,7 @@ main (int argc, char **argv)
     g_test_add_data_func (path, captures[i], test_no_capture);
   }
   g_test_add_func ("/cuda/failures/no-plan", test_no_plan);
+  g_test_add_func ("/cuda/failures/branches", test_branches);
   g_test_add_func ("/cuda/failures/pinned", test_pinned);
   g_test_add_func ("/cuda/failures/frame-memory", test_frame_memory);
   g_test_add_func ("/cuda/threads/other", test_other_thread);
