@@ -76,10 +76,10 @@ typedef struct
    * levels and a phi x phi window, cut at the border.  Ties: level, row,
    * column, first wins.  Eq. 5, 6. */
   int n_levels, self, phi;
-  /* CONV: it and the n_together - 1 steps behind it take different inputs
-   * through the same weights, and none reads another's output: a backend may do
-   * the forward pass of all at the first.  @together: which of them this is,
-   * from 0.  With n_together below 2 it is alone. */
+  /* It and the n_together - 1 steps behind it do the same to different inputs,
+   * CONV and GROUP_NORM with the same weights, and none reads another's output:
+   * a backend may do the forward pass of all at the first.  @together: which of
+   * them this is, from 0.  With n_together below 2 it is alone. */
   int n_together, together;
   gboolean train; /* forward keeps what backward needs */
   /* How backward stores the gradient of x[i]: add to what is there (TRUE) or
@@ -122,6 +122,11 @@ struct _DefcnBackend
   /* 1x1 convolutions of inference multiply in bfloat16 and add in float32; only
    * where the CPU can, has_bf16.  Set by defcn_backend_new_in() for "bf16". */
   gboolean bf16, has_bf16;
+  /* How much memory a model may take for plans that it keeps for other sizes of
+   * input; 0: 8 plans of 4 GiB together. */
+  gsize plan_bytes;
+  /* How many images of one size are worth a pass together; 0: 4. */
+  int batch;
   /* Owned, NULL at first: what a step takes is measured when it is prepared,
    * and kept (CUDA's convolutions).  Set before the first step is prepared. */
   DefcnTune *tune;

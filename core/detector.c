@@ -7,6 +7,19 @@
 #include "model.h"
 #include "scaler.h"
 
+#define MAX_BATCH 4 /* where the backend does not say */
+
+/* Where an image goes: its region, and the region's size in an input of the
+ * network of pad_w x pad_h, as it lies in the image and upright; w is 0 where
+ * there is nothing to look at. */
+typedef struct
+{
+  DefcnRegion region;
+  DefcnOrientation orientation;
+  int w, h, upright_w, upright_h, pad_w, pad_h;
+  gboolean done;
+} Place;
+
 /* Scratch memory of floats that only grows. */
 typedef struct
 {
@@ -26,15 +39,16 @@ struct _DefcnDetector
   guint8 *rgb, *turned;    /* the resized image, and upright */
   gsize rgb_size;          /* of each */
   Floats input, heads;
-  /* The last image: its heads, its region and the region's size in the
-   * network's input, before it is turned upright. */
+  GArray *places; /* of a run's images */
+  GArray *batch;  /* int, which of them go through the network together */
+  /* Of the last pass: the heads of its images, from the first one's on. */
   DefcnLevel levels[DEFCN_N_LEVELS];
-  const DefcnPlan *plan; /* of the last run: its heads are on the device */
+  const DefcnPlan *plan; /* its heads are on the device */
   gboolean has_heads;    /* and in @levels */
   GArray *candidates;
-  DefcnRegion region;
-  int w, h;
-  DefcnOrientation orientation;
+  /* The last image: its place, and which of the pass's images it is. */
+  Place place;
+  int at;
   DefcnTimings timings;
 };
 
@@ -68,6 +82,8 @@ init (DefcnDetector *d)
   d->scaler = defcn_scaler_new ();
   defcn_scaler_set_threads (d->scaler, d->be->threads);
   d->candidates = g_array_new (FALSE, FALSE, sizeof (DefcnCandidate));
+  d->places = g_array_new (FALSE, TRUE, sizeof (Place));
+  d->batch = g_array_new (FALSE, FALSE, sizeof (int));
   d->rule = defcn_spec_decode_rule (defcn_model_spec (d->model));
   d->description = describe (d->be);
 }
@@ -168,8 +184,11 @@ defcn_detector_free (DefcnDetector *d)
   if (!d)
     return;
   defcn_scaler_free (d->scaler);
-  if (d->candidates)
+  if (d->candidates) {
     g_array_unref (d->candidates);
+    g_array_unref (d->places);
+    g_array_unref (d->batch);
+  }
   if (d->owns_model) {
     defcn_model_free (d->model);
     defcn_backend_free (d->be);
@@ -203,44 +222,46 @@ round_up (int x, int divisor)
   return (x + divisor - 1) / divisor * divisor;
 }
 
-/* The size of a region in the network's input, as it lies in the image and
+/* The size of the region in the network's input, as it lies in the image and
  * upright: that of how it is displayed, not of how its pixels are counted. */
 static void
-input_size (int *w, int *h, int *upright_w, int *upright_h,
-    const DefcnImage *image, const DefcnRegion *r, const DefcnInputRule *rule)
+find_size (Place *place, const DefcnImage *image, const DefcnInputRule *rule)
 {
+  const DefcnRegion *r = &place->region;
   const double aspect = image->par_n ? (double) image->par_n / image->par_d : 1;
   const int display_w = MAX (1, (int) (r->w * aspect + 0.5));
 
+  place->orientation = image->orientation;
   if (defcn_image_turn_swaps (image->orientation)) {
-    defcn_image_target_size (upright_w, upright_h, r->h, display_w,
-        rule->short_edge, rule->long_edge);
-    *w = *upright_h;
-    *h = *upright_w;
+    defcn_image_target_size (&place->upright_w, &place->upright_h, r->h,
+        display_w, rule->short_edge, rule->long_edge);
+    place->w = place->upright_h;
+    place->h = place->upright_w;
   } else {
-    defcn_image_target_size (upright_w, upright_h, display_w, r->h,
-        rule->short_edge, rule->long_edge);
-    *w = *upright_w;
-    *h = *upright_h;
+    defcn_image_target_size (&place->upright_w, &place->upright_h, display_w,
+        r->h, rule->short_edge, rule->long_edge);
+    place->w = place->upright_w;
+    place->h = place->upright_h;
   }
 }
 
 static gboolean
-no_memory (int w, int h, GError **error)
+no_memory (const Place *place, GError **error)
 {
   g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-      "no memory for a picture of %d x %d", w, h);
+      "no memory for a picture of %d x %d", place->w, place->h);
   return FALSE;
 }
 
-/* The region at @w x @h, turned upright; valid until the next one.  NULL where
- * there is no memory. */
+/* The region at the size of @place, turned upright; valid until the next one.
+ * NULL where there is no memory. */
 static const guint8 *
-scale_upright (DefcnDetector *d, const DefcnImage *image, const DefcnRegion *r,
-    int w, int h, int upright_w, int upright_h)
+scale_upright (DefcnDetector *d, const DefcnImage *image, const Place *place)
 {
-  const DefcnTurn turn = defcn_image_turn (image->orientation, w, h);
-  const gsize size = (gsize) w * h * 3;
+  const DefcnTurn turn =
+      defcn_image_turn (image->orientation, place->w, place->h);
+  const DefcnRegion *r = &place->region;
+  const gsize size = (gsize) place->w * place->h * 3;
 
   if (d->rgb_size < size) {
     g_free (d->rgb);
@@ -251,55 +272,96 @@ scale_upright (DefcnDetector *d, const DefcnImage *image, const DefcnRegion *r,
   }
   if (!d->rgb_size)
     return NULL;
-  defcn_scaler_run (d->scaler, d->rgb, image, r->x, r->y, r->w, r->h, w, h);
+  defcn_scaler_run (d->scaler, d->rgb, image, r->x, r->y, r->w, r->h, place->w,
+      place->h);
   if (image->orientation == DEFCN_ORIENTATION_UPRIGHT)
     return d->rgb;
-  defcn_image_turn_run (d->turned, d->rgb, &turn, upright_w, upright_h);
+  defcn_image_turn_run (d->turned, d->rgb, &turn, place->upright_w,
+      place->upright_h);
   return d->turned;
 }
 
-/* Resizes, turns, normalises, uploads.  Returns the plan, and the size inside
- * it, of what is not turned yet. */
-static const DefcnPlan *
-prepare_input (DefcnDetector *d, int *w, int *h, const DefcnImage *image,
-    const DefcnRegion *r, GError **error)
+static Place *
+place_at (const DefcnDetector *d, int i)
+{
+  return &g_array_index (d->places, Place, i);
+}
+
+/* The image of place @k of the batch. */
+static int
+batch_at (const DefcnDetector *d, guint k)
+{
+  return g_array_index (d->batch, int, k);
+}
+
+static void
+find_place (const DefcnDetector *d, Place *place, const DefcnImage *image,
+    const DefcnRegion *region)
 {
   const DefcnInputRule *rule = &defcn_model_spec (d->model)->input;
-  int upright_w, upright_h;
 
-  input_size (w, h, &upright_w, &upright_h, image, r, rule);
+  *place = (Place){ .region = clip_region (region, image) };
+  if (place->region.w == 0 || place->region.h == 0)
+    return;
+  find_size (place, image, rule);
+  place->pad_w = round_up (place->upright_w, rule->divisor);
+  place->pad_h = round_up (place->upright_h, rule->divisor);
+}
 
-  const int pad_w = round_up (upright_w, rule->divisor);
-  const int pad_h = round_up (upright_h, rule->divisor);
-  const DefcnPlan *plan = defcn_model_plan (d->model, 1, pad_h, pad_w, error);
-  if (!plan)
-    return NULL;
+/* The backend makes the whole input; FALSE where it cannot. */
+static gboolean
+preprocess (DefcnDetector *d, const DefcnPlan *plan, const DefcnImage *images)
+{
+  const DefcnInputRule *rule = &defcn_model_spec (d->model)->input;
 
-  if (d->be->preprocess) {
+  if (!d->be->preprocess)
+    return FALSE;
+  for (guint k = 0; k < d->batch->len; k++) {
+    const DefcnImage *image = &images[batch_at (d, k)];
+    const Place *place = place_at (d, batch_at (d, k));
+    const DefcnRegion *r = &place->region;
     DefcnPreprocess p;
 
-    defcn_scaler_describe (d->scaler, &p, image, r->x, r->y, r->w, r->h, *w, *h,
-        rule);
-    if (d->be->preprocess (d->be, plan->input, 0, image, &p))
-      return plan;
+    defcn_scaler_describe (d->scaler, &p, image, r->x, r->y, r->w, r->h,
+        place->w, place->h, rule);
+    if (!d->be->preprocess (d->be, plan->input, k, image, &p))
+      return FALSE;
   }
-  if (image->memory != DEFCN_MEMORY_HOST) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-        "%s: no memory to take a %dx%d image from the device", d->be->name,
-        image->width, image->height);
-    return NULL;
-  }
+  return TRUE;
+}
 
-  float *input = floats_get (&d->input, defcn_tensor_len (plan->input));
-  const guint8 *rgb = scale_upright (d, image, r, *w, *h, upright_w, upright_h);
+/* Resizes, turns, normalises, uploads. */
+static gboolean
+prepare_input (DefcnDetector *d, const DefcnPlan *plan,
+    const DefcnImage *images, GError **error)
+{
+  const DefcnInputRule *rule = &defcn_model_spec (d->model)->input;
+  const DefcnTensor *x = plan->input;
 
-  if (!input || !rgb) {
-    no_memory (*w, *h, error);
-    return NULL;
+  if (preprocess (d, plan, images))
+    return TRUE;
+
+  float *input = floats_get (&d->input, defcn_tensor_len (x));
+  if (!input)
+    return no_memory (place_at (d, batch_at (d, 0)), error);
+  for (guint k = 0; k < d->batch->len; k++) {
+    const DefcnImage *image = &images[batch_at (d, k)];
+    const Place *place = place_at (d, batch_at (d, k));
+
+    if (image->memory != DEFCN_MEMORY_HOST) {
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+          "%s: no memory to take a %dx%d image from the device", d->be->name,
+          image->width, image->height);
+      return FALSE;
+    }
+    const guint8 *rgb = scale_upright (d, image, place);
+    if (!rgb)
+      return no_memory (place, error);
+    defcn_image_normalize (input + (gsize) k * x->h * x->w * 3, rgb,
+        place->upright_w, place->upright_h, x->w, x->h, rule);
   }
-  defcn_image_normalize (input, rgb, upright_w, upright_h, pad_w, pad_h, rule);
-  d->be->upload (d->be, plan->input, plan->input->data, input);
-  return plan;
+  d->be->upload (d->be, x, x->data, input);
+  return TRUE;
 }
 
 /* Boxes of the upright picture -> of the one before it was turned. */
@@ -332,47 +394,98 @@ find_candidates (DefcnDetector *d)
 
   return d->be->candidates && d->rule.topk > 0
       && d->be->candidates (d->be, d->candidates, d->plan->logits,
-          d->plan->deltas, d->plan->filter, DEFCN_N_LEVELS, 0,
+          d->plan->deltas, d->plan->filter, DEFCN_N_LEVELS, d->at,
           defcn_boxes_threshold (&d->rule, n_classes), d->rule.duplicate_iou);
+}
+
+/* The heads of the last image, in host memory. */
+static void
+take_heads (DefcnDetector *d, DefcnLevel levels[DEFCN_N_LEVELS])
+{
+  if (!d->has_heads)
+    defcn_heads_download (d->levels,
+        floats_get (&d->heads, defcn_heads_len (d->plan)), d->plan, d->be);
+  d->has_heads = TRUE;
+  memcpy (levels, d->levels, sizeof d->levels);
+  for (int i = 0; i < d->at; i++)
+    defcn_heads_next (levels, defcn_detector_n_classes (d));
 }
 
 void
 defcn_detector_decode (DefcnDetector *d, GArray *boxes)
 {
-  const DefcnRegion *r = &d->region;
+  const Place *place = &d->place;
+  const DefcnRegion *r = &place->region;
   const int n_classes = defcn_detector_n_classes (d);
 
-  g_return_if_fail (d->w > 0);
+  g_return_if_fail (place->w > 0);
   if (find_candidates (d)) {
     defcn_boxes_select (boxes, d->candidates, d->levels, DEFCN_N_LEVELS,
         n_classes, &d->rule);
   } else {
-    if (!d->has_heads)
-      defcn_heads_download (d->levels,
-          floats_get (&d->heads, defcn_heads_len (d->plan)), d->plan, d->be);
-    d->has_heads = TRUE;
-    defcn_boxes_decode (boxes, d->levels, DEFCN_N_LEVELS, n_classes, &d->rule);
+    DefcnLevel levels[DEFCN_N_LEVELS];
+
+    take_heads (d, levels);
+    defcn_boxes_decode (boxes, levels, DEFCN_N_LEVELS, n_classes, &d->rule);
   }
-  if (d->orientation != DEFCN_ORIENTATION_UPRIGHT)
-    turn_boxes (boxes, d->orientation, d->w, d->h);
-  defcn_boxes_to_image (boxes, (double) r->w / d->w, (double) r->h / d->h, r->x,
-      r->y, r->x + r->w, r->y + r->h);
+  if (place->orientation != DEFCN_ORIENTATION_UPRIGHT)
+    turn_boxes (boxes, place->orientation, place->w, place->h);
+  defcn_boxes_to_image (boxes, (double) r->w / place->w,
+      (double) r->h / place->h, r->x, r->y, r->x + r->w, r->y + r->h);
 }
 
+/* The images from @first on that have its size in the network and wait: a power
+ * of two of them, so that there are few plans, as many as the backend wants. */
+static void
+gather_batch (DefcnDetector *d, int first)
+{
+  const int max = d->be->batch > 0 ? d->be->batch : MAX_BATCH;
+  const Place *wanted = place_at (d, first);
+  guint n = 1;
+
+  g_array_set_size (d->batch, 0);
+  for (int i = first; i < (int) d->places->len && (int) d->batch->len < max;
+       i++) {
+    const Place *place = place_at (d, i);
+
+    if (!place->done && place->w > 0 && place->pad_w == wanted->pad_w
+        && place->pad_h == wanted->pad_h)
+      g_array_append_val (d->batch, i);
+  }
+  while (2 * n <= d->batch->len)
+    n *= 2;
+  g_array_set_size (d->batch, n);
+}
+
+/* The plan of the batch, of half of it where there is no memory for the whole,
+ * and so on. */
+static const DefcnPlan *
+plan_batch (DefcnDetector *d, GError **error)
+{
+  const Place *place = place_at (d, batch_at (d, 0));
+
+  for (;;) {
+    const guint n = d->batch->len;
+    const DefcnPlan *plan = defcn_model_plan (d->model, n, place->pad_h,
+        place->pad_w, n == 1 ? error : NULL);
+
+    if (plan || n == 1)
+      return plan;
+    g_array_set_size (d->batch, n / 2);
+  }
+}
+
+/* One pass of the network, over the batch that begins with image @first. */
 static gboolean
-run_one (DefcnDetector *d, GArray *boxes, const DefcnImage *image,
-    const DefcnRegion *region, GError **error)
+run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
+    int first, GError **error)
 {
   const gint64 start = g_get_monotonic_time ();
 
-  d->w = 0;
-  d->region = clip_region (region, image);
-  if (d->region.w == 0 || d->region.h == 0)
-    return TRUE;
-
-  int w, h;
-  const DefcnPlan *plan = prepare_input (d, &w, &h, image, &d->region, error);
-  if (!plan)
+  d->place.w = 0;
+  gather_batch (d, first);
+  const DefcnPlan *plan = plan_batch (d, error);
+  if (!plan || !prepare_input (d, plan, images, error))
     return FALSE;
 
   const gint64 prepared = g_get_monotonic_time ();
@@ -381,22 +494,51 @@ run_one (DefcnDetector *d, GArray *boxes, const DefcnImage *image,
     return FALSE;
   /* Now, where it can still be told. */
   if (!floats_get (&d->heads, defcn_heads_len (plan)))
-    return no_memory (w, h, error);
+    return no_memory (place_at (d, first), error);
   d->plan = plan;
   d->has_heads = FALSE;
   defcn_heads_describe (d->levels, plan);
 
   const gint64 inferred = g_get_monotonic_time ();
-  d->w = w;
-  d->h = h;
-  d->orientation = image->orientation;
-  defcn_detector_decode (d, boxes);
-  if (!d->be->sync (d->be, error)) /* the heads may not have come */
-    return FALSE;
+  for (guint k = 0; k < d->batch->len; k++) {
+    Place *place = place_at (d, batch_at (d, k));
 
+    place->done = TRUE;
+    d->place = *place;
+    d->at = k;
+    defcn_detector_decode (d, boxes[batch_at (d, k)]);
+  }
+  if (!d->be->sync (d->be, error)) { /* the heads may not have come */
+    d->place.w = 0;
+    return FALSE;
+  }
   d->timings.preprocess += (prepared - start) * 1000;
   d->timings.inference += (inferred - prepared) * 1000;
   d->timings.postprocess += (g_get_monotonic_time () - inferred) * 1000;
+  return TRUE;
+}
+
+/* All images; those of the last one's size at the end, so that the last image is
+ * the last of the last pass. */
+static gboolean
+run_all (DefcnDetector *d, GArray **boxes, const DefcnImage *images, int n,
+    GError **error)
+{
+  const Place *last = place_at (d, n - 1);
+
+  d->place.w = 0;
+  for (int round = 0; round < 2; round++)
+    for (int i = 0; i < n; i++) {
+      const Place *place = place_at (d, i);
+      const gboolean is_late =
+          place->pad_w == last->pad_w && place->pad_h == last->pad_h;
+
+      if (place->w > 0 && !place->done && is_late == (round == 1)
+          && !run_batch (d, boxes, images, i, error))
+        return FALSE;
+    }
+  if (last->w == 0)
+    d->place.w = 0;
   return TRUE;
 }
 
@@ -428,9 +570,11 @@ defcn_detector_run (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
     if (!good && n > 1)
       g_prefix_error (error, "image %d: ", i);
   }
+  g_array_set_size (d->places, 0);
+  g_array_set_size (d->places, n);
   for (int i = 0; i < n && good; i++)
-    good =
-        run_one (d, boxes[i], &images[i], regions ? &regions[i] : NULL, error);
+    find_place (d, place_at (d, i), &images[i], regions ? &regions[i] : NULL);
+  good = good && (n == 0 || run_all (d, boxes, images, n, error));
   for (int i = 0; i < n && !good; i++)
     g_array_set_size (boxes[i], 0);
   return good;

@@ -62,9 +62,11 @@ typedef struct
 /* Finds the objects in @n images of any sizes and formats, each in its own
  * region of @regions (NULL: whole images; a region is clipped to its image, and
  * one outside of it has no boxes).
+ * Images that have the same size in the network go through it together.
  * @boxes[i]: array of DefcnBox, emptied, filled by descending score, in pixels
- * of image i.  The result of an image does not depend on the others.  FALSE
- * with @error set, and all @boxes empty. */
+ * of image i.  The result of an image does not depend on the others, but for
+ * rounding on CUDA, where a pass over more images may be summed in another
+ * order.  FALSE with @error set, and all @boxes empty. */
 gboolean defcn_detector_run (DefcnDetector *detector, GArray **boxes,
     const DefcnImage *images, const DefcnRegion *regions, int n,
     GError **error);

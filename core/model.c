@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+/* Of a backend that says nothing, and of one with memory of its own. */
 #define MAX_PLANS 8
 #define MAX_PLAN_BYTES ((gsize) 4 << 30)
+#define MAX_DEVICE_PLANS 64
 
 struct _DefcnModel
 {
@@ -278,16 +280,48 @@ defcn_model_backend (const DefcnModel *model)
 static void
 trim_plans (DefcnModel *model)
 {
+  const gsize limit = model->be->plan_bytes;
+  const gsize max_bytes = limit ? limit : MAX_PLAN_BYTES;
+  const guint max_plans = limit ? MAX_DEVICE_PLANS : MAX_PLANS;
   gsize bytes = 0;
   guint kept = 0;
 
   for (GList *l = model->plans.head; l; l = l->next, kept++) {
     bytes += defcn_net_bytes (((DefcnPlan *) l->data)->net);
-    if (kept > 0 && (kept >= MAX_PLANS || bytes > MAX_PLAN_BYTES))
+    if (kept > 0 && (kept >= max_plans || bytes > max_bytes))
       break;
   }
   while (g_queue_get_length (&model->plans) > kept)
     defcn_architecture_free (g_queue_pop_tail (&model->plans));
+}
+
+static DefcnPlan *
+build_plan (DefcnModel *model, int n, int h, int w, GError **error)
+{
+  DefcnPlan *plan =
+      defcn_architecture_build (model->spec, model->params, model->be, n, h, w);
+
+  if (defcn_net_plan (plan->net, model->train, error))
+    return plan;
+  defcn_architecture_free (plan);
+  return NULL;
+}
+
+/* What is kept for other sizes may be the memory that lacks. */
+static DefcnPlan *
+build_in_any_case (DefcnModel *model, int n, int h, int w, GError **error)
+{
+  g_autoptr (GError) why = NULL;
+  DefcnPlan *plan = build_plan (model, n, h, w, &why);
+
+  if (!plan && !g_queue_is_empty (&model->plans)) {
+    g_queue_clear_full (&model->plans,
+        (GDestroyNotify) defcn_architecture_free);
+    return build_plan (model, n, h, w, error);
+  }
+  if (!plan)
+    g_propagate_error (error, g_steal_pointer (&why));
+  return plan;
 }
 
 const DefcnPlan *
@@ -311,12 +345,9 @@ defcn_model_plan (DefcnModel *model, int n, int h, int w, GError **error)
     return NULL;
   }
 
-  DefcnPlan *plan =
-      defcn_architecture_build (model->spec, model->params, model->be, n, h, w);
-  if (!defcn_net_plan (plan->net, model->train, error)) {
-    defcn_architecture_free (plan);
+  DefcnPlan *plan = build_in_any_case (model, n, h, w, error);
+  if (!plan)
     return NULL;
-  }
   if (model->be->tune)
     defcn_tune_save (model->be->tune);
   g_queue_push_head (&model->plans, plan);

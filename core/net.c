@@ -289,26 +289,52 @@ residual_to_reuse (const DefcnNet *net, guint i)
       : NULL;
 }
 
-/* How many steps from @i on are convolutions of different inputs by the same
- * weights, each one's input ready before the first of them. */
+/* Whether @a and @b do the same to different inputs. */
+static gboolean
+are_alike (const DefcnNode *a, const DefcnNode *b)
+{
+  if (a->kind != b->kind || a->relu != b->relu
+      || a->y->precise != b->y->precise)
+    return FALSE;
+  switch (a->kind) {
+    case DEFCN_OP_CONV:
+      return !a->x[1] && !b->x[1] && a->w == b->w && a->b == b->b
+          && a->stride == b->stride && a->groups == b->groups;
+    case DEFCN_OP_GROUP_NORM:
+      return a->w == b->w && a->b == b->b && a->groups == b->groups;
+    case DEFCN_OP_TUBE_MAX:
+      return a->phi == b->phi && a->y->c == b->y->c;
+    case DEFCN_OP_BOX:
+      return a->exponential == b->exponential;
+    default:
+      return FALSE;
+  }
+}
+
+static gboolean
+reads (const DefcnNode *node, const DefcnTensor *t)
+{
+  for (int k = 0; k < DEFCN_MAX_INPUTS; k++)
+    if (node->x[k] == t)
+      return TRUE;
+  return FALSE;
+}
+
+/* How many steps from @i on are alike, all inputs of each ready before the
+ * first of them. */
 static guint
 count_together (const DefcnNet *net, guint i)
 {
   const DefcnNode *first = &g_array_index (net->nodes, DefcnNode, i);
   guint n = 1;
 
-  if (first->kind != DEFCN_OP_CONV || first->x[1])
-    return 1;
   for (; i + n < net->nodes->len; n++) {
     const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i + n);
 
-    if (node->kind != DEFCN_OP_CONV || node->w != first->w
-        || node->b != first->b || node->stride != first->stride
-        || node->groups != first->groups || node->relu != first->relu
-        || node->x[1])
+    if (!are_alike (first, node))
       return n;
     for (guint k = 0; k < n; k++)
-      if (node->x[0] == first[k].y)
+      if (reads (node, first[k].y))
         return n;
   }
   return n;
@@ -322,11 +348,14 @@ mark_together (DefcnNet *net)
     n = count_together (net, i);
     for (guint k = 0; n > 1 && k < n; k++) {
       DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i + k);
-      Slot *x = slot_of (node->x[0]);
 
       node->n_together = n;
       node->together = k;
-      x->last = MAX (x->last, (int) (i + n - 1));
+      for (int j = 0; j < DEFCN_MAX_INPUTS && node->x[j]; j++) {
+        Slot *x = slot_of (node->x[j]);
+
+        x->last = MAX (x->last, (int) (i + n - 1));
+      }
     }
   }
 }

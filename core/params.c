@@ -462,7 +462,8 @@ defcn_params_zero_gradients (DefcnParams *params)
     zero_gradient (params->be, &e->w);
     zero_gradient (params->be, &e->b);
   }
-  for (guint i = 0; i < params->list->len; i++) {
+  /* those of masters on the device are overwritten when they come */
+  for (guint i = 0; !params->on_device && i < params->list->len; i++) {
     DefcnParam *p = params->list->pdata[i];
 
     if (p->grad)

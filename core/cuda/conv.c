@@ -2,11 +2,11 @@
  * to the forward one where an engine can do that, behind it where not. */
 #include <string.h>
 
-#include "graph.h"
-#include "tune.h"
+#include "lanes.h"
+#include "plans.h"
 
-/* Device memory that is lent to one operation at a time, which the stream sees
- * to.  What it outgrows stays until the end: plans hold its address. */
+/* Device memory that is lent to one operation of a lane at a time, which the
+ * stream sees to.  What it outgrows stays until the end: plans hold its address. */
 typedef struct
 {
   GPtrArray *blocks;
@@ -16,9 +16,9 @@ typedef struct
 
 enum
 {
-  ARENA_WORKSPACE,
-  ARENA_Y,
-  ARENA_DX,
+  ARENA_WORKSPACE, /* of lane 0, and so on */
+  ARENA_Y = ARENA_WORKSPACE + CUDA_TOGETHER,
+  ARENA_DX = ARENA_Y + CUDA_TOGETHER,
   ARENA_DY,
   ARENA_DW,
   ARENA_DW_FLOAT,
@@ -26,10 +26,10 @@ enum
   N_ARENAS
 };
 
-/* A weight in the backend's type, of all the steps that share it. */
+/* A parameter in the backend's type, of all the steps that share it. */
 typedef struct
 {
-  const DefcnTensor *weight;
+  const DefcnTensor *param;
   guint version;
   CudaType type;
   void *data;
@@ -41,15 +41,16 @@ struct _CudaConvs
   cudnnHandle_t handle;
   GPtrArray *packs;
   Arena arenas[N_ARENAS];
-  char *device; /* what a measurement is good for */
+  Plans *plans;
 };
 
 typedef struct
 {
-  Graph *forward, *data, *filter;
-  gboolean split; /* forward is the convolution alone */
-  Pack *pack;     /* NULL: the weight itself */
-  void *y;        /* what forward writes when split */
+  GraphCall *forward, *data, *filter;
+  gboolean split;      /* forward is the convolution alone */
+  gboolean narrow;     /* and rounds what it writes to the type of x */
+  Pack *weight, *bias; /* NULL: the parameter itself */
+  void *y;             /* what forward writes when split */
   void *dx, *dy, *dw;
   float *dw_float, *columns;
   char *how; /* what describe() says */
@@ -91,12 +92,13 @@ CudaConvs *
 cuda_convs_new (Cuda *be, GError **error)
 {
   CudaConvs *convs = g_new0 (CudaConvs, 1);
+  g_autofree char *device = describe_device (be);
   cudnnStatus_t status = cudnnCreate (&convs->handle);
 
   if (status == CUDNN_STATUS_SUCCESS)
     status = cudnnSetStream (convs->handle, be->stream);
   convs->packs = g_ptr_array_new ();
-  convs->device = describe_device (be);
+  convs->plans = plans_new (convs->handle, device);
   for (int i = 0; i < N_ARENAS; i++)
     convs->arenas[i].blocks = g_ptr_array_new_with_free_func (free_block);
   if (status == CUDNN_STATUS_SUCCESS)
@@ -115,20 +117,20 @@ cuda_convs_free (CudaConvs *convs)
   for (int i = 0; i < N_ARENAS; i++)
     g_ptr_array_unref (convs->arenas[i].blocks);
   g_ptr_array_unref (convs->packs);
+  plans_free (convs->plans);
   if (convs->handle)
     cudnnDestroy (convs->handle);
-  g_free (convs->device);
   g_free (convs);
 }
 
 static void
 pack_refresh (Cuda *be, Pack *pack)
 {
-  if (pack->version == pack->weight->version)
+  if (!pack || pack->version == pack->param->version)
     return;
-  cuda_convert (be, pack->data, pack->type, pack->weight->data, CUDA_FLOAT,
-      defcn_tensor_len (pack->weight));
-  pack->version = pack->weight->version;
+  cuda_convert (be, pack->data, pack->type, pack->param->data, CUDA_FLOAT,
+      defcn_tensor_len (pack->param));
+  pack->version = pack->param->version;
 }
 
 void
@@ -139,7 +141,7 @@ cuda_convs_refresh (Cuda *be)
 }
 
 static Pack *
-pack_get (Cuda *be, const DefcnTensor *weight, CudaType type, const char *name,
+pack_get (Cuda *be, const DefcnTensor *param, CudaType type, const char *name,
     GError **error)
 {
   GPtrArray *packs = be->convs->packs;
@@ -147,19 +149,19 @@ pack_get (Cuda *be, const DefcnTensor *weight, CudaType type, const char *name,
 
   for (guint i = 0; i < packs->len; i++) {
     pack = packs->pdata[i];
-    if (pack->weight == weight && pack->type == type) {
+    if (pack->param == param && pack->type == type) {
       pack->n_users++;
       return pack;
     }
   }
   void *data =
-      cuda_device_alloc (defcn_tensor_len (weight) * cuda_type_size (type),
-          name, error);
+      cuda_device_alloc (defcn_tensor_len (param) * cuda_type_size (type), name,
+          error);
   if (!data)
     return NULL;
   pack = g_new0 (Pack, 1);
-  *pack = (Pack){ .weight = weight,
-    .version = weight->version - 1,
+  *pack = (Pack){ .param = param,
+    .version = param->version - 1,
     .type = type,
     .data = data,
     .n_users = 1 };
@@ -204,94 +206,92 @@ shape_of (const Cuda *be, const DefcnNode *node, GraphKind kind)
   };
 }
 
-/* The graph that was found fastest, now or earlier. */
-static Graph *
-tuned (Cuda *be, const GraphShape *shape, const GraphPointers *pointers,
-    GError **error)
-{
-  CudaConvs *convs = be->convs;
-  const DefcnTune *tune = be->base.tune;
-  g_autofree char *step = graph_shape_text (shape);
-  g_autofree char *kept =
-      g_strdup (defcn_tune_lookup (tune, convs->device, step));
-  Graph *graph =
-      graph_new (convs->handle, NULL, shape, kept, GRAPH_MAX_CANDIDATES, error);
-
-  if (graph && g_strcmp0 (graph_engine (graph), kept) != 0)
-    tune_graph (graph, be, convs->handle, pointers, convs->device, step);
-  return graph;
-}
-
-/* Makes a graph and gives it its memory. */
-static Graph *
+/* Takes a graph and gives it its memory; @lane: where it runs. */
+static GraphCall *
 plan (Cuda *be, const GraphShape *shape, const GraphPointers *pointers,
-    const char *name, GError **error)
+    int lane, const char *name, GError **error)
 {
-  Graph *graph = be->base.tune
-      ? tuned (be, shape, pointers, error)
-      : graph_new (be->convs->handle, NULL, shape, NULL, 1, error);
+  Graph *graph = plans_get (be->convs->plans, be, shape, pointers, error);
+  GraphCall *call = NULL;
   void *workspace;
 
   if (!graph)
     return NULL;
-  workspace = arena_get (&be->convs->arenas[ARENA_WORKSPACE],
+  workspace = arena_get (&be->convs->arenas[ARENA_WORKSPACE + lane],
       MAX (graph_workspace (graph), 1), name, error);
-  if (workspace && graph_bind (graph, pointers, workspace, error))
-    return graph;
-  graph_free (graph);
-  return NULL;
+  if (workspace)
+    call = graph_bind (graph, pointers, workspace, error);
+  graph_unref (graph);
+  return call;
 }
 
 static void *
-weights_of (const Conv *conv, const DefcnNode *node)
+packed (const Pack *pack, const DefcnTensor *param)
 {
-  return conv->pack ? conv->pack->data : node->w->data;
+  return pack ? pack->data : param ? param->data : NULL;
 }
 
-/* All in one, or the convolution and then the rest. */
+/* The convolution, and the rest behind it: into scratch where the output may
+ * stand where the residual does, or is of another type. */
+static gboolean
+plan_split (Cuda *be, Conv *conv, DefcnNode *node, CudaType type,
+    GError **error)
+{
+  GraphShape shape = shape_of (be, node, GRAPH_FORWARD);
+  GraphPointers pointers = { .x = node->x[0]->data,
+    .w = packed (conv->weight, node->w),
+    .y = node->y->data };
+
+  if (node->x[1] || type != shape.y_type)
+    pointers.y = arena_get (&be->convs->arenas[ARENA_Y + cuda_lane_of (node)],
+        defcn_tensor_len (node->y) * cuda_type_size (type), node->name, error);
+  if (!pointers.y)
+    return FALSE;
+  shape.y_type = type;
+  conv->y = pointers.y;
+  conv->forward =
+      plan (be, &shape, &pointers, cuda_lane_of (node), node->name, error);
+  return conv->forward != NULL;
+}
+
+/* All in one, or in two.  A float32 output of smaller inputs has engines that
+ * are compiled as needed alone: where they cannot be, it is rounded to the type
+ * of these once, before bias. */
 static gboolean
 plan_forward (Cuda *be, Conv *conv, DefcnNode *node, GError **error)
 {
   GraphShape shape = shape_of (be, node, GRAPH_FORWARD);
-  GraphPointers pointers = { .x = node->x[0]->data,
-    .w = weights_of (conv, node),
+  const GraphPointers pointers = { .x = node->x[0]->data,
+    .w = packed (conv->weight, node->w),
     .y = node->y->data,
-    .bias = node->b ? node->b->data : NULL,
+    .bias = packed (conv->bias, node->b),
     .residual = node->x[1] ? node->x[1]->data : NULL };
 
   shape.bias = node->b != NULL;
   shape.residual = node->x[1] != NULL;
   shape.relu = node->relu;
-  conv->split = shape.bias || shape.residual || shape.relu;
   conv->forward =
-      plan (be, &shape, &pointers, node->name, conv->split ? NULL : error);
+      plan (be, &shape, &pointers, cuda_lane_of (node), node->name, NULL);
   if (conv->forward)
-    conv->split = FALSE;
-  if (conv->forward || !conv->split)
-    return conv->forward != NULL;
-
-  shape.bias = shape.residual = shape.relu = FALSE;
-  /* the output may stand where the residual did */
-  conv->y = node->x[1] ? arena_get (&be->convs->arenas[ARENA_Y],
-                defcn_tensor_len (node->y) * cuda_type_size (shape.y_type),
-                node->name, error)
-                       : node->y->data;
-  if (!conv->y)
-    return FALSE;
-  pointers.y = conv->y;
-  conv->forward = plan (be, &shape, &pointers, node->name, error);
-  return conv->forward != NULL;
+    return TRUE;
+  conv->split = shape.bias || shape.residual || shape.relu;
+  if (shape.y_type == shape.x_type || node->x[1])
+    return plan_split (be, conv, node, shape.y_type, error);
+  if (plan_split (be, conv, node, shape.y_type, NULL))
+    return TRUE;
+  conv->narrow = TRUE;
+  return plan_split (be, conv, node, shape.x_type, error);
 }
 
 static gboolean
 plan_data (Cuda *be, Conv *conv, DefcnNode *node, GError **error)
 {
   const GraphShape shape = shape_of (be, node, GRAPH_BACKWARD_DATA);
-  const GraphPointers pointers = { .w = weights_of (conv, node),
+  const GraphPointers pointers = { .w = packed (conv->weight, node->w),
     .x = conv->dx ? conv->dx : node->x[0]->grad,
     .y = conv->dy ? conv->dy : node->y->grad };
 
-  conv->data = plan (be, &shape, &pointers, node->name, error);
+  conv->data = plan (be, &shape, &pointers, 0, node->name, error);
   return conv->data != NULL;
 }
 
@@ -303,7 +303,7 @@ plan_filter (Cuda *be, Conv *conv, DefcnNode *node, GError **error)
     .x = node->x[0]->data,
     .y = conv->dy ? conv->dy : node->y->grad };
 
-  conv->filter = plan (be, &shape, &pointers, node->name, error);
+  conv->filter = plan (be, &shape, &pointers, 0, node->name, error);
   return conv->filter != NULL;
 }
 
@@ -343,9 +343,13 @@ static gboolean
 plan_all (Cuda *be, Conv *conv, DefcnNode *node, GError **error)
 {
   const CudaType type = cuda_type_of (be, node->x[0]);
+  const CudaType y_type = cuda_type_of (be, node->y);
 
   if (type != CUDA_FLOAT
-      && !(conv->pack = pack_get (be, node->w, type, node->name, error)))
+      && !(conv->weight = pack_get (be, node->w, type, node->name, error)))
+    return FALSE;
+  if (node->b && y_type != CUDA_FLOAT
+      && !(conv->bias = pack_get (be, node->b, y_type, node->name, error)))
     return FALSE;
   if (!plan_forward (be, conv, node, error))
     return FALSE;
@@ -363,10 +367,11 @@ release (DefcnBackend *base, DefcnNode *node)
 
   if (!conv)
     return;
-  graph_free (conv->forward);
-  graph_free (conv->data);
-  graph_free (conv->filter);
-  pack_unref (cuda_of (base), conv->pack);
+  graph_call_free (conv->forward);
+  graph_call_free (conv->data);
+  graph_call_free (conv->filter);
+  pack_unref (cuda_of (base), conv->weight);
+  pack_unref (cuda_of (base), conv->bias);
   g_free (conv->how);
   g_free (conv);
   node->state = NULL;
@@ -376,13 +381,13 @@ release (DefcnBackend *base, DefcnNode *node)
 static char *
 tell (const Cuda *be, const Conv *conv)
 {
-  const char *engine = graph_engine (conv->forward);
+  const char *engine = graph_engine (graph_call_graph (conv->forward));
   const char *problem =
       be->base.tune ? defcn_tune_problem (be->base.tune) : NULL;
 
-  if (problem)
-    return g_strdup_printf ("%s tuned (%s)", engine, problem);
-  return g_strconcat (engine, be->base.tune ? " tuned" : NULL, NULL);
+  return g_strconcat (engine, conv->split ? " split" : "",
+      conv->narrow ? " rounded" : "", be->base.tune ? " tuned" : "",
+      problem ? " (" : NULL, problem, ")", NULL);
 }
 
 static gboolean
@@ -403,9 +408,12 @@ prepare (DefcnBackend *base, DefcnNode *node, GError **error)
 }
 
 static void
-run (Cuda *be, const Graph *graph, const char *name)
+run (Cuda *be, const GraphCall *call, const char *name)
 {
-  if (graph_run (graph, be->convs->handle) != CUDNN_STATUS_SUCCESS)
+  const cudnnHandle_t handle = be->convs->handle;
+
+  if (cudnnSetStream (handle, be->stream) != CUDNN_STATUS_SUCCESS
+      || graph_run (call, handle) != CUDNN_STATUS_SUCCESS)
     cuda_device_note (be, cudaErrorUnknown, name);
 }
 
@@ -415,14 +423,20 @@ forward (DefcnBackend *base, const DefcnNode *node)
   Cuda *be = cuda_of (base);
   const Conv *conv = node->state;
   const DefcnTensor *y = node->y;
+  const CudaType type = cuda_type_of (be, y);
 
-  if (conv->pack)
-    pack_refresh (be, conv->pack);
+  pack_refresh (be, conv->weight); /* that of all that go together */
+  pack_refresh (be, conv->bias);
+  cuda_lanes_begin (be, node);
   run (be, conv->forward, node->name);
+  if (conv->narrow)
+    cuda_convert (be, y->data, type, conv->y, cuda_type_of (be, node->x[0]),
+        defcn_tensor_len (y));
   if (conv->split)
-    cuda_epilogue (be, y->data, conv->y, cuda_type_of (be, y),
+    cuda_epilogue (be, y->data, conv->narrow ? y->data : conv->y, type,
         node->b ? node->b->data : NULL, node->x[1] ? node->x[1]->data : NULL,
         node->relu, (gsize) y->n * y->h * y->w, y->c);
+  cuda_lanes_end (be, node);
 }
 
 static void

@@ -1,6 +1,6 @@
 /* The CUDA backend: device, stream, memory, staging, recorded graphs, and the
  * list of its rows. */
-#include "module.h"
+#include "lanes.h"
 
 #include <string.h>
 
@@ -65,13 +65,7 @@ upload (DefcnBackend *base, const DefcnTensor *t, void *mem, const float *src)
   for (gsize at = 0; at < len; at += CUDA_CHUNK) {
     const gsize n = MIN (CUDA_CHUNK, len - at);
 
-    /* the last chunk has left the buffer */
-    cuda_device_note (be, cudaStreamSynchronize (be->stream), "uploading");
-    memcpy (be->pinned, src + at, n * sizeof (float));
-    cuda_device_note (be,
-        cudaMemcpyAsync (be->staging, be->pinned, n * sizeof (float),
-            cudaMemcpyHostToDevice, be->stream),
-        "uploading");
+    cuda_device_send (be, be->staging, src + at, n * sizeof (float));
     cuda_convert (be, (char *) mem + at * cuda_type_size (type), type,
         be->staging, CUDA_FLOAT, n);
   }
@@ -90,12 +84,7 @@ download (DefcnBackend *base, const DefcnTensor *t, float *dst, const void *mem)
 
     cuda_convert (be, be->staging, CUDA_FLOAT,
         (const char *) mem + at * cuda_type_size (type), type, n);
-    cuda_device_note (be,
-        cudaMemcpyAsync (be->pinned, be->staging, n * sizeof (float),
-            cudaMemcpyDeviceToHost, be->stream),
-        "downloading");
-    cuda_device_note (be, cudaStreamSynchronize (be->stream), "downloading");
-    memcpy (dst + at, be->pinned, n * sizeof (float));
+    cuda_device_receive (be, dst + at, be->staging, n * sizeof (float));
   }
   if (be->failed != cudaSuccess) /* not what the buffer held before */
     memset (dst, 0, len * sizeof (float));
@@ -107,7 +96,7 @@ sync_stream (DefcnBackend *base, GError **error)
   Cuda *be = cuda_of (base);
 
   cuda_device_enter (be);
-  cuda_device_note (be, cudaStreamSynchronize (be->stream), "waiting");
+  cuda_device_wait (be, "waiting");
   cuda_device_note (be, cudaGetLastError (), "a kernel");
   if (be->failed == cudaSuccess)
     return TRUE;
@@ -130,11 +119,14 @@ forget (DefcnBackend *base, gpointer data)
   g_free (recording);
 }
 
-/* Queues nothing, but keeps what @queue would have queued. */
+/* Queues nothing, but keeps what @queue would have queued.  What cannot be
+ * recorded is no error: it runs without. */
 static void
 record (Cuda *be, Recording *recording, void (*queue) (gpointer data),
     gpointer data)
 {
+  const cudaError_t failed = be->failed;
+  const char *failed_at = be->failed_at;
   cudaGraph_t graph = NULL;
   gboolean good =
       cudaStreamBeginCapture (be->stream, cudaStreamCaptureModeThreadLocal)
@@ -143,6 +135,7 @@ record (Cuda *be, Recording *recording, void (*queue) (gpointer data),
   if (good) {
     queue (data);
     good = cudaStreamEndCapture (be->stream, &graph) == cudaSuccess && graph
+        && be->failed == failed
         && cudaGraphInstantiate (&recording->graph, graph, 0) == cudaSuccess;
   }
   if (graph)
@@ -150,6 +143,8 @@ record (Cuda *be, Recording *recording, void (*queue) (gpointer data),
   if (good)
     return;
   cudaGetLastError ();
+  be->failed = failed;
+  be->failed_at = failed_at;
   recording->graph = NULL;
   recording->refused = TRUE;
 }
@@ -184,6 +179,7 @@ destroy (DefcnBackend *base)
   if (be->stream)
     cudaStreamSynchronize (be->stream);
   cuda_convs_free (be->convs);
+  cuda_lanes_free (be->lanes);
   cuda_images_free (be->images);
   cudaFree (be->found);
   cudaFree (be->qualities.mem);
@@ -280,6 +276,7 @@ choose_precision (Cuda *be, const char *precision, GError **error)
 static gboolean
 start (Cuda *be, GError **error)
 {
+  gsize available = 0, total = 0;
   cudaError_t status = cudaSetDevice (be->device);
 
   if (status == cudaSuccess)
@@ -289,11 +286,17 @@ start (Cuda *be, GError **error)
         cudaMallocHost ((void **) &be->pinned, CUDA_CHUNK * sizeof (float));
   if (status == cudaSuccess)
     status = cudaMalloc ((void **) &be->staging, CUDA_CHUNK * sizeof (float));
+  if (status == cudaSuccess)
+    status = cudaMemGetInfo (&available, &total);
   if (status != cudaSuccess) {
     set_device_error (error, be->device, status);
     return FALSE;
   }
-  be->convs = cuda_convs_new (be, error);
+  be->base.plan_bytes = available / 2; /* others want some too */
+  be->base.batch = 16;
+  be->lanes = cuda_lanes_new (error);
+  if (be->lanes)
+    be->convs = cuda_convs_new (be, error);
   return be->convs && cuda_decoder_init (be, error);
 }
 

@@ -92,8 +92,8 @@ is_duplicate (const Heads &heads, int l, int location, int label, float score,
 /* One thread per location of all levels.  The order of what is found is any;
  * *n_found counts on beyond the capacity. */
 __global__ void
-find_kernel (DefcnCandidate *found, int *n_found, const Heads heads,
-    float threshold, float duplicate_iou)
+find_kernel (DefcnCandidate *found, int *n_found,
+    const __grid_constant__ Heads heads, float threshold, float duplicate_iou)
 {
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
   int l = 0;
@@ -165,18 +165,6 @@ heads_of (DefcnTensor *const *logits, DefcnTensor *const *deltas,
   return heads;
 }
 
-static void
-fetch (Cuda *be, void *dst, const void *src, gsize bytes)
-{
-  cuda_device_note (be,
-      cudaMemcpyAsync (be->pinned, src, bytes, cudaMemcpyDeviceToHost,
-          be->stream),
-      "fetching detections");
-  cuda_device_note (be, cudaStreamSynchronize (be->stream),
-      "fetching detections");
-  memcpy (dst, be->pinned, bytes);
-}
-
 gboolean
 cuda_candidates (DefcnBackend *base, GArray *candidates,
     DefcnTensor *const *logits, DefcnTensor *const *deltas,
@@ -190,13 +178,14 @@ cuda_candidates (DefcnBackend *base, GArray *candidates,
   g_autofree char *copy = (char *) g_malloc (head + FIRST * each);
   int n;
 
+  cuda_device_enter (be);
   g_array_set_size (candidates, 0);
   cuda_device_note (be, cudaMemsetAsync (found, 0, head, be->stream),
       "clearing");
   LAUNCH (find_kernel, cuda_blocks (heads.n_locations), CUDA_THREADS,
       be->stream)
   (found->at, &found->n, heads, threshold, duplicate_iou);
-  fetch (be, copy, found, head + FIRST * each);
+  cuda_device_receive (be, copy, found, head + FIRST * each);
   if (be->failed != cudaSuccess) /* for sync() to say */
     return TRUE;
   memcpy (&n, copy, sizeof n);
@@ -205,7 +194,7 @@ cuda_candidates (DefcnBackend *base, GArray *candidates,
   g_array_set_size (candidates, n);
   memcpy (candidates->data, copy + head, MIN (n, FIRST) * each);
   if (n > FIRST)
-    fetch (be, candidates->data + FIRST * each, found->at + FIRST,
+    cuda_device_receive (be, candidates->data + FIRST * each, found->at + FIRST,
         (n - FIRST) * each);
   return TRUE;
 }

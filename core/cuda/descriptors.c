@@ -203,6 +203,8 @@ add_pointwise (Builder *b, cudnnPointwiseMode_t mode, Descriptor x,
   b->ops[b->n_ops++] = op;
 }
 
+/* The residual comes first and the bias has y's type: so do the engines that
+ * cuDNN brings compiled want it. */
 static void
 add_operations (Builder *b)
 {
@@ -211,20 +213,20 @@ add_operations (Builder *b)
   Descriptor y = output (b, left == 0), next;
 
   add_convolution (b, y);
-  if (s->bias) {
-    Descriptor bias =
-        tensor (b, DESCRIPTORS_BIAS, CUDNN_DATA_FLOAT, 1, s->k, 1, 1);
-
-    next = output (b, --left == 0);
-    add_pointwise (b, CUDNN_POINTWISE_ADD, y, bias, next);
-    y = next;
-  }
   if (s->residual) {
     Descriptor residual = tensor (b, DESCRIPTORS_RESIDUAL,
         data_type (s->y_type), s->n, s->k, s->out_h, s->out_w);
 
     next = output (b, --left == 0);
     add_pointwise (b, CUDNN_POINTWISE_ADD, y, residual, next);
+    y = next;
+  }
+  if (s->bias) {
+    Descriptor bias =
+        tensor (b, DESCRIPTORS_BIAS, data_type (s->y_type), 1, s->k, 1, 1);
+
+    next = output (b, --left == 0);
+    add_pointwise (b, CUDNN_POINTWISE_ADD, y, bias, next);
     y = next;
   }
   if (s->relu)

@@ -49,7 +49,7 @@ void descriptors_set_descriptor (Builder *b, Descriptor d,
     cudnnBackendAttributeName_t name, Descriptor value);
 void descriptors_finalize (Builder *b, Descriptor d);
 
-/* The operation graph of the shape: convolution, + bias, + residual, ReLU. */
+/* The operation graph of the shape: convolution, + residual, + bias, ReLU. */
 Descriptor descriptors_graph (Builder *b);
 
 G_END_DECLS

@@ -49,18 +49,49 @@ cuda_device_room (CudaRoom *room, gsize bytes, const char *what, GError **error)
 }
 
 void
+cuda_device_wait (Cuda *be, const char *where)
+{
+  cuda_device_note (be, cudaStreamSynchronize (be->stream), where);
+  be->pinned_used = 0;
+}
+
+void *
+cuda_device_pinned (Cuda *be, gsize bytes, const char *where)
+{
+  const gsize size = (bytes + 255) / 256 * 256;
+  char *place;
+
+  if (be->pinned_used + size > CUDA_CHUNK * sizeof (float))
+    cuda_device_wait (be, where);
+  place = (char *) be->pinned + be->pinned_used;
+  be->pinned_used += size;
+  return place;
+}
+
+void
 cuda_device_send (Cuda *be, void *dst, const void *src, gsize bytes)
 {
-  const gsize chunk = CUDA_CHUNK * sizeof (float);
+  cuda_device_send_rows (be, dst, src, 1, 1, bytes);
+}
 
-  for (gsize at = 0; at < bytes; at += chunk) {
-    const gsize n = MIN (chunk, bytes - at);
+void
+cuda_device_send_rows (Cuda *be, void *dst, const void *src, gsize src_stride,
+    gsize width, gsize rows)
+{
+  const gsize most = MAX (CUDA_CHUNK * sizeof (float) / width, 1);
 
-    /* what was last in the buffer has left it */
-    cuda_device_note (be, cudaStreamSynchronize (be->stream), "sending");
-    memcpy (be->pinned, (const char *) src + at, n);
+  for (gsize at = 0; at < rows; at += most) {
+    const gsize n = MIN (most, rows - at);
+    char *place = cuda_device_pinned (be, n * width, "sending");
+
+    if (src_stride == width)
+      memcpy (place, (const char *) src + at * width, n * width);
+    else
+      for (gsize y = 0; y < n; y++)
+        memcpy (place + y * width, (const char *) src + (at + y) * src_stride,
+            width);
     cuda_device_note (be,
-        cudaMemcpyAsync ((char *) dst + at, be->pinned, n,
+        cudaMemcpyAsync ((char *) dst + at * width, place, n * width,
             cudaMemcpyHostToDevice, be->stream),
         "sending");
   }
@@ -74,11 +105,12 @@ cuda_device_receive (Cuda *be, void *dst, const void *src, gsize bytes)
   for (gsize at = 0; at < bytes; at += chunk) {
     const gsize n = MIN (chunk, bytes - at);
 
+    /* behind what was queued to read the buffer */
     cuda_device_note (be,
         cudaMemcpyAsync (be->pinned, (const char *) src + at, n,
             cudaMemcpyDeviceToHost, be->stream),
         "receiving");
-    cuda_device_note (be, cudaStreamSynchronize (be->stream), "receiving");
+    cuda_device_wait (be, "receiving");
     memcpy ((char *) dst + at, be->pinned, n);
   }
 }

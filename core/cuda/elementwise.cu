@@ -315,18 +315,38 @@ const DefcnOp cuda_relu = {
   .backward = relu_backward_row,
 };
 
-/* The box branch is float32 in any precision.  One thread per element.
- * y = relu (w x) factor, or exp (w x). */
-__global__ void
-box_kernel (float *y, const float *x, const float *w, float factor,
-    bool exponential, gsize len)
+/* One of the maps of a launch of the box branch. */
+typedef struct
 {
-  const gsize i = (gsize) blockIdx.x * blockDim.x + threadIdx.x;
+  float *y;
+  const float *x, *w;
+  float factor;
+  gsize len;
+  unsigned first; /* block in the grid */
+} BoxMap;
 
-  if (i >= len)
+typedef struct
+{
+  BoxMap at[CUDA_TOGETHER];
+  int n;
+} BoxMaps;
+
+/* The box branch is float32 in any precision.  One thread per element of all
+ * maps.  y = relu (w x) factor, or exp (w x). */
+__global__ void
+box_kernel (const __grid_constant__ BoxMaps maps, bool exponential)
+{
+  int m = 0;
+
+  while (m + 1 < maps.n && blockIdx.x >= maps.at[m + 1].first)
+    m++;
+  const BoxMap &map = maps.at[m];
+  const gsize i = (gsize) (blockIdx.x - map.first) * blockDim.x + threadIdx.x;
+
+  if (i >= map.len)
     return;
-  const float v = w[0] * x[i];
-  y[i] = exponential ? expf (v) : (v > 0 ? v : 0) * factor;
+  const float v = map.w[0] * map.x[i];
+  map.y[i] = exponential ? expf (v) : (v > 0 ? v : 0) * map.factor;
 }
 
 /* One block of 256 sums the products for dw; dx = or += dy' w on the way, where
@@ -377,11 +397,22 @@ box_end_kernel (float *dw, const double *partial, int n)
 static void
 box_forward (DefcnBackend *base, const DefcnNode *node)
 {
-  const gsize len = defcn_tensor_len (node->y);
+  const int n = cuda_together (node);
+  BoxMaps maps = {};
+  unsigned blocks = 0;
 
-  LAUNCH (box_kernel, cuda_blocks (len), CUDA_THREADS, cuda_of (base)->stream)
-  (node->y->data, node->x[0]->data, node->w->data, node->factor,
-      node->exponential, len);
+  maps.n = n;
+  for (int i = 0; i < n; i++) {
+    const DefcnNode *of = node + i;
+    const gsize len = defcn_tensor_len (of->y);
+
+    maps.at[i] = { of->y->data, of->x[0]->data, of->w->data, of->factor, len,
+      blocks };
+    blocks += cuda_blocks (len);
+  }
+  if (n > 0)
+    LAUNCH (box_kernel, blocks, CUDA_THREADS, cuda_of (base)->stream)
+  (maps, node->exponential);
 }
 
 static void

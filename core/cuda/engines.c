@@ -2,6 +2,8 @@
  * the first that make a plan are the candidates. */
 #include "engines.h"
 
+#include <string.h>
+
 #define MAX_CONFIGS 64
 
 /* Which candidates are sought, and where they go. */
@@ -102,9 +104,9 @@ wants_exact (const GraphShape *s)
   return !s->tf32 && s->x_type == CUDA_FLOAT;
 }
 
-/* NULL: refused, which is not the builder's error. */
+/* A plan that is not finalized. */
 static Descriptor
-make_plan (Builder *b, Descriptor config)
+begin_plan (Builder *b)
 {
   Descriptor plan = NULL;
 
@@ -117,8 +119,13 @@ make_plan (Builder *b, Descriptor config)
   else
     descriptors_set_descriptor (b, plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP,
         b->device);
-  descriptors_set_descriptor (b, plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG,
-      config);
+  return plan;
+}
+
+/* NULL: refused, which is not the builder's error. */
+static Descriptor
+finish_plan (Builder *b, Descriptor plan)
+{
   if (b->status == CUDNN_STATUS_SUCCESS
       && cudnnBackendFinalize (plan) == CUDNN_STATUS_SUCCESS)
     return plan;
@@ -129,6 +136,28 @@ make_plan (Builder *b, Descriptor config)
   return NULL;
 }
 
+/* NULL: refused, which is not the builder's error. */
+static Descriptor
+make_plan (Builder *b, Descriptor config)
+{
+  Descriptor plan = begin_plan (b);
+
+  descriptors_set_descriptor (b, plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG,
+      config);
+  return finish_plan (b, plan);
+}
+
+static gint64
+workspace_of (Builder *b, Descriptor plan)
+{
+  gint64 bytes = 0, n = 0;
+
+  descriptors_check (b,
+      cudnnBackendGetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
+          CUDNN_TYPE_INT64, 1, &n, &bytes));
+  return bytes;
+}
+
 /* Makes @config a candidate if it is one. */
 static void
 try_config (const Search *search, Descriptor config)
@@ -137,7 +166,6 @@ try_config (const Search *search, Descriptor config)
   g_autofree char *name = NULL;
   EnginesCandidate candidate;
   Engine engine;
-  gint64 n = 0;
 
   if (!inspect (b, &engine, config) || (wants_exact (b->shape) && !engine.exact)
       || (search->repeatable && !engine.repeatable))
@@ -148,10 +176,7 @@ try_config (const Search *search, Descriptor config)
   candidate.plan = make_plan (b, config);
   if (!candidate.plan)
     return;
-  descriptors_check (b,
-      cudnnBackendGetAttribute (candidate.plan,
-          CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n,
-          &candidate.workspace));
+  candidate.workspace = workspace_of (b, candidate.plan);
   candidate.name = g_steal_pointer (&name);
   g_array_append_val (search->candidates, candidate);
 }
@@ -202,6 +227,45 @@ engines_gather (GArray *candidates, Builder *b, Descriptor operations,
   if (candidates->len == 0)
     try_heuristics (&search, operations, CUDNN_HEUR_MODE_FALLBACK);
   return b->status == CUDNN_STATUS_SUCCESS && candidates->len > 0;
+}
+
+char *
+engines_save (Descriptor plan)
+{
+  gint64 len = 0, written = 0;
+  char *json;
+
+  if (cudnnBackendGetAttribute (plan,
+          CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0,
+          &len, NULL)
+          != CUDNN_STATUS_SUCCESS
+      || len <= 0)
+    return NULL;
+  json = g_malloc0 (len + 1);
+  if (cudnnBackendGetAttribute (plan,
+          CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, len,
+          &written, json)
+      == CUDNN_STATUS_SUCCESS)
+    return json;
+  g_free (json);
+  return NULL;
+}
+
+Descriptor
+engines_load (Builder *b, const char *json, gint64 *workspace)
+{
+  Descriptor plan = begin_plan (b);
+
+  descriptors_set (b, plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
+      CUDNN_TYPE_CHAR, strlen (json), json);
+  plan = finish_plan (b, plan);
+  if (!plan)
+    return NULL;
+  *workspace = workspace_of (b, plan);
+  if (b->status == CUDNN_STATUS_SUCCESS)
+    return plan;
+  cudnnBackendDestroyDescriptor (plan);
+  return NULL;
 }
 
 void

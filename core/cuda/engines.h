@@ -21,6 +21,11 @@ typedef struct
 gboolean engines_gather (GArray *candidates, Builder *b, Descriptor operations,
     const char *wanted, guint max, gboolean repeatable);
 
+/* A plan as JSON, (transfer full), and back; NULL where cuDNN cannot do that.
+ * @workspace: the bytes that the plan wants. */
+char *engines_save (Descriptor plan);
+Descriptor engines_load (Builder *b, const char *json, gint64 *workspace);
+
 void engines_clear (EnginesCandidate *candidate);
 
 G_END_DECLS

@@ -7,7 +7,7 @@ G_BEGIN_DECLS
 
 typedef enum
 {
-  GRAPH_FORWARD,         /* y = relu? (conv (x, w) + bias? + residual?) */
+  GRAPH_FORWARD,         /* y = relu? (conv (x, w) + residual? + bias?) */
   GRAPH_BACKWARD_DATA,   /* x is dx, y is dy */
   GRAPH_BACKWARD_FILTER, /* w is dw, y is dy */
 } GraphKind;
@@ -20,7 +20,7 @@ typedef struct
   int n, h, w, c, k, out_h, out_w;
   int size, stride, pad, groups;
   CudaType x_type, w_type, y_type;
-  gboolean bias, residual, relu; /* forward; the bias is float32 */
+  gboolean bias, residual, relu; /* forward; both of y's type */
   gboolean tf32;                 /* float32 inputs may be rounded to TF32 */
 } GraphShape;
 

@@ -1,25 +1,48 @@
 /* Group normalisation: y = relu? ((x - mean) / std * w + b), with mean and
  * biased variance per image and group over (h, w, c / groups).
  *
- * Three kernels: sums per channel and slab of pixels, statistics per group,
+ * Two kernels, each over all maps that go together: sums per channel and slab of
+ * pixels, of which the block that ends last makes an image's statistics; then
  * one affine map per channel.  Sums run over x minus the channel's first pixel,
  * so that a large mean does not cancel, and are joined in double, in fixed
  * order. */
 #include "vector.cuh"
 
 #define EPSILON 1e-5
-#define MAX_SLABS 32
-#define SLAB_PIXELS 64 /* of one thread, unless there are too many slabs */
+#define MAX_SLABS 64
+#define SLAB_PIXELS 64   /* at least, unless there are too many slabs */
+#define LOADS 4          /* that a thread has under way */
+#define APPLIED_PIXELS 4 /* of one thread */
 
 typedef struct
 {
   int n_slabs, slab; /* pixels in a slab */
+  double *totals;    /* (n, 2, c), sums of x - shift and of its square */
   float *partial;    /* (n, n_slabs, 2, c) */
   float *mean;       /* (n, c) of the channel's group */
   float *rstd;       /* (n, c) */
   float *sums;       /* training: (n, 2, c), sums of dy and of dy h */
-  float *means;      /* training: (n, groups, 2), mean (g) and mean (g h) */
+  float *means; /* training: (n, 2, c), mean (g), mean (g h) of the group */
+  int *n_done;  /* (n), blocks of the image */
 } GroupNorm;
+
+/* One of the maps of a launch. */
+typedef struct
+{
+  const void *x;
+  void *y;
+  double *totals;
+  float *partial, *mean, *rstd;
+  int *n_done;
+  int hw, slab, n_slabs;
+  int first_slab, first_block; /* in the grids of the two kernels */
+} Map;
+
+typedef struct
+{
+  Map at[CUDA_TOGETHER];
+  int n;
+} Maps;
 
 /* Joins the pixel lanes of a block: the first has the sums of all. */
 template <int N>
@@ -46,37 +69,132 @@ join_lanes (float *s, float *q)
     }
 }
 
-/* A block takes a slab of pixels, a thread a vector of channels of every
- * blockDim.y-th pixel of it. */
+/* The sums of one slab of pixels of an image. */
 template <typename T, int N>
-__global__ void
-moments_kernel (float *partial, const T *x, int slab, int hw, int c)
+__device__ static inline void
+sum_pixels (float *s, float *q, const T *image, int first, int last, int at,
+    int c)
 {
-  const int at = PLANE_CHANNEL (N);
-  const int first = blockIdx.x * slab;
-  const int last = first + slab < hw ? first + slab : hw;
-  const T *image = x + (gsize) blockIdx.z * hw * c;
-  float s[N] = { 0 }, q[N] = { 0 }, v[N], shift[N];
+  float v[LOADS][N], shift[N];
+  int p = first + threadIdx.y;
 
-  if (at < c)
-    vector_load<N> (shift, image + at);
-  for (int p = first + threadIdx.y; at < c && p < last; p += blockDim.y) {
-    vector_load<N> (v, image + (gsize) p * c + at);
+  vector_load<N> (shift, image + at);
+  for (; p + (LOADS - 1) * (int) blockDim.y < last; p += LOADS * blockDim.y) {
+#pragma unroll
+    for (int i = 0; i < LOADS; i++)
+      vector_load<N> (v[i], image + (gsize) (p + i * blockDim.y) * c + at);
+#pragma unroll
+    for (int i = 0; i < LOADS; i++)
+#pragma unroll
+      for (int k = 0; k < N; k++) {
+        s[k] += v[i][k] - shift[k];
+        q[k] += (v[i][k] - shift[k]) * (v[i][k] - shift[k]);
+      }
+  }
+  for (; p < last; p += blockDim.y) {
+    vector_load<N> (v[0], image + (gsize) p * c + at);
 #pragma unroll
     for (int k = 0; k < N; k++) {
-      s[k] += v[k] - shift[k];
-      q[k] += (v[k] - shift[k]) * (v[k] - shift[k]);
+      s[k] += v[0][k] - shift[k];
+      q[k] += (v[0][k] - shift[k]) * (v[0][k] - shift[k]);
     }
   }
-  join_lanes<N> (s, q);
-  if (threadIdx.y > 0 || at >= c)
-    return;
-  float *out = partial + ((gsize) blockIdx.z * gridDim.x + blockIdx.x) * 2 * c;
-#pragma unroll
-  for (int k = 0; k < N; k++) {
-    out[at + k] = s[k];
-    out[c + at + k] = q[k];
+}
+
+/* Whether this block is the last of its image's to come here; all of its threads
+ * then see what the others have written before. */
+__device__ static bool
+is_last_block (int *n_done, int n_blocks)
+{
+  __shared__ bool is_last;
+
+  __threadfence ();
+  __syncthreads ();
+  if (threadIdx.x == 0 && threadIdx.y == 0) {
+    is_last = atomicAdd (n_done, 1) == n_blocks - 1;
+    if (is_last)
+      *n_done = 0; /* for the next launch */
   }
+  __syncthreads ();
+  __threadfence ();
+  return is_last;
+}
+
+/* Mean and 1 / std of every group of image blockIdx.z, by one block. */
+template <typename T>
+__device__ static void
+make_statistics (const Map &map, const T *shift, int c, int per_group)
+{
+  const int lane = threadIdx.y * blockDim.x + threadIdx.x;
+  const int lanes = blockDim.x * blockDim.y;
+  const double count = (double) map.hw * per_group;
+  const float *partial = map.partial + (gsize) blockIdx.z * map.n_slabs * 2 * c;
+  double *totals = map.totals + (gsize) blockIdx.z * 2 * c;
+
+  for (int k = lane; k < c; k += lanes) {
+    double s = 0, q = 0;
+
+#pragma unroll 8
+    for (int slab = 0; slab < map.n_slabs; slab++) {
+      s += partial[(gsize) slab * 2 * c + k];
+      q += partial[(gsize) slab * 2 * c + c + k];
+    }
+    totals[k] = s;
+    totals[c + k] = q;
+  }
+  __syncthreads ();
+  for (int first = lane * per_group; first < c; first += lanes * per_group) {
+    double sum = 0, squares = 0;
+
+    for (int k = first; k < first + per_group; k++)
+      sum += totals[k] + (double) map.hw * vector_to_float (shift[k]);
+    const double m = sum / count;
+
+    /* of x - m, from those of x - shift */
+    for (int k = first; k < first + per_group; k++) {
+      const double off = vector_to_float (shift[k]) - m;
+
+      squares += totals[c + k] + 2 * off * totals[k] + map.hw * off * off;
+    }
+    const float scale =
+        (float) (1 / sqrt (fmax (squares / count, 0.0) + EPSILON));
+
+    for (int k = first; k < first + per_group; k++) {
+      map.mean[(gsize) blockIdx.z * c + k] = (float) m;
+      map.rstd[(gsize) blockIdx.z * c + k] = scale;
+    }
+  }
+}
+
+/* A block takes a slab of pixels, a thread a vector of channels of every
+ * blockDim.y-th pixel of it.  Grid (slabs of all maps, vectors, images). */
+template <typename T, int N>
+__global__ void
+moments_kernel (const __grid_constant__ Maps maps, int c, int per_group)
+{
+  int m = 0;
+
+  while (m + 1 < maps.n && (int) blockIdx.x >= maps.at[m + 1].first_slab)
+    m++;
+  const Map &map = maps.at[m];
+  const int at = PLANE_CHANNEL (N), slab = blockIdx.x - map.first_slab;
+  const int first = slab * map.slab;
+  const int last = min (first + map.slab, map.hw);
+  const T *image = (const T *) map.x + (gsize) blockIdx.z * map.hw * c;
+  float s[N] = { 0 }, q[N] = { 0 };
+
+  if (at < c)
+    sum_pixels<T, N> (s, q, image, first, last, at, c);
+  join_lanes<N> (s, q);
+  if (threadIdx.y == 0 && at < c) {
+    float *out =
+        map.partial + ((gsize) blockIdx.z * map.n_slabs + slab) * 2 * c + at;
+
+    vector_store<N> (out, s);
+    vector_store<N> (out + c, q);
+  }
+  if (is_last_block (map.n_done + blockIdx.z, map.n_slabs * gridDim.y))
+    make_statistics<T> (map, image, c, per_group);
 }
 
 /* Sum over the block's threads, known to all; blockDim.x is a power of 2. */
@@ -110,62 +228,51 @@ sum_slabs (double *s, double *q, const float *partial, int n_slabs, int at,
   }
 }
 
-/* A block per group (x) and image (y), a thread per channel or several.
- * x is needed for the shifts alone. */
-template <typename T>
-__global__ void
-statistics_kernel (float *mean, float *rstd, const float *partial, const T *x,
-    int n_slabs, int hw, int c, int per_group)
-{
-  const int first = blockIdx.x * per_group;
-  const double count = (double) hw * per_group;
-  const T *shift = x + (gsize) blockIdx.y * hw * c;
-  double s, q, sum = 0, squares = 0;
-
-  for (int k = first + threadIdx.x; k < first + per_group; k += blockDim.x) {
-    sum_slabs (&s, &q, partial, n_slabs, k, c);
-    sum += s + (double) hw * vector_to_float (shift[k]);
-  }
-  const double m = sum_block (sum) / count;
-
-  /* of x - m, from those of x - shift */
-  for (int k = first + threadIdx.x; k < first + per_group; k += blockDim.x) {
-    const double off = vector_to_float (shift[k]) - m;
-
-    sum_slabs (&s, &q, partial, n_slabs, k, c);
-    squares += q + 2 * off * s + hw * off * off;
-  }
-  const double variance = sum_block (squares) / count;
-  const float scale = (float) (1 / sqrt (fmax (variance, 0.0) + EPSILON));
-
-  for (int k = first + threadIdx.x; k < first + per_group; k += blockDim.x) {
-    mean[(gsize) blockIdx.y * c + k] = (float) m;
-    rstd[(gsize) blockIdx.y * c + k] = scale;
-  }
-}
-
-/* One thread per vector of y (n, hw, c). */
+/* A thread takes a vector of APPLIED_PIXELS pixels of y (n, hw, c), blockDim.y
+ * apart.  Grid (pixels of all maps, vectors, images). */
 template <typename T, int N>
 __global__ void
-apply_kernel (T *y, const T *x, const float *mean, const float *rstd,
-    const float *w, const float *b, bool relu, int hw, int c)
+apply_kernel (const __grid_constant__ Maps maps, const float *w, const float *b,
+    bool relu, int c)
 {
-  const int at = PLANE_CHANNEL (N), pixel = PLANE_PIXEL;
-  const gsize channel = (gsize) blockIdx.z * c + at;
-  float v[N];
+  const int at = PLANE_CHANNEL (N);
+  int m = 0;
 
-  if (at >= c || pixel >= hw)
+  if (at >= c)
     return;
-  const gsize i = ((gsize) blockIdx.z * hw + pixel) * c + at;
+  while (m + 1 < maps.n && (int) blockIdx.x >= maps.at[m + 1].first_block)
+    m++;
+  const Map &map = maps.at[m];
+  const gsize channel = (gsize) blockIdx.z * c + at;
+  const int first = (blockIdx.x - map.first_block) * blockDim.y * APPLIED_PIXELS
+      + threadIdx.y;
+  const gsize image = (gsize) blockIdx.z * map.hw * c + at;
+  const T *x = (const T *) map.x + image;
+  T *y = (T *) map.y + image;
+  float mean[N], scale[N], factor[N], bias[N], v[APPLIED_PIXELS][N];
 
-  vector_load<N> (v, x + i);
 #pragma unroll
-  for (int k = 0; k < N; k++) {
-    v[k] = (v[k] - mean[channel + k]) * (rstd[channel + k] * w[at + k])
-        + b[at + k];
-    v[k] = relu && !(v[k] > 0) ? 0 : v[k];
+  for (int i = 0; i < APPLIED_PIXELS; i++)
+    if (first + i * (int) blockDim.y < map.hw)
+      vector_load<N> (v[i], x + (gsize) (first + i * blockDim.y) * c);
+  vector_load<N> (mean, map.mean + channel);
+  vector_load<N> (scale, map.rstd + channel);
+  vector_load<N> (factor, w + at);
+  vector_load<N> (bias, b + at);
+#pragma unroll
+  for (int k = 0; k < N; k++)
+    scale[k] *= factor[k];
+#pragma unroll
+  for (int i = 0; i < APPLIED_PIXELS; i++) {
+    if (first + i * (int) blockDim.y >= map.hw)
+      break;
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+      v[i][k] = (v[i][k] - mean[k]) * scale[k] + bias[k];
+      v[i][k] = relu && !(v[i][k] > 0) ? 0 : v[i][k];
+    }
+    vector_store<N> (y + (gsize) (first + i * blockDim.y) * c, v[i]);
   }
-  vector_store<N> (y + i, v);
 }
 
 /* As moments_kernel(), of dy and dy h with h = (x - mean) / std, where dy is
@@ -180,8 +287,12 @@ gradient_sums_kernel (float *partial, const T *dy, const T *x, const T *y,
   const int last = first + slab < hw ? first + slab : hw;
   const gsize image = (gsize) blockIdx.z * hw * c;
   const gsize channel = (gsize) blockIdx.z * c + at;
-  float s[N] = { 0 }, q[N] = { 0 }, v[N], d[N], o[N];
+  float s[N] = { 0 }, q[N] = { 0 }, v[N], d[N], o[N], m[N], r[N];
 
+  if (at < c) {
+    vector_load<N> (m, mean + channel);
+    vector_load<N> (r, rstd + channel);
+  }
   for (int p = first + threadIdx.y; at < c && p < last; p += blockDim.y) {
     const gsize i = image + (gsize) p * c + at;
 
@@ -194,18 +305,16 @@ gradient_sums_kernel (float *partial, const T *dy, const T *x, const T *y,
       const float g = !y || o[k] > 0 ? d[k] : 0;
 
       s[k] += g;
-      q[k] += g * (v[k] - mean[channel + k]) * rstd[channel + k];
+      q[k] += g * (v[k] - m[k]) * r[k];
     }
   }
   join_lanes<N> (s, q);
   if (threadIdx.y > 0 || at >= c)
     return;
-  float *out = partial + ((gsize) blockIdx.z * gridDim.x + blockIdx.x) * 2 * c;
-#pragma unroll
-  for (int k = 0; k < N; k++) {
-    out[at + k] = s[k];
-    out[c + at + k] = q[k];
-  }
+  float *out =
+      partial + ((gsize) blockIdx.z * gridDim.x + blockIdx.x) * 2 * c + at;
+  vector_store<N> (out, s);
+  vector_store<N> (out + c, q);
 }
 
 /* A block per group (x) and image (y): sums per channel, and of the group
@@ -228,11 +337,10 @@ gradient_means_kernel (float *sums, float *means, const float *partial,
   }
   mean_g = sum_block (mean_g) / count;
   mean_gh = sum_block (mean_gh) / count;
-  if (threadIdx.x == 0) {
-    float *to = means + ((gsize) blockIdx.y * gridDim.x + blockIdx.x) * 2;
-
-    to[0] = (float) mean_g;
-    to[1] = (float) mean_gh;
+  float *to = means + (gsize) blockIdx.y * 2 * c;
+  for (int k = first + threadIdx.x; k < first + per_group; k += blockDim.x) {
+    to[k] = (float) mean_g;
+    to[c + k] = (float) mean_gh;
   }
 }
 
@@ -261,11 +369,12 @@ template <typename T, int N>
 __global__ void
 gradient_kernel (T *dx, const T *dy, const T *x, const T *y, const float *mean,
     const float *rstd, const float *w, const float *means, bool accumulate,
-    int hw, int c, int per_group)
+    int hw, int c)
 {
   const int at = PLANE_CHANNEL (N), pixel = PLANE_PIXEL;
   const gsize channel = (gsize) blockIdx.z * c + at;
-  float v[N], d[N], o[N];
+  const float *of_image = means + (gsize) blockIdx.z * 2 * c + at;
+  float v[N], d[N], o[N], m[N], r[N], factor[N], mean_g[N], mean_gh[N];
 
   if (at >= c || pixel >= hw)
     return;
@@ -275,14 +384,17 @@ gradient_kernel (T *dx, const T *dy, const T *x, const T *y, const float *mean,
   vector_load<N> (d, dy + i);
   if (y)
     vector_load<N> (o, y + i);
+  vector_load<N> (m, mean + channel);
+  vector_load<N> (r, rstd + channel);
+  vector_load<N> (factor, w + at);
+  vector_load<N> (mean_g, of_image);
+  vector_load<N> (mean_gh, of_image + c);
 #pragma unroll
   for (int k = 0; k < N; k++) {
-    const float *m = means
-        + ((gsize) blockIdx.z * (c / per_group) + (at + k) / per_group) * 2;
-    const float g = !y || o[k] > 0 ? d[k] * w[at + k] : 0;
-    const float h = (v[k] - mean[channel + k]) * rstd[channel + k];
+    const float g = !y || o[k] > 0 ? d[k] * factor[k] : 0;
+    const float h = (v[k] - m[k]) * r[k];
 
-    d[k] = (g - m[0] - h * m[1]) * rstd[channel + k];
+    d[k] = (g - mean_g[k] - h * mean_gh[k]) * r[k];
   }
   vector_store_or_add<N> (dx + i, d, accumulate);
 }
@@ -306,26 +418,72 @@ group_threads (int per_group)
   return threads;
 }
 
+/* The @n steps from @node on; blocks have @rows pixels side by side. */
+static Maps
+maps_of (const DefcnNode *node, int n, int rows)
+{
+  const int per_block = rows * APPLIED_PIXELS;
+  int slabs = 0, blocks = 0;
+  Maps maps = {};
+
+  maps.n = n;
+  for (int i = 0; i < n; i++) {
+    const GroupNorm *gn = (const GroupNorm *) node[i].state;
+    const DefcnTensor *x = node[i].x[0];
+    Map *map = &maps.at[i];
+
+    map->x = x->data;
+    map->y = node[i].y->data;
+    map->totals = gn->totals;
+    map->partial = gn->partial;
+    map->mean = gn->mean;
+    map->rstd = gn->rstd;
+    map->n_done = gn->n_done;
+    map->hw = x->h * x->w;
+    map->slab = gn->slab;
+    map->n_slabs = gn->n_slabs;
+    map->first_slab = slabs;
+    map->first_block = blocks;
+    slabs += gn->n_slabs;
+    blocks += (map->hw + per_block - 1) / per_block;
+  }
+  return maps;
+}
+
+/* The first behind the last one's. */
+static unsigned
+n_slabs (const Maps &maps)
+{
+  const Map *last = &maps.at[maps.n - 1];
+
+  return last->first_slab + last->n_slabs;
+}
+
+static unsigned
+n_blocks (const Maps &maps, int rows)
+{
+  const Map *last = &maps.at[maps.n - 1];
+  const int per_block = rows * APPLIED_PIXELS;
+
+  return last->first_block + (last->hw + per_block - 1) / per_block;
+}
+
 template <typename T, int N>
 static void
-forward (Cuda *be, const DefcnNode *node)
+forward (Cuda *be, const DefcnNode *node, int n)
 {
-  const GroupNorm *gn = (const GroupNorm *) node->state;
-  const DefcnTensor *x = node->x[0], *y = node->y;
-  const int hw = x->h * x->w, per_group = x->c / node->groups;
-  const dim3 block = cuda_plane_block (x->c / N);
-  const T *in = (const T *) x->data;
+  const DefcnTensor *x = node->x[0];
+  const int vectors = x->c / N;
+  const dim3 block = cuda_plane_block (vectors);
+  const unsigned columns = (vectors + block.x - 1) / block.x;
+  const Maps maps = maps_of (node, n, block.y);
 
-  LAUNCH ((moments_kernel<T, N>), slab_grid (gn, x->c / N, x->n), block,
+  LAUNCH ((moments_kernel<T, N>), dim3 (n_slabs (maps), columns, x->n), block,
       be->stream)
-  (gn->partial, in, gn->slab, hw, x->c);
-  LAUNCH (statistics_kernel<T>, dim3 (node->groups, x->n),
-      group_threads (per_group), be->stream)
-  (gn->mean, gn->rstd, gn->partial, in, gn->n_slabs, hw, x->c, per_group);
-  LAUNCH ((apply_kernel<T, N>), cuda_plane_grid (x->c / N, hw, x->n, 1), block,
-      be->stream)
-  ((T *) y->data, in, gn->mean, gn->rstd, node->w->data, node->b->data,
-      node->relu, hw, x->c);
+  (maps, x->c, x->c / node->groups);
+  LAUNCH ((apply_kernel<T, N>), dim3 (n_blocks (maps, block.y), columns, x->n),
+      block, be->stream)
+  (maps, node->w->data, node->b->data, node->relu, x->c);
 }
 
 template <typename T, int N>
@@ -353,7 +511,7 @@ backward (Cuda *be, const DefcnNode *node)
     LAUNCH ((gradient_kernel<T, N>), cuda_plane_grid (x->c / N, hw, x->n, 1),
         block, be->stream)
   ((T *) x->grad, dy, in, out, gn->mean, gn->rstd, node->w->data, gn->means,
-      node->accumulate[0], hw, x->c, per_group);
+      node->accumulate[0], hw, x->c);
 }
 
 static void
@@ -361,7 +519,11 @@ forward_row (DefcnBackend *base, const DefcnNode *node)
 {
   Cuda *be = cuda_of (base);
 
-  CUDA_DISPATCH (cuda_type_of (be, node->y), node->y->c, forward, be, node);
+  const int n = cuda_together (node);
+
+  if (n > 0)
+    CUDA_DISPATCH (cuda_type_of (be, node->y), node->y->c, forward, be, node,
+        n);
 }
 
 static void
@@ -379,31 +541,36 @@ release (DefcnBackend *be, DefcnNode *node)
 
   if (!gn)
     return;
-  cudaFree (gn->partial);
+  cudaFree (gn->totals);
   g_free (gn);
   node->state = NULL;
 }
 
 /* One block of device memory for all the arrays. */
 static gboolean
-allocate (GroupNorm *gn, const DefcnNode *node, GError **error)
+allocate (Cuda *be, GroupNorm *gn, const DefcnNode *node, GError **error)
 {
   const DefcnTensor *x = node->x[0];
   const gsize channels = (gsize) x->n * x->c;
   const gsize partial = channels * 2 * gn->n_slabs;
-  const gsize training =
-      node->train ? channels * 2 + (gsize) x->n * node->groups * 2 : 0;
-  float *at = (float *) cuda_device_alloc ((partial + 2 * channels + training)
-          * sizeof (float),
-      node->name, error);
+  const gsize training = node->train ? channels * 4 : 0;
+  const gsize bytes = channels * 2 * sizeof (double)
+      + (partial + 2 * channels + training) * sizeof (float)
+      + x->n * sizeof (int);
+  float *at;
 
-  gn->partial = at;
-  if (!at)
+  gn->totals = (double *) cuda_device_alloc (bytes, node->name, error);
+  if (!gn->totals)
     return FALSE;
+  gn->partial = at = (float *) (gn->totals + channels * 2);
   gn->mean = at += partial;
   gn->rstd = at += channels;
   gn->sums = at += channels;
-  gn->means = at + channels * 2;
+  gn->means = gn->sums + channels * 2;
+  gn->n_done = (int *) (gn->sums + training);
+  cuda_device_note (be,
+      cudaMemsetAsync (gn->n_done, 0, x->n * sizeof (int), be->stream),
+      "clearing");
   return TRUE;
 }
 
@@ -419,7 +586,7 @@ prepare (DefcnBackend *base, DefcnNode *node, GError **error)
   node->state = gn = g_new0 (GroupNorm, 1);
   gn->n_slabs = CLAMP (hw / SLAB_PIXELS, 1, MAX_SLABS);
   gn->slab = (hw + gn->n_slabs - 1) / gn->n_slabs;
-  if (allocate (gn, node, error))
+  if (allocate (cuda_of (base), gn, node, error))
     return TRUE;
   release (base, node);
   return FALSE;

@@ -163,7 +163,7 @@ read_row (int *rgb, const Frame &f, int x, int y)
 /* One thread per pixel of the padded input (pad_h, pad_w, 3). */
 template <typename T>
 __global__ void
-preprocess_kernel (T *dst, const Frame f)
+preprocess_kernel (T *dst, const __grid_constant__ Frame f)
 {
   const int to_x = blockIdx.x * blockDim.x + threadIdx.x;
   const int to_y = blockIdx.y * blockDim.y + threadIdx.y;
@@ -206,6 +206,7 @@ launch (Cuda *be, const DefcnTensor *input, int n, const Frame *frame)
   (dst, *frame);
 }
 
+/* What *@mem held is lost when it grows, and when it cannot. */
 static gboolean
 grow (guint8 **mem, gsize *size, gsize wanted)
 {
@@ -230,10 +231,7 @@ copy_rows (Cuda *be, guint8 *dst, gsize stride, const DefcnImage *image, int i,
     cuda_peer_copy (be, dst, stride, image, src, image->strides[i], stride,
         rows);
   else
-    cuda_device_note (be,
-        cudaMemcpy2DAsync (dst, stride, src, image->strides[i], stride, rows,
-            cudaMemcpyHostToDevice, be->stream),
-        "uploading a frame");
+    cuda_device_send_rows (be, dst, src, image->strides[i], stride, rows);
 }
 
 /* Copies the rows that the rectangle needs, densely; the planes then start
@@ -285,12 +283,9 @@ place_planes (Cuda *be, Frame *frame, const DefcnImage *image,
 }
 
 static void
-copy (Cuda *be, const void **at, guint8 **next, const void *src, gsize bytes)
+copy (Cuda *be, guint8 **next, const void *src, gsize bytes)
 {
-  cuda_device_note (be,
-      cudaMemcpyAsync (*next, src, bytes, cudaMemcpyHostToDevice, be->stream),
-      "uploading filter tables");
-  *at = *next;
+  cuda_device_send (be, *next, src, bytes);
   *next += bytes;
 }
 
@@ -301,10 +296,10 @@ copy_tables (Cuda *be, Frame *frame, const DefcnPreprocess *p)
   CudaImages *images = be->images;
   const gsize n_x = p->out_w, n_y = p->out_h, each = sizeof (int);
   const gsize size = (n_x * (1 + p->taps_x) + n_y * (1 + p->taps_y)) * each;
-  const gboolean known = images->w == p->w && images->h == p->h
-      && images->out_w == p->out_w && images->out_h == p->out_h;
   guint8 *next;
 
+  if (size > images->tables_size)
+    images->w = 0; /* they do not stay */
   if (!grow (&images->tables, &images->tables_size, size))
     return FALSE;
   next = images->tables;
@@ -312,13 +307,13 @@ copy_tables (Cuda *be, Frame *frame, const DefcnPreprocess *p)
   frame->first_y = frame->first_x + n_x;
   frame->weights_x = frame->first_y + n_y;
   frame->weights_y = frame->weights_x + n_x * p->taps_x;
-  if (known)
+  if (images->w == p->w && images->h == p->h && images->out_w == p->out_w
+      && images->out_h == p->out_h)
     return TRUE;
-  const void *at;
-  copy (be, &at, &next, p->first_x, n_x * each);
-  copy (be, &at, &next, p->first_y, n_y * each);
-  copy (be, &at, &next, p->weights_x, n_x * p->taps_x * each);
-  copy (be, &at, &next, p->weights_y, n_y * p->taps_y * each);
+  copy (be, &next, p->first_x, n_x * each);
+  copy (be, &next, p->first_y, n_y * each);
+  copy (be, &next, p->weights_x, n_x * p->taps_x * each);
+  copy (be, &next, p->weights_y, n_y * p->taps_y * each);
   images->w = p->w;
   images->h = p->h;
   images->out_w = p->out_w;

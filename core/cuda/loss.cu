@@ -13,8 +13,8 @@ typedef struct
 
 /* labels (n_rows): the label of each listed location. */
 __global__ void
-label_kernel (int *labels, const Batch batch, const DefcnPositive *listed,
-    unsigned n)
+label_kernel (int *labels, const __grid_constant__ Batch batch,
+    const DefcnPositive *listed, unsigned n)
 {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   int l = 0;
@@ -84,8 +84,8 @@ focal_classes (const BatchLevel *level, gsize row, int n_classes, int lane,
  * the class, -1 for background or DEFCN_LABEL_IGNORED.  partial (2, blocks):
  * the sums of both losses. */
 __global__ void
-focal_kernel (double *partial, const Batch batch, const int *labels,
-    const int *aux, int lanes, float scale, float aux_scale)
+focal_kernel (double *partial, const __grid_constant__ Batch batch,
+    const int *labels, const int *aux, int lanes, float scale, float aux_scale)
 {
   __shared__ FocalSums all[CUDA_THREADS];
   const int lane = threadIdx.x % lanes, rows = CUDA_THREADS / lanes;
@@ -120,8 +120,9 @@ focal_kernel (double *partial, const Batch batch, const int *labels,
 /* One thread per positive, added to the gradients, which are zero at first.
  * partial (blocks): the sums. */
 __global__ void
-giou_kernel (double *partial, const Batch batch, const DefcnPositive *positives,
-    const float *targets, unsigned n, double scale)
+giou_kernel (double *partial, const __grid_constant__ Batch batch,
+    const DefcnPositive *positives, const float *targets, unsigned n,
+    double scale)
 {
   __shared__ double all[CUDA_THREADS];
   const unsigned i = blockIdx.x * CUDA_THREADS + threadIdx.x;

@@ -25,6 +25,7 @@ typedef enum
 
 typedef struct _CudaConvs CudaConvs;
 typedef struct _CudaImages CudaImages;
+typedef struct _CudaLanes CudaLanes;
 
 /* Device memory that grows and stays. */
 typedef struct
@@ -41,8 +42,10 @@ typedef struct
   gboolean tf32; /* float32 convolutions may round their inputs */
   cudaStream_t stream;
   CudaConvs *convs; /* conv.c */
+  CudaLanes *lanes; /* lanes.c */
   /* Staging of uploads and downloads: one chunk, pinned and on the device. */
   float *pinned, *staging;
+  gsize pinned_used;  /* bytes that queued copies may still read */
   void *found;        /* decode.cu */
   CudaImages *images; /* image.cu, NULL before the first frame */
   CudaRoom qualities; /* quality.cu */
@@ -69,6 +72,19 @@ cuda_type_size (CudaType type)
   return type == CUDA_FLOAT ? 4 : 2;
 }
 
+/* Steps whose forward pass one launch does, at most. */
+#define CUDA_TOGETHER 8
+
+/* How many steps from @node on its forward pass does; 0: an earlier one's has
+ * done it. */
+static inline int
+cuda_together (const DefcnNode *node)
+{
+  if (node->n_together < 2 || node->n_together > CUDA_TOGETHER)
+    return 1;
+  return node->together == 0 ? node->n_together : 0;
+}
+
 /* The module's one public function.  @precision: "fp32", "tf32", "fp16",
  * "bf16", or "auto" (fp16).  NULL with @error. */
 G_MODULE_EXPORT DefcnBackend *defcn_cuda_new (int device, const char *precision,
@@ -92,10 +108,20 @@ void *cuda_device_alloc (gsize bytes, const char *what, GError **error);
  * with @error that names @what.  Parts of a room begin at multiples of 256. */
 gboolean cuda_device_room (CudaRoom *room, gsize bytes, const char *what,
     GError **error);
+/* Waits for the stream. */
+void cuda_device_wait (Cuda *be, const char *where);
+/* A part of the pinned buffer that nothing queued reads, of at most CUDA_CHUNK
+ * floats; it is read until the next wait. */
+void *cuda_device_pinned (Cuda *be, gsize bytes, const char *where);
+
 /* Copies between host and device through the pinned buffer, in order with the
  * stream; receive waits for it. */
 void cuda_device_send (Cuda *be, void *dst, const void *src, gsize bytes);
 void cuda_device_receive (Cuda *be, void *dst, const void *src, gsize bytes);
+/* The same of @rows rows of @width bytes, which are @src_stride apart in the
+ * host's memory and dense on the device. */
+void cuda_device_send_rows (Cuda *be, void *dst, const void *src,
+    gsize src_stride, gsize width, gsize rows);
 
 /* The rows, one file each. */
 extern const DefcnOp cuda_conv;

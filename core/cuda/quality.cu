@@ -50,8 +50,8 @@ quality_of (const Batch *batch, const DefcnTruth *t, int l, int location,
 
 /* One block per window. */
 __global__ void
-window_kernel (float *values, const Batch batch, const DefcnTruth *truths,
-    const DefcnWindow *windows, float alpha)
+window_kernel (float *values, const __grid_constant__ Batch batch,
+    const DefcnTruth *truths, const DefcnWindow *windows, float alpha)
 {
   const DefcnWindow window = windows[blockIdx.x];
   const DefcnTruth truth = truths[window.truth];
@@ -103,8 +103,9 @@ first_of_block (DefcnRanked own)
 /* One block per level and truth, whose qualities it keeps in its row of
  * @scratch (truths, n_locations); then the best, the next, and so on. */
 __global__ void
-best_kernel (DefcnRanked *best, float *scratch, const Batch batch,
-    const DefcnTruth *truths, int n_locations, float alpha, int topk)
+best_kernel (DefcnRanked *best, float *scratch,
+    const __grid_constant__ Batch batch, const DefcnTruth *truths,
+    int n_locations, float alpha, int topk)
 {
   const BatchLevel *level = &batch.at[blockIdx.x];
   const int n = level->h * level->w;

@@ -1,10 +1,11 @@
 /* 3D max filtering: y = relu? (x0 + max over the tube of x1 ..), eq. 5, 6.
  *
- * Forward is one pass: a block brings its tile of pixels and their border into
- * shared memory, where each is already the maximum over the levels, resized on
- * the way, and then takes the maximum over the window.  All comparisons are in
- * float32.  The gradient goes to the first winner in the order level, row,
- * column; backward gathers it in fixed order, without atomics. */
+ * Forward is one pass over all maps that go together: a block brings its tile of
+ * pixels and their border into shared memory, where each is already the maximum
+ * over the levels, resized on the way, and then takes the maximum over the
+ * window.  All comparisons are in float32.  The gradient goes to the first
+ * winner in the order level, row, column; backward gathers it in fixed order,
+ * without atomics. */
 #include "vector.cuh"
 
 #define TILE 8       /* output pixels of a block, in x and in y */
@@ -16,13 +17,8 @@ typedef struct
 {
   const void *x;
   int h, w;
+  float scale_y, scale_x; /* of its size by that of y */
 } Level;
-
-typedef struct
-{
-  Level at[DEFCN_MAX_INPUTS - 1];
-  int n, self;
-} Levels;
 
 typedef struct
 {
@@ -30,11 +26,29 @@ typedef struct
   float *resized;   /* gradient of one resized level (n, h, w, c) */
 } Tube;
 
-/* Bilinear taps of output @o, align_corners false: weight of *i1. */
-__device__ static inline float
-bilinear_axis (int *i0, int *i1, int o, int in, int out)
+/* One of the maps of a launch. */
+typedef struct
 {
-  const float scale = (float) in / out;
+  Level levels[DEFCN_MAX_INPUTS - 1];
+  int n_levels, self;
+  const void *residual;
+  void *y;
+  guint16 *winners; /* NULL in inference */
+  int h, w;
+  int tiles_x, first; /* tiles side by side; the first tile in the grid */
+} Map;
+
+typedef struct
+{
+  Map at[CUDA_TOGETHER];
+  int n;
+} Maps;
+
+/* Bilinear taps of output @o, align_corners false: weight of *i1.  @scale: in /
+ * out. */
+__device__ static inline float
+bilinear_taps (int *i0, int *i1, int o, int in, float scale)
+{
   const float at = fmaxf (scale * (o + 0.5f) - 0.5f, 0.0f);
 
   *i0 = min ((int) at, in - 1);
@@ -42,93 +56,141 @@ bilinear_axis (int *i0, int *i1, int o, int in, int out)
   return at - *i0;
 }
 
-/* Level @l at output pixel (oy, ox), channel @at of image @n. */
-template <typename T>
-__device__ static inline float
-sample (const Levels &levels, int l, int n, int oy, int ox, int at, int h,
-    int w, int c)
+/* A vector of a level at output pixel (oy, ox); @x: its first channel. */
+template <typename T, int N>
+__device__ static inline void
+sample (float *out, const T *x, const Level &level, int oy, int ox, int c)
 {
-  const Level &level = levels.at[l];
-  const T *x = (const T *) level.x + (gsize) n * level.h * level.w * c + at;
   int y0, y1, x0, x1;
+  const float wy = bilinear_taps (&y0, &y1, oy, level.h, level.scale_y);
+  const float wx = bilinear_taps (&x0, &x1, ox, level.w, level.scale_x);
+  const T *top = x + (gsize) y0 * level.w * c;
+  const T *low = x + (gsize) y1 * level.w * c;
+  float a[N], b[N], d[N], e[N];
 
-  if (l == levels.self)
-    return vector_to_float (x[((gsize) oy * w + ox) * c]);
-  const float wy = bilinear_axis (&y0, &y1, oy, level.h, h);
-  const float wx = bilinear_axis (&x0, &x1, ox, level.w, w);
-  const float top =
-      (1 - wx) * vector_to_float (x[((gsize) y0 * level.w + x0) * c])
-      + wx * vector_to_float (x[((gsize) y0 * level.w + x1) * c]);
-  const float low =
-      (1 - wx) * vector_to_float (x[((gsize) y1 * level.w + x0) * c])
-      + wx * vector_to_float (x[((gsize) y1 * level.w + x1) * c]);
-
-  return (1 - wy) * top + wy * low;
+  vector_load<N> (a, top + (gsize) x0 * c);
+  vector_load<N> (b, top + (gsize) x1 * c);
+  vector_load<N> (d, low + (gsize) x0 * c);
+  vector_load<N> (e, low + (gsize) x1 * c);
+#pragma unroll
+  for (int k = 0; k < N; k++)
+    out[k] = (1 - wy) * ((1 - wx) * a[k] + wx * b[k])
+        + wy * ((1 - wx) * d[k] + wx * e[k]);
 }
 
-/* Block (CHANNELS, TILE): a tile of TILE x TILE pixels and CHANNELS channels.
- * Grid (tiles, channels / CHANNELS, images).  winners may be NULL. */
-template <typename T>
-__global__ void
-forward_kernel (T *y, guint16 *winners, const T *residual, const Levels levels,
-    int radius, bool relu, int h, int w, int c)
+/* The maximum over the levels at output pixel (oy, ox), from channel @at on;
+ * @from: which level has it. */
+template <typename T, int N>
+__device__ static inline void
+join_levels (float *best, int *from, const Map &map, int oy, int ox, int at,
+    int c)
 {
-  __shared__ float joined[SIDE * SIDE][CHANNELS];
-  __shared__ guint8 origin[SIDE * SIDE][CHANNELS];
-  const int tiles = (w + TILE - 1) / TILE, phi = 2 * radius + 1;
-  const int side = TILE + 2 * radius;
-  const int top = blockIdx.x / tiles * TILE, left = blockIdx.x % tiles * TILE;
-  const int at = blockIdx.y * CHANNELS + threadIdx.x;
+  for (int l = 0; l < map.n_levels; l++) {
+    const Level &level = map.levels[l];
+    const T *x =
+        (const T *) level.x + (gsize) blockIdx.z * level.h * level.w * c + at;
+    float v[N];
 
-  for (int k = threadIdx.y; at < c && k < side * side; k += TILE) {
-    const int iy = top - radius + k / side, ix = left - radius + k % side;
-    float best;
-    int from = 0;
+    if (l == map.self)
+      vector_load<N> (v, x + ((gsize) oy * map.w + ox) * c);
+    else
+      sample<T, N> (v, x, level, oy, ox, c);
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+      const bool better = l == 0 || v[k] > best[k];
 
-    if (iy < 0 || iy >= h || ix < 0 || ix >= w)
-      continue;
-    best = sample<T> (levels, 0, blockIdx.z, iy, ix, at, h, w, c);
-    for (int l = 1; l < levels.n; l++) {
-      const float v = sample<T> (levels, l, blockIdx.z, iy, ix, at, h, w, c);
-
-      if (v > best) {
-        best = v;
-        from = l;
-      }
+      best[k] = better ? v[k] : best[k];
+      from[k] = better ? l : from[k];
     }
-    joined[k][threadIdx.x] = best;
-    origin[k][threadIdx.x] = from;
+  }
+}
+
+/* Block (CHANNELS / N, rows), rows a multiple of TILE: a tile of TILE x TILE
+ * pixels and CHANNELS channels, a thread takes vectors of N.  Grid (tiles of all
+ * maps, channels / CHANNELS, images).  @side: of the tile with its border;
+ * k / side is k * @reciprocal >> 16 for k below side * side. */
+template <typename T, int N, bool TRAIN>
+__global__ void
+forward_kernel (const __grid_constant__ Maps maps, int radius, int side,
+    int reciprocal, bool relu, int c)
+{
+  alignas (16) __shared__ float joined[SIDE * SIDE][CHANNELS];
+  alignas (8) __shared__ guint8 origin[TRAIN ? SIDE * SIDE : 1][CHANNELS];
+  const int own = threadIdx.x * N, at = blockIdx.y * CHANNELS + own;
+  int m = 0;
+
+  while (m + 1 < maps.n && (int) blockIdx.x >= maps.at[m + 1].first)
+    m++;
+  const Map &map = maps.at[m];
+  const int tile = blockIdx.x - map.first, tile_y = tile / map.tiles_x;
+  const int top = tile_y * TILE, left = (tile - tile_y * map.tiles_x) * TILE;
+
+  for (int k = threadIdx.y; at < c && k < side * side; k += blockDim.y) {
+    const int row = k * reciprocal >> 16;
+    const int iy = top - radius + row, ix = left - radius + k - row * side;
+    float best[N] = { 0 };
+    int from[N] = { 0 };
+
+    if (iy < 0 || iy >= map.h || ix < 0 || ix >= map.w)
+      continue;
+    join_levels<T, N> (best, from, map, iy, ix, at, c);
+    vector_store<N> (&joined[k][own], best);
+    if (TRAIN)
+#pragma unroll
+      for (int i = 0; i < N; i++)
+        origin[k][own + i] = from[i];
   }
   __syncthreads ();
 
-  const int oy = top + threadIdx.y;
-  for (int ox = left; at < c && oy < h && ox < min (left + TILE, w); ox++) {
-    float best = 0;
-    int from = -1, row = 0, column = 0;
+  for (int p = threadIdx.y; at < c && p < TILE * TILE; p += blockDim.y) {
+    const int py = p / TILE, px = p % TILE, oy = top + py, ox = left + px;
+    const int first_row = max (radius - oy, 0),
+              first_column = max (radius - ox, 0);
+    const int last_row = min (2 * radius, map.h - 1 - oy + radius);
+    const int last_column = min (2 * radius, map.w - 1 - ox + radius);
+    const gsize i = (((gsize) blockIdx.z * map.h + oy) * map.w + ox) * c + at;
+    float best[N] = { 0 }, v[N], residual[N];
+    int from[N] = { 0 }, cell[N] = { 0 };
+    bool is_first = true;
 
-    for (int dy = 0; dy < phi; dy++)
-      for (int dx = 0; dx < phi; dx++) {
-        const int iy = oy - radius + dy, ix = ox - radius + dx;
-        const int k = (iy - top + radius) * side + ix - left + radius;
+    if (oy >= map.h || ox >= map.w)
+      continue;
+    vector_load<N> (residual, (const T *) map.residual + i);
+    for (int row = first_row; row <= last_row; row++)
+      for (int column = first_column; column <= last_column; column++) {
+        const int k = (py + row) * side + px + column;
 
-        if (iy < 0 || iy >= h || ix < 0 || ix >= w)
-          continue;
-        const float v = joined[k][threadIdx.x];
-        const int l = origin[k][threadIdx.x];
-        if (from < 0 || v > best || (v == best && l < from)) {
-          best = v;
-          from = l;
-          row = dy;
-          column = dx;
+        vector_load<N> (v, &joined[k][own]);
+#pragma unroll
+        for (int j = 0; j < N; j++) {
+          const int l = TRAIN ? origin[k][own + j] : 0;
+          const bool better = is_first || v[j] > best[j]
+              || (TRAIN && v[j] == best[j] && l < from[j]);
+
+          best[j] = better ? v[j] : best[j];
+          from[j] = better ? l : from[j];
+          cell[j] = better ? row * (2 * radius + 1) + column : cell[j];
         }
+        is_first = false;
       }
-    const gsize i = (((gsize) blockIdx.z * h + oy) * w + ox) * c + at;
-    const float sum = vector_to_float (residual[i]) + best;
+#pragma unroll
+    for (int j = 0; j < N; j++) {
+      const float sum = residual[j] + best[j];
 
-    y[i] = vector_from_float<T> (relu && !(sum > 0) ? 0 : sum);
-    if (winners)
-      winners[i] = (from * phi + row) * phi + column;
+      best[j] = relu && !(sum > 0) ? 0 : sum;
+      if (TRAIN)
+        map.winners[i + j] =
+            from[j] * (2 * radius + 1) * (2 * radius + 1) + cell[j];
+    }
+    vector_store<N> ((T *) map.y + i, best);
   }
+}
+
+/* Bilinear taps of output @o, align_corners false: weight of *i1. */
+__device__ static inline float
+bilinear_axis (int *i0, int *i1, int o, int in, int out)
+{
+  return bilinear_taps (i0, i1, o, in, (float) in / out);
 }
 
 /* One thread per element (n, h, w, c) of level @level at the size of y: the
@@ -214,34 +276,57 @@ scatter_kernel (T *dx, const float *dresized, bool self, bool accumulate,
       &sum, accumulate);
 }
 
-static Levels
-levels_of (const DefcnNode *node)
+/* The @n steps from @node on. */
+static Maps
+maps_of (const DefcnNode *node, int n)
 {
-  Levels levels = {};
+  Maps maps = {};
+  int tiles = 0;
 
-  levels.n = node->n_levels;
-  levels.self = node->self;
-  for (int l = 0; l < node->n_levels; l++) {
-    levels.at[l].x = node->x[1 + l]->data;
-    levels.at[l].h = node->x[1 + l]->h;
-    levels.at[l].w = node->x[1 + l]->w;
+  maps.n = n;
+  for (int i = 0; i < n; i++) {
+    const Tube *tube = (const Tube *) node[i].state;
+    const DefcnTensor *y = node[i].y;
+    Map *map = &maps.at[i];
+
+    map->n_levels = node[i].n_levels;
+    map->self = node[i].self;
+    for (int l = 0; l < map->n_levels; l++) {
+      const DefcnTensor *x = node[i].x[1 + l];
+
+      map->levels[l] = { x->data, x->h, x->w, (float) x->h / y->h,
+        (float) x->w / y->w };
+    }
+    map->residual = node[i].x[0]->data;
+    map->y = y->data;
+    map->winners = tube ? tube->winners : NULL;
+    map->h = y->h;
+    map->w = y->w;
+    map->tiles_x = (y->w + TILE - 1) / TILE;
+    map->first = tiles;
+    tiles += map->tiles_x * ((y->h + TILE - 1) / TILE);
   }
-  return levels;
+  return maps;
 }
 
 template <typename T, int N>
 static void
-forward (Cuda *be, const DefcnNode *node)
+forward (Cuda *be, const DefcnNode *node, int n)
 {
-  const Tube *tube = (const Tube *) node->state;
   const DefcnTensor *y = node->y;
-  const int tiles = ((y->w + TILE - 1) / TILE) * ((y->h + TILE - 1) / TILE);
+  const int radius = node->phi / 2, side = TILE + 2 * radius;
+  const Maps maps = maps_of (node, n);
+  const Map *last = &maps.at[n - 1];
+  const dim3 grid (last->first + last->tiles_x * ((last->h + TILE - 1) / TILE),
+      (y->c + CHANNELS - 1) / CHANNELS, y->n);
+  const dim3 block (CHANNELS / N, CUDA_THREADS / (CHANNELS / N));
+  const int reciprocal = 65536 / side + 1;
 
-  LAUNCH (forward_kernel<T>,
-      dim3 (tiles, (y->c + CHANNELS - 1) / CHANNELS, y->n),
-      dim3 (CHANNELS, TILE), be->stream)
-  ((T *) y->data, tube ? tube->winners : NULL, (const T *) node->x[0]->data,
-      levels_of (node), node->phi / 2, node->relu, y->h, y->w, y->c);
+  if (node->train)
+    LAUNCH ((forward_kernel<T, N, true>), grid, block, be->stream)
+  (maps, radius, side, reciprocal, node->relu, y->c);
+  else LAUNCH ((forward_kernel<T, N, false>), grid, block, be->stream) (maps,
+      radius, side, reciprocal, node->relu, y->c);
 }
 
 template <typename T, int N>
@@ -268,7 +353,11 @@ forward_row (DefcnBackend *base, const DefcnNode *node)
 {
   Cuda *be = cuda_of (base);
 
-  CUDA_DISPATCH (cuda_type_of (be, node->y), 1, forward, be, node);
+  const int n = cuda_together (node);
+
+  if (n > 0)
+    CUDA_DISPATCH (cuda_type_of (be, node->y), node->y->c, forward, be, node,
+        n);
 }
 
 static void

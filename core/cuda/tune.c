@@ -18,13 +18,14 @@ typedef struct
 /* Queues one run after the other between two events, the first alone: it may
  * load a kernel. */
 static gboolean
-queue_runs (const Timing *t)
+queue_runs (const Timing *t, const GraphCall *call)
 {
-  if (graph_run (t->graph, t->handle) != CUDNN_STATUS_SUCCESS
+  if (cudnnSetStream (t->handle, t->be->stream) != CUDNN_STATUS_SUCCESS
+      || graph_run (call, t->handle) != CUDNN_STATUS_SUCCESS
       || cudaEventRecord (t->start, t->be->stream) != cudaSuccess)
     return FALSE;
   for (int i = 0; i < RUNS; i++)
-    if (graph_run (t->graph, t->handle) != CUDNN_STATUS_SUCCESS)
+    if (graph_run (call, t->handle) != CUDNN_STATUS_SUCCESS)
       return FALSE;
   return cudaEventRecord (t->end, t->be->stream) == cudaSuccess;
 }
@@ -34,19 +35,23 @@ static double
 time_candidate (gpointer data, guint i)
 {
   Timing *t = data;
+  GraphCall *call = NULL;
+  gboolean good;
   float ms = 0;
 
   graph_choose (t->graph, i);
-  if (graph_workspace (t->graph) > t->len
-      || !graph_bind (t->graph, t->pointers, t->workspace, NULL))
+  if (graph_workspace (t->graph) <= t->len)
+    call = graph_bind (t->graph, t->pointers, t->workspace, NULL);
+  if (!call)
     return -1;
-  if (!queue_runs (t) || cudaEventSynchronize (t->end) != cudaSuccess
-      || cudaEventElapsedTime (&ms, t->start, t->end) != cudaSuccess) {
+  good = queue_runs (t, call) && cudaEventSynchronize (t->end) == cudaSuccess
+      && cudaEventElapsedTime (&ms, t->start, t->end) == cudaSuccess;
+  if (!good) {
     cudaStreamSynchronize (t->be->stream);
     cudaGetLastError (); /* a candidate that fails is left out */
-    return -1;
   }
-  return ms * 1000.0 / RUNS;
+  graph_call_free (call);
+  return good ? ms * 1000.0 / RUNS : -1;
 }
 
 /* The most that a candidate wants, as far as it can be had. */

@@ -2,6 +2,7 @@
  * module uses. */
 #include "emulate.hpp"
 
+#include "../../core/cuda/module.h"
 #include "fibre.hpp"
 
 #include <cstdio>
@@ -10,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <vector>
 
 #define STACK (64 << 10)
@@ -160,17 +162,19 @@ emulate_run (dim3 grid, dim3 block, const std::function<void ()> &thread)
   }
 }
 
-typedef std::vector<std::function<void ()>> Recorded;
-
-static thread_local Recorded *capturing;
+static int counts[EMULATED_COUNTS];
 
 void
-emulate_submit (const std::function<void ()> &work)
+emulate_count (int what)
 {
-  if (capturing)
-    capturing->push_back (work);
-  else
-    work ();
+  counts[what]++;
+}
+
+/* For tests. */
+extern "C" __attribute__ ((visibility ("default"))) int
+emulated_count (int what)
+{
+  return counts[what];
 }
 
 /* Copies to the host are there when the stream has been waited for. */
@@ -191,6 +195,35 @@ send (cudaStream_t stream, void *dst, const void *src, size_t bytes)
   arrivals[stream].push_back ({ dst, { at, at + bytes } });
 }
 
+/* What queued copies read of pinned memory must not change before they have
+ * read it, which is known when the stream has been waited for. */
+struct Reading
+{
+  const void *src;
+  std::vector<char> bytes;
+};
+static std::map<cudaStream_t, std::vector<Reading>> readings;
+
+static void
+check_readings (cudaStream_t stream)
+{
+  const std::lock_guard<std::mutex> guard (arrivals_lock);
+
+  for (const auto &r : readings[stream])
+    if (std::memcmp (r.src, r.bytes.data (), r.bytes.size ()) != 0)
+      fail ("pinned memory has changed while a copy may read it");
+  readings.erase (stream);
+}
+
+static void
+note_reading (cudaStream_t stream, const void *src, size_t bytes)
+{
+  const char *at = (const char *) src;
+  const std::lock_guard<std::mutex> guard (arrivals_lock);
+
+  readings[stream].push_back ({ src, { at, at + bytes } });
+}
+
 /* What does not arrive leaves its place as bad as can be. */
 static void
 arrive (cudaStream_t stream, bool is_good)
@@ -205,12 +238,46 @@ arrive (cudaStream_t stream, bool is_good)
   arrivals.erase (stream);
 }
 
+static thread_local int current_device;
+
+/* What a stream is: its device. */
+struct CUstream_st
+{
+  int device;
+};
+
+bool
+emulate_can_launch (cudaStream_t stream)
+{
+  if (!stream || stream->device == current_device)
+    return true;
+  emulate_fail_launch ();
+  return false;
+}
+
+static std::mutex pinned_lock;
+static std::set<void *> pinned; /* where pinned memory begins */
+
+static bool
+is_pinned (const void *src)
+{
+  const std::lock_guard<std::mutex> guard (pinned_lock);
+  auto next = pinned.upper_bound ((void *) src);
+
+  return next != pinned.begin ()
+      && (const char *) src
+      < (const char *) *--next + CUDA_CHUNK * sizeof (float);
+}
+
 extern "C" {
 
 cudaError_t
 cudaSetDevice (int device)
 {
-  return device == 0 ? emulate_lost () : cudaErrorInvalidDevice;
+  if (device < 0 || device > 1)
+    return cudaErrorInvalidDevice;
+  current_device = device;
+  return emulate_lost ();
 }
 
 cudaError_t
@@ -233,21 +300,44 @@ cudaFree (void *mem)
 }
 
 cudaError_t
+cudaMemGetInfo (size_t *available, size_t *total)
+{
+  *available = *total = (size_t) 64 << 30;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGetDeviceProperties (struct cudaDeviceProp *properties, int)
+{
+  std::memset (properties, 0, sizeof *properties);
+  std::strcpy (properties->name, "an emulated device");
+  return cudaSuccess;
+}
+
+cudaError_t
 cudaMallocHost (void **mem, size_t bytes)
 {
-  return cudaMalloc (mem, bytes);
+  const cudaError_t error = cudaMalloc (mem, bytes);
+  const std::lock_guard<std::mutex> guard (pinned_lock);
+
+  if (error == cudaSuccess)
+    pinned.insert (*mem);
+  return error;
 }
 
 cudaError_t
 cudaFreeHost (void *mem)
 {
+  const std::lock_guard<std::mutex> guard (pinned_lock);
+
+  pinned.erase (mem);
   return cudaFree (mem);
 }
 
 cudaError_t
-cudaMemsetAsync (void *mem, int value, size_t bytes, cudaStream_t)
+cudaMemsetAsync (void *mem, int value, size_t bytes, cudaStream_t stream)
 {
-  emulate_submit ([=] { std::memset (mem, value, bytes); });
+  emulate_submit (stream, [=] { std::memset (mem, value, bytes); });
   return cudaSuccess;
 }
 
@@ -255,7 +345,11 @@ cudaError_t
 cudaMemcpyAsync (void *dst, const void *src, size_t bytes, cudaMemcpyKind kind,
     cudaStream_t stream)
 {
-  emulate_submit ([=] {
+  if (kind == cudaMemcpyHostToDevice && is_pinned (src))
+    note_reading (stream, src, bytes);
+  else if (kind == cudaMemcpyHostToDevice)
+    emulate_count (EMULATED_COPIES);
+  emulate_submit (stream, [=] {
     if (kind == cudaMemcpyDeviceToHost)
       send (stream, dst, src, bytes);
     else
@@ -265,86 +359,29 @@ cudaMemcpyAsync (void *dst, const void *src, size_t bytes, cudaMemcpyKind kind,
 }
 
 cudaError_t
-cudaMemcpy2DAsync (void *dst, size_t dst_stride, const void *src,
-    size_t src_stride, size_t width, size_t height, cudaMemcpyKind,
-    cudaStream_t)
-{
-  emulate_submit ([=] {
-    for (size_t y = 0; y < height; y++)
-      std::memcpy ((char *) dst + y * dst_stride,
-          (const char *) src + y * src_stride, width);
-  });
-  return cudaSuccess;
-}
-
-cudaError_t
 cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned)
 {
-  *stream = (cudaStream_t) std::malloc (1);
+  *stream = new CUstream_st{ current_device };
   return cudaSuccess;
 }
 
 cudaError_t
 cudaStreamDestroy (cudaStream_t stream)
 {
-  std::free (stream);
+  delete stream;
   return cudaSuccess;
 }
 
 cudaError_t
 cudaStreamSynchronize (cudaStream_t stream)
 {
-  if (capturing)
+  if (emulate_is_capturing ())
     fail ("waiting while a stream is captured");
 
   const cudaError_t error = emulate_wait ();
 
+  check_readings (stream);
   arrive (stream, error == cudaSuccess);
   return error;
-}
-
-cudaError_t
-cudaStreamBeginCapture (cudaStream_t, cudaStreamCaptureMode)
-{
-  capturing = new Recorded;
-  return cudaSuccess;
-}
-
-cudaError_t
-cudaStreamEndCapture (cudaStream_t, cudaGraph_t *graph)
-{
-  *graph = (cudaGraph_t) capturing;
-  capturing = NULL;
-  return cudaSuccess;
-}
-
-cudaError_t
-cudaGraphInstantiate (cudaGraphExec_t *exec, cudaGraph_t graph,
-    unsigned long long)
-{
-  *exec = (cudaGraphExec_t) new Recorded (*(Recorded *) graph);
-  return cudaSuccess;
-}
-
-cudaError_t
-cudaGraphDestroy (cudaGraph_t graph)
-{
-  delete (Recorded *) graph;
-  return cudaSuccess;
-}
-
-cudaError_t
-cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t)
-{
-  for (const auto &work : *(Recorded *) exec)
-    work ();
-  return cudaSuccess;
-}
-
-cudaError_t
-cudaGraphExecDestroy (cudaGraphExec_t exec)
-{
-  delete (Recorded *) exec;
-  return cudaSuccess;
 }
 }

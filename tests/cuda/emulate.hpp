@@ -2,6 +2,7 @@
  * where there is no device: blocks run one after another, the threads of a
  * block take turns at barriers.  Device memory is the host's, each allocation
  * its own, filled with NaN: sanitizers see what a kernel should not touch.
+ * There are two devices, with one memory.
  *
  * A kernel's file is compiled as C++ behind this header.  The first block of a
  * launch runs on fibres; if it meets no barrier, the others are plain calls.
@@ -13,6 +14,8 @@
 
 #include <cmath>
 #include <functional>
+
+#include "emulated_counts.h"
 
 extern uint3 emulate_thread, emulate_block;
 extern dim3 emulate_block_dim, emulate_grid_dim;
@@ -26,34 +29,61 @@ extern dim3 emulate_block_dim, emulate_grid_dim;
 #undef __shared__
 #define __shared__ static
 
+#undef __grid_constant__
+#define __grid_constant__
+
+/* One thread at a time sees all that was written. */
+#define __threadfence()
+
 #define __syncthreads emulate_barrier
 void emulate_barrier ();
 
-/* Runs @work now, or keeps it while a stream is captured. */
-void emulate_submit (const std::function<void ()> &work);
+/* Runs @work now, or keeps it while @stream is captured. */
+void emulate_submit (cudaStream_t stream, const std::function<void ()> &work);
+bool emulate_is_capturing ();
+/* Adds to the clock that events tell, ms. */
+void emulate_spend (float ms);
 /* Runs @thread once per thread of the grid. */
 void emulate_run (dim3 grid, dim3 block, const std::function<void ()> &thread);
+
+/* Counts @what of emulated_counts.h. */
+void emulate_count (int what);
 
 /* What goes wrong, as DEFCN_EMULATE_FAIL in the environment says:
  *   driver, old-driver, device  there is none, or not new enough
  *   alloc:N                     no memory from the Nth allocation on
  *   sync:N                      from the Nth time on, waiting tells of an error
  *   lost:N                      then every call does, in this process
+ *   cudnn                       it does not start
+ *   plan, fused, compiled       cuDNN has no plans, none that fuse, none that it
+ *                               would have to compile
+ *   capture, capture-run, capture-end, instantiate
+ *                               a stream is not captured: from the beginning, at
+ *                               a convolution, at the end, as it is made a graph
  * Counted from when the variable has changed. */
+bool emulate_fails (const char *what);
 bool emulate_out_of_memory ();
 cudaError_t emulate_wait ();
 cudaError_t emulate_lost ();
+
+/* Whether @stream is of the device that is the calling thread's; if not the
+ * launch fails, which cudaGetLastError() tells. */
+bool emulate_can_launch (cudaStream_t stream);
+void emulate_fail_launch ();
 
 template <typename... Args> struct EmulatedLaunch
 {
   void (*kernel) (Args...);
   dim3 grid, block;
+  cudaStream_t stream;
 
   void operator() (Args... args) const
   {
     const auto copy = *this;
 
-    emulate_submit ([copy, args...] {
+    if (!emulate_can_launch (stream))
+      return;
+    emulate_submit (stream, [copy, args...] {
       emulate_run (copy.grid, copy.block,
           [copy, args...] { copy.kernel (args...); });
     });
@@ -62,13 +92,14 @@ template <typename... Args> struct EmulatedLaunch
 
 template <typename... Args>
 EmulatedLaunch<Args...>
-emulate_launch (void (*kernel) (Args...), dim3 grid, dim3 block)
+emulate_launch (void (*kernel) (Args...), dim3 grid, dim3 block,
+    cudaStream_t stream)
 {
-  return { kernel, grid, block };
+  return { kernel, grid, block, stream };
 }
 
 #define LAUNCH(kernel, grid, block, stream)                                    \
-  ((void) (stream), emulate_launch (kernel, grid, block))
+  emulate_launch (kernel, grid, block, stream)
 
 /* Rounded one by one, which the CPU does anyway. */
 static inline float

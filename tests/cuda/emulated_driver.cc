@@ -5,12 +5,7 @@
 #include <vector>
 
 #include "emulate.hpp"
-#include "emulated_stream.h"
-
-struct CUevent_st
-{
-  EmulatedStream *stream;
-};
+#include "emulated_event.hpp"
 
 static thread_local std::vector<CUcontext> pushed;
 
@@ -39,7 +34,7 @@ pop (CUcontext *context)
 static CUresult
 create_event (CUevent *event, unsigned)
 {
-  *event = new CUevent_st{ NULL };
+  *event = new CUevent_st{};
   return CUDA_SUCCESS;
 }
 
@@ -59,7 +54,7 @@ destroy_event (CUevent event)
 
 /* Between two contexts, the second of them the current one. */
 static CUresult
-copy (const CUDA_MEMCPY3D_PEER *c, CUstream)
+copy (const CUDA_MEMCPY3D_PEER *c, CUstream stream)
 {
   const CUDA_MEMCPY3D_PEER copied = *c;
   CUcontext current;
@@ -69,7 +64,7 @@ copy (const CUDA_MEMCPY3D_PEER *c, CUstream)
       || c->srcPitch < c->WidthInBytes || c->dstPitch < c->WidthInBytes
       || c->Depth != 1)
     return CUDA_ERROR_INVALID_VALUE;
-  emulate_submit ([copied] {
+  emulate_submit (stream, [copied] {
     for (size_t y = 0; y < copied.Height; y++)
       std::memcpy ((char *) copied.dstDevice + y * copied.dstPitch,
           (const char *) copied.srcDevice + y * copied.srcPitch,
@@ -120,16 +115,4 @@ cudaGetDriverEntryPoint (const char *name, void **function, unsigned long long,
   return find (name, function);
 }
 #endif
-
-cudaError_t
-cudaStreamWaitEvent (cudaStream_t, cudaEvent_t event, unsigned)
-{
-  EmulatedStream *stream = event->stream;
-
-  if (stream && stream->work)
-    stream->work (stream->data);
-  if (stream)
-    stream->work = NULL;
-  return cudaSuccess;
-}
 }

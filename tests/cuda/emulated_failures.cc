@@ -30,8 +30,8 @@ has_come (const char *event, bool is_now)
   return count >= std::atol (text + len + 1);
 }
 
-static bool
-is_set (const char *what)
+bool
+emulate_fails (const char *what)
 {
   const char *text = std::getenv ("DEFCN_EMULATE_FAIL");
 
@@ -58,21 +58,31 @@ emulate_out_of_memory ()
   return has_come ("alloc", true);
 }
 
+static thread_local cudaError_t launch_error = cudaSuccess;
+
+void
+emulate_fail_launch ()
+{
+  launch_error = cudaErrorInvalidResourceHandle;
+}
+
 extern "C" {
 
 cudaError_t
 cudaGetDeviceCount (int *n)
 {
-  *n = 1;
-  if (is_set ("driver") || is_set ("old-driver"))
+  *n = 2;
+  if (emulate_fails ("driver") || emulate_fails ("old-driver"))
     return cudaErrorInsufficientDriver;
-  return is_set ("device") ? cudaErrorNoDevice : emulate_lost ();
+  return emulate_fails ("device") ? cudaErrorNoDevice : emulate_lost ();
 }
 
 cudaError_t
 cudaDriverGetVersion (int *version)
 {
-  *version = is_set ("driver") ? 0 : is_set ("old-driver") ? 11040 : 13000;
+  *version = emulate_fails ("driver") ? 0
+      : emulate_fails ("old-driver")  ? 11040
+                                      : 13000;
   return cudaSuccess;
 }
 
@@ -86,7 +96,10 @@ cudaRuntimeGetVersion (int *version)
 cudaError_t
 cudaGetLastError (void)
 {
-  return emulate_lost ();
+  const cudaError_t error = launch_error;
+
+  launch_error = cudaSuccess;
+  return error != cudaSuccess ? error : emulate_lost ();
 }
 
 const char *
@@ -99,6 +112,8 @@ cudaGetErrorString (cudaError_t error)
       return "no CUDA-capable device is detected";
     case cudaErrorLaunchFailure:
       return "unspecified launch failure";
+    case cudaErrorInvalidResourceHandle:
+      return "invalid resource handle";
     case cudaErrorLaunchTimeout:
       return "the launch timed out and was terminated";
     default:

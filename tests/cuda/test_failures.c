@@ -7,6 +7,7 @@
 
 #include "../testing.h"
 #include "../tiny_model.h"
+#include "emulated_counts.h"
 
 #define WIDTH 72
 #define HEIGHT 56
@@ -93,8 +94,8 @@ static const Start starts[] = {
   { "old-driver", "old-driver", "cuda:0",
       "driver is too old, it is for CUDA 11.4, wanted 13.0" },
   { "no-device", "device", "cuda", "\"cuda:0\": no CUDA-capable device" },
-  { "no-number", "", "cuda:1",
-      "\"cuda:1\": there is no such device, the last" },
+  { "no-number", "", "cuda:2",
+      "\"cuda:2\": there is no such device, the last is cuda:1" },
   { "large-number", "", "cuda:99999999999999999999", "no such device" },
   { "no-memory", "alloc:1", "cuda", "\"cuda:0\": out of memory" },
   { "no-staging", "alloc:2", "cuda", "\"cuda:0\": out of memory" },
@@ -243,6 +244,130 @@ test_lost_device (void)
   }
 }
 
+/* A frame's pixels and tables take the way through pinned memory. */
+static void
+test_pinned (void)
+{
+  g_autoptr (DefcnDetector) d = open_cuda (NULL);
+  const int before = emulated_counted (EMULATED_COPIES);
+
+  assert_works (d);
+  g_assert_cmpint (emulated_counted (EMULATED_COPIES), ==, before);
+}
+
+/* Whatever memory a larger frame does not get, the next frame, of the size of
+ * the last that worked, finds its own filter tables. */
+static void
+test_frame_memory (void)
+{
+  g_autofree guint8 *large = g_malloc0 (2 * HEIGHT * 2 * WIDTH * 3);
+  const DefcnImage image = { DEFCN_FORMAT_RGB, 2 * WIDTH, 2 * HEIGHT, { large },
+    { 2 * WIDTH * 3 } };
+  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+
+  for (int n = 1; n < 25; n++) {
+    g_autofree char *failure = g_strdup_printf ("alloc:%d", n);
+    g_autoptr (DefcnDetector) d = open_cuda (NULL);
+
+    assert_works (d);
+    g_setenv ("DEFCN_EMULATE_FAIL", failure, TRUE);
+    defcn_detector_run (d, &boxes, &image, NULL, 1, NULL);
+    g_unsetenv ("DEFCN_EMULATE_FAIL");
+    assert_works (d);
+  }
+}
+
+static gpointer
+decode (gpointer data)
+{
+  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+
+  defcn_detector_decode (data, boxes);
+  return g_steal_pointer (&boxes);
+}
+
+/* A thread that has not used the device before decodes: it need not be the
+ * first device, which is a thread's own to begin with. */
+static void
+test_other_thread (void)
+{
+  g_autoptr (DefcnDetector) d = open_in ("cuda:1", "fp32", NULL);
+
+  g_assert_nonnull (d);
+  assert_works (d);
+
+  GThread *thread = g_thread_new ("decode", decode, d);
+  g_autoptr (GArray) boxes = g_thread_join (thread);
+  g_assert_cmpmem (boxes->data, boxes->len * sizeof (DefcnBox), wanted->data,
+      wanted->len * sizeof (DefcnBox));
+  assert_works (d);
+}
+
+static const char *const captures[] = { "capture", "capture-run", "capture-end",
+  "instantiate" };
+
+/* A net that cannot be recorded, wherever that shows, runs step by step: first,
+ * when it would be recorded, and from then on; another detector, once nothing is
+ * wrong, is recorded. */
+static void
+test_no_capture (gconstpointer failure)
+{
+  g_autoptr (DefcnDetector) d = open_cuda (NULL);
+
+  g_setenv ("DEFCN_EMULATE_FAIL", failure, TRUE);
+  for (int i = 0; i < 4; i++)
+    assert_works (d);
+  g_unsetenv ("DEFCN_EMULATE_FAIL");
+  assert_works (d);
+  assert_new_works ();
+}
+
+/* A recorded frame gives what the first gives, in whatever order its branches
+ * run: the maps of a layer share no memory, not even where the outputs take a
+ * way round. */
+static void
+test_branches (void)
+{
+  static const char *const precisions[] = { "fp32", "fp16" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (precisions); i++) {
+    g_autoptr (DefcnDetector) d = NULL;
+    g_autoptr (GArray) first = NULL;
+
+    g_setenv ("DEFCN_EMULATE_FAIL", "compiled", TRUE);
+    d = open_in ("cuda", precisions[i], NULL);
+    defcn_detector_set_threshold (d, 1e-6f);
+    for (int k = 0; k < 6; k++) { /* one by one, recorded, repeated */
+      const int before = emulated_counted (EMULATED_LAUNCHES);
+      g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+
+      g_assert_true (run (d, boxes, NULL));
+      g_assert_cmpint (emulated_counted (EMULATED_LAUNCHES) - before, ==,
+          k > 0);
+      g_assert_cmpuint (boxes->len, >, 0);
+      if (!first)
+        first = g_steal_pointer (&boxes);
+      else
+        g_assert_cmpmem (boxes->data, boxes->len * sizeof (DefcnBox),
+            first->data, first->len * sizeof (DefcnBox));
+    }
+    g_unsetenv ("DEFCN_EMULATE_FAIL");
+  }
+}
+
+/* With no plan of cuDNN's for a layer a frame has no boxes and an error that
+ * names the layer; the next frame works. */
+static void
+test_no_plan (void)
+{
+  g_autoptr (DefcnDetector) d = open_cuda (NULL);
+
+  g_setenv ("DEFCN_EMULATE_FAIL", "plan", TRUE);
+  assert_fails (d, "conv1: ");
+  g_unsetenv ("DEFCN_EMULATE_FAIL");
+  assert_works (d);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -250,6 +375,7 @@ main (int argc, char **argv)
   g_autoptr (GRand) rand = g_rand_new_with_seed (5);
   g_autoptr (DefcnDetector) reference = NULL;
 
+  g_setenv ("XDG_CACHE_HOME", "/dev/null", TRUE); /* plans are made anew */
   g_test_init (&argc, &argv, NULL);
   model_path = g_build_filename (folder, "tiny.safetensors", NULL);
   testing_tiny_model_write_as (model_path, 32, -4);
@@ -270,6 +396,17 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/failures/every-allocation", test_every_allocation);
   g_test_add_func ("/cuda/failures/passing-error", test_passing_error);
   g_test_add_func ("/cuda/failures/lost-device", test_lost_device);
+
+  for (guint i = 0; i < G_N_ELEMENTS (captures); i++) {
+    g_autofree char *path =
+        g_strdup_printf ("/cuda/failures/capture/%s", captures[i]);
+    g_test_add_data_func (path, captures[i], test_no_capture);
+  }
+  g_test_add_func ("/cuda/failures/no-plan", test_no_plan);
+  g_test_add_func ("/cuda/failures/branches", test_branches);
+  g_test_add_func ("/cuda/failures/pinned", test_pinned);
+  g_test_add_func ("/cuda/failures/frame-memory", test_frame_memory);
+  g_test_add_func ("/cuda/threads/other", test_other_thread);
 
   const int status = g_test_run ();
   g_array_unref (wanted);

@@ -90,10 +90,20 @@ pattern_of (const GraphShape *shape)
   return p;
 }
 
+/* Whether it has to be compiled: that is Ampere's code, a second each. */
+static gboolean
+is_compiled (const Graph *graph)
+{
+  g_autofree char *json = graph_to_json (graph);
+
+  g_assert_nonnull (json);
+  return strstr (json, "\"cubin\":") != NULL;
+}
+
 /* "fused", "split" or NULL: what can be planned. */
 static const char *
 plan (cudnnBackendDescriptor_t device, const GraphShape *fused,
-    const char *name)
+    const char *name, gboolean *compiled)
 {
   g_autoptr (GError) error = NULL;
   GraphShape alone = *fused;
@@ -110,7 +120,8 @@ plan (cudnnBackendDescriptor_t device, const GraphShape *fused,
     g_test_message ("%s: %s", name, error->message);
     return NULL;
   }
-  graph_free (graph);
+  *compiled = is_compiled (graph);
+  graph_unref (graph);
   return how;
 }
 
@@ -126,7 +137,7 @@ test_case (gconstpointer data)
   g_autoptr (GHashTable) seen = g_hash_table_new (g_bytes_hash, g_bytes_equal);
   g_autoptr (GPtrArray) keys =
       g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
-  guint n_split = 0, n_none = 0;
+  guint n_split = 0, n_none = 0, n_compiled = 0, n_avoidable = 0;
   const gboolean is_full = g_getenv ("DEFCN_TEST_FULL") != NULL;
 
   if (c->rare && !is_full) {
@@ -155,12 +166,18 @@ test_case (gconstpointer data)
     g_ptr_array_add (keys, key);
     if (!g_hash_table_add (seen, key))
       continue;
-    const char *how = plan (device, &shape, node->name);
+    gboolean compiled = FALSE;
+    const char *how = plan (device, &shape, node->name, &compiled);
+    n_compiled += compiled;
+    n_avoidable += compiled && shape.x_type == shape.y_type;
     n_split += g_strcmp0 (how, "split") == 0;
     n_none += how == NULL;
   }
-  g_test_message ("%u shapes, %u not fused", g_hash_table_size (seen), n_split);
+  g_test_message ("%u shapes, %u not fused, %u compiled",
+      g_hash_table_size (seen), n_split, n_compiled);
   g_assert_cmpuint (n_none, ==, 0);
+  if (c->kind == GRAPH_FORWARD)
+    g_assert_cmpuint (n_avoidable, ==, 0);
   cudnnBackendDestroyDescriptor (device);
 }
 
@@ -208,7 +225,7 @@ test_candidates (void)
     g_assert_no_error (error);
     g_assert_cmpuint (graph_count (one), ==, 1);
     g_assert_cmpstr (graph_engine (one), ==, name);
-    graph_free (one);
+    graph_unref (one);
     for (guint k = 0; k < i; k++)
       g_assert_cmpstr (graph_name (all, k), !=, name);
   }
@@ -216,14 +233,64 @@ test_candidates (void)
   g_assert_cmpuint (graph_count (stale), ==, graph_count (all));
   for (guint i = 0; i < graph_count (all); i++)
     g_assert_cmpstr (graph_name (stale, i), ==, graph_name (all, i));
-  graph_free (stale);
+  graph_unref (stale);
 
   g_autofree char *second = g_strdup (graph_name (all, 1));
   graph_choose (all, 1);
   graph_settle (all);
   g_assert_cmpuint (graph_count (all), ==, 1);
   g_assert_cmpstr (graph_engine (all), ==, second);
-  graph_free (all);
+  graph_unref (all);
+  cudnnBackendDestroyDescriptor (device);
+}
+
+/* A plan that was kept is the plan: the same engine, the same workspace, the
+ * same text; a damaged one is none. */
+static void
+test_kept (void)
+{
+  static const CudaType y_types[] = { CUDA_HALF, CUDA_FLOAT };
+  cudnnBackendDescriptor_t device = device_new ();
+
+  if (!device) {
+    g_test_skip ("this cuDNN makes no plans without a device");
+    return;
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (y_types); i++) {
+    const GraphShape shape = { .kind = GRAPH_FORWARD,
+      .n = 1,
+      .h = 32,
+      .w = 32,
+      .c = 64,
+      .k = 80,
+      .out_h = 32,
+      .out_w = 32,
+      .size = 3,
+      .stride = 1,
+      .pad = 1,
+      .groups = 1,
+      .x_type = CUDA_HALF,
+      .w_type = CUDA_HALF,
+      .y_type = y_types[i],
+      .bias = TRUE };
+    g_autoptr (GError) error = NULL;
+    Graph *graph = graph_new (NULL, device, &shape, NULL, 1, &error);
+
+    g_assert_no_error (error);
+    g_assert_true (is_compiled (graph) == (y_types[i] == CUDA_FLOAT));
+    g_autofree char *json = graph_to_json (graph);
+    Graph *kept =
+        graph_from_json (NULL, device, &shape, graph_engine (graph), json);
+    g_assert_nonnull (kept);
+    g_assert_cmpstr (graph_engine (kept), ==, graph_engine (graph));
+    g_assert_cmpuint (graph_workspace (kept), ==, graph_workspace (graph));
+    g_autofree char *again = graph_to_json (kept);
+    g_assert_cmpstr (again, ==, json);
+    json[strlen (json) / 2] = 0;
+    g_assert_null (graph_from_json (NULL, device, &shape, "eng1", json));
+    graph_unref (kept);
+    graph_unref (graph);
+  }
   cudnnBackendDestroyDescriptor (device);
 }
 
@@ -259,6 +326,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/plans/candidates", test_candidates);
+  g_test_add_func ("/plans/kept", test_kept);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree char *path = g_strdup_printf ("/plans/%s", cases[i].name);
     g_test_add_data_func (path, &cases[i], test_case);

@@ -142,13 +142,14 @@ assert_apart (const DefcnNet *net, DefcnBackend *be)
     const DefcnNode *node = defcn_net_node (net, i);
     const DefcnNode *first = node - node->together;
 
-    for (int k = 0; k < node->n_together; k++) {
-      const DefcnTensor *x = node->x[0], *y = first[k].y;
-      const char *from = (const char *) x->data, *to = (const char *) y->data;
+    for (int k = 0; k < node->n_together; k++)
+      for (int j = 0; j < DEFCN_MAX_INPUTS && node->x[j]; j++) {
+        const DefcnTensor *x = node->x[j], *y = first[k].y;
+        const char *from = (const char *) x->data, *to = (const char *) y->data;
 
-      g_assert_true (
-          from + be->size (be, x) <= to || to + be->size (be, y) <= from);
-    }
+        g_assert_true (
+            from + be->size (be, x) <= to || to + be->size (be, y) <= from);
+      }
   }
 }
 

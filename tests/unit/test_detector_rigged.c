@@ -245,13 +245,13 @@ test_leaks_settings (void)
   heap_assert_kept (set_thresholds, d);
 }
 
-/* Each stage gets the time that passes in it, of all images of a run and of
- * none before. */
+/* Each stage gets the time that passes in it, of all passes of a run and of
+ * none before: three images of a size are a pass of two and one of one. */
 static void
 test_timings (void)
 {
-  const DefcnImage images[] = { picture (), picture () };
-  GArray *boxes[] = { boxes_new (), boxes_new () };
+  const DefcnImage images[] = { picture (), picture (), picture () };
+  GArray *boxes[] = { boxes_new (), boxes_new (), boxes_new () };
   DefcnTimings t;
 
   reset ();
@@ -259,21 +259,86 @@ test_timings (void)
   upload_takes = 3;
   forward_takes = 50;
   download_takes = 700;
-  for (int n = 2; n >= 1; n--) {
+  for (int n = 3; n >= 1; n--) {
+    const int passes = n == 3 ? 2 : 1;
+
     g_assert_true (defcn_detector_run (d, boxes, images, NULL, n, NULL));
     defcn_detector_timings (d, &t);
-    g_assert_cmpuint (t.preprocess, ==, n * 3 * 1000);
-    g_assert_cmpuint (t.inference, ==, n * 50 * 1000);
-    g_assert_cmpuint (t.postprocess, ==, n * 15 * 700 * 1000);
+    g_assert_cmpuint (t.preprocess, ==, passes * 3 * 1000);
+    g_assert_cmpuint (t.inference, ==, passes * 50 * 1000);
+    g_assert_cmpuint (t.postprocess, ==, passes * 15 * 700 * 1000);
   }
   g_assert_true (defcn_detector_run (d, boxes, images, NULL, 0, NULL));
   defcn_detector_timings (d, &t);
   g_assert_cmpuint (t.preprocess + t.inference + t.postprocess, ==, 0);
-  g_array_unref (boxes[0]);
-  g_array_unref (boxes[1]);
+  for (int i = 0; i < 3; i++)
+    g_array_unref (boxes[i]);
 }
 
-/* A device that fails at the second image, in its forward pass or while the
+enum
+{
+  MANY = 9
+};
+
+/* Seven rectangles of one size in the network, with two others between. */
+static const DefcnRegion many[MANY] = { { 0, 0, 90, 60 }, { 9, 0, 90, 60 },
+  { 0, 0, 60, 90 }, { 0, 9, 90, 60 }, { 30, 40, 90, 60 }, { 60, 70, 90, 60 },
+  { 500, 0, 9, 9 }, { 99, 80, 90, 60 }, { 7, 7, 90, 60 } };
+
+/* Images of one size go through the network together, four, two, one; as few as
+ * there is memory for, as many as the backend wants; and whatever the order, the
+ * boxes are those of each alone, and the last image's heads are there at the
+ * end. */
+static void
+test_batch (void)
+{
+  static const struct
+  {
+    int batch, passes;
+  } cases[] = { { 4, 8 }, { 0, 4 }, { 1, 8 }, { 2, 5 }, { 16, 4 } };
+  DefcnImage images[MANY];
+  GArray *boxes[MANY], *wanted[MANY];
+  g_autoptr (GArray) again = boxes_new ();
+  g_autoptr (GError) error = NULL;
+
+  for (int i = 0; i < MANY; i++) {
+    images[i] = picture ();
+    boxes[i] = boxes_new ();
+    wanted[i] = boxes_new ();
+  }
+  reset ();
+  g_autoptr (DefcnBackend) be =
+      __wrap_defcn_backend_new_in ("cpu", "fp32", 1, &error);
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (model_path, &error);
+  g_autoptr (DefcnModel) model = defcn_model_open (weights, be, FALSE, &error);
+  g_autoptr (DefcnDetector) d = defcn_detector_new_from_model (model);
+  for (int i = 0; i < MANY; i++)
+    g_assert_true (
+        defcn_detector_run (d, &wanted[i], &images[i], &many[i], 1, &error));
+  const gsize one =
+      defcn_net_bytes (defcn_model_plan (model, 1, 64, 96, &error)->net);
+  g_assert_cmpuint (wanted[MANY - 1]->len, >, 0);
+  for (guint k = 0; k < G_N_ELEMENTS (cases); k++) {
+    be->batch = cases[k].batch;
+    counted.largest = k == 0 ? 3 * one / 2 : G_MAXSIZE; /* no plan for two */
+    forward_takes = 1;
+    const gint64 start = now;
+    g_assert_true (defcn_detector_run (d, boxes, images, many, MANY, &error));
+    g_assert_cmpint (now - start, ==, cases[k].passes);
+    for (int i = 0; i < MANY; i++)
+      g_assert_cmpmem (boxes[i]->data, boxes[i]->len * sizeof (DefcnBox),
+          wanted[i]->data, wanted[i]->len * sizeof (DefcnBox));
+    defcn_detector_decode (d, again);
+    g_assert_cmpmem (again->data, again->len * sizeof (DefcnBox),
+        wanted[MANY - 1]->data, wanted[MANY - 1]->len * sizeof (DefcnBox));
+  }
+  for (int i = 0; i < MANY; i++) {
+    g_array_unref (boxes[i]);
+    g_array_unref (wanted[i]);
+  }
+}
+
+/* A device that fails at the second pass, in its forward pass or while the
  * heads come, fails the run, and no boxes are left of the first. */
 static void
 test_failure (void)
@@ -283,15 +348,15 @@ test_failure (void)
 
   reset ();
   g_autoptr (DefcnDetector) d = open_detector ("auto", NULL);
-  for (int at = 0; at <= 6; at++) { /* two a image */
+  for (int at = 0; at <= 4; at++) { /* two a pass */
     g_autoptr (GError) error = NULL;
 
     sync_fails = at;
     g_assert_cmpint (defcn_detector_run (d, boxes, images, NULL, 3, &error), ==,
-        at == 6);
+        at == 4);
     for (int i = 0; i < 3; i++)
-      g_assert_cmpint (boxes[i]->len > 0, ==, at == 6);
-    if (at == 6)
+      g_assert_cmpint (boxes[i]->len > 0, ==, at == 4);
+    if (at == 4)
       continue;
     g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
     g_assert_cmpstr (error->message, ==, "the device is gone");
@@ -340,7 +405,7 @@ test_stale (void)
                          fails ? NULL : &outside, 1, NULL),
         ==, !fails);
     g_array_set_size (again, 0);
-    g_test_expect_message (NULL, G_LOG_LEVEL_CRITICAL, "*d->w > 0*");
+    g_test_expect_message (NULL, G_LOG_LEVEL_CRITICAL, "*place->w > 0*");
     defcn_detector_decode (d, again);
     g_test_assert_expected_messages ();
     g_assert_cmpuint (again->len, ==, 0);
@@ -560,6 +625,7 @@ main (int argc, char **argv)
   g_test_add_func ("/detector/rigged/leaks", test_leaks);
   g_test_add_func ("/detector/rigged/leaks/settings", test_leaks_settings);
   g_test_add_func ("/detector/rigged/timings", test_timings);
+  g_test_add_func ("/detector/rigged/batch", test_batch);
   g_test_add_func ("/detector/rigged/failure", test_failure);
   g_test_add_func ("/detector/rigged/stale", test_stale);
   g_test_add_func ("/detector/rigged/empty-region", test_empty_region);

@@ -184,6 +184,56 @@ test_plans_number (void)
   g_assert_cmpint (counted.live, ==, 0);
 }
 
+/* A backend that names its memory keeps as many as fit into that, up to 64. */
+static void
+test_plans_device (void)
+{
+  g_autoptr (DefcnBackend) be = open_backend ();
+  g_autoptr (DefcnSpec) spec = tiny_spec (DEFCN_BACKBONE_RESNET, 18, FALSE);
+
+  counted_install (be);
+  be->plan_bytes = (gsize) 1 << 30;
+  DefcnModel *model = defcn_model_new (spec, be, FALSE, 0, NULL);
+  const int params = counted.live;
+  for (int i = 1; i <= 66; i++) {
+    g_assert_false (has_plan (model, i, 32));
+    g_assert_cmpint (counted.live - params, ==, MIN (i, 64));
+  }
+  g_assert_false (has_plan (model, 1, 64));
+  be->plan_bytes =
+      3 * defcn_net_bytes (defcn_model_plan (model, 1, 32, 64, NULL)->net);
+  for (int i = 2; i <= 6; i++)
+    g_assert_false (has_plan (model, 1, 64 * i));
+  g_assert_cmpint (counted.live - params, <, 3);
+  defcn_model_free (model);
+  g_assert_cmpint (counted.live, ==, 0);
+}
+
+/* Where memory for a plan lacks, those that are kept for other sizes go. */
+static void
+test_plans_give_way (void)
+{
+  g_autoptr (DefcnBackend) be = open_backend ();
+  g_autoptr (DefcnSpec) spec = tiny_spec (DEFCN_BACKBONE_RESNET, 18, FALSE);
+  g_autoptr (GError) error = NULL;
+
+  counted_install (be);
+  DefcnModel *model = defcn_model_new (spec, be, FALSE, 0, NULL);
+  const int params = counted.live;
+  g_assert_false (has_plan (model, 1, 32));
+  g_assert_false (has_plan (model, 1, 64));
+  counted.most = params + 2;
+  g_assert_nonnull (defcn_model_plan (model, 1, 32, 96, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (counted.live, ==, params + 1);
+  g_assert_true (has_plan (model, 1, 96));
+  counted.most = params;
+  g_assert_null (defcn_model_plan (model, 1, 32, 128, &error));
+  g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
+  defcn_model_free (model);
+  g_assert_cmpint (counted.live, ==, 0);
+}
+
 /* Memory that is there once it is written to, which nobody does here. */
 static void *
 lazy_alloc (DefcnBackend *be, gsize bytes)
@@ -685,6 +735,8 @@ main (int argc, char **argv)
   g_test_add_func ("/model/plans", test_plans);
   g_test_add_func ("/model/plans/number", test_plans_number);
   g_test_add_func ("/model/plans/bytes", test_plans_bytes);
+  g_test_add_func ("/model/plans/device", test_plans_device);
+  g_test_add_func ("/model/plans/give-way", test_plans_give_way);
   g_test_add_func ("/model/no-memory", test_no_memory);
   g_test_add_func ("/model/file", test_file);
   g_test_add_func ("/model/seed", test_seed);

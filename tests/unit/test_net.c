@@ -484,6 +484,76 @@ test_together_residual (void)
   }
 }
 
+/* Norms, tubes and box branches of several maps go together too: norms of the
+ * same weights, groups and ReLU, tubes of one window, boxes of one rule; a tube
+ * does not wait for another's output. */
+static void
+test_together_kinds (void)
+{
+  enum
+  {
+    N = 3
+  };
+  static const struct
+  {
+    DefcnOpKind kind;
+    gboolean differ; /* the last one is another */
+    gboolean chain;  /* the second reads the first's output */
+    int together;    /* the first ones */
+  } cases[] = {
+    { DEFCN_OP_GROUP_NORM, FALSE, FALSE, N },
+    { DEFCN_OP_GROUP_NORM, TRUE, FALSE, N - 1 },
+    { DEFCN_OP_TUBE_MAX, FALSE, FALSE, N },
+    { DEFCN_OP_TUBE_MAX, TRUE, FALSE, N - 1 },
+    { DEFCN_OP_TUBE_MAX, FALSE, TRUE, 0 },
+    { DEFCN_OP_BOX, FALSE, FALSE, N },
+    { DEFCN_OP_BOX, TRUE, FALSE, N - 1 },
+    { DEFCN_OP_RELU, FALSE, FALSE, 0 },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_auto (Bed) bed = { NULL };
+    DefcnTensor *x[N], *y[N];
+
+    bed_init (&bed, FALSE, 1, 4, 4);
+    for (int k = 0; k < N; k++) {
+      const char name[] = { 'a' + k, 0 };
+
+      x[k] = conv (&bed, bed.x, name, 4, 1, 1, NULL);
+    }
+    for (int k = 0; k < N; k++) {
+      const gboolean other = cases[i].differ && k == N - 1;
+      const char name[] = { 's' + k, 0 };
+
+      if (cases[i].kind == DEFCN_OP_GROUP_NORM)
+        y[k] = defcn_net_group_norm (bed.net, x[k], "n", 2, other);
+      else if (cases[i].kind == DEFCN_OP_TUBE_MAX)
+        y[k] =
+            defcn_net_tube_max (bed.net, cases[i].chain && k == 1 ? y[0] : x[k],
+                x, N, k, 2, other ? 1 : 3, FALSE);
+      else if (cases[i].kind == DEFCN_OP_BOX)
+        y[k] = defcn_net_box (bed.net, x[k], name, 8 << k, other);
+      else
+        y[k] = defcn_net_relu (bed.net, x[k]);
+    }
+    plan (&bed, FALSE);
+    for (int k = 0; k < N - cases[i].differ; k++) {
+      const DefcnNode *node = defcn_net_node (bed.net, N + k);
+
+      g_assert_cmpint (node->kind, ==, cases[i].kind);
+      if (cases[i].chain && k > 0)
+        continue; /* the second and third do */
+      g_assert_cmpint (node->n_together, ==, cases[i].together);
+      g_assert_cmpint (node->together, ==, cases[i].together ? k : 0);
+    }
+    for (int k = 0; k < N; k++)
+      for (int j = 0; j < N; j++)
+        g_assert_true (cases[i].together != N
+            || y[k]->data + defcn_tensor_len (y[k]) <= x[j]->data
+            || x[j]->data + defcn_tensor_len (x[j]) <= y[k]->data);
+  }
+}
+
 /* What is read together is there until the last has run: no output of a group
  * lies where one of its inputs does. */
 static void
@@ -670,6 +740,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/together", test_together);
   g_test_add_func ("/net/together/residual", test_together_residual);
   g_test_add_func ("/net/together/apart", test_together_apart);
+  g_test_add_func ("/net/together/kinds", test_together_kinds);
   g_test_add_func ("/net/precise", test_precise);
   g_test_add_func ("/net/release", test_release);
   g_test_add_func ("/net/no-memory", test_no_memory);

@@ -409,6 +409,8 @@ test_device (void)
   defcn_params_download_gradients (params);
   defcn_params_zero_gradients (params);
   g_assert_cmpfloat (w->grad[3] + b->grad[1] + v->grad[1], ==, 0);
+  g_assert_cmpfloat (gradient_of (params, "a.weight")[3], ==, 15);
+  defcn_params_download_gradients (params);
   g_assert_cmpfloat (gradient_of (params, "a.weight")[3], ==, 0);
   g_assert_cmpfloat (gradient_of (params, "v")[1], ==, 0);
 

@@ -335,6 +335,62 @@ test_padding (void)
   rig_clear (&rig);
 }
 
+static int n_preprocessed, n_inputs;
+
+/* Normalises in place of a device; refuses the third picture of a batch. */
+static gboolean
+normalize (DefcnBackend *be, const DefcnTensor *input, int n,
+    const DefcnImage *image, const DefcnPreprocess *p)
+{
+  g_assert_cmpint (image->format, ==, DEFCN_FORMAT_RGB);
+  g_assert_cmpint (p->out_w, ==, image->width);
+  g_assert_cmpint (p->out_h, ==, image->height);
+  n_preprocessed++;
+  if (n == 2)
+    return FALSE;
+  defcn_image_normalize (input->data + (gsize) n * input->h * input->w * 3,
+      image->planes[0], image->width, image->height, input->w, input->h,
+      p->rule);
+  return TRUE;
+}
+
+static void (*plain_upload) (DefcnBackend *be, const DefcnTensor *t,
+    gpointer mem, const float *src);
+
+static void
+count_inputs (DefcnBackend *be, const DefcnTensor *t, gpointer mem,
+    const float *src)
+{
+  n_inputs += t->role == DEFCN_TENSOR_INPUT;
+  plain_upload (be, t, mem, src);
+}
+
+/* A backend that normalises is sent the bytes, and floats only where it cannot;
+ * the losses are the same. */
+static void
+test_preprocess (void)
+{
+  const DefcnStepRule rule = rule_of ("poto", 0);
+  Rig plain, rig;
+
+  rig_init (&plain, &rule, NULL);
+  rig_init (&rig, &rule, NULL);
+  plain_upload = rig.be->upload;
+  rig.be->upload = count_inputs;
+  rig.be->preprocess = normalize;
+  for (int n = 1; n <= N_IMAGES; n++) {
+    n_preprocessed = n_inputs = 0;
+    const DefcnStepLosses found = run (&rig, n, n);
+    const DefcnStepLosses wanted = run (&plain, n, n);
+
+    g_assert_cmpfloat (found.total, ==, wanted.total);
+    g_assert_cmpint (n_preprocessed, ==, n);
+    g_assert_cmpint (n_inputs, ==, n == 3);
+  }
+  rig_clear (&rig);
+  rig_clear (&plain);
+}
+
 /* What the network's heads are sent as their gradients: logits, deltas and
  * filter. */
 static const DefcnPlan *watched;
@@ -774,6 +830,7 @@ main (int argc, char **argv)
   g_test_add_func ("/step/normalisers", test_normalisers);
   g_test_add_func ("/step/empty", test_empty);
   g_test_add_func ("/step/padding", test_padding);
+  g_test_add_func ("/step/preprocess", test_preprocess);
   g_test_add_func ("/step/ignored", test_ignored);
   g_test_add_func ("/step/alpha", test_alpha);
   g_test_add_func ("/step/learner", test_learner);

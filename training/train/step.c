@@ -12,6 +12,7 @@ struct _DefcnStep
 {
   DefcnModel *model;
   DefcnStepRule rule;
+  DefcnScaler *scaler; /* for backends that normalise */
   float *input;
   gsize input_len;
   float *values, *gradients; /* of the heads of a micro-batch */
@@ -32,6 +33,7 @@ defcn_step_new (DefcnModel *model, const DefcnStepRule *rule)
 
   step->model = model;
   step->rule = *rule;
+  step->scaler = defcn_scaler_new ();
   if (defcn_model_backend (model)->learner)
     step->qualities = defcn_qualities_new ();
   step->positives = g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
@@ -51,6 +53,7 @@ defcn_step_free (DefcnStep *step)
 {
   if (!step)
     return;
+  defcn_scaler_free (step->scaler);
   g_free (step->values);
   g_free (step->gradients);
   g_free (step->input);
@@ -81,6 +84,29 @@ plan_for (DefcnStep *step, DefcnExample *const *examples, int n, GError **error)
   h = (h + divisor - 1) / divisor * divisor;
   w = (w + divisor - 1) / divisor * divisor;
   return defcn_model_plan (step->model, n, h, w, error);
+}
+
+/* Sends the bytes, to be normalised there; FALSE where that cannot be done. */
+static gboolean
+preprocess (DefcnStep *step, const DefcnPlan *plan,
+    DefcnExample *const *examples, int n)
+{
+  const DefcnInputRule *rule = &defcn_model_spec (step->model)->input;
+  DefcnBackend *be = defcn_model_backend (step->model);
+
+  if (!be->preprocess)
+    return FALSE;
+  for (int i = 0; i < n; i++) {
+    const int w = examples[i]->width, h = examples[i]->height;
+    const DefcnImage image = { DEFCN_FORMAT_RGB, w, h, { examples[i]->rgb },
+      { w * 3 } };
+    DefcnPreprocess p;
+
+    defcn_scaler_describe (step->scaler, &p, &image, 0, 0, w, h, w, h, rule);
+    if (!be->preprocess (be, plan->input, i, &image, &p))
+      return FALSE;
+  }
+  return TRUE;
 }
 
 static void
@@ -191,7 +217,8 @@ forward (DefcnStep *step, DefcnExample *const *examples, int n,
 
   if (!plan)
     return NULL;
-  upload_input (step, plan, examples, n);
+  if (!preprocess (step, plan, examples, n))
+    upload_input (step, plan, examples, n);
   defcn_net_forward (plan->net);
   if (!be->sync (be, error))
     return NULL;

@@ -1,58 +1,93 @@
 #!/usr/bin/env bash
-# Builds what a bare GPU host runs, into the folder gpu-bundle: the module, the
-# tool, the test programs, the libraries they need but CUDA's, the goldens and
-# a few hundred pictures.  There: bash gpu-bundle/run.sh OUTPUT_FOLDER
-#   tests/cuda/device/bundle.sh [FOLDER]
+# Builds what a bare GPU host runs in one call, into a folder (gpu-bundle) of at
+# most 64 MB: the module, the tool, test programs, the libraries they need but
+# CUDA's, goldens and pictures.  There: bash gpu-bundle/run.sh ARCHIVE CALL
+#   tests/cuda/device/bundle.sh first|second|third [FOLDER]
+# DEFCN_DATA and DEFCN_GOLDEN name other folders than ../shared/data and golden,
+# DEFCN_PICTURES the bytes of each set of pictures.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
-bundle=${1:-gpu-bundle}
-build=build-gpu
+call=$1
+bundle=${2:-gpu-bundle}
+build="build-gpu"
+data=${DEFCN_DATA:-../shared/data}
+golden=${DEFCN_GOLDEN:-../shared/golden}
 if [ -x /usr/local/cuda/bin/nvcc ]; then PATH=$PATH:/usr/local/cuda/bin; fi
 
+case $call in
+  first) programs=(tests/ops/checkops training/defcn) ;;
+  second)
+    programs=(
+      tests/ops/handmade tests/ops/networks
+      tests/cuda/test_precisions tests/cuda/test_preprocess
+      tests/cuda/test_update tests/cuda/test_contexts tests/cuda/test_decode
+      tests/cuda/test_learner
+      tests/golden/test_forward tests/golden/golden_ops
+      tests/golden/golden_max3d tests/golden/test_train
+      training/defcn
+    )
+    ;;
+  third) programs=(training/defcn) ;;
+  *)
+    echo "no call $call" >&2
+    exit 2
+    ;;
+esac
+
 # Without oneDNN, which is large and for the CPU: the oracle is the reference.
+# The programs find the bundle's libraries by themselves.
 if [ ! -d "$build" ]; then
   meson setup "$build" --buildtype=release -Dcuda=enabled -Donednn=disabled \
-    -Dplugin=disabled
+    -Dplugin=disabled \
+    "-Dc_link_args=-Wl,--disable-new-dtags,-rpath,\$ORIGIN/../lib"
 fi
-programs=(
-  tests/ops/checkops tests/ops/handmade tests/ops/networks
-  tests/cuda/test_precisions tests/cuda/test_preprocess tests/cuda/test_update
-  tests/cuda/test_contexts tests/cuda/test_decode tests/cuda/test_learner
-  tests/golden/test_forward tests/golden/golden_ops tests/golden/golden_max3d
-  tests/golden/test_train
-  training/defcn
-)
 ninja -C "$build" core/cuda/libdefcn-cuda.so "${programs[@]}"
 
 rm -rf "$bundle"
-mkdir -p "$bundle"/{bin,lib,modules,bench,golden,data}
+mkdir -p "$bundle"/{bin,programs,lib,modules,data}
 cp "$build/core/cuda/libdefcn-cuda.so" "$bundle/modules"
-for program in "${programs[@]}"; do cp "$build/$program" "$bundle/bin"; done
+for program in "${programs[@]}"; do
+  cp "$build/$program" "$bundle/programs"
+  cp tests/cuda/device/with_cuda.sh "$bundle/bin/$(basename "$program")"
+done
 # What the C library's own packages do not bring.
 for program in "${programs[@]}"; do ldd "$build/$program"; done |
   awk '$3 ~ /^\// { print $3 }' | sort -u |
   grep -vE '/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*)\.so' |
   while read -r library; do cp -L "$library" "$bundle/lib"; done
-cp tests/bench/network.py tests/bench/torch_ratio.py "$bundle/bench"
-cp tests/cuda/device/run.sh "$bundle"
-cp pipelines/models/person.safetensors "$bundle/data"
-cp -r tests/golden/own "$bundle/golden/own"
+cp tests/cuda/device/{run.sh,table.py} "$bundle"
 git rev-parse --short HEAD > "$bundle/commit"
-golden=${DEFCN_GOLDEN:-../shared/golden}
-if [ -d "$golden" ]; then
-  mkdir "$bundle/golden/shared"
-  cp -r "$golden"/{ops,models,manifest.json} "$bundle/golden/shared"
-fi
-pictures=${DEFCN_DATA:-../shared/data}/coco-person
-if [ -d "$pictures" ]; then
-  cp "$pictures/person_val.json" "$bundle/data"
-  mkdir "$bundle/data/images"
-  python3 - "$pictures" "$bundle/data/images" <<'PY'
-import json
-import shutil
-import sys
-for image in json.load(open(f"{sys.argv[1]}/person_val.json"))["images"]:
-    shutil.copy(f"{sys.argv[1]}/images/{image['file_name']}", sys.argv[2])
-PY
-fi
+
+pictures () {
+  python3 tests/cuda/device/pictures.py "$data/coco-person/$1" \
+    "$data/coco-person/images" "$bundle/data/$1" "$bundle/data/$2" "$3" "$4"
+}
+
+case $call in
+  first)
+    mkdir "$bundle/bench"
+    cp tests/bench/network.py tests/bench/torch_ratio.py "$bundle/bench"
+    ;;
+  second)
+    mkdir "$bundle/golden"
+    cp -r tests/golden/own "$bundle/golden/own"
+    if [ -d "$golden" ]; then
+      mkdir "$bundle/golden/shared"
+      cp -r "$golden"/{ops,models,manifest.json} "$bundle/golden/shared"
+    fi
+    cp pipelines/models/person.safetensors "$bundle/data"
+    pictures person_val.json images 480 "${DEFCN_PICTURES:-9000000}"
+    ;;
+  third)
+    cp pipelines/models/person.ini "$bundle/data"
+    "$build/training/defcn" import "$data/weights/mobilenetv2" --half \
+      -o "$bundle/data/mobilenetv2.safetensors"
+    pictures person_val.json images 384 "${DEFCN_PICTURES:-5000000}"
+    pictures person_train.json train 384 "${DEFCN_PICTURES:-31000000}"
+    ;;
+esac
 du -sh "$bundle"
+[ "$(du -s --apparent-size -B 1000000 "$bundle" | cut -f 1)" -le 64 ] || {
+  echo "$bundle takes more than 64 MB" >&2
+  exit 1
+}

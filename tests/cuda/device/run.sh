@@ -1,102 +1,206 @@
 #!/usr/bin/env bash
-# Runs on a GPU host, out of the folder that bundle.sh made: tests, sanitizers,
-# accuracy in every precision, then benchmarks beside PyTorch.
-#   run.sh OUTPUT_FOLDER [tests|sanitize|accuracy|bench ..]
+# Runs on a GPU host, out of a folder that bundle.sh made; needs nothing of it
+# but bash, the driver, the CUDA runtime and cuDNN.
+#   run.sh ARCHIVE.tar.gz CALL
+# CALL: first (does it run, is it right, how fast), second (what it finds) or
+# third (does it learn); each is a call of its own.  All that is known goes into
+# the archive, anew after every step, so that whatever ends the call leaves it.
+# A step that hangs ends after its limit, the call after SECONDS_LEFT of the
+# environment (first: 285, the others: 560).
 set -uo pipefail
-out=$(mkdir -p "$1" && cd "$1" && pwd)
-shift
-cd "$(dirname "$0")"
-parts=("${@:-tests}")
-[ $# -gt 0 ] || parts=(tests sanitize accuracy bench)
+archive=$(realpath "$1")
+call=$2
+cd "$(dirname "$0")" || exit 1
+out=$(mktemp -d)
+ended=$((SECONDS + ${SECONDS_LEFT:-$([ "$call" = first ] &&
+  echo 285 || echo 560)}))
+failed=0
+number=0
 
-# cuDNN of a toolkit, or that of a Python package.
-cudnn=$(python3 - <<'PY' 2>/dev/null
-import importlib.util
-import pathlib
-spec = importlib.util.find_spec("nvidia.cudnn")
-print(":".join(str(pathlib.Path(p) / "lib")
-               for p in (spec.submodule_search_locations if spec else [])))
-PY
-)
-cuda=/usr/local/cuda/lib64
-for folder in $(python3 - <<'PY' 2>/dev/null
+# The folders of CUDA's and cuDNN's libraries: a toolkit's, or a Python's.
+find_libraries () {
+  python3 - 2>/dev/null <<'PY'
 import glob
 import site
-for base in site.getsitepackages():
-    print(*glob.glob(base + "/nvidia/*/lib"))
+for base in [*site.getsitepackages(), site.getusersitepackages()]:
+    print(*glob.glob(base + "/nvidia/*/lib"), sep=":", end=":")
 PY
-); do cuda=$cuda:$folder; done
-LD_LIBRARY_PATH=$PWD/lib:$cudnn:$cuda${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-export LD_LIBRARY_PATH
-export DEFCN_MODULES=$PWD/modules DEFCN_TEST_BACKEND=cuda DEFCN_TEST_REQUIRED=1
-export DEFCN_TEST_SOURCES=$PWD
-chmod +x bin/*
-failed=0
+  echo /usr/local/cuda/lib64:/usr/local/cuda/lib
+}
+DEFCN_CUDA_LIBRARIES=$(find_libraries)
+export DEFCN_CUDA_LIBRARIES
+export DEFCN_MODULES=${DEFCN_DEVICE_MODULES:-$PWD/modules}
+export DEFCN_TEST_BACKEND=cuda DEFCN_TEST_REQUIRED=1 DEFCN_TEST_SOURCES=$PWD
+export XDG_CACHE_HOME=$out/cache
+network=(--preset coco.poto.3dmf.aux)
+size=1344x800
+training_batch=16
+batches=(1 32)
+repetitions=20
+training=()
+sanitizer=(compute-sanitizer --target-processes all --error-exitcode 9 --tool)
+if [ -n "${DEFCN_DEVICE_TRIAL:-}" ]; then # on the emulated module
+  network+=(--set backbone=mobilenetv2 --set pixels=torchvision
+    --set fpn_channels=16 --set tower_depth=1 --set norm_groups=4)
+  size=64x64
+  training_batch=1
+  batches=(1 2)
+  repetitions=1
+  training=(--set fpn_channels=16 --set tower_depth=1 --set norm_groups=4
+    --set canvas_width=64 --set canvas_height=64 --set short_edge=64
+    --set test_long_edge=96)
+  sanitizer=(bash -c 'shift; "$@"' sanitizer)
+fi
+bench=(bin/defcn bench "${network[@]}" --size "$size" --device cuda
+  --repetitions "$repetitions")
+chmod +x bin/* programs/*
 
-# run NAME COMMAND..: its output into NAME.log, a line of what came of it.
-run () {
-  local name=$1 status=0
-  shift
-  timeout 500 "$@" > "$out/$name.log" 2>&1 || status=$?
-  [ $status = 0 ] || failed=$((failed + 1))
-  printf '%-28s status %d, %d ok, %d not ok\n' "$name" $status \
-    "$(grep -c '^ok' "$out/$name.log")" "$(grep -c '^not ok' "$out/$name.log")"
+keep () {
+  # What is cached is of no use elsewhere.
+  tar -czf "$archive.part" --exclude ./cache -C "$out" . &&
+    mv "$archive.part" "$archive"
 }
 
-tests () {
-  for precision in fp32 tf32 fp16 bf16; do
-    DEFCN_TEST_PRECISION=$precision run "checkops-$precision" bin/checkops -k
+# step NAME LIMIT COMMAND..: its output into NAME.log, one line of what came of
+# it into the summary.
+step () {
+  local name=$1 limit=$(($2 * ${LIMIT_FACTOR:-1})) status=0 start=$SECONDS log
+  shift 2
+  number=$((number + 1))
+  log=$out/$(printf %02d "$number")-$name.log
+  [ "$limit" -le $((ended - SECONDS)) ] || limit=$((ended - SECONDS))
+  if [ "$limit" -le 0 ]; then
+    printf '%-32s no time left\n' "$name" | tee -a "$out/summary"
+    failed=$((failed + 1))
+    keep
+    return
+  fi
+  timeout -k 5 "$limit" "$@" > "$log" 2>&1 < /dev/null || status=$?
+  [ $status = 0 ] || failed=$((failed + 1))
+  printf '%-32s status %d, %d s, %d ok, %d not ok\n' "$name" $status \
+    $((SECONDS - start)) "$(grep -c '^ok' "$log")" \
+    "$(grep -c '^not ok' "$log")" | tee -a "$out/summary"
+  keep
+}
+
+# Each family by itself: what ends one does not end the others.
+families () {
+  local precision=$1 family
+  shift
+  for family in "$@"; do
+    DEFCN_TEST_PRECISION=$precision step "ops-$precision-$family" 60 \
+      bin/checkops -k -p "/ops/cuda/$family"
   done
+}
+
+sanitize () {
+  local tool=$1 family
+  shift
+  command -v "${sanitizer[0]}" > /dev/null || return 0
+  for family in "$@"; do
+    DEFCN_TEST_PRECISION=fp16 step "$tool-$family" 60 "${sanitizer[@]}" \
+      "$tool" bin/checkops -k -p "/ops/cuda/$family"
+  done
+}
+
+torch () {
+  local name=$1 ways=$2
+  if ! python3 -c 'import torch' 2> /dev/null; then
+    echo "$name: the host has no PyTorch" | tee -a "$out/summary"
+    return
+  fi
+  step "$name" 120 python3 bench/torch_ratio.py r50-800 --batches 1,32 \
+    --precisions fp16 --ways "$ways" --tool "$PWD/bin/defcn" \
+    --save "$out/$name.json"
+  cat "$out"/*-"$name".log
+}
+
+first () {
+  local batch
+  for batch in "${batches[@]}"; do
+    step "bench-fp16-$batch" 90 "${bench[@]}" --verbose --precision fp16 \
+      --batch "$batch" --save "$out/bench-fp16-$batch.json"
+  done
+  step bench-fp16-planned-before 60 "${bench[@]}" --precision fp16 \
+    --save "$out/bench-fp16-planned-before.json"
+  families fp16 conv group-norm tube-max max-pool relu upsample-add box
+  families fp32 conv group-norm tube-max max-pool relu upsample-add box
+  sanitize racecheck group-norm tube-max max-pool
+  sanitize memcheck group-norm tube-max max-pool relu upsample-add box
+  torch torch eager,graph
+  torch torch-compiled compile
+}
+
+second () {
+  local program set precision files=()
   for program in handmade networks test_precisions test_preprocess \
-    test_update test_contexts test_decode test_learner; do
-    run "$program" "bin/$program" -k
+    test_contexts test_decode test_learner test_update; do
+    step "$program" 60 "bin/$program" -k
   done
   for set in golden/*; do
     for program in test_forward golden_ops golden_max3d; do
-      DEFCN_GOLDEN=$PWD/$set run "$program-$(basename "$set")" \
+      DEFCN_GOLDEN=$PWD/$set step "$program-$(basename "$set")" 90 \
         "bin/$program" -k
     done
   done
   [ ! -d golden/shared ] ||
-    DEFCN_GOLDEN=$PWD/golden/shared run test_train bin/test_train -k
-}
-
-sanitize () {
-  command -v compute-sanitizer > /dev/null || return 0
-  for tool in memcheck racecheck initcheck synccheck; do
-    for precision in fp32 fp16; do
-      DEFCN_TEST_PRECISION=$precision run "$tool-$precision" \
-        compute-sanitizer --tool "$tool" --error-exitcode 9 bin/checkops -k
-    done
-    for program in test_decode test_learner test_update test_preprocess; do
-      run "$tool-$program" \
-        compute-sanitizer --tool "$tool" --error-exitcode 9 "bin/$program" -k
-    done
-  done
-}
-
-accuracy () {
-  [ -d data/images ] || return 0
-  for setting in reference:fp32 cuda:fp32 cuda:tf32 cuda:fp16 cuda:bf16; do
-    run "eval-${setting/:/-}" bin/defcn eval --model data/person.safetensors \
+    DEFCN_GOLDEN=$PWD/golden/shared step test_train 120 bin/test_train -k
+  for precision in fp32 tf32 fp16 bf16; do
+    step "eval-$precision" 90 bin/defcn eval --model data/person.safetensors \
       --annotations data/person_val.json --images data/images \
-      --device "${setting%:*}" --precision "${setting#*:}" \
-      --json "$out/eval-${setting/:/-}.json"
-    grep -E 'AP    IoU 0.50:0.95  all|duplicate' "$out/eval-${setting/:/-}.log"
+      --device cuda --precision "$precision" --json "$out/$precision.json"
+    files+=("$precision=$out/$precision.json")
   done
+  step table 20 python3 table.py "${files[@]}"
+  cat "$out"/*-table.log
+  step bench-train 60 "${bench[@]}" --train --batch "$training_batch" \
+    --precision bf16 --save "$out/bench-train.json"
 }
 
-bench () {
-  run torch_ratio python3 bench/torch_ratio.py --tool "$PWD/bin/defcn" \
-    --save "$out/torch.json"
-  cat "$out/torch_ratio.log"
+# The last iteration that the run has written down.
+iteration () {
+  sed -n 's/.*"iteration":\([0-9]*\).*/\1/p' "$out/run/metrics.jsonl" | tail -1
 }
 
-{ nvidia-smi -L; nvidia-smi | head -4; cat commit; } > "$out/device.log" 2>&1
-cat "$out/device.log"
-for part in "${parts[@]}"; do
-  echo "== $part"
-  "$part"
-done
-echo "$failed failed"
+# Eight minutes in pieces, each of which leaves its checkpoint in the archive.
+# The first tells how many iterations the others will come to: until it falls at
+# the end, the learning rate does not depend on that.
+third () {
+  local pieces=4 seconds=${TRAIN_SECONDS:-118} piece iterations=1000000
+  local resume=()
+  for ((piece = 1; piece <= pieces; piece++)); do
+    step "train-$piece" $((seconds + 10)) \
+      timeout --preserve-status -s INT "$seconds" bin/defcn train \
+      data/person.ini --init data/mobilenetv2.safetensors \
+      -a data/person_train.json -i data/train -o "$out/run" \
+      --device cuda --precision bf16 --set eval_interval=0 \
+      --set "batch=$training_batch" --set "workers=$(nproc)" \
+      --set "iterations=$iterations" --set log_interval=10 \
+      "${training[@]}" "${resume[@]}"
+    [ -e "$out/run/checkpoint.safetensors" ] || continue
+    [ ${#resume[@]} -gt 0 ] || iterations=$(($(iteration) * pieces * 9 / 10))
+    resume=(--resume)
+  done
+  step eval 60 bin/defcn eval --model "$out/run/model.safetensors" \
+    --annotations data/person_val.json --images data/images --device cuda \
+    --precision fp16 --json "$out/trained.json"
+  cat "$out"/*-eval.log
+}
+
+case $call in
+  first | second | third) ;;
+  *)
+    echo "no call $call" >&2
+    exit 2
+    ;;
+esac
+# shellcheck disable=SC2016
+step device 20 bash -c 'nvidia-smi -L; nvidia-smi | head -4; cat commit; nproc
+  echo "$DEFCN_CUDA_LIBRARIES"
+  python3 -c "import torch; print (torch.__version__)"; true'
+cat "$out"/*-device.log
+"$call"
+echo "$failed failed" | tee -a "$out/summary"
+keep
+rm -rf "$out"
 [ "$failed" = 0 ]

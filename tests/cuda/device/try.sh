@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Tries the device scripts where there is no device: every call's bundle, small,
+# on the emulated module, out of an empty environment.  By hand, some minutes.
+#   tests/cuda/device/try.sh BUILD [CALL..]   (BUILD has the emulated module)
+set -euo pipefail
+modules=$(realpath "$1")/tests/cuda
+shift
+cd "$(dirname "$0")/../../.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+calls=("$@")
+[ $# -gt 0 ] || calls=(first second third)
+bad=0
+for call in "${calls[@]}"; do
+  echo "== $call"
+  DEFCN_PICTURES=150000 tests/cuda/device/bundle.sh "$call" "$work/bundle" \
+    > "$work/log" || { cat "$work/log"; exit 1; }
+  tail -1 "$work/log"
+  env -i PATH="$PATH" HOME="$work" DEFCN_DEVICE_MODULES="$modules" \
+    DEFCN_DEVICE_TRIAL=1 DEFCN_TEST_WIDEST=128 TRAIN_SECONDS=20 LIMIT_FACTOR=3 \
+    SECONDS_LEFT="${SECONDS_LEFT:-600}" \
+    bash "$work/bundle/run.sh" "$work/$call.tar.gz" "$call" || bad=1
+  tar -tzf "$work/$call.tar.gz" | wc -l
+  [ -z "${KEEP:-}" ] || cp "$work/$call.tar.gz" "$KEEP"
+done
+exit $bad

@@ -1,0 +1,310 @@
+/* Convolutions whose plans cuDNN refuses are done in parts, what has been
+ * planned is not planned again, and a graph that cannot be recorded runs
+ * without.  The emulation refuses to order, see emulate.hpp. */
+#include <glib/gstdio.h>
+
+#include "../tensors.h"
+#include "../testing.h"
+#include "emulated_counts.h"
+
+enum
+{
+  X,
+  W,
+  B,
+  R,
+  Y,
+  N_TENSORS
+};
+
+typedef struct
+{
+  const char *name, *precision, *refused;
+  gboolean bias, residual, relu, precise; /* precise: y */
+  const char *how;
+  double tolerance;
+} Case;
+
+static const Case cases[] = {
+  { "fused", "fp16", "", TRUE, TRUE, TRUE, FALSE, "emulated0", 2e-3 },
+  { "fused-bfloat", "bf16", "", TRUE, TRUE, TRUE, FALSE, "emulated0", 2e-2 },
+  { "float", "fp32", "", TRUE, TRUE, TRUE, FALSE, "emulated0 split", 1e-5 },
+  { "float-alone", "fp32", "", FALSE, FALSE, FALSE, FALSE, "emulated0", 1e-5 },
+  { "split", "fp16", "fused", TRUE, FALSE, TRUE, FALSE, "emulated0 split",
+      2e-3 },
+  { "split-residual", "fp16", "fused", TRUE, TRUE, TRUE, FALSE,
+      "emulated0 split", 3e-3 },
+  { "precise", "fp16", "", TRUE, FALSE, FALSE, TRUE, "emulated0", 2e-3 },
+  { "precise-split", "fp16", "fused", TRUE, FALSE, FALSE, TRUE,
+      "emulated0 split", 2e-3 },
+  { "rounded", "fp16", "compiled", FALSE, FALSE, FALSE, TRUE,
+      "emulated0 rounded", 2e-3 },
+  { "rounded-bias", "fp16", "compiled", TRUE, FALSE, TRUE, TRUE,
+      "emulated0 split rounded", 2e-3 },
+  { "rounded-bfloat", "bf16", "compiled", TRUE, FALSE, FALSE, TRUE,
+      "emulated0 split rounded", 2e-2 },
+};
+
+typedef struct
+{
+  DefcnBackend *be;
+  DefcnTensor *t[N_TENSORS];
+  DefcnNode node;
+} Step;
+
+static void
+step_init (Step *s, DefcnBackend *be, const Case *c)
+{
+  const DefcnTensor like[N_TENSORS] = {
+    [X] = { 2, 7, 9, 8, DEFCN_TENSOR_ACTIVATION },
+    [W] = { 16, 3, 3, 8, DEFCN_TENSOR_PARAM },
+    [B] = { 1, 1, 1, 16, DEFCN_TENSOR_PARAM },
+    [R] = { 2, 7, 9, 16, DEFCN_TENSOR_ACTIVATION },
+    [Y] = { 2, 7, 9, 16, DEFCN_TENSOR_ACTIVATION, .precise = c->precise },
+  };
+  g_autoptr (GRand) rand = g_rand_new_with_seed (17);
+
+  s->be = be;
+  for (int i = 0; i < N_TENSORS; i++) {
+    g_autofree float *values =
+        testing_random (rand, defcn_tensor_len (&like[i]), i == X ? 1 : 0.2f);
+
+    s->t[i] = testing_tensor_new_like (be, &like[i], FALSE);
+    testing_tensor_write (be, s->t[i], values);
+  }
+  s->node = (DefcnNode){ .kind = DEFCN_OP_CONV,
+    .name = "step",
+    .x = { s->t[X], c->residual ? s->t[R] : NULL },
+    .y = s->t[Y],
+    .w = s->t[W],
+    .b = c->bias ? s->t[B] : NULL,
+    .size = 3,
+    .stride = 1,
+    .pad = 1,
+    .groups = 1,
+    .relu = c->relu };
+}
+
+static void
+step_clear (Step *s)
+{
+  testing_release (s->be, &s->node);
+  for (int i = 0; i < N_TENSORS; i++)
+    testing_tensor_free (s->be, s->t[i]);
+}
+
+static float *
+compute (DefcnBackend *be, const Case *c, char **how)
+{
+  Step s;
+
+  step_init (&s, be, c);
+  testing_prepare (be, &s.node);
+  if (how)
+    *how = g_strdup (be->ops[DEFCN_OP_CONV].describe (be, &s.node));
+  testing_forward (be, &s.node);
+  float *y = testing_tensor_read (be, s.t[Y]);
+  step_clear (&s);
+  return y;
+}
+
+static DefcnBackend *
+open_cuda (const char *precision)
+{
+  g_autoptr (GError) error = NULL;
+  DefcnBackend *be = defcn_backend_new_in ("cuda", precision, 1, &error);
+
+  g_assert_no_error (error);
+  return be;
+}
+
+static char *
+plans_folder (void)
+{
+  return g_build_filename (g_get_user_cache_dir (), "defcn", "plans", NULL);
+}
+
+static void
+remove_plans (void)
+{
+  g_autofree char *folder = plans_folder ();
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+
+    g_remove (path);
+  }
+}
+
+/* Where cuDNN has no plan for all in one, or none that widens, the parts give
+ * the same, and the step says so. */
+static void
+test_case (gconstpointer data)
+{
+  const Case *c = data;
+  g_autoptr (DefcnBackend) reference = defcn_backend_new ("reference", 1, NULL);
+  g_autoptr (DefcnBackend) be = open_cuda (c->precision);
+  g_autofree char *how = NULL;
+
+  remove_plans ();
+  g_setenv ("DEFCN_EMULATE_FAIL", c->refused, TRUE);
+  g_autofree float *y = compute (be, c, &how);
+  g_unsetenv ("DEFCN_EMULATE_FAIL");
+  g_autofree float *wanted = compute (reference, c, NULL);
+
+  testing_assert_close (y, wanted, 2 * 7 * 9 * 16, c->tolerance, c->name);
+  g_assert_cmpstr (how, ==, c->how);
+}
+
+/* With no plan at all there is an error that names the step. */
+static void
+test_no_plan (void)
+{
+  g_autoptr (DefcnBackend) be = open_cuda ("fp16");
+  g_autoptr (GError) error = NULL;
+  Step s;
+
+  remove_plans ();
+  step_init (&s, be, &cases[0]);
+  g_setenv ("DEFCN_EMULATE_FAIL", "plan", TRUE);
+  g_assert_false (be->ops[DEFCN_OP_CONV].prepare (be, &s.node, &error));
+  g_unsetenv ("DEFCN_EMULATE_FAIL");
+  g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
+  g_assert_nonnull (strstr (error->message, "step: "));
+  g_assert_nonnull (strstr (error->message, "there is no engine"));
+  g_assert_null (s.node.state);
+  step_clear (&s);
+}
+
+/* cuDNN that does not start is an error in words. */
+static void
+test_no_cudnn (void)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_setenv ("DEFCN_EMULATE_FAIL", "cudnn", TRUE);
+  g_assert_null (defcn_backend_new_in ("cuda", "fp16", 1, &error));
+  g_unsetenv ("DEFCN_EMULATE_FAIL");
+  g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
+  g_assert_nonnull (strstr (error->message, "cuDNN does not start"));
+}
+
+static guint
+count_files (const char *folder, gboolean damage)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+  guint n = 0;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+
+    if (damage)
+      g_assert_true (g_file_set_contents (path, "not a plan", -1, NULL));
+    n++;
+  }
+  return n;
+}
+
+/* A shape is planned once, whichever step has it and whichever process: the
+ * second backend reads what the first has kept, unless it is damaged.  Another
+ * shape or precision is another plan. */
+static void
+test_planned_once (void)
+{
+  g_autofree char *folder = plans_folder ();
+  const int before = emulated_counted (EMULATED_PLANS);
+  g_autofree float *wanted = NULL;
+
+  remove_plans ();
+  for (int round = 0; round < 3; round++) {
+    g_autoptr (DefcnBackend) be = open_cuda ("fp16");
+
+    for (int i = 0; i < 3; i++) {
+      g_autofree float *y = compute (be, &cases[0], NULL);
+
+      if (wanted)
+        g_assert_cmpmem (y, 2 * 7 * 9 * 16 * 4, wanted, 2 * 7 * 9 * 16 * 4);
+      else
+        wanted = g_steal_pointer (&y);
+    }
+    g_assert_cmpint (emulated_counted (EMULATED_PLANS) - before, ==,
+        round < 2 ? 1 : 2);
+    g_assert_cmpuint (count_files (folder, round == 1), ==, 1);
+  }
+
+  g_autoptr (DefcnBackend) be = open_cuda ("bf16");
+  g_autofree float *bfloat = compute (be, &cases[1], NULL);
+  g_assert_cmpint (emulated_counted (EMULATED_PLANS) - before, ==, 3);
+  g_assert_cmpuint (count_files (folder, FALSE), ==, 2);
+  remove_plans ();
+}
+
+/* With a tune the fastest is kept, and its plan; the next time neither is
+ * measured nor made. */
+static void
+test_tuned_once (void)
+{
+  g_autofree char *model =
+      g_build_filename (g_get_user_cache_dir (), "m", NULL);
+  g_autofree char *path = g_strconcat (model, ".tune.json", NULL);
+  const int before = emulated_counted (EMULATED_PLANS);
+
+  remove_plans ();
+  for (int round = 0; round < 2; round++) {
+    g_autoptr (DefcnBackend) be = open_cuda ("fp16");
+    g_autofree char *how = NULL;
+
+    be->tune = defcn_tune_open (model);
+    g_autofree float *y = compute (be, &cases[0], &how);
+    g_assert_cmpstr (how, ==, "emulated1 tuned");
+    g_assert_true (defcn_tune_save (be->tune));
+    g_assert_cmpint (emulated_counted (EMULATED_PLANS) - before, ==, 1);
+  }
+  remove_plans ();
+  g_assert_cmpint (g_remove (path), ==, 0);
+}
+
+/* A cache that cannot be written costs nothing but time. */
+static void
+test_no_cache (void)
+{
+  g_autofree char *folder = plans_folder ();
+  g_autoptr (DefcnBackend) be = open_cuda ("fp16");
+
+  remove_plans ();
+  g_rmdir (folder);
+  g_assert_true (g_file_set_contents (folder, "in the way", -1, NULL));
+  g_autofree float *y = compute (be, &cases[0], NULL);
+  g_assert_cmpint (g_remove (folder), ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autofree char *cache = g_dir_make_tmp ("defcn-conv-XXXXXX", NULL);
+  g_autofree char *parent = g_build_filename (cache, "defcn", NULL);
+  g_autofree char *folder = g_build_filename (parent, "plans", NULL);
+
+  g_setenv ("XDG_CACHE_HOME", cache, TRUE);
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *path =
+        g_strdup_printf ("/cuda/conv/parts/%s", cases[i].name);
+    g_test_add_data_func (path, &cases[i], test_case);
+  }
+  g_test_add_func ("/cuda/conv/no-plan", test_no_plan);
+  g_test_add_func ("/cuda/conv/no-cudnn", test_no_cudnn);
+  g_test_add_func ("/cuda/conv/planned-once", test_planned_once);
+  g_test_add_func ("/cuda/conv/tuned-once", test_tuned_once);
+  g_test_add_func ("/cuda/conv/no-cache", test_no_cache);
+
+  const int status = g_test_run ();
+  remove_plans ();
+  g_rmdir (folder);
+  g_rmdir (parent);
+  g_rmdir (cache);
+  return status;
+}
