@@ -3,15 +3,17 @@
 #include <string.h>
 
 #include "command.h"
+#include "data/file.h"
 #include "import/importer.h"
 
-#define MAX_NAMED 8 /* names on the screen without --verbose */
+#define MAX_LABELS (1 << 20) /* bytes */
+#define MAX_NAMED 8          /* names on the screen without --verbose */
 
 typedef struct
 {
   char *output, *labels;
   char **settings;
-  gboolean partial, half, verbose;
+  gboolean partial, half, ema, verbose;
 } Options;
 
 static gboolean
@@ -26,6 +28,8 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "FILE" },
     { "partial", 'p', 0, G_OPTION_ARG_NONE, &o->partial,
         "Go without tensors that are missing", NULL },
+    { "ema", 0, 0, G_OPTION_ARG_NONE, &o->ema,
+        "Take the averaged weights (model_ema), where both are there", NULL },
     { "half", 0, 0, G_OPTION_ARG_NONE, &o->half,
         "Store convolution weights in half precision", NULL },
     { "set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o->settings,
@@ -66,9 +70,12 @@ read_labels (const char *path, GError **error)
 {
   g_autofree char *text = NULL;
 
-  if (!g_file_get_contents (path, &text, NULL, error))
+  gsize len;
+
+  if (!defcn_file_read (&text, &len, path, MAX_LABELS, error))
     return NULL;
-  char **labels = g_strsplit (g_strchomp (text), "\n", -1);
+  g_strchomp (text);
+  char **labels = g_strsplit (text + defcn_file_bom (text, len), "\n", -1);
   for (char **l = labels; *l; l++) {
     g_strstrip (*l);
     if (**l)
@@ -120,6 +127,8 @@ print_summary (const DefcnImporterResult *done, const Options *o)
   if (!done->full)
     g_print ("start from it with: defcn train --init %s%s\n", o->output,
         spec->input.bgr ? "" : " --set pixels=torchvision");
+  if (done->place)
+    g_print ("weights of \"%s\"\n", done->place);
   print_names (done->full ? "missing, left at their initial values"
                           : "missing, left out",
       done->missing, o->verbose);
@@ -136,6 +145,7 @@ run (const Options *o, const char *input, GError **error)
     return FALSE;
   const DefcnImporterOptions options = {
     .partial = o->partial,
+    .ema = o->ema,
     .dtype = o->half ? DEFCN_DTYPE_F16 : DEFCN_DTYPE_F32,
     .labels = (const char *const *) labels,
     .settings = o->settings,

@@ -46,7 +46,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_autoptr (GBytes) bytes = g_bytes_new (data, size);
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnForeign) foreign =
-      defcn_formats_open_bytes (bytes, "input", &error);
+      defcn_formats_open_bytes (bytes, FALSE, "input", &error);
 
   fuzz_check (foreign, error);
   if (foreign)

@@ -23,7 +23,7 @@ test_case (gconstpointer data)
   const Case *c = data;
   g_autoptr (GError) error = NULL;
   g_autofree char *path = g_build_filename (corpus, "pickle", c->file, NULL);
-  g_autoptr (DefcnForeign) foreign = defcn_formats_open (path, &error);
+  g_autoptr (DefcnForeign) foreign = defcn_formats_open (path, FALSE, &error);
 
   if (c->n_tensors == 0) {
     g_assert_null (foreign);

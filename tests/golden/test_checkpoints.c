@@ -30,7 +30,7 @@ static DefcnForeign *
 open_foreign (const char *path)
 {
   g_autoptr (GError) error = NULL;
-  DefcnForeign *foreign = defcn_formats_open (path, &error);
+  DefcnForeign *foreign = defcn_formats_open (path, FALSE, &error);
 
   g_assert_no_error (error);
   return foreign;

@@ -273,7 +273,7 @@ assert_refused (GBytes *bytes, const char *word)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnForeign) foreign =
-      defcn_formats_open_bytes (bytes, "f.pth", &error);
+      defcn_formats_open_bytes (bytes, FALSE, "f.pth", &error);
 
   g_assert_null (foreign);
   g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT);
@@ -288,7 +288,7 @@ assert_numbers (GBytes *bytes, const float *wanted, gsize n)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnForeign) foreign =
-      defcn_formats_open_bytes (bytes, "f.pth", &error);
+      defcn_formats_open_bytes (bytes, FALSE, "f.pth", &error);
 
   g_assert_no_error (error);
   const DefcnForeignTensor *t = defcn_foreign_lookup (foreign, "t");
@@ -480,7 +480,7 @@ test_checkpoint (void)
 
   g_autoptr (GBytes) bytes = zip_finish (&zip);
   g_autoptr (DefcnForeign) foreign =
-      defcn_formats_open_bytes (bytes, "x", &error);
+      defcn_formats_open_bytes (bytes, FALSE, "x", &error);
   g_assert_no_error (error);
   g_assert_cmpuint (foreign->tensors->len, ==, 2);
   g_assert_nonnull (defcn_foreign_lookup (foreign, "a"));
@@ -516,7 +516,7 @@ test_archives (void)
 
     copy[i] ^= 0x81;
     g_autoptr (GBytes) changed = g_bytes_new (copy, size);
-    defcn_foreign_free (defcn_formats_open_bytes (changed, "x", NULL));
+    defcn_foreign_free (defcn_formats_open_bytes (changed, FALSE, "x", NULL));
   }
 
   const struct
@@ -649,7 +649,7 @@ test_turns (void)
     g_string_free (p, TRUE);
     g_autoptr (GBytes) bytes = zip_finish (&zip);
     g_autoptr (DefcnForeign) foreign =
-        defcn_formats_open_bytes (bytes, "x", NULL);
+        defcn_formats_open_bytes (bytes, FALSE, "x", NULL);
     if (i == 0)
       g_assert_cmpuint (foreign->tensors->len, ==, 4);
     else
@@ -848,7 +848,7 @@ test_safetensors (void)
   g_byte_array_append (file, (const guint8 *) data, sizeof data - 1);
   g_autoptr (GBytes) bytes = g_bytes_new (file->data, file->len);
   g_autoptr (DefcnForeign) foreign =
-      defcn_formats_open_bytes (bytes, "kinds", &error);
+      defcn_formats_open_bytes (bytes, FALSE, "kinds", &error);
   g_assert_no_error (error);
   g_assert_cmpstr (foreign->format, ==, "safetensors");
   g_assert_cmpuint (foreign->tensors->len, ==, G_N_ELEMENTS (cases));
@@ -879,12 +879,12 @@ test_folder (void)
   const char *data = g_bytes_get_data (bytes, &size);
 
   g_assert_true (g_file_set_contents (other, "x", 1, NULL));
-  g_assert_null (defcn_formats_open (folder, &error));
+  g_assert_null (defcn_formats_open (folder, FALSE, &error));
   g_assert_nonnull (strstr (error->message, "no .npy"));
   g_clear_error (&error);
 
   g_assert_true (g_file_set_contents (a, data, size, NULL));
-  g_autoptr (DefcnForeign) foreign = defcn_formats_open (folder, &error);
+  g_autoptr (DefcnForeign) foreign = defcn_formats_open (folder, FALSE, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (foreign->tensors->len, ==, 1);
   const DefcnForeignTensor *t = defcn_foreign_lookup (foreign, "l.weight");
@@ -893,11 +893,11 @@ test_folder (void)
     g_assert_cmpfloat (t->data[i], ==, wanted[i]);
 
   g_assert_true (g_file_set_contents (a, data, size - 1, NULL));
-  g_assert_null (defcn_formats_open (folder, &error));
+  g_assert_null (defcn_formats_open (folder, FALSE, &error));
   g_assert_nonnull (strstr (error->message, "\"l.weight\""));
   g_clear_error (&error);
   g_assert_true (g_file_set_contents (a, "", 0, NULL));
-  g_assert_null (defcn_formats_open (folder, &error));
+  g_assert_null (defcn_formats_open (folder, FALSE, &error));
   g_assert_nonnull (strstr (error->message, "l.weight.npy"));
   g_unlink (a);
   g_unlink (other);
@@ -955,8 +955,36 @@ test_numpy_pickle (void)
   assert_refused (e, "\"t\" reaches beyond");
   assert_refused (f, "no dict of arrays");
 
-  g_autoptr (DefcnForeign) foreign = defcn_formats_open_bytes (a, "x", NULL);
+  g_autoptr (DefcnForeign) foreign =
+      defcn_formats_open_bytes (a, FALSE, "x", NULL);
   g_assert_cmpstr (foreign->author, ==, "torchvision");
+}
+
+/* A safetensors file is one whatever its first bytes, the length of its header,
+ * look like. */
+static void
+test_header_lengths (void)
+{
+  static const char entry[] =
+      "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
+  static const gsize lengths[] = { 640, 27688, 29736, 29824, 0x2828, 0x7d00 };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (lengths); i++) {
+    g_autoptr (GString) file = g_string_new (NULL);
+    g_autoptr (GError) error = NULL;
+
+    put_u64 (file, lengths[i]);
+    g_string_append (file, entry);
+    while (file->len < 8 + lengths[i])
+      g_string_append_c (file, ' ');
+    put_u32 (file, 0x3f800000);
+    g_autoptr (GBytes) bytes = g_bytes_new (file->str, file->len);
+    g_autoptr (DefcnForeign) foreign =
+        defcn_formats_open_bytes (bytes, FALSE, "x", &error);
+    g_assert_no_error (error);
+    g_assert_cmpstr (foreign->format, ==, "safetensors");
+    g_assert_cmpfloat (defcn_foreign_lookup (foreign, "a")->data[0], ==, 1);
+  }
 }
 
 int
@@ -977,6 +1005,7 @@ main (int argc, char **argv)
   g_test_add_func ("/foreign/bad-npy", test_bad_npy);
   g_test_add_func ("/foreign/safetensors", test_safetensors);
   g_test_add_func ("/foreign/folder", test_folder);
+  g_test_add_func ("/foreign/header-lengths", test_header_lengths);
   g_test_add_func ("/foreign/numpy-pickle", test_numpy_pickle);
   return g_test_run ();
 }

@@ -593,6 +593,36 @@ test_bad_files (void)
   folder_remove (folder);
 }
 
+/* What a run writes is the run's own recipe again, paths and all; a mark at its
+ * start is no text. */
+static void
+test_repeat (void)
+{
+  static const char *const images[] = { "photos", "/a b/c", "a\\b;../c",
+    " lead", "uml\xc3\xa4ut" };
+  char *folder = folder_new ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (images); i++) {
+    g_autoptr (DefcnRecipe) recipe = whole_recipe ();
+    g_autoptr (DefcnRecipe) again = defcn_recipe_new (NULL, NULL);
+    g_autoptr (GError) error = NULL;
+    g_autofree char *set = g_strdup_printf ("images=%s", images[i]);
+
+    g_assert_true (defcn_recipe_set (recipe, set, NULL));
+    g_assert_true (defcn_recipe_set (recipe, "classes=owl;eel", NULL));
+    g_autofree char *text = defcn_recipe_to_file (recipe);
+    g_autofree char *marked = g_strconcat ("\xef\xbb\xbf", text, NULL);
+    g_autofree char *path =
+        folder_write (folder, "r.ini", marked, strlen (marked));
+    g_assert_true (defcn_recipe_load (again, path, &error));
+    g_assert_no_error (error);
+    g_autofree char *repeated = defcn_recipe_to_file (again);
+    g_assert_cmpstr (repeated, ==, text);
+    g_assert_true (g_path_is_absolute (again->annotations));
+  }
+  folder_remove (folder);
+}
+
 /* An unknown preset is answered with those that there are, an absent file with
  * its name. */
 static void
@@ -639,6 +669,7 @@ main (int argc, char **argv)
   g_test_add_func ("/recipe/file", test_file);
   g_test_add_func ("/recipe/relative-file", test_relative_file);
   g_test_add_func ("/recipe/bad-files", test_bad_files);
+  g_test_add_func ("/recipe/repeat", test_repeat);
   g_test_add_func ("/recipe/absent", test_absent);
   g_test_add_func ("/recipe/help", test_help);
   return g_test_run ();

@@ -57,6 +57,7 @@ defcn_foreign_free (DefcnForeign *foreign)
   g_ptr_array_unref (foreign->tensors);
   g_ptr_array_unref (foreign->momentum);
   g_free (foreign->author);
+  g_free (foreign->place);
   g_free (foreign->path);
   g_free (foreign);
 }
@@ -218,7 +219,14 @@ defcn_foreign_copy (DefcnForeign *foreign, const char *name,
   t->n_dims = array->n_dims;
   memcpy (t->dims, array->dims, sizeof t->dims);
   t->len = len;
-  t->data = g_new (float, len);
+  t->data = g_try_new (float, len);
+  if (!t->data && len > 0) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+        "%s: tensor \"%s\": no memory for %" G_GSIZE_FORMAT " numbers",
+        foreign->path, name, len);
+    g_clear_pointer (&t, defcn_foreign_tensor_free);
+    return NULL;
+  }
   if (!gather (t->data, &len, array)) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
         "%s: tensor \"%s\": element %" G_GSIZE_FORMAT " is %g", foreign->path,

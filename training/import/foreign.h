@@ -23,6 +23,7 @@ typedef struct
 {
   char *path;
   const char *format;   /* "torch", "numpy", "safetensors": for people */
+  char *place;          /* of the weights in the file, NULL: it is those */
   GPtrArray *tensors;   /* of DefcnForeignTensor, in the file's order */
   GHashTable *by_name;  /* name -> DefcnForeignTensor */
   GPtrArray *momentum;  /* of DefcnForeignTensor without name or NULL: one per

@@ -40,20 +40,21 @@ open_safetensors (GBytes *bytes, const char *name, GError **error)
 }
 
 DefcnForeign *
-defcn_formats_open_bytes (GBytes *bytes, const char *name, GError **error)
+defcn_formats_open_bytes (GBytes *bytes, gboolean ema, const char *name,
+    GError **error)
 {
   gsize size;
   const guint8 *data = g_bytes_get_data (bytes, &size);
 
   if (defcn_torch_is (data, size))
-    return defcn_torch_open (data, size, name, error);
+    return defcn_torch_open (data, size, ema, name, error);
   if (defcn_numpy_is_pickle (data, size))
-    return defcn_numpy_open_pickle (data, size, name, error);
+    return defcn_numpy_open_pickle (data, size, ema, name, error);
   return open_safetensors (bytes, name, error);
 }
 
 DefcnForeign *
-defcn_formats_open (const char *path, GError **error)
+defcn_formats_open (const char *path, gboolean ema, GError **error)
 {
   if (g_file_test (path, G_FILE_TEST_IS_DIR))
     return defcn_numpy_open_folder (path, error);
@@ -62,5 +63,5 @@ defcn_formats_open (const char *path, GError **error)
   if (!map)
     return NULL;
   g_autoptr (GBytes) bytes = g_mapped_file_get_bytes (map);
-  return defcn_formats_open_bytes (bytes, path, error);
+  return defcn_formats_open_bytes (bytes, ema, path, error);
 }

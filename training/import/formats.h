@@ -19,9 +19,10 @@
 G_BEGIN_DECLS
 
 /* Reads @path, a file or a folder.  NULL with @error set. */
-DefcnForeign *defcn_formats_open (const char *path, GError **error);
-/* The same for a file's @bytes; @name stands for the path in messages. */
-DefcnForeign *defcn_formats_open_bytes (GBytes *bytes, const char *name,
+DefcnForeign *defcn_formats_open (const char *path, gboolean ema,
     GError **error);
+/* The same for a file's @bytes; @name stands for the path in messages. */
+DefcnForeign *defcn_formats_open_bytes (GBytes *bytes, gboolean ema,
+    const char *name, GError **error);
 
 G_END_DECLS

@@ -26,6 +26,7 @@ defcn_importer_result_free (DefcnImporterResult *result)
   if (!result)
     return;
   defcn_spec_free (result->spec);
+  g_free (result->place);
   g_clear_pointer (&result->missing, g_ptr_array_unref);
   g_clear_pointer (&result->ignored, g_ptr_array_unref);
   g_free (result);
@@ -286,12 +287,14 @@ defcn_importer_run (const char *input, const char *output,
     const DefcnImporterOptions *options, GError **error)
 {
   g_autoptr (DefcnImporterResult) done = g_new0 (DefcnImporterResult, 1);
-  g_autoptr (DefcnForeign) foreign = defcn_formats_open (input, error);
+  g_autoptr (DefcnForeign) foreign =
+      defcn_formats_open (input, options->ema, error);
   g_autoptr (DefcnSpec) spec = NULL;
 
   if (!foreign)
     return NULL;
   done->format = foreign->format;
+  done->place = g_strdup (foreign->place);
   done->iteration = foreign->iteration;
   done->missing = g_ptr_array_new_with_free_func (g_free);
   done->ignored = g_ptr_array_new_with_free_func (g_free);

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   gboolean partial;          /* tensors may be missing */
+  gboolean ema;              /* the averaged weights, where both are there */
   DefcnDtype dtype;          /* of convolution weights */
   const char *const *labels; /* NULL: by the number of classes */
   char **settings;           /* "field=value" over the spec, or NULL */
@@ -23,6 +24,7 @@ typedef struct
   DefcnSpec *spec;
   gboolean full;      /* a whole detector; else a backbone to train from */
   const char *format; /* of the source */
+  char *place;        /* of the weights in it, or NULL */
   DefcnNaming naming;
   guint n_tensors;
   gsize n_numbers;

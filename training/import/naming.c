@@ -254,7 +254,8 @@ rename_tensors (DefcnNaming naming, DefcnForeign *foreign, GPtrArray *ignored,
   g_hash_table_remove_all (foreign->by_name);
   for (guint i = 0; i < foreign->tensors->len; i++) {
     DefcnForeignTensor *t = foreign->tensors->pdata[i];
-    char *name = defcn_naming_translate (naming, t->name);
+    /* What has no numbers says nothing, and its shape could say anything. */
+    char *name = t->len > 0 ? defcn_naming_translate (naming, t->name) : NULL;
 
     if (!name) {
       g_ptr_array_add (ignored, g_strdup (t->name));
@@ -314,7 +315,11 @@ complete_norm (DefcnForeign *foreign, const DefcnForeignTensor *weight)
   const gboolean has_variance =
       look_up_part (foreign, layer, ".norm.running_var") != NULL;
 
-  if (has_mean || has_variance || !look_up_part (foreign, layer, ".norm.bias"))
+  const DefcnForeignTensor *bias = look_up_part (foreign, layer, ".norm.bias");
+
+  /* Only of as many channels as there are numbers in the file. */
+  if (has_mean || has_variance || !bias || bias->n_dims != 1
+      || bias->dims[0] != weight->dims[0])
     return;
   if (!look_up_part (foreign, layer, ".norm.weight"))
     fill_norm (foreign, layer, ".norm.weight", weight->dims[0], 1);

@@ -1,6 +1,8 @@
 /* numpy's arrays: the .npy format, and the pickled form of an array. */
 #include "numpy.h"
 
+#include "state.h"
+
 #include <string.h>
 
 /* A type as numpy writes it: byte order, kind, size, e.g. "<f4". */
@@ -234,13 +236,40 @@ pickled_type (DefcnForeignArray *array, const DefcnPickleValue *type)
   return TRUE;
 }
 
+/* (bytes, dtype, shape, "C" or "F"): how protocol 5 has arrays. */
+static gboolean
+is_buffer (const DefcnPickleValue *value)
+{
+  return defcn_pickle_value_is_call (value, "numpy.core.numeric _frombuffer")
+      || defcn_pickle_value_is_call (value, "numpy._core.numeric _frombuffer");
+}
+
 static gboolean
 is_array (const DefcnPickleValue *value)
 {
-  return defcn_pickle_value_is_call (value,
-             "numpy.core.multiarray _reconstruct")
+  return is_buffer (value)
+      || defcn_pickle_value_is_call (value,
+          "numpy.core.multiarray _reconstruct")
       || defcn_pickle_value_is_call (value,
           "numpy._core.multiarray _reconstruct");
+}
+
+static gboolean
+buffered_array (DefcnForeignArray *array, const DefcnPickleValue *args)
+{
+  const DefcnPickleValue *bytes = defcn_pickle_value_at (args, 0);
+
+  *array = (DefcnForeignArray){ 0 };
+  if (!bytes || bytes->type != DEFCN_PICKLE_STRING
+      || !pickled_type (array, defcn_pickle_value_at (args, 1))
+      || !defcn_pickle_value_ints (array->dims, &array->n_dims,
+          DEFCN_WEIGHTS_MAX_DIMS, defcn_pickle_value_at (args, 2)))
+    return FALSE;
+  array->data = (const guint8 *) bytes->str;
+  array->bytes = bytes->len;
+  defcn_foreign_array_dense (array,
+      defcn_pickle_value_is (defcn_pickle_value_at (args, 3), "F"));
+  return TRUE;
 }
 
 /* The state of an array: (version, shape, dtype, Fortran order, bytes). */
@@ -251,6 +280,8 @@ pickled_array (DefcnForeignArray *array, const DefcnPickleValue *value)
   const DefcnPickleValue *fortran = defcn_pickle_value_at (state, 3);
   const DefcnPickleValue *bytes = defcn_pickle_value_at (state, 4);
 
+  if (is_buffer (value))
+    return buffered_array (array, value->args);
   *array = (DefcnForeignArray){ 0 };
   if (!defcn_pickle_value_ints (array->dims, &array->n_dims,
           DEFCN_WEIGHTS_MAX_DIMS, defcn_pickle_value_at (state, 1))
@@ -265,7 +296,8 @@ pickled_array (DefcnForeignArray *array, const DefcnPickleValue *value)
 
 /* Entries that are arrays; counters and the like are no tensors. */
 static gboolean
-add_arrays (DefcnForeign *foreign, const DefcnPickleValue *dict, GError **error)
+add_arrays (DefcnForeign *foreign, const DefcnPickleValue *dict, gsize skip,
+    GError **error)
 {
   const DefcnPickleValue *key, *value;
 
@@ -274,7 +306,7 @@ add_arrays (DefcnForeign *foreign, const DefcnPickleValue *dict, GError **error)
 
     if (key->type != DEFCN_PICKLE_STRING || !is_array (value))
       continue;
-    g_autofree char *name = g_strndup (key->str, key->len);
+    g_autofree char *name = g_strndup (key->str + skip, key->len - skip);
     if (!pickled_array (&array, value)) {
       g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
           "%s: \"%s\" is not an array of numbers", foreign->path, name);
@@ -286,48 +318,53 @@ add_arrays (DefcnForeign *foreign, const DefcnPickleValue *dict, GError **error)
   return TRUE;
 }
 
+/* A safetensors file: the length of its header, and the header. */
+static gboolean
+is_safetensors (const guint8 *data, gsize size)
+{
+  guint64 length = 0;
+
+  for (int i = 0; size > 8 && i < 8; i++)
+    length |= (guint64) data[i] << (8 * i);
+  return size > 8 && length <= size - 8 && data[8] == '{';
+}
+
 gboolean
 defcn_numpy_is_pickle (const guint8 *data, gsize size)
 {
-  /* Protocols 2 to 4 say so; 0 and 1 begin with a mark or a dict, which the
-   * length of a safetensors header does not resemble. */
-  return size >= 2
+  /* Protocols 2 to 5 say so; 0 and 1 begin with a mark or a dict. */
+  return size >= 2 && !is_safetensors (data, size)
       && ((data[0] == 0x80 && data[1] >= 2 && data[1] <= 5)
           || (data[0] == '(' && strchr ("dlt(ISV", data[1]))
           || (data[0] == '}' && strchr ("qp(.", data[1])));
 }
 
 DefcnForeign *
-defcn_numpy_open_pickle (const guint8 *data, gsize size, const char *name,
-    GError **error)
+defcn_numpy_open_pickle (const guint8 *data, gsize size, gboolean ema,
+    const char *name, GError **error)
 {
-  static const char *const places[] = { "model", "blobs", "state_dict" };
   g_autoptr (DefcnPickle) pickle =
       defcn_pickle_parse (data, size, NULL, name, error);
+  g_autofree char *place = NULL;
 
   if (!pickle)
     return NULL;
 
-  const DefcnPickleValue *root = defcn_pickle_root (pickle), *dict = root;
+  const DefcnPickleValue *root = defcn_pickle_root (pickle);
   const DefcnPickleValue *author = defcn_pickle_value_get (root, "__author__");
-  for (gsize i = 0; i < G_N_ELEMENTS (places); i++) {
-    const DefcnPickleValue *below = defcn_pickle_value_get (root, places[i]);
-
-    if (defcn_pickle_value_count (below) > 0) {
-      dict = below;
-      break;
-    }
-  }
-
+  const DefcnPickleValue *dict = defcn_state_find (&place, root, is_array, ema);
   g_autoptr (DefcnForeign) foreign = defcn_foreign_new (name, "numpy", size);
   if (author && author->type == DEFCN_PICKLE_STRING)
     foreign->author = g_strndup (author->str, author->len);
-  if (!add_arrays (foreign, dict, error))
+  if (dict
+      && !add_arrays (foreign, dict, defcn_state_prefix (dict, is_array),
+          error))
     return NULL;
   if (foreign->tensors->len == 0) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
         "%s: no dict of arrays in this pickle", name);
     return NULL;
   }
+  foreign->place = g_steal_pointer (&place);
   return g_steal_pointer (&foreign);
 }

@@ -13,7 +13,7 @@ G_BEGIN_DECLS
 gboolean defcn_numpy_is_pickle (const guint8 *data, gsize size);
 /* A pickled dict of arrays, bare or under "model" or "blobs". */
 DefcnForeign *defcn_numpy_open_pickle (const guint8 *data, gsize size,
-    const char *name, GError **error);
+    gboolean ema, const char *name, GError **error);
 /* Every NAME.npy of the folder @path as the tensor NAME. */
 DefcnForeign *defcn_numpy_open_folder (const char *path, GError **error);
 /* Reads the header of the .npy file @data: @array becomes a view of its

@@ -3,6 +3,8 @@
 
 #include "pickle_atoms.h"
 
+#include <string.h>
+
 #define MAX_OPCODES (4u << 20)
 
 struct _DefcnPickle
@@ -115,7 +117,37 @@ add_marked (DefcnPickleMachine *m, int pairs)
   return take_mark (m, &n) && add_items (m, n, pairs);
 }
 
-/* Keeps what would be called, but for the decoding of bytes, which happens. */
+/* The name that stands for what is called: its own, or one for all results of
+ * other calls. */
+static const DefcnPickleValue *
+name_of (DefcnPickleMachine *m, const DefcnPickleValue *callable)
+{
+  static const char unnamed[] = "a call's result";
+
+  if (callable->type == DEFCN_PICKLE_GLOBAL)
+    return callable;
+  DefcnPickleValue *v = defcn_pickle_machine_value (m, DEFCN_PICKLE_GLOBAL);
+  v->str = unnamed;
+  v->len = strlen (unnamed);
+  return v;
+}
+
+/* Keeps what would be called. */
+static gboolean
+push_object (DefcnPickleMachine *m, const DefcnPickleValue *callable,
+    const DefcnPickleValue *args)
+{
+  if ((callable->type != DEFCN_PICKLE_GLOBAL
+          && callable->type != DEFCN_PICKLE_OBJECT)
+      || args->type != DEFCN_PICKLE_TUPLE)
+    return defcn_pickle_machine_fail (m, "a call of what cannot be called");
+  DefcnPickleValue *v = defcn_pickle_machine_value (m, DEFCN_PICKLE_OBJECT);
+  v->callable = name_of (m, callable);
+  v->args = args;
+  return defcn_pickle_machine_push (m, v);
+}
+
+/* The same, but for the decoding of bytes, which happens. */
 static gboolean
 reduce (DefcnPickleMachine *m, int unused)
 {
@@ -125,7 +157,7 @@ reduce (DefcnPickleMachine *m, int unused)
   if (!callable)
     return FALSE;
   if (callable->type != DEFCN_PICKLE_GLOBAL || args->type != DEFCN_PICKLE_TUPLE)
-    return defcn_pickle_machine_fail (m, "a call of what cannot be called");
+    return push_object (m, callable, args);
 
   const DefcnPickleValue *first = defcn_pickle_value_at (args, 0);
   if (g_str_equal (callable->str, "_codecs encode")) {
@@ -138,14 +170,37 @@ reduce (DefcnPickleMachine *m, int unused)
     return defcn_pickle_atoms_latin1 (m, first);
   }
 
-  const gboolean empty = g_str_has_suffix (callable->str, " bytes") && !first;
-  DefcnPickleValue *v = defcn_pickle_machine_value (m,
-      empty ? DEFCN_PICKLE_STRING : DEFCN_PICKLE_OBJECT);
-  if (empty)
-    v->str = "";
-  v->callable = callable;
-  v->args = args;
+  if (!g_str_has_suffix (callable->str, " bytes") || first)
+    return push_object (m, callable, args);
+  DefcnPickleValue *v = defcn_pickle_machine_value (m, DEFCN_PICKLE_STRING);
+  v->str = "";
   return defcn_pickle_machine_push (m, v);
+}
+
+/* A class, a tuple and a dict of named arguments, which are dropped. */
+static gboolean
+reduce_named (DefcnPickleMachine *m, int unused)
+{
+  return defcn_pickle_machine_pop (m) && reduce (m, 0);
+}
+
+/* A class by @lines, or the first above the mark; the rest there is its
+ * arguments. */
+static gboolean
+instance (DefcnPickleMachine *m, int lines)
+{
+  guint n;
+
+  if (!take_mark (m, &n))
+    return FALSE;
+  if (!lines && n == 0)
+    return defcn_pickle_machine_fail (m, "its stack is empty");
+  DefcnPickleValue *args = defcn_pickle_machine_value (m, DEFCN_PICKLE_TUPLE);
+  if (!move_items (m, args, lines ? n : n - 1)
+      || (lines && !defcn_pickle_atoms_global_lines (m, 0)))
+    return FALSE;
+  const DefcnPickleValue *callable = defcn_pickle_machine_pop (m);
+  return callable && push_object (m, callable, args);
 }
 
 static gboolean
@@ -245,9 +300,9 @@ take_protocol (DefcnPickleMachine *m, int unused)
 
   if (!defcn_pickle_machine_take_uint (m, &protocol, 1))
     return FALSE;
-  return protocol <= 4
+  return protocol <= 5
       || defcn_pickle_machine_fail (m,
-          "protocol %" G_GUINT64_FORMAT ", 0 to 4 are read", protocol);
+          "protocol %" G_GUINT64_FORMAT ", 0 to 5 are read", protocol);
 }
 
 static gboolean
@@ -298,6 +353,13 @@ persistent_stack (DefcnPickleMachine *m, int unused)
   return push_persistent (m, defcn_pickle_machine_pop (m));
 }
 
+/* A promise not to write, which nobody does here. */
+static gboolean
+keep_top (DefcnPickleMachine *m, int unused)
+{
+  return defcn_pickle_machine_top (m) != NULL;
+}
+
 /* A frame is a hint for readers of streams. */
 static gboolean
 skip_frame (DefcnPickleMachine *m, int unused)
@@ -340,6 +402,8 @@ static const struct
   ['X'] = { defcn_pickle_atoms_bytes, 4 },
   [0x8d] = { defcn_pickle_atoms_bytes, 8 },
   [0x8e] = { defcn_pickle_atoms_bytes, 8 },
+  [0x96] = { defcn_pickle_atoms_bytes, 8 }, /* bytearray */
+  [0x98] = { keep_top },
 
   [')'] = { push_empty, DEFCN_PICKLE_TUPLE },
   [0x85] = { collect_few, 1 },
@@ -362,6 +426,9 @@ static const struct
   [0x93] = { defcn_pickle_atoms_global },
   ['R'] = { reduce },
   [0x81] = { reduce },
+  [0x92] = { reduce_named },
+  ['i'] = { instance, TRUE },
+  ['o'] = { instance, FALSE },
   ['b'] = { build },
   ['P'] = { persistent_line },
   ['Q'] = { persistent_stack },

@@ -3,42 +3,6 @@
 
 #include <string.h>
 
-/* What files of weights call or refer to. */
-static const char *const globals[] = {
-  "__builtin__ bytes",
-  "__builtin__ list",
-  "__builtin__ long",
-  "__builtin__ set",
-  "_codecs encode",
-  "builtins bytes",
-  "builtins list",
-  "builtins set",
-  "collections Counter",
-  "collections OrderedDict",
-  "collections defaultdict",
-  "numpy dtype",
-  "numpy ndarray",
-  "numpy._core.multiarray _reconstruct",
-  "numpy._core.multiarray scalar",
-  "numpy.core.multiarray _reconstruct",
-  "numpy.core.multiarray scalar",
-  "torch BFloat16Storage",
-  "torch BoolStorage",
-  "torch ByteStorage",
-  "torch CharStorage",
-  "torch DoubleStorage",
-  "torch FloatStorage",
-  "torch HalfStorage",
-  "torch IntStorage",
-  "torch LongStorage",
-  "torch ShortStorage",
-  "torch Size",
-  "torch device",
-  "torch._utils _rebuild_parameter",
-  "torch._utils _rebuild_tensor",
-  "torch._utils _rebuild_tensor_v2",
-};
-
 static gboolean
 push_whole (DefcnPickleMachine *m, gint64 number)
 {
@@ -235,25 +199,19 @@ defcn_pickle_atoms_line (DefcnPickleMachine *m, int unused)
       && push_string (m, line, len);
 }
 
+/* A name is a name: whatever it is of, it is looked up nowhere. */
 static gboolean
 push_name (DefcnPickleMachine *m, const char *module, gsize module_len,
     const char *name, gsize name_len)
 {
-  g_autofree char *full = g_strdup_printf ("%.*s %.*s",
-      (int) MIN (module_len, 100), module, (int) MIN (name_len, 100), name);
+  DefcnPickleValue *v = defcn_pickle_machine_value (m, DEFCN_PICKLE_GLOBAL);
+  char *full = g_strdup_printf ("%.*s %.*s", (int) MIN (module_len, 100),
+      module, (int) MIN (name_len, 100), name);
 
-  for (gsize i = 0; i < G_N_ELEMENTS (globals); i++) {
-    if (g_str_equal (full, globals[i])) {
-      DefcnPickleValue *v = defcn_pickle_machine_value (m, DEFCN_PICKLE_GLOBAL);
-
-      v->str = globals[i];
-      v->len = strlen (globals[i]);
-      return defcn_pickle_machine_push (m, v);
-    }
-  }
-  g_autofree char *shown = g_strescape (full, NULL);
-  return defcn_pickle_machine_fail (m,
-      "it refers to \"%s\", which is none of those that hold weights", shown);
+  g_ptr_array_add (m->texts, full);
+  v->str = full;
+  v->len = strlen (full);
+  return defcn_pickle_machine_push (m, v);
 }
 
 gboolean

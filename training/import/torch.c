@@ -2,6 +2,7 @@
 #include "torch.h"
 
 #include "pickle.h"
+#include "state.h"
 #include "zip.h"
 
 #include <string.h>
@@ -27,6 +28,7 @@ typedef struct
   char *entry;          /* of it: the storage that was read last */
   GBytes *bytes;        /* what it holds: views of it may follow */
   GHashTable *storages; /* of a stream: key -> Storage */
+  gboolean ema;         /* the averaged weights are wanted */
   DefcnForeign *foreign;
   GError **error;
 } Reader;
@@ -135,17 +137,35 @@ find_storage (Reader *r, DefcnForeignArray *array, const char *name,
   return TRUE;
 }
 
-/* _rebuild_tensor_v2 (storage, offset, size, stride, ..), perhaps within
- * _rebuild_parameter (tensor, ..). */
+/* The arguments of _rebuild_tensor_v2 (storage, offset, size, stride, ..),
+ * perhaps within _rebuild_parameter (tensor, ..) and the like, or of a subclass:
+ * _rebuild_from_type_v2 (function, type, arguments, state). */
 static const DefcnPickleValue *
 tensor_args (const DefcnPickleValue *value)
 {
-  if (defcn_pickle_value_is_call (value, "torch._utils _rebuild_parameter"))
-    value = defcn_pickle_value_at (value->args, 0);
-  return defcn_pickle_value_is_call (value, "torch._utils _rebuild_tensor_v2")
-          || defcn_pickle_value_is_call (value, "torch._utils _rebuild_tensor")
-      ? value->args
-      : NULL;
+  static const char *const wrappers[] = { "torch._utils _rebuild_parameter",
+    "torch._utils _rebuild_parameter_with_state" };
+  static const char *const rebuilders[] = { "torch._utils _rebuild_tensor_v2",
+    "torch._utils _rebuild_tensor" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (wrappers); i++) {
+    if (defcn_pickle_value_is_call (value, wrappers[i]))
+      value = defcn_pickle_value_at (value->args, 0);
+  }
+  if (defcn_pickle_value_is_call (value,
+          "torch._tensor _rebuild_from_type_v2")) {
+    const DefcnPickleValue *function = defcn_pickle_value_at (value->args, 0);
+
+    return function && function->type == DEFCN_PICKLE_GLOBAL
+            && g_str_equal (function->str, rebuilders[0])
+        ? defcn_pickle_value_at (value->args, 2)
+        : NULL;
+  }
+  for (gsize i = 0; i < G_N_ELEMENTS (rebuilders); i++) {
+    if (defcn_pickle_value_is_call (value, rebuilders[i]))
+      return value->args;
+  }
+  return NULL;
 }
 
 static gboolean
@@ -169,24 +189,9 @@ read_array (Reader *r, DefcnForeignArray *array, const char *name,
   return TRUE;
 }
 
-/* "module." is what data-parallel training puts before every name. */
 static gboolean
-all_have_prefix (const DefcnPickleValue *dict, const char *prefix)
+add_tensors (Reader *r, const DefcnPickleValue *dict, gsize skip)
 {
-  const DefcnPickleValue *key, *value;
-  const gsize len = strlen (prefix);
-
-  for (guint i = 0; defcn_pickle_value_entry (dict, i, &key, &value); i++)
-    if (key->type != DEFCN_PICKLE_STRING || key->len < len
-        || memcmp (key->str, prefix, len) != 0)
-      return FALSE;
-  return TRUE;
-}
-
-static gboolean
-add_tensors (Reader *r, const DefcnPickleValue *dict)
-{
-  const gsize skip = all_have_prefix (dict, "module.") ? strlen ("module.") : 0;
   const DefcnPickleValue *key, *value;
 
   for (guint i = 0; defcn_pickle_value_entry (dict, i, &key, &value); i++) {
@@ -203,9 +208,19 @@ add_tensors (Reader *r, const DefcnPickleValue *dict)
   return TRUE;
 }
 
+/* The member @key of a dict of few: a file may let a thousand entries share one
+ * of thousands. */
+static const DefcnPickleValue *
+get_of_few (const DefcnPickleValue *dict, const char *key)
+{
+  return defcn_pickle_value_count (dict) <= 64
+      ? defcn_pickle_value_get (dict, key)
+      : NULL;
+}
+
 /* {"_metadata": {module: {"version": number}}}, the attributes of the dict. */
 static void
-read_versions (const Reader *r, const DefcnPickleValue *dict)
+read_versions (const Reader *r, const DefcnPickleValue *dict, gsize skip)
 {
   const DefcnPickleValue *metadata =
       defcn_pickle_value_get (dict->state, "_metadata");
@@ -215,13 +230,11 @@ read_versions (const Reader *r, const DefcnPickleValue *dict)
     gint64 version;
 
     if (key->type != DEFCN_PICKLE_STRING
-        || !defcn_pickle_value_int (&version,
-            defcn_pickle_value_get (value, "version")))
+        || !defcn_pickle_value_int (&version, get_of_few (value, "version"))
+        || key->len < skip)
       continue;
-    const char *prefix =
-        key->len > 7 && memcmp (key->str, "module.", 7) == 0 ? "module." : "";
     g_hash_table_replace (r->foreign->versions,
-        g_strndup (key->str + strlen (prefix), key->len - strlen (prefix)),
+        g_strndup (key->str + skip, key->len - skip),
         GINT_TO_POINTER (CLAMP (version, 0, G_MAXINT)));
   }
 }
@@ -231,7 +244,7 @@ static gboolean
 add_momentum (Reader *r, const DefcnPickleValue *state)
 {
   const DefcnPickleValue *args =
-      tensor_args (defcn_pickle_value_get (state, "momentum_buffer"));
+      tensor_args (get_of_few (state, "momentum_buffer"));
   DefcnForeignTensor *t = NULL;
   DefcnForeignArray array;
 
@@ -277,24 +290,31 @@ read_momentum (Reader *r, const DefcnPickleValue *optimizer)
 }
 
 static gboolean
+is_tensor (const DefcnPickleValue *value)
+{
+  return tensor_args (value) != NULL;
+}
+
+static gboolean
 read_checkpoint (Reader *r, const DefcnPickle *pickle)
 {
-  static const char *const places[] = { "model", "state_dict" };
-  const DefcnPickleValue *root = defcn_pickle_root (pickle), *dict = root;
+  const DefcnPickleValue *root = defcn_pickle_root (pickle);
   const DefcnPickleValue *optimizer =
       defcn_pickle_value_get (root, "optimizer");
+  g_autofree char *place = NULL;
+  const DefcnPickleValue *dict =
+      defcn_state_find (&place, root, is_tensor, r->ema);
 
-  for (gsize i = 0; dict == root && i < G_N_ELEMENTS (places); i++) {
-    const DefcnPickleValue *below = defcn_pickle_value_get (root, places[i]);
-
-    if (defcn_pickle_value_count (below) > 0)
-      dict = below;
-  }
-  if (!add_tensors (r, dict) || (optimizer && !read_momentum (r, optimizer)))
+  if (!dict)
+    return fail (r, "no dict of tensors in this checkpoint");
+  const gsize skip = defcn_state_prefix (dict, is_tensor);
+  if (!add_tensors (r, dict, skip)
+      || (optimizer && !read_momentum (r, optimizer)))
     return FALSE;
   if (r->foreign->tensors->len == 0)
     return fail (r, "no dict of tensors in this checkpoint");
-  read_versions (r, dict);
+  r->foreign->place = g_steal_pointer (&place);
+  read_versions (r, dict, skip);
   defcn_pickle_value_int (&r->foreign->iteration,
       defcn_pickle_value_get (root, "iteration"));
   return TRUE;
@@ -446,11 +466,11 @@ defcn_torch_is (const guint8 *data, gsize size)
 }
 
 DefcnForeign *
-defcn_torch_open (const guint8 *data, gsize size, const char *name,
-    GError **error)
+defcn_torch_open (const guint8 *data, gsize size, gboolean ema,
+    const char *name, GError **error)
 {
   g_autoptr (DefcnForeign) foreign = defcn_foreign_new (name, "torch", size);
-  Reader r = { .name = name, .foreign = foreign, .error = error };
+  Reader r = { .name = name, .ema = ema, .foreign = foreign, .error = error };
   const gboolean good = defcn_zip_is (data, size)
       ? read_zip (&r, data, size)
       : read_stream (&r, data, size);

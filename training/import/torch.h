@@ -14,7 +14,7 @@ gboolean defcn_torch_is (const guint8 *data, gsize size);
 /* The tensors of the dict, bare or under "model" or "state_dict", without the
  * prefix "module." where all names have it; with the momentum and the iteration
  * of a training checkpoint. */
-DefcnForeign *defcn_torch_open (const guint8 *data, gsize size,
+DefcnForeign *defcn_torch_open (const guint8 *data, gsize size, gboolean ema,
     const char *name, GError **error);
 
 G_END_DECLS

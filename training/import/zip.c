@@ -173,8 +173,10 @@ defcn_zip_read (DefcnZip *zip, const char *name, GError **error)
         DEFCN_ZIP_MAX_RATIO);
   } else {
     zip->budget -= stat.size;
-    data = g_malloc (MAX (stat.size, 1));
-    if (!read_all (data, file, stat.size)) {
+    data = g_try_malloc (MAX (stat.size, 1));
+    if (!data) {
+      fail (error, zip->where, "entry \"%s\": no memory for its bytes", shown);
+    } else if (!read_all (data, file, stat.size)) {
       fail (error, zip->where, "entry \"%s\" is damaged or cut off: %s", shown,
           zip_error_strerror (zip_file_get_error (file)));
       g_clear_pointer (&data, g_free);

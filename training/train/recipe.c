@@ -1,11 +1,13 @@
 /* A training recipe: defaults, presets, key files, what belongs together. */
 #include "recipe.h"
 
+#include "data/file.h"
 #include "recipe_keys.h"
 
 #include <string.h>
 
 #define GROUP "recipe"
+#define MAX_BYTES (1 << 20) /* of a key file */
 
 /* What every recipe starts from: coco.poto.3dmf.aux. */
 static const char defaults[] =
@@ -151,8 +153,14 @@ static GKeyFile *
 open_file (const char *path, GError **error)
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autofree char *text = NULL;
+  gsize len;
 
-  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error)) {
+  if (!defcn_file_read (&text, &len, path, MAX_BYTES, error))
+    return NULL;
+  const gsize bom = defcn_file_bom (text, len);
+  if (!g_key_file_load_from_data (file, text + bom, len - bom, G_KEY_FILE_NONE,
+          error)) {
     g_prefix_error (error, "%s: ", path);
     return NULL;
   }
