@@ -59,7 +59,7 @@ main (int argc, char **argv)
     { "torch-strides", 2, "conv1.weight", 2, { 2, 3 }, 1, 10 },
     { "caffe2-2", 3, "conv1_w", 4, { 1, 3, 2, 2 }, 0, 11 },
     { "caffe2-4", 3, "conv1_w", 4, { 1, 3, 2, 2 }, 0, 11 },
-    { "command", .message = "os system" },
+    { "command", .message = "no dict" },
     { "protocol-0", .message = "no dict" },
     { "self", .message = "no dict" },
     { "values", .message = "no dict" },
