@@ -5,6 +5,7 @@
 #include "bench/stages.h"
 #include "bench/updates.h"
 #include "command.h"
+#include "data/output.h"
 #include "device_options.h"
 
 #include <stdio.h>
@@ -113,7 +114,7 @@ report (const DefcnBench *b, const DefcnBenchOptions *o, GError **error)
   g_autofree char *json =
       o->json || o->save ? defcn_bench_report_json (b) : NULL;
 
-  if (o->save && !g_file_set_contents (o->save, json, -1, error))
+  if (o->save && !defcn_output_write (o->save, json, -1, error))
     return FALSE;
   if (o->json)
     fputs (json, stdout);

@@ -2,7 +2,8 @@
 #include "drawing/plot.h"
 
 #include "error.h"
-#include "drawing/draw.h"
+#include "drawing/sheet.h"
+#include "data/picture.h"
 #include "folder.h"
 
 #include <math.h>
@@ -17,7 +18,7 @@ count_color (const DefcnPicture *picture, int i)
   double rgb[3];
   int n = 0;
 
-  defcn_draw_color (rgb, i);
+  defcn_sheet_color (rgb, i);
   for (int k = 0; k < picture->width * picture->height; k++) {
     const guint8 *p = picture->rgb + 3 * k;
 
@@ -55,7 +56,8 @@ test_curves (void)
   g_autoptr (DefcnPicture) picture = defcn_picture_load (png, &error);
   g_assert_no_error (error);
   g_assert_cmpint (picture->width, >=, 600);
-  static const gboolean there[] = { TRUE, TRUE, FALSE, FALSE, TRUE, FALSE };
+  static const gboolean there[] = { TRUE, TRUE, FALSE, FALSE, TRUE, FALSE,
+    FALSE, FALSE, TRUE };
   for (gsize i = 0; i < G_N_ELEMENTS (there); i++) {
     const int n = count_color (picture, i);
 
@@ -163,7 +165,7 @@ height_at (const DefcnPicture *picture, int i, int x)
   double rgb[3], sum = 0;
   int n = 0;
 
-  defcn_draw_color (rgb, i);
+  defcn_sheet_color (rgb, i);
   for (int y = TOP - 5; y < picture->height; y++) {
     const guint8 *p = picture->rgb + 3 * (y * picture->width + x);
 
@@ -183,8 +185,8 @@ height_of (double value, double top)
   return BOTTOM + value / top * (TOP - BOTTOM);
 }
 
-/* The axes end at a round number; the solid line is the running mean, which
- * begins with the first value; the faint one is the values themselves. */
+/* The axes end at a round number; the solid line is the running mean of as many
+ * values as there were; the faint one is the values themselves. */
 static void
 test_places (void)
 {
@@ -209,19 +211,19 @@ test_places (void)
   g_autoptr (DefcnPicture) falling = plot ("{\"iteration\":0,\"loss\":1}\n"
                                            "{\"iteration\":80,\"loss\":0}\n");
   g_assert_cmpfloat_with_epsilon (height_at (falling, 0, RIGHT - 3),
-      height_of (0.9, 1), 1.5);
+      height_of (0.9 / 1.9, 1), 1.5);
   /* faint, in the middle, above nothing but white */
   const guint8 *p = falling->rgb
       + 3 * ((TOP + BOTTOM) / 2 * falling->width + (LEFT + RIGHT) / 2);
   double rgb[3];
-  defcn_draw_color (rgb, 0);
+  defcn_sheet_color (rgb, 0);
   for (int c = 0; c < 3; c++)
     if (rgb[c] < 0.1) /* what it takes from the ground */
       g_assert_cmpint (MIN (p[c], MIN (p[c - 3], p[c + 3])), <, 225);
 }
 
-/* AP has the right axis, 0 to 1 whatever the losses, and marks; what is there
- * has its place in the legend, one after another. */
+/* AP has the right axis, whatever the losses, and marks; what is there has its
+ * place in the legend, one after another.  A low AP fills its axis too. */
 static void
 test_right (void)
 {
@@ -244,15 +246,32 @@ test_right (void)
   for (int i = 0; i < 6; i++) {
     double rgb[3];
 
-    defcn_draw_color (rgb, i);
+    defcn_sheet_color (rgb, i);
     for (int k = 0; legend[i] >= 0 && k < 3; k++) {
-      const int x = LEFT + 60 + 110 * legend[i] + 3 + 8 * k;
+      const int x = LEFT + 60 + 76 * legend[i] + 3 + 8 * k;
       const guint8 *p = picture->rgb + 3 * ((TOP - 14) * picture->width + x);
 
       for (int c = 0; c < 3; c++)
         g_assert_cmpint (ABS (p[c] - (int) (255 * rgb[c])), <=, 2);
     }
   }
+}
+
+/* The right axis ends at a round number over its largest value; all boxes have
+ * a curve of their own, the rate goes from its largest value down. */
+static void
+test_low (void)
+{
+  g_autoptr (DefcnPicture) picture = plot (
+      "{\"iteration\":0,\"ap\":0.018,\"no_nms\":{\"ap50\":0.01},\"lr\":0.004}\n"
+      "{\"iteration\":400,\"ap\":0.018,\"no_nms\":{\"ap50\":0.01},\"lr\":0}\n");
+
+  g_assert_cmpfloat_with_epsilon (height_at (picture, 4, LEFT + 190),
+      height_of (0.018, 0.02), 1.5);
+  g_assert_cmpfloat_with_epsilon (height_at (picture, 6, LEFT + 190),
+      height_of (0.01, 0.02), 1.5);
+  g_assert_cmpfloat_with_epsilon (height_at (picture, 8, LEFT + 190),
+      height_of (0.75, 1), 2);
 }
 
 int
@@ -264,6 +283,7 @@ main (int argc, char **argv)
   g_test_add_func ("/plot/refused", test_refused);
   g_test_add_func ("/plot/places", test_places);
   g_test_add_func ("/plot/right", test_right);
+  g_test_add_func ("/plot/low", test_low);
   folder = folder_new ();
   const int status = g_test_run ();
   folder_remove (folder);

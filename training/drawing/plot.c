@@ -2,7 +2,6 @@
 #include "plot.h"
 
 #include "error.h"
-#include "draw.h"
 #include "sheet.h"
 
 #include <cairo.h>
@@ -19,17 +18,24 @@
 #define N_TICKS 5
 #define SMOOTHING 0.9
 
-/* A curve: one key of the metrics. */
+typedef enum
+{
+  AXIS_LEFT,
+  AXIS_RIGHT,
+  AXIS_OWN, /* to the top at its largest value */
+} Axis;
+
+/* A curve: one key of the metrics, or of an object in them. */
 typedef struct
 {
-  const char *key;
-  gboolean right; /* right axis, 0..1 */
-  GArray *x, *y;  /* of double */
+  const char *object, *key, *name;
+  Axis axis;
+  GArray *x, *y; /* of double */
 } Curve;
 
 typedef struct
 {
-  double x_max, y_max;
+  double x_max, left_max, right_max;
 } Axes;
 
 static gboolean
@@ -51,8 +57,11 @@ read_metrics (Curve *curves, gsize n, const char *path, GError **error)
       return FALSE;
     }
     for (gsize c = 0; at && c < n; c++) {
+      const cJSON *from = curves[c].object
+          ? cJSON_GetObjectItemCaseSensitive (object, curves[c].object)
+          : object;
       const cJSON *item =
-          cJSON_GetObjectItemCaseSensitive (object, curves[c].key);
+          cJSON_GetObjectItemCaseSensitive (from, curves[c].key);
 
       if (!cJSON_IsNumber (item))
         continue;
@@ -81,16 +90,21 @@ round_up (double value)
 static Axes
 find_axes (const Curve *curves, gsize n)
 {
-  Axes axes = { 1, 1e-9 };
+  Axes axes = { 1, 1e-9, 1e-9 };
 
   for (gsize c = 0; c < n; c++) {
     for (guint i = 0; i < curves[c].x->len; i++) {
       axes.x_max = MAX (axes.x_max, g_array_index (curves[c].x, double, i));
-      if (!curves[c].right)
-        axes.y_max = MAX (axes.y_max, g_array_index (curves[c].y, double, i));
+      const double y = g_array_index (curves[c].y, double, i);
+      if (curves[c].axis == AXIS_LEFT)
+        axes.left_max = MAX (axes.left_max, y);
+      if (curves[c].axis == AXIS_RIGHT)
+        axes.right_max = MAX (axes.right_max, y);
     }
   }
-  axes.y_max = round_up (axes.y_max);
+  axes.left_max = round_up (axes.left_max);
+  axes.right_max =
+      axes.right_max > 1e-9 ? MIN (round_up (axes.right_max), 1) : 1;
   return axes;
 }
 
@@ -102,8 +116,8 @@ draw_frame (cairo_t *cr, const Axes *axes)
     const double part = (double) i / N_TICKS;
     const double x = LEFT + part * (RIGHT - LEFT);
     const double y = BOTTOM + part * (TOP - BOTTOM);
-    g_autofree char *left = g_strdup_printf ("%.3g", part * axes->y_max);
-    g_autofree char *right = g_strdup_printf ("%.1f", part);
+    g_autofree char *left = g_strdup_printf ("%.3g", part * axes->left_max);
+    g_autofree char *right = g_strdup_printf ("%.3g", part * axes->right_max);
     g_autofree char *below = g_strdup_printf ("%.0f", part * axes->x_max);
 
     cairo_set_source_rgb (cr, 0.88, 0.88, 0.88);
@@ -122,26 +136,40 @@ draw_frame (cairo_t *cr, const Axes *axes)
   defcn_sheet_text (cr, RIGHT, TOP - 10, 0.5, "AP");
 }
 
-/* The points of a curve, or their running mean. */
+/* What a curve has at the upper edge. */
+static double
+top_of (const Curve *curve, const Axes *axes)
+{
+  double top = 1e-12;
+
+  if (curve->axis != AXIS_OWN)
+    return curve->axis == AXIS_LEFT ? axes->left_max : axes->right_max;
+  for (guint i = 0; i < curve->y->len; i++)
+    top = MAX (top, g_array_index (curve->y, double, i));
+  return top;
+}
+
+/* The points of a curve, or their running mean, which knows how few there were
+ * at its start. */
 static void
 trace (cairo_t *cr, const Curve *curve, const Axes *axes, gboolean smooth)
 {
-  double mean = 0;
+  const double top = top_of (curve, axes);
+  double sum = 0, weight = 0;
 
   cairo_new_path (cr); /* text leaves a point behind */
   for (guint i = 0; i < curve->x->len; i++) {
     const double value = g_array_index (curve->y, double, i);
 
-    mean = i == 0 ? value : SMOOTHING * mean + (1 - SMOOTHING) * value;
+    sum = SMOOTHING * sum + value;
+    weight = SMOOTHING * weight + 1;
     const double x = LEFT
         + g_array_index (curve->x, double, i) / axes->x_max * (RIGHT - LEFT);
-    const double part =
-        CLAMP ((smooth ? mean : value) / (curve->right ? 1 : axes->y_max), 0,
-            1);
+    const double part = CLAMP ((smooth ? sum / weight : value) / top, 0, 1);
     const double y = BOTTOM + part * (TOP - BOTTOM);
 
     cairo_line_to (cr, x, y);
-    if (curve->right) {
+    if (curve->axis == AXIS_RIGHT) {
       cairo_arc (cr, x, y, 3, 0, 2 * G_PI);
       cairo_move_to (cr, x, y);
     }
@@ -157,21 +185,21 @@ draw_curve (cairo_t *cr, const Curve *curve, const Axes *axes, int i,
 
   if (curve->x->len == 0)
     return;
-  defcn_draw_color (rgb, i);
+  defcn_sheet_color (rgb, i);
   cairo_set_line_width (cr, 1);
-  if (!curve->right) {
+  if (curve->axis == AXIS_LEFT) {
     cairo_set_source_rgba (cr, rgb[0], rgb[1], rgb[2], 0.25);
     trace (cr, curve, axes, FALSE);
   }
   cairo_set_line_width (cr, 2);
   cairo_set_source_rgb (cr, rgb[0], rgb[1], rgb[2]);
-  trace (cr, curve, axes, !curve->right);
+  trace (cr, curve, axes, curve->axis == AXIS_LEFT);
 
   cairo_move_to (cr, legend, TOP - 14);
   cairo_line_to (cr, legend + 24, TOP - 14);
   cairo_stroke (cr);
   cairo_set_source_rgb (cr, 0.2, 0.2, 0.2);
-  defcn_sheet_text (cr, legend + 30, TOP - 10, 0, curve->key);
+  defcn_sheet_text (cr, legend + 28, TOP - 10, 0, curve->name);
 }
 
 gboolean
@@ -179,12 +207,15 @@ defcn_plot_metrics (const char *jsonl_path, const char *png_path,
     GError **error)
 {
   Curve curves[] = {
-    { "loss", FALSE, NULL, NULL },
-    { "loss_cls", FALSE, NULL, NULL },
-    { "loss_box", FALSE, NULL, NULL },
-    { "loss_aux", FALSE, NULL, NULL },
-    { "ap", TRUE, NULL, NULL },
-    { "ap50", TRUE, NULL, NULL },
+    { NULL, "loss", "loss", AXIS_LEFT, NULL, NULL },
+    { NULL, "loss_cls", "cls", AXIS_LEFT, NULL, NULL },
+    { NULL, "loss_box", "box", AXIS_LEFT, NULL, NULL },
+    { NULL, "loss_aux", "aux", AXIS_LEFT, NULL, NULL },
+    { NULL, "ap", "AP", AXIS_RIGHT, NULL, NULL },
+    { NULL, "ap50", "AP50", AXIS_RIGHT, NULL, NULL },
+    { "no_nms", "ap50", "raw 50", AXIS_RIGHT, NULL, NULL },
+    { NULL, "duplicate_rate", "twins", AXIS_RIGHT, NULL, NULL },
+    { NULL, "lr", "lr", AXIS_OWN, NULL, NULL },
   };
   const gsize n = G_N_ELEMENTS (curves);
 
@@ -202,7 +233,7 @@ defcn_plot_metrics (const char *jsonl_path, const char *png_path,
     for (gsize c = 0; c < n; c++) {
       draw_curve (cr, &curves[c], &axes, c, legend);
       if (curves[c].x->len > 0)
-        legend += 110;
+        legend += 76;
     }
     good = defcn_sheet_save (cr, png_path, error);
   }

@@ -2,8 +2,10 @@
 #include "sheet.h"
 
 #include "error.h"
+#include "data/output.h"
 
 #include <cairo.h>
+#include <string.h>
 
 cairo_t *
 defcn_sheet_new (int width, int height, double font_size)
@@ -21,17 +23,41 @@ defcn_sheet_new (int width, int height, double font_size)
   return cr;
 }
 
+static cairo_status_t
+write_bytes (void *file, const unsigned char *data, unsigned int len)
+{
+  return fwrite (data, 1, len, file) == len ? CAIRO_STATUS_SUCCESS
+                                            : CAIRO_STATUS_WRITE_ERROR;
+}
+
 gboolean
 defcn_sheet_save (cairo_t *cr, const char *path, GError **error)
 {
-  const cairo_status_t status =
-      cairo_surface_write_to_png (cairo_get_target (cr), path);
+  g_autoptr (DefcnOutput) output = defcn_output_open (path, error);
+  const cairo_status_t status = output
+      ? cairo_surface_write_to_png_stream (cairo_get_target (cr), write_bytes,
+          defcn_output_file (output))
+      : CAIRO_STATUS_WRITE_ERROR;
 
   cairo_destroy (cr);
-  if (status != CAIRO_STATUS_SUCCESS)
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: %s", path,
-        cairo_status_to_string (status));
-  return status == CAIRO_STATUS_SUCCESS;
+  if (!output)
+    return FALSE;
+  if (status == CAIRO_STATUS_SUCCESS)
+    return defcn_output_close (output, error);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: %s", path,
+      cairo_status_to_string (status));
+  return FALSE;
+}
+
+void
+defcn_sheet_color (double rgb[3], int i)
+{
+  static const double palette[][3] = { { 0, 0.45, 0.7 }, { 0.9, 0.62, 0 },
+    { 0, 0.62, 0.45 }, { 0.8, 0.47, 0.65 }, { 0.84, 0.37, 0 },
+    { 0.34, 0.7, 0.91 }, { 0.45, 0.25, 0.6 }, { 0.6, 0.5, 0.15 },
+    { 0.55, 0.55, 0.55 } };
+
+  memcpy (rgb, palette[i % G_N_ELEMENTS (palette)], sizeof palette[0]);
 }
 
 void

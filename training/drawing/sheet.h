@@ -16,6 +16,9 @@ cairo_t *defcn_sheet_new (int width, int height, double font_size);
 /* Writes it as a PNG; FALSE with an error that names @path.  Frees @cr. */
 gboolean defcn_sheet_save (cairo_t *cr, const char *path, GError **error);
 
+/* The colour of series @i: nine that everybody can tell apart, then again. */
+void defcn_sheet_color (double rgb[3], int i);
+
 /* At @x, of which the text keeps the part @align to its left (0 .. 1), on the
  * base line @y. */
 void defcn_sheet_text (cairo_t *cr, double x, double y, double align,
