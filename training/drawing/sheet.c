@@ -54,7 +54,7 @@ defcn_sheet_color (double rgb[3], int i)
 {
   static const double palette[][3] = { { 0, 0.45, 0.7 }, { 0.9, 0.62, 0 },
     { 0, 0.62, 0.45 }, { 0.8, 0.47, 0.65 }, { 0.84, 0.37, 0 }, { 0.7, 0, 0.35 },
-    { 0.45, 0.25, 0.6 }, { 0.6, 0.5, 0.15 }, { 0.55, 0.55, 0.55 } };
+    { 0.45, 0.25, 0.6 }, { 0.6, 0.5, 0.15 }, { 0.4, 0.2, 0 } };
 
   memcpy (rgb, palette[i % G_N_ELEMENTS (palette)], sizeof palette[0]);
 }
