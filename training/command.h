@@ -8,4 +8,5 @@ int defcn_eval_main (int argc, char **argv);
 int defcn_detect_main (int argc, char **argv);
 int defcn_import_main (int argc, char **argv);
 int defcn_info_main (int argc, char **argv);
+int defcn_convert_main (int argc, char **argv);
 int defcn_bench_main (int argc, char **argv);

@@ -68,6 +68,15 @@ test_errors (void)
     { { "detect", "--model", model, "/nonexistent.png" }, 1,
         "/nonexistent.png" },
     { { "detect", "--model", model, "/dev" }, 1, "/dev" },
+    { { "detect", "--model", model, "x.png", "--max-megapixels", "300" }, 2,
+        "--max-megapixels" },
+    { { "convert" }, 2, "INPUT" },
+    { { "convert", "/nonexistent.json" }, 2, "OUTPUT" },
+    { { "convert", "/nonexistent.json", "/nowhere/x.odgt" }, 1,
+        "/nonexistent.json" },
+    { { "convert", "/nonexistent", "x.json" }, 1, "say which" },
+    { { "convert", "x.json", model, "--to", "coco" }, 1, "--force" },
+    { { "convert", "x.json", "y.json", "--from", "xml" }, 1, "coco, crowd" },
     { { "import" }, 2, "INPUT" },
     { { "import", model }, 2, "--output" },
     { { "import", model, model, "--output", "x" }, 2, "INPUT" },
@@ -749,6 +758,54 @@ test_info_data (void)
   g_remove (path);
 }
 
+/* Annotations become a folder of another format, and that a file again; what is
+ * there is not written over unasked. */
+static void
+test_convert (void)
+{
+  static const char data[] =
+      "{\"images\": [{\"id\": 7, \"file_name\": \"a.jpg\", \"width\": 90, "
+      "\"height\": 60}], \"categories\": [{\"id\": 3, \"name\": \"cat\"}, "
+      "{\"id\": 5, \"name\": \"dog\"}], \"annotations\": ["
+      "{\"id\": 1, \"image_id\": 7, \"category_id\": 5, "
+      "\"bbox\": [1, 2, 10, 20]}, {\"id\": 2, \"image_id\": 7, "
+      "\"category_id\": 3, \"bbox\": [1, 2, 10, 2]}]}";
+  g_autofree char *path = g_build_filename (folder, "data.json", NULL);
+  g_autofree char *voc = g_build_filename (folder, "voc", NULL);
+  g_autofree char *back = g_build_filename (folder, "back.json", NULL);
+  const char *const to[] = { "convert", path, voc, "--to", "voc",
+    "--classes=dog", NULL };
+  const char *const from[] = { "convert", voc, back, NULL };
+  const char *const none[] = { "convert", path, back, "--force", "--classes",
+    "owl", NULL };
+  char *out, *err;
+
+  g_assert_true (g_file_set_contents (path, data, -1, NULL));
+  g_assert_cmpint (tool_run (&out, &err, to), ==, 0);
+  g_assert_nonnull (strstr (out, "1 images, 1 objects"));
+  g_assert_nonnull (strstr (err, "classes left out: cat"));
+  g_free (out);
+  g_free (err);
+  g_assert_cmpint (tool_run (&out, &err, from), ==, 0);
+  g_free (out);
+  g_free (err);
+  cJSON *json = info_json (back);
+  g_assert_cmpfloat (tool_number (cJSON_GetObjectItem (json, "classes"), "dog"),
+      ==, 1);
+  cJSON_Delete (json);
+  g_assert_cmpint (tool_run (&out, &err, from), ==, 1);
+  g_assert_nonnull (strstr (err, "--force"));
+  g_free (out);
+  g_free (err);
+  g_assert_cmpint (tool_run (&out, &err, none), ==, 1);
+  g_assert_nonnull (strstr (err, "owl"));
+  g_free (out);
+  g_free (err);
+  remove_folder (voc);
+  g_remove (path);
+  g_remove (back);
+}
+
 /* A model goes through import as foreign weights do: recognised, relabelled,
  * set, and told about; without what shapes do not tell it is refused. */
 static void
@@ -811,6 +868,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tool/detect/forms", test_detect_forms);
   g_test_add_func ("/tool/info", test_info);
   g_test_add_func ("/tool/info/data", test_info_data);
+  g_test_add_func ("/tool/convert", test_convert);
   g_test_add_func ("/tool/import", test_import);
 
   const int status = g_test_run ();

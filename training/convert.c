@@ -1,0 +1,177 @@
+/* `defcn convert`: annotations of one format into another. */
+#include "command.h"
+#include "convert/notation.h"
+#include "data/file.h"
+
+#include "error.h"
+
+#include <string.h>
+
+#define MAX_LABELS (1 << 20) /* bytes */
+
+typedef struct
+{
+  char *from, *to, *images, *classes, *labels;
+  gboolean force;
+  DefcnReadOptions read;
+} Options;
+
+static gboolean
+parse (Options *o, int *argc, char ***argv, GError **error)
+{
+  const GOptionEntry entries[] = {
+    { "from", 0, 0, G_OPTION_ARG_STRING, &o->from,
+        "Format of INPUT: coco, crowdhuman, yolo, voc (as it looks)",
+        "FORMAT" },
+    { "to", 0, 0, G_OPTION_ARG_STRING, &o->to,
+        "Format of OUTPUT (by its ending, .json or .odgt)", "FORMAT" },
+    { "images", 'i', 0, G_OPTION_ARG_FILENAME, &o->images,
+        "Folder of the pictures, where a size is needed and not told", "DIR" },
+    { "classes", 'c', 0, G_OPTION_ARG_STRING, &o->classes, "Take only these",
+        "A,B" },
+    { "labels", 'l', 0, G_OPTION_ARG_FILENAME, &o->labels,
+        "Names of YOLO's classes, one a line (its classes.txt)", "FILE" },
+    { "max-damaged", 0, 0, G_OPTION_ARG_DOUBLE, &o->read.max_damaged,
+        "Share of damaged annotations that stops (0.1)", "SHARE" },
+    { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->read.absolute_names,
+        "Pictures' file names may be absolute, or leave their folder", NULL },
+    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->read.picture.ignore_exif,
+        "Sizes of pictures as they are stored, whatever EXIF says", NULL },
+    { "force", 0, 0, G_OPTION_ARG_NONE, &o->force,
+        "Write over what is at OUTPUT", NULL },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (
+      "INPUT OUTPUT - turn annotations into another format");
+
+  g_option_context_set_summary (context,
+      "COCO's .json, CrowdHuman's .odgt, a folder of YOLO's .txt or of Pascal "
+      "VOC's\n.xml into one another.  Crowds are ignored boxes in CrowdHuman, "
+      "difficult in VOC\nand left out of YOLO.");
+  g_option_context_set_description (context,
+      "Examples:\n"
+      "  defcn convert labels/ train.json --images images/\n"
+      "  defcn convert train.json Annotations/ --to voc\n");
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, argc, argv, error))
+    return FALSE;
+  if (*argc != 3)
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "INPUT and OUTPUT are needed, see --help");
+  else if (!(o->read.max_damaged >= 0 && o->read.max_damaged <= 1))
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--max-damaged is not in 0 .. 1");
+  else
+    return TRUE;
+  return FALSE;
+}
+
+/* What is there already is kept. */
+static gboolean
+check_output (const Options *o, const char *path, GError **error)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const gboolean used = dir ? g_dir_read_name (dir) != NULL
+                            : g_file_test (path, G_FILE_TEST_IS_REGULAR);
+
+  if (!used || o->force)
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%s: is there already: --force writes over it", path);
+  return FALSE;
+}
+
+static gboolean
+read_labels (char ***labels, const Options *o, GError **error)
+{
+  g_autofree char *text = NULL;
+  gsize len;
+
+  if (!o->labels)
+    return TRUE;
+  if (!defcn_file_read (&text, &len, o->labels, MAX_LABELS, error))
+    return FALSE;
+  g_strchomp (text);
+  *labels = g_strsplit (text + defcn_file_bom (text, len), "\n", -1);
+  return TRUE;
+}
+
+/* The chosen classes of YOLO's and VOC's, which are known only when all is
+ * read. */
+static gboolean
+choose (DefcnDataset **dataset, const Options *o, GError **error)
+{
+  if (!o->classes)
+    return TRUE;
+  g_auto (GStrv) names = g_strsplit (o->classes, ";", -1);
+  DefcnDataset *chosen =
+      defcn_dataset_match (*dataset, (const char *const *) names, error);
+  if (!chosen)
+    return FALSE;
+  for (guint k = 0; k < chosen->labels->len; k++) {
+    gint64 *id = &g_array_index (chosen->category_ids, gint64, k);
+
+    if (*id == DEFCN_NO_CATEGORY) {
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+          "%s: no class \"%s\", which --classes names", (*dataset)->path,
+          names[k]);
+      defcn_dataset_free (chosen);
+      return FALSE;
+    }
+  }
+  defcn_dataset_free (*dataset);
+  *dataset = chosen;
+  return TRUE;
+}
+
+static gboolean
+run (const Options *o, const char *input, const char *output, GError **error)
+{
+  DefcnNotation from, to;
+  g_auto (GStrv) labels = NULL;
+  DefcnConverted done;
+
+  if (!(o->from ? defcn_notation_parse (&from, o->from, error)
+                : defcn_notation_guess (&from, input, error))
+      || !(o->to ? defcn_notation_parse (&to, o->to, error)
+                 : defcn_notation_guess (&to, output, error))
+      || !check_output (o, output, error) || !read_labels (&labels, o, error))
+    return FALSE;
+  g_autofree char *folder = g_path_get_dirname (input);
+  g_autoptr (DefcnDataset) dataset =
+      defcn_notation_read (from, input, o->images ? o->images : folder,
+          (const char *const *) labels, &o->read, error);
+  if (!dataset || !choose (&dataset, o, error))
+    return FALSE;
+  g_autofree char *notes = defcn_dataset_notes (dataset);
+  g_printerr ("%s", notes);
+  if (!defcn_notation_write (to, output, dataset, &done, error))
+    return FALSE;
+  g_print ("%s: %u images, %u objects", output, done.n_images, done.n_objects);
+  if (done.n_left_out)
+    g_print (", %u crowds and ignored boxes left out", done.n_left_out);
+  g_print ("\n");
+  return TRUE;
+}
+
+int
+defcn_convert_main (int argc, char **argv)
+{
+  Options o = { .read = defcn_read_defaults };
+  g_autoptr (GError) error = NULL;
+  int status = 2;
+
+  if (parse (&o, &argc, &argv, &error)) {
+    if (o.classes)
+      g_strdelimit (o.classes, ",", ';');
+    status = !run (&o, argv[1], argv[2], &error);
+  }
+  if (error)
+    g_printerr ("defcn convert: %s\n", error->message);
+  g_free (o.from);
+  g_free (o.to);
+  g_free (o.images);
+  g_free (o.classes);
+  g_free (o.labels);
+  return status;
+}

@@ -1,0 +1,92 @@
+/* What formats of one file for every picture have in common. */
+#include "folder.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+static int
+compare_strings (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+GPtrArray *
+defcn_folder_list (const char *path, gboolean (*is) (const char *name),
+    GError **error)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, error);
+  const char *name;
+
+  if (!dir)
+    return NULL;
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+  while ((name = g_dir_read_name (dir)))
+    if (is (name))
+      g_ptr_array_add (names, g_strdup (name));
+  g_ptr_array_sort (names, compare_strings);
+  return names;
+}
+
+gboolean
+defcn_folder_size (int size[2], const DefcnDataset *dataset, guint i,
+    GError **error)
+{
+  const DefcnSample *sample = dataset->samples->pdata[i];
+
+  size[0] = sample->width;
+  size[1] = sample->height;
+  if (size[0] > 0 && size[1] > 0)
+    return TRUE;
+  g_autoptr (DefcnPicture) picture = defcn_dataset_picture (dataset, i, error);
+  if (!picture) {
+    g_prefix_error (error, "no size in the annotations (see --images): ");
+    return FALSE;
+  }
+  size[0] = picture->width;
+  size[1] = picture->height;
+  return TRUE;
+}
+
+char *
+defcn_folder_file (const char *folder, const char *name, const char *ending,
+    GError **error)
+{
+  g_autofree char *slashes = g_strdelimit (g_strdup (name), "\\", '/');
+  g_auto (GStrv) parts = g_strsplit (slashes, "/", -1);
+  g_autofree char *file = NULL, *below = NULL;
+  char *dot = strrchr (slashes, '.');
+
+  if (g_path_is_absolute (slashes)
+      || g_strv_contains ((const char *const *) parts, "..")) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "\"%s\" is not a name below a folder", name);
+    return NULL;
+  }
+  if (dot && !strchr (dot, '/'))
+    *dot = '\0';
+  file = g_strconcat (slashes, ending, NULL);
+  char *path = g_build_filename (folder, file, NULL);
+  below = g_path_get_dirname (path);
+  if (g_mkdir_with_parents (below, 0777) == 0)
+    return path;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%s: cannot make this folder: %s", below, g_strerror (errno));
+  g_free (path);
+  return NULL;
+}
+
+int
+defcn_folder_class (DefcnDataset *dataset, const char *name)
+{
+  const gint64 id = dataset->labels->len + 1;
+  guint i;
+
+  if (g_ptr_array_find_with_equal_func (dataset->labels, name, g_str_equal, &i))
+    return i;
+  g_ptr_array_add (dataset->labels, g_strdup (name));
+  g_array_append_val (dataset->category_ids, id);
+  return id - 1;
+}

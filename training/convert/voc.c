@@ -1,0 +1,233 @@
+/* Pascal VOC's annotations, by GLib's parser of markup. */
+#include "voc.h"
+
+#include "data/file.h"
+#include "data/output.h"
+#include "error.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_BYTES (16 << 20) /* of a file */
+#define MAX_SIDE 1000000
+
+/* The corners, in the order of DefcnObject.bbox before it has sizes. */
+static const char *const corners[] = { "xmin", "ymin", "xmax", "ymax" };
+
+/* One file being read. */
+typedef struct
+{
+  DefcnDataset *dataset;
+  const char *path;
+  char *file;    /* <filename> */
+  int size[2];   /* <size> */
+  GArray *found; /* of DefcnObject, label in @dataset */
+  guint n;       /* objects, damaged ones too */
+  char *name;    /* of the object that is open */
+  double box[4];
+  int n_corners;
+  gboolean difficult;
+} Reader;
+
+gboolean
+defcn_voc_is_file (const char *name)
+{
+  return g_str_has_suffix (name, ".xml");
+}
+
+/* Whether the open element lies at @path, from the root on. */
+static gboolean
+is_at (GMarkupParseContext *context, const char *const *path, guint depth)
+{
+  const GSList *stack = g_markup_parse_context_get_element_stack (context);
+
+  if (g_slist_length ((GSList *) stack) != depth)
+    return FALSE;
+  for (guint i = depth; i-- > 0; stack = stack->next)
+    if (!g_str_equal (stack->data, path[i]))
+      return FALSE;
+  return TRUE;
+}
+
+#define AT(...)                                                                \
+  is_at (context, (const char *const[]){ __VA_ARGS__ },                        \
+      G_N_ELEMENTS (((const char *const[]){ __VA_ARGS__ })))
+
+static void
+on_text (GMarkupParseContext *context, const char *text, gsize len,
+    gpointer data, GError **error)
+{
+  static const char *const sides[] = { "width", "height" };
+  Reader *r = data;
+  g_autofree char *value = g_strstrip (g_strndup (text, len));
+  char *end;
+  const double number = g_ascii_strtod (value, &end);
+  const gboolean is_number = end != value && !*end && isfinite (number);
+
+  for (int k = 0; k < 2; k++)
+    if (AT ("annotation", "size", sides[k]) && is_number && number >= 0
+        && number <= MAX_SIDE)
+      r->size[k] = number;
+  for (int k = 0; k < 4; k++)
+    if (AT ("annotation", "object", "bndbox", corners[k]) && is_number
+        && fabs (number) <= MAX_SIDE) {
+      r->box[k] = number;
+      r->n_corners |= 1 << k;
+    }
+  if (AT ("annotation", "filename") && !r->file)
+    r->file = g_steal_pointer (&value);
+  else if (AT ("annotation", "object", "name") && !r->name)
+    r->name = g_steal_pointer (&value);
+  else if (AT ("annotation", "object", "difficult"))
+    r->difficult = number == 1;
+}
+
+static void
+on_end (GMarkupParseContext *context, const char *element, gpointer data,
+    GError **error)
+{
+  Reader *r = data;
+  DefcnObject o = { .person = TRUE, .crowd = r->difficult };
+
+  if (!AT ("annotation", "object"))
+    return;
+  r->n++;
+  o.bbox[0] = r->box[0];
+  o.bbox[1] = r->box[1];
+  o.bbox[2] = r->box[2] - r->box[0];
+  o.bbox[3] = r->box[3] - r->box[1];
+  o.area = o.bbox[2] * o.bbox[3];
+  if (!r->name || !r->name[0] || r->n_corners != 15 || o.bbox[2] < 0
+      || o.bbox[3] < 0) {
+    defcn_dataset_skip (r->dataset, FALSE,
+        g_strdup_printf ("%s: object %u has no name and corners", r->path,
+            r->n));
+  } else {
+    o.label = defcn_folder_class (r->dataset, r->name);
+    r->dataset->n_empty += o.area == 0;
+    g_array_append_val (r->found, o);
+  }
+  g_clear_pointer (&r->name, g_free);
+  r->n_corners = 0;
+  r->difficult = FALSE;
+}
+
+static gboolean
+parse (Reader *r, GError **error)
+{
+  static const GMarkupParser parser = { .text = on_text,
+    .end_element = on_end };
+  g_autoptr (GMarkupParseContext) context = g_markup_parse_context_new (&parser,
+      G_MARKUP_TREAT_CDATA_AS_TEXT, r, NULL);
+  g_autofree char *text = NULL;
+  gsize len;
+
+  if (!defcn_file_read (&text, &len, r->path, MAX_BYTES, error))
+    return FALSE;
+  const gsize bom = defcn_file_bom (text, len);
+  if (g_markup_parse_context_parse (context, text + bom, len - bom, error)
+      && g_markup_parse_context_end_parse (context, error))
+    return TRUE;
+  g_prefix_error (error, "%s: ", r->path);
+  return FALSE;
+}
+
+/* The file @name becomes sample @i. */
+static gboolean
+read_file (DefcnDataset *dataset, guint *n, const char *folder, guint i,
+    const char *name, GError **error)
+{
+  g_autofree char *path = g_build_filename (folder, name, NULL);
+  g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+  Reader r = { .dataset = dataset, .path = path, .found = found };
+  gboolean good = parse (&r, error);
+
+  if (good && (!r.file || !r.file[0])) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+        "%s: no <filename> in an <annotation>", path);
+    good = FALSE;
+  }
+  if (good && !defcn_dataset_check_name (dataset, r.file, error)) {
+    g_prefix_error (error, "%s: ", path);
+    good = FALSE;
+  }
+  if (good) {
+    g_ptr_array_add (dataset->samples,
+        defcn_sample_new (i + 1, r.file, r.size[1] ? r.size[0] : 0,
+            r.size[0] ? r.size[1] : 0));
+    for (guint k = 0; k < found->len; k++)
+      defcn_dataset_add (dataset, i, &g_array_index (found, DefcnObject, k));
+  }
+  *n += r.n;
+  g_free (r.file);
+  g_free (r.name);
+  return good;
+}
+
+DefcnDataset *
+defcn_voc_read (const char *path, const char *images,
+    const DefcnReadOptions *options, GError **error)
+{
+  g_autoptr (DefcnDataset) dataset = defcn_dataset_new (path, images, options);
+  g_autoptr (GPtrArray) names =
+      defcn_folder_list (path, defcn_voc_is_file, error);
+  guint n = 0;
+
+  for (guint i = 0; names && i < names->len; i++)
+    if (!read_file (dataset, &n, path, i, names->pdata[i], error))
+      return NULL;
+  return names && defcn_dataset_check_damage (dataset, n, options, error)
+      ? g_steal_pointer (&dataset)
+      : NULL;
+}
+
+static void
+append_object (GString *text, const DefcnDataset *dataset, const DefcnObject *o)
+{
+  g_autofree char *name =
+      g_markup_escape_text (dataset->labels->pdata[MAX (o->label, 0)], -1);
+  const double values[4] = { o->bbox[0], o->bbox[1], o->bbox[0] + o->bbox[2],
+    o->bbox[1] + o->bbox[3] };
+
+  g_string_append_printf (text,
+      "  <object>\n    <name>%s</name>\n    <difficult>%d</difficult>\n"
+      "    <bndbox>",
+      name, o->crowd || o->label < 0);
+  for (int k = 0; k < 4; k++) {
+    char number[G_ASCII_DTOSTR_BUF_SIZE];
+
+    g_string_append_printf (text, "<%s>%s</%s>", corners[k],
+        g_ascii_formatd (number, sizeof number, "%.9g", values[k]), corners[k]);
+  }
+  g_string_append (text, "</bndbox>\n  </object>\n");
+}
+
+gboolean
+defcn_voc_write (const char *path, const DefcnDataset *dataset,
+    DefcnConverted *done, GError **error)
+{
+  for (guint i = 0; i < dataset->samples->len; i++) {
+    const DefcnSample *sample = dataset->samples->pdata[i];
+    g_autoptr (GArray) objects = defcn_dataset_objects (dataset, i);
+    g_autoptr (GString) text = g_string_new (NULL);
+    g_autofree char *file =
+        defcn_folder_file (path, sample->name, ".xml", error);
+    g_autofree char *name = g_markup_escape_text (sample->name, -1);
+    int size[2];
+
+    if (!file || !defcn_folder_size (size, dataset, i, error))
+      return FALSE;
+    g_string_append_printf (text,
+        "<annotation>\n  <filename>%s</filename>\n  <size><width>%d</width>"
+        "<height>%d</height><depth>3</depth></size>\n",
+        name, size[0], size[1]);
+    for (guint k = 0; k < objects->len; k++)
+      append_object (text, dataset, &g_array_index (objects, DefcnObject, k));
+    g_string_append (text, "</annotation>\n");
+    if (!defcn_output_write (file, text->str, text->len, error))
+      return FALSE;
+    done->n_images++;
+    done->n_objects += objects->len;
+  }
+  return TRUE;
+}
