@@ -227,7 +227,8 @@ read_floats (float values[3], const cJSON *object, const char *name, double min,
   for (int i = 0; good && i < 3; i++) {
     const cJSON *item = cJSON_GetArrayItem (array, i);
 
-    good = cJSON_IsNumber (item) && item->valuedouble >= min
+    /* As it is kept: what is taken is what can be written again. */
+    good = cJSON_IsNumber (item) && (float) item->valuedouble >= (float) min
         && item->valuedouble <= 1e6;
     values[i] = good ? item->valuedouble : 0;
   }

@@ -28,9 +28,9 @@ struct _DefcnWeights
 {
   char *path;
   GBytes *bytes;
-  cJSON *header;       /* owns the names and the metadata strings */
-  GArray *tensors;     /* of DefcnWeightsTensor */
-  GHashTable *by_name; /* name -> index + 1 */
+  cJSON *header;   /* owns the names and the metadata strings */
+  GArray *tensors; /* of DefcnWeightsTensor */
+  GTree *by_name;  /* name -> index + 1; by order: files know of hashes */
 };
 
 G_GNUC_PRINTF (3, 4)
@@ -150,12 +150,12 @@ read_tensor (DefcnWeights *weights, const cJSON *item, const char *data,
         "tensor \"%s\": %" G_GUINT64_FORMAT
         " bytes of data for %" G_GSIZE_FORMAT " elements of %s",
         t.name, offsets[1] - offsets[0], t.len, dtypes[t.dtype].name);
-  if (g_hash_table_contains (weights->by_name, t.name))
+  if (g_tree_lookup (weights->by_name, t.name))
     return fail (error, weights, "tensor \"%s\" is there twice", t.name);
 
   t.data = data + offsets[0];
   g_array_append_val (weights->tensors, t);
-  g_hash_table_insert (weights->by_name, (char *) t.name,
+  g_tree_insert (weights->by_name, (char *) t.name,
       GUINT_TO_POINTER (weights->tensors->len));
   return TRUE;
 }
@@ -290,18 +290,26 @@ defcn_weights_open_bytes (GBytes *bytes, const char *name, GError **error)
   weights->path = g_strdup (name);
   weights->bytes = g_bytes_ref (bytes);
   weights->tensors = g_array_new (FALSE, FALSE, sizeof (DefcnWeightsTensor));
-  weights->by_name = g_hash_table_new (g_str_hash, g_str_equal);
+  weights->by_name = g_tree_new ((GCompareFunc) strcmp);
   return read_header (weights, error) ? g_steal_pointer (&weights) : NULL;
 }
 
 DefcnWeights *
 defcn_weights_open (const char *path, GError **error)
 {
-  g_autoptr (GMappedFile) map = g_mapped_file_new (path, FALSE, error);
+  GStatBuf about;
+  char *data;
+  gsize len;
 
-  if (!map)
+  if (g_stat (path, &about) == 0 && !S_ISREG (about.st_mode)) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: %s", path,
+        S_ISDIR (about.st_mode) ? "is a folder" : "is no regular file");
     return NULL;
-  g_autoptr (GBytes) bytes = g_mapped_file_get_bytes (map);
+  }
+  /* Not mapped: who cuts it off meanwhile would end the process. */
+  if (!g_file_get_contents (path, &data, &len, error))
+    return NULL;
+  g_autoptr (GBytes) bytes = g_bytes_new_take (data, len);
   return defcn_weights_open_bytes (bytes, path, error);
 }
 
@@ -310,7 +318,7 @@ defcn_weights_free (DefcnWeights *weights)
 {
   if (!weights)
     return;
-  g_hash_table_unref (weights->by_name);
+  g_tree_unref (weights->by_name);
   g_array_unref (weights->tensors);
   cJSON_Delete (weights->header);
   g_bytes_unref (weights->bytes);
@@ -347,8 +355,7 @@ defcn_weights_get (const DefcnWeights *weights, guint i)
 const DefcnWeightsTensor *
 defcn_weights_lookup (const DefcnWeights *weights, const char *name)
 {
-  const guint i =
-      GPOINTER_TO_UINT (g_hash_table_lookup (weights->by_name, name));
+  const guint i = GPOINTER_TO_UINT (g_tree_lookup (weights->by_name, name));
 
   return i ? defcn_weights_get (weights, i - 1) : NULL;
 }

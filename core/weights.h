@@ -37,12 +37,13 @@ typedef struct
   int n_dims;
   gint64 dims[DEFCN_WEIGHTS_MAX_DIMS]; /* as in the file: OIHW for a conv */
   gsize len;                           /* elements */
-  gconstpointer data;                  /* in the mapped file, unaligned */
+  gconstpointer data;                  /* of the file, unaligned */
 } DefcnWeightsTensor;
 
 typedef struct _DefcnWeights DefcnWeights;
 
-/* Maps @path and checks all of its header.  NULL with @error set. */
+/* Reads the regular file @path and checks all of its header.  NULL with @error
+ * set. */
 DefcnWeights *defcn_weights_open (const char *path, GError **error);
 /* The same for @bytes in memory; @name stands for the path in messages. */
 DefcnWeights *defcn_weights_open_bytes (GBytes *bytes, const char *name,

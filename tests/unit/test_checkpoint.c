@@ -324,6 +324,11 @@ test_no_checkpoint (void)
     g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT);
     g_assert_nonnull (strstr (error->message, "is no checkpoint"));
   }
+  rig.state.iteration = 270001; /* of 270000 */
+  g_assert_true (defcn_checkpoint_save (&rig.state, path, NULL));
+  g_autoptr (GError) beyond = NULL;
+  g_assert_false (defcn_checkpoint_load (&rig.state, path, &beyond));
+  g_assert_nonnull (strstr (beyond->message, "the recipe ends at 270000"));
   g_assert_false (
       defcn_checkpoint_load (&rig.state, "/nowhere.safetensors", &absent));
   g_assert_nonnull (strstr (absent->message, "/nowhere.safetensors"));

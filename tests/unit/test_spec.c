@@ -91,10 +91,13 @@ test_ranges (void)
     g_assert_false (accepts (above, field));
   }
 
-  /* which is a little less in a float, and so does not come back */
+  /* which is a little less in a float, and comes back all the same */
   g_autofree char *smallest = with_field (json, "std", "[1e-6,1,1]");
   g_autoptr (DefcnSpec) good = defcn_spec_from_json (smallest, "x", NULL);
   g_assert_nonnull (good);
+  g_autofree char *written = defcn_spec_to_json (good);
+  g_autoptr (DefcnSpec) again = defcn_spec_from_json (written, "x", NULL);
+  g_assert_nonnull (again);
 }
 
 /* Each field is read into its own place: all of them changed come back. */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static char *folder; /* for files of this run */
@@ -820,6 +821,75 @@ remove_all (const char *path)
   g_remove (path);
 }
 
+/* A file that is cut off while it is open stays what it was; a FIFO, a device
+ * and a folder are no models, and nothing waits for them. */
+static void
+test_outside (void)
+{
+  g_autofree char *path = g_strdup_printf ("%s/defcn-weights-%d",
+      g_get_tmp_dir (), (int) getpid ());
+  g_autofree char *fifo = g_strconcat (path, ".fifo", NULL);
+  const char *const bad[] = { fifo, "/dev/zero", "/tmp" };
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autofree float *data = g_new0 (float, 100000);
+  const gint64 dims[] = { 100000 };
+  g_autoptr (GError) error = NULL;
+
+  data[99999] = 7;
+  defcn_weights_writer_add (writer, "a", DEFCN_DTYPE_F32, 1, dims, data);
+  g_assert_true (defcn_weights_writer_save (writer, path, &error));
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (truncate (path, 10), ==, 0);
+  data[99999] = 0;
+  g_assert_true (defcn_weights_read (weights, defcn_weights_get (weights, 0),
+      data, &error));
+  g_assert_cmpfloat (data[99999], ==, 7);
+  g_remove (path);
+
+  g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
+  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_assert_null (defcn_weights_open (bad[i], &error));
+    g_assert_true (g_str_has_prefix (error->message, bad[i]));
+    g_clear_error (&error);
+  }
+  g_remove (fifo);
+}
+
+/* Names that GLib's hash does not tell apart are found as fast as others: three
+ * times as many take about three times as long. */
+static void
+test_collisions (void)
+{
+  double seconds[2];
+
+  for (int turn = 0; turn < 2; turn++) {
+    const int bits = turn ? 14 : 12;
+    g_autoptr (GString) header = g_string_new ("{");
+
+    for (int i = 0; i < 1 << bits; i++) {
+      g_string_append (header, i ? ",\"" : "\"");
+      for (int k = 0; k < bits; k++)
+        g_string_append (header, i >> k & 1 ? "Ez" : "FY");
+      g_string_append (header,
+          "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}");
+    }
+    g_string_append_c (header, '}');
+    g_autoptr (GByteArray) file = g_byte_array_new ();
+    const guint64 length = GUINT64_TO_LE ((guint64) header->len);
+    g_byte_array_append (file, (const guint8 *) &length, 8);
+    g_byte_array_append (file, (const guint8 *) header->str, header->len);
+    g_autoptr (GBytes) bytes = g_bytes_new (file->data, file->len);
+    const clock_t start = clock ();
+    g_autoptr (DefcnWeights) weights =
+        defcn_weights_open_bytes (bytes, "x", NULL);
+    seconds[turn] = (double) (clock () - start) / CLOCKS_PER_SEC;
+    g_assert_cmpuint (defcn_weights_count (weights), ==, 1u << bits);
+  }
+  /* Quadratic would be sixteen times, of which a second is long. */
+  g_assert_cmpfloat (seconds[1], <, 12 * seconds[0] + 0.1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -843,6 +913,8 @@ main (int argc, char **argv)
   g_test_add_func ("/weights/read-only", test_read_only);
   g_test_add_func ("/weights/set-metadata", test_set_metadata);
   g_test_add_func ("/weights/set-metadata/refused", test_set_metadata_refused);
+  g_test_add_func ("/weights/outside", test_outside);
+  g_test_add_func ("/weights/collisions", test_collisions);
   g_test_add_func ("/weights/golden", test_golden);
 
   const int status = g_test_run ();
