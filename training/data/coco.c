@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "coco_annotation.h"
+#include "coco_categories.h"
 #include "coco_ids.h"
 #include "file.h"
 
@@ -23,22 +24,12 @@ enum
 
 typedef struct
 {
-  gint64 id;
-  char *name, *super;
-  int label; /* -1: of none of the wanted classes */
-} Category;
-
-#define MAX_NAME 1000 /* bytes of a category's */
-
-typedef struct
-{
   DefcnDataset *dataset;
   DefcnJsonScan scan;
   GString *element; /* one object without its segmentation */
   DefcnJsonSpan segmentation;
-  GArray *categories;     /* of Category */
+  DefcnCocoCategories *categories;
   GArray *annotation_ids; /* of gint64 */
-  GArray *counts;         /* of guint: annotations of each class */
   DefcnCocoIds *ids;
   const DefcnReadOptions *options;
   const char *arrays[N_ARRAYS]; /* where their brackets open */
@@ -225,28 +216,6 @@ read_image (Reader *r, const cJSON *object, guint i, GError **error)
   return TRUE;
 }
 
-/* Whether @name is one that can be shown. */
-static gboolean
-is_name (const char *name)
-{
-  if (!name || !name[0] || strlen (name) > MAX_NAME
-      || !g_utf8_validate (name, -1, NULL))
-    return FALSE;
-  for (; *name; name = g_utf8_next_char (name))
-    if (g_unichar_iscntrl (g_utf8_get_char (name)))
-      return FALSE;
-  return TRUE;
-}
-
-static gboolean
-is_wanted (const Reader *r, const char *name)
-{
-  if (!r->options->classes)
-    return TRUE;
-  g_auto (GStrv) wanted = g_strsplit (r->options->classes, ";", -1);
-  return g_strv_contains ((const char *const *) wanted, name);
-}
-
 static gboolean
 read_category (Reader *r, const cJSON *object, guint i, GError **error)
 {
@@ -254,23 +223,10 @@ read_category (Reader *r, const cJSON *object, guint i, GError **error)
       cJSON_GetStringValue (cJSON_GetObjectItemCaseSensitive (object, "name"));
   const char *super = cJSON_GetStringValue (
       cJSON_GetObjectItemCaseSensitive (object, "supercategory"));
-  Category category;
+  gint64 id;
 
-  if (!get_id (r, "id", CATEGORIES, i, &category.id, error))
-    return FALSE;
-  if (!is_name (name)) {
-    g_autofree char *id_text = defcn_dataset_id (r->dataset, category.id);
-
-    return fail (error, r,
-        "category %s has no \"name\" of 1 .. %d bytes of UTF-8 without "
-        "control characters",
-        id_text, MAX_NAME);
-  }
-  category.name = g_strdup (name);
-  category.super = g_strdup (super);
-  category.label = is_wanted (r, name) ? 0 : -1;
-  g_array_append_val (r->categories, category);
-  return TRUE;
+  return get_id (r, "id", CATEGORIES, i, &id, error)
+      && defcn_coco_categories_add (r->categories, id, name, super, error);
 }
 
 static gboolean
@@ -311,26 +267,6 @@ find_image (const Reader *r, gint64 id)
   return -1;
 }
 
-/* Returns: the category with that id, NULL for none. */
-static const Category *
-find_category (const Reader *r, gint64 id)
-{
-  const Category *categories = (const Category *) r->categories->data;
-  guint low = 0, high = r->categories->len;
-
-  while (low < high) {
-    const guint middle = low + (high - low) / 2;
-
-    if (categories[middle].id == id)
-      return &categories[middle];
-    if (categories[middle].id < id)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return NULL;
-}
-
 static gboolean
 no_such (const Reader *r, const DefcnCocoAnnotation *a, const char *what,
     gint64 id)
@@ -347,7 +283,8 @@ static gboolean
 add_annotation (Reader *r, const DefcnCocoAnnotation *a, GError **error)
 {
   const int sample = find_image (r, a->image);
-  const Category *category = find_category (r, a->category);
+  DefcnCocoCategory *category =
+      defcn_coco_categories_find (r->categories, a->category);
   DefcnObject o = { .crowd = a->crowd, .person = TRUE, .area = a->area };
 
   g_array_append_val (r->annotation_ids, a->id);
@@ -358,7 +295,7 @@ add_annotation (Reader *r, const DefcnCocoAnnotation *a, GError **error)
   if (category->label < 0)
     return TRUE;
   o.label = category->label;
-  g_array_index (r->counts, guint, o.label)++;
+  category->n++;
   memcpy (o.bbox, a->box, sizeof o.bbox);
   r->dataset->n_flat += !a->crowd && !a->trainable;
   o.untrainable = r->options->polygons && !a->crowd && !a->trainable;
@@ -447,14 +384,6 @@ by_sample_id (gconstpointer a, gconstpointer b)
   return ((*p)->id > (*q)->id) - ((*p)->id < (*q)->id);
 }
 
-static int
-by_category_id (gconstpointer a, gconstpointer b)
-{
-  const Category *p = a, *q = b;
-
-  return (p->id > q->id) - (p->id < q->id);
-}
-
 /* Sorts images and numbers them. */
 static gboolean
 index_images (Reader *r, GError **error)
@@ -477,83 +406,6 @@ index_images (Reader *r, GError **error)
   return TRUE;
 }
 
-/* Whether every class that was asked for is there. */
-static gboolean
-check_wanted (const Reader *r, GError **error)
-{
-  if (!r->options->classes)
-    return TRUE;
-  g_auto (GStrv) wanted = g_strsplit (r->options->classes, ";", -1);
-  for (guint k = 0; wanted[k]; k++) {
-    if (!g_ptr_array_find_with_equal_func (r->dataset->labels, wanted[k],
-            g_str_equal, NULL))
-      return fail (error, r, "no category \"%s\", which classes names",
-          wanted[k]);
-  }
-  return TRUE;
-}
-
-/* Sorts categories: class index 0.. by ascending id. */
-static gboolean
-index_categories (Reader *r, GError **error)
-{
-  DefcnDataset *dataset = r->dataset;
-
-  if (r->categories->len == 0)
-    return fail (error, r, "no categories");
-  g_array_sort (r->categories, by_category_id);
-  for (guint i = 0; i < r->categories->len; i++) {
-    Category *category = &g_array_index (r->categories, Category, i);
-    const Category *before = category - 1;
-
-    if (i > 0 && before->id == category->id) {
-      g_autofree char *id = defcn_dataset_id (dataset, category->id);
-
-      return fail (error, r, "category %s is there twice", id);
-    }
-    if (category->label < 0) {
-      g_ptr_array_add (dataset->left_out, g_strdup (category->name));
-      continue;
-    }
-    category->label = dataset->labels->len;
-    g_array_append_val (dataset->category_ids, category->id);
-    g_ptr_array_add (dataset->labels, g_strdup (category->name));
-  }
-  g_array_set_size (r->counts, dataset->labels->len);
-  return check_wanted (r, error);
-}
-
-/* Whether another category calls itself a kind of this one. */
-static gboolean
-is_root (const Reader *r, const Category *category)
-{
-  for (guint i = 0; i < r->categories->len; i++) {
-    const Category *other = &g_array_index (r->categories, Category, i);
-
-    if (other != category && other->super
-        && g_str_equal (other->super, category->name))
-      return TRUE;
-  }
-  return FALSE;
-}
-
-/* Takes away what some tools write for the project and nothing is annotated
- * with. */
-static void
-remove_roots (Reader *r)
-{
-  for (guint i = r->categories->len; i-- > 0;) {
-    const Category *category = &g_array_index (r->categories, Category, i);
-
-    if (category->label < 0 || r->dataset->labels->len == 1
-        || g_array_index (r->counts, guint, category->label) > 0
-        || !is_root (r, category))
-      continue;
-    defcn_dataset_remove_class (r->dataset, category->label);
-    g_ptr_array_add (r->dataset->left_out, g_strdup (category->name));
-  }
-}
-
 static gboolean
 check_annotation_ids (Reader *r, GError **error)
 {
@@ -572,23 +424,14 @@ check_annotation_ids (Reader *r, GError **error)
   return TRUE;
 }
 
-static void
-clear_category (gpointer data)
-{
-  Category *category = data;
-
-  g_free (category->name);
-  g_free (category->super);
-}
-
 static gboolean
 read_file (Reader *r, GError **error)
 {
   return scan_top (r, error) && read_array (r, IMAGES, read_image, error)
       && index_images (r, error)
       && read_array (r, CATEGORIES, read_category, error)
-      && index_categories (r, error) && read_annotations (r, error)
-      && check_annotation_ids (r, error);
+      && defcn_coco_categories_index (r->categories, error)
+      && read_annotations (r, error) && check_annotation_ids (r, error);
 }
 
 DefcnDataset *
@@ -608,18 +451,15 @@ defcn_coco_open (const char *path, const char *image_dir,
     .options = options,
     .scan.at = text ? text + defcn_file_bom (text, len) : "",
     .element = g_string_new (NULL),
-    .categories = g_array_new (FALSE, FALSE, sizeof (Category)),
-    .counts = g_array_new (FALSE, TRUE, sizeof (guint)),
+    .categories = defcn_coco_categories_new (dataset, options->classes),
     .ids = defcn_coco_ids_new (dataset),
     .annotation_ids = g_array_new (FALSE, FALSE, sizeof (gint64)) };
   r.scan.end = text ? text + len : r.scan.at;
-  g_array_set_clear_func (r.categories, clear_category);
   const gboolean good = read_file (&r, error);
   if (good)
-    remove_roots (&r);
+    defcn_coco_categories_remove_roots (r.categories);
   g_string_free (r.element, TRUE);
-  g_array_unref (r.categories);
-  g_array_unref (r.counts);
+  defcn_coco_categories_free (r.categories);
   defcn_coco_ids_free (r.ids);
   g_array_unref (r.annotation_ids);
   return good ? g_steal_pointer (&dataset) : NULL;

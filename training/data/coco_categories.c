@@ -1,0 +1,195 @@
+/* The categories of a COCO file: which of them become classes. */
+#include "coco_categories.h"
+
+#include "error.h"
+
+#include <string.h>
+
+#define MAX_NAME 255 /* bytes, as in a model file */
+
+struct _DefcnCocoCategories
+{
+  DefcnDataset *dataset;
+  char **wanted; /* NULL: all */
+  GArray *all;   /* of DefcnCocoCategory */
+};
+
+G_GNUC_PRINTF (3, 4)
+static gboolean
+fail (GError **error, const DefcnCocoCategories *c, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: %s",
+      c->dataset->path, text);
+  return FALSE;
+}
+
+static void
+clear_category (gpointer data)
+{
+  DefcnCocoCategory *category = data;
+
+  g_free (category->name);
+  g_free (category->super);
+}
+
+DefcnCocoCategories *
+defcn_coco_categories_new (DefcnDataset *dataset, const char *wanted)
+{
+  DefcnCocoCategories *c = g_new (DefcnCocoCategories, 1);
+
+  c->dataset = dataset;
+  c->wanted = wanted ? g_strsplit (wanted, ";", -1) : NULL;
+  c->all = g_array_new (FALSE, FALSE, sizeof (DefcnCocoCategory));
+  g_array_set_clear_func (c->all, clear_category);
+  return c;
+}
+
+void
+defcn_coco_categories_free (DefcnCocoCategories *c)
+{
+  g_strfreev (c->wanted);
+  g_array_unref (c->all);
+  g_free (c);
+}
+
+/* Whether @name is one that can be shown. */
+static gboolean
+is_name (const char *name)
+{
+  if (!name || !name[0] || strlen (name) > MAX_NAME
+      || !g_utf8_validate (name, -1, NULL))
+    return FALSE;
+  for (; *name; name = g_utf8_next_char (name))
+    if (g_unichar_iscntrl (g_utf8_get_char (name)))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+is_wanted (const DefcnCocoCategories *c, const char *name)
+{
+  return !c->wanted || g_strv_contains ((const char *const *) c->wanted, name);
+}
+
+gboolean
+defcn_coco_categories_add (DefcnCocoCategories *c, gint64 id, const char *name,
+    const char *super, GError **error)
+{
+  DefcnCocoCategory category = { .id = id };
+
+  if (!is_name (name)) {
+    g_autofree char *text = defcn_dataset_id (c->dataset, id);
+
+    return fail (error, c,
+        "category %s has no \"name\" of 1 .. %d bytes of UTF-8 without "
+        "control characters",
+        text, MAX_NAME);
+  }
+  category.name = g_strdup (name);
+  category.super = g_strdup (super);
+  category.label = is_wanted (c, name) ? 0 : -1;
+  g_array_append_val (c->all, category);
+  return TRUE;
+}
+
+static int
+by_id (gconstpointer a, gconstpointer b)
+{
+  const DefcnCocoCategory *p = a, *q = b;
+
+  return (p->id > q->id) - (p->id < q->id);
+}
+
+/* Whether every class that was asked for is there. */
+static gboolean
+check_wanted (const DefcnCocoCategories *c, GError **error)
+{
+  for (guint k = 0; c->wanted && c->wanted[k]; k++) {
+    if (!g_ptr_array_find_with_equal_func (c->dataset->labels, c->wanted[k],
+            g_str_equal, NULL))
+      return fail (error, c, "no category \"%s\", which classes names",
+          c->wanted[k]);
+  }
+  return TRUE;
+}
+
+gboolean
+defcn_coco_categories_index (DefcnCocoCategories *c, GError **error)
+{
+  DefcnDataset *dataset = c->dataset;
+
+  if (c->all->len == 0)
+    return fail (error, c, "no categories");
+  g_array_sort (c->all, by_id);
+  for (guint i = 0; i < c->all->len; i++) {
+    DefcnCocoCategory *category = &g_array_index (c->all, DefcnCocoCategory, i);
+
+    if (i > 0 && category[-1].id == category->id) {
+      g_autofree char *id = defcn_dataset_id (dataset, category->id);
+
+      return fail (error, c, "category %s is there twice", id);
+    }
+    if (category->label < 0) {
+      g_ptr_array_add (dataset->left_out, g_strdup (category->name));
+      continue;
+    }
+    category->label = dataset->labels->len;
+    g_array_append_val (dataset->category_ids, category->id);
+    g_ptr_array_add (dataset->labels, g_strdup (category->name));
+  }
+  return check_wanted (c, error);
+}
+
+DefcnCocoCategory *
+defcn_coco_categories_find (DefcnCocoCategories *c, gint64 id)
+{
+  DefcnCocoCategory *all = (DefcnCocoCategory *) c->all->data;
+  guint low = 0, high = c->all->len;
+
+  while (low < high) {
+    const guint middle = low + (high - low) / 2;
+
+    if (all[middle].id == id)
+      return &all[middle];
+    if (all[middle].id < id)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return NULL;
+}
+
+/* Whether another category calls itself a kind of this one. */
+static gboolean
+is_root (const DefcnCocoCategories *c, const DefcnCocoCategory *category)
+{
+  for (guint i = 0; i < c->all->len; i++) {
+    const DefcnCocoCategory *other =
+        &g_array_index (c->all, DefcnCocoCategory, i);
+
+    if (other != category && other->super
+        && g_str_equal (other->super, category->name))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+void
+defcn_coco_categories_remove_roots (DefcnCocoCategories *c)
+{
+  for (guint i = c->all->len; i-- > 0;) {
+    const DefcnCocoCategory *category =
+        &g_array_index (c->all, DefcnCocoCategory, i);
+
+    if (category->label < 0 || c->dataset->labels->len == 1 || category->n > 0
+        || !is_root (c, category))
+      continue;
+    defcn_dataset_remove_class (c->dataset, category->label);
+    g_ptr_array_add (c->dataset->left_out, g_strdup (category->name));
+  }
+}
