@@ -9,7 +9,8 @@
 /* Between the aspect ratios of a picture and of its record, relative. */
 #define MAX_SHAPE_ERROR 0.05
 
-#define MAX_DAMAGE 4 /* that are kept in words */
+#define MAX_DAMAGE 4   /* that are kept in words */
+#define MAX_LEFT_OUT 8 /* classes that are named */
 
 const DefcnReadOptions defcn_read_defaults = { .max_damaged = 0.1 };
 
@@ -480,13 +481,13 @@ defcn_dataset_notes (const DefcnDataset *dataset)
         "%s: skipped: %u annotations in all, %u of them of no image or "
         "category\n",
         path, skipped, dataset->n_orphans);
-  if (dataset->left_out && dataset->left_out->len > 0) {
-    g_autofree char *names = NULL;
-
-    g_ptr_array_add (dataset->left_out, NULL);
-    names = g_strjoinv (", ", (char **) dataset->left_out->pdata);
-    g_ptr_array_set_size (dataset->left_out, dataset->left_out->len - 1);
-    g_string_append_printf (text, "%s: classes left out: %s\n", path, names);
-  }
+  const guint n = dataset->left_out ? dataset->left_out->len : 0;
+  for (guint i = 0; i < MIN (n, MAX_LEFT_OUT); i++)
+    g_string_append_printf (text, i == 0 ? "%s: classes left out: %s" : "%s%s",
+        i == 0 ? path : ", ", (const char *) dataset->left_out->pdata[i]);
+  if (n > MAX_LEFT_OUT)
+    g_string_append_printf (text, " and %u more", n - MAX_LEFT_OUT);
+  if (n > 0)
+    g_string_append_c (text, '\n');
   return g_string_free (text, FALSE);
 }
