@@ -174,8 +174,8 @@ test_crowdhuman (void)
   g_assert_cmpstr (again, ==, FIRST CROWD);
 }
 
-/* Lines of YOLO: boxes, polygons, numbers for names; what is none is skipped and
- * named. */
+/* Lines of YOLO: boxes, polygons, numbers for names; what is none is skipped
+ * and named. */
 static void
 test_yolo (void)
 {

@@ -306,8 +306,8 @@ test_coco_refused (void)
         cases[i].want);
 }
 
-/* One damaged annotation is skipped, counted and named; more than the share that
- * is allowed end the reading with the first of them. */
+/* One damaged annotation is skipped, counted and named; more than the share
+ * that is allowed end the reading with the first of them. */
 static void
 test_damaged (void)
 {

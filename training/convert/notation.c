@@ -1,4 +1,4 @@
-/* Notations of annotations: which there are, and how each is read and written. */
+/* Notations of annotations: which there are, how each is read and written. */
 #include "notation.h"
 
 #include "data/annotations.h"

@@ -1,8 +1,8 @@
-/* Notations of annotations: which there are, and how each is read and written.
+/* Notations of annotations: which there are, how each is read and written.
  *
  * COCO (.json) and CrowdHuman (.odgt) are files; YOLO is a folder of a text
- * file for every picture, Pascal VOC one of XML files.  Boxes of VOC are corners
- * as they are, as its annotation tools write them, not counted from 1.
+ * file for every picture, Pascal VOC one of XML files.  Boxes of VOC are
+ * corners as they are, as its annotation tools write them, not counted from 1.
  *
  * Thread rule: re-entrant.
  */

@@ -9,7 +9,7 @@
 G_BEGIN_DECLS
 
 gboolean defcn_voc_is_file (const char *name);
-/* What is difficult is a crowd, which figures ignore and training leaves out. */
+/* What is difficult is a crowd: figures ignore it, training leaves it out. */
 DefcnDataset *defcn_voc_read (const char *path, const char *images,
     const DefcnReadOptions *options, GError **error);
 gboolean defcn_voc_write (const char *path, const DefcnDataset *dataset,

@@ -306,7 +306,7 @@ add_annotation (Reader *r, const DefcnCocoAnnotation *a, GError **error)
       || fail (error, r, "too many annotations");
 }
 
-/* The three ids of an annotation; FALSE where one is damaged, which is noted. */
+/* The three ids of an annotation; FALSE where one is damaged: it is noted. */
 static gboolean
 read_ids (const Reader *r, DefcnCocoAnnotation *a, guint i)
 {

@@ -18,7 +18,8 @@ typedef struct _DefcnPickle DefcnPickle;
 
 /* Parses the pickle at the start of @data and says in *@used (may be NULL) how
  * long it is.  @data outlives the result.  NULL with @error that names @where
- * and the position: no pickle, cut off, an opcode or a number that is not read, more than 4 million opcodes. */
+ * and the position: no pickle, cut off, an opcode or a number that is not read,
+ * more than 4 million opcodes. */
 DefcnPickle *defcn_pickle_parse (const guint8 *data, gsize size, gsize *used,
     const char *where, GError **error);
 void defcn_pickle_free (DefcnPickle *pickle);

@@ -1,5 +1,5 @@
-/* Where in a checkpoint the weights are: programs keep them at all depths, beside
- * optimizers and averages, and with wrappers' names before every name.
+/* Where in a checkpoint the weights are: programs keep them at all depths,
+ * beside optimizers and averages, and with wrappers' names before every name.
  *
  * Thread rule: re-entrant.
  */
@@ -18,8 +18,8 @@ typedef gboolean (*DefcnStateFunc) (const DefcnPickleValue *value);
  * between them, NULL for the root.  NULL if there is none. */
 const DefcnPickleValue *defcn_state_find (char **place,
     const DefcnPickleValue *root, DefcnStateFunc is, gboolean ema);
-/* The length of what wrappers (module., model., _orig_mod.) put before the key of
- * every entry for which @is holds. */
+/* The length of what wrappers (module., model., _orig_mod.) put before the key
+ * of every entry for which @is holds. */
 gsize defcn_state_prefix (const DefcnPickleValue *dict, DefcnStateFunc is);
 
 G_END_DECLS

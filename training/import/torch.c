@@ -138,8 +138,8 @@ find_storage (Reader *r, DefcnForeignArray *array, const char *name,
 }
 
 /* The arguments of _rebuild_tensor_v2 (storage, offset, size, stride, ..),
- * perhaps within _rebuild_parameter (tensor, ..) and the like, or of a subclass:
- * _rebuild_from_type_v2 (function, type, arguments, state). */
+ * perhaps within _rebuild_parameter (tensor, ..) and the like, or of a
+ * subclass: _rebuild_from_type_v2 (function, type, arguments, state). */
 static const DefcnPickleValue *
 tensor_args (const DefcnPickleValue *value)
 {
