@@ -328,52 +328,51 @@ run_train (const DefcnRunOptions *o)
   return !good ? 1 : interrupted && !finished ? 128 + interrupted : 0;
 }
 
-int
-defcn_train_main (int argc, char **argv)
+/* FALSE with @error, of a usage that is wrong. */
+static gboolean
+parse (DefcnRunOptions *o, gboolean *help_recipe, int *argc, char ***argv,
+    GError **error)
 {
-  DefcnRunOptions o = { 0 };
-  gboolean help_recipe = FALSE;
   const GOptionEntry entries[] = {
-    { "preset", 'p', 0, G_OPTION_ARG_STRING, &o.preset,
+    { "preset", 'p', 0, G_OPTION_ARG_STRING, &o->preset,
         "start from this row of the paper (see --help-recipe)", "NAME" },
-    { "annotations", 'a', 0, G_OPTION_ARG_FILENAME_ARRAY, &o.annotations,
+    { "annotations", 'a', 0, G_OPTION_ARG_FILENAME_ARRAY, &o->annotations,
         "training annotations, COCO .json or CrowdHuman .odgt; several are "
         "joined",
         "FILE" },
-    { "images", 'i', 0, G_OPTION_ARG_FILENAME_ARRAY, &o.images,
+    { "images", 'i', 0, G_OPTION_ARG_FILENAME_ARRAY, &o->images,
         "folder of the training images, one for each file", "DIR" },
-    { "val-annotations", 0, 0, G_OPTION_ARG_FILENAME, &o.val_annotations,
+    { "val-annotations", 0, 0, G_OPTION_ARG_FILENAME, &o->val_annotations,
         "validation annotations", "FILE" },
-    { "val-images", 0, 0, G_OPTION_ARG_FILENAME, &o.val_images,
+    { "val-images", 0, 0, G_OPTION_ARG_FILENAME, &o->val_images,
         "folder of the validation images", "DIR" },
-    { "init", 0, 0, G_OPTION_ARG_FILENAME, &o.init,
+    { "init", 0, 0, G_OPTION_ARG_FILENAME, &o->init,
         "weights to start from (see defcn import)", "FILE" },
-    { "output", 'o', 0, G_OPTION_ARG_FILENAME, &o.output,
+    { "output", 'o', 0, G_OPTION_ARG_FILENAME, &o->output,
         "folder of the run (runs/train)", "DIR" },
-    { "set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o.set,
+    { "set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o->set,
         "set a key of the recipe, may be repeated", "KEY=VALUE" },
-    { "resume", 'r', 0, G_OPTION_ARG_NONE, &o.resume,
+    { "resume", 'r', 0, G_OPTION_ARG_NONE, &o->resume,
         "go on from the run's checkpoint", NULL },
-    { "force", 0, 0, G_OPTION_ARG_NONE, &o.force,
+    { "force", 0, 0, G_OPTION_ARG_NONE, &o->force,
         "begin anew in a folder that has a run; with --resume: go on with "
         "other "
         "data",
         NULL },
-    { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o.absolute_names,
+    { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->absolute_names,
         "pictures' file names may be absolute, or leave their folder", NULL },
-    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o.ignore_exif,
+    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->ignore_exif,
         "take pixels as they are stored, whatever EXIF says", NULL },
-    { "stop-after", 0, 0, G_OPTION_ARG_INT64, &o.stop_after,
+    { "stop-after", 0, 0, G_OPTION_ARG_INT64, &o->stop_after,
         "stop at this iteration as if interrupted", "N" },
-    { "help-recipe", 0, 0, G_OPTION_ARG_NONE, &help_recipe,
+    { "help-recipe", 0, 0, G_OPTION_ARG_NONE, help_recipe,
         "list presets, keys and their defaults", NULL },
-    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.files, NULL,
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->files, NULL,
         NULL },
     { NULL }
   };
   g_autoptr (GOptionContext) context =
       g_option_context_new ("[CONFIG] - train a detector");
-  g_autoptr (GError) error = NULL;
 
   g_option_context_set_summary (context,
       "Trains by the recipe: preset, then CONFIG (a key file with a group\n"
@@ -385,35 +384,51 @@ defcn_train_main (int argc, char **argv)
       "has\n"
       "all of the recipe: it repeats the run.");
   g_option_context_add_main_entries (context, entries, NULL);
-  defcn_device_options_add (&o.device, context, DEFCN_DEVICE_OPTIONS_TRAIN);
-  if (!g_option_context_parse (context, &argc, &argv, &error)) {
-    g_printerr ("defcn train: %s\n", error->message);
-    return 2;
-  }
-  if (o.files && o.files[1]) {
-    g_printerr ("defcn train: one CONFIG at most\n");
-    return 2;
-  }
-  if (!o.output)
-    o.output = g_build_filename ("runs", "train", NULL);
+  defcn_device_options_add (&o->device, context, DEFCN_DEVICE_OPTIONS_TRAIN);
+  if (!g_option_context_parse (context, argc, argv, error))
+    return FALSE;
+  if (!o->files || !o->files[1])
+    return TRUE;
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+      "one CONFIG at most");
+  return FALSE;
+}
 
-  int status = 0;
-  if (help_recipe) {
+static void
+clear (DefcnRunOptions *o)
+{
+  g_free (o->preset);
+  g_free (o->output);
+  defcn_device_options_clear (&o->device);
+  g_strfreev (o->annotations);
+  g_strfreev (o->images);
+  g_free (o->val_annotations);
+  g_free (o->val_images);
+  g_free (o->init);
+  g_strfreev (o->set);
+  g_strfreev (o->files);
+}
+
+int
+defcn_train_main (int argc, char **argv)
+{
+  DefcnRunOptions o = { 0 };
+  gboolean help_recipe = FALSE;
+  g_autoptr (GError) error = NULL;
+  int status = 2;
+
+  if (!parse (&o, &help_recipe, &argc, &argv, &error)) {
+    g_printerr ("defcn train: %s\n", error->message);
+  } else if (help_recipe) {
     g_autofree char *help = defcn_recipe_help ();
 
     g_print ("%s", help);
+    status = 0;
   } else {
+    if (!o.output)
+      o.output = g_build_filename ("runs", "train", NULL);
     status = run_train (&o);
   }
-  g_free (o.preset);
-  g_free (o.output);
-  defcn_device_options_clear (&o.device);
-  g_strfreev (o.annotations);
-  g_strfreev (o.images);
-  g_free (o.val_annotations);
-  g_free (o.val_images);
-  g_free (o.init);
-  g_strfreev (o.set);
-  g_strfreev (o.files);
+  clear (&o);
   return status;
 }

@@ -23,8 +23,8 @@ GPtrArray *defcn_folder_list (const char *path,
 gboolean defcn_folder_size (int size[2], const DefcnDataset *dataset, guint i,
     GError **error);
 /* Path below @folder of the file for a picture's @name, with @ending in place
- * of its own; the folders on the way are made.  (transfer full); NULL with @error
- * where @name leads elsewhere. */
+ * of its own; the folders on the way are made.  (transfer full); NULL with
+ * @error where @name leads elsewhere. */
 char *defcn_folder_file (const char *folder, const char *name,
     const char *ending, GError **error);
 /* The class of @name in @dataset, a new one where it has none. */
