@@ -237,6 +237,14 @@ defcn_weights_writer_save (DefcnWeightsWriter *writer, const char *path,
     return FALSE;
   }
 
+  GStatBuf about;
+  if (g_stat (path, &about) == 0 && !S_ISREG (about.st_mode)) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: cannot be written: %s", path,
+        S_ISDIR (about.st_mode) ? "is a folder" : "is no regular file");
+    return FALSE;
+  }
+
   const int fd = g_mkstemp_full (temporary, O_RDWR | O_CLOEXEC, 0644);
   if (fd < 0) {
     g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno),

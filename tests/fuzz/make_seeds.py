@@ -299,7 +299,35 @@ def pictures():
         write('picture', 'turned-%d.jpg' % orientation,
               jpeg(9, 4, 1, orientation, b'\x0f'))
     write('picture', 'cut.jpg', jpeg(64, 64, 3)[:-4])
+    # 2 x 1 without loss, as libwebp writes it: red, then blue
+    write('picture', 'two.webp', bytes.fromhex(
+        '524946461e000000574542505650384c110000002f010000000f10f3bfff'
+        'f31f0e32a2ff0100'))
     write('picture', 'empty', b'')
+
+
+# Boxes of other programs.
+
+def results():
+    write('results', 'coco', json.dumps([
+        {'image_id': 1, 'category_id': 1, 'bbox': [1, 2, 3, 4], 'score': .5},
+        {'image_id': 'x', 'category_id': 2, 'bbox': [1, 2, 3, 4],
+         'score': 1e-3, 'segmentation': [[1, 2]]}]))
+    write('results', 'lines', json.dumps(
+        {'ID': 'a', 'width': 9, 'height': 9,
+         'dtboxes': [{'box': [1, 2, 3, 4], 'score': .5}]}) + '\n\n')
+    write('results', 'none', '[]')
+    write('results', 'unknown', '[{"image_id":3}]')
+
+
+def voc():
+    write('voc', 'whole.xml', '<annotation><filename>a.png</filename><size>'
+          '<width>9</width><height>8</height></size><object><name>owl</name>'
+          '<difficult>1</difficult><bndbox><xmin>1</xmin><ymin>2</ymin>'
+          '<xmax>3</xmax><ymax>4</ymax></bndbox></object></annotation>')
+    write('voc', 'up.xml', '<annotation><filename>../a.png</filename>'
+          '</annotation>')
+    write('voc', 'lines.txt', '0 .5 .5 .2 .2\n\n3 .1 .1 .2 .1 .2 .4\nx\n')
 
 
 if __name__ == '__main__':
@@ -308,3 +336,5 @@ if __name__ == '__main__':
     coco()
     odgt()
     pictures()
+    results()
+    voc()

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 seconds=${1:-5}
 [ $# -eq 0 ] || shift
 fuzzers=("$@")
-[ $# -gt 0 ] || fuzzers=(weights pickle coco odgt picture)
+[ $# -gt 0 ] || fuzzers=(weights pickle coco odgt picture results voc)
 
 build=build-fuzz
 [ -e $build/build.ninja ] || CC=${CC:-clang} meson setup $build \

@@ -45,7 +45,7 @@ ROOMS = {
     "training/data": {"core"},
     "training/drawing": {"core", "training/data", "training/eval"},
     "training/eval": {"core", "training", "training/data"},
-    "training/import": {"core"},
+    "training/import": {"core", "training/data"},
     "training/train": {"core", "training", "training/assign", "training/data"},
 }
 

@@ -852,6 +852,9 @@ test_outside (void)
     g_assert_null (defcn_weights_open (bad[i], &error));
     g_assert_true (g_str_has_prefix (error->message, bad[i]));
     g_clear_error (&error);
+    g_assert_false (defcn_weights_writer_save (writer, bad[i], &error));
+    g_assert_true (g_str_has_prefix (error->message, bad[i]));
+    g_clear_error (&error);
   }
   g_remove (fifo);
 }

@@ -1,6 +1,7 @@
 /* Which reader opens which file of weights. */
 #include "formats.h"
 
+#include "data/file.h"
 #include "numpy.h"
 #include "torch.h"
 
@@ -59,7 +60,7 @@ defcn_formats_open (const char *path, gboolean ema, GError **error)
   if (g_file_test (path, G_FILE_TEST_IS_DIR))
     return defcn_numpy_open_folder (path, error);
 
-  g_autoptr (GMappedFile) map = g_mapped_file_new (path, FALSE, error);
+  g_autoptr (GMappedFile) map = defcn_file_map (path, error);
   if (!map)
     return NULL;
   g_autoptr (GBytes) bytes = g_mapped_file_get_bytes (map);

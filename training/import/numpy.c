@@ -1,6 +1,7 @@
 /* numpy's arrays: the .npy format, and the pickled form of an array. */
 #include "numpy.h"
 
+#include "data/file.h"
 #include "state.h"
 
 #include <string.h>
@@ -174,7 +175,7 @@ add_file (DefcnForeign *foreign, const char *folder, const char *file,
 {
   g_autofree char *path = g_build_filename (folder, file, NULL);
   g_autofree char *name = g_strndup (file, strlen (file) - strlen (".npy"));
-  g_autoptr (GMappedFile) map = g_mapped_file_new (path, FALSE, error);
+  g_autoptr (GMappedFile) map = defcn_file_map (path, error);
   DefcnForeignArray array;
 
   if (!map)
