@@ -683,6 +683,33 @@ test_color_ends (void)
   g_assert_cmpuint (white, >, 10);
 }
 
+/* What is around the picture keeps the mean colour, which inference pads with,
+ * whichever way the picture is turned. */
+static void
+test_color_around (void)
+{
+  DefcnAugment augment = { .canvas_width = 64,
+    .canvas_height = 64,
+    .scale_min = 0.3f,
+    .scale_max = 0.3f,
+    .flip = 0.5f,
+    .color = 0.5f };
+  g_autoptr (GArray) objects = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+  g_autoptr (DefcnPicture) picture = white_new (40, 30);
+
+  for (guint32 seed = 0; seed < 40; seed++) {
+    g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+    g_autoptr (DefcnExample) example =
+        defcn_augment_run (&augment, picture, objects, rand);
+    guint around = 0;
+
+    for (int i = 0; i < 64 * 64; i++)
+      around += memcmp (example->rgb + 3 * i, "\x7c\x74\x68", 3) == 0;
+    g_assert_cmpuint (around, >=, 64 * 64 - 20 * 15 - 40);
+    g_assert_cmpuint (around, <=, 64 * 64 - 18 * 13);
+  }
+}
+
 /* The same numbers drawn give the same bytes. */
 static void
 test_deterministic (void)
@@ -730,6 +757,7 @@ main (int argc, char **argv)
   g_test_add_func ("/augment/visible", test_visible);
   g_test_add_func ("/augment/color", test_color);
   g_test_add_func ("/augment/color-ends", test_color_ends);
+  g_test_add_func ("/augment/color-around", test_color_around);
   g_test_add_func ("/augment/deterministic", test_deterministic);
   return g_test_run ();
 }

@@ -240,9 +240,10 @@ to_byte (float value)
 }
 
 /* Brightness, contrast and saturation as factors, hue as a rotation of the
- * chroma plane. */
+ * chroma plane; of the picture alone, for what is around it has no colour. */
 static void
-jitter_color (DefcnExample *example, float strength, GRand *rand)
+jitter_color (DefcnExample *example, const Geometry *g, float strength,
+    GRand *rand)
 {
   const float brightness =
       g_rand_double_range (rand, 1 - strength, 1 + strength);
@@ -251,10 +252,11 @@ jitter_color (DefcnExample *example, float strength, GRand *rand)
       g_rand_double_range (rand, 1 - strength, 1 + strength);
   const float angle = g_rand_double_range (rand, -0.3, 0.3) * strength;
   const float c = cosf (angle) * saturation, s = sinf (angle) * saturation;
-  const gsize n = (gsize) example->width * example->height;
+  const int left = g->flip ? g->width - g->left - g->out_w : g->left;
 
-  for (gsize i = 0; i < n; i++) {
-    guint8 *p = example->rgb + 3 * i;
+  for (int i = 0; i < g->out_w * g->out_h; i++) {
+    const gsize row = g->top + i / g->out_w, column = left + i % g->out_w;
+    guint8 *p = example->rgb + 3 * (row * g->width + column);
     const float y = 0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2];
     const float u = p[2] - y, v = p[0] - y;
     const float u2 = c * u - s * v, v2 = s * u + c * v;
@@ -294,6 +296,6 @@ defcn_augment_run (const DefcnAugment *augment, const DefcnPicture *picture,
   draw (example, &g, picture);
   map_objects (example, &g, objects);
   if (augment->color > 0)
-    jitter_color (example, augment->color, rand);
+    jitter_color (example, &g, augment->color, rand);
   return example;
 }
