@@ -223,6 +223,18 @@ print_spec (const Info *info, const Options *o)
   g_print (s->n_classes > 8 ? ", ..\n" : "\n");
 }
 
+/* Lines of @text begin further right than those of the table do. */
+static void
+print_entry (const char *name, const char *text)
+{
+  g_auto (GStrv) names = g_strsplit (name, "\n", -1);
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  g_autofree char *one = g_strjoinv (" ", names);
+  g_autofree char *indented = g_strjoinv ("\n               ", lines);
+
+  g_print ("  %-12s %s\n", one, indented);
+}
+
 /* Every entry of a JSON object in the metadata on a line. */
 static void
 print_object (const Info *info, const char *title, const char *key)
@@ -240,7 +252,7 @@ print_object (const Info *info, const char *title, const char *key)
     char *text = cJSON_IsString (item) ? NULL : cJSON_PrintUnformatted (item);
 
     if (item->string)
-      g_print ("  %-12s %s\n", item->string, text ? text : item->valuestring);
+      print_entry (item->string, text ? text : item->valuestring);
     cJSON_free (text);
   }
   cJSON_Delete (object);

@@ -353,6 +353,37 @@ test_summary (void)
   g_assert_null (strstr (start, "torchvision"));
 }
 
+/* Text of a file is a cell of the table: it moves no cursor and forges no row,
+ * as metadata, as the name of a class, in an error. */
+static void
+test_clean (void)
+{
+  static const char data[] =
+      "{\"images\":[{\"id\":1,\"file_name\":\"/\\u001b[31ma\"}],"
+      "\"annotations\":[],\"categories\":[{\"id\":1,\"name\":\"b\"}]}";
+  g_autofree char *path = write_weights ("clean.safetensors", "none", 0);
+  g_autofree char *json =
+      folder_write (folder, "clean.json", data, strlen (data));
+  const char *const eval[] = { "eval", "--model", model, "--annotations", json,
+    "--images", folder, NULL };
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, NULL);
+  g_autofree char *out = NULL, *err = NULL;
+
+  g_assert_true (defcn_weights_set_metadata (weights, "defcn.training",
+      "{\"a\":\"x\\u001b[31m\\rfile\\nsha256      forged\"}", NULL));
+  g_autofree char *text = info (path);
+  g_assert_null (strchr (text, '\x1b'));
+  g_assert_null (strchr (text, '\r'));
+  g_assert_null (strstr (text, "\nsha256      forged"));
+  assert_has (text, "forged");
+
+  g_assert_cmpint (tool_run (&out, &err, eval), ==, 1);
+  assert_has (err, "--absolute-names");
+  g_assert_null (strchr (err, '\x1b'));
+  g_remove (path);
+  g_remove (json);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -364,6 +395,7 @@ main (int argc, char **argv)
   g_test_add_func ("/files/networks", test_networks);
   g_test_add_func ("/files/checkpoint", test_checkpoint);
   g_test_add_func ("/files/data", test_data);
+  g_test_add_func ("/files/clean", test_clean);
   g_test_add_func ("/files/missing", test_missing);
   g_test_add_func ("/files/summary", test_summary);
 

@@ -218,10 +218,15 @@ lost_picture () {
     train lost --resume --stop-after 4
 }
 
-# What is told at the end: where the model is, or how to go on.
+# What is told: the pace first, how far an evaluation is, and at the end where
+# the model is, or how to go on.
 told () {
-  train told --set iterations=2 2>"$work/message" &&
-    grep -q "done: $work/told/model.safetensors" "$work/message" &&
+  train told --set iterations=2 --set log_interval=1 --val-images "$work" \
+    --val-annotations "$work/a.json" 2>"$work/message" &&
+    grep -qE "train 2/2 left 0:00 [0-9.]+ images/s loss" "$work/message" &&
+    grep -q "eval 6/6" "$work/message" &&
+    grep -q "done: $work/told/model.safetensors; the best of" \
+      "$work/message" &&
     train stopped --stop-after 1 2>"$work/message" &&
     grep -q "defcn train $work/stopped/recipe.ini -o $work/stopped --resume" \
       "$work/message"
