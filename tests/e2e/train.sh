@@ -218,6 +218,20 @@ lost_picture () {
     train lost --resume --stop-after 4
 }
 
+# A disk that takes no more (no file over a megabyte here) ends the run with the
+# name of what could not be written; the checkpoint before stays and is whole.
+full_disk () {
+  local files
+  train full --stop-after 2 && cp "$work/full/checkpoint.safetensors" \
+    "$work/kept" && files=$(ls "$work/full") &&
+    (trap '' XFSZ && ulimit -f 1024 &&
+      names "full/checkpoint.safetensors: cannot be written" \
+        train full --resume --stop-after 4) &&
+    cmp "$work/kept" "$work/full/checkpoint.safetensors" &&
+    [ "$files" = "$(ls "$work/full")" ] &&
+    train full --resume --stop-after 3
+}
+
 # What is told: the pace first, how far an evaluation is, and at the end where
 # the model is, or how to go on.
 told () {
@@ -241,7 +255,7 @@ broken_pictures () {
     --images "$work/broken" -o "$work/none"
 }
 
-echo "1..16"
+echo "1..17"
 ok "a resumed run ends with the bits of a whole one" resume
 ok "an interrupt saves a checkpoint" interrupt
 ok "an interrupted evaluation is done again" interrupt_evaluation
@@ -253,6 +267,7 @@ ok "a folder has one run at a time" locked
 ok "other data is refused by name" other_data
 ok "a validation set is looked at first" bad_validation
 ok "an error leaves a checkpoint" lost_picture
+ok "a full disk leaves the last checkpoint" full_disk
 ok "the end is told" told
 ok "another recipe is refused by name" names "fpn_channels=32" other_recipe
 ok "unreadable pictures stop the run by name" names "cannot be read" \
