@@ -215,18 +215,17 @@ PY
 
 # A comma is no decimal point, whatever the locale.
 locale_comma () {
-  export LOCPATH=$work/locales LC_ALL=de_DE.UTF-8
-  local good=0
-  [ "$(printf %.1f 0,5)" = 0,5 ] && # it is there, and has a comma
-    "$defcn" detect --model "$model" --threshold 0.3 \
+  local german=(env LOCPATH="$work/locales" LC_ALL=de_DE.UTF-8)
+  [ "$("${german[@]}" printf %.1f 0,5)" = 0,5 ] && # it is there, with a comma
+    "${german[@]}" "$defcn" detect --model "$model" --threshold 0.3 \
       "$work/demo.jpg" > "$work/detected" &&
     [ -s "$work/detected" ] && ! grep -q "," "$work/detected" &&
-    "$defcn" info "$model" > "$work/told" &&
+    "${german[@]}" "$defcn" info "$model" > "$work/told" &&
     ! grep -qE "[0-9],[0-9]" "$work/told" &&
-    evaluate --limit 1 --threshold 0.5 --json "$work/comma.json" &&
-    python3 -m json.tool "$work/comma.json" || good=1
-  unset LOCPATH LC_ALL
-  return $good
+    exec="${german[*]}" evaluate --limit 1 --threshold 0.5 \
+      --json "$work/comma.json" > "$work/comma" &&
+    ! grep -qE "[0-9],[0-9]" "$work/comma" &&
+    python3 -m json.tool "$work/comma.json"
 }
 
 # What cannot be written is an error and a status.
