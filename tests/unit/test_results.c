@@ -76,7 +76,8 @@ test_coco (void)
   }
 }
 
-/* CrowdHuman's lines; an image without one has no boxes. */
+/* CrowdHuman's lines; an image without one has no boxes.  An array has them by
+ * number. */
 static void
 test_crowdhuman (void)
 {
@@ -92,6 +93,11 @@ test_crowdhuman (void)
   g_auto (DefcnFigures) all = { 0 }, half = { 0 };
   g_autoptr (GError) error = NULL;
 
+  static const char array[] =
+      "[{\"image_id\":1,\"category_id\":1,\"bbox\":[5,2,30,40],\"score\":0.5}]";
+  g_autofree char *second = folder_file (folder, "b.png");
+  g_auto (DefcnFigures) numbered = { 0 };
+
   g_assert_true (defcn_picture_save (picture, png, NULL));
   g_assert_true (measure (&all, "c.odgt", CROWD, both, &error));
   g_assert_no_error (error);
@@ -99,6 +105,12 @@ test_crowdhuman (void)
   g_assert_true (measure (&half, "c.odgt", CROWD, one, &error));
   g_assert_no_error (error);
   g_assert_cmpfloat (half.crowd[0].recall, ==, 0.5);
+
+  g_assert_true (defcn_picture_save (picture, second, NULL));
+  g_assert_true (measure (&numbered, "c.odgt", CROWD, array, &error));
+  g_assert_no_error (error);
+  g_assert_cmpfloat (numbered.crowd[0].recall, ==, 0.5);
+  g_remove (second);
 }
 
 /* What is no result is named with its row. */

@@ -21,6 +21,7 @@ typedef struct
   GHashTable *samples; /* gint64 * or char * -> index + 1 */
   GHashTable *classes; /* gint64 * -> class + 1 */
   GString *element;
+  int (*sizes)[2]; /* of the pictures, for an array of CrowdHuman's; or NULL */
 } Reader;
 
 G_GNUC_PRINTF (3, 4)
@@ -73,6 +74,46 @@ read_id (const Reader *r, gint64 *id, const char *key)
       && defcn_coco_ids_parse (r->ids, &span, id);
 }
 
+/* The size in the line, or the picture's. */
+static gboolean
+read_size (const Reader *r, int size[2], const cJSON *object, guint i,
+    GError **error)
+{
+  static const char *const keys[] = { "width", "height" };
+
+  for (int k = 0; k < 2; k++) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, keys[k]);
+
+    size[k] = cJSON_IsNumber (item) && item->valuedouble >= 1
+            && item->valuedouble <= 1e6
+        ? item->valuedouble
+        : 0;
+  }
+  if (size[0] && size[1])
+    return TRUE;
+  g_autoptr (DefcnPicture) picture =
+      defcn_dataset_picture (r->dataset, i, error);
+  if (!picture)
+    return FALSE;
+  size[0] = picture->width;
+  size[1] = picture->height;
+  return TRUE;
+}
+
+/* Every picture of CrowdHuman's takes part, be it without boxes. */
+static gboolean
+add_all (Reader *r, GError **error)
+{
+  r->sizes = g_malloc_n (r->dataset->samples->len, sizeof *r->sizes);
+  for (guint i = 0; i < r->dataset->samples->len; i++) {
+    if (!read_size (r, r->sizes[i], NULL, i, error))
+      return FALSE;
+    defcn_columns_add_xywh (r->columns, DEFCN_COLUMN_NONE, i, r->sizes[i][0],
+        r->sizes[i][1], NULL, NULL, NULL, 0);
+  }
+  return TRUE;
+}
+
 /* Element @i of COCO's results. */
 static gboolean
 add_coco (const Reader *r, guint i, GError **error)
@@ -98,8 +139,10 @@ add_coco (const Reader *r, guint i, GError **error)
     return fail (error, r, "[%u]: %s has no image %s", i, r->dataset->path, id);
   }
   if (label >= 0 && score >= r->options->threshold)
-    defcn_columns_add_xywh (r->columns, DEFCN_COLUMN_NONE, sample - 1, 0, 0,
-        (const double (*)[4]) box, &score, &label, 1);
+    defcn_columns_add_xywh (r->columns, DEFCN_COLUMN_NONE, sample - 1,
+        r->sizes ? r->sizes[sample - 1][0] : 0,
+        r->sizes ? r->sizes[sample - 1][1] : 0, (const double (*)[4]) box,
+        &score, &label, 1);
   return TRUE;
 }
 
@@ -109,6 +152,8 @@ read_coco (Reader *r, const char *text, gsize len, GError **error)
   DefcnJsonScan scan = { text, text + len };
   DefcnJsonSpan segmentation;
 
+  if (r->dataset->crowdhuman && !add_all (r, error))
+    return FALSE;
   for (guint i = 0; i < r->dataset->samples->len; i++) {
     const DefcnSample *sample = r->dataset->samples->pdata[i];
 
@@ -129,32 +174,6 @@ read_coco (Reader *r, const char *text, gsize len, GError **error)
     if (!add_coco (r, i, error))
       return FALSE;
   }
-  return TRUE;
-}
-
-/* The size in the line, or the picture's. */
-static gboolean
-read_size (const Reader *r, int size[2], const cJSON *object, guint i,
-    GError **error)
-{
-  static const char *const keys[] = { "width", "height" };
-
-  for (int k = 0; k < 2; k++) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, keys[k]);
-
-    size[k] = cJSON_IsNumber (item) && item->valuedouble >= 1
-            && item->valuedouble <= 1e6
-        ? item->valuedouble
-        : 0;
-  }
-  if (size[0] && size[1])
-    return TRUE;
-  g_autoptr (DefcnPicture) picture =
-      defcn_dataset_picture (r->dataset, i, error);
-  if (!picture)
-    return FALSE;
-  size[0] = picture->width;
-  size[1] = picture->height;
   return TRUE;
 }
 
@@ -267,7 +286,6 @@ gboolean
 defcn_results_evaluate (const DefcnDataset *dataset, const char *path,
     const DefcnEvaluateOptions *options, DefcnFigures *out, GError **error)
 {
-  const gboolean crowd = dataset->crowdhuman;
   g_autoptr (GMappedFile) map = defcn_file_map (path, error);
   g_autoptr (DefcnColumns) columns =
       defcn_columns_new (dataset, options->duplicate_threshold);
@@ -278,21 +296,24 @@ defcn_results_evaluate (const DefcnDataset *dataset, const char *path,
     return FALSE;
   if (ids_of.odd_ids)
     g_hash_table_ref (ids_of.odd_ids);
-  Reader r = { .dataset = dataset,
-    .path = path,
-    .options = options,
-    .columns = columns,
-    .ids = defcn_coco_ids_new (&ids_of),
-    .samples = crowd ? g_hash_table_new (g_str_hash, g_str_equal)
-                     : g_hash_table_new (g_int64_hash, g_int64_equal),
-    .classes = g_hash_table_new (g_int64_hash, g_int64_equal),
-    .element = g_string_new (NULL) };
   const char *text = g_mapped_file_get_contents (map);
   gsize len = text ? g_mapped_file_get_length (map) : 0;
   const gsize bom = text ? defcn_file_bom (text, len) : 0;
   text = text ? text + bom : "";
   len -= bom;
-  const gboolean good = crowd ? read_crowdhuman (&r, text, len, error)
+  DefcnJsonScan start = { text, text + len };
+  const gboolean lines =
+      dataset->crowdhuman && defcn_json_scan_peek (&start) != '[';
+  Reader r = { .dataset = dataset,
+    .path = path,
+    .options = options,
+    .columns = columns,
+    .ids = defcn_coco_ids_new (&ids_of),
+    .samples = lines ? g_hash_table_new (g_str_hash, g_str_equal)
+                     : g_hash_table_new (g_int64_hash, g_int64_equal),
+    .classes = g_hash_table_new (g_int64_hash, g_int64_equal),
+    .element = g_string_new (NULL) };
+  const gboolean good = lines ? read_crowdhuman (&r, text, len, error)
                               : read_coco (&r, text, len, error);
   if (good) {
     figures_init (out, dataset, options);
@@ -303,5 +324,6 @@ defcn_results_evaluate (const DefcnDataset *dataset, const char *path,
   g_hash_table_unref (r.samples);
   g_hash_table_unref (r.classes);
   g_string_free (r.element, TRUE);
+  g_free (r.sizes);
   return good;
 }

@@ -8,12 +8,13 @@
 
 G_BEGIN_DECLS
 
-/* @path: of COCO data an array of COCO's results; of CrowdHuman data lines of
- * {"ID", "dtboxes": [{"box": [x, y, w, h], "score"}], "width", "height"}, where
- * the size may be missing and is the picture's then.  Of @options the limit
- * does not apply.  Every image must be one of @dataset's; boxes of a category
- * that it does not have are left out.  @out: the first column alone.  FALSE
- * with @error that names the file and the row. */
+/* @path: an array of COCO's results, in which CrowdHuman's images are numbered
+ * by their lines from 0, as `defcn eval --detections` does; or of CrowdHuman
+ * data lines of {"ID", "dtboxes": [{"box": [x, y, w, h], "score"}], "width",
+ * "height"}, where the size may be missing and is the picture's then.  Of
+ * @options the limit does not apply.  Every image must be one of @dataset's;
+ * boxes of a category that it does not have are left out.  @out: the first
+ * column alone.  FALSE with @error that names the file and the row. */
 gboolean defcn_results_evaluate (const DefcnDataset *dataset, const char *path,
     const DefcnEvaluateOptions *options, DefcnFigures *out, GError **error);
 
