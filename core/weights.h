@@ -92,8 +92,8 @@ void defcn_weights_writer_metadata (DefcnWeightsWriter *writer, const char *key,
 void defcn_weights_writer_add (DefcnWeightsWriter *writer, const char *name,
     DefcnDtype dtype, int n_dims, const gint64 *dims, const float *data);
 /* Atomic: a temporary file beside @path, fsync, rename; never in the place of a
- * folder, device or FIFO.  Tensors are sorted by name, so the same content gives
- * the same bytes. */
+ * folder, device or FIFO.  Tensors are sorted by name, so the same content
+ * gives the same bytes. */
 gboolean defcn_weights_writer_save (DefcnWeightsWriter *writer,
     const char *path, GError **error);
 

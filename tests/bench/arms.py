@@ -77,6 +77,8 @@ def measure(options, name, keys, seed):
             command += ["--set", key]
         if (folder / "checkpoint.safetensors").exists():
             command.append("--resume")
+        elif folder.exists():
+            command.append("--force")  # given up before its first checkpoint
         run([*command, *options.passed])
     if not model.exists():
         sys.exit(f"{folder} has no model: interrupted?")

@@ -308,7 +308,7 @@ if localedef -i de_DE -f UTF-8 "$work/locales/de_DE.UTF-8" 2>/dev/null; then
   ok "a comma locale changes no number" locale_comma
 else
   number=$((number + 1))
-  echo "ok $number - a comma locale changes no number # SKIP no localedef, or no de_DE to make"
+  echo "ok $number - a comma locale changes no number # SKIP no de_DE here"
 fi
 ok "a full disk is an error" full
 ok "an interrupt ends it soon" interrupt
