@@ -433,6 +433,54 @@ test_unreadable (void)
   }
 }
 
+/* A JPEG without its end marker is a picture, and is named once; an image
+ * without objects is one to train on where background is. */
+static void
+test_faults (void)
+{
+  static const char text[] =
+      "{\"images\":[{\"id\":1,\"file_name\":\"open.jpg\",\"width\":40,"
+      "\"height\":30}],\"annotations\":[],\"categories\":[{\"id\":1,"
+      "\"name\":\"a\"}]}";
+  g_autofree char *json =
+      folder_write (folder, "open.json", text, sizeof text - 1);
+  g_autofree char *path = folder_file (folder, "open.jpg");
+  g_autoptr (DefcnPicture) picture = defcn_picture_new (40, 30);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *bytes = NULL;
+  DefcnLoaderOptions options = simple;
+  DefcnExample *examples[2];
+  gsize len;
+
+  g_assert_true (defcn_picture_save (picture, path, NULL));
+  g_assert_true (g_file_get_contents (path, &bytes, &len, NULL));
+  g_assert_true (g_file_set_contents (path, bytes, len - 2, NULL));
+  g_autoptr (DefcnDataset) dataset =
+      defcn_annotations_open (json, folder, NULL, NULL);
+  g_assert_null (defcn_loader_new (dataset, &options, 0, &error));
+  g_assert_nonnull (strstr (error->message, "no image to train on"));
+
+  options.background = TRUE;
+  warnings = g_string_new (NULL);
+  g_log_set_default_handler (note_warning, NULL);
+  g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, 0);
+  for (int b = 0; b < 3; b++) {
+    g_assert_true (defcn_loader_next (loader, examples, NULL));
+    for (int k = 0; k < 2; k++) {
+      g_assert_cmpuint (examples[k]->objects->len, ==, 0);
+      defcn_example_free (examples[k]);
+    }
+  }
+  g_clear_pointer (&loader, defcn_loader_free);
+  g_log_set_default_handler (g_log_default_handler, NULL);
+  g_auto (GStrv) lines = g_strsplit (warnings->str, "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), ==, 2);
+  g_assert_nonnull (strstr (lines[0], "open.jpg"));
+  g_string_free (warnings, TRUE);
+  g_remove (path);
+  g_remove (json);
+}
+
 /* What an unreadable picture gives way to is the next of the order, at the end
  * of an epoch the first. */
 static void
@@ -808,6 +856,7 @@ main (int argc, char **argv)
   g_test_add_func ("/loader/groups-off", test_groups_off);
   g_test_add_func ("/loader/tiny", test_tiny);
   g_test_add_func ("/loader/unreadable", test_unreadable);
+  g_test_add_func ("/loader/faults", test_faults);
   g_test_add_func ("/loader/next", test_next);
   g_test_add_func ("/loader/other-size", test_other_size);
   g_test_add_func ("/loader/mosaic", test_mosaic);
