@@ -65,6 +65,9 @@ print_text (const Summary *s)
         data->n_orphans);
   for (guint i = 0; i < data->damage->len; i++)
     g_print ("  %s\n", (const char *) data->damage->pdata[i]);
+  for (guint i = 0; i < data->left_out->len; i++)
+    g_print ("no class    %s, which nothing is annotated with\n",
+        (const char *) data->left_out->pdata[i]);
   g_print ("classes     %u\n", data->labels->len);
   for (guint i = 0; i < data->labels->len; i++)
     g_print ("  %8u  %s\n", s->of_classes[i],

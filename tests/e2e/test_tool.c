@@ -726,7 +726,11 @@ test_info_data (void)
       "{\"images\": [{\"id\": 7, \"file_name\": \"a.jpg\", \"width\": 90, "
       "\"height\": 60}, {\"id\": 8, \"file_name\": \"b.jpg\", \"width\": 9, "
       "\"height\": 6}], \"categories\": [{\"id\": 3, \"name\": \"cat\"}, "
-      "{\"id\": 5, \"name\": \"dog\"}], \"annotations\": ["
+      "{\"id\": 5, \"name\": \"dog\", \"supercategory\": \"pets\"}, "
+      "{\"id\": 1, \"name\": \"pets\"}], \"annotations\": ["
+      "{\"id\": 4, \"image_id\": 9, \"category_id\": 5, \"bbox\": [1, 2, 3, "
+      "4]}, "
+      "{\"id\": 5, \"image_id\": 7, \"category_id\": 5, \"bbox\": []}, "
       "{\"id\": 1, \"image_id\": 7, \"category_id\": 5, \"iscrowd\": 0, "
       "\"area\": 200, \"bbox\": [1, 2, 10, 20]}, "
       "{\"id\": 2, \"image_id\": 7, \"category_id\": 5, \"iscrowd\": 1, "
@@ -741,6 +745,10 @@ test_info_data (void)
   g_assert_cmpint (tool_run (&out, &err, text), ==, 0);
   g_assert_nonnull (strstr (out, "2, 1 of them to train on"));
   g_assert_nonnull (strstr (out, "1  dog"));
+  g_assert_nonnull (strstr (out, "no class    pets, which nothing"));
+  g_assert_nonnull (strstr (out, "damaged     1 annotations, skipped"));
+  g_assert_nonnull (strstr (out, "orphans     1 annotations of no image"));
+  g_assert_nonnull (strstr (out, "  annotation 4: no image 9"));
 
   cJSON *json = info_json (path);
   g_assert_cmpfloat (tool_number (json, "images"), ==, 2);
