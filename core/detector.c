@@ -518,8 +518,8 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
   return TRUE;
 }
 
-/* All images; those of the last one's size at the end, so that the last image is
- * the last of the last pass. */
+/* All images; those of the last one's size at the end, so that the last image
+ * is the last of the last pass. */
 static gboolean
 run_all (DefcnDetector *d, GArray **boxes, const DefcnImage *images, int n,
     GError **error)

@@ -48,8 +48,9 @@ DefcnBackend *defcn_model_backend (const DefcnModel *model);
 
 /* The plan for @n images of @h x @w, multiples of the rule's divisor, made on
  * first use and kept: as many of the last used as the backend has memory for
- * (DefcnBackend.plan_bytes), fewer where a new one finds none.  Borrowed, valid until the next call.  NULL with @error set.  What
- * the backend measured on the way is kept (DefcnBackend.tune). */
+ * (DefcnBackend.plan_bytes), fewer where a new one finds none.  Borrowed, valid
+ * until the next call.  NULL with @error set.  What the backend measured on the
+ * way is kept (DefcnBackend.tune). */
 const DefcnPlan *defcn_model_plan (DefcnModel *model, int n, int h, int w,
     GError **error);
 

@@ -109,8 +109,8 @@ void defcn_params_download (DefcnParams *params);
  * the former.  With the masters on the device: overwrites the host's gradients
  * and zeroes nothing. */
 void defcn_params_download_gradients (DefcnParams *params);
-/* Zeroes the masters' gradients, on the device where they are; the host's copies
- * of those stay until they are downloaded again. */
+/* Zeroes the masters' gradients, on the device where they are; the host's
+ * copies of those stay until they are downloaded again. */
 void defcn_params_zero_gradients (DefcnParams *params);
 
 /* Returns: what new() was given. */

@@ -6,7 +6,8 @@
 #include "plans.h"
 
 /* Device memory that is lent to one operation of a lane at a time, which the
- * stream sees to.  What it outgrows stays until the end: plans hold its address. */
+ * stream sees to.  What it outgrows stays until the end: plans hold its
+ * address. */
 typedef struct
 {
   GPtrArray *blocks;

@@ -1,11 +1,11 @@
 /* Group normalisation: y = relu? ((x - mean) / std * w + b), with mean and
  * biased variance per image and group over (h, w, c / groups).
  *
- * Two kernels, each over all maps that go together: sums per channel and slab of
- * pixels, of which the block that ends last makes an image's statistics; then
- * one affine map per channel.  Sums run over x minus the channel's first pixel,
- * so that a large mean does not cancel, and are joined in double, in fixed
- * order. */
+ * Two kernels, each over all maps that go together: sums per channel and slab
+ * of pixels, of which the block that ends last makes an image's statistics;
+ * then one affine map per channel.  Sums run over x minus the channel's first
+ * pixel, so that a large mean does not cancel, and are joined in double, in
+ * fixed order. */
 #include "vector.cuh"
 
 #define EPSILON 1e-5
@@ -101,8 +101,8 @@ sum_pixels (float *s, float *q, const T *image, int first, int last, int at,
   }
 }
 
-/* Whether this block is the last of its image's to come here; all of its threads
- * then see what the others have written before. */
+/* Whether this block is the last of its image's to come here; all of its
+ * threads then see what the others have written before. */
 __device__ static bool
 is_last_block (int *n_done, int n_blocks)
 {

@@ -1,9 +1,9 @@
 /* 3D max filtering: y = relu? (x0 + max over the tube of x1 ..), eq. 5, 6.
  *
- * Forward is one pass over all maps that go together: a block brings its tile of
- * pixels and their border into shared memory, where each is already the maximum
- * over the levels, resized on the way, and then takes the maximum over the
- * window.  All comparisons are in float32.  The gradient goes to the first
+ * Forward is one pass over all maps that go together: a block brings its tile
+ * of pixels and their border into shared memory, where each is already the
+ * maximum over the levels, resized on the way, and then takes the maximum over
+ * the window.  All comparisons are in float32.  The gradient goes to the first
  * winner in the order level, row, column; backward gathers it in fixed order,
  * without atomics. */
 #include "vector.cuh"
@@ -106,8 +106,8 @@ join_levels (float *best, int *from, const Map &map, int oy, int ox, int at,
 }
 
 /* Block (CHANNELS / N, rows), rows a multiple of TILE: a tile of TILE x TILE
- * pixels and CHANNELS channels, a thread takes vectors of N.  Grid (tiles of all
- * maps, channels / CHANNELS, images).  @side: of the tile with its border;
+ * pixels and CHANNELS channels, a thread takes vectors of N.  Grid (tiles of
+ * all maps, channels / CHANNELS, images).  @side: of the tile with its border;
  * k / side is k * @reciprocal >> 16 for k below side * side. */
 template <typename T, int N, bool TRAIN>
 __global__ void

@@ -55,11 +55,12 @@ void emulate_count (int what);
  *   sync:N                      from the Nth time on, waiting tells of an error
  *   lost:N                      then every call does, in this process
  *   cudnn                       it does not start
- *   plan, fused, compiled       cuDNN has no plans, none that fuse, none that it
- *                               would have to compile
+ *   plan, fused, compiled       cuDNN has no plans, none that fuse, none that
+ *                               it would have to compile
  *   capture, capture-run, capture-end, instantiate
- *                               a stream is not captured: from the beginning, at
- *                               a convolution, at the end, as it is made a graph
+ *                               a stream is not captured: from the beginning,
+ *                               at a convolution, at the end, as it is made a
+ *                               graph
  * Counted from when the variable has changed. */
 bool emulate_fails (const char *what);
 bool emulate_out_of_memory ();

@@ -1,7 +1,7 @@
 /* Streams, events and recorded graphs of the emulated runtime.  What is not
  * captured runs as it is queued.  A recorded graph knows of each of its items
- * only what the streams and events say, and runs in one of two orders that these
- * allow, in turns: what relies on another shows. */
+ * only what the streams and events say, and runs in one of two orders that
+ * these allow, in turns: what relies on another shows. */
 #include "emulate.hpp"
 
 #include <map>
@@ -96,8 +96,8 @@ run_backwards (const Recorded &items)
     }
 }
 
-/* All items: those that may all at once, then what may after them, which takes a
- * step of every branch in turn. */
+/* All items: those that may all at once, then what may after them, which takes
+ * a step of every branch in turn. */
 static void
 run_abreast (const Recorded &items)
 {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What the CUDA module's kernels take, as compiled for sm_90: registers, shared
-memory, stack, spills, the widths of their loads and stores; and beside the bytes
-that have to be moved those that the kernels ask for.
+"""What the CUDA module's kernels take, as compiled for sm_90: registers,
+shared memory, stack, spills, the widths of their loads and stores; and beside
+the bytes that have to be moved those that the kernels ask for.
 
 usage: kernels.py SOURCES NVCC     (TAP; the tables are its comments)
 
@@ -125,7 +125,8 @@ def print_traffic():
           " MB asked for |")
     print("# |---|---|---|---|")
     for what, least, asked in traffic():
-        print(f"# | {what} | {least / 1e6:.1f} | {least / BANDWIDTH * 1e6:.1f} |"
+        print(f"# | {what} | {least / 1e6:.1f} |"
+              f" {least / BANDWIDTH * 1e6:.1f} |"
               f" {(asked or least) / 1e6:.1f} |")
 
 

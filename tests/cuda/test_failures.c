@@ -307,8 +307,8 @@ static const char *const captures[] = { "capture", "capture-run", "capture-end",
   "instantiate" };
 
 /* A net that cannot be recorded, wherever that shows, runs step by step: first,
- * when it would be recorded, and from then on; another detector, once nothing is
- * wrong, is recorded. */
+ * when it would be recorded, and from then on; another detector, once nothing
+ * is wrong, is recorded. */
 static void
 test_no_capture (gconstpointer failure)
 {

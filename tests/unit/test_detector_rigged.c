@@ -286,9 +286,9 @@ static const DefcnRegion many[MANY] = { { 0, 0, 90, 60 }, { 9, 0, 90, 60 },
   { 500, 0, 9, 9 }, { 99, 80, 90, 60 }, { 7, 7, 90, 60 } };
 
 /* Images of one size go through the network together, four, two, one; as few as
- * there is memory for, as many as the backend wants; and whatever the order, the
- * boxes are those of each alone, and the last image's heads are there at the
- * end. */
+ * there is memory for, as many as the backend wants; and whatever the order,
+ * the boxes are those of each alone, and the last image's heads are there at
+ * the end. */
 static void
 test_batch (void)
 {
