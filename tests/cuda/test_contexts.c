@@ -93,7 +93,9 @@ typedef struct
 static int
 plane_rows (const DefcnImage *image, int i)
 {
-  return i == 0 ? image->height : (image->height + 1) / 2;
+  const int shift = defcn_image_row_shift (image->format, i);
+
+  return (image->height + (1 << shift) - 1) >> shift;
 }
 
 /* Queues the pixels of @host to the device, late, in the current context. */
