@@ -16,8 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 EVERY, LAST = 40, 760
 SAME = 0.5  # IoU of a found box and a drawn one
 FOLDER = "/usr/share/doc/opencv-doc/examples/data/vtest.avi"
-# What the bundled model must not fall below.  Its one twin is at the border of
-# frame 40, where a person is cut.
+# What the bundled model must not fall below.
 RECALL, PRECISION, TWINS = 0.85, 0.7, 0
 
 
