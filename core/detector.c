@@ -5,20 +5,10 @@
 
 #include "heads.h"
 #include "model.h"
+#include "place.h"
 #include "scaler.h"
 
 #define MAX_BATCH 4 /* where the backend does not say */
-
-/* Where an image goes: its region, and the region's size in an input of the
- * network of pad_w x pad_h, as it lies in the image and upright; w is 0 where
- * there is nothing to look at. */
-typedef struct
-{
-  DefcnRegion region;
-  DefcnOrientation orientation;
-  int w, h, upright_w, upright_h, pad_w, pad_h;
-  gboolean done;
-} Place;
 
 /* Scratch memory of floats that only grows. */
 typedef struct
@@ -47,7 +37,7 @@ struct _DefcnDetector
   gboolean has_heads;    /* and in @levels */
   GArray *candidates;
   /* The last image: its place, and which of the pass's images it is. */
-  Place place;
+  DefcnPlace place;
   int at;
   DefcnTimings timings;
 };
@@ -82,7 +72,7 @@ init (DefcnDetector *d)
   d->scaler = defcn_scaler_new ();
   defcn_scaler_set_threads (d->scaler, d->be->threads);
   d->candidates = g_array_new (FALSE, FALSE, sizeof (DefcnCandidate));
-  d->places = g_array_new (FALSE, TRUE, sizeof (Place));
+  d->places = g_array_new (FALSE, TRUE, sizeof (DefcnPlace));
   d->batch = g_array_new (FALSE, FALSE, sizeof (int));
   d->rule = defcn_spec_decode_rule (defcn_model_spec (d->model));
   d->description = describe (d->be);
@@ -203,50 +193,8 @@ defcn_detector_free (DefcnDetector *d)
   g_free (d);
 }
 
-static DefcnRegion
-clip_region (const DefcnRegion *region, const DefcnImage *image)
-{
-  if (!region)
-    return (DefcnRegion){ 0, 0, image->width, image->height };
-
-  /* 64 bits: a caller's region may lie anywhere. */
-  const gint64 x1 = MAX (0, region->x), y1 = MAX (0, region->y);
-  const gint64 x2 = MIN (image->width, (gint64) region->x + region->w);
-  const gint64 y2 = MIN (image->height, (gint64) region->y + region->h);
-  return (DefcnRegion){ x1, y1, MAX (0, x2 - x1), MAX (0, y2 - y1) };
-}
-
-static int
-round_up (int x, int divisor)
-{
-  return (x + divisor - 1) / divisor * divisor;
-}
-
-/* The size of the region in the network's input, as it lies in the image and
- * upright: that of how it is displayed, not of how its pixels are counted. */
-static void
-find_size (Place *place, const DefcnImage *image, const DefcnInputRule *rule)
-{
-  const DefcnRegion *r = &place->region;
-  const double aspect = image->par_n ? (double) image->par_n / image->par_d : 1;
-  const int display_w = MAX (1, (int) (r->w * aspect + 0.5));
-
-  place->orientation = image->orientation;
-  if (defcn_image_turn_swaps (image->orientation)) {
-    defcn_image_target_size (&place->upright_w, &place->upright_h, r->h,
-        display_w, rule->short_edge, rule->long_edge);
-    place->w = place->upright_h;
-    place->h = place->upright_w;
-  } else {
-    defcn_image_target_size (&place->upright_w, &place->upright_h, display_w,
-        r->h, rule->short_edge, rule->long_edge);
-    place->w = place->upright_w;
-    place->h = place->upright_h;
-  }
-}
-
 static gboolean
-no_memory (const Place *place, GError **error)
+no_memory (const DefcnPlace *place, GError **error)
 {
   g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
       "no memory for a picture of %d x %d", place->w, place->h);
@@ -256,7 +204,8 @@ no_memory (const Place *place, GError **error)
 /* The region at the size of @place, turned upright; valid until the next one.
  * NULL where there is no memory. */
 static const guint8 *
-scale_upright (DefcnDetector *d, const DefcnImage *image, const Place *place)
+scale_upright (DefcnDetector *d, const DefcnImage *image,
+    const DefcnPlace *place)
 {
   const DefcnTurn turn =
       defcn_image_turn (image->orientation, place->w, place->h);
@@ -281,10 +230,10 @@ scale_upright (DefcnDetector *d, const DefcnImage *image, const Place *place)
   return d->turned;
 }
 
-static Place *
+static DefcnPlace *
 place_at (const DefcnDetector *d, int i)
 {
-  return &g_array_index (d->places, Place, i);
+  return &g_array_index (d->places, DefcnPlace, i);
 }
 
 /* The image of place @k of the batch. */
@@ -292,20 +241,6 @@ static int
 batch_at (const DefcnDetector *d, guint k)
 {
   return g_array_index (d->batch, int, k);
-}
-
-static void
-find_place (const DefcnDetector *d, Place *place, const DefcnImage *image,
-    const DefcnRegion *region)
-{
-  const DefcnInputRule *rule = &defcn_model_spec (d->model)->input;
-
-  *place = (Place){ .region = clip_region (region, image) };
-  if (place->region.w == 0 || place->region.h == 0)
-    return;
-  find_size (place, image, rule);
-  place->pad_w = round_up (place->upright_w, rule->divisor);
-  place->pad_h = round_up (place->upright_h, rule->divisor);
 }
 
 /* The backend makes the whole input; FALSE where it cannot. */
@@ -318,7 +253,7 @@ preprocess (DefcnDetector *d, const DefcnPlan *plan, const DefcnImage *images)
     return FALSE;
   for (guint k = 0; k < d->batch->len; k++) {
     const DefcnImage *image = &images[batch_at (d, k)];
-    const Place *place = place_at (d, batch_at (d, k));
+    const DefcnPlace *place = place_at (d, batch_at (d, k));
     const DefcnRegion *r = &place->region;
     DefcnPreprocess p;
 
@@ -346,7 +281,7 @@ prepare_input (DefcnDetector *d, const DefcnPlan *plan,
     return no_memory (place_at (d, batch_at (d, 0)), error);
   for (guint k = 0; k < d->batch->len; k++) {
     const DefcnImage *image = &images[batch_at (d, k)];
-    const Place *place = place_at (d, batch_at (d, k));
+    const DefcnPlace *place = place_at (d, batch_at (d, k));
 
     if (image->memory != DEFCN_MEMORY_HOST) {
       g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
@@ -362,28 +297,6 @@ prepare_input (DefcnDetector *d, const DefcnPlan *plan,
   }
   d->be->upload (d->be, x, x->data, input);
   return TRUE;
-}
-
-/* Boxes of the upright picture -> of the one before it was turned. */
-static void
-turn_boxes (GArray *boxes, DefcnOrientation orientation, int w, int h)
-{
-  const DefcnTurn t = defcn_image_turn (orientation, w, h);
-  /* Edges, which lie between pixels, are counted from 0 to w, not w - 1. */
-  const int x0 = t.xx + t.xy < 0 ? w : 0, y0 = t.yx + t.yy < 0 ? h : 0;
-
-  for (guint i = 0; i < boxes->len; i++) {
-    DefcnBox *b = &g_array_index (boxes, DefcnBox, i);
-    const float xa = t.xx * b->x1 + t.xy * b->y1 + x0;
-    const float xb = t.xx * b->x2 + t.xy * b->y2 + x0;
-    const float ya = t.yx * b->x1 + t.yy * b->y1 + y0;
-    const float yb = t.yx * b->x2 + t.yy * b->y2 + y0;
-
-    b->x1 = MIN (xa, xb);
-    b->x2 = MAX (xa, xb);
-    b->y1 = MIN (ya, yb);
-    b->y2 = MAX (ya, yb);
-  }
 }
 
 /* Where the backend can, it looks for the scores; the heads then stay there. */
@@ -414,8 +327,7 @@ take_heads (DefcnDetector *d, DefcnLevel levels[DEFCN_N_LEVELS])
 void
 defcn_detector_decode (DefcnDetector *d, GArray *boxes)
 {
-  const Place *place = &d->place;
-  const DefcnRegion *r = &place->region;
+  const DefcnPlace *place = &d->place;
   const int n_classes = defcn_detector_n_classes (d);
 
   g_return_if_fail (place->w > 0);
@@ -428,10 +340,7 @@ defcn_detector_decode (DefcnDetector *d, GArray *boxes)
     take_heads (d, levels);
     defcn_boxes_decode (boxes, levels, DEFCN_N_LEVELS, n_classes, &d->rule);
   }
-  if (place->orientation != DEFCN_ORIENTATION_UPRIGHT)
-    turn_boxes (boxes, place->orientation, place->w, place->h);
-  defcn_boxes_to_image (boxes, (double) r->w / place->w,
-      (double) r->h / place->h, r->x, r->y, r->x + r->w, r->y + r->h);
+  defcn_place_boxes (boxes, place);
 }
 
 /* The images from @first on that have its size in the network and wait: a power
@@ -440,13 +349,13 @@ static void
 gather_batch (DefcnDetector *d, int first)
 {
   const int max = d->be->batch > 0 ? d->be->batch : MAX_BATCH;
-  const Place *wanted = place_at (d, first);
+  const DefcnPlace *wanted = place_at (d, first);
   guint n = 1;
 
   g_array_set_size (d->batch, 0);
   for (int i = first; i < (int) d->places->len && (int) d->batch->len < max;
        i++) {
-    const Place *place = place_at (d, i);
+    const DefcnPlace *place = place_at (d, i);
 
     if (!place->done && place->w > 0 && place->pad_w == wanted->pad_w
         && place->pad_h == wanted->pad_h)
@@ -462,7 +371,7 @@ gather_batch (DefcnDetector *d, int first)
 static const DefcnPlan *
 plan_batch (DefcnDetector *d, GError **error)
 {
-  const Place *place = place_at (d, batch_at (d, 0));
+  const DefcnPlace *place = place_at (d, batch_at (d, 0));
 
   for (;;) {
     const guint n = d->batch->len;
@@ -501,7 +410,7 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
 
   const gint64 inferred = g_get_monotonic_time ();
   for (guint k = 0; k < d->batch->len; k++) {
-    Place *place = place_at (d, batch_at (d, k));
+    DefcnPlace *place = place_at (d, batch_at (d, k));
 
     place->done = TRUE;
     d->place = *place;
@@ -524,12 +433,12 @@ static gboolean
 run_all (DefcnDetector *d, GArray **boxes, const DefcnImage *images, int n,
     GError **error)
 {
-  const Place *last = place_at (d, n - 1);
+  const DefcnPlace *last = place_at (d, n - 1);
 
   d->place.w = 0;
   for (int round = 0; round < 2; round++)
     for (int i = 0; i < n; i++) {
-      const Place *place = place_at (d, i);
+      const DefcnPlace *place = place_at (d, i);
       const gboolean is_late =
           place->pad_w == last->pad_w && place->pad_h == last->pad_h;
 
@@ -573,7 +482,8 @@ defcn_detector_run (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
   g_array_set_size (d->places, 0);
   g_array_set_size (d->places, n);
   for (int i = 0; i < n && good; i++)
-    find_place (d, place_at (d, i), &images[i], regions ? &regions[i] : NULL);
+    defcn_place_find (place_at (d, i), &images[i], regions ? &regions[i] : NULL,
+        &defcn_model_spec (d->model)->input);
   good = good && (n == 0 || run_all (d, boxes, images, n, error));
   for (int i = 0; i < n && !good; i++)
     g_array_set_size (boxes[i], 0);

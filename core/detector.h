@@ -53,12 +53,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnDetector, defcn_detector_free)
 struct _DefcnModel;
 DefcnDetector *defcn_detector_new_from_model (struct _DefcnModel *model);
 
-/* A rectangle of an image in pixels. */
-typedef struct
-{
-  int x, y, w, h;
-} DefcnRegion;
-
 /* Finds the objects in @n images of any sizes and formats, each in its own
  * region of @regions (NULL: whole images; a region is clipped to its image, and
  * one outside of it has no boxes).

@@ -93,6 +93,12 @@ typedef struct
   float mean[3], std[3];     /* in channel order, on 0..255 */
 } DefcnInputRule;
 
+/* A rectangle of an image in pixels. */
+typedef struct
+{
+  int x, y, w, h;
+} DefcnRegion;
+
 /* Size after the resize: the shorter side is @short_edge, or less so that the
  * longer one is not above @long_edge; rounded to nearest, at least 1. */
 void defcn_image_target_size (int *out_w, int *out_h, int width, int height,
