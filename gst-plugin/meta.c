@@ -481,8 +481,7 @@ read_boxes (GArray *objects, const Set *set)
   const guint n = list && GST_VALUE_HOLDS_ARRAY (list)
       ? gst_value_array_get_size (list)
       : 0;
-  const gboolean has_ids =
-      set->last >= set->first && (guint) (set->last - set->first) + 1 == n;
+  const gboolean has_ids = (gint64) set->last - set->first + 1 == n && n;
 
   for (guint i = 0; i < n; i++) {
     const GValue *value = gst_value_array_get_value (list, i);
