@@ -7,7 +7,7 @@ build=${DEFCN_BUILD:-$here/../build}
 plugins=$build/gst-plugin models=$here/models
 if [ ! -d "$models" ]; then # installed
   models=$here/../models
-  for plugins in "$here"/../../../lib/{,*/}gstreamer-1.0; do
+  for plugins in "$here"/../../../lib*/{,*/}gstreamer-1.0; do
     [ ! -e "$plugins/libgstdefcn.so" ] || break
   done
 fi
