@@ -20,8 +20,9 @@
  *
  * A record that cannot be written ends the stream with one error.  A reader
  * that is slow, or a FIFO that nobody reads, holds the stream up; starting,
- * seeking and stopping do not wait for it.  When the reader of a pipe has gone
- * the process gets SIGPIPE, as from any writer.
+ * seeking and stopping do not wait for it.  A FIFO or a descriptor whose reader
+ * has gone is such an error too; only with standard output the process gets
+ * SIGPIPE, as any command.
  *
  * ## Example launch lines
  * |[

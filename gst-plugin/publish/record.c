@@ -93,6 +93,23 @@ add_text (cJSON *object, const char *name, const char *text)
     cJSON_AddStringToObject (object, name, text);
 }
 
+/* The "@" behind the user and the password of an address that goes on with
+ * @text, NULL: there are none.  A password may have been written with "/", "?"
+ * or "#" as they are, before which there is then no port. */
+static const char *
+end_of_login (const char *text)
+{
+  const gsize n = strcspn (text, "/?#");
+  const char *at = g_strrstr_len (text, (gssize) n, "@");
+  const char *colon = memchr (text, ':', n);
+  gsize port;
+
+  if (at || !colon || *text == '[')
+    return at;
+  port = strspn (colon + 1, "0123456789");
+  return port > 0 && colon + 1 + port == text + n ? NULL : strrchr (text, '@');
+}
+
 /* Of an address without the user and the password: records are kept, and go to
  * others. */
 static void
@@ -100,8 +117,7 @@ add_source (cJSON *object, const char *source)
 {
   const char *scheme = strstr (source, "://");
   const char *host = scheme ? scheme + strlen ("://") : source;
-  const char *at =
-      scheme ? g_strrstr_len (host, (gssize) strcspn (host, "/?#"), "@") : NULL;
+  const char *at = scheme ? end_of_login (host) : NULL;
   g_autofree char *shown = g_strdup_printf ("%.*s%s", (int) (host - source),
       source, at ? at + 1 : host);
 
