@@ -143,6 +143,7 @@ format_get_type (void)
 static void
 post_error (GstDefcnPublish *self, GError *error)
 {
+  gst_defcn_error_make_valid (error);
   gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR,
       error->domain, error->code, g_strdup (error->message), NULL, __FILE__,
       GST_FUNCTION, __LINE__);
