@@ -89,11 +89,14 @@ GST_ELEMENT_REGISTER_DEFINE (defcndetect, "defcndetect", GST_RANK_NONE,
 /* A bad model file, a bad setting and a device that does not work are
  * different errors to an application. */
 static void
-post_open_error (GstDefcnDetect *self, const char *model, const GError *error)
+post_open_error (GstDefcnDetect *self, const char *model, GError *error)
 {
+  g_autofree char *shown = g_utf8_make_valid (model, -1);
+
+  gst_defcn_error_make_valid (error);
   if (!g_file_test (model, G_FILE_TEST_EXISTS))
     GST_ELEMENT_ERROR (self, RESOURCE, NOT_FOUND,
-        ("There is no model file \"%s\".", model),
+        ("There is no model file \"%s\".", shown),
         ("%s Set the property \"model\".", error->message));
   else if (g_error_matches (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND)
       || g_error_matches (error, DEFCN_ERROR, DEFCN_ERROR_VALUE))
@@ -155,6 +158,7 @@ open_model (GstDefcnDetect *self, const GstDefcnSetup *setup)
   }
   if (!gst_defcn_model_info_relabel (gst_defcn_worker_info (worker),
           setup->labels, setup->labels_file, &error)) {
+    gst_defcn_error_make_valid (error);
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message),
         (NULL));
     gst_defcn_worker_free (worker);
@@ -209,6 +213,7 @@ take_worker (GstDefcnDetect *self, GstDefcnWorker *worker)
   GST_OBJECT_UNLOCK (self);
   if (!error)
     return TRUE;
+  gst_defcn_error_make_valid (error);
   GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message), (NULL));
   gst_defcn_worker_free (worker);
   return FALSE;
@@ -232,13 +237,13 @@ static void
 announce_device (GstDefcnDetect *self, const GstDefcnSetup *setup)
 {
   const GstDefcnModelInfo *info = gst_defcn_worker_info (self->worker);
-
+  g_autofree char *model = g_utf8_make_valid (setup->model, -1);
   const gboolean missed = info->passed_over && has_gpu ();
 
   GST_INFO_OBJECT (self, "CUDA: %s",
       info->passed_over ? info->passed_over : "taken, or not asked for");
   GST_ELEMENT_INFO (self, LIBRARY, INIT,
-      ("%s runs on %s.", setup->model, info->description),
+      ("%s runs on %s.", model, info->description),
       ("%s%s%s", info->description, missed ? "; " : "",
           missed ? info->passed_over : ""));
   if (info->tuning_problem)

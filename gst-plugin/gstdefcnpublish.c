@@ -20,8 +20,9 @@
  *
  * A record that cannot be written ends the stream with one error.  A reader
  * that is slow, or a FIFO that nobody reads, holds the stream up; starting,
- * seeking and stopping do not wait for it.  When the reader of a pipe has gone
- * the process gets SIGPIPE, as from any writer.
+ * seeking and stopping do not wait for it.  A FIFO or a descriptor whose reader
+ * has gone is such an error too; only with standard output the process gets
+ * SIGPIPE, as any command.
  *
  * ## Example launch lines
  * |[
@@ -142,6 +143,7 @@ format_get_type (void)
 static void
 post_error (GstDefcnPublish *self, GError *error)
 {
+  gst_defcn_error_make_valid (error);
   gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR,
       error->domain, error->code, g_strdup (error->message), NULL, __FILE__,
       GST_FUNCTION, __LINE__);

@@ -40,6 +40,15 @@ gst_defcn_object_from_structure (GstDefcnObject *o, const GstStructure *s)
       && o->x_min < o->x_max && o->y_min < o->y_max;
 }
 
+void
+gst_defcn_error_make_valid (GError *error)
+{
+  char *valid = g_utf8_make_valid (error->message, -1);
+
+  g_free (error->message);
+  error->message = valid;
+}
+
 GQuark
 gst_defcn_object_label (const char *text)
 {

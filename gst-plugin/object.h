@@ -46,6 +46,10 @@ GstStructure *gst_defcn_object_to_structure (const GstDefcnObject *object,
 gboolean gst_defcn_object_from_structure (GstDefcnObject *object,
     const GstStructure *s);
 
+/* Makes what @error says, of names as others gave them, UTF-8: messages on the
+ * bus hold no other text. */
+void gst_defcn_error_make_valid (GError *error);
+
 /* What is left of @text, which others wrote: UTF-8 of GST_DEFCN_MAX_LABEL bytes
  * at most, with U+FFFD for what is none and for control characters.  0 for
  * NULL.

@@ -171,9 +171,11 @@ set_live_string (GstDefcnDetect *self, char **field, const GValue *value)
     *field = g_steal_pointer (&old);
   }
   GST_OBJECT_UNLOCK (self);
-  if (error)
-    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", error->message),
-        ("The old value goes on."));
+  if (!error)
+    return;
+  gst_defcn_error_make_valid (error);
+  GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", error->message),
+      ("The old value goes on."));
 }
 
 /* What is read when the element starts alone: while it runs the old value

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -27,6 +28,7 @@ struct _GstDefcnPlace
   int fd;     /* -1: that has not been opened */
   int lock;   /* for flock(), -1: none */
   gboolean ours, alone;
+  gboolean is_stdout;
   struct stat info; /* st_ino 0: not known */
   GstPoll *poll;    /* with @fd alone */
   GstPoll *nap;     /* with nothing */
@@ -335,6 +337,7 @@ gst_defcn_place_open (const char *location, int fd, GstDefcnPlaceFlags flags,
       : location        ? g_strdup_printf ("\"%s\"", location)
                         : g_strdup ("standard output");
   place->fd = place->lock = -1;
+  place->is_stdout = fd < 0 && !location;
   place->alone = (flags & GST_DEFCN_PLACE_ALONE) != 0;
   /* Before anything else is opened. */
   if (fd < 0 && !location && !stdout_is_open ()) {
@@ -372,6 +375,34 @@ open_fifo (GstDefcnPlace *place, gboolean wait, GError **error)
   return GST_FLOW_OK;
 }
 
+/* write() whose EPIPE comes without SIGPIPE: the reader that has gone is no
+ * reason to end the process of an application.  That of standard output is,
+ * for a command whose output nobody takes any more. */
+static gssize
+write_quietly (const GstDefcnPlace *place, const char *text, gsize n)
+{
+  const struct timespec no_time = { 0, 0 };
+  sigset_t broken, pending, mask;
+  gssize written;
+  int number;
+
+  if (place->is_stdout)
+    return write (place->fd, text, n);
+  sigemptyset (&broken);
+  sigaddset (&broken, SIGPIPE);
+  pthread_sigmask (SIG_BLOCK, &broken, &mask);
+  sigpending (&pending);
+  written = write (place->fd, text, n);
+  number = errno;
+  /* One that was there before is somebody else's. */
+  if (written < 0 && number == EPIPE && !sigismember (&pending, SIGPIPE))
+    while (sigtimedwait (&broken, NULL, &no_time) < 0 && errno == EINTR)
+      continue;
+  pthread_sigmask (SIG_SETMASK, &mask, NULL);
+  errno = number;
+  return written;
+}
+
 /* Writes of *@text and advances it.  Not more at a time than what a pipe that
  * has room takes without waiting. */
 static GstFlowReturn
@@ -387,7 +418,8 @@ write_all (GstDefcnPlace *place, const char **text, gboolean wait,
 
     if (ready == 0 || (ready < 0 && errno == EBUSY))
       return GST_FLOW_FLUSHING;
-    n = write (place->fd, *text, is_file (place) ? left : MIN (left, PIPE_BUF));
+    n = write_quietly (place, *text,
+        is_file (place) ? left : MIN (left, PIPE_BUF));
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
       continue;
     if (n < 0) {

@@ -93,6 +93,38 @@ add_text (cJSON *object, const char *name, const char *text)
     cJSON_AddStringToObject (object, name, text);
 }
 
+/* The "@" behind the user and the password of an address that goes on with
+ * @text, NULL: there are none.  A password may have been written with "/", "?"
+ * or "#" as they are, before which there is then no port. */
+static const char *
+end_of_login (const char *text)
+{
+  const gsize n = strcspn (text, "/?#");
+  const char *at = g_strrstr_len (text, (gssize) n, "@");
+  const char *colon = memchr (text, ':', n);
+  gsize port;
+
+  if (at || !colon || *text == '[')
+    return at;
+  port = strspn (colon + 1, "0123456789");
+  return port > 0 && colon + 1 + port == text + n ? NULL : strrchr (text, '@');
+}
+
+/* (transfer full): @text with "..." for what cameras take as a user or a
+ * password in the query, or in a folder, of their address. */
+static char *
+without_credentials (const char *text)
+{
+  static GRegex *named = NULL;
+
+  if (g_once_init_enter (&named))
+    g_once_init_leave (&named,
+        g_regex_new ("((?:user|usr|user_?name|login|pass|pass_?wd|pass_?word|"
+                     "pwd|token|secret)=)[^/?&;#]*",
+            G_REGEX_CASELESS | G_REGEX_RAW | G_REGEX_OPTIMIZE, 0, NULL));
+  return g_regex_replace (named, text, -1, 0, "\\1...", 0, NULL);
+}
+
 /* Of an address without the user and the password: records are kept, and go to
  * others. */
 static void
@@ -100,10 +132,12 @@ add_source (cJSON *object, const char *source)
 {
   const char *scheme = strstr (source, "://");
   const char *host = scheme ? scheme + strlen ("://") : source;
-  const char *at =
-      scheme ? g_strrstr_len (host, (gssize) strcspn (host, "/?#"), "@") : NULL;
+  const char *at = scheme ? end_of_login (host) : NULL;
+  const char *rest = at ? at + 1 : host;
+  g_autofree char *hidden =
+      scheme && strchr (rest, '=') ? without_credentials (rest) : NULL;
   g_autofree char *shown = g_strdup_printf ("%.*s%s", (int) (host - source),
-      source, at ? at + 1 : host);
+      source, hidden ? hidden : rest);
 
   cJSON_AddStringToObject (object, "source", shown);
 }

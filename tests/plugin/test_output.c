@@ -1069,7 +1069,7 @@ test_write_errors (void)
   };
   const GstDefcnObject o = json_rig_object ("dog");
 
-  signal (SIGPIPE, SIG_IGN);
+  signal (SIGPIPE, SIG_DFL);
   for (guint i = 0; i < G_N_ELEMENTS (places) * G_N_ELEMENTS (cases); i++) {
     const guint c = i % G_N_ELEMENTS (cases), p = i / G_N_ELEMENTS (cases);
     const int fd = places[p].fd ? places[p].fd () : -1;
@@ -1109,7 +1109,44 @@ test_write_errors (void)
     if (fd >= 0)
       close (fd);
   }
+}
+
+/* In a process of its own: the signal that ended it, 0 for none, when what it
+ * writes to is a pipe that nobody reads any more. */
+static int
+signal_of_broken_pipe (gboolean is_stdout)
+{
+  int status = 0;
+  pid_t pid = fork ();
+
+  g_assert_cmpint (pid, >=, 0);
+  if (pid == 0) {
+    const int fd = is_stdout ? -1 : closed_pipe ();
+    sigset_t pending, mask;
+    GstDefcnOutput *output;
+
+    if (is_stdout)
+      dup2 (closed_pipe (), STDOUT_FILENO);
+    output = gst_defcn_output_open (NULL, fd, 0, NULL);
+    if (gst_defcn_output_write (output, "{}", NULL) != GST_FLOW_ERROR)
+      _exit (1);
+    sigpending (&pending);
+    pthread_sigmask (SIG_BLOCK, NULL, &mask);
+    _exit (sigismember (&pending, SIGPIPE) || sigismember (&mask, SIGPIPE));
+  }
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_true (WIFSIGNALED (status) || WEXITSTATUS (status) == 0);
+  return WIFSIGNALED (status) ? WTERMSIG (status) : 0;
+}
+
+/* A reader that goes ends no process, but that of a command whose standard
+ * output it was. */
+static void
+test_broken_pipe (void)
+{
   signal (SIGPIPE, SIG_DFL);
+  g_assert_cmpint (signal_of_broken_pipe (FALSE), ==, 0);
+  g_assert_cmpint (signal_of_broken_pipe (TRUE), ==, SIGPIPE);
 }
 
 /* After an error the element starts afresh. */
@@ -1263,6 +1300,7 @@ main (int argc, char **argv)
   g_test_add_func ("/output/together/pipe", test_together_pipe);
   g_test_add_func ("/output/together/socket", test_together_socket);
   g_test_add_func ("/output/alone", test_alone);
+  g_test_add_func ("/output/broken-pipe", test_broken_pipe);
   g_test_add_func ("/output/fifo", test_fifo);
   g_test_add_func ("/output/fifo-states", test_fifo_states);
   g_test_add_func ("/output/stdout-closed", test_stdout_closed);

@@ -608,6 +608,67 @@ test_refusal (gconstpointer data)
   gst_element_set_state (pipeline, GST_STATE_NULL);
 }
 
+/* An element that cannot start for @value says so in UTF-8. */
+static void
+assert_valid_text (const char *factory, const char *name, const char *value)
+{
+  g_autoptr (GstElement) element = gst_element_factory_make (factory, NULL);
+  g_autoptr (GstBus) bus = gst_bus_new ();
+  g_autoptr (GstMessage) message = NULL;
+  g_autoptr (GError) error = NULL;
+
+  gst_object_ref_sink (element);
+  gst_element_set_bus (element, bus);
+  if (g_str_equal (factory, "defcndetect"))
+    g_object_set (element, "model", rig_model (), "threads", 1, NULL);
+  g_object_set (element, name, value, NULL);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+      GST_STATE_CHANGE_FAILURE);
+  message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+  g_assert_nonnull (message);
+  gst_message_parse_error (message, &error, NULL);
+  if (!g_utf8_validate (error->message, -1, NULL))
+    g_error ("the message about %s is not UTF-8", name);
+  gst_element_set_bus (element, NULL);
+  gst_element_set_state (element, GST_STATE_NULL);
+}
+
+/* Values may be any bytes, as names of files are; messages are text. */
+static void
+test_other_bytes (void)
+{
+  static const char bytes[] = "/nowhere\xff\xfe/a";
+  static const char *const names[] = { "model", "device", "labels",
+    "labels-file", "classes", "class-thresholds", "roi" };
+  g_autofree char *latin = rig_file ("name-\xff.safetensors", "");
+  g_autofree char *launch =
+      g_strdup_printf ("videotestsrc num-buffers=1 ! %s ! defcndetect name=d "
+                       "threads=1 model=%s ! fakesink",
+          CAPS, rig_model ());
+  g_autoptr (GstElement) pipeline = gst_parse_launch (launch, NULL);
+  g_autoptr (GstElement) element =
+      gst_bin_get_by_name (GST_BIN (pipeline), "d");
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    assert_valid_text ("defcndetect", names[i], bytes);
+  assert_valid_text ("defcndetect", "model", latin);
+  assert_valid_text ("defcnpublish", "location", bytes);
+  assert_valid_text ("defcnpublish", "tags", bytes);
+
+  gst_element_set_state (pipeline, GST_STATE_PAUSED);
+  gst_element_get_state (pipeline, NULL, NULL, 60 * GST_SECOND);
+  g_object_set (element, "roi", bytes, NULL);
+  {
+    g_autoptr (GstMessage) message = rig_message (bus, GST_MESSAGE_WARNING);
+    g_autoptr (GError) error = NULL;
+
+    gst_message_parse_warning (message, &error, NULL);
+    g_assert_true (g_utf8_validate (error->message, -1, NULL));
+  }
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+}
+
 /* ODMtds are not promised where they cannot be written. */
 static void
 test_analytics (void)
@@ -733,6 +794,7 @@ main (int argc, char **argv)
 
     g_test_add_data_func (path, &refusals[i], test_refusal);
   }
+  g_test_add_func ("/settings/other-bytes", test_other_bytes);
   g_test_add_func ("/settings/analytics", test_analytics);
   g_test_add_func ("/settings/live-refusal", test_live_refusal);
   g_test_add_func ("/settings/active-device", test_active_device);
