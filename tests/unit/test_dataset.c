@@ -255,7 +255,7 @@ test_coco_refused (void)
     { "{\"images\":[{\"id\":[1}}],\"categories\":[],\"annotations\":[]}",
         "images[0] is not valid JSON" },
     { "{\"images\":[{\"x\":1}],\"categories\":[],\"annotations\":[]}",
-        "images[0] has no \"id\"" },
+        "images[0]: \"id\" is neither a whole number nor a string" },
     { "{\"images\":[{\"id\":1.5}],\"categories\":[],\"annotations\":[]}",
         "images[0]: \"id\" is neither a whole number nor a string" },
     { "{\"images\":[{\"id\":1e300}],\"categories\":[],\"annotations\":[]}",
@@ -364,6 +364,61 @@ test_damaged (void)
       open_text_with ("two.json", two, strlen (two), &options, NULL);
   g_assert_cmpuint (most->n_damaged, ==, 2);
   g_assert_cmpuint (sample_at (most, 0)->n_objects, ==, 1);
+}
+
+/* One damaged image is skipped, counted and named, and what is on it with it;
+ * more than the share that is allowed end the reading. */
+static void
+test_damaged_image (void)
+{
+  static const struct
+  {
+    const char *row, *want;
+  } cases[] = {
+    { "null", "images[0] is not a JSON object" },
+    { "[1,{\"a\":2}]", "images[0] is not a JSON object" },
+    { "{\"id\":6,\"width\":NaN}", "images[0] is not valid JSON" },
+    { "{\"file_name\":\"a\"}", "images[0]: \"id\" is neither" },
+    { "{\"id\":6}", "image 6 has no \"file_name\"" },
+    { "{\"id\":6,\"file_name\":4}", "image 6 has no \"file_name\"" },
+    { "{\"id\":6,\"file_name\":\"a\",\"width\":-9,\"height\":9}",
+        "image 6: \"width\" and \"height\" are not" },
+  };
+  static const char objects[] =
+      "{\"id\":5,\"image_id\":6,\"category_id\":1,\"bbox\":[1,2,3,4]},"
+      "null,{\"id\":6," BOX "}";
+  g_autoptr (GError) error = NULL;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *text = g_strdup_printf (
+        "{\"images\":[%s," IMAGE (7) "],\"annotations\":[%s" TAIL,
+        cases[i].row, objects);
+    g_autoptr (DefcnDataset) dataset = open_good ("d.json", text);
+    g_autofree char *notes = defcn_dataset_notes (dataset);
+
+    g_assert_cmpuint (dataset->n_bad_images, ==, 1);
+    g_assert_cmpuint (dataset->n_orphans, ==, 1);
+    g_assert_cmpuint (dataset->n_damaged, ==, 1);
+    g_assert_cmpuint (dataset->samples->len, ==, 1);
+    g_assert_cmpuint (sample_at (dataset, 0)->n_objects, ==, 1);
+    if (!strstr (notes, cases[i].want)
+        || !strstr (notes, "annotation 5: no image 6")
+        || !strstr (notes, "annotations[1] is not a JSON object"))
+      g_error ("%s: %s", cases[i].want, notes);
+  }
+
+  static const char two[] = "{\"images\":[{\"id\":1},{\"id\":2}," IMAGE (7)
+      "],\"annotations\":[" TAIL;
+  DefcnReadOptions options = { .max_damaged = 0.5 };
+  g_assert_null (
+      open_text_with ("two.json", two, strlen (two), &options, &error));
+  g_assert_nonnull (strstr (error->message,
+      "2 of 3 images are damaged, more than the share of 0.5 allowed "
+      "(max_damaged): image 1 has no"));
+  options.max_damaged = 0.7;
+  g_autoptr (DefcnDataset) most =
+      open_text_with ("two.json", two, strlen (two), &options, NULL);
+  g_assert_cmpuint (most->samples->len, ==, 1);
 }
 
 /* Ids may be strings, and numbers of any length: all are told apart, found, and
@@ -1029,6 +1084,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dataset/trainable", test_trainable);
   g_test_add_func ("/dataset/coco-refused", test_coco_refused);
   g_test_add_func ("/dataset/damaged", test_damaged);
+  g_test_add_func ("/dataset/damaged-image", test_damaged_image);
   g_test_add_func ("/dataset/odd-ids", test_odd_ids);
   g_test_add_func ("/dataset/no-size", test_no_size);
   g_test_add_func ("/dataset/names", test_names);

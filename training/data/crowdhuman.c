@@ -57,7 +57,7 @@ read_object (DefcnDataset *dataset, guint line, guint k, const cJSON *object,
   const gboolean has_box = read_fbox (o.bbox, object);
 
   if (!has_box || !tag) {
-    defcn_dataset_skip (dataset, FALSE,
+    defcn_dataset_skip (dataset, &dataset->n_damaged,
         g_strdup_printf (!has_box
                 ? "line %u: gtboxes[%u]: \"fbox\" is not four "
                   "numbers x, y, width, height"

@@ -76,30 +76,47 @@ defcn_dataset_id (const DefcnDataset *dataset, gint64 id)
 }
 
 void
-defcn_dataset_skip (DefcnDataset *dataset, gboolean orphan, char *what)
+defcn_dataset_skip (DefcnDataset *dataset, guint *count, char *what)
 {
-  if (orphan)
-    dataset->n_orphans++;
-  else
-    dataset->n_damaged++;
+  ++*count;
   if (dataset->damage->len < MAX_DAMAGE)
     g_ptr_array_add (dataset->damage, what);
   else
     g_free (what);
 }
 
+/* Of @n @things @damaged are; @first says what is wrong with one. */
+static gboolean
+check_share (const DefcnDataset *dataset, guint damaged, guint n,
+    const char *things, guint first, const DefcnReadOptions *options,
+    GError **error)
+{
+  if (damaged <= MAX (1, options->max_damaged * n))
+    return TRUE;
+  first = MIN (first, dataset->damage->len - 1);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+      "%s: %u of %u %s are damaged, more than the share of %g allowed "
+      "(max_damaged): %s",
+      dataset->path, damaged, n, things, options->max_damaged,
+      (const char *) dataset->damage->pdata[first]);
+  return FALSE;
+}
+
+gboolean
+defcn_dataset_check_images (const DefcnDataset *dataset,
+    const DefcnReadOptions *options, GError **error)
+{
+  return check_share (dataset, dataset->n_bad_images,
+      dataset->samples->len + dataset->n_bad_images, "images", 0, options,
+      error);
+}
+
 gboolean
 defcn_dataset_check_damage (const DefcnDataset *dataset, guint n,
     const DefcnReadOptions *options, GError **error)
 {
-  if (dataset->n_damaged <= MAX (1, options->max_damaged * n))
-    return TRUE;
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
-      "%s: %u of %u annotations are damaged, more than the share of %g allowed "
-      "(max_damaged): %s",
-      dataset->path, dataset->n_damaged, n, options->max_damaged,
-      (const char *) dataset->damage->pdata[0]);
-  return FALSE;
+  return check_share (dataset, dataset->n_damaged, n, "annotations",
+      dataset->n_bad_images, options, error);
 }
 
 static gboolean
@@ -475,12 +492,14 @@ defcn_dataset_notes (const DefcnDataset *dataset)
   for (guint i = 0; dataset->damage && i < dataset->damage->len; i++)
     g_string_append_printf (text, "%s: skipped: %s\n", path,
         (const char *) dataset->damage->pdata[i]);
-  const guint skipped = dataset->n_damaged + dataset->n_orphans;
+  const guint skipped =
+      dataset->n_damaged + dataset->n_orphans + dataset->n_bad_images;
   if (dataset->damage && skipped > dataset->damage->len)
     g_string_append_printf (text,
-        "%s: skipped: %u annotations in all, %u of them of no image or "
-        "category\n",
-        path, skipped, dataset->n_orphans);
+        "%s: skipped: %u images and %u annotations in all, %u of them of no "
+        "image or category\n",
+        path, dataset->n_bad_images, skipped - dataset->n_bad_images,
+        dataset->n_orphans);
   const guint n = dataset->left_out ? dataset->left_out->len : 0;
   for (guint i = 0; i < MIN (n, MAX_LEFT_OUT); i++)
     g_string_append_printf (text, i == 0 ? "%s: classes left out: %s" : "%s%s",
