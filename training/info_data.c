@@ -67,6 +67,8 @@ print_text (const Summary *s)
         data->n_orphans);
   for (guint i = 0; i < data->damage->len; i++)
     g_print ("  %s\n", (const char *) data->damage->pdata[i]);
+  for (guint i = 0; i < data->remarks->len; i++)
+    g_print ("note        %s\n", (const char *) data->remarks->pdata[i]);
   for (guint i = 0; i < data->left_out->len; i++)
     g_print ("no class    %s, which nothing is annotated with\n",
         (const char *) data->left_out->pdata[i]);

@@ -413,22 +413,29 @@ index_images (Reader *r, GError **error)
   return TRUE;
 }
 
-static gboolean
-check_annotation_ids (Reader *r, GError **error)
+/* Nothing hangs on the ids of annotations. */
+static void
+count_repeated_ids (Reader *r)
 {
   GArray *ids = r->annotation_ids;
+
+  guint n = 0;
+  gint64 first = 0;
 
   defcn_coco_ids_sort ((gint64 *) ids->data, ids->len);
   for (guint i = 1; i < ids->len; i++) {
     const gint64 id = g_array_index (ids, gint64, i);
 
-    if (id == g_array_index (ids, gint64, i - 1)) {
-      g_autofree char *text = defcn_dataset_id (r->dataset, id);
-
-      return fail (error, r, "annotation %s is there twice", text);
-    }
+    if (id == g_array_index (ids, gint64, i - 1) && n++ == 0)
+      first = id;
   }
-  return TRUE;
+  if (n == 0)
+    return;
+  g_autofree char *text = defcn_dataset_id (r->dataset, first);
+  defcn_dataset_remark (r->dataset,
+      g_strdup_printf ("annotation %s is there twice; %u annotations have the "
+                       "id of another, and are taken",
+          text, n));
 }
 
 static gboolean
@@ -438,7 +445,7 @@ read_file (Reader *r, GError **error)
       && index_images (r, error)
       && read_array (r, CATEGORIES, read_category, error)
       && defcn_coco_categories_index (r->categories, error)
-      && read_annotations (r, error) && check_annotation_ids (r, error);
+      && read_annotations (r, error);
 }
 
 DefcnDataset *
@@ -463,8 +470,10 @@ defcn_coco_open (const char *path, const char *image_dir,
     .annotation_ids = g_array_new (FALSE, FALSE, sizeof (gint64)) };
   r.scan.end = text ? text + len : r.scan.at;
   const gboolean good = read_file (&r, error);
-  if (good)
+  if (good) {
+    count_repeated_ids (&r);
     defcn_coco_categories_remove_roots (r.categories);
+  }
   g_string_free (r.element, TRUE);
   defcn_coco_categories_free (r.categories);
   defcn_coco_ids_free (r.ids);

@@ -46,6 +46,7 @@ defcn_dataset_new (const char *path, const char *image_dir,
   dataset->labels = g_ptr_array_new_with_free_func (g_free);
   dataset->category_ids = g_array_new (FALSE, FALSE, sizeof (gint64));
   dataset->damage = g_ptr_array_new_with_free_func (g_free);
+  dataset->remarks = g_ptr_array_new_with_free_func (g_free);
   dataset->left_out = g_ptr_array_new_with_free_func (g_free);
   dataset->polygons = options->polygons;
   dataset->absolute_names = options->absolute_names;
@@ -81,6 +82,15 @@ defcn_dataset_skip (DefcnDataset *dataset, guint *count, char *what)
   ++*count;
   if (dataset->damage->len < MAX_DAMAGE)
     g_ptr_array_add (dataset->damage, what);
+  else
+    g_free (what);
+}
+
+void
+defcn_dataset_remark (DefcnDataset *dataset, char *what)
+{
+  if (dataset->remarks->len < MAX_DAMAGE)
+    g_ptr_array_add (dataset->remarks, what);
   else
     g_free (what);
 }
@@ -213,23 +223,38 @@ defcn_dataset_objects (const DefcnDataset *dataset, guint i)
 }
 
 void
-defcn_dataset_remove_class (DefcnDataset *dataset, int label)
+defcn_dataset_remove_classes (DefcnDataset *dataset, const gboolean *gone)
 {
+  const guint n = dataset->labels->len;
+  g_autofree int *labels = g_new (int, n + 1); /* what becomes of each */
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+  GArray *ids = g_array_new (FALSE, FALSE, sizeof (gint64));
+
+  for (guint k = 0; k < n; k++) {
+    labels[k] = names->len;
+    if (gone[k])
+      continue;
+    g_ptr_array_add (names, g_strdup (dataset->labels->pdata[k]));
+    g_array_append_val (ids, g_array_index (dataset->category_ids, gint64, k));
+  }
   for (guint i = 0; i < dataset->samples->len; i++) {
     const DefcnSample *sample = dataset->samples->pdata[i];
     guint32 at = sample->last;
 
     for (guint k = 0; k < sample->n_objects; k++) {
       Head head = read_head (dataset, at);
+      const int label = (int) (head.kind >> LABEL_SHIFT) - 1;
 
-      if ((int) (head.kind >> LABEL_SHIFT) - 1 > label)
-        head.kind -= 1 << LABEL_SHIFT;
+      if (label >= 0)
+        head.kind -= (guint32) (label - labels[label]) << LABEL_SHIFT;
       memcpy (dataset->packed->data + at, &head, sizeof head);
       at = head.previous;
     }
   }
-  g_ptr_array_remove_index (dataset->labels, label);
-  g_array_remove_index (dataset->category_ids, label);
+  g_ptr_array_unref (dataset->labels);
+  g_array_unref (dataset->category_ids);
+  dataset->labels = names;
+  dataset->category_ids = ids;
 }
 
 /* *@classes: for every class of @dataset its place in @labels, -1: none. */
@@ -315,6 +340,8 @@ defcn_dataset_free (DefcnDataset *dataset)
     g_hash_table_unref (dataset->odd_ids);
   if (dataset->damage)
     g_ptr_array_unref (dataset->damage);
+  if (dataset->remarks)
+    g_ptr_array_unref (dataset->remarks);
   if (dataset->left_out)
     g_ptr_array_unref (dataset->left_out);
   if (dataset->samples)
@@ -489,6 +516,9 @@ defcn_dataset_notes (const DefcnDataset *dataset)
         "%s: %u objects without a polygon of three points are left out "
         "(polygons=true, as in the paper's code)\n",
         path, dataset->n_flat);
+  for (guint i = 0; dataset->remarks && i < dataset->remarks->len; i++)
+    g_string_append_printf (text, "%s: %s\n", path,
+        (const char *) dataset->remarks->pdata[i]);
   for (guint i = 0; dataset->damage && i < dataset->damage->len; i++)
     g_string_append_printf (text, "%s: skipped: %s\n", path,
         (const char *) dataset->damage->pdata[i]);

@@ -67,6 +67,7 @@ typedef struct
   guint n_bad_images;  /* images that were, with all that is on them */
   guint n_orphans;     /* likewise: of no image or category of the file */
   GPtrArray *damage;   /* of char *: what is wrong with the first of them */
+  GPtrArray *remarks;  /* of char *: what is taken though it is odd, the first */
   GPtrArray *left_out; /* of char *: classes of the file that are not used */
   gboolean polygons;   /* n_flat are untrainable */
   gboolean absolute_names;
@@ -104,8 +105,12 @@ gboolean defcn_dataset_check_images (const DefcnDataset *dataset,
 /* Likewise of @n annotations. */
 gboolean defcn_dataset_check_damage (const DefcnDataset *dataset, guint n,
     const DefcnReadOptions *options, GError **error);
-/* Takes class @label away, of which there must be no object. */
-void defcn_dataset_remove_class (DefcnDataset *dataset, int label);
+/* Takes away the classes that are TRUE in @gone, a flag for each, of which there
+ * must be no object. */
+void defcn_dataset_remove_classes (DefcnDataset *dataset,
+    const gboolean *gone);
+/* Notes what a user should know of the set; takes @what. */
+void defcn_dataset_remark (DefcnDataset *dataset, char *what);
 /* The objects of the classes @labels alone, numbered as there, with every image
  * of @dataset, which has to outlive it.  Classes are the same if their names
  * are; those that only @labels has have the category id DEFCN_NO_CATEGORY.  Its
