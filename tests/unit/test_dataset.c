@@ -284,9 +284,9 @@ test_coco_refused (void)
     { "{\"images\":[{\"id\":1,\"width\":1000000,\"height\":1000001,"
       "\"file_name\":\"a\"}],\"categories\":[],\"annotations\":[]}",
         "image 1: \"width\" and \"height\" are not" },
-    { "{\"images\":[" IMAGE (8) "," IMAGE (
-          8) "],\"categories\":[],\"annotations\":[]}",
-        "image 8 is there twice" },
+    { "{\"images\":[" IMAGE (8) ",{\"id\":8,\"file_name\":\"b\"}],"
+                                "\"categories\":[],\"annotations\":[]}",
+        "image 8 is there twice, of two files" },
     { "{\"images\":[" IMAGE (
           8) "],\"categories\":[{\"id\":1}],\"annotations\":[]}",
         "category 1 has no \"name\"" },
@@ -389,9 +389,10 @@ test_damaged_image (void)
   g_autoptr (GError) error = NULL;
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
-    g_autofree char *text = g_strdup_printf (
-        "{\"images\":[%s," IMAGE (7) "],\"annotations\":[%s" TAIL,
-        cases[i].row, objects);
+    g_autofree char *text =
+        g_strdup_printf ("{\"images\":[%s," IMAGE (
+                             7) "],\"annotations\":[%s" TAIL,
+            cases[i].row, objects);
     g_autoptr (DefcnDataset) dataset = open_good ("d.json", text);
     g_autofree char *notes = defcn_dataset_notes (dataset);
 
@@ -406,8 +407,16 @@ test_damaged_image (void)
       g_error ("%s: %s", cases[i].want, notes);
   }
 
-  static const char two[] = "{\"images\":[{\"id\":1},{\"id\":2}," IMAGE (7)
-      "],\"annotations\":[" TAIL;
+  static const char twice[] = "{\"images\":[" IMAGE (7) "," IMAGE (
+      7) "," IMAGE (8) "],\"annotations\":[{\"id\":6," BOX "}" TAIL;
+  g_autoptr (DefcnDataset) one = open_good ("twice.json", twice);
+  g_assert_cmpuint (one->n_bad_images, ==, 1);
+  g_assert_cmpuint (one->samples->len, ==, 2);
+  g_assert_cmpuint (sample_at (one, 0)->n_objects, ==, 1);
+  g_assert_cmpint (sample_at (one, 1)->id, ==, 8);
+
+  static const char two[] = "{\"images\":[{\"id\":1},{\"id\":2}," IMAGE (
+      7) "],\"annotations\":[" TAIL;
   DefcnReadOptions options = { .max_damaged = 0.5 };
   g_assert_null (
       open_text_with ("two.json", two, strlen (two), &options, &error));
@@ -599,14 +608,15 @@ static void
 test_same_name (void)
 {
   g_autoptr (DefcnDataset) dataset = open_good ("same.json",
-      "{\"images\":[" IMAGE (7) "],\"annotations\":["
-      "{\"id\":1,\"image_id\":7,\"category_id\":4,\"bbox\":[1,2,3,4]},"
-      "{\"id\":2,\"image_id\":7,\"category_id\":5,\"bbox\":[1,2,3,4]}],"
-      "\"categories\":[{\"id\":1,\"name\":\"all\"},"
-      "{\"id\":2,\"name\":\"cat\",\"supercategory\":\"all\"},"
-      "{\"id\":4,\"name\":\"cat\",\"supercategory\":\"cat\"},"
-      "{\"id\":5,\"name\":\"lion\",\"supercategory\":\"cat\"},"
-      "{\"id\":6,\"name\":\"own\",\"supercategory\":\"own\"}]}");
+      "{\"images\":[" IMAGE (
+          7) "],\"annotations\":["
+             "{\"id\":1,\"image_id\":7,\"category_id\":4,\"bbox\":[1,2,3,4]},"
+             "{\"id\":2,\"image_id\":7,\"category_id\":5,\"bbox\":[1,2,3,4]}],"
+             "\"categories\":[{\"id\":1,\"name\":\"all\"},"
+             "{\"id\":2,\"name\":\"cat\",\"supercategory\":\"all\"},"
+             "{\"id\":4,\"name\":\"cat\",\"supercategory\":\"cat\"},"
+             "{\"id\":5,\"name\":\"lion\",\"supercategory\":\"cat\"},"
+             "{\"id\":6,\"name\":\"own\",\"supercategory\":\"own\"}]}");
   g_autofree char *notes = defcn_dataset_notes (dataset);
 
   g_assert_cmpuint (dataset->labels->len, ==, 3);
@@ -812,12 +822,11 @@ test_crowdhuman_refused (void)
     { FIRST "[]", "line 3: not a JSON object" },
     { FIRST "{\"ID\":\"b\",\"gtboxes\":[]} x\n" FIRST,
         "line 3: not a JSON object" },
-    { FIRST "{\"gtboxes\":[]}", "line 3: \"ID\" is not a picture's name" },
-    { FIRST "{\"ID\":5,\"gtboxes\":[]}", "line 3: \"ID\" is not" },
-    { FIRST "{\"ID\":\"\",\"gtboxes\":[]}", "line 3: \"ID\" is not" },
-    { FIRST "{\"ID\":\"../a\",\"gtboxes\":[]}", "line 3: \"ID\" is not" },
-    { FIRST "{\"ID\":\"b\"}", "line 3: \"gtboxes\" is not an array" },
-    { FIRST "{\"ID\":\"b\",\"gtboxes\":{}}", "line 3: \"gtboxes\" is not" },
+    { "\n{\"gtboxes\":[]}",
+        "no images but damaged ones: line 2: \"ID\" is not a picture's name" },
+    { FIRST "{\"ID\":\"b\"}\n{\"ID\":\"c\"}",
+        "2 of 3 images are damaged, more than the share of 0.1 allowed "
+        "(max_damaged): line 3: \"gtboxes\" is not an array" },
     { FIRST "{\"ID\":\"b\",\"gtboxes\":[1,2]}",
         "damaged, more than the share of 0.1 allowed (max_damaged): line 3: "
         "gtboxes[0]: \"fbox\"" },
@@ -829,6 +838,30 @@ test_crowdhuman_refused (void)
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     assert_refused ("r.odgt", cases[i].text, strlen (cases[i].text),
         cases[i].want);
+}
+
+/* A line that names no picture or has no boxes is skipped and named. */
+static void
+test_crowdhuman_damaged (void)
+{
+  static const char *const lines[][2] = {
+    { "{\"gtboxes\":[]}", "line 3: \"ID\" is not a picture's name" },
+    { "{\"ID\":5,\"gtboxes\":[]}", "line 3: \"ID\" is not" },
+    { "{\"ID\":\"\",\"gtboxes\":[]}", "line 3: \"ID\" is not" },
+    { "{\"ID\":\"../a\",\"gtboxes\":[]}", "line 3: \"ID\" is not" },
+    { "{\"ID\":\"b\"}", "line 3: \"gtboxes\" is not an array" },
+    { "{\"ID\":\"b\",\"gtboxes\":{}}", "line 3: \"gtboxes\" is not" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (lines); i++) {
+    g_autofree char *text = g_strconcat (FIRST, lines[i][0], "\n", FIRST, NULL);
+    g_autoptr (DefcnDataset) dataset = open_good ("d.odgt", text);
+    g_autofree char *notes = defcn_dataset_notes (dataset);
+
+    g_assert_cmpuint (dataset->samples->len, ==, 2);
+    g_assert_cmpuint (dataset->n_bad_images, ==, 1);
+    g_assert_nonnull (strstr (notes, lines[i][1]));
+  }
 }
 
 /* A file that is not there is named; freeing nothing is allowed. */
@@ -1152,6 +1185,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dataset/coco-truncated", test_coco_truncated);
   g_test_add_func ("/dataset/crowdhuman", test_crowdhuman);
   g_test_add_func ("/dataset/crowdhuman-refused", test_crowdhuman_refused);
+  g_test_add_func ("/dataset/crowdhuman-damaged", test_crowdhuman_damaged);
   g_test_add_func ("/dataset/missing", test_missing);
   g_test_add_func ("/dataset/image-path", test_image_path);
   g_test_add_func ("/dataset/both-ways", test_both_ways);

@@ -19,7 +19,7 @@ static char *folder;
 
 /* All of its ids are numbers. */
 #define NUMBERS                                                                \
-  "{\"images\":[{\"id\":1,\"file_name\":\"a\",\"width\":90,\"height\":90}],"  \
+  "{\"images\":[{\"id\":1,\"file_name\":\"a\",\"width\":90,\"height\":90}],"   \
   "\"categories\":[{\"id\":7,\"name\":\"owl\"}],\"annotations\":[]}"
 
 #define CROWD                                                                  \
@@ -170,9 +170,9 @@ test_refused (void)
     g_autoptr (GError) error = NULL;
 
     g_assert_false (measure (&out, cases[i].name,
-        crowd                         ? CROWD
+        crowd                       ? CROWD
             : *cases[i].name == 'n' ? NUMBERS
-                                      : COCO,
+                                    : COCO,
         cases[i].results, &error));
     if (!strstr (error->message, cases[i].words))
       g_error ("%s", error->message);

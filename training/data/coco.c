@@ -348,8 +348,7 @@ read_annotation (Reader *r, const cJSON *object, guint i, GError **error)
   if (cJSON_IsNull (area))
     area = NULL;
   if (area && (!cJSON_IsNumber (area) || !isfinite (area->valuedouble)))
-    return skip (r, ANNOTATIONS, "annotation %s: \"area\" is not a number",
-        id);
+    return skip (r, ANNOTATIONS, "annotation %s: \"area\" is not a number", id);
   a.crowd = cJSON_IsTrue (crowd)
       || (cJSON_IsNumber (crowd) && crowd->valuedouble != 0);
   a.area = area ? area->valuedouble : a.box[2] * a.box[3];
@@ -386,6 +385,33 @@ by_sample_id (gconstpointer a, gconstpointer b)
   return ((*p)->id > (*q)->id) - ((*p)->id < (*q)->id);
 }
 
+/* Takes away images that are there twice, one behind the other; FALSE with
+ * @error where they are two pictures. */
+static gboolean
+remove_repeated (Reader *r, GError **error)
+{
+  GPtrArray *samples = r->dataset->samples;
+  guint n = 1;
+
+  for (guint i = 1; i < samples->len; i++) {
+    const DefcnSample *before = samples->pdata[n - 1];
+    DefcnSample *sample = g_steal_pointer (&samples->pdata[i]);
+
+    if (sample->id != before->id) {
+      samples->pdata[n++] = sample;
+      continue;
+    }
+    g_autofree char *id = defcn_dataset_id (r->dataset, sample->id);
+    const gboolean alike = g_str_equal (sample->name, before->name);
+    g_free (sample);
+    if (!alike)
+      return fail (error, r, "image %s is there twice, of two files", id);
+    skip (r, IMAGES, "image %s is there twice", id);
+  }
+  g_ptr_array_set_size (samples, n);
+  return TRUE;
+}
+
 /* Sorts images and numbers them. */
 static gboolean
 index_images (Reader *r, GError **error)
@@ -395,22 +421,11 @@ index_images (Reader *r, GError **error)
   if (samples->len == 0)
     return r->dataset->n_bad_images > 0
         ? fail (error, r, "no images but damaged ones: %s",
-              (const char *) r->dataset->damage->pdata[0])
+            (const char *) r->dataset->damage->pdata[0])
         : fail (error, r, "no images");
-  if (!defcn_dataset_check_images (r->dataset, r->options, error))
-    return FALSE;
   g_ptr_array_sort (samples, by_sample_id);
-  for (guint i = 1; i < samples->len; i++) {
-    const DefcnSample *before = samples->pdata[i - 1];
-    const DefcnSample *sample = samples->pdata[i];
-
-    if (sample->id == before->id) {
-      g_autofree char *id = defcn_dataset_id (r->dataset, sample->id);
-
-      return fail (error, r, "image %s is there twice", id);
-    }
-  }
-  return TRUE;
+  return remove_repeated (r, error)
+      && defcn_dataset_check_images (r->dataset, r->options, error);
 }
 
 /* Nothing hangs on the ids of annotations. */

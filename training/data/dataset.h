@@ -61,13 +61,13 @@ typedef struct
   /* gint64 -> char *: what stands in the file, as JSON, for ids that are no
    * whole numbers of 64 bits; or NULL */
   GHashTable *odd_ids;
-  guint n_empty;       /* boxes of no area: evaluated, never trained on */
-  guint n_flat;        /* objects whose polygons have no three points */
-  guint n_damaged;     /* annotations that were skipped */
-  guint n_bad_images;  /* images that were, with all that is on them */
-  guint n_orphans;     /* likewise: of no image or category of the file */
-  GPtrArray *damage;   /* of char *: what is wrong with the first of them */
-  GPtrArray *remarks;  /* of char *: what is taken though it is odd, the first */
+  guint n_empty;      /* boxes of no area: evaluated, never trained on */
+  guint n_flat;       /* objects whose polygons have no three points */
+  guint n_damaged;    /* annotations that were skipped */
+  guint n_bad_images; /* images that were, with all that is on them */
+  guint n_orphans;    /* likewise: of no image or category of the file */
+  GPtrArray *damage;  /* of char *: what is wrong with the first of them */
+  GPtrArray *remarks; /* of char *: what is taken though it is odd, the first */
   GPtrArray *left_out; /* of char *: classes of the file that are not used */
   gboolean polygons;   /* n_flat are untrainable */
   gboolean absolute_names;
@@ -107,8 +107,7 @@ gboolean defcn_dataset_check_damage (const DefcnDataset *dataset, guint n,
     const DefcnReadOptions *options, GError **error);
 /* Takes away the classes that are TRUE in @gone, a flag for each, of which there
  * must be no object. */
-void defcn_dataset_remove_classes (DefcnDataset *dataset,
-    const gboolean *gone);
+void defcn_dataset_remove_classes (DefcnDataset *dataset, const gboolean *gone);
 /* Notes what a user should know of the set; takes @what. */
 void defcn_dataset_remark (DefcnDataset *dataset, char *what);
 /* The objects of the classes @labels alone, numbered as there, with every image

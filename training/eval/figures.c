@@ -220,8 +220,8 @@ defcn_figures_table (const DefcnFigures *f, gboolean classes)
     g_string_append_printf (table, "  expected calibration error %.4f\n",
         f->reliability.error);
   if (f->n_other)
-    g_string_append_printf (table, "results of other categories, left out: %u\n",
-        f->n_other);
+    g_string_append_printf (table,
+        "results of other categories, left out: %u\n", f->n_other);
   g_string_append_printf (table, "%u images", f->n_images);
   if (!f->single)
     g_string_append_printf (table, ", %.1f ms an image", f->milliseconds);

@@ -22,9 +22,9 @@ typedef struct
   GHashTable *samples; /* gint64 * or char * -> index + 1 */
   GHashTable *classes; /* gint64 * -> class + 1 */
   GString *element;
-  guint n, n_other;    /* results; of them of no category of @dataset */
-  gint64 other;        /* the first such category */
-  int (*sizes)[2]; /* of the pictures, for an array of CrowdHuman's; or NULL */
+  guint n, n_other; /* results; of them of no category of @dataset */
+  gint64 other;     /* the first such category */
+  int (*sizes)[2];  /* of the pictures, for an array of CrowdHuman's; or NULL */
 } Reader;
 
 G_GNUC_PRINTF (3, 4)
