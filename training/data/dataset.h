@@ -105,8 +105,8 @@ gboolean defcn_dataset_check_images (const DefcnDataset *dataset,
 /* Likewise of @n annotations. */
 gboolean defcn_dataset_check_damage (const DefcnDataset *dataset, guint n,
     const DefcnReadOptions *options, GError **error);
-/* Takes away the classes that are TRUE in @gone, a flag for each, of which there
- * must be no object. */
+/* Takes away the classes that are TRUE in @gone, a flag for each, of which
+ * there must be no object. */
 void defcn_dataset_remove_classes (DefcnDataset *dataset, const gboolean *gone);
 /* Notes what a user should know of the set; takes @what. */
 void defcn_dataset_remark (DefcnDataset *dataset, char *what);
