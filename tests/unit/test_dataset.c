@@ -658,6 +658,34 @@ test_hash (void)
   g_assert_cmpfloat (time_ids (TRUE), <, 4 * usual + 0.1);
 }
 
+/* The checksum is the same for a file read again and another wherever the
+ * labels, an image or an object are. */
+static void
+test_checksum (void)
+{
+  static const char object[] = "{\"id\":1," BOX "}";
+  static const char text[] = WITH ("{\"id\":1," BOX "}");
+  static const struct
+  {
+    const char *from, *to;
+  } changes[] = { { "[1,2,3,4]", "[1,2,3,5]" }, { "\"a\"", "\"b\"" },
+    { "7.jpg", "8.jpg" }, { "\"width\":20", "\"width\":21" }, { object, "" } };
+  g_autoptr (DefcnDataset) dataset = open_good ("sum.json", text);
+  g_autofree char *sum = defcn_dataset_checksum (dataset);
+
+  for (gsize i = 0; i <= G_N_ELEMENTS (changes); i++) {
+    g_autoptr (GString) other = g_string_new (text);
+
+    if (i > 0)
+      g_assert_cmpuint (g_string_replace (other, changes[i - 1].from,
+                            changes[i - 1].to, 0),
+          ==, 1);
+    g_autoptr (DefcnDataset) read = open_good ("sum.json", other->str);
+    g_autofree char *again = defcn_dataset_checksum (read);
+    g_assert_true (g_str_equal (sum, again) == (i == 0));
+  }
+}
+
 /* Every image is one to train on where background is. */
 static void
 test_background (void)
@@ -1179,6 +1207,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dataset/classes", test_classes);
   g_test_add_func ("/dataset/same-name", test_same_name);
   g_test_add_func ("/dataset/hash", test_hash);
+  g_test_add_func ("/dataset/checksum", test_checksum);
   g_test_add_func ("/dataset/background", test_background);
   g_test_add_func ("/dataset/boxes", test_boxes);
   g_test_add_func ("/dataset/largest", test_largest);

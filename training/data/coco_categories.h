@@ -29,7 +29,8 @@ void defcn_coco_categories_free (DefcnCocoCategories *categories);
 gboolean defcn_coco_categories_add (DefcnCocoCategories *categories, gint64 id,
     const char *name, const char *super, GError **error);
 /* Numbers the wanted classes by ascending id, from 0, those of one name alike;
- * the others are left out.  FALSE with @error: none, one twice, a wanted one that is not there. */
+ * the others are left out.  FALSE with @error: none, one twice, a wanted one
+ * that is not there. */
 gboolean defcn_coco_categories_index (DefcnCocoCategories *categories,
     GError **error);
 /* The category with that id, or the first of its name, NULL for none; lent,

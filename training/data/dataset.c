@@ -503,6 +503,29 @@ defcn_dataset_trainable (const DefcnDataset *dataset, gboolean background)
 }
 
 char *
+defcn_dataset_checksum (const DefcnDataset *dataset)
+{
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+
+  for (guint k = 0; k < dataset->labels->len; k++) {
+    const char *label = dataset->labels->pdata[k];
+
+    g_checksum_update (sum, (const guchar *) label, strlen (label) + 1);
+  }
+  for (guint i = 0; i < dataset->samples->len; i++) {
+    const DefcnSample *s = dataset->samples->pdata[i];
+    const gint64 numbers[] = { s->id, s->width, s->height, s->n_objects,
+      s->last };
+
+    g_checksum_update (sum, (const guchar *) s->name, strlen (s->name) + 1);
+    g_checksum_update (sum, (const guchar *) numbers, sizeof numbers);
+  }
+  if (dataset->packed)
+    g_checksum_update (sum, dataset->packed->data, dataset->packed->len);
+  return g_strdup (g_checksum_get_string (sum));
+}
+
+char *
 defcn_dataset_notes (const DefcnDataset *dataset)
 {
   GString *text = g_string_new (NULL);

@@ -134,6 +134,9 @@ DefcnPicture *defcn_dataset_picture (const DefcnDataset *dataset, guint i,
  * @background all. */
 GArray *defcn_dataset_trainable (const DefcnDataset *dataset,
     gboolean background);
+/* A checksum of the images and their objects, without the pictures; (transfer
+ * full). */
+char *defcn_dataset_checksum (const DefcnDataset *dataset);
 /* What a user should know of the set, a line each, "" for nothing; (transfer
  * full). */
 char *defcn_dataset_notes (const DefcnDataset *dataset);
