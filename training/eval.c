@@ -191,6 +191,7 @@ run_results (const Options *o, GError **error)
   g_autoptr (DefcnDataset) dataset = open_annotations (o, error);
   if (o->threshold == NOT_GIVEN)
     options.threshold = 0;
+  options.partial = o->only != NULL;
   return dataset
       && defcn_results_evaluate (dataset, o->results, &options, &result, error)
       && tell (&result, o, error);

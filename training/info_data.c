@@ -58,6 +58,8 @@ print_text (const Summary *s)
   if (data->n_flat)
     g_print ("flat        %u objects with polygons of no three points\n",
         data->n_flat);
+  if (data->n_bad_images)
+    g_print ("bad images  %u, skipped\n", data->n_bad_images);
   if (data->n_damaged)
     g_print ("damaged     %u annotations, skipped\n", data->n_damaged);
   if (data->n_orphans)
@@ -65,6 +67,8 @@ print_text (const Summary *s)
         data->n_orphans);
   for (guint i = 0; i < data->damage->len; i++)
     g_print ("  %s\n", (const char *) data->damage->pdata[i]);
+  for (guint i = 0; i < data->remarks->len; i++)
+    g_print ("note        %s\n", (const char *) data->remarks->pdata[i]);
   for (guint i = 0; i < data->left_out->len; i++)
     g_print ("no class    %s, which nothing is annotated with\n",
         (const char *) data->left_out->pdata[i]);
@@ -89,6 +93,7 @@ print_json (const Summary *s)
   cJSON_AddNumberToObject (object, "ignored", s->n_ignored);
   cJSON_AddNumberToObject (object, "without_area", data->n_empty);
   cJSON_AddNumberToObject (object, "flat", data->n_flat);
+  cJSON_AddNumberToObject (object, "bad_images", data->n_bad_images);
   cJSON_AddNumberToObject (object, "damaged", data->n_damaged);
   cJSON_AddNumberToObject (object, "orphans", data->n_orphans);
   cJSON *classes = cJSON_AddObjectToObject (object, "classes");

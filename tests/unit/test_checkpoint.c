@@ -244,6 +244,37 @@ test_recipe (void)
   }
 }
 
+/* A run goes on with the annotations that it had, or with others by request; a
+ * checkpoint of before they were noted takes any. */
+static void
+test_data (void)
+{
+  static const struct
+  {
+    const char *then, *now;
+    gboolean any, good;
+  } cases[] = { { "a", "a", FALSE, TRUE }, { "a", "b", FALSE, FALSE },
+    { "a", "b", TRUE, TRUE }, { NULL, "b", FALSE, TRUE } };
+  g_autofree char *path = folder_file (folder, "data");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+    Rig rig;
+
+    rig_init (&rig, 1, NULL);
+    rig.state.data = cases[i].then;
+    g_assert_true (defcn_checkpoint_save (&rig.state, path, NULL));
+    rig.state.data = cases[i].now;
+    rig.state.any_data = cases[i].any;
+    g_assert_cmpint (defcn_checkpoint_load (&rig.state, path, &error), ==,
+        cases[i].good);
+    if (!cases[i].good)
+      g_assert_nonnull (
+          strstr (error->message, "other annotations than a.json has now"));
+    rig_clear (&rig);
+  }
+}
+
 /* A checkpoint that is older than a key goes on where the key has its default,
  * and names it elsewhere; one without any recipe is refused. */
 static void
@@ -398,6 +429,7 @@ main (int argc, char **argv)
   g_test_add_func ("/checkpoint/model", test_model);
   g_test_add_func ("/checkpoint/reached", test_reached);
   g_test_add_func ("/checkpoint/recipe", test_recipe);
+  g_test_add_func ("/checkpoint/data", test_data);
   g_test_add_func ("/checkpoint/young-key", test_young_key);
   g_test_add_func ("/checkpoint/no-checkpoint", test_no_checkpoint);
   g_test_add_func ("/metrics/lines", test_metrics);

@@ -17,6 +17,11 @@ static char *folder;
   "{\"id\":2,\"image_id\":9007199254740993,\"category_id\":9,"                 \
   "\"bbox\":[5,2,30,40],\"area\":1200,\"iscrowd\":0}]}"
 
+/* All of its ids are numbers. */
+#define NUMBERS                                                                \
+  "{\"images\":[{\"id\":1,\"file_name\":\"a\",\"width\":90,\"height\":90}],"   \
+  "\"categories\":[{\"id\":7,\"name\":\"owl\"}],\"annotations\":[]}"
+
 #define CROWD                                                                  \
   "{\"ID\":\"a\",\"gtboxes\":[{\"tag\":\"person\",\"fbox\":[1,2,30,40]}]}\n"   \
   "{\"ID\":\"b\",\"gtboxes\":[{\"tag\":\"person\",\"fbox\":[5,2,30,40]}]}\n"
@@ -46,18 +51,19 @@ test_coco (void)
   {
     const char *results;
     double ap50;
+    guint n_other;
   } cases[] = {
-    { "[]", 0 },
+    { "[]", 0, 0 },
     { "[{\"image_id\":\"a\",\"category_id\":7,\"bbox\":[1,2,30,40],"
       "\"score\":0.9}]",
-        0.5 },
+        0.5, 0 },
     { "\xef\xbb\xbf [{\"score\":0.9,\"image_id\":\"\\u0061\",\"category_id\":7,"
       "\"bbox\":[1,2,30,40],\"segmentation\":[[1,2]]},"
       "{\"image_id\":9007199254740993,\"category_id\":9,\"bbox\":[5,2,30,40],"
       "\"score\":0.1},"
       "{\"image_id\":\"a\",\"category_id\":8,\"bbox\":[1,2,30,40],"
       "\"score\":0.9}]",
-        1 },
+        1, 1 },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -68,9 +74,12 @@ test_coco (void)
     g_assert_no_error (error);
     g_assert_cmpfloat_with_epsilon (defcn_figures_ap50 (&out), cases[i].ap50,
         1e-9);
+    g_assert_cmpuint (out.n_other, ==, cases[i].n_other);
     g_autofree char *table = defcn_figures_table (&out, TRUE);
     g_assert_nonnull (strstr (table, " results\n"));
     g_assert_null (strstr (table, "NMS"));
+    g_assert_true (cases[i].n_other == 0
+        || strstr (table, "other categories, left out: 1\n"));
     g_assert_nonnull (strstr (table, "\nowl"));
     g_assert_nonnull (strstr (table, "2 images\n"));
   }
@@ -133,6 +142,16 @@ test_refused (void)
         "[{\"image_id\":\"c\",\"category_id\":7,\"bbox\":[1,2,3,4],"
         "\"score\":1}]",
         "has no image \"c\"" },
+    { "n.json",
+        "[{\"image_id\":\"c\",\"category_id\":7,\"bbox\":[1,2,3,4],"
+        "\"score\":1}]",
+        "has no image \"c\"" },
+    { "c.json",
+        "[{\"image_id\":\"a\",\"category_id\":0,\"bbox\":[1,2,3,4],"
+        "\"score\":1},{\"image_id\":\"a\",\"category_id\":\"1\","
+        "\"bbox\":[1,2,3,4],\"score\":1}]",
+        "none of its 2 results is of a category of" },
+    { "c.json", "[] ]", "more text after its array" },
     { "c.odgt", "x", "line 1 is not valid JSON" },
     { "c.odgt", "{}", "line 1 has no \"ID\"" },
     { "c.odgt", "\n{\"ID\":\"c\",\"dtboxes\":[]}", "line 2: " },
@@ -150,7 +169,10 @@ test_refused (void)
     g_auto (DefcnFigures) out = { 0 };
     g_autoptr (GError) error = NULL;
 
-    g_assert_false (measure (&out, cases[i].name, crowd ? CROWD : COCO,
+    g_assert_false (measure (&out, cases[i].name,
+        crowd                       ? CROWD
+            : *cases[i].name == 'n' ? NUMBERS
+                                    : COCO,
         cases[i].results, &error));
     if (!strstr (error->message, cases[i].words))
       g_error ("%s", error->message);

@@ -99,7 +99,7 @@ on_end (GMarkupParseContext *context, const char *element, gpointer data,
   o.area = o.bbox[2] * o.bbox[3];
   if (!r->name || !r->name[0] || r->n_corners != 15 || o.bbox[2] < 0
       || o.bbox[3] < 0) {
-    defcn_dataset_skip (r->dataset, FALSE,
+    defcn_dataset_skip (r->dataset, &r->dataset->n_damaged,
         g_strdup_printf ("%s: object %u has no name and corners", r->path,
             r->n));
   } else {

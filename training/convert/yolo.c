@@ -107,7 +107,7 @@ read_objects (DefcnDataset *dataset, guint *n, guint i, const char *path,
     (*n)++;
     if (!parse_line (&o.label, o.bbox, numbers, lines[k], size)
         || (named && o.label >= (int) dataset->labels->len)) {
-      defcn_dataset_skip (dataset, FALSE,
+      defcn_dataset_skip (dataset, &dataset->n_damaged,
           g_strdup_printf ("%s, line %u: not a class and its box", path,
               k + 1));
       continue;

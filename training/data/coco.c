@@ -92,15 +92,18 @@ scan_top (Reader *r, GError **error)
   return TRUE;
 }
 
-/* What is wrong with an annotation; it is skipped.  TRUE always. */
-G_GNUC_PRINTF (2, 3)
+/* What is wrong with an element of @which, images or annotations; it is
+ * skipped.  TRUE always. */
+G_GNUC_PRINTF (3, 4)
 static gboolean
-damaged (const Reader *r, const char *format, ...)
+skip (const Reader *r, int which, const char *format, ...)
 {
   va_list args;
 
   va_start (args, format);
-  defcn_dataset_skip (r->dataset, FALSE, g_strdup_vprintf (format, args));
+  defcn_dataset_skip (r->dataset,
+      which == IMAGES ? &r->dataset->n_bad_images : &r->dataset->n_damaged,
+      g_strdup_vprintf (format, args));
   va_end (args);
   return TRUE;
 }
@@ -112,14 +115,17 @@ typedef gboolean (
 static gboolean
 read_element (Reader *r, int which, guint i, ElementFunc func, GError **error)
 {
+  if (which != CATEGORIES && defcn_json_scan_peek (&r->scan) != '{'
+      && defcn_json_scan_value (&r->scan))
+    return skip (r, which, "%s[%u] is not a JSON object", names[which], i);
   if (!defcn_json_scan_object (&r->scan, r->element, "segmentation",
           &r->segmentation))
     return fail (error, r, "%s[%u] is not a JSON object", names[which], i);
 
   cJSON *object = cJSON_ParseWithLength (r->element->str, r->element->len);
   if (!object)
-    return which == ANNOTATIONS
-        ? damaged (r, "%s[%u] is not valid JSON", names[which], i)
+    return which != CATEGORIES
+        ? skip (r, which, "%s[%u] is not valid JSON", names[which], i)
         : fail (error, r, "%s[%u] is not valid JSON", names[which], i);
   const gboolean good = func (r, object, i, error);
   cJSON_Delete (object);
@@ -155,19 +161,14 @@ read_array (Reader *r, int which, ElementFunc func, GError **error)
   return failure == NULL;
 }
 
-/* Of an image or a category: FALSE with @error that names the element. */
+/* Whether the element has an id at @key, a whole number or a string. */
 static gboolean
-get_id (const Reader *r, const char *key, int which, guint i, gint64 *id,
-    GError **error)
+get_id (const Reader *r, const char *key, gint64 *id)
 {
   DefcnJsonSpan span;
 
-  if (!defcn_coco_ids_member (&span, r->element, key))
-    return fail (error, r, "%s[%u] has no \"%s\"", names[which], i, key);
-  return defcn_coco_ids_parse (r->ids, &span, id)
-      || fail (error, r,
-          "%s[%u]: \"%s\" is neither a whole number nor a string", names[which],
-          i, key);
+  return defcn_coco_ids_member (&span, r->element, key)
+      && defcn_coco_ids_parse (r->ids, &span, id);
 }
 
 /* A side of an image, 0 where the file does not say. */
@@ -196,14 +197,15 @@ read_image (Reader *r, const cJSON *object, guint i, GError **error)
   int width, height;
   gint64 id = 0;
 
-  if (!get_id (r, "id", IMAGES, i, &id, error))
-    return FALSE;
+  if (!get_id (r, "id", &id))
+    return skip (r, IMAGES,
+        "images[%u]: \"id\" is neither a whole number nor a string", i);
   g_autofree char *id_text = defcn_dataset_id (r->dataset, id);
   if (!name || !name[0])
-    return fail (error, r, "image %s has no \"file_name\"", id_text);
+    return skip (r, IMAGES, "image %s has no \"file_name\"", id_text);
   if (!get_side (&width, object, "width")
       || !get_side (&height, object, "height"))
-    return fail (error, r,
+    return skip (r, IMAGES,
         "image %s: \"width\" and \"height\" are not two whole numbers in "
         "0 .. 1000000",
         id_text);
@@ -225,8 +227,10 @@ read_category (Reader *r, const cJSON *object, guint i, GError **error)
       cJSON_GetObjectItemCaseSensitive (object, "supercategory"));
   gint64 id;
 
-  return get_id (r, "id", CATEGORIES, i, &id, error)
-      && defcn_coco_categories_add (r->categories, id, name, super, error);
+  if (!get_id (r, "id", &id))
+    return fail (error, r,
+        "categories[%u]: \"id\" is neither a whole number nor a string", i);
+  return defcn_coco_categories_add (r->categories, id, name, super, error);
 }
 
 static gboolean
@@ -274,7 +278,7 @@ no_such (const Reader *r, const DefcnCocoAnnotation *a, const char *what,
   g_autofree char *own = defcn_dataset_id (r->dataset, a->id);
   g_autofree char *other = defcn_dataset_id (r->dataset, id);
 
-  defcn_dataset_skip (r->dataset, TRUE,
+  defcn_dataset_skip (r->dataset, &r->dataset->n_orphans,
       g_strdup_printf ("annotation %s: no %s %s", own, what, other));
   return TRUE;
 }
@@ -318,12 +322,9 @@ read_ids (const Reader *r, DefcnCocoAnnotation *a, guint i)
     { "category_id", &a->category } };
 
   for (gsize k = 0; k < G_N_ELEMENTS (ids); k++) {
-    DefcnJsonSpan span;
-
-    if (defcn_coco_ids_member (&span, r->element, ids[k].key)
-        && defcn_coco_ids_parse (r->ids, &span, ids[k].id))
+    if (get_id (r, ids[k].key, ids[k].id))
       continue;
-    damaged (r,
+    skip (r, ANNOTATIONS,
         "annotations[%u]: \"%s\" is neither a whole number nor a string", i,
         ids[k].key);
     return FALSE;
@@ -342,12 +343,12 @@ read_annotation (Reader *r, const cJSON *object, guint i, GError **error)
     return TRUE;
   g_autofree char *id = defcn_dataset_id (r->dataset, a.id);
   if (!read_box (a.box, object))
-    return damaged (r,
+    return skip (r, ANNOTATIONS,
         "annotation %s: \"bbox\" is not four numbers x, y, width, height", id);
   if (cJSON_IsNull (area))
     area = NULL;
   if (area && (!cJSON_IsNumber (area) || !isfinite (area->valuedouble)))
-    return damaged (r, "annotation %s: \"area\" is not a number", id);
+    return skip (r, ANNOTATIONS, "annotation %s: \"area\" is not a number", id);
   a.crowd = cJSON_IsTrue (crowd)
       || (cJSON_IsNumber (crowd) && crowd->valuedouble != 0);
   a.area = area ? area->valuedouble : a.box[2] * a.box[3];
@@ -384,6 +385,33 @@ by_sample_id (gconstpointer a, gconstpointer b)
   return ((*p)->id > (*q)->id) - ((*p)->id < (*q)->id);
 }
 
+/* Takes away images that are there twice, one behind the other; FALSE with
+ * @error where they are two pictures. */
+static gboolean
+remove_repeated (Reader *r, GError **error)
+{
+  GPtrArray *samples = r->dataset->samples;
+  guint n = 1;
+
+  for (guint i = 1; i < samples->len; i++) {
+    const DefcnSample *before = samples->pdata[n - 1];
+    DefcnSample *sample = g_steal_pointer (&samples->pdata[i]);
+
+    if (sample->id != before->id) {
+      samples->pdata[n++] = sample;
+      continue;
+    }
+    g_autofree char *id = defcn_dataset_id (r->dataset, sample->id);
+    const gboolean alike = g_str_equal (sample->name, before->name);
+    g_free (sample);
+    if (!alike)
+      return fail (error, r, "image %s is there twice, of two files", id);
+    skip (r, IMAGES, "image %s is there twice", id);
+  }
+  g_ptr_array_set_size (samples, n);
+  return TRUE;
+}
+
 /* Sorts images and numbers them. */
 static gboolean
 index_images (Reader *r, GError **error)
@@ -391,37 +419,38 @@ index_images (Reader *r, GError **error)
   GPtrArray *samples = r->dataset->samples;
 
   if (samples->len == 0)
-    return fail (error, r, "no images");
+    return r->dataset->n_bad_images > 0
+        ? fail (error, r, "no images but damaged ones: %s",
+            (const char *) r->dataset->damage->pdata[0])
+        : fail (error, r, "no images");
   g_ptr_array_sort (samples, by_sample_id);
-  for (guint i = 1; i < samples->len; i++) {
-    const DefcnSample *before = samples->pdata[i - 1];
-    const DefcnSample *sample = samples->pdata[i];
-
-    if (sample->id == before->id) {
-      g_autofree char *id = defcn_dataset_id (r->dataset, sample->id);
-
-      return fail (error, r, "image %s is there twice", id);
-    }
-  }
-  return TRUE;
+  return remove_repeated (r, error)
+      && defcn_dataset_check_images (r->dataset, r->options, error);
 }
 
-static gboolean
-check_annotation_ids (Reader *r, GError **error)
+/* Nothing hangs on the ids of annotations. */
+static void
+count_repeated_ids (Reader *r)
 {
   GArray *ids = r->annotation_ids;
+
+  guint n = 0;
+  gint64 first = 0;
 
   defcn_coco_ids_sort ((gint64 *) ids->data, ids->len);
   for (guint i = 1; i < ids->len; i++) {
     const gint64 id = g_array_index (ids, gint64, i);
 
-    if (id == g_array_index (ids, gint64, i - 1)) {
-      g_autofree char *text = defcn_dataset_id (r->dataset, id);
-
-      return fail (error, r, "annotation %s is there twice", text);
-    }
+    if (id == g_array_index (ids, gint64, i - 1) && n++ == 0)
+      first = id;
   }
-  return TRUE;
+  if (n == 0)
+    return;
+  g_autofree char *text = defcn_dataset_id (r->dataset, first);
+  defcn_dataset_remark (r->dataset,
+      g_strdup_printf ("annotation %s is there twice; %u annotations have the "
+                       "id of another, and are taken",
+          text, n));
 }
 
 static gboolean
@@ -431,7 +460,7 @@ read_file (Reader *r, GError **error)
       && index_images (r, error)
       && read_array (r, CATEGORIES, read_category, error)
       && defcn_coco_categories_index (r->categories, error)
-      && read_annotations (r, error) && check_annotation_ids (r, error);
+      && read_annotations (r, error);
 }
 
 DefcnDataset *
@@ -456,8 +485,10 @@ defcn_coco_open (const char *path, const char *image_dir,
     .annotation_ids = g_array_new (FALSE, FALSE, sizeof (gint64)) };
   r.scan.end = text ? text + len : r.scan.at;
   const gboolean good = read_file (&r, error);
-  if (good)
+  if (good) {
+    count_repeated_ids (&r);
     defcn_coco_categories_remove_roots (r.categories);
+  }
   g_string_free (r.element, TRUE);
   defcn_coco_categories_free (r.categories);
   defcn_coco_ids_free (r.ids);

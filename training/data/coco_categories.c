@@ -118,10 +118,45 @@ check_wanted (const DefcnCocoCategories *c, GError **error)
   return TRUE;
 }
 
+static int
+by_text (gconstpointer a, gconstpointer b)
+{
+  return strcmp (a, b);
+}
+
+/* Makes category @i one with the first of its name, among @names, or a class of
+ * its own. */
+static void
+number (DefcnCocoCategories *c, GTree *names, guint i)
+{
+  DefcnDataset *dataset = c->dataset;
+  DefcnCocoCategory *category = &g_array_index (c->all, DefcnCocoCategory, i);
+  gpointer first;
+
+  category->first = i;
+  if (category->label < 0) {
+    g_ptr_array_add (dataset->left_out, g_strdup (category->name));
+  } else if (g_tree_lookup_extended (names, category->name, NULL, &first)) {
+    category->first = GPOINTER_TO_UINT (first);
+    category->label = -1;
+    g_autofree char *a = defcn_dataset_id (dataset,
+        g_array_index (c->all, DefcnCocoCategory, category->first).id);
+    g_autofree char *b = defcn_dataset_id (dataset, category->id);
+    defcn_dataset_remark (dataset,
+        g_strdup_printf ("categories %s and %s are one class, %s", a, b,
+            category->name));
+  } else {
+    g_tree_insert (names, category->name, GUINT_TO_POINTER (i));
+    category->label = dataset->labels->len;
+    g_array_append_val (dataset->category_ids, category->id);
+    g_ptr_array_add (dataset->labels, g_strdup (category->name));
+  }
+}
+
 gboolean
 defcn_coco_categories_index (DefcnCocoCategories *c, GError **error)
 {
-  DefcnDataset *dataset = c->dataset;
+  g_autoptr (GTree) names = g_tree_new (by_text);
 
   if (c->all->len == 0)
     return fail (error, c, "no categories");
@@ -130,17 +165,11 @@ defcn_coco_categories_index (DefcnCocoCategories *c, GError **error)
     DefcnCocoCategory *category = &g_array_index (c->all, DefcnCocoCategory, i);
 
     if (i > 0 && category[-1].id == category->id) {
-      g_autofree char *id = defcn_dataset_id (dataset, category->id);
+      g_autofree char *id = defcn_dataset_id (c->dataset, category->id);
 
       return fail (error, c, "category %s is there twice", id);
     }
-    if (category->label < 0) {
-      g_ptr_array_add (dataset->left_out, g_strdup (category->name));
-      continue;
-    }
-    category->label = dataset->labels->len;
-    g_array_append_val (dataset->category_ids, category->id);
-    g_ptr_array_add (dataset->labels, g_strdup (category->name));
+    number (c, names, i);
   }
   return check_wanted (c, error);
 }
@@ -155,7 +184,7 @@ defcn_coco_categories_find (DefcnCocoCategories *c, gint64 id)
     const guint middle = low + (high - low) / 2;
 
     if (all[middle].id == id)
-      return &all[middle];
+      return &all[all[middle].first];
     if (all[middle].id < id)
       low = middle + 1;
     else
@@ -164,32 +193,41 @@ defcn_coco_categories_find (DefcnCocoCategories *c, gint64 id)
   return NULL;
 }
 
-/* Whether another category calls itself a kind of this one. */
-static gboolean
-is_root (const DefcnCocoCategories *c, const DefcnCocoCategory *category)
+/* What categories call themselves kinds of, other than of themselves. */
+static GTree *
+find_supers (const DefcnCocoCategories *c)
 {
+  GTree *supers = g_tree_new (by_text);
+
   for (guint i = 0; i < c->all->len; i++) {
-    const DefcnCocoCategory *other =
+    const DefcnCocoCategory *category =
         &g_array_index (c->all, DefcnCocoCategory, i);
 
-    if (other != category && other->super
-        && g_str_equal (other->super, category->name))
-      return TRUE;
+    if (category->super && !g_str_equal (category->super, category->name))
+      g_tree_insert (supers, category->super, category->super);
   }
-  return FALSE;
+  return supers;
 }
 
 void
 defcn_coco_categories_remove_roots (DefcnCocoCategories *c)
 {
-  for (guint i = c->all->len; i-- > 0;) {
+  g_autoptr (GTree) supers = find_supers (c);
+  guint left = c->dataset->labels->len;
+  g_autofree gboolean *gone = g_new0 (gboolean, left + 1);
+  const guint all = left;
+
+  for (guint i = c->all->len; i-- > 0 && left > 1;) {
     const DefcnCocoCategory *category =
         &g_array_index (c->all, DefcnCocoCategory, i);
 
-    if (category->label < 0 || c->dataset->labels->len == 1 || category->n > 0
-        || !is_root (c, category))
+    if (category->label < 0 || category->n > 0
+        || !g_tree_lookup (supers, category->name))
       continue;
-    defcn_dataset_remove_class (c->dataset, category->label);
+    gone[category->label] = TRUE;
+    left--;
     g_ptr_array_add (c->dataset->left_out, g_strdup (category->name));
   }
+  if (left < all)
+    defcn_dataset_remove_classes (c->dataset, gone);
 }

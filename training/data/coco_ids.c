@@ -14,8 +14,16 @@
 struct _DefcnCocoIds
 {
   DefcnDataset *dataset;
-  GHashTable *odd; /* char *, JSON -> gint64 * */
+  /* char *, JSON -> gint64 *; a tree, as texts that share a hash are easily
+   * made */
+  GTree *odd;
 };
+
+static int
+by_text (gconstpointer a, gconstpointer b, gpointer data G_GNUC_UNUSED)
+{
+  return strcmp (a, b);
+}
 
 DefcnCocoIds *
 defcn_coco_ids_new (DefcnDataset *dataset)
@@ -23,14 +31,14 @@ defcn_coco_ids_new (DefcnDataset *dataset)
   DefcnCocoIds *ids = g_new (DefcnCocoIds, 1);
 
   ids->dataset = dataset;
-  ids->odd = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  ids->odd = g_tree_new_full (by_text, NULL, g_free, g_free);
   if (dataset->odd_ids) {
     GHashTableIter iter;
     gpointer id, text;
 
     g_hash_table_iter_init (&iter, dataset->odd_ids);
     while (g_hash_table_iter_next (&iter, &id, &text))
-      g_hash_table_insert (ids->odd, g_strdup (text),
+      g_tree_insert (ids->odd, g_strdup (text),
           g_memdup2 (id, sizeof (gint64)));
   }
   return ids;
@@ -39,7 +47,7 @@ defcn_coco_ids_new (DefcnDataset *dataset)
 void
 defcn_coco_ids_free (DefcnCocoIds *ids)
 {
-  g_hash_table_unref (ids->odd);
+  g_tree_unref (ids->odd);
   g_free (ids);
 }
 
@@ -70,7 +78,7 @@ defcn_coco_ids_member (DefcnJsonSpan *value, const GString *element,
 static gint64
 odd_id (DefcnCocoIds *ids, const char *text)
 {
-  const gint64 *known = g_hash_table_lookup (ids->odd, text);
+  const gint64 *known = g_tree_lookup (ids->odd, text);
   gint64 id;
 
   if (known)
@@ -78,8 +86,8 @@ odd_id (DefcnCocoIds *ids, const char *text)
   if (!ids->dataset->odd_ids)
     ids->dataset->odd_ids =
         g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, g_free);
-  id = FIRST_ODD_ID + g_hash_table_size (ids->odd);
-  g_hash_table_insert (ids->odd, g_strdup (text), g_memdup2 (&id, sizeof id));
+  id = FIRST_ODD_ID + g_tree_nnodes (ids->odd);
+  g_tree_insert (ids->odd, g_strdup (text), g_memdup2 (&id, sizeof id));
   g_hash_table_insert (ids->dataset->odd_ids, g_memdup2 (&id, sizeof id),
       g_strdup (text));
   return id;

@@ -57,7 +57,7 @@ read_object (DefcnDataset *dataset, guint line, guint k, const cJSON *object,
   const gboolean has_box = read_fbox (o.bbox, object);
 
   if (!has_box || !tag) {
-    defcn_dataset_skip (dataset, FALSE,
+    defcn_dataset_skip (dataset, &dataset->n_damaged,
         g_strdup_printf (!has_box
                 ? "line %u: gtboxes[%u]: \"fbox\" is not four "
                   "numbers x, y, width, height"
@@ -84,6 +84,14 @@ is_blank (const char *text, gsize len)
   return TRUE;
 }
 
+/* Skips the image of @line, for what is @wrong. */
+static void
+skip (DefcnDataset *dataset, guint line, const char *wrong)
+{
+  defcn_dataset_skip (dataset, &dataset->n_bad_images,
+      g_strdup_printf ("line %u: %s", line, wrong));
+}
+
 static gboolean
 read_line (DefcnDataset *dataset, guint *n, guint line, const char *text,
     gsize len, GError **error)
@@ -100,10 +108,10 @@ read_line (DefcnDataset *dataset, guint *n, guint line, const char *text,
   if (!cJSON_IsObject (object) || !is_blank (end, text + len - end))
     good = fail (error, dataset, line, "not a JSON object");
   else if (!id || !id[0] || strpbrk (id, "/\\"))
-    good = fail (error, dataset, line, "\"ID\" is not a picture's name");
+    skip (dataset, line, "\"ID\" is not a picture's name");
   else if (!cJSON_IsArray (boxes))
-    good = fail (error, dataset, line, "\"gtboxes\" is not an array");
-  if (good) {
+    skip (dataset, line, "\"gtboxes\" is not an array");
+  else {
     g_ptr_array_add (dataset->samples,
         defcn_sample_new (dataset->samples->len, id, 0, 0));
     cJSON_ArrayForEach (box, boxes)
@@ -157,10 +165,13 @@ defcn_crowdhuman_open (const char *path, const char *image_dir,
     at = newline ? newline + 1 : end;
   }
   if (dataset->samples->len == 0) {
-    fail (error, dataset, 1, "no images");
+    fail (error, dataset, 1, "no images%s%s",
+        dataset->n_bad_images ? " but damaged ones: " : "",
+        dataset->n_bad_images ? (const char *) dataset->damage->pdata[0] : "");
     return NULL;
   }
-  return defcn_dataset_check_damage (dataset, n, options, error)
+  return defcn_dataset_check_images (dataset, options, error)
+          && defcn_dataset_check_damage (dataset, n, options, error)
       ? g_steal_pointer (&dataset)
       : NULL;
 }

@@ -46,6 +46,7 @@ defcn_dataset_new (const char *path, const char *image_dir,
   dataset->labels = g_ptr_array_new_with_free_func (g_free);
   dataset->category_ids = g_array_new (FALSE, FALSE, sizeof (gint64));
   dataset->damage = g_ptr_array_new_with_free_func (g_free);
+  dataset->remarks = g_ptr_array_new_with_free_func (g_free);
   dataset->left_out = g_ptr_array_new_with_free_func (g_free);
   dataset->polygons = options->polygons;
   dataset->absolute_names = options->absolute_names;
@@ -76,30 +77,56 @@ defcn_dataset_id (const DefcnDataset *dataset, gint64 id)
 }
 
 void
-defcn_dataset_skip (DefcnDataset *dataset, gboolean orphan, char *what)
+defcn_dataset_skip (DefcnDataset *dataset, guint *count, char *what)
 {
-  if (orphan)
-    dataset->n_orphans++;
-  else
-    dataset->n_damaged++;
+  ++*count;
   if (dataset->damage->len < MAX_DAMAGE)
     g_ptr_array_add (dataset->damage, what);
   else
     g_free (what);
 }
 
+void
+defcn_dataset_remark (DefcnDataset *dataset, char *what)
+{
+  if (dataset->remarks->len < MAX_DAMAGE)
+    g_ptr_array_add (dataset->remarks, what);
+  else
+    g_free (what);
+}
+
+/* Of @n @things @damaged are; @first says what is wrong with one. */
+static gboolean
+check_share (const DefcnDataset *dataset, guint damaged, guint n,
+    const char *things, guint first, const DefcnReadOptions *options,
+    GError **error)
+{
+  if (damaged <= MAX (1, options->max_damaged * n))
+    return TRUE;
+  first = MIN (first, dataset->damage->len - 1);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+      "%s: %u of %u %s are damaged, more than the share of %g allowed "
+      "(max_damaged): %s",
+      dataset->path, damaged, n, things, options->max_damaged,
+      (const char *) dataset->damage->pdata[first]);
+  return FALSE;
+}
+
+gboolean
+defcn_dataset_check_images (const DefcnDataset *dataset,
+    const DefcnReadOptions *options, GError **error)
+{
+  return check_share (dataset, dataset->n_bad_images,
+      dataset->samples->len + dataset->n_bad_images, "images", 0, options,
+      error);
+}
+
 gboolean
 defcn_dataset_check_damage (const DefcnDataset *dataset, guint n,
     const DefcnReadOptions *options, GError **error)
 {
-  if (dataset->n_damaged <= MAX (1, options->max_damaged * n))
-    return TRUE;
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
-      "%s: %u of %u annotations are damaged, more than the share of %g allowed "
-      "(max_damaged): %s",
-      dataset->path, dataset->n_damaged, n, options->max_damaged,
-      (const char *) dataset->damage->pdata[0]);
-  return FALSE;
+  return check_share (dataset, dataset->n_damaged, n, "annotations",
+      dataset->n_bad_images, options, error);
 }
 
 static gboolean
@@ -196,23 +223,38 @@ defcn_dataset_objects (const DefcnDataset *dataset, guint i)
 }
 
 void
-defcn_dataset_remove_class (DefcnDataset *dataset, int label)
+defcn_dataset_remove_classes (DefcnDataset *dataset, const gboolean *gone)
 {
+  const guint n = dataset->labels->len;
+  g_autofree int *labels = g_new (int, n + 1); /* what becomes of each */
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+  GArray *ids = g_array_new (FALSE, FALSE, sizeof (gint64));
+
+  for (guint k = 0; k < n; k++) {
+    labels[k] = names->len;
+    if (gone[k])
+      continue;
+    g_ptr_array_add (names, g_strdup (dataset->labels->pdata[k]));
+    g_array_append_val (ids, g_array_index (dataset->category_ids, gint64, k));
+  }
   for (guint i = 0; i < dataset->samples->len; i++) {
     const DefcnSample *sample = dataset->samples->pdata[i];
     guint32 at = sample->last;
 
     for (guint k = 0; k < sample->n_objects; k++) {
       Head head = read_head (dataset, at);
+      const int label = (int) (head.kind >> LABEL_SHIFT) - 1;
 
-      if ((int) (head.kind >> LABEL_SHIFT) - 1 > label)
-        head.kind -= 1 << LABEL_SHIFT;
+      if (label >= 0)
+        head.kind -= (guint32) (label - labels[label]) << LABEL_SHIFT;
       memcpy (dataset->packed->data + at, &head, sizeof head);
       at = head.previous;
     }
   }
-  g_ptr_array_remove_index (dataset->labels, label);
-  g_array_remove_index (dataset->category_ids, label);
+  g_ptr_array_unref (dataset->labels);
+  g_array_unref (dataset->category_ids);
+  dataset->labels = names;
+  dataset->category_ids = ids;
 }
 
 /* *@classes: for every class of @dataset its place in @labels, -1: none. */
@@ -298,6 +340,8 @@ defcn_dataset_free (DefcnDataset *dataset)
     g_hash_table_unref (dataset->odd_ids);
   if (dataset->damage)
     g_ptr_array_unref (dataset->damage);
+  if (dataset->remarks)
+    g_ptr_array_unref (dataset->remarks);
   if (dataset->left_out)
     g_ptr_array_unref (dataset->left_out);
   if (dataset->samples)
@@ -459,6 +503,29 @@ defcn_dataset_trainable (const DefcnDataset *dataset, gboolean background)
 }
 
 char *
+defcn_dataset_checksum (const DefcnDataset *dataset)
+{
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+
+  for (guint k = 0; k < dataset->labels->len; k++) {
+    const char *label = dataset->labels->pdata[k];
+
+    g_checksum_update (sum, (const guchar *) label, strlen (label) + 1);
+  }
+  for (guint i = 0; i < dataset->samples->len; i++) {
+    const DefcnSample *s = dataset->samples->pdata[i];
+    const gint64 numbers[] = { s->id, s->width, s->height, s->n_objects,
+      s->last };
+
+    g_checksum_update (sum, (const guchar *) s->name, strlen (s->name) + 1);
+    g_checksum_update (sum, (const guchar *) numbers, sizeof numbers);
+  }
+  if (dataset->packed)
+    g_checksum_update (sum, dataset->packed->data, dataset->packed->len);
+  return g_strdup (g_checksum_get_string (sum));
+}
+
+char *
 defcn_dataset_notes (const DefcnDataset *dataset)
 {
   GString *text = g_string_new (NULL);
@@ -472,15 +539,20 @@ defcn_dataset_notes (const DefcnDataset *dataset)
         "%s: %u objects without a polygon of three points are left out "
         "(polygons=true, as in the paper's code)\n",
         path, dataset->n_flat);
+  for (guint i = 0; dataset->remarks && i < dataset->remarks->len; i++)
+    g_string_append_printf (text, "%s: %s\n", path,
+        (const char *) dataset->remarks->pdata[i]);
   for (guint i = 0; dataset->damage && i < dataset->damage->len; i++)
     g_string_append_printf (text, "%s: skipped: %s\n", path,
         (const char *) dataset->damage->pdata[i]);
-  const guint skipped = dataset->n_damaged + dataset->n_orphans;
+  const guint skipped =
+      dataset->n_damaged + dataset->n_orphans + dataset->n_bad_images;
   if (dataset->damage && skipped > dataset->damage->len)
     g_string_append_printf (text,
-        "%s: skipped: %u annotations in all, %u of them of no image or "
-        "category\n",
-        path, skipped, dataset->n_orphans);
+        "%s: skipped: %u images and %u annotations in all, %u of them of no "
+        "image or category\n",
+        path, dataset->n_bad_images, skipped - dataset->n_bad_images,
+        dataset->n_orphans);
   const guint n = dataset->left_out ? dataset->left_out->len : 0;
   for (guint i = 0; i < MIN (n, MAX_LEFT_OUT); i++)
     g_string_append_printf (text, i == 0 ? "%s: classes left out: %s" : "%s%s",

@@ -29,8 +29,8 @@ typedef struct
 typedef struct
 {
   const char *classes; /* only these, ";" between them; NULL: all */
-  double max_damaged;  /* share of annotations that may be damaged; a single
-                           one always may */
+  double max_damaged;  /* share of annotations, and of images, that may be
+                          damaged; a single one always may */
   gboolean polygons;   /* a list of polygons without one of three points keeps
                            its object out of training, as in the paper's code */
   gboolean absolute_names; /* of pictures, and such that leave their folder */
@@ -61,11 +61,13 @@ typedef struct
   /* gint64 -> char *: what stands in the file, as JSON, for ids that are no
    * whole numbers of 64 bits; or NULL */
   GHashTable *odd_ids;
-  guint n_empty;       /* boxes of no area: evaluated, never trained on */
-  guint n_flat;        /* objects whose polygons have no three points */
-  guint n_damaged;     /* annotations that were skipped */
-  guint n_orphans;     /* likewise: of no image or category of the file */
-  GPtrArray *damage;   /* of char *: what is wrong with the first of them */
+  guint n_empty;      /* boxes of no area: evaluated, never trained on */
+  guint n_flat;       /* objects whose polygons have no three points */
+  guint n_damaged;    /* annotations that were skipped */
+  guint n_bad_images; /* images that were, with all that is on them */
+  guint n_orphans;    /* likewise: of no image or category of the file */
+  GPtrArray *damage;  /* of char *: what is wrong with the first of them */
+  GPtrArray *remarks; /* of char *: what is taken though it is odd, the first */
   GPtrArray *left_out; /* of char *: classes of the file that are not used */
   gboolean polygons;   /* n_flat are untrainable */
   gboolean absolute_names;
@@ -93,14 +95,21 @@ gboolean defcn_dataset_add (DefcnDataset *dataset, guint i,
  * DefcnObject. */
 GArray *defcn_dataset_objects (const DefcnDataset *dataset, guint i);
 
-/* Notes that one more annotation is skipped: damaged, or whole but an @orphan,
- * which files have of which somebody took images away; takes @what. */
-void defcn_dataset_skip (DefcnDataset *dataset, gboolean orphan, char *what);
-/* FALSE with @error if more are damaged than @options allow of @n. */
+/* Notes that something is skipped, and counts it in @count, a field of
+ * @dataset: n_damaged, n_bad_images, or n_orphans for an annotation that is
+ * whole, of a file of which somebody took images away; takes @what. */
+void defcn_dataset_skip (DefcnDataset *dataset, guint *count, char *what);
+/* FALSE with @error if more images are damaged than @options allow of all. */
+gboolean defcn_dataset_check_images (const DefcnDataset *dataset,
+    const DefcnReadOptions *options, GError **error);
+/* Likewise of @n annotations. */
 gboolean defcn_dataset_check_damage (const DefcnDataset *dataset, guint n,
     const DefcnReadOptions *options, GError **error);
-/* Takes class @label away, of which there must be no object. */
-void defcn_dataset_remove_class (DefcnDataset *dataset, int label);
+/* Takes away the classes that are TRUE in @gone, a flag for each, of which
+ * there must be no object. */
+void defcn_dataset_remove_classes (DefcnDataset *dataset, const gboolean *gone);
+/* Notes what a user should know of the set; takes @what. */
+void defcn_dataset_remark (DefcnDataset *dataset, char *what);
 /* The objects of the classes @labels alone, numbered as there, with every image
  * of @dataset, which has to outlive it.  Classes are the same if their names
  * are; those that only @labels has have the category id DEFCN_NO_CATEGORY.  Its
@@ -125,6 +134,9 @@ DefcnPicture *defcn_dataset_picture (const DefcnDataset *dataset, guint i,
  * @background all. */
 GArray *defcn_dataset_trainable (const DefcnDataset *dataset,
     gboolean background);
+/* A checksum of the images and their objects, without the pictures; (transfer
+ * full). */
+char *defcn_dataset_checksum (const DefcnDataset *dataset);
 /* What a user should know of the set, a line each, "" for nothing; (transfer
  * full). */
 char *defcn_dataset_notes (const DefcnDataset *dataset);

@@ -84,8 +84,10 @@ append (DefcnDataset *whole, const DefcnDataset *set, GError **error)
   whole->n_empty += set->n_empty;
   whole->n_flat += set->n_flat;
   whole->n_damaged += set->n_damaged;
+  whole->n_bad_images += set->n_bad_images;
   whole->n_orphans += set->n_orphans;
   move_strings (whole->damage, set->damage);
+  move_strings (whole->remarks, set->remarks);
   move_strings (whole->left_out, set->left_out);
   for (guint i = 0; i < set->samples->len; i++) {
     const DefcnSample *s = set->samples->pdata[i];

@@ -23,6 +23,8 @@ typedef struct
   guint least_objects;       /* of the pictures that are told apart */
   float duplicate_threshold; /* scores that count for the duplicate rate */
   guint limit;               /* only the first so many images; 0: all */
+  gboolean partial;          /* results: of a part of the classes, it may be
+                                that none is of one of these */
   gboolean progress;         /* show it on stderr */
   const volatile int *stop;  /* ends early, as an error with @out's stopped,
                                 when not 0; or NULL */

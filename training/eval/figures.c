@@ -219,6 +219,9 @@ defcn_figures_table (const DefcnFigures *f, gboolean classes)
   if (f->reliability.error >= 0)
     g_string_append_printf (table, "  expected calibration error %.4f\n",
         f->reliability.error);
+  if (f->n_other)
+    g_string_append_printf (table,
+        "results of other categories, left out: %u\n", f->n_other);
   g_string_append_printf (table, "%u images", f->n_images);
   if (!f->single)
     g_string_append_printf (table, ", %.1f ms an image", f->milliseconds);
@@ -315,6 +318,8 @@ void
 defcn_figures_to_json (const DefcnFigures *f, cJSON *object)
 {
   cJSON_AddNumberToObject (object, "images", f->n_images);
+  if (f->single)
+    cJSON_AddNumberToObject (object, "other_categories", f->n_other);
   if (!f->single)
     cJSON_AddNumberToObject (object, "milliseconds", f->milliseconds);
   cJSON_AddNumberToObject (object, "threshold", f->threshold);

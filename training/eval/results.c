@@ -14,6 +14,7 @@
 typedef struct
 {
   const DefcnDataset *dataset;
+  const DefcnDataset *ids_of; /* it, with the odd ids of this file */
   const char *path;
   const DefcnEvaluateOptions *options;
   DefcnColumns *columns;
@@ -21,7 +22,9 @@ typedef struct
   GHashTable *samples; /* gint64 * or char * -> index + 1 */
   GHashTable *classes; /* gint64 * -> class + 1 */
   GString *element;
-  int (*sizes)[2]; /* of the pictures, for an array of CrowdHuman's; or NULL */
+  guint n, n_other; /* results; of them of no category of @dataset */
+  gint64 other;     /* the first such category */
+  int (*sizes)[2];  /* of the pictures, for an array of CrowdHuman's; or NULL */
 } Reader;
 
 G_GNUC_PRINTF (3, 4)
@@ -116,7 +119,7 @@ add_all (Reader *r, GError **error)
 
 /* Element @i of COCO's results. */
 static gboolean
-add_coco (const Reader *r, guint i, GError **error)
+add_coco (Reader *r, guint i, GError **error)
 {
   cJSON *object = cJSON_ParseWithLength (r->element->str, r->element->len);
   double box[1][4], score;
@@ -134,16 +137,32 @@ add_coco (const Reader *r, guint i, GError **error)
   const int label =
       GPOINTER_TO_INT (g_hash_table_lookup (r->classes, &category)) - 1;
   if (sample == 0) {
-    g_autofree char *id = defcn_dataset_id (r->dataset, image);
+    g_autofree char *id = defcn_dataset_id (r->ids_of, image);
 
     return fail (error, r, "[%u]: %s has no image %s", i, r->dataset->path, id);
   }
+  r->n++;
+  if (label < 0 && r->n_other++ == 0)
+    r->other = category;
   if (label >= 0 && score >= r->options->threshold)
     defcn_columns_add_xywh (r->columns, DEFCN_COLUMN_NONE, sample - 1,
         r->sizes ? r->sizes[sample - 1][0] : 0,
         r->sizes ? r->sizes[sample - 1][1] : 0, (const double (*)[4]) box,
         &score, &label, 1);
   return TRUE;
+}
+
+/* Numbers of classes where the ids of categories should be are told from a
+ * detector that has found nothing. */
+static gboolean
+check_categories (const Reader *r, GError **error)
+{
+  if (r->n_other == 0 || r->n_other < r->n || r->options->partial)
+    return TRUE;
+  g_autofree char *id = defcn_dataset_id (r->ids_of, r->other);
+  return fail (error, r,
+      "none of its %u results is of a category of %s; the first is of %s", r->n,
+      r->dataset->path, id);
 }
 
 static gboolean
@@ -174,7 +193,9 @@ read_coco (Reader *r, const char *text, gsize len, GError **error)
     if (!add_coco (r, i, error))
       return FALSE;
   }
-  return TRUE;
+  if (defcn_json_scan_peek (&scan) != -1)
+    return fail (error, r, "more text after its array");
+  return check_categories (r, error);
 }
 
 /* The boxes of one line. */
@@ -305,6 +326,7 @@ defcn_results_evaluate (const DefcnDataset *dataset, const char *path,
   const gboolean lines =
       dataset->crowdhuman && defcn_json_scan_peek (&start) != '[';
   Reader r = { .dataset = dataset,
+    .ids_of = &ids_of,
     .path = path,
     .options = options,
     .columns = columns,
@@ -317,6 +339,7 @@ defcn_results_evaluate (const DefcnDataset *dataset, const char *path,
                               : read_coco (&r, text, len, error);
   if (good) {
     figures_init (out, dataset, options);
+    out->n_other = r.n_other;
     defcn_columns_measure (columns, out);
   }
   defcn_coco_ids_free (r.ids);

@@ -13,8 +13,9 @@ G_BEGIN_DECLS
  * data lines of {"ID", "dtboxes": [{"box": [x, y, w, h], "score"}], "width",
  * "height"}, where the size may be missing and is the picture's then.  Of
  * @options the limit does not apply.  Every image must be one of @dataset's;
- * boxes of a category that it does not have are left out.  @out: the first
- * column alone.  FALSE with @error that names the file and the row. */
+ * boxes of a category that it does not have are left out and counted, and an
+ * error where all are and @options do not say partial.  @out: the first column
+ * alone.  FALSE with @error that names the file and the row. */
 gboolean defcn_results_evaluate (const DefcnDataset *dataset, const char *path,
     const DefcnEvaluateOptions *options, DefcnFigures *out, GError **error);
 

@@ -6,9 +6,9 @@
 #define MAX_DEPTH 16
 
 /* First parts of names that networks have by themselves. */
-static const char *const own_parts[] = { "backbone", "head", "features",
-  "bottom_up", "layer1", "layer2", "layer3", "layer4", "stem", "res2", "res3",
-  "res4", "res5" };
+static const char *const own_parts[] = { "head", "features", "bottom_up",
+  "layer1", "layer2", "layer3", "layer4", "stem", "res2", "res3", "res4",
+  "res5" };
 
 /* What programs put before them. */
 static const char *const wrappers[] = { "module", "model", "_orig_mod", "net",
@@ -137,6 +137,15 @@ has_prefix (const DefcnPickleValue *key, const char *prefix, gsize len,
       && (!dotted || memchr (key->str + len, '.', key->len - len));
 }
 
+/* Whether @text is what @key has at @skip. */
+static gboolean
+has_prefix_text (const DefcnPickleValue *key, gsize skip, const char *text)
+{
+  const gsize len = strlen (text);
+
+  return key->len >= skip + len && memcmp (key->str + skip, text, len) == 0;
+}
+
 /* The first part of a name, with its dot, behind @skip bytes of it. */
 static gsize
 first_part (const DefcnPickleValue *key, gsize skip)
@@ -145,6 +154,21 @@ first_part (const DefcnPickleValue *key, gsize skip)
       key->len > skip ? memchr (key->str + skip, '.', key->len - skip) : NULL;
 
   return dot ? (gsize) (dot - key->str) + 1 : 0;
+}
+
+/* Whether @key has a network's own part behind @skip bytes of it, of @len bytes
+ * with its dot: "backbone" is one where a feature pyramid is in it. */
+static gboolean
+is_own (const DefcnPickleValue *key, gsize skip, gsize len)
+{
+  const gsize end = skip + len;
+
+  if (is_one_of (own_parts, G_N_ELEMENTS (own_parts), key->str + skip, len - 1))
+    return TRUE;
+  return len == strlen ("backbone.")
+      && memcmp (key->str + skip, "backbone.", len) == 0
+      && (has_prefix_text (key, end, "bottom_up.")
+          || has_prefix_text (key, end, "fpn_"));
 }
 
 gsize
@@ -160,9 +184,7 @@ defcn_state_prefix (const DefcnPickleValue *dict, DefcnStateFunc is)
   for (;;) {
     const gsize end = first ? first_part (first, skip) : 0;
 
-    if (end == 0
-        || is_one_of (own_parts, G_N_ELEMENTS (own_parts), first->str + skip,
-            end - skip - 1))
+    if (end == 0 || is_own (first, skip, end - skip))
       return skip;
     const gboolean dotted = !is_one_of (wrappers, G_N_ELEMENTS (wrappers),
         first->str + skip, end - skip - 1);

@@ -79,6 +79,8 @@ defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
   defcn_weights_writer_metadata (writer, "defcn.training", training);
   defcn_weights_writer_metadata (writer, "defcn.recipe", recipe);
   defcn_weights_writer_metadata (writer, "defcn.iteration", iteration);
+  if (state->data)
+    defcn_weights_writer_metadata (writer, "defcn.data", state->data);
   defcn_weights_writer_metadata (writer, "defcn.best_ap",
       g_ascii_dtostr (best, sizeof best, state->best_ap));
   defcn_weights_writer_metadata (writer, "defcn.unevaluated",
@@ -181,6 +183,21 @@ check_recipe (const DefcnCheckpoint *state, const char *then, const char *path,
   return TRUE;
 }
 
+/* The same files may have other annotations than they had. */
+static gboolean
+check_data (const DefcnCheckpoint *state, const char *then, const char *path,
+    GError **error)
+{
+  if (!then || !state->data || state->any_data
+      || g_str_equal (then, state->data))
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%s was trained on other annotations than %s has now (--force goes on "
+      "with them)",
+      path, state->recipe->annotations);
+  return FALSE;
+}
+
 gboolean
 defcn_checkpoint_load (DefcnCheckpoint *state, const char *path, GError **error)
 {
@@ -202,6 +219,8 @@ defcn_checkpoint_load (DefcnCheckpoint *state, const char *path, GError **error)
     return FALSE;
   }
   if (!check_recipe (state, defcn_weights_metadata (weights, "defcn.recipe"),
+          path, error)
+      || !check_data (state, defcn_weights_metadata (weights, "defcn.data"),
           path, error)
       || !defcn_model_load (state->model, weights, FALSE, NULL, error)
       || !defcn_optimizer_load (state->optimizer, weights, error))

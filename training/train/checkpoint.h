@@ -23,6 +23,7 @@ typedef struct
   double best_ap;   /* of the evaluations so far, -1: none */
   /* The evaluation that is due after these updates was interrupted. */
   gboolean unevaluated;
+  const char *data;  /* checksum of the training data, or NULL */
   gboolean any_data; /* _load() takes a checkpoint of other annotations */
 } DefcnCheckpoint;
 

@@ -58,7 +58,7 @@ static const Key keys[] = {
   TOP ("polygons", KEY_BOOL, read.polygons, 0, 1,
       "leave out objects without a valid polygon, as the paper's code"),
   TOP ("max_damaged", KEY_DOUBLE, read.max_damaged, 0, 1,
-      "share of damaged annotations that stops the run"),
+      "share of damaged annotations or images that stops"),
   TOP ("absolute_names", KEY_BOOL, read.absolute_names, 0, 1,
       "file names may be absolute, or leave the folder of images"),
   TOP ("exif", KEY_BOOL, exif, 0, 1, "turn pictures by their EXIF tag"),

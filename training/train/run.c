@@ -292,6 +292,8 @@ open_state (DefcnRun *run, GError **error)
   run->step = defcn_step_new (run->state.model, &recipe->step);
   run->state.best_ap = -1;
   run->state.any_data = run->options->force;
+  run->data = defcn_dataset_checksum (run->dataset);
+  run->state.data = run->data;
   if (run->options->resume
       && !defcn_checkpoint_load (&run->state, checkpoint, error))
     return FALSE;
@@ -336,6 +338,7 @@ defcn_run_close (DefcnRun *run)
   g_clear_pointer (&run->state.model, defcn_model_free);
   g_clear_pointer (&run->be, defcn_backend_free);
   g_clear_pointer (&run->dataset, defcn_dataset_free);
+  g_clear_pointer (&run->data, g_free);
   g_clear_pointer (&run->validation, defcn_dataset_free);
   g_clear_pointer (&run->metrics, defcn_metrics_free);
   if (run->lock > 0)

@@ -36,6 +36,7 @@ typedef struct
   const DefcnRunOptions *options;
   DefcnRecipe *recipe;
   DefcnDataset *dataset, *validation;
+  char *data; /* checksum of the first */
   DefcnBackend *be;
   DefcnCheckpoint state;
   DefcnModel *eval_model; /* inference copy of the model; made on first use */
