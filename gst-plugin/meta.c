@@ -562,7 +562,7 @@ interned_field (const GstStructure *s, const char *name)
 {
   const char *text = gst_structure_get_string (s, name);
 
-  return g_intern_string (text ? text : "");
+  return text ? g_quark_to_string (gst_defcn_object_label (text)) : "";
 }
 
 static GstDefcnMark

@@ -49,6 +49,21 @@ gst_defcn_error_make_valid (GError *error)
   error->message = valid;
 }
 
+/* Quarks are never freed, so that only so many are made of others' texts. */
+static GQuark
+quark_of (const char *text)
+{
+  static gint made;
+  const GQuark known = g_quark_try_string (text);
+
+  if (known)
+    return known;
+  if (g_atomic_int_get (&made) >= GST_DEFCN_MAX_LABELS)
+    return g_quark_from_static_string ("?");
+  g_atomic_int_inc (&made);
+  return g_quark_from_string (text);
+}
+
 GQuark
 gst_defcn_object_label (const char *text)
 {
@@ -71,7 +86,7 @@ gst_defcn_object_label (const char *text)
       break;
     }
   }
-  label = g_quark_from_string (clean->str);
+  label = quark_of (clean->str);
   g_string_free (clean, TRUE);
   return label;
 }

@@ -10,6 +10,8 @@ G_BEGIN_DECLS
 
 /* The longest label that is read, in bytes. */
 #define GST_DEFCN_MAX_LABEL 255
+/* How many different ones are remembered, of all that a process reads. */
+#define GST_DEFCN_MAX_LABELS 4096
 
 typedef struct
 {

@@ -1040,6 +1040,22 @@ test_value (void)
   g_value_unset (&value);
 }
 
+/* The last test: it leaves no room for new labels. */
+static void
+test_many_labels (void)
+{
+  for (guint i = 0; i < GST_DEFCN_MAX_LABELS; i++) {
+    g_autofree char *text = g_strdup_printf ("stranger %u", i);
+
+    gst_defcn_object_label (text);
+  }
+  g_assert_cmpstr (g_quark_to_string (gst_defcn_object_label ("one more")), ==,
+      "?");
+  g_assert_cmpuint (g_quark_try_string ("one more"), ==, 0);
+  g_assert_cmpstr (g_quark_to_string (gst_defcn_object_label ("stranger 1")),
+      ==, "stranger 1");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -1096,5 +1112,6 @@ main (int argc, char **argv)
 
     g_test_add_data_func (path, &geometries[i], test_geometry);
   }
+  g_test_add_func ("/meta/many-labels", test_many_labels);
   return rig_run ();
 }
