@@ -1,5 +1,5 @@
-/* Where an image goes: the part of it that is looked at, the size of that in the
- * network's input, and the way back for boxes.
+/* Where an image goes: the part of it that is looked at, the size of that in
+ * the network's input, and the way back for boxes.
  *
  * Thread rule: re-entrant.
  */
