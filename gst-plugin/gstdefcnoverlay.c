@@ -115,7 +115,7 @@ static GstDefcnPixels
 object_pixels (const GstDefcnObject *object, const GstDefcnView *view)
 {
   const GstDefcnPixels *all = &view->visible;
-  GstDefcnPixels p = gst_defcn_meta_pixels (object, all->w, all->h);
+  GstDefcnPixels p = gst_defcn_object_pixels (object, all->w, all->h);
 
   p.x += all->x;
   p.y += all->y;

@@ -113,33 +113,6 @@ gst_defcn_meta_register (void)
   g_once_init_leave (&done, 1);
 }
 
-/* The nearest border between two pixels; NaN is none beyond 0. */
-static int
-round_edge (double edge, int size)
-{
-  return (int) (MIN (MAX (edge, 0), 1) * size + 0.5);
-}
-
-static void
-round_side (int *start, int *length, double min, double max, int size)
-{
-  const int a = round_edge (min, size), b = round_edge (max, size);
-  const double middle = MIN (MAX ((min + max) / 2, 0), 1) * size;
-
-  *start = a < b ? a : MIN ((int) middle, size - 1);
-  *length = MAX (b - a, 1);
-}
-
-GstDefcnPixels
-gst_defcn_meta_pixels (const GstDefcnObject *object, int width, int height)
-{
-  GstDefcnPixels p;
-
-  round_side (&p.x, &p.w, object->x_min, object->x_max, width);
-  round_side (&p.y, &p.h, object->y_min, object->y_max, height);
-  return p;
-}
-
 static const char *
 label_text (const char *text)
 {
@@ -461,7 +434,7 @@ gst_defcn_meta_attach (GstBuffer *buffer, const GArray *objects,
 
   for (guint i = 0; has_ids && i < objects->len; i++, id++) {
     const GstDefcnObject *o = &g_array_index (objects, GstDefcnObject, i);
-    GstDefcnPixels p = gst_defcn_meta_pixels (o, width, height);
+    GstDefcnPixels p = gst_defcn_object_pixels (o, width, height);
 
     if (relations)
       id = relations_add (relations, o, &p, id);
@@ -562,7 +535,7 @@ interned_field (const GstStructure *s, const char *name)
 {
   const char *text = gst_structure_get_string (s, name);
 
-  return text ? g_quark_to_string (gst_defcn_object_label (text)) : "";
+  return text ? label_text (text) : "";
 }
 
 static GstDefcnMark

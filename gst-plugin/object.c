@@ -4,6 +4,33 @@
 #include <math.h>
 #include <string.h>
 
+/* The nearest border between two pixels; NaN is none beyond 0. */
+static int
+round_edge (double edge, int size)
+{
+  return (int) (MIN (MAX (edge, 0), 1) * size + 0.5);
+}
+
+static void
+round_side (int *start, int *length, double min, double max, int size)
+{
+  const int a = round_edge (min, size), b = round_edge (max, size);
+  const double middle = MIN (MAX ((min + max) / 2, 0), 1) * size;
+
+  *start = a < b ? a : MIN ((int) middle, size - 1);
+  *length = MAX (b - a, 1);
+}
+
+GstDefcnPixels
+gst_defcn_object_pixels (const GstDefcnObject *object, int width, int height)
+{
+  GstDefcnPixels p;
+
+  round_side (&p.x, &p.w, object->x_min, object->x_max, width);
+  round_side (&p.y, &p.h, object->y_min, object->y_max, height);
+  return p;
+}
+
 void
 gst_defcn_object_set_pixels (GstDefcnObject *o, const GstDefcnPixels *p,
     int width, int height)

@@ -32,6 +32,16 @@ typedef struct
   int x, y, w, h;
 } GstDefcnPixels;
 
+/* The pixels of @object in a frame of @width x @height, the same ones for who
+ * crops, draws or publishes it.
+ *
+ * Each edge goes to the nearest border between two pixels: none moves by more
+ * than half a pixel, and boxes that touch still do.  What is left is inside the
+ * frame and at least one pixel each way; where rounding would leave none, it is
+ * the pixel that the middle of the box lies in. */
+GstDefcnPixels gst_defcn_object_pixels (const GstDefcnObject *object, int width,
+    int height);
+
 /* The box of @object is @pixels of a frame of @width x @height, or what of them
  * is inside it. */
 void gst_defcn_object_set_pixels (GstDefcnObject *object,

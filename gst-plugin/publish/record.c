@@ -40,7 +40,7 @@ static cJSON *
 object_to_json (const GstDefcnObject *object, int width, int height)
 {
   const char *label = object->label ? g_quark_to_string (object->label) : "";
-  const GstDefcnPixels p = gst_defcn_meta_pixels (object, width, height);
+  const GstDefcnPixels p = gst_defcn_object_pixels (object, width, height);
   cJSON *item = cJSON_CreateObject ();
   cJSON *detection = cJSON_AddObjectToObject (item, "detection");
   cJSON *box = cJSON_AddObjectToObject (detection, "bounding_box");

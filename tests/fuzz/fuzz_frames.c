@@ -221,7 +221,7 @@ draw (GstBuffer *buffer, const GstVideoInfo *info)
   gst_defcn_paint_init (&paint, &view.frame.info, 0xff0000);
   for (guint i = 0; i < MIN (objects->len, 4); i++) {
     const GstDefcnPixels p =
-        gst_defcn_meta_pixels (&g_array_index (objects, GstDefcnObject, i),
+        gst_defcn_object_pixels (&g_array_index (objects, GstDefcnObject, i),
             view.visible.w, view.visible.h);
 
     gst_defcn_paint_rect (&view.frame, &paint, view.visible.x + p.x,

@@ -224,14 +224,14 @@ test_pixels (void)
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     const double min = cases[i].min / 10, max = cases[i].max / 10;
     const GstDefcnObject across = { min, 0, max, 1 }, down = { 0, min, 1, max };
-    GstDefcnPixels p = gst_defcn_meta_pixels (&across, 10, 7);
+    GstDefcnPixels p = gst_defcn_object_pixels (&across, 10, 7);
 
     g_test_message ("case %u", i);
     g_assert_cmpint (p.x, ==, cases[i].start);
     g_assert_cmpint (p.w, ==, cases[i].length);
     g_assert_cmpint (p.y, ==, 0);
     g_assert_cmpint (p.h, ==, 7);
-    p = gst_defcn_meta_pixels (&down, 7, 10);
+    p = gst_defcn_object_pixels (&down, 7, 10);
     g_assert_cmpint (p.y, ==, cases[i].start);
     g_assert_cmpint (p.h, ==, cases[i].length);
     g_assert_cmpint (p.x, ==, 0);

@@ -537,7 +537,7 @@ random_objects (GRand *random)
 static void
 assert_object (cJSON *json, const GstDefcnObject *o)
 {
-  const GstDefcnPixels p = gst_defcn_meta_pixels (o, W, H);
+  const GstDefcnPixels p = gst_defcn_object_pixels (o, W, H);
 
   g_assert_true (
       json_rig_number (json, "detection.bounding_box.x_min") == o->x_min);
