@@ -1,5 +1,5 @@
-"""A detector of one's own classes from few pictures: README's commands on people
-and animals of coco128, the first a class that the bundled model has.
+"""A detector of one's own classes from few pictures: README's commands on
+people and animals of coco128, the first a class that the bundled model has.
 
 usage: own_data.py INSTANCES.json IMAGES OUTPUT [DEFCN]
 (INSTANCES.json: COCO's annotations of coco128; OUTPUT: a folder)
