@@ -91,6 +91,8 @@ void defcn_weights_writer_metadata (DefcnWeightsWriter *writer, const char *key,
  * of save()). */
 void defcn_weights_writer_add (DefcnWeightsWriter *writer, const char *name,
     DefcnDtype dtype, int n_dims, const gint64 *dims, const float *data);
+/* Bytes of the file that save() writes. */
+guint64 defcn_weights_writer_size (DefcnWeightsWriter *writer);
 /* Atomic: a temporary file beside @path, fsync, rename; never in the place of a
  * folder, device or FIFO.  Tensors are sorted by name, so the same content
  * gives the same bytes. */

@@ -141,15 +141,6 @@ header_entry (gpointer key, gpointer value, gpointer data)
   return FALSE;
 }
 
-static gboolean
-append_entry (gpointer key, gpointer value, gpointer data)
-{
-  const Entry *entry = value;
-
-  g_string_append_len (data, (const char *) entry->data, entry->bytes);
-  return FALSE;
-}
-
 /* Name of a tensor that does not fit its half precision, or NULL. */
 static gboolean
 find_overflow (gpointer key, gpointer value, gpointer data)
@@ -168,9 +159,10 @@ find_overflow (gpointer key, gpointer value, gpointer data)
   return FALSE;
 }
 
-/* The whole file. */
+/* What comes before the data: its length, JSON, spaces up to 8 bytes.
+ * @data_len: bytes of the data. */
 static GString *
-serialize (DefcnWeightsWriter *writer)
+make_header (DefcnWeightsWriter *writer, guint64 *data_len)
 {
   Layout layout = { .header = cJSON_CreateObject () };
   GString *file = g_string_new (NULL);
@@ -188,15 +180,26 @@ serialize (DefcnWeightsWriter *writer)
   g_string_append_len (file, text, length);
   for (gsize i = length; i < padded; i++)
     g_string_append_c (file, ' ');
-  g_tree_foreach (writer->entries, append_entry, file);
   cJSON_free (text);
   cJSON_Delete (layout.header);
+  *data_len = layout.offset;
   return file;
 }
 
-static gboolean
-write_all (int fd, const char *data, gsize len)
+guint64
+defcn_weights_writer_size (DefcnWeightsWriter *writer)
 {
+  guint64 data_len;
+  g_autoptr (GString) header = make_header (writer, &data_len);
+
+  return header->len + data_len;
+}
+
+static gboolean
+write_all (int fd, const void *bytes, gsize len)
+{
+  const char *data = bytes;
+
   while (len > 0) {
     const gssize n = write (fd, data, len);
 
@@ -208,6 +211,32 @@ write_all (int fd, const char *data, gsize len)
     len -= n;
   }
   return TRUE;
+}
+
+/* Stops at the first that cannot be written: *@data, a descriptor, becomes
+ * -1. */
+static gboolean
+write_entry (gpointer key, gpointer value, gpointer data)
+{
+  const Entry *entry = value;
+  int *fd = data;
+
+  if (write_all (*fd, entry->data, entry->bytes))
+    return FALSE;
+  *fd = -1;
+  return TRUE;
+}
+
+static gboolean
+write_file (int fd, DefcnWeightsWriter *writer)
+{
+  guint64 data_len;
+  g_autoptr (GString) header = make_header (writer, &data_len);
+
+  if (!write_all (fd, header->str, header->len))
+    return FALSE;
+  g_tree_foreach (writer->entries, write_entry, &fd);
+  return fd >= 0;
 }
 
 /* The rename is on disk only when the folder is. */
@@ -252,8 +281,7 @@ defcn_weights_writer_save (DefcnWeightsWriter *writer, const char *path,
     return FALSE;
   }
 
-  g_autoptr (GString) file = serialize (writer);
-  gboolean good = write_all (fd, file->str, file->len) && fsync (fd) == 0;
+  gboolean good = write_file (fd, writer) && fsync (fd) == 0;
   int failed = errno;
   good = close (fd) == 0 && good;
   if (good && g_rename (temporary, path) != 0) {

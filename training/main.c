@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -108,6 +109,7 @@ main (int argc, char **argv)
   g_set_print_handler (on_print);
   g_set_printerr_handler (on_printerr);
   g_log_set_default_handler (on_log, NULL);
+  signal (SIGXFSZ, SIG_IGN); /* a file too large is an error like others */
   const int status = argc > 1 ? run_command (argc, argv) : -1;
   if (status >= 0)
     return close_output (status);

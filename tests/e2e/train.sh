@@ -221,15 +221,33 @@ lost_picture () {
 # A disk that takes no more (no file over a megabyte here) ends the run with the
 # name of what could not be written; the checkpoint before stays and is whole.
 full_disk () {
-  local files
+  local files pid
   train full --stop-after 2 && cp "$work/full/checkpoint.safetensors" \
-    "$work/kept" && files=$(ls "$work/full") &&
-    (trap '' XFSZ && ulimit -f 1024 &&
-      names "full/checkpoint.safetensors: cannot be written" \
-        train full --resume --stop-after 4) &&
+    "$work/kept" && files=$(ls "$work/full") || return
+  exec=exec train full --resume --set iterations=100000 --set log_interval=1 \
+    2>"$work/message" & pid=$!
+  for _ in $(seq 300); do
+    grep -q '"iteration":3,' "$work/full/metrics.jsonl" && break
+    sleep 0.1
+  done
+  prlimit --pid $pid --fsize=1048576 && kill -INT $pid
+  wait $pid
+  [ $? = 1 ] &&
+    grep -F "full/checkpoint.safetensors: cannot be written" "$work/message" &&
     cmp "$work/kept" "$work/full/checkpoint.safetensors" &&
     [ "$files" = "$(ls "$work/full")" ] &&
     train full --resume --stop-after 3
+}
+
+# A disk that has no room for the files of a run ends it before the first
+# update, of a new run and of one that goes on.
+no_room () {
+  (ulimit -f 1024 && names "$work/narrow: no room for" train narrow) &&
+    [ ! -s "$work/narrow/metrics.jsonl" ] && train narrow --stop-after 1 &&
+    cp "$work/narrow/checkpoint.safetensors" "$work/kept" &&
+    (ulimit -f 1024 &&
+      names "$work/narrow: no room for" train narrow --resume) &&
+    cmp "$work/kept" "$work/narrow/checkpoint.safetensors"
 }
 
 # What is told: the pace first, how far an evaluation is, and at the end where
@@ -255,7 +273,7 @@ broken_pictures () {
     --images "$work/broken" -o "$work/none"
 }
 
-echo "1..17"
+echo "1..18"
 ok "a resumed run ends with the bits of a whole one" resume
 ok "an interrupt saves a checkpoint" interrupt
 ok "an interrupted evaluation is done again" interrupt_evaluation
@@ -268,6 +286,7 @@ ok "other data is refused by name" other_data
 ok "a validation set is looked at first" bad_validation
 ok "an error leaves a checkpoint" lost_picture
 ok "a full disk leaves the last checkpoint" full_disk
+ok "no room is met before the first update" no_room
 ok "the end is told" told
 ok "another recipe is refused by name" names "fpn_channels=32" other_recipe
 ok "unreadable pictures stop the run by name" names "cannot be read" \

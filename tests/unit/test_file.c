@@ -5,7 +5,9 @@
 #include "error.h"
 #include "folder.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -106,6 +108,36 @@ test_refused (void)
   }
 }
 
+/* Room is there or not for all files together, however large one may be; none
+ * of them stays. */
+static void
+test_room (void)
+{
+  static const guint64 small[] = { 1000, 0, 3000 }, large[] = { 10, 5000 };
+  const guint before = folder_count (folder);
+  g_autoptr (GError) error = NULL;
+  struct rlimit limit, low;
+
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  low = limit;
+  low.rlim_cur = 4096;
+  signal (SIGXFSZ, SIG_IGN);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &low), ==, 0);
+  const gboolean fits = defcn_output_check_room (folder, small, 3, &error);
+  const gboolean too = defcn_output_check_room (folder, large, 2, &error);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  signal (SIGXFSZ, SIG_DFL);
+  g_assert_true (fits);
+  g_assert_false (too);
+  g_assert_true (g_str_has_prefix (error->message, folder));
+  g_assert_nonnull (strstr (error->message, "no room for the 5.0"));
+  g_assert_cmpuint (folder_count (folder), ==, before);
+  g_clear_error (&error);
+
+  g_assert_false (defcn_output_check_room ("/nowhere", small, 1, &error));
+  g_assert_true (g_str_has_prefix (error->message, "/nowhere"));
+}
+
 /* A regular file is read whole, up to a limit; nothing else is, at once. */
 static void
 test_read (void)
@@ -155,6 +187,7 @@ main (int argc, char **argv)
   g_test_add_func ("/file/link", test_link);
   g_test_add_func ("/file/special", test_special);
   g_test_add_func ("/file/refused", test_refused);
+  g_test_add_func ("/file/room", test_room);
   g_test_add_func ("/file/read", test_read);
 
   const int status = g_test_run ();

@@ -2,7 +2,9 @@
 #include "train/run.h"
 #include "folder.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static char *folder, *output;
 
@@ -211,6 +213,39 @@ test_bad_open (void)
   }
 }
 
+/* A disk that will not take the run's files ends it before it begins. */
+static void
+test_no_room (void)
+{
+  g_autofree char *room = folder_new ();
+  DefcnRunOptions options = { .output = room, .device = { .device = "cpu" } };
+  DefcnRun run = { 0 };
+  g_autoptr (GError) error = NULL;
+  struct rlimit limit, low;
+
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  low = limit;
+  low.rlim_cur = 1 << 20; /* a checkpoint has more, all else less */
+  signal (SIGXFSZ, SIG_IGN);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &low), ==, 0);
+  const gboolean opened = open_run (&run, &options, TINY "lr=1", &error);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  signal (SIGXFSZ, SIG_DFL);
+  g_assert_false (opened);
+  g_assert_nonnull (strstr (error->message, "no room for"));
+  g_assert_true (g_str_has_prefix (error->message, room));
+  defcn_run_close (&run);
+  defcn_recipe_free (run.recipe);
+  g_clear_error (&error);
+
+  DefcnRun again = { 0 }; /* nothing is left of the first try */
+  g_assert_true (open_run (&again, &options, TINY "lr=1", &error));
+  g_assert_no_error (error);
+  defcn_run_close (&again);
+  defcn_recipe_free (again.recipe);
+  folder_remove (g_steal_pointer (&room));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -231,6 +266,7 @@ main (int argc, char **argv)
   g_test_add_func ("/run/held-out", test_held_out);
   g_test_add_func ("/run/strange-start", test_strange_start);
   g_test_add_func ("/run/bad-open", test_bad_open);
+  g_test_add_func ("/run/no-room", test_no_room);
 
   const int status = g_test_run ();
   folder_remove (folder);

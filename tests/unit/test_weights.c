@@ -632,6 +632,48 @@ test_atomic (void)
   assert_unsaved (writer, "/nonexistent/file");
 }
 
+/* A number of KiB that Linux tells of this process. */
+static glong
+status_kib (const char *key)
+{
+  g_autofree char *text = NULL;
+
+  g_assert_true (g_file_get_contents ("/proc/self/status", &text, NULL, NULL));
+  const char *line = strstr (text, key);
+  g_assert_nonnull (line);
+  return strtol (line + strlen (key), NULL, 10);
+}
+
+/* Saving takes no copy of the tensors, and writes as many bytes as it has said
+ * before. */
+static void
+test_streamed (void)
+{
+  enum
+  {
+    LEN = 8 << 20
+  };
+  g_autofree char *path = g_build_filename (folder, "streamed", NULL);
+  g_autofree float *data = g_new0 (float, LEN);
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  const gint64 len = LEN;
+  GStatBuf about;
+
+  defcn_weights_writer_add (writer, "a", DEFCN_DTYPE_F32, 1, &len, data);
+  defcn_weights_writer_add (writer, "b", DEFCN_DTYPE_F16, 1, &len, data);
+  defcn_weights_writer_metadata (writer, "k", "value");
+  FILE *peak = g_fopen ("/proc/self/clear_refs", "w");
+  const gboolean told = peak && fputs ("5", peak) >= 0 && fclose (peak) == 0;
+  const glong before = status_kib ("VmRSS:");
+  g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+  if (told)
+    g_assert_cmpint (status_kib ("VmHWM:") - before, <, 8 << 10);
+  g_assert_cmpint (g_stat (path, &about), ==, 0);
+  g_assert_cmpuint (defcn_weights_writer_size (writer), ==, about.st_size);
+  g_assert_cmpint (about.st_size, >, 6 * len);
+  g_unlink (path);
+}
+
 /* A folder that may not be written: the error names the file. */
 static void
 test_read_only (void)
@@ -913,6 +955,7 @@ main (int argc, char **argv)
   g_test_add_func ("/weights/deterministic", test_deterministic);
   g_test_add_func ("/weights/overflow", test_overflow);
   g_test_add_func ("/weights/atomic", test_atomic);
+  g_test_add_func ("/weights/streamed", test_streamed);
   g_test_add_func ("/weights/read-only", test_read_only);
   g_test_add_func ("/weights/set-metadata", test_set_metadata);
   g_test_add_func ("/weights/set-metadata/refused", test_set_metadata_refused);

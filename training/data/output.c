@@ -118,3 +118,47 @@ defcn_output_write (const char *path, const char *text, gssize len,
   fwrite (text, 1, len < 0 ? strlen (text) : (gsize) len, output->file);
   return defcn_output_close (output, error);
 }
+
+/* Takes @size bytes in @folder, until the descriptor *@fd is closed: the file
+ * has no name.  Returns: 0 or an errno. */
+static int
+take_room (int *fd, const char *folder, guint64 size)
+{
+  g_autofree char *name = g_build_filename (folder, "room.XXXXXX", NULL);
+
+  *fd = g_mkstemp_full (name, O_WRONLY | O_CLOEXEC, 0600);
+  if (*fd < 0)
+    return errno;
+  g_unlink (name);
+  const int number = size > 0 ? posix_fallocate (*fd, 0, size) : 0;
+  return number == EINVAL || number == EOPNOTSUPP || number == ENODEV
+      ? 0 /* what this disk cannot tell beforehand */
+      : number;
+}
+
+gboolean
+defcn_output_check_room (const char *folder, const guint64 *sizes, guint n,
+    GError **error)
+{
+  g_autofree int *fds = g_new (int, n + 1);
+  guint64 sum = 0;
+  guint made = 0;
+  int number = 0;
+
+  for (guint i = 0; i < n; i++)
+    sum += sizes[i];
+  while (made < n && number == 0) {
+    number = take_room (&fds[made], folder, sizes[made]);
+    made++;
+  }
+  for (guint i = 0; i < made; i++)
+    if (fds[i] >= 0)
+      close (fds[i]);
+  if (number == 0)
+    return TRUE;
+  g_autofree char *text = g_format_size (sum);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%s: no room for the %s that will be written there: %s", folder, text,
+      g_strerror (number));
+  return FALSE;
+}

@@ -37,4 +37,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnOutput, defcn_output_free)
 gboolean defcn_output_write (const char *path, const char *text, gssize len,
     GError **error);
 
+/* Whether @folder has room for @n more files of @sizes bytes, all at once; by
+ * making them, so a quota and a limit of a file's size count too, and taking
+ * them away again.  TRUE where the file system cannot tell.  FALSE with @error
+ * naming the folder and what is needed. */
+gboolean defcn_output_check_room (const char *folder, const guint64 *sizes,
+    guint n, GError **error);
+
 G_END_DECLS

@@ -49,25 +49,34 @@ provenance (const DefcnCheckpoint *state, double ap, double ap50)
   return copy;
 }
 
-gboolean
-defcn_checkpoint_save_model (const DefcnCheckpoint *state, const char *path,
-    double ap, double ap50, GError **error)
+/* The model that the averaged weights make. */
+static DefcnWeightsWriter *
+write_model (const DefcnCheckpoint *state, double ap, double ap50)
 {
-  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  DefcnWeightsWriter *writer = defcn_weights_writer_new ();
   g_autofree char *training = provenance (state, ap, ap50);
 
   defcn_optimizer_swap_ema (state->optimizer);
   defcn_model_save (state->model, writer, DEFCN_DTYPE_F16);
   defcn_optimizer_swap_ema (state->optimizer);
   defcn_weights_writer_metadata (writer, "defcn.training", training);
-  return defcn_weights_writer_save (writer, path, error);
+  return writer;
 }
 
 gboolean
-defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
-    GError **error)
+defcn_checkpoint_save_model (const DefcnCheckpoint *state, const char *path,
+    double ap, double ap50, GError **error)
 {
-  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  g_autoptr (DefcnWeightsWriter) writer = write_model (state, ap, ap50);
+
+  return defcn_weights_writer_save (writer, path, error);
+}
+
+/* All that a run goes on from. */
+static DefcnWeightsWriter *
+write_state (const DefcnCheckpoint *state)
+{
+  DefcnWeightsWriter *writer = defcn_weights_writer_new ();
   g_autofree char *training = provenance (state, -1, -1);
   g_autofree char *recipe = defcn_recipe_to_file (state->recipe);
   g_autofree char *iteration =
@@ -85,7 +94,32 @@ defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
       g_ascii_dtostr (best, sizeof best, state->best_ap));
   defcn_weights_writer_metadata (writer, "defcn.unevaluated",
       state->unevaluated ? "1" : "0");
+  return writer;
+}
+
+gboolean
+defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
+    GError **error)
+{
+  g_autoptr (DefcnWeightsWriter) writer = write_state (state);
+
   return defcn_weights_writer_save (writer, path, error);
+}
+
+/* Beyond what is written now: other numbers of iterations and of AP. */
+#define MORE_DIGITS 256
+
+void
+defcn_checkpoint_sizes (const DefcnCheckpoint *state, guint64 *checkpoint,
+    guint64 *model)
+{
+  DefcnWeightsWriter *writer = write_state (state);
+
+  *checkpoint = defcn_weights_writer_size (writer) + MORE_DIGITS;
+  defcn_weights_writer_free (writer);
+  writer = write_model (state, 0, 0);
+  *model = defcn_weights_writer_size (writer) + MORE_DIGITS;
+  defcn_weights_writer_free (writer);
 }
 
 /* Keys that may differ between a run and its continuation.  Another number of

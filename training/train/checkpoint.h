@@ -40,4 +40,8 @@ gboolean defcn_checkpoint_load (DefcnCheckpoint *state, const char *path,
 gboolean defcn_checkpoint_save_model (const DefcnCheckpoint *state,
     const char *path, double ap, double ap50, GError **error);
 
+/* Bytes that the two files above will have at most. */
+void defcn_checkpoint_sizes (const DefcnCheckpoint *state, guint64 *checkpoint,
+    guint64 *model);
+
 G_END_DECLS

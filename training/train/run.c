@@ -301,6 +301,26 @@ open_state (DefcnRun *run, GError **error)
   return TRUE;
 }
 
+/* Whether the disk takes what the run will write at worst: its checkpoint, the
+ * best model, and while one is written anew both, the old and the new one.  The
+ * last model and the copy of the best are no more than a checkpoint. */
+static gboolean
+check_room (const DefcnRun *run, GError **error)
+{
+  g_autofree char *checkpoint = defcn_run_file (run, "checkpoint.safetensors");
+  g_autofree char *best = defcn_run_file (run, "best.safetensors");
+  guint64 of_checkpoint, of_model, sizes[3];
+  guint n = 0;
+
+  defcn_checkpoint_sizes (&run->state, &of_checkpoint, &of_model);
+  sizes[n++] = of_checkpoint;
+  if (!g_file_test (checkpoint, G_FILE_TEST_EXISTS))
+    sizes[n++] = of_checkpoint;
+  if (run->validation && !g_file_test (best, G_FILE_TEST_EXISTS))
+    sizes[n++] = of_model;
+  return defcn_output_check_room (run->options->output, sizes, n, error);
+}
+
 gboolean
 defcn_run_open (DefcnRun *run, GError **error)
 {
@@ -324,7 +344,7 @@ defcn_run_open (DefcnRun *run, GError **error)
     return FALSE;
 
   g_autofree char *text = defcn_recipe_to_file (recipe);
-  return defcn_output_write (ini, text, -1, error);
+  return defcn_output_write (ini, text, -1, error) && check_room (run, error);
 }
 
 void
