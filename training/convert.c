@@ -89,10 +89,10 @@ read_labels (char ***labels, const Options *o, GError **error)
 
   if (!o->labels)
     return TRUE;
-  if (!defcn_file_read (&text, &len, o->labels, MAX_LABELS, error))
+  if (!defcn_file_read_text (&text, &len, o->labels, MAX_LABELS, error))
     return FALSE;
   g_strchomp (text);
-  *labels = g_strsplit (text + defcn_file_bom (text, len), "\n", -1);
+  *labels = g_strsplit (text, "\n", -1);
   return TRUE;
 }
 

@@ -72,10 +72,10 @@ read_labels (const char *path, GError **error)
 
   gsize len;
 
-  if (!defcn_file_read (&text, &len, path, MAX_LABELS, error))
+  if (!defcn_file_read_text (&text, &len, path, MAX_LABELS, error))
     return NULL;
   g_strchomp (text);
-  char **labels = g_strsplit (text + defcn_file_bom (text, len), "\n", -1);
+  char **labels = g_strsplit (text, "\n", -1);
   for (char **l = labels; *l; l++) {
     g_strstrip (*l);
     if (**l)

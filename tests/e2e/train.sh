@@ -177,6 +177,17 @@ used_folder () {
     train again --force --stop-after 1 && train again --resume --stop-after 2
 }
 
+# What is wrong with a file is told once, though it is that of the training and
+# of the validation.
+told_once () {
+  sed 's/"images": \[/"images": [{"id": 9999}, /' "$work/a.json" \
+    > "$work/bad.json" &&
+    "$defcn" train "$work/recipe.ini" --annotations "$work/bad.json" \
+      --images "$work" --val-annotations "$work/bad.json" \
+      --val-images "$work" -o "$work/once" --stop-after 1 > "$work/out" &&
+    [ "$(grep -c 'image 9999 has no "file_name"' "$work/out")" = 1 ]
+}
+
 # Two runs never share a folder.
 locked () {
   exec=exec train shared & local pid=$! status
@@ -273,7 +284,7 @@ broken_pictures () {
     --images "$work/broken" -o "$work/none"
 }
 
-echo "1..18"
+echo "1..19"
 ok "a resumed run ends with the bits of a whole one" resume
 ok "an interrupt saves a checkpoint" interrupt
 ok "an interrupted evaluation is done again" interrupt_evaluation
@@ -281,6 +292,7 @@ ok "six pictures are learnt" learn
 ok "the curve is a picture" grep -q PNG "$work/learnt/curve.png"
 ok "alpha goes its way" alpha_moves
 ok "a used folder is kept, its recipe repeats it" used_folder
+ok "what is wrong with a file is told once" told_once
 ok "a folder has one run at a time" locked
 ok "other data is refused by name" other_data
 ok "a validation set is looked at first" bad_validation

@@ -80,6 +80,88 @@ object_at (const DefcnDataset *dataset, guint i, guint k)
   "{\"images\":[" IMAGE (7) "],\"annotations\":[" annotations TAIL
 #define BOX "\"image_id\":7,\"category_id\":1,\"bbox\":[1,2,3,4]"
 
+/* Ids and numbers in quotes on one side and not on the other, flags of any
+ * form: all mean the same.  An id that is both a number and a string is two. */
+static void
+test_quoted (void)
+{
+  static const char *const annotations[] = {
+    "{\"id\":1,\"image_id\":\"7\",\"category_id\":\"1\",\"bbox\":[1,2,3,4]}",
+    "{\"id\":\"x\",\"image_id\":7,\"category_id\":1,"
+    "\"bbox\":[\"1\",\"2.0\",\"3\",\"4e0\"],\"area\":\"12\"}",
+    "{\"id\":1,\"image_id\":\"7\",\"category_id\":1,\"bbox\":[1,2,3,4],"
+    "\"iscrowd\":\"0\"}",
+    "{\"id\":1,\"image_id\":7,\"category_id\":1,\"bbox\":[1,2,3,4],"
+    "\"iscrowd\":false}",
+    "{\"id\":1,\"image_id\":7,\"category_id\":1,\"bbox\":[1,2,3,4],"
+    "\"iscrowd\":\"false\"}",
+    /* crowds */
+    "{\"id\":1,\"image_id\":7,\"category_id\":1,\"bbox\":[1,2,3,4],"
+    "\"iscrowd\":\"1\"}",
+    "{\"id\":1,\"image_id\":7,\"category_id\":1,\"bbox\":[1,2,3,4],"
+    "\"iscrowd\":true}",
+    "{\"id\":1,\"image_id\":7,\"category_id\":1,\"bbox\":[1,2,3,4],"
+    "\"iscrowd\":\"True\"}",
+  };
+  static const char *const images[] = {
+    IMAGE (7),
+    "{\"id\":\"7\",\"file_name\":\"7.jpg\",\"width\":\"20\",\"height\":10}",
+  };
+
+  for (gsize i = 0; i < 2 * G_N_ELEMENTS (annotations); i++) {
+    g_autofree char *text =
+        g_strdup_printf ("{\"images\":[%s],\"annotations\":[%s" TAIL,
+            images[i % 2], annotations[i / 2]);
+    g_autoptr (DefcnDataset) dataset = open_good ("a.json", text);
+    const DefcnObject *o = object_at (dataset, 0, 0);
+
+    g_assert_cmpuint (dataset->n_damaged + dataset->n_orphans, ==, 0);
+    g_assert_cmpint (sample_at (dataset, 0)->width, ==, 20);
+    g_assert_cmpint (o->label, ==, 0);
+    g_assert_cmpfloat (o->bbox[3], ==, 4);
+    g_assert_cmpfloat (o->area, ==, 12);
+    g_assert_cmpint (o->crowd, ==, i / 2 >= 5);
+  }
+
+  static const char both[] = "{\"images\":[" IMAGE (
+      7) ",{\"id\":\"7\",\"file_name\":\"s.jpg\"}],"
+         "\"annotations\":[{\"id\":1,\"image_id\":7,\"category_id\":1,"
+         "\"bbox\":[1,1,1,1]},{\"id\":2,\"image_id\":\"7\",\"category_id\":1,"
+         "\"bbox\":[2,2,2,2]},{\"id\":3,\"image_id\":\"07\",\"category_id\":1,"
+         "\"bbox\":[3,3,3,3]}" TAIL;
+  g_autoptr (DefcnDataset) two = open_good ("a.json", both);
+  g_assert_cmpuint (two->n_orphans, ==, 1); /* "07" is another id */
+  for (guint i = 0; i < 2; i++) {
+    g_assert_cmpuint (sample_at (two, i)->n_objects, ==, 1);
+    g_assert_cmpfloat (object_at (two, i, 0)->bbox[0], ==,
+        g_str_equal (sample_at (two, i)->name, "s.jpg") ? 2 : 1);
+  }
+}
+
+/* Both kinds of files may be in any encoding of Unicode. */
+static void
+test_encodings (void)
+{
+  static const char *const texts[] = { WITH ("{\"id\":1," BOX "}"),
+    "{\"ID\":\"\303\244\",\"gtboxes\":[{\"tag\":\"person\","
+    "\"fbox\":[1,2,3,4]}]}\n" };
+  static const char *const encodings[] = { "UTF-16", "UTF-16LE", "UTF-16BE",
+    "UTF-32", "UTF-32BE" };
+
+  for (gsize i = 0; i < 2 * G_N_ELEMENTS (encodings); i++) {
+    const char *name = i % 2 ? "a.odgt" : "a.json";
+    g_autoptr (GError) error = NULL;
+    gsize len;
+    g_autofree char *text = g_convert (texts[i % 2], -1, encodings[i / 2],
+        "UTF-8", NULL, &len, NULL);
+    g_autoptr (DefcnDataset) dataset = open_text (name, text, len, &error);
+
+    g_assert_no_error (error);
+    g_assert_cmpfloat (object_at (dataset, 0, 0)->bbox[3], ==, 4);
+    assert_refused (name, text, len - 1, "damaged or cut off: no UTF-");
+  }
+}
+
 /* A file with annotations first, unsorted ids, escapes and members that nobody
  * asked for gives images by id, labels by category id, boxes as they are. */
 static void
@@ -263,7 +345,7 @@ test_coco_refused (void)
         "images[0]: \"id\" is neither a whole number nor a string" },
     { "{\"images\":[{\"id\":[]}],\"categories\":[],\"annotations\":[]}",
         "images[0]: \"id\" is neither a whole number nor a string" },
-    { "{\"images\":[{\"id\":1,\"width\":\"5\",\"file_name\":\"a\"}],"
+    { "{\"images\":[{\"id\":1,\"width\":\"5px\",\"file_name\":\"a\"}],"
       "\"categories\":[],\"annotations\":[]}",
         "image 1: \"width\" and \"height\" are not two whole numbers" },
     { "{\"images\":[{\"id\":1,\"file_name\":\"../a\"}],\"categories\":[],"
@@ -323,7 +405,7 @@ test_damaged (void)
         "annotation 5: no image 6" },
     { WITH ("{\"id\":5,\"image_id\":7,\"category_id\":2,\"bbox\":[1,2,3,4]}"),
         "annotation 5: no category 2" },
-    { WITH ("{\"id\":5," BOX ",\"area\":\"4\"}"),
+    { WITH ("{\"id\":5," BOX ",\"area\":\"4m\"}"),
         "annotation 5: \"area\" is not a number" },
     { WITH ("{\"id\":5," BOX ",\"area\":1e999}"),
         "annotation 5: \"area\" is not a number" },
@@ -715,7 +797,10 @@ static const struct
   { "[1,2,3,-0.5]", FALSE },
   { "[1,2,3]", FALSE },
   { "[1,2,3,4,5]", FALSE },
-  { "[1,2,3,\"4\"]", FALSE },
+  { "[1,2,3,\"4\"]", TRUE },
+  { "[1,2,3,\"4 m\"]", FALSE },
+  { "[1,2,3,\"\"]", FALSE },
+  { "[1,2,3,true]", FALSE },
   { "[1,2,3,null]", FALSE },
   { "[1,2,1e999,4]", FALSE },
   { "[1,2e7,3,4]", FALSE },
@@ -879,10 +964,12 @@ test_crowdhuman_damaged (void)
     { "{\"ID\":\"../a\",\"gtboxes\":[]}", "line 3: \"ID\" is not" },
     { "{\"ID\":\"b\"}", "line 3: \"gtboxes\" is not an array" },
     { "{\"ID\":\"b\",\"gtboxes\":{}}", "line 3: \"gtboxes\" is not" },
+    { "{\"ID\":\"\\u0061\",\"gtboxes\":[]}", "line 3: image a is there twice" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (lines); i++) {
-    g_autofree char *text = g_strconcat (FIRST, lines[i][0], "\n", FIRST, NULL);
+    g_autofree char *text = g_strconcat (FIRST, lines[i][0],
+        "\n{\"ID\":\"c\",\"gtboxes\":[]}\n", NULL);
     g_autoptr (DefcnDataset) dataset = open_good ("d.odgt", text);
     g_autofree char *notes = defcn_dataset_notes (dataset);
 
@@ -1196,6 +1283,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/dataset/coco", test_coco);
+  g_test_add_func ("/dataset/quoted", test_quoted);
+  g_test_add_func ("/dataset/encodings", test_encodings);
   g_test_add_func ("/dataset/segmentation", test_segmentation);
   g_test_add_func ("/dataset/trainable", test_trainable);
   g_test_add_func ("/dataset/coco-refused", test_coco_refused);

@@ -173,9 +173,60 @@ test_read (void)
   g_autoptr (GMappedFile) map = defcn_file_map (path, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (g_mapped_file_get_length (map), ==, 3);
-  g_assert_cmpuint (defcn_file_bom ("\xef\xbb\xbfx", 4), ==, 3);
-  g_assert_cmpuint (defcn_file_bom ("\xef\xbb", 2), ==, 0);
-  g_assert_cmpuint (defcn_file_bom ("abc", 3), ==, 0);
+}
+
+/* Text is UTF-8 without a byte order mark, whatever of Unicode it was in; what
+ * is cut off is named with its encoding. */
+static void
+test_text (void)
+{
+  static const char plain[] = "{\"\303\244\342\202\254\360\237\230\200\": 1}";
+  static const char *const encodings[] = { "UTF-8", "UTF-16LE", "UTF-16BE",
+    "UTF-32LE", "UTF-32BE" };
+
+  for (gsize i = 0; i < 2 * G_N_ELEMENTS (encodings); i++) {
+    const char *encoding = encodings[i / 2];
+    g_autofree char *source =
+        g_strconcat (i % 2 ? "\357\273\277" : "", plain, NULL);
+    gsize n, len, size;
+    g_autofree char *bytes =
+        g_convert (source, -1, encoding, "UTF-8", NULL, &n, NULL);
+    g_autofree char *path = folder_write (folder, "text", bytes, n);
+    g_autofree char *text = NULL, *none = NULL;
+    g_autoptr (GError) error = NULL;
+
+    g_assert_true (defcn_file_read_text (&text, &len, path, n, &error));
+    g_assert_no_error (error);
+    g_assert_cmpmem (text, len + 1, plain, sizeof plain);
+    g_autoptr (GBytes) map = defcn_file_map_text (path, &error);
+    g_assert_no_error (error);
+    const char *mapped = g_bytes_get_data (map, &size);
+    g_assert_cmpmem (mapped, size, plain, strlen (plain));
+
+    g_free (folder_write (folder, "text", bytes, n - 1));
+    if (i < 2)
+      continue;
+    g_assert_false (defcn_file_read_text (&none, &len, path, n, &error));
+    g_assert_nonnull (strstr (error->message, encoding));
+    g_clear_error (&error);
+    g_assert_null (defcn_file_map_text (path, &error));
+    g_assert_true (g_str_has_prefix (error->message, path));
+    g_assert_nonnull (strstr (error->message, encoding));
+  }
+
+  static const char *const odd[] = { "", "\357\273", "\357\273\277", "a" };
+  for (gsize i = 0; i < G_N_ELEMENTS (odd); i++) {
+    g_autofree char *path =
+        folder_write (folder, "text", odd[i], strlen (odd[i]));
+    g_autofree char *text = NULL;
+    gsize len;
+
+    g_assert_true (defcn_file_read_text (&text, &len, path, 9, NULL));
+    g_assert_cmpstr (text, ==, i == 2 ? "" : odd[i]);
+    g_autoptr (GBytes) map = defcn_file_map_text (path, NULL);
+    g_assert_cmpuint (g_bytes_get_size (map), ==, i == 2 ? 0 : len);
+  }
+  g_assert_null (defcn_file_map_text ("/nowhere", NULL));
 }
 
 int
@@ -189,6 +240,7 @@ main (int argc, char **argv)
   g_test_add_func ("/file/refused", test_refused);
   g_test_add_func ("/file/room", test_room);
   g_test_add_func ("/file/read", test_read);
+  g_test_add_func ("/file/text", test_text);
 
   const int status = g_test_run ();
   folder_remove (folder);

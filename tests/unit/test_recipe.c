@@ -371,8 +371,25 @@ test_good_values (void)
   g_assert_true (defcn_recipe_set (canvas, "canvas_width=64", NULL));
   g_assert_true (defcn_recipe_set (canvas, "canvas_height=64", NULL));
   g_assert_true (defcn_recipe_set (canvas, "micro_batch=3", NULL));
+  g_assert_true (defcn_recipe_set (canvas, "batch=9", NULL));
+  g_assert_true (defcn_recipe_set (canvas, "group=2", NULL)); /* has no part */
   g_assert_true (defcn_recipe_finish (canvas, NULL));
   g_assert_cmpint (canvas->micro_batch, ==, 3);
+
+  /* The group of the defaults is for batches that it divides. */
+  static const struct
+  {
+    const char *batch;
+    int group;
+  } groups[] = { { "batch=9", 0 }, { "batch=1", 0 }, { "batch=6", 2 } };
+  for (gsize i = 0; i < G_N_ELEMENTS (groups); i++) {
+    g_autoptr (DefcnRecipe) recipe = whole_recipe ();
+
+    g_assert_true (defcn_recipe_set (recipe, groups[i].batch, NULL));
+    g_assert_true (defcn_recipe_finish (recipe, NULL));
+    g_assert_cmpint (recipe->loader.group, ==, groups[i].group);
+    g_assert_cmpint (recipe->micro_batch, ==, recipe->loader.batch);
+  }
 }
 
 /* What does not belong together, each set over a good recipe. */
@@ -395,6 +412,11 @@ test_finish (void)
     { "canvas_width=64", "canvas_width and canvas_height" },
     { "scale_min=2", "scale_min is above scale_max" },
     { "assigner=fcos", "set filter=false" },
+    { "micro_batch=3", "micro_batch=3 does not divide batch=16" },
+    { "micro_batch=32", "micro_batch=32 does not divide batch=16" },
+    { "batch=9", "micro_batch=4 does not divide batch=9", { "micro_batch=4" } },
+    { "batch=9", "group=2 does not divide batch=9", { "group=2" } },
+    { "group=3", "group=3 does not divide batch=16" },
     { "backbone=", "\"backbone\" is \"\"" },
     { "backbone=vgg", "\"backbone\" is \"vgg\"" },
     { "backbone=resnet50x", "\"backbone\" is \"resnet50x\"" },

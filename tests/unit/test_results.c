@@ -85,6 +85,72 @@ test_coco (void)
   }
 }
 
+/* Results as other tools write them: ids and numbers in quotes or not, images
+ * by their files' names, an array within an object, UTF-16; a box of a negative
+ * size matches nothing, even where it lies on an object. */
+static void
+test_forms (void)
+{
+  static const char data[] =
+      "{\"images\":[{\"id\":1,\"file_name\":\"x/one.two.jpg\",\"width\":90,"
+      "\"height\":90},{\"id\":2,\"file_name\":\"b.jpg\",\"width\":90,"
+      "\"height\":90}],\"categories\":[{\"id\":\"7\",\"name\":\"owl\"}],"
+      "\"annotations\":[{\"id\":1,\"image_id\":\"1\",\"category_id\":7,"
+      "\"bbox\":[\"1\",2,\"30\",40],\"area\":\"1200\",\"iscrowd\":\"0\"}]}";
+#define ROW(image, category, box, score)                                       \
+  "{\"image_id\":" image ",\"category_id\":" category ",\"bbox\":[" box        \
+  "],\"score\":" score "}"
+  static const struct
+  {
+    const char *results;
+    double ap50;
+    guint n_negative;
+  } cases[] = {
+    { "[" ROW ("1", "7", "1,2,30,40", "0.9") "]", 1, 0 },
+    { "[" ROW ("\"1\"", "\"7\"", "1,\"2\",30,40", "\"0.9\"") "]", 1, 0 },
+    { "[" ROW ("\"one.two\"", "7", "1,2,30,40", "1") "]", 1, 0 },
+    { "[" ROW ("\"one.two.jpg\"", "7", "1,2,30,40", "1") "]", 1, 0 },
+    { "[" ROW ("\"any/one.two.jpg\"", "7", "1,2,30,40", "1") "]", 1, 0 },
+    { "{\"info\":[],\"annotations\":[" ROW ("1", "7", "1,2,30,40",
+          "1") "],\"images\":[]}",
+        1, 0 },
+    { "{\"predictions\":[" ROW ("1", "7", "1,2,30,40", "1") "]}", 1, 0 },
+    { "[" ROW ("1", "7", "31,42,-30,-40", "0.9") "]", 0, 1 },
+    { "[" ROW ("1", "7", "31,2,-30,40", "0.9") "," ROW ("2", "7", "1,2,3,-4",
+          "0.9") "," ROW ("1", "7", "1,2,30,40", "1") "]",
+        1, 2 },
+  };
+#undef ROW
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_auto (DefcnFigures) out = { 0 };
+    g_autoptr (GError) error = NULL;
+
+    g_assert_true (measure (&out, "f.json", data, cases[i].results, &error));
+    g_assert_no_error (error);
+    g_assert_cmpfloat_with_epsilon (defcn_figures_ap50 (&out), cases[i].ap50,
+        1e-9);
+    g_assert_cmpuint (out.n_negative, ==, cases[i].n_negative);
+    g_autofree char *table = defcn_figures_table (&out, TRUE);
+    g_assert_true (
+        !cases[i].n_negative == !strstr (table, "negative width or height"));
+  }
+
+  g_auto (DefcnFigures) out = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autofree char *wide = folder_file (folder, "wide");
+  g_autofree char *json = folder_write (folder, "f.json", data, strlen (data));
+  g_autoptr (DefcnDataset) dataset =
+      defcn_annotations_open (json, folder, NULL, &error);
+  gsize len;
+  g_autofree char *text =
+      g_convert (cases[0].results, -1, "UTF-16", "UTF-8", NULL, &len, NULL);
+  g_assert_true (g_file_set_contents (wide, text, len, NULL));
+  g_assert_true (defcn_results_evaluate (dataset, wide,
+      &defcn_evaluate_defaults, &out, &error));
+  g_assert_cmpfloat_with_epsilon (defcn_figures_ap50 (&out), 1, 1e-9);
+}
+
 /* CrowdHuman's lines; an image without one has no boxes.  An array has them by
  * number. */
 static void
@@ -185,6 +251,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   folder = folder_new ();
   g_test_add_func ("/results/coco", test_coco);
+  g_test_add_func ("/results/forms", test_forms);
   g_test_add_func ("/results/crowdhuman", test_crowdhuman);
   g_test_add_func ("/results/refused", test_refused);
 

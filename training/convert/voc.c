@@ -122,10 +122,9 @@ parse (Reader *r, GError **error)
   g_autofree char *text = NULL;
   gsize len;
 
-  if (!defcn_file_read (&text, &len, r->path, MAX_BYTES, error))
+  if (!defcn_file_read_text (&text, &len, r->path, MAX_BYTES, error))
     return FALSE;
-  const gsize bom = defcn_file_bom (text, len);
-  if (g_markup_parse_context_parse (context, text + bom, len - bom, error)
+  if (g_markup_parse_context_parse (context, text, len, error)
       && g_markup_parse_context_end_parse (context, error))
     return TRUE;
   g_prefix_error (error, "%s: ", r->path);

@@ -94,10 +94,9 @@ read_objects (DefcnDataset *dataset, guint *n, guint i, const char *path,
 
   if (!g_file_test (path, G_FILE_TEST_EXISTS))
     return TRUE; /* a picture without objects */
-  if (!defcn_file_read (&text, &len, path, MAX_BYTES, error))
+  if (!defcn_file_read_text (&text, &len, path, MAX_BYTES, error))
     return FALSE;
-  g_auto (GStrv) lines =
-      g_strsplit (text + defcn_file_bom (text, len), "\n", -1);
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
   for (guint k = 0; lines[k]; k++) {
     DefcnObject o = { .person = TRUE };
 
@@ -134,9 +133,9 @@ read_names (DefcnDataset *dataset, const char *path, const char *const *labels)
   g_autofree char *text = NULL;
   gsize len;
 
-  if (!labels && defcn_file_read (&text, &len, file, MAX_BYTES, NULL)) {
+  if (!labels && defcn_file_read_text (&text, &len, file, MAX_BYTES, NULL)) {
     g_strchomp (text);
-    lines = g_strsplit (text + defcn_file_bom (text, len), "\n", -1);
+    lines = g_strsplit (text, "\n", -1);
     labels = (const char *const *) lines;
   }
   for (guint k = 0; labels && labels[k]; k++) {

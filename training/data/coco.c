@@ -3,11 +3,11 @@
  * grows with what is kept and not with the file. */
 #include "coco.h"
 
-#include "error.h"
 #include "coco_annotation.h"
 #include "coco_categories.h"
 #include "coco_ids.h"
 #include "file.h"
+#include "json_value.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -38,20 +38,6 @@ typedef struct
 static const char *const names[N_ARRAYS] = { "images", "categories",
   "annotations" };
 
-G_GNUC_PRINTF (3, 4)
-static gboolean
-fail (GError **error, const Reader *r, const char *format, ...)
-{
-  va_list args;
-
-  va_start (args, format);
-  g_autofree char *text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: %s",
-      r->dataset->path, text);
-  return FALSE;
-}
-
 /* Finds where the three arrays start. */
 static gboolean
 scan_top (Reader *r, GError **error)
@@ -60,34 +46,37 @@ scan_top (Reader *r, GError **error)
   DefcnJsonSpan key;
 
   if (!defcn_json_scan_take (&r->scan, '{'))
-    return fail (error, r, "not a JSON object");
+    return defcn_dataset_fail (error, r->dataset, "not a JSON object");
   for (gboolean first = TRUE; !defcn_json_scan_take (&r->scan, '}');
        first = FALSE) {
     if ((!first && !defcn_json_scan_take (&r->scan, ','))
         || !defcn_json_scan_string (&r->scan, &key)
         || !defcn_json_scan_take (&r->scan, ':'))
-      return fail (error, r,
+      return defcn_dataset_fail (error, r->dataset,
           "cut off, or no JSON, after %" G_GSIZE_FORMAT " bytes",
           (gsize) (r->scan.at - start));
     for (int i = 0; i < N_ARRAYS; i++) {
       if (!defcn_json_scan_equal (&key, names[i]))
         continue;
       if (defcn_json_scan_peek (&r->scan) != '[')
-        return fail (error, r, "\"%s\" is not an array", names[i]);
+        return defcn_dataset_fail (error, r->dataset, "\"%s\" is not an array",
+            names[i]);
       if (r->arrays[i])
-        return fail (error, r, "\"%s\" is there twice", names[i]);
+        return defcn_dataset_fail (error, r->dataset, "\"%s\" is there twice",
+            names[i]);
       r->arrays[i] = r->scan.at;
     }
     if (!defcn_json_scan_value (&r->scan))
-      return fail (error, r, "cut off in \"%.*s\"", (int) MIN (key.len, 40),
-          key.start);
+      return defcn_dataset_fail (error, r->dataset, "cut off in \"%.*s\"",
+          (int) MIN (key.len, 40), key.start);
   }
   if (defcn_json_scan_peek (&r->scan) != -1)
-    return fail (error, r, "more text after %" G_GSIZE_FORMAT " bytes of JSON",
+    return defcn_dataset_fail (error, r->dataset,
+        "more text after %" G_GSIZE_FORMAT " bytes of JSON",
         (gsize) (r->scan.at - start));
   for (int i = 0; i < N_ARRAYS; i++) {
     if (!r->arrays[i])
-      return fail (error, r, "no \"%s\"", names[i]);
+      return defcn_dataset_fail (error, r->dataset, "no \"%s\"", names[i]);
   }
   return TRUE;
 }
@@ -120,13 +109,15 @@ read_element (Reader *r, int which, guint i, ElementFunc func, GError **error)
     return skip (r, which, "%s[%u] is not a JSON object", names[which], i);
   if (!defcn_json_scan_object (&r->scan, r->element, "segmentation",
           &r->segmentation))
-    return fail (error, r, "%s[%u] is not a JSON object", names[which], i);
+    return defcn_dataset_fail (error, r->dataset, "%s[%u] is not a JSON object",
+        names[which], i);
 
   cJSON *object = cJSON_ParseWithLength (r->element->str, r->element->len);
   if (!object)
     return which != CATEGORIES
         ? skip (r, which, "%s[%u] is not valid JSON", names[which], i)
-        : fail (error, r, "%s[%u] is not valid JSON", names[which], i);
+        : defcn_dataset_fail (error, r->dataset, "%s[%u] is not valid JSON",
+            names[which], i);
   const gboolean good = func (r, object, i, error);
   cJSON_Delete (object);
   return good;
@@ -140,7 +131,8 @@ next_element (Reader *r, int which, guint i, GError **error)
   if (defcn_json_scan_take (&r->scan, ']'))
     return FALSE;
   if (i > 0 && !defcn_json_scan_take (&r->scan, ','))
-    return fail (error, r, "%s[%u] is not a JSON object", names[which], i);
+    return defcn_dataset_fail (error, r->dataset, "%s[%u] is not a JSON object",
+        names[which], i);
   return TRUE;
 }
 
@@ -176,15 +168,15 @@ static gboolean
 get_side (int *side, const cJSON *object, const char *key)
 {
   const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, key);
+  double value;
 
   *side = 0;
   if (!item || cJSON_IsNull (item))
     return TRUE;
-  if (!cJSON_IsNumber (item) || item->valuedouble < 0
-      || item->valuedouble > 1000000
-      || item->valuedouble != floor (item->valuedouble))
+  if (!defcn_json_value_number (&value, item) || value < 0 || value > 1000000
+      || value != floor (value))
     return FALSE;
-  *side = item->valuedouble;
+  *side = value;
   return TRUE;
 }
 
@@ -210,7 +202,8 @@ read_image (Reader *r, const cJSON *object, guint i, GError **error)
         "0 .. 1000000",
         id_text);
   if (!defcn_dataset_check_name (r->dataset, name, &problem))
-    return fail (error, r, "image %s: %s", id_text, problem->message);
+    return defcn_dataset_fail (error, r->dataset, "image %s: %s", id_text,
+        problem->message);
   if (width == 0 || height == 0)
     width = height = 0; /* the picture says */
   g_ptr_array_add (r->dataset->samples,
@@ -228,7 +221,7 @@ read_category (Reader *r, const cJSON *object, guint i, GError **error)
   gint64 id;
 
   if (!get_id (r, "id", &id))
-    return fail (error, r,
+    return defcn_dataset_fail (error, r->dataset,
         "categories[%u]: \"id\" is neither a whole number nor a string", i);
   return defcn_coco_categories_add (r->categories, id, name, super, error);
 }
@@ -236,23 +229,17 @@ read_category (Reader *r, const cJSON *object, guint i, GError **error)
 static gboolean
 read_box (double box[4], const cJSON *object)
 {
-  const cJSON *array = cJSON_GetObjectItemCaseSensitive (object, "bbox");
-  gboolean good = cJSON_IsArray (array) && cJSON_GetArraySize (array) == 4;
+  gboolean good = defcn_json_value_box (box,
+      cJSON_GetObjectItemCaseSensitive (object, "bbox"));
 
-  for (int k = 0; good && k < 4; k++) {
-    const cJSON *item = cJSON_GetArrayItem (array, k);
-
-    good = cJSON_IsNumber (item)
-        && fabs (item->valuedouble) <= DEFCN_COCO_MAX_COORDINATE
-        && (k < 2 || item->valuedouble >= 0);
-    box[k] = good ? item->valuedouble : 0;
-  }
+  for (int k = 0; good && k < 4; k++)
+    good = fabs (box[k]) <= DEFCN_COCO_MAX_COORDINATE && (k < 2 || box[k] >= 0);
   return good;
 }
 
-/* Returns: index of the image with that id, -1 for none. */
+/* Returns: index of the image with exactly that id, -1 for none. */
 static int
-find_image (const Reader *r, gint64 id)
+look_up_image (const Reader *r, gint64 id)
 {
   gpointer *samples = r->dataset->samples->pdata;
   guint low = 0, high = r->dataset->samples->len;
@@ -271,6 +258,30 @@ find_image (const Reader *r, gint64 id)
   return -1;
 }
 
+/* Returns: index of the image with that id, of the other form if need be; -1
+ * for none. */
+static int
+find_image (const Reader *r, gint64 id)
+{
+  const int sample = look_up_image (r, id);
+  gint64 other;
+
+  return sample < 0 && defcn_coco_ids_other (r->ids, id, &other)
+      ? look_up_image (r, other)
+      : sample;
+}
+
+static DefcnCocoCategory *
+find_category (const Reader *r, gint64 id)
+{
+  DefcnCocoCategory *category = defcn_coco_categories_find (r->categories, id);
+  gint64 other;
+
+  return !category && defcn_coco_ids_other (r->ids, id, &other)
+      ? defcn_coco_categories_find (r->categories, other)
+      : category;
+}
+
 static gboolean
 no_such (const Reader *r, const DefcnCocoAnnotation *a, const char *what,
     gint64 id)
@@ -287,8 +298,7 @@ static gboolean
 add_annotation (Reader *r, const DefcnCocoAnnotation *a, GError **error)
 {
   const int sample = find_image (r, a->image);
-  DefcnCocoCategory *category =
-      defcn_coco_categories_find (r->categories, a->category);
+  DefcnCocoCategory *category = find_category (r, a->category);
   DefcnObject o = { .crowd = a->crowd, .person = TRUE, .area = a->area };
 
   g_array_append_val (r->annotation_ids, a->id);
@@ -307,7 +317,7 @@ add_annotation (Reader *r, const DefcnCocoAnnotation *a, GError **error)
   if (o.bbox[2] == 0 || o.bbox[3] == 0)
     r->dataset->n_empty++;
   return defcn_dataset_add (r->dataset, sample, &o)
-      || fail (error, r, "too many annotations");
+      || defcn_dataset_fail (error, r->dataset, "too many annotations");
 }
 
 /* The three ids of an annotation; FALSE where one is damaged: it is noted. */
@@ -335,7 +345,6 @@ read_ids (const Reader *r, DefcnCocoAnnotation *a, guint i)
 static gboolean
 read_annotation (Reader *r, const cJSON *object, guint i, GError **error)
 {
-  const cJSON *crowd = cJSON_GetObjectItemCaseSensitive (object, "iscrowd");
   const cJSON *area = cJSON_GetObjectItemCaseSensitive (object, "area");
   DefcnCocoAnnotation a = { 0 };
 
@@ -347,11 +356,11 @@ read_annotation (Reader *r, const cJSON *object, guint i, GError **error)
         "annotation %s: \"bbox\" is not four numbers x, y, width, height", id);
   if (cJSON_IsNull (area))
     area = NULL;
-  if (area && (!cJSON_IsNumber (area) || !isfinite (area->valuedouble)))
+  a.area = a.box[2] * a.box[3];
+  if (area && !defcn_json_value_number (&a.area, area))
     return skip (r, ANNOTATIONS, "annotation %s: \"area\" is not a number", id);
-  a.crowd = cJSON_IsTrue (crowd)
-      || (cJSON_IsNumber (crowd) && crowd->valuedouble != 0);
-  a.area = area ? area->valuedouble : a.box[2] * a.box[3];
+  a.crowd = defcn_json_value_flag (
+      cJSON_GetObjectItemCaseSensitive (object, "iscrowd"));
   a.trainable = defcn_coco_annotation_trainable (&r->segmentation);
   return add_annotation (r, &a, error);
 }
@@ -405,7 +414,8 @@ remove_repeated (Reader *r, GError **error)
     const gboolean alike = g_str_equal (sample->name, before->name);
     g_free (sample);
     if (!alike)
-      return fail (error, r, "image %s is there twice, of two files", id);
+      return defcn_dataset_fail (error, r->dataset,
+          "image %s is there twice, of two files", id);
     skip (r, IMAGES, "image %s is there twice", id);
   }
   g_ptr_array_set_size (samples, n);
@@ -420,9 +430,10 @@ index_images (Reader *r, GError **error)
 
   if (samples->len == 0)
     return r->dataset->n_bad_images > 0
-        ? fail (error, r, "no images but damaged ones: %s",
+        ? defcn_dataset_fail (error, r->dataset,
+            "no images but damaged ones: %s",
             (const char *) r->dataset->damage->pdata[0])
-        : fail (error, r, "no images");
+        : defcn_dataset_fail (error, r->dataset, "no images");
   g_ptr_array_sort (samples, by_sample_id);
   return remove_repeated (r, error)
       && defcn_dataset_check_images (r->dataset, r->options, error);
@@ -469,21 +480,21 @@ defcn_coco_open (const char *path, const char *image_dir,
 {
   g_autoptr (DefcnDataset) dataset =
       defcn_dataset_new (path, image_dir, options);
-  g_autoptr (GMappedFile) map = defcn_file_map (path, error);
+  g_autoptr (GBytes) bytes = defcn_file_map_text (path, error);
 
-  if (!map)
+  if (!bytes)
     return NULL;
 
-  const char *text = g_mapped_file_get_contents (map); /* NULL when empty */
-  const gsize len = g_mapped_file_get_length (map);
+  gsize len;
+  const char *text = g_bytes_get_data (bytes, &len); /* NULL when empty */
   Reader r = { .dataset = dataset,
     .options = options,
-    .scan.at = text ? text + defcn_file_bom (text, len) : "",
+    .scan.at = text ? text : "",
     .element = g_string_new (NULL),
     .categories = defcn_coco_categories_new (dataset, options->classes),
     .ids = defcn_coco_ids_new (dataset),
     .annotation_ids = g_array_new (FALSE, FALSE, sizeof (gint64)) };
-  r.scan.end = text ? text + len : r.scan.at;
+  r.scan.end = r.scan.at + len;
   const gboolean good = read_file (&r, error);
   if (good) {
     count_repeated_ids (&r);

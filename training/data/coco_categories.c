@@ -1,8 +1,6 @@
 /* The categories of a COCO file: which of them become classes. */
 #include "coco_categories.h"
 
-#include "error.h"
-
 #include <string.h>
 
 #define MAX_NAME 255 /* bytes, as in a model file */
@@ -13,20 +11,6 @@ struct _DefcnCocoCategories
   char **wanted; /* NULL: all */
   GArray *all;   /* of DefcnCocoCategory */
 };
-
-G_GNUC_PRINTF (3, 4)
-static gboolean
-fail (GError **error, const DefcnCocoCategories *c, const char *format, ...)
-{
-  va_list args;
-
-  va_start (args, format);
-  g_autofree char *text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: %s",
-      c->dataset->path, text);
-  return FALSE;
-}
 
 static void
 clear_category (gpointer data)
@@ -85,7 +69,7 @@ defcn_coco_categories_add (DefcnCocoCategories *c, gint64 id, const char *name,
   if (!is_name (name)) {
     g_autofree char *text = defcn_dataset_id (c->dataset, id);
 
-    return fail (error, c,
+    return defcn_dataset_fail (error, c->dataset,
         "category %s has no \"name\" of 1 .. %d bytes of UTF-8 without "
         "control characters",
         text, MAX_NAME);
@@ -112,8 +96,8 @@ check_wanted (const DefcnCocoCategories *c, GError **error)
   for (guint k = 0; c->wanted && c->wanted[k]; k++) {
     if (!g_ptr_array_find_with_equal_func (c->dataset->labels, c->wanted[k],
             g_str_equal, NULL))
-      return fail (error, c, "no category \"%s\", which classes names",
-          c->wanted[k]);
+      return defcn_dataset_fail (error, c->dataset,
+          "no category \"%s\", which classes names", c->wanted[k]);
   }
   return TRUE;
 }
@@ -159,7 +143,7 @@ defcn_coco_categories_index (DefcnCocoCategories *c, GError **error)
   g_autoptr (GTree) names = g_tree_new (by_text);
 
   if (c->all->len == 0)
-    return fail (error, c, "no categories");
+    return defcn_dataset_fail (error, c->dataset, "no categories");
   g_array_sort (c->all, by_id);
   for (guint i = 0; i < c->all->len; i++) {
     DefcnCocoCategory *category = &g_array_index (c->all, DefcnCocoCategory, i);
@@ -167,7 +151,8 @@ defcn_coco_categories_index (DefcnCocoCategories *c, GError **error)
     if (i > 0 && category[-1].id == category->id) {
       g_autofree char *id = defcn_dataset_id (c->dataset, category->id);
 
-      return fail (error, c, "category %s is there twice", id);
+      return defcn_dataset_fail (error, c->dataset,
+          "category %s is there twice", id);
     }
     number (c, names, i);
   }

@@ -123,6 +123,30 @@ defcn_coco_ids_parse (DefcnCocoIds *ids, const DefcnJsonSpan *span, gint64 *id)
   return TRUE;
 }
 
+gboolean
+defcn_coco_ids_other (const DefcnCocoIds *ids, gint64 id, gint64 *other)
+{
+  g_autofree char *text = defcn_dataset_id (ids->dataset, id);
+  const gsize len = strlen (text);
+  g_autofree char *changed = *text == '"' && len > 2
+      ? g_strndup (text + 1, len - 2)
+      : g_strdup_printf ("\"%s\"", text);
+  g_autofree char *again = NULL;
+  gint64 number;
+
+  if (*text == '"'
+      && g_ascii_string_to_signed (changed, 10, LAST_ODD_ID, G_MAXINT64,
+          &number, NULL)) {
+    again = g_strdup_printf ("%" G_GINT64_FORMAT, number);
+    *other = number;
+    return g_str_equal (again, changed); /* "007" is no number */
+  }
+  const gint64 *known = g_tree_lookup (ids->odd, changed);
+  if (known)
+    *other = *known;
+  return known != NULL;
+}
+
 void
 defcn_coco_ids_sort (gint64 *ids, guint n)
 {

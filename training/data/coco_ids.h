@@ -24,6 +24,10 @@ gboolean defcn_coco_ids_member (DefcnJsonSpan *value, const GString *element,
  * it is neither a whole number nor a string. */
 gboolean defcn_coco_ids_parse (DefcnCocoIds *ids, const DefcnJsonSpan *span,
     gint64 *id);
+/* *@other: the id that is the same number as @id but a string, or the other way
+ * round; FALSE where no such one has been parsed or can be. */
+gboolean defcn_coco_ids_other (const DefcnCocoIds *ids, gint64 id,
+    gint64 *other);
 /* Ascending, in place; the libraries' sorts take the memory of the array
  * again. */
 void defcn_coco_ids_sort (gint64 *ids, guint n);

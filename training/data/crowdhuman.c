@@ -3,6 +3,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "json_value.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -11,35 +12,15 @@
 /* A coordinate beyond this is damage; float keeps it exact. */
 #define MAX_COORDINATE 1e6
 
-G_GNUC_PRINTF (4, 5)
-static gboolean
-fail (GError **error, const DefcnDataset *dataset, guint line,
-    const char *format, ...)
-{
-  va_list args;
-
-  va_start (args, format);
-  g_autofree char *text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: line %u: %s",
-      dataset->path, line, text);
-  return FALSE;
-}
-
 /* fbox: x, y, width, height of the full body; may leave the image. */
 static gboolean
 read_fbox (double box[4], const cJSON *object)
 {
-  const cJSON *array = cJSON_GetObjectItemCaseSensitive (object, "fbox");
-  gboolean good = cJSON_IsArray (array) && cJSON_GetArraySize (array) == 4;
+  gboolean good = defcn_json_value_box (box,
+      cJSON_GetObjectItemCaseSensitive (object, "fbox"));
 
-  for (int k = 0; good && k < 4; k++) {
-    const cJSON *item = cJSON_GetArrayItem (array, k);
-
-    good = cJSON_IsNumber (item) && fabs (item->valuedouble) <= MAX_COORDINATE
-        && (k < 2 || item->valuedouble >= 0);
-    box[k] = good ? item->valuedouble : 0;
-  }
+  for (int k = 0; good && k < 4; k++)
+    good = fabs (box[k]) <= MAX_COORDINATE && (k < 2 || box[k] >= 0);
   return good;
 }
 
@@ -68,10 +49,10 @@ read_object (DefcnDataset *dataset, guint line, guint k, const cJSON *object,
   o.area = o.bbox[2] * o.bbox[3];
   if (o.bbox[2] == 0 || o.bbox[3] == 0)
     dataset->n_empty++;
-  o.label = cJSON_IsNumber (ignore) && ignore->valuedouble != 0 ? -1 : 0;
+  o.label = defcn_json_value_flag (ignore) ? -1 : 0;
   o.person = g_str_equal (tag, "person") && o.label == 0;
   return defcn_dataset_add (dataset, i, &o)
-      || fail (error, dataset, line, "too many boxes");
+      || defcn_dataset_fail (error, dataset, "line %u: too many boxes", line);
 }
 
 static gboolean
@@ -92,9 +73,27 @@ skip (DefcnDataset *dataset, guint line, const char *wrong)
       g_strdup_printf ("line %u: %s", line, wrong));
 }
 
+static int
+by_text (gconstpointer a, gconstpointer b, gpointer data G_GNUC_UNUSED)
+{
+  return strcmp (a, b);
+}
+
+/* Whether @id is new among @ids, and notes it. */
 static gboolean
-read_line (DefcnDataset *dataset, guint *n, guint line, const char *text,
-    gsize len, GError **error)
+is_new (GTree *ids, const char *id)
+{
+  if (g_tree_lookup (ids, id))
+    return FALSE;
+  g_tree_insert (ids, g_strdup (id), GINT_TO_POINTER (1));
+  return TRUE;
+}
+
+/* @n: boxes so far.  @ids: char *, images so far; a tree, as texts that share a
+ * hash are easily made. */
+static gboolean
+read_line (DefcnDataset *dataset, guint *n, GTree *ids, guint line,
+    const char *text, gsize len, GError **error)
 {
   const char *end = text;
   cJSON *object = cJSON_ParseWithLengthOpts (text, len, &end, FALSE);
@@ -106,12 +105,17 @@ read_line (DefcnDataset *dataset, guint *n, guint line, const char *text,
   guint k = 0;
 
   if (!cJSON_IsObject (object) || !is_blank (end, text + len - end))
-    good = fail (error, dataset, line, "not a JSON object");
+    good =
+        defcn_dataset_fail (error, dataset, "line %u: not a JSON object", line);
   else if (!id || !id[0] || strpbrk (id, "/\\"))
     skip (dataset, line, "\"ID\" is not a picture's name");
   else if (!cJSON_IsArray (boxes))
     skip (dataset, line, "\"gtboxes\" is not an array");
-  else {
+  else if (!is_new (ids, id)) {
+    g_autofree char *wrong = g_strdup_printf ("image %s is there twice", id);
+
+    skip (dataset, line, wrong);
+  } else {
     g_ptr_array_add (dataset->samples,
         defcn_sample_new (dataset->samples->len, id, 0, 0));
     cJSON_ArrayForEach (box, boxes)
@@ -142,30 +146,32 @@ defcn_crowdhuman_open (const char *path, const char *image_dir,
 {
   g_autoptr (DefcnDataset) dataset =
       defcn_dataset_new (path, image_dir, options);
-  g_autoptr (GMappedFile) map = defcn_file_map (path, error);
+  g_autoptr (GBytes) bytes = defcn_file_map_text (path, error);
+  g_autoptr (GTree) ids = g_tree_new_full (by_text, NULL, g_free, NULL);
   const gint64 category = 1;
   guint n = 0;
 
   dataset->crowdhuman = TRUE;
   g_ptr_array_add (dataset->labels, g_strdup ("person"));
   g_array_append_val (dataset->category_ids, category);
-  if (!map || !check_classes (dataset, options, error))
+  if (!bytes || !check_classes (dataset, options, error))
     return NULL;
 
-  const char *text = g_mapped_file_get_contents (map); /* NULL when empty */
+  gsize size;
+  const char *text = g_bytes_get_data (bytes, &size); /* NULL when empty */
   const char *at = text ? text : "";
-  const char *end = at + g_mapped_file_get_length (map);
-  at += defcn_file_bom (at, end - at);
+  const char *end = at + size;
   for (guint line = 1; at < end; line++) {
     const char *newline = memchr (at, '\n', end - at);
     const gsize len = (newline ? newline : end) - at;
 
-    if (!is_blank (at, len) && !read_line (dataset, &n, line, at, len, error))
+    if (!is_blank (at, len)
+        && !read_line (dataset, &n, ids, line, at, len, error))
       return NULL;
     at = newline ? newline + 1 : end;
   }
   if (dataset->samples->len == 0) {
-    fail (error, dataset, 1, "no images%s%s",
+    defcn_dataset_fail (error, dataset, "no images%s%s",
         dataset->n_bad_images ? " but damaged ones: " : "",
         dataset->n_bad_images ? (const char *) dataset->damage->pdata[0] : "");
     return NULL;

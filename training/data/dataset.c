@@ -76,6 +76,20 @@ defcn_dataset_id (const DefcnDataset *dataset, gint64 id)
   return odd ? g_strdup (odd) : g_strdup_printf ("%" G_GINT64_FORMAT, id);
 }
 
+gboolean
+defcn_dataset_fail (GError **error, const DefcnDataset *dataset,
+    const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: %s", dataset->path,
+      text);
+  return FALSE;
+}
+
 void
 defcn_dataset_skip (DefcnDataset *dataset, guint *count, char *what)
 {

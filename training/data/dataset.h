@@ -95,6 +95,9 @@ gboolean defcn_dataset_add (DefcnDataset *dataset, guint i,
  * DefcnObject. */
 GArray *defcn_dataset_objects (const DefcnDataset *dataset, guint i);
 
+/* Sets @error to the file's name and @format; FALSE always. */
+gboolean defcn_dataset_fail (GError **error, const DefcnDataset *dataset,
+    const char *format, ...) G_GNUC_PRINTF (3, 4);
 /* Notes that something is skipped, and counts it in @count, a field of
  * @dataset: n_damaged, n_bad_images, or n_orphans for an annotation that is
  * whole, of a file of which somebody took images away; takes @what. */

@@ -222,6 +222,10 @@ defcn_figures_table (const DefcnFigures *f, gboolean classes)
   if (f->n_other)
     g_string_append_printf (table,
         "results of other categories, left out: %u\n", f->n_other);
+  if (f->n_negative)
+    g_string_append_printf (table,
+        "results of a negative width or height, which match nothing: %u\n",
+        f->n_negative);
   g_string_append_printf (table, "%u images", f->n_images);
   if (!f->single)
     g_string_append_printf (table, ", %.1f ms an image", f->milliseconds);
@@ -320,6 +324,8 @@ defcn_figures_to_json (const DefcnFigures *f, cJSON *object)
   cJSON_AddNumberToObject (object, "images", f->n_images);
   if (f->single)
     cJSON_AddNumberToObject (object, "other_categories", f->n_other);
+  if (f->n_negative)
+    cJSON_AddNumberToObject (object, "negative_sizes", f->n_negative);
   if (!f->single)
     cJSON_AddNumberToObject (object, "milliseconds", f->milliseconds);
   cJSON_AddNumberToObject (object, "threshold", f->threshold);

@@ -36,7 +36,8 @@ typedef struct
   gboolean single;  /* results of a file: the first column, and no times */
   gboolean stopped; /* before the end, by request: there are no figures */
   guint n_images;
-  guint n_other; /* results of a file that are of no class measured */
+  guint n_other;    /* results of a file that are of no class measured */
+  guint n_negative; /* results of a file whose boxes have a negative size */
   char **labels;
   /* By column.  CrowdHuman data has no coco, and nobody looks for duplicates
    * in it. */

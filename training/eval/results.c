@@ -4,6 +4,7 @@
 #include "columns.h"
 #include "data/coco_ids.h"
 #include "data/file.h"
+#include "data/json_value.h"
 #include "error.h"
 
 #include <math.h>
@@ -24,8 +25,16 @@ typedef struct
   GString *element;
   guint n, n_other; /* results; of them of no category of @dataset */
   gint64 other;     /* the first such category */
+  guint n_negative; /* results of a negative size */
+  GTree *stems;     /* char * -> index + 1, 0: of several; or NULL */
   int (*sizes)[2];  /* of the pictures, for an array of CrowdHuman's; or NULL */
 } Reader;
+
+static int
+by_text (gconstpointer a, gconstpointer b, gpointer data G_GNUC_UNUSED)
+{
+  return strcmp (a, b);
+}
 
 G_GNUC_PRINTF (3, 4)
 static gboolean
@@ -40,32 +49,25 @@ fail (GError **error, const Reader *r, const char *format, ...)
   return FALSE;
 }
 
-static gboolean
-read_box (double box[4], const cJSON *array)
-{
-  gboolean good = cJSON_IsArray (array) && cJSON_GetArraySize (array) == 4;
-
-  for (int k = 0; good && k < 4; k++) {
-    const cJSON *item = cJSON_GetArrayItem (array, k);
-
-    good = cJSON_IsNumber (item) && isfinite (item->valuedouble);
-    box[k] = good ? item->valuedouble : 0;
-  }
-  return good;
-}
-
 /* A box and its score; FALSE where one of them is none. */
 static gboolean
 read_detection (double box[4], double *score, const cJSON *object,
     const char *key)
 {
-  const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, "score");
+  return defcn_json_value_number (score,
+             cJSON_GetObjectItemCaseSensitive (object, "score"))
+      && defcn_json_value_box (box,
+          cJSON_GetObjectItemCaseSensitive (object, key));
+}
 
-  if (!cJSON_IsNumber (item)
-      || !read_box (box, cJSON_GetObjectItemCaseSensitive (object, key)))
-    return FALSE;
-  *score = item->valuedouble;
-  return TRUE;
+/* A box of a negative size matches nothing, as one of none. */
+static void
+check_size (Reader *r, double box[4])
+{
+  if (!(box[2] < 0 || box[3] < 0))
+    return;
+  r->n_negative++;
+  box[2] = box[3] = 0;
 }
 
 static gboolean
@@ -85,11 +87,12 @@ read_size (const Reader *r, int size[2], const cJSON *object, guint i,
   static const char *const keys[] = { "width", "height" };
 
   for (int k = 0; k < 2; k++) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive (object, keys[k]);
+    double side;
 
-    size[k] = cJSON_IsNumber (item) && item->valuedouble >= 1
-            && item->valuedouble <= 1e6
-        ? item->valuedouble
+    size[k] = defcn_json_value_number (&side,
+                  cJSON_GetObjectItemCaseSensitive (object, keys[k]))
+            && side >= 1 && side <= 1e6
+        ? side
         : 0;
   }
   if (size[0] && size[1])
@@ -117,6 +120,61 @@ add_all (Reader *r, GError **error)
   return TRUE;
 }
 
+/* What is under @id, or under the same number in its other form; 0: nothing. */
+static guint
+look_up (const Reader *r, GHashTable *table, gint64 id)
+{
+  const guint found = GPOINTER_TO_UINT (g_hash_table_lookup (table, &id));
+  gint64 other;
+
+  return !found && defcn_coco_ids_other (r->ids, id, &other)
+      ? GPOINTER_TO_UINT (g_hash_table_lookup (table, &other))
+      : found;
+}
+
+/* The file's name of sample @i, without folder and ending. */
+static char *
+stem_of (const Reader *r, guint i)
+{
+  const DefcnSample *sample = r->dataset->samples->pdata[i];
+  g_autofree char *slashes = g_strdelimit (g_strdup (sample->name), "\\", '/');
+  char *stem = g_path_get_basename (slashes);
+  char *dot = r->dataset->crowdhuman ? NULL : strrchr (stem, '.');
+
+  if (dot && dot > stem)
+    *dot = '\0';
+  return stem;
+}
+
+/* The image that some tools give as its file's name: index + 1, 0: none, or
+ * more than one. */
+static guint
+find_named (Reader *r, const cJSON *object)
+{
+  const char *id = cJSON_GetStringValue (
+      cJSON_GetObjectItemCaseSensitive (object, "image_id"));
+
+  if (!id)
+    return 0;
+  if (!r->stems) {
+    r->stems = g_tree_new_full (by_text, NULL, g_free, NULL);
+    for (guint i = 0; i < r->dataset->samples->len; i++) {
+      char *stem = stem_of (r, i);
+      const gboolean twice =
+          g_tree_lookup_extended (r->stems, stem, NULL, NULL);
+
+      g_tree_insert (r->stems, stem, GUINT_TO_POINTER (twice ? 0 : i + 1));
+    }
+  }
+  g_autofree char *name = g_path_get_basename (id);
+  const guint found = GPOINTER_TO_UINT (g_tree_lookup (r->stems, name));
+  char *dot = strrchr (name, '.');
+  if (found || !dot)
+    return found;
+  *dot = '\0';
+  return GPOINTER_TO_UINT (g_tree_lookup (r->stems, name));
+}
+
 /* Element @i of COCO's results. */
 static gboolean
 add_coco (Reader *r, guint i, GError **error)
@@ -128,20 +186,22 @@ add_coco (Reader *r, guint i, GError **error)
       && read_id (r, &category, "category_id")
       && read_detection (box[0], &score, object, "bbox");
 
+  guint sample = good ? look_up (r, r->samples, image) : 0;
+
+  if (good && sample == 0)
+    sample = find_named (r, object);
   cJSON_Delete (object);
   if (!good)
     return fail (error, r,
         "[%u] is no result: image_id, category_id, bbox, score", i);
-  const guint sample =
-      GPOINTER_TO_UINT (g_hash_table_lookup (r->samples, &image));
-  const int label =
-      GPOINTER_TO_INT (g_hash_table_lookup (r->classes, &category)) - 1;
+  const int label = (int) look_up (r, r->classes, category) - 1;
   if (sample == 0) {
     g_autofree char *id = defcn_dataset_id (r->ids_of, image);
 
     return fail (error, r, "[%u]: %s has no image %s", i, r->dataset->path, id);
   }
   r->n++;
+  check_size (r, box[0]);
   if (label < 0 && r->n_other++ == 0)
     r->other = category;
   if (label >= 0 && score >= r->options->threshold)
@@ -165,6 +225,28 @@ check_categories (const Reader *r, GError **error)
       r->dataset->path, id);
 }
 
+/* Goes to the array within an object; FALSE where there is none. */
+static gboolean
+find_array (DefcnJsonScan *scan)
+{
+  static const char *const keys[] = { "annotations", "predictions",
+    "detections", "results" };
+  DefcnJsonSpan key;
+
+  if (!defcn_json_scan_take (scan, '{'))
+    return defcn_json_scan_peek (scan) == '[';
+  do {
+    if (!defcn_json_scan_string (scan, &key)
+        || !defcn_json_scan_take (scan, ':'))
+      return FALSE;
+    for (gsize k = 0; k < G_N_ELEMENTS (keys); k++)
+      if (defcn_json_scan_equal (&key, keys[k])
+          && defcn_json_scan_peek (scan) == '[')
+        return TRUE;
+  } while (defcn_json_scan_value (scan) && defcn_json_scan_take (scan, ','));
+  return FALSE;
+}
+
 static gboolean
 read_coco (Reader *r, const char *text, gsize len, GError **error)
 {
@@ -183,7 +265,8 @@ read_coco (Reader *r, const char *text, gsize len, GError **error)
     g_hash_table_insert (r->classes,
         &g_array_index (r->dataset->category_ids, gint64, k),
         GINT_TO_POINTER (k + 1));
-  if (!defcn_json_scan_take (&scan, '['))
+  const gboolean bare = defcn_json_scan_peek (&scan) == '[';
+  if (!find_array (&scan) || !defcn_json_scan_take (&scan, '['))
     return fail (error, r, "not a JSON array of results");
   for (guint i = 0; !defcn_json_scan_take (&scan, ']'); i++) {
     if ((i > 0 && !defcn_json_scan_take (&scan, ','))
@@ -193,15 +276,15 @@ read_coco (Reader *r, const char *text, gsize len, GError **error)
     if (!add_coco (r, i, error))
       return FALSE;
   }
-  if (defcn_json_scan_peek (&scan) != -1)
+  if (bare && defcn_json_scan_peek (&scan) != -1)
     return fail (error, r, "more text after its array");
   return check_categories (r, error);
 }
 
 /* The boxes of one line. */
 static gboolean
-add_crowdhuman (const Reader *r, const cJSON *object, guint line,
-    gboolean *seen, GError **error)
+add_crowdhuman (Reader *r, const cJSON *object, guint line, gboolean *seen,
+    GError **error)
 {
   const cJSON *boxes = cJSON_GetObjectItemCaseSensitive (object, "dtboxes");
   const char *id =
@@ -227,6 +310,7 @@ add_crowdhuman (const Reader *r, const cJSON *object, guint line,
     if (!read_detection (xywh[kept], &score[kept], box, "box"))
       return fail (error, r, "line %u: a box has no \"box\" and \"score\"",
           line);
+    check_size (r, xywh[kept]);
     kept += score[kept] >= r->options->threshold;
   }
   if (!read_size (r, size, object, sample - 1, error))
@@ -307,21 +391,19 @@ gboolean
 defcn_results_evaluate (const DefcnDataset *dataset, const char *path,
     const DefcnEvaluateOptions *options, DefcnFigures *out, GError **error)
 {
-  g_autoptr (GMappedFile) map = defcn_file_map (path, error);
+  g_autoptr (GBytes) bytes = defcn_file_map_text (path, error);
   g_autoptr (DefcnColumns) columns =
       defcn_columns_new (dataset, options->duplicate_threshold);
   DefcnDataset ids_of = *dataset; /* whose odd_ids may grow */
 
   *out = (DefcnFigures){ 0 };
-  if (!map)
+  if (!bytes)
     return FALSE;
   if (ids_of.odd_ids)
     g_hash_table_ref (ids_of.odd_ids);
-  const char *text = g_mapped_file_get_contents (map);
-  gsize len = text ? g_mapped_file_get_length (map) : 0;
-  const gsize bom = text ? defcn_file_bom (text, len) : 0;
-  text = text ? text + bom : "";
-  len -= bom;
+  gsize len;
+  const char *text = g_bytes_get_data (bytes, &len); /* NULL when empty */
+  text = text ? text : "";
   DefcnJsonScan start = { text, text + len };
   const gboolean lines =
       dataset->crowdhuman && defcn_json_scan_peek (&start) != '[';
@@ -340,6 +422,7 @@ defcn_results_evaluate (const DefcnDataset *dataset, const char *path,
   if (good) {
     figures_init (out, dataset, options);
     out->n_other = r.n_other;
+    out->n_negative = r.n_negative;
     defcn_columns_measure (columns, out);
   }
   defcn_coco_ids_free (r.ids);
@@ -347,6 +430,7 @@ defcn_results_evaluate (const DefcnDataset *dataset, const char *path,
   g_hash_table_unref (r.samples);
   g_hash_table_unref (r.classes);
   g_string_free (r.element, TRUE);
+  g_clear_pointer (&r.stems, g_tree_unref);
   g_free (r.sizes);
   return good;
 }

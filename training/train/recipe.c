@@ -156,10 +156,9 @@ open_file (const char *path, GError **error)
   g_autofree char *text = NULL;
   gsize len;
 
-  if (!defcn_file_read (&text, &len, path, MAX_BYTES, error))
+  if (!defcn_file_read_text (&text, &len, path, MAX_BYTES, error))
     return NULL;
-  const gsize bom = defcn_file_bom (text, len);
-  if (!g_key_file_load_from_data (file, text + bom, len - bom, G_KEY_FILE_NONE,
+  if (!g_key_file_load_from_data (file, text, len, G_KEY_FILE_NONE,
           error)) {
     g_prefix_error (error, "%s: ", path);
     return NULL;
@@ -278,6 +277,35 @@ finish_pixels (DefcnRecipe *recipe, GError **error)
   return FALSE;
 }
 
+/* A batch is made of whole passes, and of whole groups where pictures have
+ * sizes of their own. */
+static gboolean
+finish_batch (DefcnRecipe *recipe, GError **error)
+{
+  DefcnLoaderOptions *loader = &recipe->loader;
+
+  if (recipe->micro_batch == 0)
+    recipe->micro_batch = loader->batch;
+  if (loader->batch % recipe->micro_batch != 0) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: micro_batch=%d does not divide batch=%d", recipe->micro_batch,
+        loader->batch);
+    return FALSE;
+  }
+  if (loader->augment.canvas_width > 0 || loader->group < 2
+      || loader->batch % loader->group == 0)
+    return TRUE;
+  if (defcn_recipe_keys_given (recipe, "group")) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: group=%d does not divide batch=%d: set group=0, which has no "
+        "groups",
+        loader->group, loader->batch);
+    return FALSE;
+  }
+  loader->group = 0;
+  return TRUE;
+}
+
 gboolean
 defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
 {
@@ -285,8 +313,6 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
   const DefcnAssigner *assigner = recipe->step.assign.assigner;
   const char *problem = NULL;
 
-  if (recipe->micro_batch == 0)
-    recipe->micro_batch = recipe->loader.batch;
   recipe->read.picture.ignore_exif = !recipe->exif;
   if (!recipe->annotations || !recipe->images)
     problem = "annotations and images are needed";
@@ -317,7 +343,8 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
         assigner->name);
     return FALSE;
   }
-  return finish_backbone (recipe, error) && finish_pixels (recipe, error);
+  return finish_batch (recipe, error) && finish_backbone (recipe, error)
+      && finish_pixels (recipe, error);
 }
 
 static char *

@@ -157,9 +157,10 @@ check_pictures (const DefcnDataset *set, GError **error)
   return TRUE;
 }
 
-/* The validation set, with the classes of the training set by their names. */
+/* The validation set, with the classes of the training set by their names.
+ * @said: notes that need not be said again. */
 static gboolean
-open_validation (DefcnRun *run, GError **error)
+open_validation (DefcnRun *run, const char *said, GError **error)
 {
   const DefcnRecipe *recipe = run->recipe;
   DefcnReadOptions options = recipe->read;
@@ -176,7 +177,7 @@ open_validation (DefcnRun *run, GError **error)
     return FALSE;
   g_autofree char *damage = defcn_dataset_notes (set);
   g_autofree char *left_out = defcn_dataset_notes (run->validation);
-  g_print ("%s%s", damage, left_out);
+  g_print ("%s%s", g_str_equal (damage, said) ? "" : damage, left_out);
   return TRUE;
 }
 
@@ -203,7 +204,7 @@ open_data (DefcnRun *run, GError **error)
   set_labels (recipe->spec, run->dataset->labels);
   g_autofree char *notes = defcn_dataset_notes (run->dataset);
   g_print ("%s", notes);
-  if (recipe->val_annotations && !open_validation (run, error))
+  if (recipe->val_annotations && !open_validation (run, notes, error))
     return FALSE;
   if (recipe->holdout > 0)
     g_print ("%u images to train on, %u held out\n", run->dataset->samples->len,
