@@ -2,6 +2,7 @@
 #include "command.h"
 #include "convert/notation.h"
 #include "data/file.h"
+#include "data/list.h"
 
 #include "error.h"
 
@@ -103,7 +104,7 @@ choose (DefcnDataset **dataset, const Options *o, GError **error)
 {
   if (!o->classes)
     return TRUE;
-  g_auto (GStrv) names = g_strsplit (o->classes, ";", -1);
+  g_auto (GStrv) names = defcn_list_split (o->classes);
   DefcnDataset *chosen =
       defcn_dataset_match (*dataset, (const char *const *) names, error);
   if (!chosen)
@@ -162,8 +163,12 @@ defcn_convert_main (int argc, char **argv)
   int status = 2;
 
   if (parse (&o, &argc, &argv, &error)) {
-    if (o.classes)
-      g_strdelimit (o.classes, ",", ';');
+    if (o.classes) {
+      char *list = defcn_list_from_commas (o.classes);
+
+      g_free (o.classes);
+      o.classes = list;
+    }
     status = !run (&o, argv[1], argv[2], &error);
   }
   if (error)

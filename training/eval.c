@@ -1,6 +1,7 @@
 /* `defcn eval`: the figures of a model on a data set. */
 #include "command.h"
 #include "data/annotations.h"
+#include "data/list.h"
 #include "data/output.h"
 #include "device_options.h"
 #include "drawing/reliability_plot.h"
@@ -298,7 +299,7 @@ on_classes (const char *name, const char *value, gpointer data, GError **error)
     return TRUE;
   }
   g_free (o->only);
-  o->only = g_strdelimit (g_strdup (value), ",", ';');
+  o->only = defcn_list_from_commas (value);
   return TRUE;
 }
 

@@ -621,7 +621,7 @@ static void
 test_repeat (void)
 {
   static const char *const images[] = { "photos", "/a b/c", "a\\b;../c",
-    " lead", "uml\xc3\xa4ut" };
+    "a\\\\;b\\;c", " lead", "uml\xc3\xa4ut" };
   char *folder = folder_new ();
 
   for (gsize i = 0; i < G_N_ELEMENTS (images); i++) {
@@ -631,7 +631,7 @@ test_repeat (void)
     g_autofree char *set = g_strdup_printf ("images=%s", images[i]);
 
     g_assert_true (defcn_recipe_set (recipe, set, NULL));
-    g_assert_true (defcn_recipe_set (recipe, "classes=owl;eel", NULL));
+    g_assert_true (defcn_recipe_set (recipe, "classes=owl;eel\\;s\\", NULL));
     g_autofree char *text = defcn_recipe_to_file (recipe);
     g_autofree char *marked = g_strconcat ("\xef\xbb\xbf", text, NULL);
     g_autofree char *path =

@@ -25,7 +25,7 @@ test_recipe (void)
   static const char text[] = "[recipe]\npreset=coco.poto\nlr=0.5\nbatch=3\n"
                              "annotations=of-file\nimages=of-file\n";
   char *settings[] = { "batch=4", "images=of-set", "seed=5", NULL };
-  char *of_option[] = { "of-option", "another", NULL };
+  char *of_option[] = { "of;option", "another", NULL };
   g_autofree char *path = folder_write (folder, "r.ini", text, strlen (text));
   char *files[] = { path, NULL };
   DefcnRunOptions options = { .files = files,
@@ -41,7 +41,7 @@ test_recipe (void)
   g_assert_cmpint (recipe->loader.batch, ==, 4);
   g_assert_cmpint (recipe->loader.seed, ==, 5);
   g_assert_true (g_str_has_suffix (recipe->annotations, "/of-file"));
-  g_assert_cmpstr (recipe->images, ==, "of-option;another");
+  g_assert_cmpstr (recipe->images, ==, "of\\;option;another");
 
   options.preset = "coco.poto.3dmf";
   g_autoptr (DefcnRecipe) other = defcn_run_recipe (&options, &error);

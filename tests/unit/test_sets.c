@@ -1,5 +1,6 @@
 /* Several sets as one: classes by name, every picture in its own folder, and
  * the part that is held out. */
+#include "data/list.h"
 #include "data/sets.h"
 
 #include "error.h"
@@ -37,7 +38,7 @@ static DefcnDataset *
 open_sets (DefcnDataset **held, const char *names, const char *images,
     guint every, GError **error)
 {
-  g_auto (GStrv) files = g_strsplit (names, ";", -1);
+  g_auto (GStrv) files = defcn_list_split (names);
 
   for (guint i = 0; files[i]; i++) {
     char *path = folder_file (folder, files[i]);
@@ -45,7 +46,7 @@ open_sets (DefcnDataset **held, const char *names, const char *images,
     g_free (files[i]);
     files[i] = path;
   }
-  g_autofree char *joined = g_strjoinv (";", files);
+  g_autofree char *joined = defcn_list_join ((const char *const *) files);
   return defcn_sets_open (held, joined, images, every, NULL, error);
 }
 
@@ -199,6 +200,21 @@ test_crowdhuman (void)
   assert_image (set, 1, "b/a.jpg", "person 1");
 }
 
+/* Files and folders whose names have what separates them. */
+static void
+test_separators (void)
+{
+  DefcnDataset *held;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnDataset) set =
+      open_sets (&held, "first\\;x.json;second.json", "a\\;b;c", 0, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (set->samples->len, ==, 5);
+  assert_image (set, 0, "a;b/1.jpg", "cat 1, dog 2");
+  assert_image (set, 4, "c/2.jpg", "eel 9");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -209,10 +225,12 @@ main (int argc, char **argv)
   g_test_add_func ("/sets/held-classes", test_held_classes);
   g_test_add_func ("/sets/refused", test_refused);
   g_test_add_func ("/sets/crowdhuman", test_crowdhuman);
+  g_test_add_func ("/sets/separators", test_separators);
   folder = folder_new ();
   g_free (folder_write (folder, "first.json", first, strlen (first)));
   g_free (folder_write (folder, "second.json", second, strlen (second)));
   g_free (folder_write (folder, "third.odgt", third, strlen (third)));
+  g_free (folder_write (folder, "first;x.json", first, strlen (first)));
   const int status = g_test_run ();
   folder_remove (folder);
   return status;

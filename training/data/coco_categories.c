@@ -1,6 +1,8 @@
 /* The categories of a COCO file: which of them become classes. */
 #include "coco_categories.h"
 
+#include "list.h"
+
 #include <string.h>
 
 #define MAX_NAME 255 /* bytes, as in a model file */
@@ -27,7 +29,7 @@ defcn_coco_categories_new (DefcnDataset *dataset, const char *wanted)
   DefcnCocoCategories *c = g_new (DefcnCocoCategories, 1);
 
   c->dataset = dataset;
-  c->wanted = wanted ? g_strsplit (wanted, ";", -1) : NULL;
+  c->wanted = wanted ? defcn_list_split (wanted) : NULL;
   c->all = g_array_new (FALSE, FALSE, sizeof (DefcnCocoCategory));
   g_array_set_clear_func (c->all, clear_category);
   return c;

@@ -19,8 +19,8 @@ typedef struct
   guint n;     /* its annotations, which the reader counts */
 } DefcnCocoCategory;
 
-/* @dataset: borrowed; gets the classes.  @wanted: their names, ";" between
- * them; NULL: all. */
+/* @dataset: borrowed; gets the classes.  @wanted: a list of their
+ * names (list.h); NULL: all. */
 DefcnCocoCategories *defcn_coco_categories_new (DefcnDataset *dataset,
     const char *wanted);
 void defcn_coco_categories_free (DefcnCocoCategories *categories);

@@ -28,7 +28,7 @@ typedef struct
 /* How annotation files are read. */
 typedef struct
 {
-  const char *classes; /* only these, ";" between them; NULL: all */
+  const char *classes; /* a list of these alone (list.h); NULL: all */
   double max_damaged;  /* share of annotations, and of images, that may be
                           damaged; a single one always may */
   gboolean polygons;   /* a list of polygons without one of three points keeps

@@ -3,6 +3,7 @@
 
 #include "annotations.h"
 #include "error.h"
+#include "list.h"
 
 /* An empty set that is like @like in all but what is in it. */
 static DefcnDataset *
@@ -153,8 +154,8 @@ defcn_sets_open (DefcnDataset **held, const char *annotations,
     const char *images, guint every, const DefcnReadOptions *options,
     GError **error)
 {
-  g_auto (GStrv) files = g_strsplit (annotations, ";", -1);
-  g_auto (GStrv) folders = g_strsplit (images, ";", -1);
+  g_auto (GStrv) files = defcn_list_split (annotations);
+  g_auto (GStrv) folders = defcn_list_split (images);
   const GDestroyNotify free_set = (GDestroyNotify) defcn_dataset_free;
   g_autoptr (GPtrArray) sets = g_ptr_array_new_with_free_func (free_set);
   g_autoptr (GPtrArray) parts = g_ptr_array_new_with_free_func (free_set);

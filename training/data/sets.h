@@ -8,8 +8,8 @@
 
 G_BEGIN_DECLS
 
-/* Opens the files of @annotations, each with its folder of @images (";" between
- * them, as many of one as of the other), as one set: the classes of all by
+/* Opens the files of @annotations, each with its folder of @images (lists,
+ * list.h, as many of one as of the other), as one set: the classes of all by
  * their names, in the order in which they come.  CrowdHuman's and COCO's do not
  * go together.  @every: 0, or every so manieth image of each set, by id, goes
  * to *@held (else NULL) instead.  @options: NULL for the

@@ -1,14 +1,16 @@
 /* What a training run leaves: checkpoints and models. */
 #include "checkpoint.h"
 
+#include "data/list.h"
+
 #include <cjson/cJSON.h>
 #include <string.h>
 
-/* Of paths with ";" between them. */
+/* Of a list of paths. */
 static char *
 basenames (const char *paths)
 {
-  g_auto (GStrv) names = g_strsplit (paths, ";", -1);
+  g_auto (GStrv) names = defcn_list_split (paths);
 
   for (guint i = 0; names[i]; i++) {
     char *name = g_path_get_basename (names[i]);
@@ -16,7 +18,7 @@ basenames (const char *paths)
     g_free (names[i]);
     names[i] = name;
   }
-  return g_strjoinv (";", names);
+  return defcn_list_join ((const char *const *) names);
 }
 
 static char *

@@ -158,8 +158,7 @@ open_file (const char *path, GError **error)
 
   if (!defcn_file_read_text (&text, &len, path, MAX_BYTES, error))
     return NULL;
-  if (!g_key_file_load_from_data (file, text, len, G_KEY_FILE_NONE,
-          error)) {
+  if (!g_key_file_load_from_data (file, text, len, G_KEY_FILE_NONE, error)) {
     g_prefix_error (error, "%s: ", path);
     return NULL;
   }

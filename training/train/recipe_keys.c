@@ -2,13 +2,14 @@
 #include "recipe_keys.h"
 
 #include "assign/assign.h"
+#include "data/list.h"
 
 #include <math.h>
 
 typedef enum
 {
   KEY_PATH,
-  KEY_PATHS, /* several, ";" between them */
+  KEY_PATHS, /* a list (data/list.h) */
   KEY_STRING,
   KEY_INT,
   KEY_INT64,
@@ -43,7 +44,8 @@ typedef struct
 
 static const Key keys[] = {
   TOP ("annotations", KEY_PATHS, annotations, 0, 0,
-      "training annotations, COCO .json or CrowdHuman .odgt; a;b is both"),
+      "training annotations, COCO .json or CrowdHuman .odgt; a;b is both, "
+      "\\; one of a name"),
   TOP ("images", KEY_PATHS, images, 0, 0,
       "folder of the training images, one for each file"),
   TOP ("val_annotations", KEY_PATH, val_annotations, 0, 0,
@@ -337,16 +339,16 @@ is_path (const Key *key)
 static char *
 absolute_paths (const Key *key, const char *value, const char *folder)
 {
-  g_auto (GStrv) paths =
-      g_strsplit (value, ";", key->type == KEY_PATHS ? -1 : 1);
-
+  if (key->type == KEY_PATH)
+    return g_canonicalize_filename (value, folder);
+  g_auto (GStrv) paths = defcn_list_split (value);
   for (guint i = 0; paths[i]; i++) {
     char *path = g_canonicalize_filename (paths[i], folder);
 
     g_free (paths[i]);
     paths[i] = path;
   }
-  return g_strjoinv (";", paths);
+  return defcn_list_join ((const char *const *) paths);
 }
 
 gboolean
@@ -460,12 +462,11 @@ defcn_recipe_keys_get (const DefcnRecipe *recipe, const char *name)
   return g_string_free (text, FALSE);
 }
 
-/* @path as g_key_file_get_string() takes it. */
+/* @value as g_key_file_get_string() takes it. */
 static void
-append_path (GString *text, const Key *key, const char *path)
+append_escaped (GString *text, const char *value)
 {
-  g_autofree char *absolute = absolute_paths (key, path, NULL);
-  g_autofree char *valid = g_utf8_make_valid (absolute, -1);
+  g_autofree char *valid = g_utf8_make_valid (value, -1);
 
   for (const char *c = valid; *c; c++) {
     if (*c == '\\')
@@ -489,8 +490,12 @@ defcn_recipe_keys_append (GString *text, const DefcnRecipe *recipe,
     if (is_path (&keys[i]) && !(paths && *field))
       continue;
     g_string_append_printf (text, "%s=", keys[i].name);
-    if (is_path (&keys[i]))
-      append_path (text, &keys[i], *field);
+    if (is_path (&keys[i])) {
+      g_autofree char *absolute = absolute_paths (&keys[i], *field, NULL);
+
+      append_escaped (text, absolute);
+    } else if (paths && keys[i].type == KEY_STRING)
+      append_escaped (text, *field ? *field : "");
     else
       append_value (text, &keys[i], field);
     g_string_append_c (text, '\n');

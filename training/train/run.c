@@ -3,6 +3,7 @@
 #include "run.h"
 
 #include "data/annotations.h"
+#include "data/list.h"
 #include "data/output.h"
 #include "data/sets.h"
 #include "device_options.h"
@@ -39,14 +40,20 @@ adopt_network (DefcnRecipe *recipe, const DefcnRunOptions *o, GError **error)
   return TRUE;
 }
 
+/* A list of @paths, or NULL. */
+static char *
+join (char *const *paths)
+{
+  return paths ? defcn_list_join ((const char *const *) paths) : NULL;
+}
+
 DefcnRecipe *
 defcn_run_recipe (const DefcnRunOptions *o, GError **error)
 {
   const char *file = o->files ? o->files[0] : NULL;
   g_autofree char *preset = g_strdup (o->preset);
-  g_autofree char *annotations =
-      o->annotations ? g_strjoinv (";", o->annotations) : NULL;
-  g_autofree char *images = o->images ? g_strjoinv (";", o->images) : NULL;
+  g_autofree char *annotations = join (o->annotations);
+  g_autofree char *images = join (o->images);
   const struct
   {
     const char *key, *value;
