@@ -2,6 +2,7 @@
 #include "dataset.h"
 
 #include "error.h"
+#include "image_name.h"
 
 #include <math.h>
 #include <string.h>
@@ -371,61 +372,14 @@ defcn_dataset_free (DefcnDataset *dataset)
   g_free (dataset);
 }
 
-/* Absolute as programs on Windows and on Unix see it. */
-static gboolean
-is_absolute (const char *name)
-{
-  return name[0] == '/' || name[0] == '\\'
-      || (g_ascii_isalpha (name[0]) && name[1] == ':'
-          && (name[2] == '\\' || name[2] == '/'));
-}
-
-/* The path of @name below the folder of images, without its "..": so a
- * symbolic link among the folders leads nowhere else. */
-static char *
-name_path (const char *image_dir, const char *name)
-{
-  if (g_path_is_absolute (name))
-    return g_strdup (name);
-  if (!strstr (name, ".."))
-    return g_build_filename (image_dir, name, NULL);
-  g_autofree char *folder = g_canonicalize_filename (image_dir, NULL);
-  return g_canonicalize_filename (name, folder);
-}
-
-/* Whether @name, with slashes, is below the folder of images. */
-static gboolean
-stays_below (const char *image_dir, const char *name)
-{
-  if (!strstr (name, ".."))
-    return TRUE;
-  g_autofree char *plain = g_canonicalize_filename (image_dir, NULL);
-  g_autofree char *folder = g_str_equal (plain, "/")
-      ? g_strdup (plain)
-      : g_strconcat (plain, "/", NULL);
-  g_autofree char *path = name_path (image_dir, name);
-  return g_str_has_prefix (path, folder);
-}
-
-static char *
-with_slashes (const char *name)
-{
-  return g_strdelimit (g_strdup (name), "\\", '/');
-}
-
 gboolean
 defcn_dataset_check_name (const DefcnDataset *dataset, const char *name,
     GError **error)
 {
-  g_autofree char *slashes = with_slashes (name);
-  const char *problem = NULL;
+  const char *problem = dataset->absolute_names
+      ? NULL
+      : defcn_image_name_problem (dataset->image_dir, name);
 
-  if (dataset->absolute_names)
-    return TRUE;
-  if (is_absolute (name))
-    problem = "is absolute: --absolute-names takes it as it is";
-  else if (!stays_below (dataset->image_dir, slashes))
-    problem = "is not below the folder of images: --absolute-names takes it";
   if (problem)
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "\"%s\" %s", name,
         problem);
@@ -437,14 +391,9 @@ defcn_dataset_image_path (const DefcnDataset *dataset, guint i)
 {
   const DefcnSample *sample = dataset->samples->pdata[i];
 
-  if (!dataset->crowdhuman) {
-    g_autofree char *path = name_path (dataset->image_dir, sample->name);
-
-    if (!strchr (sample->name, '\\') || g_file_test (path, G_FILE_TEST_EXISTS))
-      return g_steal_pointer (&path);
-    g_autofree char *slashes = with_slashes (sample->name);
-    return name_path (dataset->image_dir, slashes);
-  }
+  if (!dataset->crowdhuman)
+    return defcn_image_name_path (dataset->image_dir, sample->name,
+        dataset->absolute_names);
 
   static const char *const suffixes[] = { ".jpg", ".png" };
   for (gsize k = 0; k < G_N_ELEMENTS (suffixes); k++) {

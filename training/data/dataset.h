@@ -125,8 +125,8 @@ DefcnDataset *defcn_dataset_match (const DefcnDataset *dataset,
  * the folder of images or is absolute, and the options did not allow it. */
 gboolean defcn_dataset_check_name (const DefcnDataset *dataset,
     const char *name, GError **error);
-/* Path of sample @i's image; (transfer full).  A backslash is a slash where
- * there is no such file. */
+/* Path of sample @i's image; (transfer full).  CrowdHuman's are .jpg or .png,
+ * others are what image_name.h finds. */
 char *defcn_dataset_image_path (const DefcnDataset *dataset, guint i);
 /* The picture of sample @i.  It may have another scale than the record, but not
  * another shape: its boxes would be elsewhere.  NULL with @error. */
