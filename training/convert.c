@@ -1,5 +1,6 @@
 /* `defcn convert`: annotations of one format into another. */
 #include "command.h"
+#include "convert/data_yaml.h"
 #include "convert/notation.h"
 #include "data/file.h"
 #include "data/list.h"
@@ -12,7 +13,7 @@
 
 typedef struct
 {
-  char *from, *to, *images, *classes, *labels;
+  char *from, *to, *images, *classes, *labels, *split;
   gboolean force;
   DefcnReadOptions read;
 } Options;
@@ -27,11 +28,17 @@ parse (Options *o, int *argc, char ***argv, GError **error)
     { "to", 0, 0, G_OPTION_ARG_STRING, &o->to,
         "Format of OUTPUT (by its ending, .json or .odgt)", "FORMAT" },
     { "images", 'i', 0, G_OPTION_ARG_FILENAME, &o->images,
-        "Folder of the pictures, where a size is needed and not told", "DIR" },
+        "Folder of the pictures, where a size is needed and not told (what "
+        "the format says)",
+        "DIR" },
     { "classes", 'c', 0, G_OPTION_ARG_STRING, &o->classes, "Take only these",
         "A,B" },
     { "labels", 'l', 0, G_OPTION_ARG_FILENAME, &o->labels,
-        "Names of YOLO's classes, one a line (its classes.txt)", "FILE" },
+        "Names of YOLO's classes, one a line, or a data.yaml (what is found "
+        "beside the labels)",
+        "FILE" },
+    { "split", 0, 0, G_OPTION_ARG_STRING, &o->split,
+        "Of a data.yaml: train, val or test, or several (train)", "A,B" },
     { "max-damaged", 0, 0, G_OPTION_ARG_DOUBLE, &o->read.max_damaged,
         "Share of damaged annotations that stops (0.1)", "SHARE" },
     { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->read.absolute_names,
@@ -46,12 +53,13 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       "INPUT OUTPUT - turn annotations into another format");
 
   g_option_context_set_summary (context,
-      "COCO's .json, CrowdHuman's .odgt, a folder of YOLO's .txt or of Pascal "
-      "VOC's\n.xml into one another.  Crowds are ignored boxes in CrowdHuman, "
-      "difficult in VOC\nand left out of YOLO.");
+      "COCO's .json, CrowdHuman's .odgt, a folder of YOLO's .txt or its "
+      "data.yaml, a\nfolder of Pascal VOC's .xml into one another.  Crowds are "
+      "ignored boxes in\nCrowdHuman, difficult in VOC and left out of YOLO.");
   g_option_context_set_description (context,
       "Examples:\n"
       "  defcn convert labels/ train.json --images images/\n"
+      "  defcn convert data.yaml val.json --split val\n"
       "  defcn convert train.json Annotations/ --to voc\n");
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, argc, argv, error))
@@ -90,6 +98,21 @@ read_labels (char ***labels, const Options *o, GError **error)
 
   if (!o->labels)
     return TRUE;
+  if (g_str_has_suffix (o->labels, ".yaml")
+      || g_str_has_suffix (o->labels, ".yml")) {
+    g_auto (DefcnDataYaml) yaml = { 0 };
+
+    if (!defcn_data_yaml_read (&yaml, o->labels, error))
+      return FALSE;
+    if (!yaml.names) {
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: no \"names\"",
+          o->labels);
+      return FALSE;
+    }
+    g_ptr_array_add (yaml.names, NULL);
+    *labels = (char **) g_ptr_array_steal (yaml.names, NULL);
+    return TRUE;
+  }
   if (!defcn_file_read_text (&text, &len, o->labels, MAX_LABELS, error))
     return FALSE;
   g_strchomp (text);
@@ -138,10 +161,8 @@ run (const Options *o, const char *input, const char *output, GError **error)
                  : defcn_notation_guess (&to, output, error))
       || !check_output (o, output, error) || !read_labels (&labels, o, error))
     return FALSE;
-  g_autofree char *folder = g_path_get_dirname (input);
-  g_autoptr (DefcnDataset) dataset =
-      defcn_notation_read (from, input, o->images ? o->images : folder,
-          (const char *const *) labels, &o->read, error);
+  g_autoptr (DefcnDataset) dataset = defcn_notation_read (from, input,
+      o->images, (const char *const *) labels, o->split, &o->read, error);
   if (!dataset || !choose (&dataset, o, error))
     return FALSE;
   g_autofree char *notes = defcn_dataset_notes (dataset);
@@ -151,6 +172,8 @@ run (const Options *o, const char *input, const char *output, GError **error)
   g_print ("%s: %u images, %u objects", output, done.n_images, done.n_objects);
   if (done.n_left_out)
     g_print (", %u crowds and ignored boxes left out", done.n_left_out);
+  if (from == DEFCN_NOTATION_YOLO)
+    g_print (", of the pictures in %s", dataset->image_dir);
   g_print ("\n");
   return TRUE;
 }
@@ -178,5 +201,6 @@ defcn_convert_main (int argc, char **argv)
   g_free (o.images);
   g_free (o.classes);
   g_free (o.labels);
+  g_free (o.split);
   return status;
 }

@@ -10,7 +10,7 @@ read_one (DefcnNotation notation, const char *folder, const char *images)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnDataset) dataset = defcn_notation_read (notation, folder,
-      images, NULL, &defcn_read_defaults, &error);
+      images, NULL, NULL, &defcn_read_defaults, &error);
 
   fuzz_check (dataset, error);
   for (guint i = 0; dataset && i < dataset->samples->len; i++) {

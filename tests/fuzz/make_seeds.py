@@ -363,6 +363,15 @@ def voc():
     write('voc', 'lines.txt', '0 .5 .5 .2 .2\n\n3 .1 .1 .2 .1 .2 .4\nx\n')
 
 
+def yaml():
+    write('yaml', 'list.yaml', 'train: ../train/images\nval:\n  - a\n  - b\n'
+          'nc: 2\nnames: [cat, "a dog"]\n')
+    write('yaml', 'mapping.yaml', 'path: &p ../set\ntrain: *p\nnames:\n'
+          '  0: cat\n  3: dog\nkpt_shape: [17, 3]\n')
+    write('yaml', 'cut.yaml', 'names: [cat, "a')
+    write('yaml', 'wide.yaml', 'names: [cat]'.encode('utf-16'))
+
+
 if __name__ == '__main__':
     weights()
     models()
@@ -373,3 +382,4 @@ if __name__ == '__main__':
     pictures()
     results()
     voc()
+    yaml()

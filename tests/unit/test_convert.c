@@ -53,7 +53,7 @@ read_text (const char *name, const char *text)
 
   g_assert_true (defcn_notation_guess (&notation, path, &error));
   DefcnDataset *dataset = defcn_notation_read (notation, path, images, NULL,
-      &defcn_read_defaults, &error);
+      NULL, &defcn_read_defaults, &error);
   g_assert_no_error (error);
   g_remove (path);
   return dataset;
@@ -72,7 +72,7 @@ through (DefcnNotation notation, const DefcnDataset *dataset,
   g_assert_no_error (error);
   g_assert_true (defcn_notation_guess (&guessed, path, &error));
   g_assert_cmpint (guessed, ==, notation);
-  DefcnDataset *back = defcn_notation_read (notation, path, images, NULL,
+  DefcnDataset *back = defcn_notation_read (notation, path, images, NULL, NULL,
       &defcn_read_defaults, &error);
   g_assert_no_error (error);
   remove_all (path);
@@ -184,7 +184,19 @@ test_yolo (void)
                              "0 0.1 0.1 0.2 0.1 0.2 0.4\n";
   static const char *const bad[] = { "x 0.5 0.5 0.2 0.2", "1 0.5 0.5 0.2",
     "1.5 0.5 0.5 0.2 0.2", "-1 0.5 0.5 0.2 0.2", "1 0.5 0.5 -0.2 0.2",
-    "1 0.1 0.2 0.3 0.4 0.5", "1 100 100 20 20", "1 nan 0 0 0" };
+    "1 0.1 0.2 0.3 0.4 1.5", "1 100 100 20 20", "1 nan 0 0 0" };
+  static const struct
+  {
+    const char *line, *object;
+    gboolean scored;
+  } rows[] = {
+    { "1 0.5 0.5 0.25 0.5 0.875", "1 15 7.5 10 15;", TRUE },
+    { "1 0.5 0.5 0.25 0.5 1e-3", "1 15 7.5 10 15;", TRUE },
+    { "1 0.1 0.1 0.2 0.1 0.2 0.4 0.9", "1 4 3 4 9;", TRUE },
+    { "1 0.1 0.1 0.2 0.1 0.2 0.4 0.1 0.4", "1 4 3 4 9;" }, /* four corners */
+    { "1 0.5 0.5 0.25 0.5 0.1 0.2 2 0.9 0.8 0 0.3 0.3 1", "1 15 7.5 10 15;" },
+    { "1 0.5 0.5 0.25 0.5 0.1 0.2 2", "1 15 7.5 10 15;" },
+  };
   g_autofree char *labels = folder_file (folder, "yolo");
   g_autofree char *file = folder_file (labels, "a.txt");
   g_autoptr (GError) error = NULL;
@@ -192,7 +204,7 @@ test_yolo (void)
   g_assert_cmpint (g_mkdir (labels, 0700), ==, 0);
   g_assert_true (g_file_set_contents (file, good, -1, NULL));
   g_autoptr (DefcnDataset) dataset = defcn_notation_read (DEFCN_NOTATION_YOLO,
-      labels, images, NULL, &defcn_read_defaults, &error);
+      labels, images, NULL, NULL, &defcn_read_defaults, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (dataset->labels->len, ==, 3);
   g_autofree char *text = objects_text (dataset, 0);
@@ -203,13 +215,44 @@ test_yolo (void)
 
     g_assert_true (g_file_set_contents (file, line, -1, NULL));
     g_autoptr (DefcnDataset) some = defcn_notation_read (DEFCN_NOTATION_YOLO,
-        labels, images, NULL, &defcn_read_defaults, &error);
+        labels, images, NULL, NULL, &defcn_read_defaults, &error);
     g_assert_no_error (error);
     g_assert_cmpuint (some->n_damaged, ==, 1);
     g_assert_nonnull (strstr (some->damage->pdata[0], "a.txt, line 1"));
     g_autofree char *rest = objects_text (some, 0);
     g_assert_cmpstr (rest, ==, "0 0 0 40 30;");
   }
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_assert_true (g_file_set_contents (file, rows[i].line, -1, NULL));
+    g_autoptr (DefcnDataset) one = defcn_notation_read (DEFCN_NOTATION_YOLO,
+        labels, images, NULL, NULL, &defcn_read_defaults, &error);
+    g_assert_no_error (error);
+    g_autofree char *object = objects_text (one, 0);
+    g_autofree char *notes = defcn_dataset_notes (one);
+    g_assert_cmpstr (object, ==, rows[i].object);
+    g_assert_cmpint (rows[i].scored, ==,
+        strstr (notes, "1 rows have a confidence") != NULL);
+  }
+
+  /* An empty file, as no file, is a picture without objects. */
+  g_assert_true (g_file_set_contents (file, "", 0, NULL));
+  g_autoptr (DefcnDataset) empty = defcn_notation_read (DEFCN_NOTATION_YOLO,
+      labels, images, NULL, NULL, &defcn_read_defaults, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (empty->samples->len, ==, 2);
+  g_assert_null (empty->packed);
+
+  /* A class that has no name is named by its number. */
+  static const char *const names[] = { "owl", "eel", NULL };
+  g_assert_true (
+      g_file_set_contents (file, "1 .5 .5 1 1\n2 .5 .5 1 1\n", -1, NULL));
+  g_autoptr (DefcnDataset) named = defcn_notation_read (DEFCN_NOTATION_YOLO,
+      labels, images, names, NULL, &defcn_read_defaults, &error);
+  g_assert_no_error (error);
+  g_autofree char *known = objects_text (named, 0);
+  g_assert_cmpstr (known, ==, "eel 0 0 40 30;");
+  g_assert_nonnull (strstr (named->damage->pdata[0],
+      "a.txt, line 2: class 2, and there are 2 names"));
   remove_all (labels);
 }
 
@@ -245,7 +288,7 @@ test_voc (void)
 
     g_assert_true (g_file_set_contents (file, cases[i].text, -1, NULL));
     g_autoptr (DefcnDataset) dataset = defcn_notation_read (DEFCN_NOTATION_VOC,
-        path, images, NULL, &defcn_read_defaults, &error);
+        path, images, NULL, NULL, &defcn_read_defaults, &error);
     if (!cases[i].objects) {
       g_assert_null (dataset);
       g_assert_nonnull (strstr (error->message, cases[i].words));

@@ -27,10 +27,11 @@ gboolean defcn_notation_parse (DefcnNotation *format, const char *word,
 /* By what @path is named, or holds if it is a folder; FALSE with @error. */
 gboolean defcn_notation_guess (DefcnNotation *format, const char *path,
     GError **error);
-/* @labels: names of the classes of YOLO's numbers, or NULL: classes.txt beside
- * them, or the numbers.  NULL with @error. */
+/* @images: the folder of pictures, or NULL: where the format has it.  Of YOLO,
+ * as of defcn_yolo_read(): @labels, names of its numbers, or NULL, and @split.
+ * NULL with @error. */
 DefcnDataset *defcn_notation_read (DefcnNotation format, const char *path,
-    const char *images, const char *const *labels,
+    const char *images, const char *const *labels, const char *split,
     const DefcnReadOptions *options, GError **error);
 /* Writes @dataset to @path.  Sizes that it does not have are the pictures'.
  * FALSE with @error: a name or class that the format cannot have. */

@@ -4,8 +4,8 @@
 #include "data/file.h"
 #include "data/output.h"
 #include "error.h"
+#include "yolo_set.h"
 
-#include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
 
@@ -13,10 +13,22 @@
 #define MAX_BYTES (16 << 20) /* of a file */
 #define MAX_CLASSES 10000
 
+/* What is being read. */
+typedef struct
+{
+  DefcnDataset *dataset;
+  const DefcnYoloSet *set;
+  int *classes; /* of a number, its class; of the names */
+  int n_names;  /* -1: there are no names, numbers are */
+  GArray *numbers;
+  guint n;        /* objects, damaged ones too */
+  guint n_scored; /* rows with a confidence */
+} Reader;
+
 gboolean
 defcn_yolo_is_file (const char *name)
 {
-  return g_str_has_suffix (name, ".txt") && !g_str_equal (name, CLASSES);
+  return defcn_yolo_set_is_label (name);
 }
 
 /* The numbers of @line; FALSE where it has something else. */
@@ -37,29 +49,65 @@ parse_numbers (GArray *numbers, const char *line)
   return TRUE;
 }
 
-/* Class and box of a line in pixels of a picture of @size. */
+/* Whether what is behind the box of @n numbers are points with a flag each: not
+ * seen, hidden, seen. */
 static gboolean
-parse_line (int *number, double box[4], GArray *numbers, const char *line,
+has_flagged_points (const double *v, guint n)
+{
+  if (n < 8 || (n - 5) % 3 != 0)
+    return FALSE;
+  for (guint i = 7; i < n; i += 3)
+    if (v[i] != 0 && v[i] != 1 && v[i] != 2)
+      return FALSE;
+  return TRUE;
+}
+
+/* How many of the numbers of a row are its box (4) or polygon (6 or more), 0:
+ * neither.  A confidence may follow. */
+static guint
+n_coordinates (Reader *r)
+{
+  const double *v = (const double *) r->numbers->data;
+  const guint n = r->numbers->len, n_points = r->set->n_keypoints;
+
+  if (n_points > 0 && (n == 5 + n_points || n == 6 + n_points))
+    return 4;
+  if (n == 5 || has_flagged_points (v, n))
+    return 4;
+  if (n >= 6 && n % 2 == 0) { /* a class, pairs and a confidence */
+    if (v[n - 1] < 0 || v[n - 1] > 1)
+      return 0;
+    r->n_scored++;
+    return n - 2 == 4 ? 4 : n - 2;
+  }
+  return n >= 7 ? n - 1 : 0;
+}
+
+/* Class number and box, in pixels of a picture of @size, of a line.  Returns:
+ * what is wrong with it, or NULL. */
+static const char *
+parse_line (Reader *r, int *number, double box[4], const char *line,
     const int size[2])
 {
-  if (!parse_numbers (numbers, line) || numbers->len < 5
-      || (numbers->len > 5 && (numbers->len < 7 || numbers->len % 2 == 0)))
-    return FALSE;
-  const double *v = (const double *) numbers->data;
   double low[2] = { INFINITY, INFINITY }, high[2] = { -INFINITY, -INFINITY };
+
+  if (!parse_numbers (r->numbers, line))
+    return "something that is no number";
+  const double *v = (const double *) r->numbers->data;
+  const guint n = n_coordinates (r);
+  if (n == 0)
+    return "not a class and its box or polygon";
   if (v[0] != floor (v[0]) || v[0] < 0 || v[0] >= MAX_CLASSES)
-    return FALSE;
-  for (guint i = 1; i < numbers->len; i++)
-    if (fabs (v[i]) > 10) /* parts of a picture, not pixels */
-      return FALSE;
+    return "the class is no whole number below 10000";
+  for (guint i = 1; i <= n; i++)
+    if (fabs (v[i]) > 10)
+      return "in pixels, not in parts of the picture";
   *number = v[0];
-  if (numbers->len == 5) {
-    for (int k = 0; k < 2; k++) {
-      low[k] = v[1 + k] - v[3 + k] / 2;
-      high[k] = v[1 + k] + v[3 + k] / 2;
-    }
+  for (int k = 0; n == 4 && k < 2; k++) {
+    low[k] = v[1 + k] - v[3 + k] / 2;
+    high[k] = v[1 + k] + v[3 + k] / 2;
   }
-  for (guint i = 1; numbers->len > 5 && i < numbers->len; i++) {
+  for (guint i = 1; n > 4 && i <= n; i++) {
     low[(i - 1) % 2] = MIN (low[(i - 1) % 2], v[i]);
     high[(i - 1) % 2] = MAX (high[(i - 1) % 2], v[i]);
   }
@@ -67,28 +115,59 @@ parse_line (int *number, double box[4], GArray *numbers, const char *line,
     box[k] = low[k] * size[k];
     box[2 + k] = (high[k] - low[k]) * size[k];
   }
-  return box[2] >= 0 && box[3] >= 0;
+  return box[2] >= 0 && box[3] >= 0 ? NULL : "a negative width or height";
 }
 
-/* The class of YOLO's number; names that nobody gave are the numbers. */
-static void
-name_classes (DefcnDataset *dataset, int number, gboolean named)
+/* The class of YOLO's @number, -1 where the names have none; without names the
+ * numbers are names. */
+static int
+class_of (const Reader *r, int number)
 {
-  while (!named && (int) dataset->labels->len <= number) {
-    g_autofree char *name = g_strdup_printf ("%u", dataset->labels->len);
+  if (r->n_names >= 0)
+    return number < r->n_names ? r->classes[number] : -1;
+  while ((int) r->dataset->labels->len <= number) {
+    g_autofree char *name = g_strdup_printf ("%u", r->dataset->labels->len);
 
-    defcn_folder_class (dataset, name);
+    defcn_folder_class (r->dataset, name);
   }
+  return number;
+}
+
+/* Adds the object of a @line of @path to sample @i. */
+static gboolean
+read_line (Reader *r, guint i, const char *path, guint number, const char *line,
+    GError **error)
+{
+  const DefcnSample *sample = r->dataset->samples->pdata[i];
+  const int size[2] = { sample->width, sample->height };
+  DefcnObject o = { .person = TRUE };
+  int class = 0;
+  const char *problem = parse_line (r, &class, o.bbox, line, size);
+  g_autofree char *beyond = NULL;
+
+  r->n++;
+  o.label = problem ? -1 : class_of (r, class);
+  if (!problem && o.label < 0)
+    problem = beyond =
+        g_strdup_printf ("class %d, and there are %d names", class, r->n_names);
+  if (problem) {
+    defcn_dataset_skip (r->dataset, &r->dataset->n_damaged,
+        g_strdup_printf ("%s, line %u: %s", path, number, problem));
+    return TRUE;
+  }
+  o.area = o.bbox[2] * o.bbox[3];
+  r->dataset->n_empty += o.area == 0;
+  if (defcn_dataset_add (r->dataset, i, &o))
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: too many objects",
+      path);
+  return FALSE;
 }
 
 /* Adds the objects of the file @path to sample @i. */
 static gboolean
-read_objects (DefcnDataset *dataset, guint *n, guint i, const char *path,
-    gboolean named, GError **error)
+read_objects (Reader *r, guint i, const char *path, GError **error)
 {
-  const DefcnSample *sample = dataset->samples->pdata[i];
-  const int size[2] = { sample->width, sample->height };
-  g_autoptr (GArray) numbers = g_array_new (FALSE, FALSE, sizeof (double));
   g_autofree char *text = NULL;
   gsize len;
 
@@ -98,91 +177,89 @@ read_objects (DefcnDataset *dataset, guint *n, guint i, const char *path,
     return FALSE;
   g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
   for (guint k = 0; lines[k]; k++) {
-    DefcnObject o = { .person = TRUE };
-
     g_strstrip (lines[k]);
-    if (!lines[k][0])
-      continue;
-    (*n)++;
-    if (!parse_line (&o.label, o.bbox, numbers, lines[k], size)
-        || (named && o.label >= (int) dataset->labels->len)) {
-      defcn_dataset_skip (dataset, &dataset->n_damaged,
-          g_strdup_printf ("%s, line %u: not a class and its box", path,
-              k + 1));
-      continue;
-    }
-    name_classes (dataset, o.label, named);
-    o.area = o.bbox[2] * o.bbox[3];
-    dataset->n_empty += o.area == 0;
-    if (!defcn_dataset_add (dataset, i, &o)) {
-      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-          "%s: too many objects", path);
+    if (lines[k][0] && !read_line (r, i, path, k + 1, lines[k], error))
       return FALSE;
-    }
   }
   return TRUE;
 }
 
-/* The names of the classes, from @labels or classes.txt; FALSE: there are
- * none. */
-static gboolean
-read_names (DefcnDataset *dataset, const char *path, const char *const *labels)
+/* The classes of @names; one that has no name is its number. */
+static void
+set_names (Reader *r, const char *const *names)
 {
-  g_autofree char *file = g_build_filename (path, CLASSES, NULL);
-  g_auto (GStrv) lines = NULL;
-  g_autofree char *text = NULL;
-  gsize len;
+  r->n_names = names ? (int) g_strv_length ((char **) names) : -1;
+  r->classes = g_new (int, MAX (r->n_names, 0) + 1);
+  for (int k = 0; k < r->n_names; k++) {
+    g_autofree char *name = g_strstrip (g_strdup (names[k]));
+    g_autofree char *number = g_strdup_printf ("%d", k);
 
-  if (!labels && defcn_file_read_text (&text, &len, file, MAX_BYTES, NULL)) {
-    g_strchomp (text);
-    lines = g_strsplit (text, "\n", -1);
-    labels = (const char *const *) lines;
+    r->classes[k] = defcn_folder_class (r->dataset, *name ? name : number);
   }
-  for (guint k = 0; labels && labels[k]; k++) {
-    g_autofree char *name = g_strstrip (g_strdup (labels[k]));
-    const gint64 id = k + 1;
+}
 
-    g_ptr_array_add (dataset->labels, g_steal_pointer (&name));
-    g_array_append_val (dataset->category_ids, id);
+/* What a user should know of the set. */
+static void
+note (const Reader *r)
+{
+  const DefcnYoloSet *set = r->set;
+
+  if (set->n_lonely > 0)
+    defcn_dataset_remark (r->dataset,
+        g_strdup_printf ("%u label files have no picture, the first is %s",
+            set->n_lonely, set->lonely));
+  if (set->n_missing > 0)
+    defcn_dataset_remark (r->dataset,
+        g_strdup_printf ("%u pictures of its lists are not there, the first "
+                         "is %s",
+            set->n_missing, set->missing));
+  if (r->n_scored > 0)
+    defcn_dataset_remark (r->dataset,
+        g_strdup_printf ("%u rows have a confidence, which is not taken",
+            r->n_scored));
+}
+
+static gboolean
+read_set (Reader *r, GError **error)
+{
+  for (guint i = 0; i < r->set->pictures->len; i++) {
+    int size[2];
+
+    g_ptr_array_add (r->dataset->samples,
+        defcn_sample_new (i + 1, r->set->pictures->pdata[i], 0, 0));
+    if (!defcn_folder_size (size, r->dataset, i, error))
+      return FALSE;
+    DefcnSample *sample = r->dataset->samples->pdata[i];
+    sample->width = size[0];
+    sample->height = size[1];
+    if (!read_objects (r, i, r->set->labels->pdata[i], error))
+      return FALSE;
   }
-  return labels != NULL;
+  note (r);
+  return TRUE;
 }
 
 DefcnDataset *
 defcn_yolo_read (const char *path, const char *images,
-    const char *const *labels, const DefcnReadOptions *options, GError **error)
+    const char *const *labels, const char *split,
+    const DefcnReadOptions *options, GError **error)
 {
-  g_autoptr (DefcnDataset) dataset = defcn_dataset_new (path, images, options);
-  g_autoptr (GPtrArray) names =
-      defcn_folder_list (images, defcn_picture_is_name, error);
-  const gboolean named = read_names (dataset, path, labels);
-  guint n = 0;
+  g_autoptr (DefcnYoloSet) set =
+      defcn_yolo_set_open (path, images, split, error);
 
-  for (guint i = 0; names && i < names->len; i++) {
-    g_autofree char *file =
-        defcn_folder_file (path, names->pdata[i], ".txt", error);
-    int size[2];
-
-    g_ptr_array_add (dataset->samples,
-        defcn_sample_new (i + 1, names->pdata[i], 0, 0));
-    if (!file || !defcn_folder_size (size, dataset, i, error))
-      return NULL;
-    DefcnSample *sample = dataset->samples->pdata[i];
-    sample->width = size[0];
-    sample->height = size[1];
-    if (!read_objects (dataset, &n, i, file, named, error))
-      return NULL;
-  }
-  if (!names)
+  if (!set)
     return NULL;
-  if (names->len == 0) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
-        "%s: no pictures in this folder (--images)", images);
-    return NULL;
-  }
-  return defcn_dataset_check_damage (dataset, n, options, error)
-      ? g_steal_pointer (&dataset)
-      : NULL;
+  g_autoptr (DefcnDataset) dataset =
+      defcn_dataset_new (path, set->root, options);
+  Reader r = { .dataset = dataset,
+    .set = set,
+    .numbers = g_array_new (FALSE, FALSE, sizeof (double)) };
+  set_names (&r, labels ? labels : (const char *const *) set->names);
+  const gboolean good = read_set (&r, error)
+      && defcn_dataset_check_damage (dataset, r.n, options, error);
+  g_array_unref (r.numbers);
+  g_free (r.classes);
+  return good ? g_steal_pointer (&dataset) : NULL;
 }
 
 static gboolean
