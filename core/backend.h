@@ -127,6 +127,9 @@ struct _DefcnBackend
   gsize plan_bytes;
   /* How many images of one size are worth a pass together; 0: 4. */
   int batch;
+  /* Whether the sums of an image depend on how many there are in its pass: who
+   * wants the same bits in every batch always runs as many. */
+  gboolean sums_by_batch;
   /* Owned, NULL at first: what a step takes is measured when it is prepared,
    * and kept (CUDA's convolutions).  Set before the first step is prepared. */
   DefcnTune *tune;

@@ -24,6 +24,8 @@ struct _DefcnDetector
   gboolean owns_model; /* and the backend */
   DefcnScaler *scaler;
   char *hash, *description;
+  int most;       /* images in a pass */
+  gboolean fills; /* and never fewer */
   DefcnDecodeRule rule;
   float *class_thresholds; /* what rule points to, or NULL */
   guint8 *rgb, *turned;    /* the resized image, and upright */
@@ -76,6 +78,7 @@ init (DefcnDetector *d)
   d->batch = g_array_new (FALSE, FALSE, sizeof (int));
   d->rule = defcn_spec_decode_rule (defcn_model_spec (d->model));
   d->description = describe (d->be);
+  d->most = d->be->batch > 0 ? d->be->batch : MAX_BATCH;
 }
 
 /* The model on a device; FALSE leaves neither. */
@@ -154,6 +157,10 @@ defcn_detector_new (const char *path, const DefcnDetectorOptions *options,
 
   d->hash = defcn_weights_hash (weights);
   init (d);
+  if (options->batch > 0) {
+    d->most = options->batch;
+    d->fills = d->be->sums_by_batch;
+  }
   return g_steal_pointer (&d);
 }
 
@@ -295,20 +302,22 @@ prepare_input (DefcnDetector *d, const DefcnPlan *plan,
     defcn_image_normalize (input + (gsize) k * x->h * x->w * 3, rgb,
         place->upright_w, place->upright_h, x->w, x->h, rule);
   }
+  memset (input + (gsize) d->batch->len * x->h * x->w * 3, 0,
+      (x->n - d->batch->len) * sizeof *input * x->h * x->w * 3);
   d->be->upload (d->be, x, x->data, input);
   return TRUE;
 }
 
 /* Where the backend can, it looks for the scores; the heads then stay there. */
 static gboolean
-find_candidates (DefcnDetector *d)
+find_candidates (DefcnDetector *d, const DefcnDecodeRule *rule)
 {
   const int n_classes = defcn_detector_n_classes (d);
 
-  return d->be->candidates && d->rule.topk > 0
+  return d->be->candidates && rule->topk > 0
       && d->be->candidates (d->be, d->candidates, d->plan->logits,
           d->plan->deltas, d->plan->filter, DEFCN_N_LEVELS, d->at,
-          defcn_boxes_threshold (&d->rule, n_classes), d->rule.duplicate_iou);
+          defcn_boxes_threshold (rule, n_classes), rule->duplicate_iou);
 }
 
 /* The heads of the last image, in host memory. */
@@ -324,36 +333,41 @@ take_heads (DefcnDetector *d, DefcnLevel levels[DEFCN_N_LEVELS])
     defcn_heads_next (levels, defcn_detector_n_classes (d));
 }
 
-void
-defcn_detector_decode (DefcnDetector *d, GArray *boxes)
+/* The last image. */
+static void
+decode (DefcnDetector *d, GArray *boxes, const DefcnDecodeRule *rule)
 {
-  const DefcnPlace *place = &d->place;
   const int n_classes = defcn_detector_n_classes (d);
 
-  g_return_if_fail (place->w > 0);
-  if (find_candidates (d)) {
+  if (find_candidates (d, rule)) {
     defcn_boxes_select (boxes, d->candidates, d->levels, DEFCN_N_LEVELS,
-        n_classes, &d->rule);
+        n_classes, rule);
   } else {
     DefcnLevel levels[DEFCN_N_LEVELS];
 
     take_heads (d, levels);
-    defcn_boxes_decode (boxes, levels, DEFCN_N_LEVELS, n_classes, &d->rule);
+    defcn_boxes_decode (boxes, levels, DEFCN_N_LEVELS, n_classes, rule);
   }
-  defcn_place_boxes (boxes, place);
+  defcn_place_boxes (boxes, &d->place);
+}
+
+void
+defcn_detector_decode (DefcnDetector *d, GArray *boxes)
+{
+  g_return_if_fail (d->place.w > 0);
+  decode (d, boxes, &d->rule);
 }
 
 /* The images from @first on that have its size in the network and wait: a power
- * of two of them, so that there are few plans, as many as the backend wants. */
+ * of two of them, so that there are few plans, or all that make a full pass. */
 static void
 gather_batch (DefcnDetector *d, int first)
 {
-  const int max = d->be->batch > 0 ? d->be->batch : MAX_BATCH;
   const DefcnPlace *wanted = place_at (d, first);
   guint n = 1;
 
   g_array_set_size (d->batch, 0);
-  for (int i = first; i < (int) d->places->len && (int) d->batch->len < max;
+  for (int i = first; i < (int) d->places->len && (int) d->batch->len < d->most;
        i++) {
     const DefcnPlace *place = place_at (d, i);
 
@@ -361,33 +375,37 @@ gather_batch (DefcnDetector *d, int first)
         && place->pad_h == wanted->pad_h)
       g_array_append_val (d->batch, i);
   }
+  if (d->fills || d->batch->len == (guint) d->most)
+    return;
   while (2 * n <= d->batch->len)
     n *= 2;
   g_array_set_size (d->batch, n);
 }
 
 /* The plan of the batch, of half of it where there is no memory for the whole,
- * and so on. */
+ * and so on; where passes are always full, from then on. */
 static const DefcnPlan *
 plan_batch (DefcnDetector *d, GError **error)
 {
   const DefcnPlace *place = place_at (d, batch_at (d, 0));
 
   for (;;) {
-    const guint n = d->batch->len;
+    const guint n = d->fills ? (guint) d->most : d->batch->len;
     const DefcnPlan *plan = defcn_model_plan (d->model, n, place->pad_h,
         place->pad_w, n == 1 ? error : NULL);
 
     if (plan || n == 1)
       return plan;
-    g_array_set_size (d->batch, n / 2);
+    if (d->fills)
+      d->most = n / 2;
+    g_array_set_size (d->batch, MIN (d->batch->len, n / 2));
   }
 }
 
 /* One pass of the network, over the batch that begins with image @first. */
 static gboolean
 run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
-    int first, GError **error)
+    const DefcnDecodeRule *rules, int first, GError **error)
 {
   const gint64 start = g_get_monotonic_time ();
 
@@ -410,12 +428,13 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
 
   const gint64 inferred = g_get_monotonic_time ();
   for (guint k = 0; k < d->batch->len; k++) {
-    DefcnPlace *place = place_at (d, batch_at (d, k));
+    const int i = batch_at (d, k);
+    DefcnPlace *place = place_at (d, i);
 
     place->done = TRUE;
     d->place = *place;
     d->at = k;
-    defcn_detector_decode (d, boxes[batch_at (d, k)]);
+    decode (d, boxes[i], rules ? &rules[i] : &d->rule);
   }
   if (!d->be->sync (d->be, error)) { /* the heads may not have come */
     d->place.w = 0;
@@ -430,8 +449,8 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
 /* All images; those of the last one's size at the end, so that the last image
  * is the last of the last pass. */
 static gboolean
-run_all (DefcnDetector *d, GArray **boxes, const DefcnImage *images, int n,
-    GError **error)
+run_all (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
+    const DefcnDecodeRule *rules, int n, GError **error)
 {
   const DefcnPlace *last = place_at (d, n - 1);
 
@@ -443,7 +462,7 @@ run_all (DefcnDetector *d, GArray **boxes, const DefcnImage *images, int n,
           place->pad_w == last->pad_w && place->pad_h == last->pad_h;
 
       if (place->w > 0 && !place->done && is_late == (round == 1)
-          && !run_batch (d, boxes, images, i, error))
+          && !run_batch (d, boxes, images, rules, i, error))
         return FALSE;
     }
   if (last->w == 0)
@@ -466,8 +485,9 @@ check_image (const DefcnDetector *d, const DefcnImage *image, GError **error)
 }
 
 gboolean
-defcn_detector_run (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
-    const DefcnRegion *regions, int n, GError **error)
+defcn_detector_run_by (DefcnDetector *d, GArray **boxes,
+    const DefcnImage *images, const DefcnRegion *regions,
+    const DefcnDecodeRule *rules, int n, GError **error)
 {
   gboolean good = TRUE;
 
@@ -484,10 +504,17 @@ defcn_detector_run (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
   for (int i = 0; i < n && good; i++)
     defcn_place_find (place_at (d, i), &images[i], regions ? &regions[i] : NULL,
         &defcn_model_spec (d->model)->input);
-  good = good && (n == 0 || run_all (d, boxes, images, n, error));
+  good = good && (n == 0 || run_all (d, boxes, images, rules, n, error));
   for (int i = 0; i < n && !good; i++)
     g_array_set_size (boxes[i], 0);
   return good;
+}
+
+gboolean
+defcn_detector_run (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
+    const DefcnRegion *regions, int n, GError **error)
+{
+  return defcn_detector_run_by (d, boxes, images, regions, NULL, n, error);
 }
 
 void
@@ -536,6 +563,12 @@ float
 defcn_detector_duplicate_filter (const DefcnDetector *d)
 {
   return d->rule.duplicate_iou;
+}
+
+DefcnDecodeRule
+defcn_detector_rule (const DefcnDetector *d)
+{
+  return d->rule;
 }
 
 int

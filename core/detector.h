@@ -38,6 +38,11 @@ typedef struct
   gboolean exact;    /* direct convolution on the CPU: slower, rounds less */
   gboolean autotune; /* measure on CUDA, and keep what is fastest: tune.h */
   int max_edge; /* the longest input that a file may want, 0: the one below */
+  /* Images in a pass of the network at most; 0: as many as suit the device.  A
+   * device whose sums depend on it (CUDA) runs that many in every pass, what
+   * lacks of them blank, so that an image gives the same bits in any company.
+   */
+  int batch;
 } DefcnDetectorOptions;
 
 /* NULL with @error set: a missing, damaged or foreign model file, one whose
@@ -59,11 +64,18 @@ DefcnDetector *defcn_detector_new_from_model (struct _DefcnModel *model);
  * Images that have the same size in the network go through it together.
  * @boxes[i]: array of DefcnBox, emptied, filled by descending score, in pixels
  * of image i.  The result of an image does not depend on the others, but for
- * rounding on CUDA, where a pass over more images may be summed in another
- * order.  FALSE with @error set, and all @boxes empty. */
+ * rounding on CUDA without DefcnDetectorOptions.batch, where a pass over more
+ * images may be summed in another order.  FALSE with @error set, and all @boxes
+ * empty. */
 gboolean defcn_detector_run (DefcnDetector *detector, GArray **boxes,
     const DefcnImage *images, const DefcnRegion *regions, int n,
     GError **error);
+
+/* The same, each image decoded by its own of @rules, whose strings and arrays
+ * are borrowed for the call; the detector's settings stay as they are. */
+gboolean defcn_detector_run_by (DefcnDetector *detector, GArray **boxes,
+    const DefcnImage *images, const DefcnRegion *regions,
+    const DefcnDecodeRule *rules, int n, GError **error);
 
 /* Decodes the last image of the last run again, with the settings as they are
  * now: the same forward pass with another threshold, or with NMS.  The last run
@@ -82,6 +94,10 @@ float defcn_detector_nms (const DefcnDetector *detector);
 /* The local duplicate filter (DefcnDecodeRule); 0 or less: none. */
 void defcn_detector_set_duplicate_filter (DefcnDetector *detector, float iou);
 float defcn_detector_duplicate_filter (const DefcnDetector *detector);
+
+/* All of them as they are set: what to begin a rule of one's own with.
+ * class_thresholds are borrowed until they are set. */
+DefcnDecodeRule defcn_detector_rule (const DefcnDetector *detector);
 
 int defcn_detector_n_classes (const DefcnDetector *detector);
 /* Returns: name of class @i, borrowed. */

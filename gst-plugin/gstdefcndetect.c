@@ -65,9 +65,9 @@
  * Since: 0.1
  */
 #include "gstdefcndetect.h"
-#include "detect/bundled.h"
 #include "detect/cudaframe.h"
 #include "detect/frame.h"
+#include "detect/open.h"
 #include "detect/properties.h"
 
 #define GST_CAT_DEFAULT gst_defcn_detect_debug
@@ -86,27 +86,6 @@ GST_ELEMENT_REGISTER_DEFINE (defcndetect, "defcndetect", GST_RANK_NONE,
 
 /* Start and stop. */
 
-/* A bad model file, a bad setting and a device that does not work are
- * different errors to an application. */
-static void
-post_open_error (GstDefcnDetect *self, const char *model, GError *error)
-{
-  g_autofree char *shown = g_utf8_make_valid (model, -1);
-
-  gst_defcn_error_make_valid (error);
-  if (!g_file_test (model, G_FILE_TEST_EXISTS))
-    GST_ELEMENT_ERROR (self, RESOURCE, NOT_FOUND,
-        ("There is no model file \"%s\".", shown),
-        ("%s Set the property \"model\".", error->message));
-  else if (g_error_matches (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND)
-      || g_error_matches (error, DEFCN_ERROR, DEFCN_ERROR_VALUE))
-    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message),
-        (NULL));
-  else
-    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ, ("%s", error->message),
-        (NULL));
-}
-
 static GstDefcnSetup
 setup_copy (GstDefcnDetect *self)
 {
@@ -119,11 +98,8 @@ setup_copy (GstDefcnDetect *self)
   copy.labels = g_strdup (copy.labels);
   copy.labels_file = g_strdup (copy.labels_file);
   copy.object_class = g_strdup (copy.object_class);
+  copy.instance_id = g_strdup (copy.instance_id);
   GST_OBJECT_UNLOCK (self);
-  if (!copy.model || !*copy.model) {
-    g_free (copy.model);
-    copy.model = gst_defcn_bundled_model ();
-  }
   return copy;
 }
 
@@ -135,36 +111,7 @@ setup_clear (GstDefcnSetup *setup)
   g_free (setup->labels);
   g_free (setup->labels_file);
   g_free (setup->object_class);
-}
-
-/* NULL after posting an error. */
-static GstDefcnWorker *
-open_model (GstDefcnDetect *self, const GstDefcnSetup *setup)
-{
-  static const char *precisions[] = { "auto", "fp32", "fp16", "bf16" };
-  DefcnDetectorOptions options = { .device = setup->device,
-    .precision = precisions[setup->precision],
-    .threads = (int) setup->threads,
-    .exact = setup->exact,
-    .max_edge = (int) setup->max_edge,
-    .autotune = setup->autotune };
-  g_autoptr (GError) error = NULL;
-  GstDefcnWorker *worker;
-
-  worker = gst_defcn_worker_new (setup->model, &options, &error);
-  if (!worker) {
-    post_open_error (self, setup->model, error);
-    return NULL;
-  }
-  if (!gst_defcn_model_info_relabel (gst_defcn_worker_info (worker),
-          setup->labels, setup->labels_file, &error)) {
-    gst_defcn_error_make_valid (error);
-    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message),
-        (NULL));
-    gst_defcn_worker_free (worker);
-    return NULL;
-  }
-  return worker;
+  g_free (setup->instance_id);
 }
 
 static gboolean
@@ -178,79 +125,12 @@ check_meta (GstDefcnDetect *self, GstDefcnMetaFlags meta)
   return FALSE;
 }
 
-/* What a new stream and a flush forget. */
-static void
-reset_stream (GstDefcnDetect *self)
-{
-  self->since = 0;
-  g_clear_pointer (&self->last, g_array_unref);
-  self->last_time = GST_CLOCK_TIME_NONE;
-}
-
 static void
 reset_qos (GstDefcnDetect *self)
 {
   GST_OBJECT_LOCK (self);
   self->earliest_time = GST_CLOCK_TIME_NONE;
   GST_OBJECT_UNLOCK (self);
-}
-
-/* Hands @worker to the element, which is started then. */
-static gboolean
-take_worker (GstDefcnDetect *self, GstDefcnWorker *worker)
-{
-  g_autoptr (GError) error = NULL;
-
-  GST_OBJECT_LOCK (self);
-  self->settings = gst_defcn_settings_new (&self->live,
-      gst_defcn_worker_info (worker), &error);
-  if (self->settings) {
-    self->worker = worker;
-    self->stats = (GstDefcnStats){ 0 };
-    self->latency = 0;
-    self->upstream_live = FALSE;
-  }
-  GST_OBJECT_UNLOCK (self);
-  if (!error)
-    return TRUE;
-  gst_defcn_error_make_valid (error);
-  GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message), (NULL));
-  gst_defcn_worker_free (worker);
-  return FALSE;
-}
-
-/* Or somebody has named a folder of modules, as if there were one.  Where there
- * is none nobody wants to hear of CUDA. */
-static gboolean
-has_gpu (void)
-{
-  static const char *const devices[] = { "/dev/nvidiactl", "/dev/nvhost-gpu",
-    "/dev/dxg" };
-
-  for (guint i = 0; i < G_N_ELEMENTS (devices); i++)
-    if (g_file_test (devices[i], G_FILE_TEST_EXISTS))
-      return TRUE;
-  return g_getenv ("DEFCN_MODULES") != NULL;
-}
-
-static void
-announce_device (GstDefcnDetect *self, const GstDefcnSetup *setup)
-{
-  const GstDefcnModelInfo *info = gst_defcn_worker_info (self->worker);
-  g_autofree char *model = g_utf8_make_valid (setup->model, -1);
-  const gboolean missed = info->passed_over && has_gpu ();
-
-  GST_INFO_OBJECT (self, "CUDA: %s",
-      info->passed_over ? info->passed_over : "taken, or not asked for");
-  GST_ELEMENT_INFO (self, LIBRARY, INIT,
-      ("%s runs on %s.", model, info->description),
-      ("%s%s%s", info->description, missed ? "; " : "",
-          missed ? info->passed_over : ""));
-  if (info->tuning_problem)
-    GST_ELEMENT_WARNING (self, RESOURCE, READ,
-        ("A tuning file is ignored; it is measured anew."),
-        ("%s", info->tuning_problem));
-  g_object_notify (G_OBJECT (self), "active-device");
 }
 
 /* Structures hold no text but UTF-8. */
@@ -267,12 +147,9 @@ start (GstBaseTransform *trans)
 {
   GstDefcnDetect *self = GST_DEFCN_DETECT (trans);
   GstDefcnSetup setup = setup_copy (self);
-  GstDefcnWorker *worker = NULL;
-  gboolean started;
+  const gboolean started =
+      check_meta (self, setup.meta) && gst_defcn_open (self, &setup);
 
-  if (check_meta (self, setup.meta))
-    worker = open_model (self, &setup);
-  started = worker && take_worker (self, worker);
   if (started) {
     self->region = setup.region;
     self->meta = setup.meta;
@@ -282,16 +159,12 @@ start (GstBaseTransform *trans)
     self->object_class = setup.object_class && *setup.object_class
         ? g_quark_from_string (setup.object_class)
         : 0;
-    g_autofree char *file = g_path_get_basename (setup.model);
-
     self->detector = interned_valid (GST_OBJECT_NAME (self));
-    self->model_name = interned_valid (file);
     self->frames = 0;
     self->last_stats = g_get_monotonic_time ();
     gst_video_info_init (&self->info);
-    reset_stream (self);
+    gst_defcn_state_reset (self);
     reset_qos (self);
-    announce_device (self, &setup);
   }
   setup_clear (&setup);
   return started;
@@ -301,17 +174,10 @@ static gboolean
 stop (GstBaseTransform *trans)
 {
   GstDefcnDetect *self = GST_DEFCN_DETECT (trans);
-  GstDefcnWorker *worker;
-  GstDefcnSettings *settings;
 
-  GST_OBJECT_LOCK (self);
-  worker = g_steal_pointer (&self->worker);
-  settings = g_steal_pointer (&self->settings);
-  GST_OBJECT_UNLOCK (self);
-  gst_defcn_worker_free (worker);
-  gst_defcn_settings_unref (settings);
+  gst_defcn_close (self);
   gst_defcn_state_take_context (self, NULL);
-  reset_stream (self);
+  gst_defcn_state_reset (self);
   return TRUE;
 }
 
@@ -326,7 +192,7 @@ set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
   }
   /* Where the old picture had its objects says nothing about the new one. */
   gst_defcn_worker_discard (self->worker);
-  reset_stream (self);
+  gst_defcn_state_reset (self);
   return TRUE;
 }
 
@@ -390,7 +256,7 @@ forget_stream (GstDefcnDetect *self)
 {
   if (self->worker)
     gst_defcn_worker_discard (self->worker);
-  reset_stream (self);
+  gst_defcn_state_reset (self);
   reset_qos (self);
 }
 
@@ -437,6 +303,10 @@ sink_event (GstBaseTransform *trans, GstEvent *event)
       break;
     case GST_EVENT_SEGMENT: /* a seek, say, that did not flush */
       forget_stream (self);
+      break;
+    case GST_EVENT_EOS:
+    case GST_EVENT_GAP:
+      gst_defcn_worker_rest (self->worker);
       break;
     default:
       break;
@@ -530,6 +400,7 @@ finalize (GObject *object)
 {
   GstDefcnDetect *self = GST_DEFCN_DETECT (object);
 
+  gst_defcn_open_withdraw (self);
   gst_defcn_properties_clear (self);
   gst_clear_object (&self->cuda);
   g_array_unref (self->none);
@@ -560,6 +431,22 @@ gst_defcn_detect_class_init (GstDefcnDetectClass *klass)
       "DeFCN object detector");
   object->finalize = finalize;
   gst_defcn_properties_install (object);
+
+  /**
+   * GstDefcnDetect::model-updated:
+   * @detect: the element
+   * @ok: whether the new model has taken the place of the old one
+   * @path: its file
+   *
+   * What became of #GstDefcnDetect:model, device, precision or threads that
+   * were set while the element ran; with a model that is shared each element
+   * tells of a new one, and who has set it alone of a failure.  Emitted in a
+   * thread of its own; what another one has overtaken is not told of.
+   *
+   * Since: 0.3
+   */
+  g_signal_new ("model-updated", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST,
+      0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_BOOLEAN, G_TYPE_STRING);
 
   add_pad_templates (element);
   gst_element_class_set_static_metadata (element, "DeFCN object detector",

@@ -294,6 +294,7 @@ start (Cuda *be, GError **error)
   }
   be->base.plan_bytes = available / 2; /* others want some too */
   be->base.batch = 16;
+  be->base.sums_by_batch = TRUE;
   be->lanes = cuda_lanes_new (error);
   if (be->lanes)
     be->convs = cuda_convs_new (be, error);

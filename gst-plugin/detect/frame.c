@@ -1,5 +1,6 @@
 /* One frame through defcndetect: look at it or not, attach, report. */
 #include "frame.h"
+#include "adopt.h"
 #include "cudaframe.h"
 
 #define GST_CAT_DEFAULT gst_defcn_detect_debug
@@ -116,10 +117,13 @@ take_result (GstDefcnDetect *self, GstDefcnJob *job)
     return FALSE;
   }
   g_clear_pointer (&self->last, g_array_unref);
+  g_clear_pointer (&self->last_info, gst_defcn_model_info_unref);
   self->last = g_array_ref (job->objects);
+  self->last_info = gst_defcn_model_info_ref (job->info);
   self->last_time = job->timestamp;
   GST_OBJECT_LOCK (self);
-  gst_defcn_stats_add (&self->stats, &job->timings, job->objects->len);
+  gst_defcn_stats_add (&self->stats, &job->timings, job->waited,
+      job->objects->len);
   GST_OBJECT_UNLOCK (self);
   return TRUE;
 }
@@ -179,8 +183,9 @@ learn_context (GstDefcnDetect *self, GstBuffer *buffer)
 /* Looks at the frame if it is its turn and there is time.  @busy: the network
  * is at an earlier one. */
 static GstFlowReturn
-look_or_skip (GstDefcnDetect *self, GstDefcnSettings *settings,
-    GstBuffer *buffer, const FrameTime *t, gboolean busy, Fate *fate)
+look_or_skip (GstDefcnDetect *self, GstDefcnEngine *engine,
+    GstDefcnSettings *settings, GstBuffer *buffer, const FrameTime *t,
+    gboolean busy, Fate *fate)
 {
   g_autoptr (GstDefcnJob) job = NULL;
   g_autoptr (GError) error = NULL;
@@ -189,7 +194,7 @@ look_or_skip (GstDefcnDetect *self, GstDefcnSettings *settings,
   if (*fate != LOOKED)
     return GST_FLOW_OK;
   job = gst_defcn_job_new (buffer, &self->info, settings,
-      gst_defcn_worker_info (self->worker)->reads_cuda, &error);
+      engine->info->reads_cuda, &error);
   if (!job) {
     GST_ELEMENT_ERROR (self, STREAM, FAILED, ("%s", error->message), (NULL));
     return GST_FLOW_ERROR;
@@ -197,6 +202,7 @@ look_or_skip (GstDefcnDetect *self, GstDefcnSettings *settings,
   if (self->turning == GST_DEFCN_TURNING_AUTO)
     job->image.orientation = gst_defcn_orientation_of (&self->orientation);
   job->run = self->run;
+  job->engine = gst_defcn_engine_ref (engine);
   learn_context (self, buffer);
   set_regions (self, job, buffer);
   if (!job->regions->len) {
@@ -285,14 +291,16 @@ report (GstDefcnDetect *self, const GstDefcnSettings *settings,
   gboolean looked = fate == LOOKED;
   gboolean repeat = settings->repeat && !is_outdated (self, settings, t);
   gboolean known = looked || (self->last && (fresh || repeat));
+  const GstDefcnModelInfo *info =
+      known ? self->last_info : gst_defcn_worker_info (self->worker);
   const GArray *objects = known ? self->last : self->none;
   GstDefcnMark mark = { .inferred = looked,
     .reason = reasons[fate],
     .repeated = known && !looked,
     .timestamp = known ? self->last_time : GST_CLOCK_TIME_NONE,
-    .model = gst_defcn_worker_info (self->worker)->hash,
+    .model = info->hash,
     .fresh = looked || fresh,
-    .model_name = self->model_name,
+    .model_name = info->name,
     .detector = self->detector,
     .frame = self->frames };
 
@@ -340,6 +348,7 @@ gst_defcn_frame_process (GstDefcnDetect *self, GstBuffer *buffer)
 {
   FrameTime t = frame_time (self, buffer);
   gboolean busy;
+  g_autoptr (GstDefcnEngine) engine = gst_defcn_adopt (self);
   g_autoptr (GstDefcnJob) earlier = gst_defcn_worker_poll (self->worker, &busy);
   g_autoptr (GstDefcnSettings) settings = NULL;
   GstFlowReturn ret;
@@ -352,7 +361,7 @@ gst_defcn_frame_process (GstDefcnDetect *self, GstBuffer *buffer)
     break_run (self);
   if (earlier && !take_result (self, earlier))
     return GST_FLOW_ERROR;
-  ret = look_or_skip (self, settings, buffer, &t, busy, &fate);
+  ret = look_or_skip (self, engine, settings, buffer, &t, busy, &fate);
   if (ret != GST_FLOW_OK)
     return ret;
   count_frame (self, fate);

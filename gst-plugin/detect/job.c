@@ -139,6 +139,7 @@ gst_defcn_job_new (GstBuffer *buffer, const GstVideoInfo *info,
   job->timestamp = GST_BUFFER_PTS (buffer);
   job->regions = g_array_new (FALSE, FALSE, sizeof (GstDefcnRegion));
   job->objects = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  job->owners = g_array_new (FALSE, FALSE, sizeof (guint));
   gst_defcn_job_add_region (job, 0, 0, job->view.visible.w, job->view.visible.h,
       0, 0);
   return g_steal_pointer (&job);
@@ -165,6 +166,7 @@ gst_defcn_job_release_pixels (GstDefcnJob *job)
   if (job->view.frame.buffer)
     gst_defcn_view_unmap (&job->view);
   job->view.frame.buffer = NULL;
+  g_clear_pointer (&job->convert, gst_defcn_convert_free);
 }
 
 void
@@ -175,7 +177,10 @@ gst_defcn_job_free (GstDefcnJob *job)
   gst_defcn_job_release_pixels (job);
   g_clear_pointer (&job->regions, g_array_unref);
   g_clear_pointer (&job->objects, g_array_unref);
+  g_clear_pointer (&job->owners, g_array_unref);
   gst_defcn_settings_unref (job->settings);
+  gst_defcn_model_info_unref (job->info);
+  gst_defcn_engine_unref (job->engine);
   g_clear_error (&job->error);
   g_free (job);
 }

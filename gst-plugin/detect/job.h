@@ -4,8 +4,8 @@
  */
 #pragma once
 
-#include "detector.h"
-#include "settings.h"
+#include "convert.h"
+#include "engine.h"
 #include "view.h"
 
 G_BEGIN_DECLS
@@ -17,6 +17,13 @@ typedef struct
   GQuark parent;         /* its type, 0: none */
 } GstDefcnRegion;
 
+typedef enum
+{
+  GST_DEFCN_JOB_WAITING,
+  GST_DEFCN_JOB_RUNNING, /* a thread is at some of its regions */
+  GST_DEFCN_JOB_DONE,
+} GstDefcnJobState;
+
 typedef struct
 {
   GstDefcnView view; /* mapped for reading */
@@ -27,10 +34,30 @@ typedef struct
   GstDefcnSettings *settings;
   GstClockTime timestamp; /* PTS of the frame */
   guint run;              /* of frames without a discontinuity; the caller's */
+  /* What is to look at it and what its labels are; NULL until it is handed
+   * over: the model of then.  The settings are made for it. */
+  GstDefcnEngine *engine;
+  GstDefcnModelInfo *info;
+
+  /* The queue's (lanes.h). */
+  GstDefcnJobState state;
+  guint next_region;  /* the first that no thread has taken */
+  gconstpointer pass; /* who is at it */
+  gboolean abandoned; /* nobody wants what it finds */
+  gpointer lane;      /* NULL: it has gone */
+  gboolean late;      /* others were there before it */
+  gint64 queued;      /* monotonic us */
+
+  /* The thread's that is at it. */
+  GArray *owners;           /* guint, the region of each object */
+  GstDefcnConvert *convert; /* holds its pixels, for formats of others */
 
   /* The result. */
-  GArray *objects; /* GstDefcnObject, best first */
-  DefcnTimings timings;
+  GArray *objects;      /* GstDefcnObject, best first */
+  DefcnTimings timings; /* of the passes that it had part in */
+  guint64 waited;       /* for its first pass, behind others, nanoseconds */
+  guint company;        /* regions in its passes, all together */
+  guint passes;
   GError *error; /* set: it failed */
 } GstDefcnJob;
 

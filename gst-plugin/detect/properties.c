@@ -1,110 +1,9 @@
 /* The properties of defcndetect. */
 #include "properties.h"
+#include "adopt.h"
 #include "field.h"
-
-enum
-{
-  PROP_0,
-  PROP_MODEL,
-  PROP_DEVICE,
-  PROP_ACTIVE_DEVICE,
-  PROP_PRECISION,
-  PROP_THRESHOLD,
-  PROP_CLASS_THRESHOLDS,
-  PROP_CLASSES,
-  PROP_MAX_DETECTIONS,
-  PROP_DUPLICATE_FILTER,
-  PROP_LABELS,
-  PROP_LABELS_FILE,
-  PROP_INFERENCE_INTERVAL,
-  PROP_REPEAT_DETECTIONS,
-  PROP_INFERENCE_REGION,
-  PROP_OBJECT_CLASS,
-  PROP_ORIENTATION,
-  PROP_ROI,
-  PROP_MERGE_REGIONS,
-  PROP_MAX_AGE,
-  PROP_NO_BLOCK,
-  PROP_THREADS,
-  PROP_EXACT,
-  PROP_MAX_EDGE,
-  PROP_AUTOTUNE,
-  PROP_META,
-  PROP_MESSAGE,
-  PROP_STATS,
-  PROP_STATS_INTERVAL,
-  PROP_QOS,
-};
-
-#define DEFAULT_DEVICE "auto"
-#define DEFAULT_THRESHOLD -1.0f
-#define DEFAULT_MAX_DETECTIONS 100
-#define DEFAULT_DUPLICATE_FILTER -1.0f
-#define DEFAULT_MERGE_REGIONS TRUE
-#define DEFAULT_MAX_AGE (5 * GST_SECOND)
-#define DEFAULT_META                                                           \
-  (gst_defcn_meta_supported ()                                                 \
-      & (GST_DEFCN_META_ROI | GST_DEFCN_META_ANALYTICS))
-
-#define LIVE                                                                   \
-  (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING)
-#define SETUP                                                                  \
-  (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)
-#define REPORT (G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)
-
-#define GST_TYPE_DEFCN_PRECISION (gst_defcn_precision_get_type ())
-static GType
-gst_defcn_precision_get_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-    { GST_DEFCN_PRECISION_AUTO, "What suits the device", "auto" },
-    { GST_DEFCN_PRECISION_FP32, "32-bit floating point", "fp32" },
-    { GST_DEFCN_PRECISION_FP16, "16-bit floating point", "fp16" },
-    { GST_DEFCN_PRECISION_BF16, "bfloat16", "bf16" },
-    { 0, NULL, NULL },
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type,
-        g_enum_register_static ("GstDefcnPrecision", values));
-  return type;
-}
-
-#define GST_TYPE_DEFCN_INFERENCE_REGION (gst_defcn_inference_region_get_type ())
-static GType
-gst_defcn_inference_region_get_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-    { GST_DEFCN_FULL_FRAME, "The frame, or the regions of roi", "full-frame" },
-    { GST_DEFCN_ROI_LIST, "The frame's ROI metas, and the regions of roi",
-        "roi-list" },
-    { 0, NULL, NULL },
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type,
-        g_enum_register_static ("GstDefcnInferenceRegion", values));
-  return type;
-}
-
-#define GST_TYPE_DEFCN_TURNING (gst_defcn_turning_get_type ())
-static GType
-gst_defcn_turning_get_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-    { GST_DEFCN_TURNING_AUTO, "Upright, by the image-orientation tag", "auto" },
-    { GST_DEFCN_TURNING_NONE, "As it comes", "none" },
-    { 0, NULL, NULL },
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type,
-        g_enum_register_static ("GstDefcnOrientation", values));
-  return type;
-}
+#include "open.h"
+#include "specs.h"
 
 /* Where the properties that are plain fields live in the element. */
 #define FIELD(member) G_STRUCT_OFFSET (GstDefcnDetect, member)
@@ -136,6 +35,10 @@ static const gsize fields[] = {
   [PROP_MESSAGE] = FIELD (live.message),
   [PROP_STATS_INTERVAL] = FIELD (live.stats_interval),
   [PROP_QOS] = FIELD (live.qos),
+  [PROP_MODEL_INSTANCE_ID] = FIELD (setup.instance_id),
+  [PROP_BATCH_SIZE] = FIELD (setup.batch_size),
+  [PROP_BATCH_TIMEOUT] = FIELD (setup.batch_timeout),
+  [PROP_WORKERS] = FIELD (setup.workers),
 };
 
 /* What changed the live properties, with the lock held: make the new settings.
@@ -147,13 +50,35 @@ update_settings (GstDefcnDetect *self, GError **error)
 
   if (!self->worker)
     return TRUE;
-  settings = gst_defcn_settings_new (&self->live,
-      gst_defcn_worker_info (self->worker), error);
+  if (self->adapted)
+    settings = gst_defcn_settings_new_adapted (&self->live,
+        gst_defcn_worker_info (self->worker), NULL);
+  else
+    settings = gst_defcn_settings_new (&self->live,
+        gst_defcn_worker_info (self->worker), error);
   if (!settings)
     return FALSE;
   gst_defcn_settings_unref (self->settings);
   self->settings = settings;
   return TRUE;
+}
+
+/* With the lock held: what one live string says alone, where the others may be
+ * those of another model. */
+static gboolean
+check_alone (GstDefcnDetect *self, char *const *field, GError **error)
+{
+  const gsize offset = (const char *) field - (const char *) &self->live;
+  GstDefcnLive alone = self->live;
+  g_autoptr (GstDefcnSettings) settings = NULL;
+
+  if (!self->adapted || !self->worker)
+    return TRUE;
+  alone.class_thresholds = alone.classes = alone.roi = NULL;
+  G_STRUCT_MEMBER (char *, &alone, offset) = *field;
+  settings = gst_defcn_settings_new (&alone,
+      gst_defcn_worker_info (self->worker), error);
+  return settings != NULL;
 }
 
 /* A live string that does not parse is refused: the old one goes on. */
@@ -166,7 +91,7 @@ set_live_string (GstDefcnDetect *self, char **field, const GValue *value)
   GST_OBJECT_LOCK (self);
   old = *field;
   *field = g_value_dup_string (value);
-  if (!update_settings (self, &error)) {
+  if (!check_alone (self, field, &error) || !update_settings (self, &error)) {
     g_free (*field);
     *field = g_steal_pointer (&old);
   }
@@ -201,6 +126,41 @@ set_setup (GstDefcnDetect *self, gpointer field, const GValue *value,
         ("The old value goes on; set it in the state READY or NULL."));
 }
 
+/* Which model runs where: while it runs, another one is asked for.  The same
+ * file may have another content. */
+static void
+set_model (GstDefcnDetect *self, gpointer field, const GValue *value,
+    GParamSpec *pspec, GstDefcnProperty id)
+{
+  GValue old = G_VALUE_INIT;
+  gboolean asks;
+
+  g_value_init (&old, G_PARAM_SPEC_VALUE_TYPE (pspec));
+  GST_OBJECT_LOCK (self);
+  gst_defcn_field_get (&old, field);
+  asks = self->worker
+      && (id == PROP_MODEL || g_param_values_cmp (pspec, &old, value) != 0);
+  gst_defcn_field_set (field, value);
+  GST_OBJECT_UNLOCK (self);
+  g_value_unset (&old);
+  if (asks)
+    gst_defcn_adopt_request (self,
+        id == PROP_MODEL           ? GST_DEFCN_ASK_MODEL
+            : id == PROP_DEVICE    ? GST_DEFCN_ASK_DEVICE
+            : id == PROP_PRECISION ? GST_DEFCN_ASK_PRECISION
+                                   : GST_DEFCN_ASK_THREADS);
+}
+
+static void
+set_timeout (GstDefcnDetect *self, int timeout)
+{
+  GST_OBJECT_LOCK (self);
+  self->setup.batch_timeout = timeout;
+  if (self->worker)
+    gst_defcn_worker_set_timeout (self->worker, (guint) timeout);
+  GST_OBJECT_UNLOCK (self);
+}
+
 static void
 set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
@@ -209,9 +169,21 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 
   if (!(pspec->flags & GST_PARAM_MUTABLE_PLAYING)) {
     set_setup (self, field, value, pspec);
+    gst_defcn_open_declare (self);
     return;
   }
   switch (id) {
+    case PROP_MODEL:
+    case PROP_DEVICE:
+    case PROP_PRECISION:
+    case PROP_THREADS:
+      set_model (self, field, value, pspec, id);
+      gst_defcn_open_declare (self);
+      return;
+    case PROP_BATCH_TIMEOUT:
+      set_timeout (self, g_value_get_int (value));
+      gst_defcn_open_declare (self);
+      return;
     case PROP_CLASS_THRESHOLDS:
     case PROP_CLASSES:
     case PROP_ROI:
@@ -251,304 +223,12 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   GST_OBJECT_UNLOCK (self);
 }
 
-/* What the network is and where it runs. */
-static void
-install_model_properties (GObjectClass *klass)
-{
-  g_object_class_install_property (klass, PROP_MODEL,
-      g_param_spec_string ("model", "Model",
-          "The model file: weights, labels, input size and thresholds in one; "
-          "unset: the person model that comes with the plugin",
-          NULL, SETUP));
-
-  /**
-   * GstDefcnDetect:device:
-   *
-   * What the network runs on.  "auto" takes the fastest that works when the
-   * element starts, and any other name either works or is an error.  What runs
-   * is told in an INFO message and in #GstDefcnDetect:active-device; where
-   * there is an NVIDIA GPU the message's debug text has why CUDA was passed
-   * over.  A device that fails later ends the stream with an error.
-   *
-   * Since: 0.1
-   */
-  g_object_class_install_property (klass, PROP_DEVICE,
-      g_param_spec_string ("device", "Device",
-          "auto, cpu, onednn, reference, cuda or cuda:N; only auto falls back",
-          DEFAULT_DEVICE, SETUP));
-
-  g_object_class_install_property (klass, PROP_ACTIVE_DEVICE,
-      g_param_spec_string ("active-device", "Active device",
-          "What the network runs on, once the element has started", NULL,
-          REPORT));
-
-  /**
-   * GstDefcnDetect:precision:
-   *
-   * Number format of the network; one that the device has not is an error.  A
-   * GPU has all; a CPU fp32, and bf16 with AVX512_BF16, where 1x1 convolutions
-   * then take half the time.
-   *
-   * Since: 0.1
-   */
-  g_object_class_install_property (klass, PROP_PRECISION,
-      g_param_spec_enum ("precision", "Precision",
-          "Number format of the network; one that the device has not is an "
-          "error (a CPU has fp32, and bf16 with AVX512_BF16)",
-          GST_TYPE_DEFCN_PRECISION, GST_DEFCN_PRECISION_AUTO, SETUP));
-}
-
-/* How it is computed. */
-static void
-install_engine_properties (GObjectClass *klass)
-{
-  g_object_class_install_property (klass, PROP_THREADS,
-      g_param_spec_uint ("threads", "Threads",
-          "CPU threads of the network; 0: one per core", 0, 1024, 0, SETUP));
-
-  g_object_class_install_property (klass, PROP_EXACT,
-      g_param_spec_boolean ("exact", "Exact",
-          "Direct convolution on the CPU in place of Winograd's algorithm: "
-          "slower, and rounds less",
-          FALSE, SETUP));
-
-  g_object_class_install_property (klass, PROP_MAX_EDGE,
-      g_param_spec_uint ("max-edge", "Maximum edge",
-          "Longest side in pixels of the pictures that a model file may want; "
-          "one that wants more is refused",
-          1, 16384, DEFCN_DETECTOR_MAX_EDGE, SETUP));
-
-  /**
-   * GstDefcnDetect:autotune:
-   *
-   * Measure on CUDA which kernels are fastest when a model meets a size for the
-   * first time, which takes a while, and keep it in a file beside the model
-   * (where that cannot be written, in the user's cache) for the next time.
-   *
-   * Since: 0.1
-   */
-  g_object_class_install_property (klass, PROP_AUTOTUNE,
-      g_param_spec_boolean ("autotune", "Autotune",
-          "Measure on CUDA which kernels are fastest, and keep it beside the "
-          "model for the next time",
-          FALSE, SETUP));
-}
-
-/* Which objects are reported, and under which names. */
-static void
-install_object_properties (GObjectClass *klass)
-{
-  g_object_class_install_property (klass, PROP_THRESHOLD,
-      g_param_spec_float ("threshold", "Threshold",
-          "Objects of a higher confidence are reported; -1: the working "
-          "threshold of the model file",
-          -1, 1, DEFAULT_THRESHOLD, LIVE));
-
-  g_object_class_install_property (klass, PROP_CLASS_THRESHOLDS,
-      g_param_spec_string ("class-thresholds", "Class thresholds",
-          "Thresholds of single classes over the common one: "
-          "person=0.6,car=0.35",
-          NULL, LIVE));
-
-  g_object_class_install_property (klass, PROP_CLASSES,
-      g_param_spec_string ("classes", "Classes",
-          "Report only these classes: person,car; unset: all (\\\\, for a "
-          "comma "
-          "within a name)",
-          NULL, LIVE));
-
-  g_object_class_install_property (klass, PROP_MAX_DETECTIONS,
-      g_param_spec_uint ("max-detections", "Maximum of detections",
-          "Report at most this many objects, the best; if never set, the "
-          "model file's value",
-          1, 1000, DEFAULT_MAX_DETECTIONS, LIVE));
-
-  /**
-   * GstDefcnDetect:duplicate-filter:
-   *
-   * An object goes whose box overlaps that of a better one of its class by more
-   * than this IoU, but only where the network found both in almost the same
-   * place: neighbouring cells of one scale, or the cell above or below.  Not
-   * NMS: objects are not compared with each other, and a crowd costs no more.
-   *
-   * Since: 0.3
-   */
-  g_object_class_install_property (klass, PROP_DUPLICATE_FILTER,
-      g_param_spec_float ("duplicate-filter", "Duplicate filter",
-          "IoU above which the worse of two objects goes that were found in "
-          "almost the same place; 0: none, -1: the model file's value",
-          -1, 1, DEFAULT_DUPLICATE_FILTER, LIVE));
-
-  g_object_class_install_property (klass, PROP_LABELS,
-      g_param_spec_string ("labels", "Labels",
-          "Names of the classes in place of the model file's: a,b,c", NULL,
-          SETUP));
-
-  g_object_class_install_property (klass, PROP_LABELS_FILE,
-      g_param_spec_string ("labels-file", "Labels file",
-          "File with the names of the classes in place of the model file's, "
-          "one a line",
-          NULL, SETUP));
-}
-
-/* Which frames are looked at. */
-static void
-install_time_properties (GObjectClass *klass)
-{
-  g_object_class_install_property (klass, PROP_INFERENCE_INTERVAL,
-      g_param_spec_uint ("inference-interval", "Inference interval",
-          "Look at every Nth frame; 1: every frame (DeepStream's interval "
-          "plus one)",
-          1, G_MAXUINT, 1, LIVE));
-
-  g_object_class_install_property (klass, PROP_REPEAT_DETECTIONS,
-      g_param_spec_boolean ("repeat-detections", "Repeat detections",
-          "Attach the last objects to frames that were not looked at, marked "
-          "as repeated, up to max-age and the next segment or discontinuity",
-          FALSE, LIVE));
-
-  g_object_class_install_property (klass, PROP_MAX_AGE,
-      g_param_spec_uint64 ("max-age", "Maximum age",
-          "Objects of a frame so many nanoseconds ago are not repeated any "
-          "more; 18446744073709551615: never too old",
-          0, G_MAXUINT64, DEFAULT_MAX_AGE, LIVE));
-
-  /**
-   * GstDefcnDetect:no-block:
-   *
-   * A frame is handed to the network when that is idle and goes on at once.
-   * Its objects are attached to the first frame after the network has
-   * finished, marked as repeated, with the timestamp of the frame that they
-   * were found in.  What the network is busy with at the end of the stream is
-   * lost.
-   *
-   * Since: 0.1
-   */
-  g_object_class_install_property (klass, PROP_NO_BLOCK,
-      g_param_spec_boolean ("no-block", "Never block",
-          "Never delay a frame: those that come while the network is busy "
-          "pass, and its result goes to the next one",
-          FALSE, LIVE));
-
-  g_object_class_install_property (klass, PROP_QOS,
-      g_param_spec_boolean ("qos", "QoS",
-          "Skip the inference, never the frame, when downstream is late", TRUE,
-          LIVE));
-}
-
-/* Which parts of them. */
-static void
-install_region_properties (GObjectClass *klass)
-{
-  g_object_class_install_property (klass, PROP_INFERENCE_REGION,
-      g_param_spec_enum ("inference-region", "Inference region",
-          "Where to look: the full frame, or the regions that arrive as ROI "
-          "metas, the first 64 of a frame",
-          GST_TYPE_DEFCN_INFERENCE_REGION, GST_DEFCN_FULL_FRAME, SETUP));
-
-  g_object_class_install_property (klass, PROP_OBJECT_CLASS,
-      g_param_spec_string ("object-class", "Object class",
-          "With inference-region=roi-list, look only in ROI metas of this "
-          "type; unset: all",
-          NULL, SETUP));
-
-  /**
-   * GstDefcnDetect:orientation:
-   *
-   * Frames of a phone that was held upright lie on their side, with a tag that
-   * says so.  The network is shown them upright; boxes, and the regions where
-   * to look, are of the frame as it is.  Behind an element that turns frames
-   * (videoflip) the tag counts for nothing.
-   *
-   * Since: 0.3
-   */
-  g_object_class_install_property (klass, PROP_ORIENTATION,
-      g_param_spec_enum ("orientation", "Orientation",
-          "Which way up the network sees a frame; boxes are of the frame as it "
-          "is",
-          GST_TYPE_DEFCN_TURNING, GST_DEFCN_TURNING_AUTO, SETUP));
-
-  /**
-   * GstDefcnDetect:roi:
-   *
-   * Each region is scaled to the network's input on its own, so small
-   * objects are seen better.
-   *
-   * Since: 0.1
-   */
-  g_object_class_install_property (klass, PROP_ROI,
-      g_param_spec_string ("roi", "Regions",
-          "Look only in these rectangles of the frame, 64 at most, in pixels: "
-          "x,y,width,height;...",
-          NULL, LIVE));
-
-  /**
-   * GstDefcnDetect:merge-regions:
-   *
-   * Where regions overlap, what two of them have found of one object becomes
-   * one: boxes of one class that cover each other (IoU 0.5) in what both
-   * regions see.  The one stays that no edge of its region cuts.
-   *
-   * Since: 0.3
-   */
-  g_object_class_install_property (klass, PROP_MERGE_REGIONS,
-      g_param_spec_boolean ("merge-regions", "Merge regions",
-          "Report an object once that regions which overlap have both found",
-          DEFAULT_MERGE_REGIONS, LIVE));
-}
-
-/* What is told, and how. */
-static void
-install_report_properties (GObjectClass *klass)
-{
-  g_object_class_install_property (klass, PROP_META,
-      g_param_spec_flags ("meta", "Metadata",
-          "How to attach objects for others' elements; custom alone: for "
-          "defcnoverlay and defcnpublish only",
-          GST_TYPE_DEFCN_META_FLAGS, DEFAULT_META, SETUP));
-
-  g_object_class_install_property (klass, PROP_MESSAGE,
-      g_param_spec_boolean ("message", "Message",
-          "Post an element message defcn-detections for every frame", FALSE,
-          LIVE));
-
-  /**
-   * GstDefcnDetect:stats:
-   *
-   * A structure defcn-stats: frames, inferred, skipped-interval, skipped-qos,
-   * skipped-busy, skipped-region, objects, preprocess-p50, preprocess-p95, the
-   * same of inference, postprocess and total (all uint64, times in nanoseconds
-   * over the last 128 inferences), model-hash and device (strings).
-   *
-   * Since: 0.1
-   */
-  g_object_class_install_property (klass, PROP_STATS,
-      g_param_spec_boxed ("stats", "Statistics",
-          "Counts of frames and times of the stages in ns", GST_TYPE_STRUCTURE,
-          REPORT));
-
-  g_object_class_install_property (klass, PROP_STATS_INTERVAL,
-      g_param_spec_uint64 ("stats-interval", "Statistics interval",
-          "Post an element message defcn-stats about every so many "
-          "nanoseconds; 0: never",
-          0, G_MAXUINT64, 0, LIVE));
-}
-
 void
 gst_defcn_properties_install (GObjectClass *klass)
 {
   klass->set_property = set_property;
   klass->get_property = get_property;
-  install_model_properties (klass);
-  install_engine_properties (klass);
-  install_object_properties (klass);
-  install_time_properties (klass);
-  install_region_properties (klass);
-  install_report_properties (klass);
-  gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_PRECISION, 0);
-  gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_INFERENCE_REGION, 0);
-  gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_TURNING, 0);
-  gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_META_FLAGS, 0);
+  gst_defcn_specs_install (klass);
 }
 
 void
@@ -557,6 +237,8 @@ gst_defcn_properties_init (GstDefcnDetect *self)
   self->setup.device = g_strdup (DEFAULT_DEVICE);
   self->setup.meta = DEFAULT_META;
   self->setup.max_edge = DEFCN_DETECTOR_MAX_EDGE;
+  self->setup.batch_size = 1;
+  self->setup.workers = 1;
   self->live.threshold = DEFAULT_THRESHOLD;
   self->live.max_detections = DEFAULT_MAX_DETECTIONS;
   self->live.duplicate_filter = DEFAULT_DUPLICATE_FILTER;
@@ -574,6 +256,7 @@ gst_defcn_properties_clear (GstDefcnDetect *self)
   g_free (self->setup.labels);
   g_free (self->setup.labels_file);
   g_free (self->setup.object_class);
+  g_free (self->setup.instance_id);
   g_free (self->live.class_thresholds);
   g_free (self->live.classes);
   g_free (self->live.roi);

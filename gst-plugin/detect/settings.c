@@ -26,16 +26,60 @@ settings_error (GError **error, const char *format, ...)
   va_end (args);
 }
 
-void
-gst_defcn_model_info_free (GstDefcnModelInfo *info)
+/* Structures hold no text but UTF-8. */
+static const char *
+interned_name (const char *path)
 {
-  if (!info)
-    return;
+  g_autofree char *name = g_path_get_basename (path);
+  g_autofree char *valid = g_utf8_make_valid (name, -1);
+
+  return g_intern_string (valid);
+}
+
+GstDefcnModelInfo *
+gst_defcn_model_info_new (const char *path)
+{
+  GstDefcnModelInfo *info = g_atomic_rc_box_new0 (GstDefcnModelInfo);
+
+  info->name = interned_name (path);
+  return info;
+}
+
+GstDefcnModelInfo *
+gst_defcn_model_info_copy (const GstDefcnModelInfo *info)
+{
+  GstDefcnModelInfo *copy = g_atomic_rc_box_new0 (GstDefcnModelInfo);
+
+  *copy = *info;
+  copy->labels = g_strdupv (info->labels);
+  copy->description = g_strdup (info->description);
+  copy->passed_over = g_strdup (info->passed_over);
+  copy->tuning_problem = g_strdup (info->tuning_problem);
+  return copy;
+}
+
+GstDefcnModelInfo *
+gst_defcn_model_info_ref (GstDefcnModelInfo *info)
+{
+  return g_atomic_rc_box_acquire (info);
+}
+
+static void
+info_clear (gpointer data)
+{
+  GstDefcnModelInfo *info = data;
+
   g_strfreev (info->labels);
   g_free (info->description);
   g_free (info->passed_over);
   g_free (info->tuning_problem);
-  g_free (info);
+}
+
+void
+gst_defcn_model_info_unref (GstDefcnModelInfo *info)
+{
+  if (info)
+    g_atomic_rc_box_release_full (info, info_clear);
 }
 
 /* What speaks against a label, NULL: nothing. */
@@ -137,10 +181,25 @@ fill (int n, float value)
   return array;
 }
 
+/* What to do about a class that the model does not have: TRUE, it is noted and
+ * left out; FALSE with @error. */
+static gboolean
+leave_out (GString *unknown, const char *property, const char *name,
+    GError **error)
+{
+  if (!unknown) {
+    settings_error (error, "%s: the model has no class \"%s\"", property, name);
+    return FALSE;
+  }
+  g_string_append_printf (unknown, "%s%s of %s", unknown->len ? ", " : "", name,
+      property);
+  return TRUE;
+}
+
 /* "person=0.6,car=0.35" over @thresholds. */
 static gboolean
 parse_class_thresholds (float *thresholds, const char *text,
-    const GstDefcnModelInfo *info, GError **error)
+    const GstDefcnModelInfo *info, GString *unknown, GError **error)
 {
   g_auto (GStrv) items = gst_defcn_list_split (text);
 
@@ -164,11 +223,9 @@ parse_class_thresholds (float *thresholds, const char *text,
           *item);
       return FALSE;
     }
-    if (!set_class (thresholds, info, *item, (float) value)) {
-      settings_error (error, "class-thresholds: the model has no class \"%s\"",
-          *item);
+    if (!set_class (thresholds, info, *item, (float) value)
+        && !leave_out (unknown, "class-thresholds", *item, error))
       return FALSE;
-    }
   }
   return TRUE;
 }
@@ -176,16 +233,15 @@ parse_class_thresholds (float *thresholds, const char *text,
 /* "person,car": all other classes of @thresholds become NEVER. */
 static gboolean
 parse_classes (float *thresholds, const char *text,
-    const GstDefcnModelInfo *info, GError **error)
+    const GstDefcnModelInfo *info, GString *unknown, GError **error)
 {
   g_auto (GStrv) items = gst_defcn_list_split (text);
   g_autofree float *keep = fill (info->n_classes, 0);
 
   for (char **item = items; *item; item++)
-    if (!set_class (keep, info, g_strstrip (*item), 1)) {
-      settings_error (error, "classes: the model has no class \"%s\"", *item);
+    if (!set_class (keep, info, g_strstrip (*item), 1)
+        && !leave_out (unknown, "classes", *item, error))
       return FALSE;
-    }
   for (int i = 0; i < info->n_classes; i++)
     if (keep[i] == 0)
       thresholds[i] = NEVER;
@@ -251,9 +307,9 @@ settings_clear (gpointer data)
   g_array_unref (s->roi);
 }
 
-GstDefcnSettings *
-gst_defcn_settings_new (const GstDefcnLive *live, const GstDefcnModelInfo *info,
-    GError **error)
+static GstDefcnSettings *
+settings_new (const GstDefcnLive *live, const GstDefcnModelInfo *info,
+    GString *unknown, GError **error)
 {
   g_autoptr (GstDefcnSettings) s = g_atomic_rc_box_new0 (GstDefcnSettings);
 
@@ -276,14 +332,31 @@ gst_defcn_settings_new (const GstDefcnLive *live, const GstDefcnModelInfo *info,
     s->class_thresholds = fill (info->n_classes, s->threshold);
   if (given (live->class_thresholds)
       && !parse_class_thresholds (s->class_thresholds, live->class_thresholds,
-          info, error))
+          info, unknown, error))
     return NULL;
   if (given (live->classes)
-      && !parse_classes (s->class_thresholds, live->classes, info, error))
+      && !parse_classes (s->class_thresholds, live->classes, info, unknown,
+          error))
     return NULL;
   if (given (live->roi) && !parse_roi (s->roi, live->roi, error))
     return NULL;
   return g_steal_pointer (&s);
+}
+
+GstDefcnSettings *
+gst_defcn_settings_new (const GstDefcnLive *live, const GstDefcnModelInfo *info,
+    GError **error)
+{
+  return settings_new (live, info, NULL, error);
+}
+
+GstDefcnSettings *
+gst_defcn_settings_new_adapted (const GstDefcnLive *live,
+    const GstDefcnModelInfo *info, GString *unknown)
+{
+  g_autoptr (GString) nobody = g_string_new (NULL);
+
+  return settings_new (live, info, unknown ? unknown : nobody, NULL);
 }
 
 GstDefcnSettings *

@@ -33,7 +33,7 @@ typedef struct
   guint64 stats_interval, max_age;
 } GstDefcnLive;
 
-/* What an opened model offers; strings owned, see gst_defcn_model_info_free. */
+/* What an opened model offers; constant once it is shared. */
 typedef struct
 {
   char **labels; /* NULL-terminated, n_classes of them */
@@ -41,15 +41,21 @@ typedef struct
   float threshold;
   int max_detections;
   float duplicate_filter;
-  const char *hash, *device; /* interned */
-  gboolean reads_cuda;       /* takes frames in CUDA memory as they are */
-  char *description;         /* what runs, in words */
-  char *passed_over;         /* why device=auto did not take CUDA, or NULL */
-  char *tuning_problem;      /* why a file of autotune is ignored, or NULL */
+  const char *hash, *device, *name; /* interned; of the file */
+  guint serial;         /* tells the models apart that a process has opened */
+  gboolean reads_cuda;  /* takes frames in CUDA memory as they are */
+  char *description;    /* what runs, in words */
+  char *passed_over;    /* why device=auto did not take CUDA, or NULL */
+  char *tuning_problem; /* why a file of autotune is ignored, or NULL */
 } GstDefcnModelInfo;
 
-void gst_defcn_model_info_free (GstDefcnModelInfo *info);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstDefcnModelInfo, gst_defcn_model_info_free)
+/* One reference, all zero but for the name, that of the file at @path. */
+GstDefcnModelInfo *gst_defcn_model_info_new (const char *path);
+/* A copy, to be given other labels. */
+GstDefcnModelInfo *gst_defcn_model_info_copy (const GstDefcnModelInfo *info);
+GstDefcnModelInfo *gst_defcn_model_info_ref (GstDefcnModelInfo *info);
+void gst_defcn_model_info_unref (GstDefcnModelInfo *info);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstDefcnModelInfo, gst_defcn_model_info_unref)
 
 /* Replaces the labels by those of @text ("a,b,c") or of the file @path (one a
  * line), whichever is not NULL; both is an error, and so is another number
@@ -73,6 +79,12 @@ typedef struct
  * model does not have. */
 GstDefcnSettings *gst_defcn_settings_new (const GstDefcnLive *live,
     const GstDefcnModelInfo *info, GError **error);
+/* The same for a model that has taken the place of another: what the strings
+ * say of classes that it does not have is left out, and @unknown, (nullable),
+ * gets their names.  Of `classes` without one that it has nothing is reported.
+ * NULL where the strings do not parse. */
+GstDefcnSettings *gst_defcn_settings_new_adapted (const GstDefcnLive *live,
+    const GstDefcnModelInfo *info, GString *unknown);
 GstDefcnSettings *gst_defcn_settings_ref (GstDefcnSettings *settings);
 void gst_defcn_settings_unref (GstDefcnSettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstDefcnSettings, gst_defcn_settings_unref)

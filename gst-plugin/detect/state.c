@@ -3,16 +3,40 @@
 
 GST_DEBUG_CATEGORY (gst_defcn_detect_debug);
 
+/* How the model is used by all that share it. */
+static void
+add_load (GstStructure *s, const GstDefcnWorkerLoad *load)
+{
+  gst_structure_set (s, "sharers", G_TYPE_UINT, load->sharers, "workers",
+      G_TYPE_UINT, load->workers, "batch-size", G_TYPE_UINT, load->batch_size,
+      "batch-mean", G_TYPE_DOUBLE,
+      load->passes ? (double) load->regions / load->passes : 0.0, NULL);
+}
+
 GstStructure *
 gst_defcn_state_stats (GstDefcnDetect *self)
 {
+  GstDefcnWorkerLoad load = { 0 };
   GstStructure *s;
 
   GST_OBJECT_LOCK (self);
   s = gst_defcn_stats_to_structure (&self->stats,
       self->worker ? gst_defcn_worker_info (self->worker) : NULL);
+  if (self->worker)
+    load = gst_defcn_worker_load (self->worker);
   GST_OBJECT_UNLOCK (self);
+  add_load (s, &load);
   return s;
+}
+
+void
+gst_defcn_state_reset (GstDefcnDetect *self)
+{
+  self->since = 0;
+  self->pending = FALSE;
+  g_clear_pointer (&self->last, g_array_unref);
+  g_clear_pointer (&self->last_info, gst_defcn_model_info_unref);
+  self->last_time = GST_CLOCK_TIME_NONE;
 }
 
 GstClockTime
@@ -20,7 +44,10 @@ gst_defcn_state_latency (const GstDefcnDetect *self)
 {
   if (self->settings && self->settings->no_block)
     return 0;
-  return gst_defcn_stats_percentile (&self->stats, GST_DEFCN_TIME_TOTAL, 95);
+  return gst_defcn_stats_percentile (&self->stats, GST_DEFCN_TIME_TOTAL, 95)
+      + (self->worker
+              ? gst_defcn_worker_load (self->worker).timeout * GST_MSECOND
+              : 0);
 }
 
 void

@@ -2,7 +2,8 @@
  *
  * Properties that may change while it runs are `live`; each change makes new
  * `settings`, and a frame keeps the ones it began with.  The others are
- * `setup` and read once, when the element starts.
+ * `setup` and read once, when the element starts; those of them that say which
+ * model runs where may be set while it runs too (adopt.h).
  */
 #pragma once
 
@@ -45,11 +46,12 @@ typedef enum
 
 typedef struct
 {
-  char *model, *device, *labels, *labels_file, *object_class;
+  char *model, *device, *labels, *labels_file, *object_class, *instance_id;
   GstDefcnPrecision precision;
   GstDefcnInferenceRegion region;
   GstDefcnTurning turning;
-  guint threads, max_edge;
+  guint threads, max_edge, batch_size, workers;
+  int batch_timeout;
   gboolean exact, autotune;
   GstDefcnMetaFlags meta;
 } GstDefcnSetup;
@@ -62,7 +64,8 @@ struct _GstDefcnDetect
   GstDefcnSetup setup;
   GstDefcnLive live;
   GstDefcnSettings *settings; /* NULL unless started */
-  GstDefcnWorker *worker;     /* NULL unless started */
+  GstDefcnWorker *worker;     /* NULL unless started, and its info */
+  gboolean adapted; /* to a model that lacks some of the classes in `live` */
   GstDefcnStats stats;
   GstClockTime earliest_time; /* of QoS: what runs before is too late */
   double proportion;          /* came with it */
@@ -76,16 +79,18 @@ struct _GstDefcnDetect
   GQuark object_class;            /* 0: any */
   GstDefcnMetaFlags meta;
   GstDefcnTurning turning;
-  GstDefcnOrientation orientation;   /* as of the tags of this stream */
-  gboolean warned_regions;           /* that there are too many, since start */
-  const char *detector, *model_name; /* interned: what marks say */
-  guint64 frames;                    /* since start */
+  GstDefcnOrientation orientation; /* as of the tags of this stream */
+  gboolean warned_regions;         /* that there are too many, since start */
+  const char *detector;            /* interned: what marks say */
+  guint64 frames;                  /* since start */
   guint64 since; /* frames since the last one that was looked at, and it */
   GArray *none;  /* no objects */
   GArray *last;  /* GstDefcnObject of that one, NULL before it */
-  GstClockTime last_time; /* its PTS */
-  guint run;              /* discontinuities so far */
-  gint64 last_stats;      /* monotonic us, when a message was posted */
+  GstDefcnModelInfo *last_info; /* of what has found them, or NULL */
+  GstClockTime last_time;       /* its PTS */
+  gboolean pending;  /* a job runs whose result goes to a later frame */
+  guint run;         /* discontinuities so far */
+  gint64 last_stats; /* monotonic us, when a message was posted */
 };
 
 /* Returns: (transfer full): "defcn-stats", with the lock not held. */
@@ -93,6 +98,9 @@ GstStructure *gst_defcn_state_stats (GstDefcnDetect *self);
 
 /* With the object lock held: how much later frames leave than they come. */
 GstClockTime gst_defcn_state_latency (const GstDefcnDetect *self);
+
+/* What a new stream and a flush forget; the streaming thread's. */
+void gst_defcn_state_reset (GstDefcnDetect *self);
 
 /* With the object lock not held: @context, (transfer full) (nullable), is from
  * now on what others are told of. */

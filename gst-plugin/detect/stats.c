@@ -6,11 +6,11 @@
 
 void
 gst_defcn_stats_add (GstDefcnStats *stats, const DefcnTimings *timings,
-    guint n_objects)
+    guint64 waited, guint n_objects)
 {
   guint64 times[] = { timings->preprocess, timings->inference,
-    timings->postprocess,
-    timings->preprocess + timings->inference + timings->postprocess };
+    timings->postprocess, waited,
+    waited + timings->preprocess + timings->inference + timings->postprocess };
 
   if (stats->inferred++ == 1)
     stats->n_samples = stats->next = 0;
@@ -48,7 +48,7 @@ gst_defcn_stats_to_structure (const GstDefcnStats *stats,
     const GstDefcnModelInfo *info)
 {
   static const char *names[] = { "preprocess", "inference", "postprocess",
-    "total" };
+    "wait", "total" };
   GstStructure *s = gst_structure_new ("defcn-stats", "frames", G_TYPE_UINT64,
       stats->frames, "inferred", G_TYPE_UINT64, stats->inferred,
       "skipped-interval", G_TYPE_UINT64, stats->skipped_interval, "skipped-qos",

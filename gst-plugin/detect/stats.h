@@ -18,6 +18,7 @@ typedef enum
   GST_DEFCN_TIME_PREPROCESS,
   GST_DEFCN_TIME_INFERENCE,
   GST_DEFCN_TIME_POSTPROCESS,
+  GST_DEFCN_TIME_WAIT, /* behind other frames */
   GST_DEFCN_TIME_TOTAL,
   GST_DEFCN_N_TIMES
 } GstDefcnTime;
@@ -34,10 +35,10 @@ typedef struct
   guint n_samples, next;
 } GstDefcnStats;
 
-/* One more inference.  The first one makes the plan and takes many times as
+/* One more inference, which has waited for so long, nanoseconds.  The first one makes the plan and takes many times as
  * long: it counts only until there is a second. */
 void gst_defcn_stats_add (GstDefcnStats *stats, const DefcnTimings *timings,
-    guint n_objects);
+    guint64 waited, guint n_objects);
 
 /* The value that @percent of the samples do not exceed (nearest rank), 0
  * without samples. */
@@ -45,7 +46,7 @@ guint64 gst_defcn_stats_percentile (const GstDefcnStats *stats,
     GstDefcnTime time, guint percent);
 
 /* "defcn-stats" with frames, inferred, skipped-interval, -qos, -busy, -region,
- * objects, {preprocess,inference,postprocess,total}-{p50,p95} (uint64, times
+ * objects, {preprocess,inference,postprocess,wait,total}-{p50,p95} (uint64, times
  * in ns), model-hash, device (string, empty without @info). */
 GstStructure *gst_defcn_stats_to_structure (const GstDefcnStats *stats,
     const GstDefcnModelInfo *info);

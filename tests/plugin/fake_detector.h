@@ -54,6 +54,24 @@ void fake_detector_wait_idle (void);
 void fake_detector_freeze (void);
 void fake_detector_thaw (void);
 
+/* While that is held every opening of a model waits. */
+void fake_detector_hold_opening (void);
+void fake_detector_release_opening (void);
+void fake_detector_wait_opening (void);
+/* Models that are opened from now on have that one, interned, for "dog". */
+void fake_detector_set_other_label (const char *label);
+
+/* An image of this width makes the pass fail that it is in. */
+#define FAKE_DETECTOR_BAD_WIDTH 66
+
+/* A run is an image: several go through in one pass.  Of each: the number of
+ * its pass, how many were in that, which of the models that were opened since
+ * the reset it was, and the thread. */
+guint fake_detector_pass_of (guint run);
+guint fake_detector_company (guint run);
+guint fake_detector_model (guint run);
+GThread *fake_detector_thread (guint run);
+
 /* Since the reset: runs that have ended, and what one of them was given. */
 guint fake_detector_n_runs (void);
 DefcnImage fake_detector_image (guint run);

@@ -11,7 +11,7 @@
 static GstDefcnModelInfo *
 info_new (void)
 {
-  GstDefcnModelInfo *info = g_new0 (GstDefcnModelInfo, 1);
+  GstDefcnModelInfo *info = gst_defcn_model_info_new ("any");
 
   info->labels = g_strsplit ("person,traffic light,dog", ",", -1);
   info->n_classes = 3;
@@ -296,14 +296,14 @@ test_percentiles (void)
   g_assert_cmpuint (gst_defcn_stats_percentile (stats, GST_DEFCN_TIME_TOTAL,
                         95),
       ==, 0);
-  gst_defcn_stats_add (stats, &slow, 3);
+  gst_defcn_stats_add (stats, &slow, 0, 3);
   g_assert_cmpuint (gst_defcn_stats_percentile (stats, GST_DEFCN_TIME_TOTAL,
                         50),
       ==, 1000010);
   for (guint i = 1; i <= 100; i++) {
     DefcnTimings t = { 0, i, 1 };
 
-    gst_defcn_stats_add (stats, &t, 0);
+    gst_defcn_stats_add (stats, &t, 0, 0);
   }
   g_assert_cmpuint (gst_defcn_stats_percentile (stats, GST_DEFCN_TIME_INFERENCE,
                         50),
@@ -319,7 +319,7 @@ test_percentiles (void)
   for (guint i = 0; i < 200; i++) {
     DefcnTimings t = { 0, 7, 0 };
 
-    gst_defcn_stats_add (stats, &t, 0);
+    gst_defcn_stats_add (stats, &t, 0, 0);
   }
   g_assert_cmpuint (gst_defcn_stats_percentile (stats, GST_DEFCN_TIME_INFERENCE,
                         100),
@@ -340,7 +340,7 @@ test_ring (void)
   for (guint i = 0; i <= 2 * n; i++) { /* 0 is the first one, which plans */
     const DefcnTimings t = { 0, i, 0 };
 
-    gst_defcn_stats_add (stats, &t, 0);
+    gst_defcn_stats_add (stats, &t, 0, 0);
     if (i < n)
       continue;
     g_assert_cmpuint (gst_defcn_stats_percentile (stats,
@@ -385,10 +385,10 @@ test_properties (void)
     const char *name, *initial, *set; /* set NULL: read only */
     gboolean live;
   } cases[] = {
-    { "model", NULL, "/no/where", FALSE },
-    { "device", "auto", "cpu", FALSE },
+    { "model", NULL, "/no/where", TRUE },
+    { "device", "auto", "cpu", TRUE },
     { "active-device", NULL, NULL, FALSE },
-    { "precision", "auto", "fp32", FALSE },
+    { "precision", "auto", "fp32", TRUE },
     { "threshold", "-1", "1", TRUE },
     { "class-thresholds", NULL, "person=0.5", TRUE },
     { "classes", NULL, "person", TRUE },
@@ -405,7 +405,11 @@ test_properties (void)
     { "object-class", NULL, "person", FALSE },
     { "roi", NULL, "1,2,3,4", TRUE },
     { "no-block", "false", "true", TRUE },
-    { "threads", "0", "1024", FALSE },
+    { "threads", "0", "1024", TRUE },
+    { "workers", "1", "16", FALSE },
+    { "model-instance-id", NULL, "a", FALSE },
+    { "batch-size", "1", "64", FALSE },
+    { "batch-timeout", "0", "10000", TRUE },
     { "exact", "false", "true", FALSE },
     { "autotune", "false", "true", FALSE },
     { "max-edge", "2048", "16384", FALSE },
@@ -697,8 +701,8 @@ assert_warning (GstBus *bus, const char *words)
   g_assert_nonnull (strstr (error->message, words));
 }
 
-/* While frames flow a bad value is refused with a warning, and so is another
- * model; the old ones go on and no frame is lost. */
+/* While frames flow a bad value is refused with a warning, and so is a model
+ * that does not open; the old ones go on and no frame is lost. */
 static void
 test_live_refusal (void)
 {
@@ -709,7 +713,7 @@ test_live_refusal (void)
     { "class-thresholds", "dog=0.5", "cat=0.5", "no class \"cat\"" },
     { "classes", "person,car", "person,cat", "no class \"cat\"" },
     { "roi", "0,0,80,80", "0,0,0,0", "roi" },
-    { "model", NULL, "/no/such/file", "cannot be changed" },
+    { "model", NULL, "/no/such/file", "is not taken" },
   };
   GstHarness *h = rig_harness ("", CAPS);
   g_autoptr (GstElement) element = rig_element (h);

@@ -586,15 +586,14 @@ test_setup_waits (void)
   {
     const char *name, *other;
   } cases[] = {
-    { "model", "another" },
-    { "device", "nonsense" },
-    { "precision", "fp32" },
     { "labels", "a,b,c" },
     { "labels-file", "nowhere" },
     { "inference-region", "roi-list" },
     { "object-class", "zone" },
     { "orientation", "none" },
-    { "threads", "2" },
+    { "model-instance-id", "x" },
+    { "batch-size", "2" },
+    { "workers", "2" },
     { "exact", "true" },
     { "autotune", "true" },
     { "max-edge", "4096" },

@@ -25,9 +25,10 @@ settings_new (void)
 static GstDefcnWorker *
 worker_new (void)
 {
-  const DefcnDetectorOptions options = { .device = "cpu" };
+  const GstDefcnModelSetup setup = { .path = (char *) "any",
+    .device = (char *) "cpu" };
   g_autoptr (GError) error = NULL;
-  GstDefcnWorker *worker = gst_defcn_worker_new ("any", &options, &error);
+  GstDefcnWorker *worker = gst_defcn_worker_new (NULL, &setup, 1, NULL, &error);
 
   g_assert_no_error (error);
   return worker;
@@ -311,10 +312,10 @@ test_info (void)
 static void
 open_in_vain (void)
 {
-  const DefcnDetectorOptions options = { .device = "cpu" };
+  const GstDefcnModelSetup setup = { .path = (char *) "any" };
   g_autoptr (GError) error = NULL;
 
-  g_assert_null (gst_defcn_worker_new ("any", &options, &error));
+  g_assert_null (gst_defcn_worker_new (NULL, &setup, 1, NULL, &error));
   g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL);
 }
 

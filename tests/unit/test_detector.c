@@ -380,6 +380,74 @@ test_batch_independence (void)
   }
 }
 
+/* Bit for bit, an image gives the same in every company that a batch allows, be
+ * they of other formats and sizes, by its own rule of decoding each. */
+static void
+test_company (void)
+{
+  enum
+  {
+    N = 6
+  };
+  static const int batches[] = { 1, 3, 4, 6 };
+  float only_car[] = { 2, 0.1f, 2 };
+  g_autoptr (DefcnDetector) d = open_detector ();
+  const DefcnDecodeRule rule = defcn_detector_rule (d);
+  DefcnImage images[N];
+  DefcnRegion regions[N];
+  DefcnDecodeRule rules[N];
+  GArray *alone[N], *together[N];
+  g_autoptr (GError) error = NULL;
+
+  for (int i = 0; i < N; i++) {
+    images[i] = noise (i % 2 ? 160 : 120, i % 3 ? 120 : 90, 20 + i);
+    if (i == 2)
+      images[i].format = DEFCN_FORMAT_BGR;
+    if (i == 4) { /* its first plane is enough of that */
+      images[i].format = DEFCN_FORMAT_GRAY8;
+      images[i].strides[0] = images[i].width;
+    }
+    regions[i] = (DefcnRegion){ i, 2 * i, 100, 80 };
+    rules[i] = rule;
+    together[i] = boxes_new ();
+  }
+  rules[1].class_thresholds = only_car;
+  rules[3].max_detections = 2;
+  rules[4].threshold = 0.5f;
+  for (int i = 0; i < N; i++) {
+    alone[i] = boxes_new ();
+    g_assert_true (defcn_detector_run_by (d, &alone[i], &images[i], &regions[i],
+        &rules[i], 1, &error));
+    g_assert_cmpuint (alone[i]->len, >, 0);
+  }
+  g_assert_cmpuint (alone[3]->len, ==, 2);
+  for (guint i = 0; i < alone[1]->len; i++)
+    g_assert_cmpint (box_at (alone[1], i)->label, ==, 1);
+  for (guint b = 0; b < G_N_ELEMENTS (batches); b++) {
+    const DefcnDetectorOptions options = { .device = testing_backend (),
+      .threads = 1,
+      .batch = batches[b] };
+    g_autoptr (DefcnDetector) other =
+        defcn_detector_new (model_path, &options, &error);
+
+    g_assert_no_error (error);
+    for (int first = 0; first < N; first++)
+      for (int n = 1; n <= N - first; n++) {
+        g_assert_true (defcn_detector_run_by (other, together + first,
+            images + first, regions + first, rules + first, n, &error));
+        for (int i = first; i < first + n; i++)
+          assert_same (together[i], alone[i]);
+      }
+    g_assert_cmpfloat (defcn_detector_rule (other).threshold, ==,
+        rule.threshold);
+  }
+  for (int i = 0; i < N; i++) {
+    g_array_unref (alone[i]);
+    g_array_unref (together[i]);
+    noise_clear (&images[i]);
+  }
+}
+
 /* Settings take effect with the next run and cut the list as they should. */
 static void
 test_settings (void)
@@ -680,6 +748,7 @@ main (int argc, char **argv)
   g_test_add_func ("/detector/orientation", test_orientation);
   g_test_add_func ("/detector/pixel-aspect", test_pixel_aspect);
   g_test_add_func ("/detector/batch-independence", test_batch_independence);
+  g_test_add_func ("/detector/company", test_company);
   g_test_add_func ("/detector/settings", test_settings);
   g_test_add_func ("/detector/rule", test_rule);
   g_test_add_func ("/detector/formats", test_formats);

@@ -1,0 +1,58 @@
+/* What the properties of defcndetect are called, take and mean. */
+#pragma once
+
+#include "state.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  PROP_0,
+  PROP_MODEL,
+  PROP_DEVICE,
+  PROP_ACTIVE_DEVICE,
+  PROP_PRECISION,
+  PROP_THRESHOLD,
+  PROP_CLASS_THRESHOLDS,
+  PROP_CLASSES,
+  PROP_MAX_DETECTIONS,
+  PROP_DUPLICATE_FILTER,
+  PROP_LABELS,
+  PROP_LABELS_FILE,
+  PROP_INFERENCE_INTERVAL,
+  PROP_REPEAT_DETECTIONS,
+  PROP_INFERENCE_REGION,
+  PROP_OBJECT_CLASS,
+  PROP_ORIENTATION,
+  PROP_ROI,
+  PROP_MERGE_REGIONS,
+  PROP_MAX_AGE,
+  PROP_NO_BLOCK,
+  PROP_THREADS,
+  PROP_EXACT,
+  PROP_MAX_EDGE,
+  PROP_AUTOTUNE,
+  PROP_META,
+  PROP_MESSAGE,
+  PROP_STATS,
+  PROP_STATS_INTERVAL,
+  PROP_QOS,
+  PROP_MODEL_INSTANCE_ID,
+  PROP_BATCH_SIZE,
+  PROP_BATCH_TIMEOUT,
+  PROP_WORKERS,
+} GstDefcnProperty;
+
+#define DEFAULT_DEVICE "auto"
+#define DEFAULT_THRESHOLD -1.0f
+#define DEFAULT_MAX_DETECTIONS 100
+#define DEFAULT_DUPLICATE_FILTER -1.0f
+#define DEFAULT_MERGE_REGIONS TRUE
+#define DEFAULT_MAX_AGE (5 * GST_SECOND)
+#define DEFAULT_META                                                           \
+  (gst_defcn_meta_supported ()                                                 \
+      & (GST_DEFCN_META_ROI | GST_DEFCN_META_ANALYTICS))
+
+void gst_defcn_specs_install (GObjectClass *klass);
+
+G_END_DECLS
