@@ -5,6 +5,8 @@
 #define IO_TIME 20 /* s without a byte that could be read or written */
 #define SWEEP 2    /* s */
 
+#define KEY "live-connection" /* of a remote address, the Connection */
+
 struct _LiveConnections
 {
   SoupServer *server;
@@ -12,20 +14,49 @@ struct _LiveConnections
   guint16 port;
   guint max;
   guint sweeper;
-  GHashTable *open; /* GSocket -> Connection */
+  GHashTable *open; /* Connection */
 };
 
+/* Soup does not know the socket of a stream that it was given, but which
+ * address it was told that the other side has. */
 typedef struct
 {
+  LiveConnections *connections;
+  GSocket *socket;
+  GSocketAddress *remote;
   gint64 due; /* when the request has to be there; 0: it is */
 } Connection;
 
 static void
+connection_free (gpointer data)
+{
+  Connection *connection = data;
+
+  g_object_set_data (G_OBJECT (connection->remote), KEY, NULL);
+  g_object_unref (connection->remote);
+  g_free (connection);
+}
+
+static void
 on_gone (gpointer data, GObject *socket)
 {
-  LiveConnections *connections = data;
+  Connection *connection = data;
 
-  g_hash_table_remove (connections->open, socket);
+  g_hash_table_remove (connection->connections->open, connection);
+}
+
+static void
+add (LiveConnections *connections, GSocket *socket, GSocketAddress *remote)
+{
+  Connection *connection = g_new0 (Connection, 1);
+
+  connection->connections = connections;
+  connection->socket = socket;
+  connection->remote = g_object_ref (remote);
+  connection->due = g_get_monotonic_time () + REQUEST_TIME;
+  g_object_set_data (G_OBJECT (remote), KEY, connection);
+  g_hash_table_add (connections->open, connection);
+  g_object_weak_ref (G_OBJECT (socket), on_gone, connection);
 }
 
 static gboolean
@@ -34,31 +65,35 @@ on_incoming (GSocketService *service, GSocketConnection *stream,
 {
   LiveConnections *connections = data;
   GSocket *socket = g_socket_connection_get_socket (stream);
-  g_autoptr (GSocketAddress) local = NULL, remote = NULL;
-  Connection *connection;
+  g_autoptr (GSocketAddress) local =
+      g_socket_connection_get_local_address (stream, NULL);
+  g_autoptr (GSocketAddress) remote =
+      g_socket_connection_get_remote_address (stream, NULL);
 
-  if (g_hash_table_size (connections->open) >= connections->max) {
+  if (!local || !remote
+      || g_hash_table_size (connections->open) >= connections->max) {
     g_io_stream_close (G_IO_STREAM (stream), NULL, NULL);
     return TRUE;
   }
-  local = g_socket_connection_get_local_address (stream, NULL);
-  remote = g_socket_connection_get_remote_address (stream, NULL);
   g_socket_set_timeout (socket, IO_TIME);
-  connection = g_new0 (Connection, 1);
-  connection->due = g_get_monotonic_time () + REQUEST_TIME;
-  g_hash_table_insert (connections->open, socket, connection);
-  g_object_weak_ref (G_OBJECT (socket), on_gone, connections);
+  add (connections, socket, remote);
   soup_server_accept_iostream (connections->server, G_IO_STREAM (stream), local,
       remote, NULL);
   return TRUE;
 }
 
-static void
-set_due (LiveConnections *connections, SoupServerMessage *message, gint64 due)
+static Connection *
+connection_of (SoupServerMessage *message)
 {
-  GSocket *socket = soup_server_message_get_socket (message);
-  Connection *connection =
-      socket ? g_hash_table_lookup (connections->open, socket) : NULL;
+  GSocketAddress *remote = soup_server_message_get_remote_address (message);
+
+  return remote ? g_object_get_data (G_OBJECT (remote), KEY) : NULL;
+}
+
+static void
+set_due (SoupServerMessage *message, gint64 due)
+{
+  Connection *connection = connection_of (message);
 
   if (connection)
     connection->due = due;
@@ -67,13 +102,23 @@ set_due (LiveConnections *connections, SoupServerMessage *message, gint64 due)
 static void
 on_read (SoupServer *server, SoupServerMessage *message, gpointer data)
 {
-  set_due (data, message, 0);
+  set_due (message, 0);
 }
 
 static void
 on_finished (SoupServer *server, SoupServerMessage *message, gpointer data)
 {
-  set_due (data, message, g_get_monotonic_time () + REQUEST_TIME);
+  set_due (message, g_get_monotonic_time () + REQUEST_TIME);
+}
+
+/* Whoever reads or writes finds the end. */
+void
+live_connections_cut (SoupServerMessage *message)
+{
+  const Connection *connection = connection_of (message);
+
+  if (connection)
+    g_socket_shutdown (connection->socket, TRUE, TRUE, NULL);
 }
 
 static gboolean
@@ -82,15 +127,14 @@ sweep (gpointer data)
   LiveConnections *connections = data;
   const gint64 now = g_get_monotonic_time ();
   GHashTableIter iter;
-  gpointer socket, value;
+  gpointer key;
 
   g_hash_table_iter_init (&iter, connections->open);
-  while (g_hash_table_iter_next (&iter, &socket, &value)) {
-    const Connection *connection = value;
+  while (g_hash_table_iter_next (&iter, &key, NULL)) {
+    const Connection *connection = key;
 
-    /* Whoever reads from it finds its end. */
     if (connection->due && now > connection->due)
-      g_socket_shutdown (socket, TRUE, TRUE, NULL);
+      g_socket_shutdown (connection->socket, TRUE, TRUE, NULL);
   }
   return G_SOURCE_CONTINUE;
 }
@@ -111,7 +155,7 @@ live_connections_new (SoupServer *server, const char *address, guint16 port,
   connections = g_new0 (LiveConnections, 1);
   connections->server = server;
   connections->max = max;
-  connections->open = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  connections->open = g_hash_table_new_full (NULL, NULL, connection_free, NULL);
   connections->port =
       g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (got));
   g_signal_connect (service, "incoming", G_CALLBACK (on_incoming), connections);
@@ -129,7 +173,7 @@ void
 live_connections_free (LiveConnections *connections)
 {
   GHashTableIter iter;
-  gpointer socket;
+  gpointer key;
 
   if (!connections)
     return;
@@ -140,8 +184,11 @@ live_connections_free (LiveConnections *connections)
   g_socket_listener_close (G_SOCKET_LISTENER (connections->service));
   g_object_unref (connections->service);
   g_hash_table_iter_init (&iter, connections->open);
-  while (g_hash_table_iter_next (&iter, &socket, NULL))
-    g_object_weak_unref (socket, on_gone, connections);
+  while (g_hash_table_iter_next (&iter, &key, NULL)) {
+    Connection *connection = key;
+
+    g_object_weak_unref (G_OBJECT (connection->socket), on_gone, connection);
+  }
   g_hash_table_unref (connections->open);
   g_free (connections);
 }

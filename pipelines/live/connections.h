@@ -18,6 +18,9 @@ LiveConnections *live_connections_new (SoupServer *server, const char *address,
     guint16 port, guint max, GError **error);
 void live_connections_free (LiveConnections *connections);
 
+/* Ends the connection of @message, which then finishes, in the main loop. */
+void live_connections_cut (SoupServerMessage *message);
+
 guint16 live_connections_port (const LiveConnections *connections);
 
 G_END_DECLS

@@ -169,6 +169,16 @@ on_source_setup (GstElement *decode, GstElement *source, gpointer data)
   }
 }
 
+/* Motion JPEG has no other stream to wait for, which could take minutes. */
+static void
+on_element (GstBin *pipeline, GstBin *bin, GstElement *element, gpointer data)
+{
+  const GstElementFactory *factory = gst_element_get_factory (element);
+
+  if (factory && g_str_equal (GST_OBJECT_NAME (factory), "multipartdemux"))
+    g_object_set (element, "single-stream", TRUE, NULL);
+}
+
 /* The first picture that it has; what else there is stays unlinked. */
 static void
 on_pad (GstElement *decode, GstPad *pad, gpointer data)
@@ -215,6 +225,7 @@ add_decoder (GstBin *bin, GstElement *tail, const LiveCameraConfig *camera,
   g_object_set (decode, "uri", plain, NULL);
   g_signal_connect_data (decode, "source-setup", G_CALLBACK (on_source_setup),
       live_config_camera_copy (camera), free_camera, 0);
+  g_signal_connect (bin, "deep-element-added", G_CALLBACK (on_element), NULL);
   g_signal_connect_object (decode, "pad-added", G_CALLBACK (on_pad), next, 0);
   return TRUE;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "connections.h"
 #include "status.h"
 
 #define HEAD 9
@@ -139,15 +140,6 @@ on_finished (SoupServerMessage *message, gpointer data)
   watch (stream);
 }
 
-static void
-cut (Client *client)
-{
-  GSocket *socket = soup_server_message_get_socket (client->message);
-
-  if (socket)
-    g_socket_shutdown (socket, TRUE, TRUE, NULL);
-}
-
 static gboolean
 on_second (gpointer data)
 {
@@ -159,7 +151,7 @@ on_second (gpointer data)
 
     client->state_due = TRUE;
     if (client->begun && now - client->begun > STALLED)
-      cut (client);
+      live_connections_cut (client->message);
     else
       go_on (client);
   }
@@ -231,8 +223,11 @@ live_stream_notify (LiveStream *stream)
 void
 live_stream_close (LiveStream *stream)
 {
-  for (guint i = 0; i < stream->clients->len; i++)
-    cut (g_ptr_array_index (stream->clients, i));
+  for (guint i = 0; i < stream->clients->len; i++) {
+    const Client *client = g_ptr_array_index (stream->clients, i);
+
+    live_connections_cut (client->message);
+  }
 }
 
 guint
