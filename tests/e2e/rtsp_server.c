@@ -1,5 +1,6 @@
 /* A camera to test against: serves a moving test picture as H.264 video on
- * rtsp://127.0.0.1:PORT/camera for SECONDS, PORT printed on standard output. */
+ * rtsp://127.0.0.1:PORT/camera for SECONDS, PORT printed on standard output.
+ *   rtsp_server [SECONDS [PORT]] */
 #include <gst/rtsp-server/rtsp-server.h>
 
 #include <stdlib.h>
@@ -23,7 +24,7 @@ main (int argc, char **argv)
   GstRTSPMediaFactory *factory = gst_rtsp_media_factory_new ();
 
   gst_rtsp_server_set_address (server, "127.0.0.1");
-  gst_rtsp_server_set_service (server, "0");
+  gst_rtsp_server_set_service (server, argc > 2 ? argv[2] : "0");
   gst_rtsp_media_factory_set_launch (factory,
       "( videotestsrc is-live=true pattern=ball ! "
       "video/x-raw,format=I420,width=320,height=240,framerate=10/1 ! "

@@ -1,0 +1,280 @@
+/* The elements of a branch. */
+#include "elements.h"
+
+#include <string.h>
+
+#include "uri.h"
+
+#define TAIL                                                                   \
+  "queue name=first leaky=downstream max-size-buffers=2 max-size-bytes=0 "     \
+  "max-size-time=0 ! defcndetect name=detect no-block=true "                   \
+  "repeat-detections=true ! defcnpublish name=publish ! defcnoverlay ! "       \
+  "queue name=drawn leaky=downstream max-size-buffers=1 max-size-bytes=0 "     \
+  "max-size-time=0 ! videoconvertscale ! capsfilter name=page ! "              \
+  "jpegenc name=jpeg ! "                                                       \
+  "appsink name=sink sync=false max-buffers=1 drop=true"
+
+/* Where the plugin is as installed, from the program's folder, and as built. */
+gboolean
+live_elements_find_plugin (void)
+{
+  static const char *const folders[] = { LIVE_PLUGINS_FROM_PROGRAM,
+    "../../gst-plugin" };
+  g_autofree char *program = g_file_read_link ("/proc/self/exe", NULL);
+  g_autoptr (GstPluginFeature) found =
+      gst_registry_lookup_feature (gst_registry_get (), "defcndetect");
+
+  for (guint i = 0; !found && program && i < G_N_ELEMENTS (folders); i++) {
+    g_autofree char *folder = g_path_get_dirname (program);
+    g_autofree char *joined =
+        g_build_filename (folder, folders[i], "libgstdefcn.so", NULL);
+    g_autofree char *path = g_canonicalize_filename (joined, NULL);
+    g_autoptr (GstPlugin) plugin = NULL;
+
+    if (g_file_test (path, G_FILE_TEST_EXISTS))
+      plugin = gst_plugin_load_file (path, NULL);
+    if (plugin)
+      return TRUE;
+  }
+  return found != NULL;
+}
+
+static gboolean
+has (gpointer object, const char *name)
+{
+  return g_object_class_find_property (G_OBJECT_GET_CLASS (object), name)
+      != NULL;
+}
+
+/* A value as text, from the file or as a default; NULL is none. */
+static gboolean
+set (GstElement *element, const char *name, const char *text, GError **error)
+{
+  GValue value = G_VALUE_INIT;
+  GParamSpec *spec =
+      g_object_class_find_property (G_OBJECT_GET_CLASS (element), name);
+  gboolean valid;
+
+  if (!text)
+    return TRUE;
+  if (!spec) {
+    g_set_error (error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN,
+        "the element %s of this GStreamer has no property \"%s\"",
+        GST_OBJECT_NAME (gst_element_get_factory (element)), name);
+    return FALSE;
+  }
+  g_value_init (&value, spec->value_type);
+  if (G_VALUE_HOLDS_STRING (&value)) {
+    g_value_set_string (&value, text);
+    valid = TRUE;
+  } else {
+    valid = gst_value_deserialize (&value, text);
+  }
+  if (valid)
+    g_object_set_property (G_OBJECT (element), name, &value);
+  else
+    g_set_error (error, GST_CORE_ERROR, GST_CORE_ERROR_FAILED,
+        "the element %s takes no \"%s\" as its \"%s\"",
+        GST_OBJECT_NAME (gst_element_get_factory (element)), text, name);
+  g_value_unset (&value);
+  return valid;
+}
+
+static gboolean
+set_uint (GstElement *element, const char *name, guint number, GError **error)
+{
+  g_autofree char *text = g_strdup_printf ("%u", number);
+
+  return set (element, name, text, error);
+}
+
+static gboolean
+set_detector (GstElement *detect, const LiveCameraConfig *camera,
+    const LiveConfig *config, GError **error)
+{
+  char threshold[G_ASCII_DTOSTR_BUF_SIZE], timeout[16];
+
+  g_ascii_dtostr (threshold, sizeof threshold, camera->threshold);
+  g_snprintf (timeout, sizeof timeout, "%d", config->batch_timeout);
+  /* One model for all cameras, where the plugin can share it. */
+  if (has (detect, "model-instance-id")
+      && !set (detect, "model-instance-id", "live", error))
+    return FALSE;
+  return set (detect, "model", config->model, error)
+      && set (detect, "device", config->device, error)
+      && set (detect, "precision", config->precision, error)
+      && set_uint (detect, "threads", config->threads, error)
+      && (!config->batch_size
+          || set_uint (detect, "batch-size", config->batch_size, error))
+      && (config->batch_timeout < -1
+          || set (detect, "batch-timeout", timeout, error))
+      && set (detect, "threshold", threshold, error)
+      && set (detect, "class-thresholds", camera->class_thresholds, error)
+      && set (detect, "classes", camera->classes, error)
+      && set (detect, "roi", camera->regions, error)
+      && (!camera->max_detections
+          || set_uint (detect, "max-detections", camera->max_detections, error))
+      && set_uint (detect, "inference-interval", camera->interval, error);
+}
+
+static gboolean
+set_publisher (GstElement *publish, const LiveCameraConfig *camera, int records,
+    GError **error)
+{
+  g_object_set (publish, "fd", records, "add-empty-results", camera->all_frames,
+      "timestamp-utc", TRUE, NULL);
+  return set (publish, "source", camera->name, error);
+}
+
+/* Smaller if it is wider, in square pixels, with its aspect. */
+static void
+set_page (GstBin *bin, const LiveCameraConfig *camera)
+{
+  g_autoptr (GstElement) page = gst_bin_get_by_name (bin, "page");
+  g_autoptr (GstElement) jpeg = gst_bin_get_by_name (bin, "jpeg");
+  g_autoptr (GstCaps) caps = gst_caps_new_simple ("video/x-raw", "width",
+      GST_TYPE_INT_RANGE, 1, (int) MAX (camera->page_width, 2), "height",
+      GST_TYPE_INT_RANGE, 1, (int) MAX (camera->page_width, 2),
+      "pixel-aspect-ratio", GST_TYPE_FRACTION, 1, 1, NULL);
+
+  g_object_set (page, "caps", caps, NULL);
+  g_object_set (jpeg, "quality", (int) camera->page_quality, NULL);
+}
+
+/* Sources. */
+
+/* The login is the element's and in no address, lest a message shows it. */
+static void
+on_source_setup (GstElement *decode, GstElement *source, gpointer data)
+{
+  const LiveCameraConfig *camera = data;
+  g_autofree char *user = NULL, *password = NULL;
+  g_autofree char *plain = live_uri_split (camera->uri, &user, &password);
+
+  if (user && has (source, "user-id"))
+    g_object_set (source, "user-id", user, NULL);
+  if (password && has (source, "user-pw"))
+    g_object_set (source, "user-pw", password, NULL);
+  if (g_str_has_prefix (camera->uri, "rtsp")) {
+    if (!g_str_equal (camera->protocol, "auto"))
+      gst_util_set_object_arg (G_OBJECT (source), "protocols",
+          camera->protocol);
+    g_object_set (source, "latency", camera->latency, "tcp-timeout",
+        (guint64) camera->timeout * G_USEC_PER_SEC, NULL);
+    if (has (source, "add-reference-timestamp-meta"))
+      g_object_set (source, "add-reference-timestamp-meta", TRUE, NULL);
+  } else if (g_str_has_prefix (camera->uri, "http")) {
+    g_object_set (source, "is-live", TRUE, "do-timestamp", TRUE, "timeout",
+        camera->timeout, NULL);
+  }
+}
+
+/* Motion JPEG has no other stream to wait for, which could take minutes. */
+static void
+on_element (GstBin *pipeline, GstBin *bin, GstElement *element, gpointer data)
+{
+  const GstElementFactory *factory = gst_element_get_factory (element);
+
+  if (factory && g_str_equal (GST_OBJECT_NAME (factory), "multipartdemux"))
+    g_object_set (element, "single-stream", TRUE, NULL);
+}
+
+/* The first picture that it has; what else there is stays unlinked. */
+static void
+on_pad (GstElement *decode, GstPad *pad, gpointer data)
+{
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (data, "sink");
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
+
+  if (!caps)
+    caps = gst_pad_query_caps (pad, NULL);
+  if (!gst_pad_is_linked (sink) && !gst_caps_is_empty (caps)
+      && g_str_has_prefix (gst_structure_get_name (
+                               gst_caps_get_structure (caps, 0)),
+          "video/"))
+    gst_pad_link (pad, sink);
+}
+
+static void
+free_camera (gpointer camera, GClosure *closure)
+{
+  live_config_camera_free (camera);
+}
+
+/* A file goes by the clock, as a camera would. */
+static gboolean
+add_decoder (GstBin *bin, GstElement *tail, const LiveCameraConfig *camera,
+    GError **error)
+{
+  GstElement *decode = gst_element_factory_make ("uridecodebin", "decode");
+  GstElement *next = tail;
+  g_autofree char *user = NULL, *password = NULL;
+  g_autofree char *plain = live_uri_split (camera->uri, &user, &password);
+
+  if (!decode) {
+    g_set_error (error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN,
+        "no element \"uridecodebin\": install gstreamer1.0-plugins-base");
+    return FALSE;
+  }
+  gst_bin_add (bin, decode);
+  if (g_str_has_prefix (camera->uri, "file:")) {
+    next = gst_element_factory_make ("clocksync", NULL);
+    gst_bin_add (bin, next);
+    gst_element_link (next, tail);
+  }
+  g_object_set (decode, "uri", plain, NULL);
+  g_signal_connect_data (decode, "source-setup", G_CALLBACK (on_source_setup),
+      live_config_camera_copy (camera), free_camera, 0);
+  g_signal_connect (bin, "deep-element-added", G_CALLBACK (on_element), NULL);
+  g_signal_connect_object (decode, "pad-added", G_CALLBACK (on_pad), next, 0);
+  return TRUE;
+}
+
+static gboolean
+add_test (GstBin *bin, GstElement *tail, const LiveCameraConfig *camera,
+    GError **error)
+{
+  const char *pattern = camera->uri + strlen ("test://");
+  GstElement *source = gst_element_factory_make ("videotestsrc", "decode");
+  g_autoptr (GstCaps) caps = gst_caps_from_string (
+      "video/x-raw,format=I420,width=640,height=360,framerate=15/1");
+
+  if (!source) {
+    g_set_error (error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN,
+        "no element \"videotestsrc\": install gstreamer1.0-plugins-base");
+    return FALSE;
+  }
+  gst_bin_add (bin, source);
+  g_object_set (source, "is-live", TRUE, NULL);
+  return set (source, "pattern", pattern, error)
+      && gst_element_link_filtered (source, tail, caps);
+}
+
+GstElement *
+live_elements_new (const LiveCameraConfig *camera, const LiveConfig *config,
+    int records, GError **error)
+{
+  g_autoptr (GstElement) pipeline =
+      gst_parse_launch_full (TAIL, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);
+  g_autoptr (GstElement) first = NULL, detect = NULL, publish = NULL;
+  g_autoptr (GstClock) clock = gst_system_clock_obtain ();
+  GstBin *bin;
+
+  if (!pipeline)
+    return NULL;
+  gst_object_ref_sink (pipeline);
+  bin = GST_BIN (pipeline);
+  first = gst_bin_get_by_name (bin, "first");
+  detect = gst_bin_get_by_name (bin, "detect");
+  publish = gst_bin_get_by_name (bin, "publish");
+  set_page (bin, camera);
+  /* No other one could be lost. */
+  gst_pipeline_use_clock (GST_PIPELINE (pipeline), clock);
+  if (!set_detector (detect, camera, config, error)
+      || !set_publisher (publish, camera, records, error)
+      || !(g_str_has_prefix (camera->uri, "test:")
+              ? add_test (bin, first, camera, error)
+              : add_decoder (bin, first, camera, error)))
+    return NULL;
+  return g_steal_pointer (&pipeline);
+}

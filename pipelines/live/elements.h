@@ -1,0 +1,28 @@
+/* The elements of a branch and their properties.
+ *
+ *   source ! queue ! defcndetect ! defcnpublish ! defcnoverlay
+ *     ! queue ! videoconvertscale ! jpegenc ! appsink
+ *
+ * Both queues are leaky: who is late loses frames, and holds up nobody.
+ *
+ * Thread rule: any one thread.
+ */
+#pragma once
+
+#include <gst/gst.h>
+
+#include "config.h"
+
+G_BEGIN_DECLS
+
+/* (transfer full): in the state NULL, with elements of the names "detect",
+ * "publish", "drawn" (the second queue) and "sink".  @records: for defcnpublish.
+ * NULL and @error of the domain GST_CORE_ERROR. */
+GstElement *live_elements_new (const LiveCameraConfig *camera,
+    const LiveConfig *config, int records, GError **error);
+
+/* Makes the plugin's elements known where the registry has them not: installed
+ * beside the program, or built.  FALSE if they are nowhere. */
+gboolean live_elements_find_plugin (void);
+
+G_END_DECLS

@@ -1,0 +1,294 @@
+/* defcn-live: cameras of an ini file through the project's elements, records as
+ * JSON lines, and a web page. */
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <gst/gst.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "auth.h"
+#include "config.h"
+#include "elements.h"
+#include "fleet.h"
+#include "notify.h"
+#include "server.h"
+
+#define STOP_TIME (4 * G_USEC_PER_SEC)
+#define WRITE_TIME (G_USEC_PER_SEC / 2)
+#define STATUS_TIME 5 /* s */
+
+typedef struct
+{
+  const char *file;
+  GMainLoop *loop;
+  LiveRecords *records;
+  LiveFleet *fleet;
+  LiveServer *server; /* NULL: no page */
+} Program;
+
+typedef struct
+{
+  gboolean check, version;
+  char **files;
+} Options;
+
+static gboolean
+parse (Options *options, int argc, char **argv)
+{
+  const GOptionEntry entries[] = {
+    { "check", 0, 0, G_OPTION_ARG_NONE, &options->check,
+        "Check the file, the elements and the model's path, and end", NULL },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &options->version,
+        "Print the version, and end", NULL },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->files,
+        NULL, NULL },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("FILE.ini");
+  g_autoptr (GError) error = NULL;
+
+  g_option_context_set_summary (context,
+      "Runs the cameras of FILE.ini, writes what is found on them as JSON "
+      "lines\n"
+      "and shows them on a web page, http://127.0.0.1:8080 unless told "
+      "otherwise.\n"
+      "The example that is installed beside it describes the file.");
+  g_option_context_set_description (context,
+      "SIGHUP reads the file again and opens the records' file anew, SIGTERM "
+      "and\n"
+      "SIGINT end.  " LIVE_AUTH_VARIABLE
+      " in the environment is the token of the page\n"
+      "if the file names none.");
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error)) {
+    g_printerr ("defcn-live: %s\n", error->message);
+    return FALSE;
+  }
+  if (options->version
+      || (options->files && options->files[0] && !options->files[1]))
+    return TRUE;
+  g_printerr ("usage: defcn-live [--check] FILE.ini\n");
+  return FALSE;
+}
+
+/* What GStreamer knows of the file, too; NULL after telling why not. */
+static LiveConfig *
+load (const char *file)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (LiveConfig) config = live_config_load (file, &error);
+  GStatBuf info;
+
+  if (config && live_branch_check (config, &error)) {
+    if (config->has_logins && g_stat (file, &info) == 0 && (info.st_mode & 077))
+      g_warning ("%s has passwords of cameras and others can read it: "
+                 "chmod 600",
+          file);
+    return g_steal_pointer (&config);
+  }
+  g_warning ("%s", error->message);
+  return NULL;
+}
+
+/* (transfer full): NULL without one; FALSE after telling what is wrong. */
+static gboolean
+read_token (const LiveConfig *config, char **token)
+{
+  g_autoptr (GError) error = NULL;
+
+  *token = g_strdup (g_getenv (LIVE_AUTH_VARIABLE));
+  g_unsetenv (LIVE_AUTH_VARIABLE); /* whatever is started has no need of it */
+  if (config->token_file) {
+    g_free (*token);
+    *token = live_auth_read_token (config->token_file, &error);
+  } else if (*token && !live_auth_check_token (*token, &error)) {
+    g_prefix_error (&error, LIVE_AUTH_VARIABLE ": ");
+  }
+  if (!error)
+    return TRUE;
+  g_warning ("[live] token-file: %s", error->message);
+  return FALSE;
+}
+
+/* While it runs. */
+
+static void
+on_picture (LiveCamera *camera, gpointer data)
+{
+  Program *program = data;
+
+  if (program->server)
+    live_server_notify (program->server);
+}
+
+static gboolean
+on_end (gpointer data)
+{
+  Program *program = data;
+
+  g_main_loop_quit (program->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_hangup (gpointer data)
+{
+  Program *program = data;
+  g_autofree char *reloading =
+      g_strdup_printf ("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT,
+          g_get_monotonic_time ());
+  LiveConfig *config;
+
+  live_notify_send (reloading);
+  live_records_reopen (program->records);
+  config = load (program->file);
+  if (config)
+    live_fleet_update (program->fleet, config);
+  if (config)
+    g_message ("%s is read again: %u cameras", program->file,
+        config->cameras->len);
+  else
+    g_warning ("%s is not taken, all goes on as it was", program->file);
+  live_notify_send ("READY=1");
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_watchdog (gpointer data)
+{
+  live_notify_send ("WATCHDOG=1");
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_status (gpointer data)
+{
+  Program *program = data;
+  g_autofree char *text = g_strdup_printf ("STATUS=%u of %u cameras run",
+      live_fleet_running (program->fleet), program->fleet->cameras->len);
+
+  live_notify_send (text);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+run (Program *program)
+{
+  const gint64 watchdog = live_notify_interval ();
+
+  program->loop = g_main_loop_new (NULL, FALSE);
+  g_unix_signal_add (SIGTERM, on_end, program);
+  g_unix_signal_add (SIGINT, on_end, program);
+  g_unix_signal_add (SIGHUP, on_hangup, program);
+  if (watchdog)
+    g_timeout_add ((guint) MAX (watchdog / 1000, 1), on_watchdog, program);
+  g_timeout_add_seconds (STATUS_TIME, on_status, program);
+  live_notify_send ("READY=1");
+  g_main_loop_run (program->loop);
+  live_notify_send ("STOPPING=1");
+  g_main_loop_unref (program->loop);
+}
+
+/* Ends the process where something hangs: whatever it is, no other one is
+ * waiting for it. */
+static void
+stop (Program *program)
+{
+  gboolean ended;
+
+  if (program->server)
+    live_server_close (program->server);
+  ended = live_fleet_stop (program->fleet, STOP_TIME);
+  while (g_main_context_iteration (NULL, FALSE)) /* the last records */
+    ;
+  live_server_free (program->server);
+  live_records_free (program->records, WRITE_TIME);
+  g_message ("ended");
+  if (!ended)
+    _exit (EXIT_SUCCESS);
+  live_fleet_free (program->fleet);
+}
+
+/* Records and page, before the cameras: what cannot be had is told at once. */
+static gboolean
+open_outputs (Program *program, const LiveConfig *config, const char *token)
+{
+  g_autoptr (GError) error = NULL;
+  const gboolean page = !g_str_equal (config->listen, "none");
+
+  program->records = live_records_new (config->records, &error);
+  if (program->records && page)
+    program->server = live_server_new (config, token, &error);
+  if (error) {
+    g_warning ("%s", error->message);
+    return FALSE;
+  }
+  if (program->server)
+    g_message ("page: http://%s%s%s:%u/%s",
+        strchr (config->listen, ':') ? "[" : "", config->listen,
+        strchr (config->listen, ':') ? "]" : "",
+        live_server_port (program->server), token ? ", with a token" : "");
+  return TRUE;
+}
+
+static int
+live (const Options *options)
+{
+  Program program = { .file = options->files[0] };
+  LiveConfig *config = load (program.file);
+  g_autofree char *token = NULL;
+
+  if (!config)
+    return EXIT_FAILURE;
+  if (!read_token (config, &token)) {
+    live_config_free (config);
+    return EXIT_FAILURE;
+  }
+  if (options->check) {
+    g_print ("%s: %u cameras\n", program.file, config->cameras->len);
+    live_config_free (config);
+    return EXIT_SUCCESS;
+  }
+  if (!open_outputs (&program, config, token)) {
+    live_records_free (program.records, 0);
+    live_config_free (config);
+    return EXIT_FAILURE;
+  }
+  program.fleet =
+      live_fleet_new (config, program.records, on_picture, &program);
+  if (program.server)
+    live_server_show (program.server, program.fleet);
+  run (&program);
+  stop (&program);
+  return EXIT_SUCCESS;
+}
+
+int
+main (int argc, char **argv)
+{
+  Options options = { 0 };
+  int status = 2;
+
+  g_log_writer_default_set_use_stderr (TRUE);
+  signal (SIGPIPE, SIG_IGN);
+  /* oneDNN's threads must not spin while a decoder wants the core. */
+  g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
+  gst_init (&argc, &argv);
+  if (!parse (&options, argc, argv)) {
+    g_strfreev (options.files);
+    return status;
+  }
+  if (options.version) {
+    g_print ("defcn-live %s\n", DEFCN_VERSION);
+    status = EXIT_SUCCESS;
+  } else if (!live_elements_find_plugin ()) {
+    g_printerr ("defcn-live: there is no element \"defcndetect\": set "
+                "GST_PLUGIN_PATH to the folder of libgstdefcn.so\n");
+  } else {
+    status = live (&options);
+  }
+  g_strfreev (options.files);
+  return status;
+}

@@ -1,0 +1,34 @@
+/* The web page: who asks for what, and gets it if he may.
+ *
+ *   /                     the page            /stream     its pictures (stream.h)
+ *   /snapshot/NAME.jpg    the last picture    /metrics    Prometheus's text
+ *   /healthz              JSON; 503 unless every camera runs
+ *   /login /logout        with a token
+ *
+ * Thread rule: the main thread.
+ */
+#pragma once
+
+#include "fleet.h"
+
+G_BEGIN_DECLS
+
+typedef struct _LiveServer LiveServer;
+
+/* Listens as @config, which has to live as long, says; @token: NULL for none,
+ * which only a loopback address may have.  NULL and @error of the domain
+ * G_IO_ERROR. */
+LiveServer *live_server_new (const LiveConfig *config, const char *token,
+    GError **error);
+void live_server_free (LiveServer *server);
+
+guint16 live_server_port (const LiveServer *server);
+
+/* Shows @fleet; before, every request is told to come again. */
+void live_server_show (LiveServer *server, LiveFleet *fleet);
+void live_server_notify (LiveServer *server);
+
+/* Ends the streams; nobody is answered any more. */
+void live_server_close (LiveServer *server);
+
+G_END_DECLS

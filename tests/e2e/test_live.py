@@ -1,0 +1,578 @@
+#!/usr/bin/env python3
+"""defcn-live on cameras that loop, die, come back and say nothing: what it
+tells, whom it tells, and that it ends.  Prints TAP.
+Usage: test_live.py SOURCES BUILD [RTSP_SERVER]"""
+import base64
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+import live_rig  # noqa: E402
+from live_rig import wait  # noqa: E402
+
+SOURCES, BUILD = sys.argv[1:3]
+SERVER = sys.argv[3] if len(sys.argv) > 3 else None
+PROGRAM = BUILD + "/pipelines/live/defcn-live"
+XSS = "<img src=x onerror=alert(1)>"
+QUOTES = 'back\\\\slash "and" quote'
+QUOTES_NAME = QUOTES
+SECRET = "sEcr3t-pa55"
+TOKEN = "0123456789abcdef0123456789abcdef"
+LOGIN = b"Authorization: Basic " + base64.b64encode(
+    b"user:" + SECRET.encode())
+tap = live_rig.Tap()
+
+
+class LoginCamera(live_rig.Camera):
+    """Lets in only who has the password."""
+
+    def answer(self, client):
+        request = client.recv(65536, socket.MSG_PEEK)
+        if LOGIN not in request:
+            client.sendall(b"HTTP/1.0 401 Unauthorized\r\nContent-Length: 0\r\n"
+                           b'WWW-Authenticate: Basic realm="camera"\r\n\r\n')
+            client.close()
+            return
+        super().answer(client)
+
+
+def group(name, **keys):
+    return "[camera %s]\n" % name + "".join(
+        "%s = %s\n" % (key.replace("_", "-"), value)
+        for key, value in keys.items())
+
+
+def live_group(**keys):
+    base = dict(port=0, timeout=3, retry_min=1, retry_max=2, threads=1,
+                inference_interval=20, all_frames="true")
+    base.update(keys)
+    return "[live]\n" + "".join("%s = %s\n" % (key.replace("_", "-"), value)
+                                for key, value in base.items())
+
+
+# The file.
+
+def check(work, text):
+    path = work + "/check.ini"
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, 0o600)
+    done = subprocess.run([PROGRAM, "--check", path], capture_output=True,
+                          universal_newlines=True,
+                          env=dict(os.environ, GST_REGISTRY=work + "/registry"))
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_check(work):
+    code, said = check(work, live_group() + group("a", uri="test://ball"))
+    tap.ok("--check takes a good file", code == 0 and "1 cameras" in said, said)
+    for keys, wanted in (
+            ({"treshold": 1}, "[camera a] treshold: no such key"),
+            ({"threshold": 2}, "[camera a] threshold: 2 is not between"),
+            ({"uri": "test://nothing"}, '[camera a] the element videotestsrc'),
+            ({"uri": "rtsp://user:%s@host/a@b" % SECRET},
+             "[camera a] uri: there is a")):
+        code, said = check(work, live_group() + group(
+            "a", **{"uri": "test://ball", **keys}))
+        tap.ok("--check tells of " + list(keys)[0] + "=" +
+               str(list(keys.values())[0]).replace(SECRET, "..."),
+               code == 1 and wanted in said and SECRET not in said, said)
+    code, said = check(work, live_group(listen="0.0.0.0", token_file="/none")
+                       + group("a", uri="test://ball"))
+    tap.ok("--check tells of a missing token file",
+           code == 1 and "token-file" in said, said)
+
+
+# Cameras.
+
+def start_rtsp(port="0"):
+    if not SERVER:
+        return None, None
+    server = subprocess.Popen([SERVER, "300", port], stdout=subprocess.PIPE,
+                              universal_newlines=True)
+    return server, server.stdout.readline().strip()
+
+
+class Fleet:
+    """Eight cameras, of which one is a black hole."""
+
+    def __init__(self, work):
+        for name, pattern in (("a", "ball"), ("b", "smpte")):
+            live_rig.make_video("%s/%s.avi" % (work, name), pattern)
+        self.hole = live_rig.BlackHole().serve()
+        self.web = LoginCamera(live_rig.make_picture()).serve()
+        self.server, self.rtsp_port = start_rtsp()
+        self.groups = {
+            "a": dict(uri="file://%s/a.avi" % work),
+            "b": dict(uri="file://%s/b.avi" % work),
+            "web": dict(uri="http://user:%s@127.0.0.1:%d/%s=1?key=%s" % (
+                SECRET, self.web.port, SECRET, SECRET)),
+            "hole": dict(uri="rtsp://user:%s@127.0.0.1:%d/x" % (
+                SECRET, self.hole.port)),
+            XSS: dict(uri="test://ball"),
+            QUOTES: dict(uri="test://circular"),
+            "snow": dict(uri="test://snow", page_quality=100),
+            "rtsp": dict(uri="rtsp://127.0.0.1:%s/camera" % self.rtsp_port
+                         if self.server else "test://smpte75"),
+        }
+        self.well = [name for name in self.groups if name != "hole"]
+
+    def text(self, **keys):
+        return live_group(**keys) + "".join(
+            group(name, **of) for name, of in self.groups.items())
+
+    def close(self):
+        if self.server:
+            self.server.kill()
+            self.server.wait()
+
+
+def running(live, names):
+    cameras = live.health()[1]["cameras"]
+    return all(cameras[name]["state"] == "running" for name in names)
+
+
+def test_start(live, fleet):
+    tap.ok("seven of eight cameras run",
+           wait(lambda: running(live, fleet.well)), live.log())
+    hole = wait(lambda: live.camera("hole")["losses"] >= 2
+                and live.camera("hole"))
+    tap.ok("the black hole is lost and tried again",
+           hole and "no frame for" in hole["last_problem"], live.health())
+    status, health = live.health()
+    tap.ok("/healthz is 503 with one camera lost",
+           status == 503 and health["status"] == "degraded"
+           and health["running"] == 7, health)
+    tap.ok("a file begins anew when it ends, and is not lost",
+           wait(lambda: live.camera("a")["frames"] > 50)
+           and live.camera("a")["losses"] == 0, live.log())
+
+
+def test_back(live, fleet):
+    """A camera that goes costs the others nothing."""
+    others = [name for name in fleet.well if name != "web"]
+    losses = {name: live.camera(name)["losses"] for name in others}
+    fleet.web.on = False
+    tap.ok("a camera that has gone is lost",
+           wait(lambda: live.camera("web")["state"] != "running"
+                and live.camera("web")["losses"] > 0), live.log())
+    before = {name: live.camera(name)["frames"] for name in others}
+    tap.ok("the others go on meanwhile", wait(lambda: all(
+        live.camera(name)["frames"] > before[name] + 5 for name in others)),
+        live.health())
+    fleet.web.on = True
+    tap.ok("it comes back", wait(lambda: running(live, ["web"])), live.log())
+    tap.ok("no other was restarted", losses == {
+        name: live.camera(name)["losses"] for name in others}, live.log())
+
+
+def test_rtsp(live, fleet):
+    if not fleet.server:
+        tap.skip("an RTSP server that dies and returns", "no RTSP server")
+        return
+    fleet.server.kill()
+    fleet.server.wait()
+    gone = wait(lambda: not running(live, ["rtsp"]))
+    fleet.server, port = start_rtsp(fleet.rtsp_port)
+    tap.ok("an RTSP server that dies and returns",
+           gone and port == fleet.rtsp_port
+           and wait(lambda: running(live, ["rtsp"])), live.log())
+
+
+def test_metrics(live, fleet):
+    status, headers, body = live.ask("/metrics")
+    text = body.decode()
+    samples = live.metrics()
+    tap.ok("/metrics is Prometheus's text", status == 200
+           and headers["Content-Type"].startswith("text/plain; version=0.0.4")
+           and samples["defcn_live_camera_frames_total{camera=\"a\"}"] > 0,
+           text)
+    names = {re.split(r"[{ ]", line)[0] for line in text.splitlines()
+             if not line.startswith("#")}
+    helped = {line.split()[2] for line in text.splitlines()
+              if line.startswith("# HELP")}
+    typed = {line.split()[2] for line in text.splitlines()
+             if line.startswith("# TYPE")}
+    tap.ok("every metric has its HELP and TYPE", names == helped == typed,
+           names ^ helped ^ typed)
+    escaped = QUOTES_NAME.replace("\\", "\\\\").replace('"', '\\"')
+    tap.ok("labels are escaped",
+           'defcn_live_camera_up{camera="%s"} 1' % escaped in text, text)
+    tap.ok("only the black hole is down", [
+        name for name in fleet.groups if samples.get(
+            'defcn_live_camera_up{camera="%s"}' % name.replace(
+                "\\", "\\\\").replace('"', '\\"')) == 0] == ["hole"], text)
+
+
+def test_pages(live):
+    for name in (XSS, QUOTES_NAME):
+        status, headers, body = live.ask("/snapshot/%s.jpg"
+                                         % urllib.parse.quote(name))
+        tap.ok("a snapshot of " + name, status == 200
+               and headers["Content-Type"] == "image/jpeg"
+               and body[:2] == b"\xff\xd8" and body[-2:] == b"\xff\xd9", status)
+    found = {path: live.ask(path)[0] for path in (
+        "/snapshot/nobody.jpg", "/snapshot/hole.jpg", "/..%2f", "/%ff", "/x")}
+    tap.ok("what there is not is 404, what is not there now 503",
+           list(found.values()) == [404, 503, 404, 404, 404], found)
+    answers = [live.ask(path) for path in ("/", "/live.js", "/live.css",
+                                           "/healthz", "/metrics", "/x")]
+    tap.ok("every answer has the policy", all(
+        "default-src 'none'" in (headers["Content-Security-Policy"] or "")
+        and headers["X-Content-Type-Options"] == "nosniff"
+        for _, headers, _ in answers))
+    page = answers[0][2].decode()
+    tap.ok("the page has no script but its own",
+           re.findall(r"<script[^>]*>", page)
+           == ['<script src="/live.js" defer>']
+           and not re.search(r"(https?:)?//", page.replace(
+               "http://www.w3.org", "")), page)
+
+
+def test_strangers(live):
+    for name, right in (("127.0.0.1:%d" % live.port, True),
+                        ("localhost:%d" % live.port, True),
+                        ("page.example", True), ("[::1]:80", True),
+                        ("evil.example", False), ("192.0.2.1", False),
+                        ("127.0.0.1.evil.example", False), ("", False)):
+        status = live.ask("/metrics", Host=name)[0]
+        tap.ok("Host %r is %s" % (name, "taken" if right else "refused"),
+               status == (200 if right else 403), status)
+    origin = live.ask("/stream", Origin="http://evil.example")[0]
+    tap.ok("another page's request is refused", origin == 403, origin)
+    found = {
+        "POST /": live.ask("/", "POST", "a=b")[0],
+        "PUT /": live.ask("/", "PUT", "a=b")[0],
+        "long form": live.ask("/login", "POST", "a" * 5000)[0],
+        "GET with a body": live.ask("/healthz", "GET", "a" * 5000)[0],
+    }
+    tap.ok("requests are limited",
+           list(found.values()) == [405, 405, 413, 413], found)
+
+
+class Watcher:
+    """A client of /stream."""
+
+    def __init__(self, live, **headers):
+        self.connection = http.client.HTTPConnection(
+            "127.0.0.1", live.port, timeout=live_rig.PATIENCE)
+        self.connection.request("GET", "/stream", headers=headers)
+        self.response = self.connection.getresponse()
+        self.socket = self.connection.sock
+        self.parts = live_rig.parts(self.response)
+
+    def close(self):
+        self.response.close()
+        self.connection.close()
+
+
+def test_stream(live, fleet):
+    watcher = Watcher(live)
+    ids, counts, state = {}, {}, None
+    until = time.monotonic() + live_rig.PATIENCE
+    well = []
+    for kind, camera, content in watcher.parts:
+        if kind == "S":
+            state = json.loads(content)
+            ids = {c["name"]: c["id"] for c in state["cameras"]}
+        elif content[:2] == b"\xff\xd8":
+            counts[camera] = counts.get(camera, 0) + 1
+        well = [name for name in ids if counts.get(ids[name], 0) >= 5]
+        if len(well) == 7 or time.monotonic() > until:
+            break
+    tap.ok("one connection has the pictures of all cameras",
+           sorted(well) == sorted(fleet.well), (ids, counts))
+    tap.ok("and their state and last records", state and all(
+        c["record"]["source"] == c["name"] for c in state["cameras"]
+        if c["name"] in fleet.well), state)
+    second, third = Watcher(live), Watcher(live)
+    tap.ok("clients are limited in number",
+           (second.response.status, third.response.status) == (200, 503))
+    for client in (watcher, second, third):
+        client.close()
+    tap.ok("who leaves makes room",
+           wait(lambda: live.metrics()["defcn_live_clients"] == 0))
+
+
+def test_slow(live, fleet):
+    """A client that reads nothing costs little memory, and goes in the end;
+    one that comes back to reading is not told of what has passed."""
+    before = live.metrics()
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.connect(("127.0.0.1", live.port))
+    slow.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    watcher = Watcher(live)
+    skim = threading.Thread(target=lambda: [None for _ in watcher.parts],
+                            daemon=True)
+    skim.start()
+    tap.ok("a client that reads nothing is let go",
+           wait(lambda: live.metrics()["defcn_live_clients"] == 2)
+           and wait(lambda: live.metrics()["defcn_live_clients"] == 1),
+           live.metrics())
+    after = live.metrics()
+    grown = (after["process_resident_memory_bytes"]
+             - before["process_resident_memory_bytes"])
+    sent = (after["defcn_live_client_pictures_total"]
+            - before["defcn_live_client_pictures_total"])
+    tap.ok("and has cost no memory, nor another client its pictures",
+           grown < 48 << 20 and sent > 100, (grown, sent))
+    slow.close()
+    watcher.close()
+
+
+def test_silent_clients(live):
+    """A request that never ends is not waited for."""
+    silent = [socket.create_connection(("127.0.0.1", live.port))
+              for _ in range(4)]
+    for one in silent:
+        one.sendall(b"GET / HTTP/1.1\r\n")
+        one.settimeout(live_rig.PATIENCE)
+    ended = [one.recv(4096) == b"" or one.recv(4096) == b"" for one in silent]
+    tap.ok("a request that does not come in is given up", all(ended), ended)
+
+
+def test_reload(live, fleet):
+    starts = {name: live.metrics()['defcn_live_camera_starts_total{camera="%s"}'
+                                   % name] for name in ("a", "web", "snow")}
+    live.write("[live]\nnothing = 1\n")
+    live.process.send_signal(signal.SIGHUP)
+    tap.ok("a bad file is not taken, and all goes on",
+           wait(lambda: "is not taken" in live.log())
+           and "[live] nothing: no such key" in live.log()
+           and running(live, fleet.well), live.log())
+    del fleet.groups["b"]
+    fleet.groups["new"] = dict(uri="test://pinwheel")
+    fleet.groups["snow"]["page_quality"] = 50
+    fleet.well = [name for name in fleet.groups if name != "hole"]
+    live.write(fleet.text(max_clients=2, hosts="page.example"))
+    live.process.send_signal(signal.SIGHUP)
+    tap.ok("a new camera comes, one goes",
+           wait(lambda: "new" in live.health()[1]["cameras"])
+           and "b" not in live.health()[1]["cameras"]
+           and wait(lambda: running(live, fleet.well)), live.log())
+    samples = live.metrics()
+    now = {name: samples['defcn_live_camera_starts_total{camera="%s"}' % name]
+           for name in starts}
+    tap.ok("one that changed is another one now, the others are not touched",
+           now == {**starts, "snow": 1}
+           and samples['defcn_live_camera_frames_total{camera="snow"}']
+           < samples['defcn_live_camera_frames_total{camera="a"}'],
+           (starts, now))
+
+
+def test_secrets(live, page):
+    with open("/proc/%d/cmdline" % live.process.pid, "rb") as file:
+        command = file.read().decode()
+    with open(live.out, encoding="utf-8") as file:
+        records = file.read()
+    places = {"log": live.log(), "health": str(live.health()),
+              "metrics": live.ask("/metrics")[2].decode(), "stream": page,
+              "records": records, "ps": command}
+    tap.ok("the camera was shown the password",
+           "web" in places["log"] and live.camera("web")["frames"] > 0)
+    tap.ok("and nobody else",
+           not [name for name, text in places.items() if SECRET in text],
+           [name for name, text in places.items() if SECRET in text])
+
+
+def first_state(live):
+    watcher = Watcher(live)
+    content = next(watcher.parts)[2].decode()
+    watcher.close()
+    return content
+
+
+def test_end(live, fleet):
+    status, seconds = live.stop()
+    tap.ok("SIGTERM ends it in seconds, black hole or not",
+           status == 0 and seconds < 8, (status, seconds, live.log()))
+    last = {}
+    ordered = True
+    for record in live.records():
+        ordered &= record["seq"] == last.get(
+            record["source"], record["seq"] - 1) + 1 or record["seq"] == 0
+        last[record["source"]] = record["seq"]
+    tap.ok("records of all cameras are whole and in order",
+           ordered and set(fleet.well) <= set(last), sorted(last))
+
+
+def test_fleet(work):
+    fleet = Fleet(work)
+    live = live_rig.Live(BUILD, work, fleet.text(
+        max_clients=2, hosts="page.example"))
+    try:
+        test_start(live, fleet)
+        test_back(live, fleet)
+        test_rtsp(live, fleet)
+        test_metrics(live, fleet)
+        test_pages(live)
+        test_strangers(live)
+        test_stream(live, fleet)
+        test_slow(live, fleet)
+        test_silent_clients(live)
+        page = first_state(live)
+        test_reload(live, fleet)
+        test_secrets(live, page)
+        test_end(live, fleet)
+    finally:
+        live.close()
+        fleet.close()
+
+
+# The token.
+
+def write_token(work, mode):
+    path = work + "/token"
+    with open(path, "w") as file:
+        file.write(TOKEN + "\n")
+    os.chmod(path, mode)
+    return path
+
+
+def refused(work, text, **environment):
+    path = work + "/refused.ini"
+    with open(path, "w") as file:
+        file.write(text + group("a", uri="test://ball"))
+    done = subprocess.run([PROGRAM, path], capture_output=True, timeout=60,
+                          universal_newlines=True,
+                          env=dict(os.environ, GST_REGISTRY=work + "/registry",
+                                   **environment))
+    return done.returncode == 1 and done.stderr
+
+
+def test_refusals(work):
+    said = refused(work, live_group(listen="0.0.0.0"))
+    tap.ok("no page for others without a token",
+           said and "a token is needed" in said, said)
+    said = refused(work, live_group(token_file=write_token(work, 0o644)))
+    tap.ok("no token that others can read", said and "chmod 600" in said, said)
+    said = refused(work, live_group(), DEFCN_LIVE_TOKEN="short")
+    tap.ok("no short token", said and "at least 16" in said, said)
+
+
+class Manager:
+    """What systemd would hear."""
+
+    def __init__(self, work):
+        self.path = work + "/notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.setblocking(False)
+        self.heard = []
+
+    def has(self, text):
+        while True:
+            try:
+                self.heard.append(self.socket.recv(4096).decode())
+            except BlockingIOError:
+                return text in "\n".join(self.heard)
+
+
+def test_login(live):
+    found = {path: live.ask(path)[0] for path in (
+        "/", "/metrics", "/healthz", "/stream", "/live.js", "/snapshot/a.jpg")}
+    tap.ok("nothing without the token",
+           list(found.values()) == [303, 401, 401, 401, 401, 401], found)
+    found = [live.ask("/metrics", Authorization="Bearer " + word)[0]
+             for word in (TOKEN, TOKEN[:-1], TOKEN + "0")]
+    tap.ok("a program has it in a header", found == [200, 401, 401], found)
+    status, headers, _ = live.ask("/login", "POST", "token=" + TOKEN[:-1])
+    tap.ok("a wrong one gives no cookie",
+           status == 303 and headers["Location"] == "/login?wrong"
+           and not headers["Set-Cookie"], headers)
+    status, headers, _ = live.ask("/login", "POST", "token=" + TOKEN)
+    cookie = headers["Set-Cookie"] or ""
+    tap.ok("a browser gets a cookie for it", status == 303
+           and headers["Location"] == "/" and "HttpOnly" in cookie
+           and "SameSite=Strict" in cookie and TOKEN not in cookie, headers)
+    word = cookie.split(";")[0]
+    tap.ok("which opens the page",
+           live.ask("/", Cookie="x=y; " + word)[0] == 200
+           and live.ask("/healthz", Cookie=word)[0] == 200)
+    live.ask("/logout", "POST", "", Cookie=word)
+    tap.ok("until one logs out", live.ask("/healthz", Cookie=word)[0] == 401)
+    tries = [live.ask("/login", "POST", "token=guess%d" % i)[0]
+             for i in range(12)]
+    tap.ok("guessing is slow", tries[0] == 303 and tries[-1] == 429, tries)
+    tap.ok("nor by the header", live.ask(
+        "/metrics", Authorization="Bearer " + TOKEN)[0] == 401)
+
+
+def test_token(work):
+    manager = Manager(work)
+    live = live_rig.Live(
+        BUILD, work, live_group(listen="0.0.0.0", records="none",
+                                token_file=write_token(work, 0o600))
+        + group("a", uri="test://ball"),
+        NOTIFY_SOCKET=manager.path, WATCHDOG_USEC="1000000")
+    try:
+        tap.ok("the service manager hears that it is ready",
+               wait(lambda: manager.has("READY=1")), manager.heard)
+        test_login(live)
+        tap.ok("and that it lives", wait(lambda: manager.has("WATCHDOG=1"))
+               and wait(lambda: manager.has("STATUS=1 of 1 cameras")),
+               manager.heard)
+        status, seconds = live.stop(signal.SIGINT)
+        tap.ok("SIGINT ends it", status == 0 and seconds < 8
+               and manager.has("STOPPING=1"), (status, seconds))
+        tap.ok("the token is in no log", TOKEN not in live.log(), live.log())
+    finally:
+        live.close()
+
+
+def test_variable(work):
+    """The token of the environment."""
+    live = live_rig.Live(BUILD, work, live_group(records="none")
+                         + group("a", uri="test://ball"),
+                         DEFCN_LIVE_TOKEN=TOKEN)
+    try:
+        tap.ok("a token of the environment", [
+            live.ask("/metrics")[0],
+            live.ask("/metrics", Authorization="Bearer " + TOKEN)[0]]
+            == [401, 200])
+    finally:
+        live.stop()
+        live.close()
+
+
+def test_full(work):
+    """A place that takes no records stops no camera."""
+    if not os.path.exists("/dev/full"):
+        tap.skip("records that cannot be written", "no /dev/full")
+        return
+    live = live_rig.Live(BUILD, work, live_group(records="/dev/full")
+                         + group("a", uri="test://ball"))
+    try:
+        tap.ok("records that cannot be written are counted, and told of once",
+               wait(lambda: live.metrics().get(
+                   "defcn_live_records_dropped_total", 0) > 20)
+               and live.log().count("No space left") == 1
+               and live.camera("a")["state"] == "running", live.log())
+    finally:
+        live.stop()
+        live.close()
+
+
+def main():
+    with live_rig.Folder() as work:
+        test_check(work)
+        test_fleet(work)
+        test_refusals(work)
+        test_token(work)
+        test_variable(work)
+        test_full(work)
+    return tap.end()
+
+
+sys.exit(main())
