@@ -35,6 +35,8 @@ struct _DefcnDetector
   DefcnLevel levels[DEFCN_N_LEVELS];
   const DefcnPlan *plan; /* its heads are on the device */
   gboolean has_heads;    /* and in @levels */
+  gboolean has_found;    /* and the backend has looked, for what follows */
+  float sought_threshold, sought_iou;
   GArray *candidates;
   /* The last image: its place, and which of the pass's images it is. */
   DefcnPlace place;
@@ -243,13 +245,13 @@ batch_at (const DefcnDetector *d, guint k)
   return g_array_index (d->batch, int, k);
 }
 
-/* The backend makes the whole input; FALSE where it cannot. */
+/* The backend takes the images as they are; FALSE where it cannot. */
 static gboolean
-preprocess (DefcnDetector *d, const DefcnPlan *plan, const DefcnImage *images)
+place_images (DefcnDetector *d, const DefcnPlan *plan, const DefcnImage *images)
 {
   const DefcnInputRule *rule = &defcn_model_spec (d->model)->input;
 
-  if (!d->be->preprocess)
+  if (!d->be->pass)
     return FALSE;
   for (guint k = 0; k < d->batch->len; k++) {
     const DefcnImage *image = &images[batch_at (d, k)];
@@ -259,7 +261,7 @@ preprocess (DefcnDetector *d, const DefcnPlan *plan, const DefcnImage *images)
 
     defcn_scaler_describe (d->scaler, &p, image, r->x, r->y, r->w, r->h,
         place->w, place->h, rule);
-    if (!d->be->preprocess (d->be, plan->input, k, image, &p))
+    if (!d->be->pass->place (d->be, plan->input, k, image, &p))
       return FALSE;
   }
   return TRUE;
@@ -272,11 +274,8 @@ prepare_input (DefcnDetector *d, const DefcnPlan *plan,
 {
   const DefcnInputRule *rule = &defcn_model_spec (d->model)->input;
   const DefcnTensor *x = plan->input;
-
-  if (preprocess (d, plan, images))
-    return TRUE;
-
   float *input = floats_get (&d->input, defcn_tensor_len (x));
+
   if (!input)
     return no_memory (place_at (d, batch_at (d, 0)), error);
   for (guint k = 0; k < d->batch->len; k++) {
@@ -299,16 +298,52 @@ prepare_input (DefcnDetector *d, const DefcnPlan *plan,
   return TRUE;
 }
 
+/* Tells the backend what to look for; TRUE if it has looked for that. */
+static gboolean
+seek (DefcnDetector *d)
+{
+  const int n_classes = defcn_detector_n_classes (d);
+  const float iou = d->rule.duplicate_iou;
+  const float threshold = d->rule.topk > 0
+      ? defcn_boxes_threshold (&d->rule, n_classes)
+      : G_MAXFLOAT;
+
+  if (d->has_found && d->sought_threshold == threshold && d->sought_iou == iou)
+    return TRUE;
+  d->be->pass->seek (d->be, threshold, iou);
+  d->sought_threshold = threshold;
+  d->sought_iou = iou;
+  return FALSE;
+}
+
+static void
+find (gpointer data)
+{
+  DefcnDetector *d = data;
+
+  d->be->pass->find (d->be, d->plan->logits, d->plan->deltas, d->plan->filter,
+      DEFCN_N_LEVELS);
+}
+
+static void
+preprocess (gpointer data)
+{
+  DefcnDetector *d = data;
+
+  d->be->pass->preprocess (d->be, d->plan->input);
+}
+
 /* Where the backend can, it looks for the scores; the heads then stay there. */
 static gboolean
 find_candidates (DefcnDetector *d)
 {
-  const int n_classes = defcn_detector_n_classes (d);
-
-  return d->be->candidates && d->rule.topk > 0
-      && d->be->candidates (d->be, d->candidates, d->plan->logits,
-          d->plan->deltas, d->plan->filter, DEFCN_N_LEVELS, d->at,
-          defcn_boxes_threshold (&d->rule, n_classes), d->rule.duplicate_iou);
+  if (!d->be->pass || d->rule.topk <= 0)
+    return FALSE;
+  if (!seek (d)) {
+    find (d);
+    d->has_found = TRUE;
+  }
+  return d->be->pass->found (d->be, d->candidates, d->at);
 }
 
 /* The heads of the last image, in host memory. */
@@ -384,6 +419,16 @@ plan_batch (DefcnDetector *d, GError **error)
   }
 }
 
+/* All of it as one piece of work, which the backend repeats. */
+static void
+run_pass (DefcnDetector *d)
+{
+  d->has_found = FALSE;
+  seek (d);
+  defcn_net_forward_between (d->plan->net, preprocess, find, d);
+  d->has_found = TRUE;
+}
+
 /* One pass of the network, over the batch that begins with image @first. */
 static gboolean
 run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
@@ -394,17 +439,21 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
   d->place.w = 0;
   gather_batch (d, first);
   const DefcnPlan *plan = plan_batch (d, error);
-  if (!plan || !prepare_input (d, plan, images, error))
+  d->has_found = plan && place_images (d, plan, images);
+  if (!plan || (!d->has_found && !prepare_input (d, plan, images, error)))
     return FALSE;
 
   const gint64 prepared = g_get_monotonic_time ();
-  defcn_net_forward (plan->net);
+  d->plan = plan;
+  if (d->has_found)
+    run_pass (d);
+  else
+    defcn_net_forward (plan->net);
   if (!d->be->sync (d->be, error))
     return FALSE;
   /* Now, where it can still be told. */
   if (!floats_get (&d->heads, defcn_heads_len (plan)))
     return no_memory (place_at (d, first), error);
-  d->plan = plan;
   d->has_heads = FALSE;
   defcn_heads_describe (d->levels, plan);
 
@@ -417,7 +466,8 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
     d->at = k;
     defcn_detector_decode (d, boxes[batch_at (d, k)]);
   }
-  if (!d->be->sync (d->be, error)) { /* the heads may not have come */
+  /* The heads may not have come. */
+  if (d->has_heads && !d->be->sync (d->be, error)) {
     d->place.w = 0;
     return FALSE;
   }
