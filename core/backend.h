@@ -20,7 +20,7 @@
 
 #include "error.h"
 #include "learner.h"
-#include "scaler.h"
+#include "pass.h"
 #include "tensor.h"
 #include "tune.h"
 
@@ -161,15 +161,9 @@ struct _DefcnBackend
   gboolean (*preprocess) (DefcnBackend *be, const DefcnTensor *input, int n,
       const DefcnImage *image, const DefcnPreprocess *p);
   DefcnMemory reads; /* where preprocess() takes images from beside the host */
-  /* Optional: every score of image @image above @threshold that the local
-   * duplicate filter (boxes.h; @duplicate_iou of its rule) leaves, in any
-   * order, as DefcnCandidate into @candidates, so that the heads (n_levels
-   * tensors each, @filter's may be NULL) stay where they are.  FALSE if there
-   * are too many: the caller downloads the heads instead. */
-  gboolean (*candidates) (DefcnBackend *be, GArray *candidates,
-      DefcnTensor *const *logits, DefcnTensor *const *deltas,
-      DefcnTensor *const *filter, int n_levels, int image, float threshold,
-      float duplicate_iou);
+  /* Optional: the images of a pass and the scores in its heads stay in backend
+   * memory.  With it come replay() and preprocess(). */
+  const DefcnPass *pass;
   /* Optional: float32 operations a second that @threads can do at most, from
    * multiply-adds that wait for no memory; takes some 40 ms. */
   double (*peak) (DefcnBackend *be);

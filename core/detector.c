@@ -37,6 +37,8 @@ struct _DefcnDetector
   DefcnLevel levels[DEFCN_N_LEVELS];
   const DefcnPlan *plan; /* its heads are on the device */
   gboolean has_heads;    /* and in @levels */
+  gboolean has_found;    /* and the backend has looked, for what follows */
+  float sought_threshold, sought_iou;
   GArray *candidates;
   /* The last image: its place, and which of the pass's images it is. */
   DefcnPlace place;
@@ -250,13 +252,13 @@ batch_at (const DefcnDetector *d, guint k)
   return g_array_index (d->batch, int, k);
 }
 
-/* The backend makes the whole input; FALSE where it cannot. */
+/* The backend takes the images as they are; FALSE where it cannot. */
 static gboolean
-preprocess (DefcnDetector *d, const DefcnPlan *plan, const DefcnImage *images)
+place_images (DefcnDetector *d, const DefcnPlan *plan, const DefcnImage *images)
 {
   const DefcnInputRule *rule = &defcn_model_spec (d->model)->input;
 
-  if (!d->be->preprocess)
+  if (!d->be->pass)
     return FALSE;
   for (guint k = 0; k < d->batch->len; k++) {
     const DefcnImage *image = &images[batch_at (d, k)];
@@ -266,9 +268,12 @@ preprocess (DefcnDetector *d, const DefcnPlan *plan, const DefcnImage *images)
 
     defcn_scaler_describe (d->scaler, &p, image, r->x, r->y, r->w, r->h,
         place->w, place->h, rule);
-    if (!d->be->preprocess (d->be, plan->input, k, image, &p))
+    if (!d->be->pass->place (d->be, plan->input, k, image, &p))
       return FALSE;
   }
+  for (int k = d->batch->len; k < plan->input->n; k++)
+    if (!d->be->pass->place (d->be, plan->input, k, NULL, NULL))
+      return FALSE;
   return TRUE;
 }
 
@@ -279,11 +284,8 @@ prepare_input (DefcnDetector *d, const DefcnPlan *plan,
 {
   const DefcnInputRule *rule = &defcn_model_spec (d->model)->input;
   const DefcnTensor *x = plan->input;
-
-  if (preprocess (d, plan, images))
-    return TRUE;
-
   float *input = floats_get (&d->input, defcn_tensor_len (x));
+
   if (!input)
     return no_memory (place_at (d, batch_at (d, 0)), error);
   for (guint k = 0; k < d->batch->len; k++) {
@@ -308,16 +310,77 @@ prepare_input (DefcnDetector *d, const DefcnPlan *plan,
   return TRUE;
 }
 
+/* What the backend looks for is enough for @rule: what scores less is left out
+ * when boxes are made. */
+static gboolean
+suits (const DefcnDetector *d, const DefcnDecodeRule *rule)
+{
+  return d->has_found && d->sought_iou == rule->duplicate_iou
+      && d->sought_threshold
+      <= defcn_boxes_threshold (rule, defcn_detector_n_classes (d));
+}
+
+static const DefcnDecodeRule *
+rule_of (const DefcnDetector *d, const DefcnDecodeRule *rules, int i)
+{
+  return rules ? &rules[i] : &d->rule;
+}
+
+/* Tells the backend what to look for. */
+static void
+seek (DefcnDetector *d, float threshold, float duplicate_iou)
+{
+  d->be->pass->seek (d->be, threshold, duplicate_iou);
+  d->sought_threshold = threshold;
+  d->sought_iou = duplicate_iou;
+}
+
+/* What suits the whole batch, if its rules agree on duplicates. */
+static void
+seek_for_batch (DefcnDetector *d, const DefcnDecodeRule *rules)
+{
+  float threshold = G_MAXFLOAT;
+
+  for (guint k = 0; k < d->batch->len; k++) {
+    const DefcnDecodeRule *rule = rule_of (d, rules, batch_at (d, k));
+
+    if (rule->topk > 0)
+      threshold = MIN (threshold,
+          defcn_boxes_threshold (rule, defcn_detector_n_classes (d)));
+  }
+  seek (d, threshold, rule_of (d, rules, batch_at (d, 0))->duplicate_iou);
+}
+
+static void
+find (gpointer data)
+{
+  DefcnDetector *d = data;
+
+  d->be->pass->find (d->be, d->plan->logits, d->plan->deltas, d->plan->filter,
+      DEFCN_N_LEVELS);
+}
+
+static void
+preprocess (gpointer data)
+{
+  DefcnDetector *d = data;
+
+  d->be->pass->preprocess (d->be, d->plan->input);
+}
+
 /* Where the backend can, it looks for the scores; the heads then stay there. */
 static gboolean
 find_candidates (DefcnDetector *d, const DefcnDecodeRule *rule)
 {
-  const int n_classes = defcn_detector_n_classes (d);
-
-  return d->be->candidates && rule->topk > 0
-      && d->be->candidates (d->be, d->candidates, d->plan->logits,
-          d->plan->deltas, d->plan->filter, DEFCN_N_LEVELS, d->at,
-          defcn_boxes_threshold (rule, n_classes), rule->duplicate_iou);
+  if (!d->be->pass || rule->topk <= 0)
+    return FALSE;
+  if (!suits (d, rule)) {
+    seek (d, defcn_boxes_threshold (rule, defcn_detector_n_classes (d)),
+        rule->duplicate_iou);
+    find (d);
+    d->has_found = TRUE;
+  }
+  return d->be->pass->found (d->be, d->candidates, d->at);
 }
 
 /* The heads of the last image, in host memory. */
@@ -402,6 +465,15 @@ plan_batch (DefcnDetector *d, GError **error)
   }
 }
 
+/* All of it as one piece of work, which the backend repeats. */
+static void
+run_pass (DefcnDetector *d, const DefcnDecodeRule *rules)
+{
+  seek_for_batch (d, rules);
+  defcn_net_forward_between (d->plan->net, preprocess, find, d);
+  d->has_found = TRUE;
+}
+
 /* One pass of the network, over the batch that begins with image @first. */
 static gboolean
 run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
@@ -412,17 +484,21 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
   d->place.w = 0;
   gather_batch (d, first);
   const DefcnPlan *plan = plan_batch (d, error);
-  if (!plan || !prepare_input (d, plan, images, error))
+  d->has_found = plan && place_images (d, plan, images);
+  if (!plan || (!d->has_found && !prepare_input (d, plan, images, error)))
     return FALSE;
 
   const gint64 prepared = g_get_monotonic_time ();
-  defcn_net_forward (plan->net);
+  d->plan = plan;
+  if (d->has_found)
+    run_pass (d, rules);
+  else
+    defcn_net_forward (plan->net);
   if (!d->be->sync (d->be, error))
     return FALSE;
   /* Now, where it can still be told. */
   if (!floats_get (&d->heads, defcn_heads_len (plan)))
     return no_memory (place_at (d, first), error);
-  d->plan = plan;
   d->has_heads = FALSE;
   defcn_heads_describe (d->levels, plan);
 
@@ -434,9 +510,10 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
     place->done = TRUE;
     d->place = *place;
     d->at = k;
-    decode (d, boxes[i], rules ? &rules[i] : &d->rule);
+    decode (d, boxes[i], rule_of (d, rules, i));
   }
-  if (!d->be->sync (d->be, error)) { /* the heads may not have come */
+  /* The heads may not have come. */
+  if (d->has_heads && !d->be->sync (d->be, error)) {
     d->place.w = 0;
     return FALSE;
   }

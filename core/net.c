@@ -25,7 +25,8 @@ struct _DefcnNet
   char *memory, *gradients;
   gsize bytes;
   gboolean planned;
-  gpointer forward_recording, backward_recording; /* of the backend */
+  /* Of the backend. */
+  gpointer forward_recording, between_recording, backward_recording;
 };
 
 static Slot *
@@ -65,6 +66,7 @@ defcn_net_free (DefcnNet *net)
     return;
   if (net->be->forget) {
     net->be->forget (net->be, net->forward_recording);
+    net->be->forget (net->be, net->between_recording);
     net->be->forget (net->be, net->backward_recording);
   }
   for (guint i = 0; i < net->nodes->len; i++) {
@@ -524,6 +526,37 @@ defcn_net_forward (DefcnNet *net)
     net->be->replay (net->be, &net->forward_recording, queue_forward, net);
   else
     queue_forward (net);
+}
+
+/* What comes before the steps and what after. */
+typedef struct
+{
+  DefcnNet *net;
+  void (*before) (gpointer data);
+  void (*after) (gpointer data);
+  gpointer data;
+} Between;
+
+static void
+queue_between (gpointer data)
+{
+  const Between *b = data;
+
+  b->before (b->data);
+  queue_forward (b->net);
+  b->after (b->data);
+}
+
+void
+defcn_net_forward_between (DefcnNet *net, void (*before) (gpointer data),
+    void (*after) (gpointer data), gpointer data)
+{
+  Between between = { net, before, after, data };
+
+  if (net->be->replay)
+    net->be->replay (net->be, &net->between_recording, queue_between, &between);
+  else
+    queue_between (&between);
 }
 
 void

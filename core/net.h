@@ -74,6 +74,10 @@ void defcn_net_keep (DefcnNet *net, DefcnTensor *t);
 gboolean defcn_net_plan (DefcnNet *net, gboolean train, GError **error);
 
 void defcn_net_forward (DefcnNet *net);
+/* The same between what @before and @after queue, the same work every time: a
+ * backend that records its work records all of it as one. */
+void defcn_net_forward_between (DefcnNet *net, void (*before) (gpointer data),
+    void (*after) (gpointer data), gpointer data);
 /* Goes back from the gradients that the caller uploaded to the outputs: every
  * output that has a gradient needs one, zero if nothing else. */
 void defcn_net_backward (DefcnNet *net);

@@ -162,6 +162,7 @@ replay (DefcnBackend *base, gpointer *data, void (*queue) (gpointer data),
   cuda_convs_refresh (be); /* what a recording cannot do */
   if (recording->warm && !recording->refused && !recording->graph)
     record (be, recording, queue, user);
+  be->waited = FALSE;
   if (recording->graph)
     cuda_device_note (be, cudaGraphLaunch (recording->graph, be->stream),
         "launching");
@@ -181,7 +182,7 @@ destroy (DefcnBackend *base)
   cuda_convs_free (be->convs);
   cuda_lanes_free (be->lanes);
   cuda_images_free (be->images);
-  cudaFree (be->found);
+  cuda_finder_free (be->finder);
   cudaFree (be->qualities.mem);
   cudaFree (be->losses.mem);
   cudaFree (be->staging);
@@ -293,13 +294,23 @@ start (Cuda *be, GError **error)
     return FALSE;
   }
   be->base.plan_bytes = available / 2; /* others want some too */
-  be->base.batch = 16;
+  be->base.batch = CUDA_BATCH;
   be->base.sums_by_batch = TRUE;
   be->lanes = cuda_lanes_new (error);
   if (be->lanes)
     be->convs = cuda_convs_new (be, error);
-  return be->convs && cuda_decoder_init (be, error);
+  if (be->convs)
+    be->finder = cuda_finder_new (be, error);
+  return be->finder != NULL;
 }
+
+static const DefcnPass pass = {
+  .place = cuda_image_place,
+  .preprocess = cuda_images_preprocess,
+  .seek = cuda_seek,
+  .find = cuda_find,
+  .found = cuda_found,
+};
 
 static const DefcnLearner learner = {
   .qualities = cuda_qualities,
@@ -318,8 +329,8 @@ static const DefcnBackend functions = {
   .sync = sync_stream,
   .replay = replay,
   .forget = forget,
-  .candidates = cuda_candidates,
   .preprocess = cuda_preprocess,
+  .pass = &pass,
   .reads = DEFCN_MEMORY_CUDA,
   .updater = &cuda_updater,
   .learner = &learner,

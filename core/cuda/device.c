@@ -53,6 +53,7 @@ cuda_device_wait (Cuda *be, const char *where)
 {
   cuda_device_note (be, cudaStreamSynchronize (be->stream), where);
   be->pinned_used = 0;
+  be->waited = TRUE;
 }
 
 void *

@@ -5,6 +5,8 @@
 
 #include "scaler.h"
 
+/* What the kernel reads of an image, in device memory: what differs from frame
+ * to frame is no argument of a recorded launch. */
 typedef struct
 {
   DefcnFormat format;
@@ -12,7 +14,7 @@ typedef struct
   int strides[3];
   DefcnYuvTable yuv;
   int x, y, w, h; /* the rectangle */
-  int upright_w, upright_h, pad_w, pad_h;
+  int upright_w, upright_h;
   DefcnTurn turn;
   int taps_x, taps_y;
   const int *first_x, *first_y;
@@ -21,14 +23,20 @@ typedef struct
   float mean[3], std[3];
 } Frame;
 
-/* The device's copy of what a frame needs, kept from frame to frame. */
-struct _CudaImages
+/* The device's copy of what an image needs, kept for the next in its place. */
+typedef struct
 {
   guint8 *pixels;
   gsize pixels_size;
   guint8 *tables;
   gsize tables_size;
   int w, h, out_w, out_h; /* that the tables are for */
+} Slot;
+
+struct _CudaImages
+{
+  Frame *frames; /* on the device, one for each slot */
+  Slot slots[CUDA_BATCH];
 };
 
 __device__ static inline int
@@ -160,18 +168,21 @@ read_row (int *rgb, const Frame &f, int x, int y)
     rgb[c] = clamp_byte (sum[c] >> DEFCN_WEIGHT_BITS);
 }
 
-/* One thread per pixel of the padded input (pad_h, pad_w, 3). */
+/* One thread per pixel of the padded inputs (images, pad_h, pad_w, 3); a
+ * plane of the grid is an image. */
 template <typename T>
 __global__ void
-preprocess_kernel (T *dst, const __grid_constant__ Frame f)
+preprocess_kernel (T *__restrict__ dst, const Frame *__restrict__ frames,
+    int pad_h, int pad_w)
 {
+  const Frame &f = frames[blockIdx.z];
   const int to_x = blockIdx.x * blockDim.x + threadIdx.x;
   const int to_y = blockIdx.y * blockDim.y + threadIdx.y;
   int sum[3] = { ROUND, ROUND, ROUND }, row[3];
 
-  if (to_x >= f.pad_w || to_y >= f.pad_h)
+  if (to_x >= pad_w || to_y >= pad_h)
     return;
-  T *out = dst + ((gsize) to_y * f.pad_w + to_x) * 3;
+  T *out = dst + (((gsize) blockIdx.z * pad_h + to_y) * pad_w + to_x) * 3;
   if (to_x >= f.upright_w || to_y >= f.upright_h) {
     for (int c = 0; c < 3; c++)
       out[c] = vector_from_float<T> (0);
@@ -196,14 +207,28 @@ preprocess_kernel (T *dst, const __grid_constant__ Frame f)
 
 template <typename T>
 static void
-launch (Cuda *be, const DefcnTensor *input, int n, const Frame *frame)
+launch (Cuda *be, const DefcnTensor *input, int first, int slot, int n)
 {
-  T *dst = (T *) input->data + (gsize) n * input->h * input->w * 3;
+  T *dst = (T *) input->data + (gsize) first * input->h * input->w * 3;
 
   LAUNCH (preprocess_kernel<T>,
-      dim3 ((frame->pad_w + 31) / 32, (frame->pad_h + 7) / 8), dim3 (32, 8),
+      dim3 ((input->w + 31) / 32, (input->h + 7) / 8, n), dim3 (32, 8),
       be->stream)
-  (dst, *frame);
+  (dst, be->images->frames + slot, input->h, input->w);
+}
+
+/* Images @first on of the input, @n of them, from what slots @slot on have. */
+static void
+queue (Cuda *be, const DefcnTensor *input, int first, int slot, int n)
+{
+  const CudaType type = cuda_type_of (be, input);
+
+  if (type == CUDA_FLOAT)
+    launch<float> (be, input, first, slot, n);
+  else if (type == CUDA_HALF)
+    launch<Half> (be, input, first, slot, n);
+  else
+    launch<Bfloat> (be, input, first, slot, n);
 }
 
 /* What *@mem held is lost when it grows, and when it cannot. */
@@ -237,10 +262,9 @@ copy_rows (Cuda *be, guint8 *dst, gsize stride, const DefcnImage *image, int i,
 /* Copies the rows that the rectangle needs, densely; the planes then start
  * above them, as if the whole image were there. */
 static gboolean
-copy_planes (Cuda *be, Frame *frame, const DefcnImage *image,
+copy_planes (Cuda *be, Slot *slot, Frame *frame, const DefcnImage *image,
     const DefcnPreprocess *p)
 {
-  CudaImages *images = be->images;
   gsize size = 0, at[3];
   int first[3], rows[3];
   const int n_planes = defcn_image_planes (image->format);
@@ -254,10 +278,10 @@ copy_planes (Cuda *be, Frame *frame, const DefcnImage *image,
     frame->strides[i] = defcn_image_row_bytes (image, i);
     size += ((gsize) rows[i] * frame->strides[i] + 255) / 256 * 256;
   }
-  if (!grow (&images->pixels, &images->pixels_size, size))
+  if (!grow (&slot->pixels, &slot->pixels_size, size))
     return FALSE;
   for (int i = 0; i < n_planes; i++) {
-    guint8 *dst = images->pixels + at[i];
+    guint8 *dst = slot->pixels + at[i];
 
     copy_rows (be, dst, frame->strides[i], image, i, first[i], rows[i]);
     frame->planes[i] = dst - (gsize) first[i] * frame->strides[i];
@@ -267,14 +291,14 @@ copy_planes (Cuda *be, Frame *frame, const DefcnImage *image,
 
 /* The planes where the device reads them: where they are, or copied. */
 static gboolean
-place_planes (Cuda *be, Frame *frame, const DefcnImage *image,
+place_planes (Cuda *be, Slot *slot, Frame *frame, const DefcnImage *image,
     const DefcnPreprocess *p)
 {
   if (image->memory == DEFCN_MEMORY_HOST)
-    return copy_planes (be, frame, image, p);
+    return copy_planes (be, slot, frame, image, p);
   cuda_peer_wait (be, image);
   if (!cuda_peer_is_readable (be, image))
-    return copy_planes (be, frame, image, p);
+    return copy_planes (be, slot, frame, image, p);
   for (int i = 0; i < defcn_image_planes (image->format); i++) {
     frame->planes[i] = image->planes[i];
     frame->strides[i] = image->strides[i];
@@ -291,45 +315,66 @@ copy (Cuda *be, guint8 **next, const void *src, gsize bytes)
 
 /* The filter tables, unless they are there from the last frame. */
 static gboolean
-copy_tables (Cuda *be, Frame *frame, const DefcnPreprocess *p)
+copy_tables (Cuda *be, Slot *slot, Frame *frame, const DefcnPreprocess *p)
 {
-  CudaImages *images = be->images;
   const gsize n_x = p->out_w, n_y = p->out_h, each = sizeof (int);
   const gsize size = (n_x * (1 + p->taps_x) + n_y * (1 + p->taps_y)) * each;
   guint8 *next;
 
-  if (size > images->tables_size)
-    images->w = 0; /* they do not stay */
-  if (!grow (&images->tables, &images->tables_size, size))
+  if (size > slot->tables_size)
+    slot->w = 0; /* they do not stay */
+  if (!grow (&slot->tables, &slot->tables_size, size))
     return FALSE;
-  next = images->tables;
+  next = slot->tables;
   frame->first_x = (const int *) next;
   frame->first_y = frame->first_x + n_x;
   frame->weights_x = frame->first_y + n_y;
   frame->weights_y = frame->weights_x + n_x * p->taps_x;
-  if (images->w == p->w && images->h == p->h && images->out_w == p->out_w
-      && images->out_h == p->out_h)
+  if (slot->w == p->w && slot->h == p->h && slot->out_w == p->out_w
+      && slot->out_h == p->out_h)
     return TRUE;
   copy (be, &next, p->first_x, n_x * each);
   copy (be, &next, p->first_y, n_y * each);
   copy (be, &next, p->weights_x, n_x * p->taps_x * each);
   copy (be, &next, p->weights_y, n_y * p->taps_y * each);
-  images->w = p->w;
-  images->h = p->h;
-  images->out_w = p->out_w;
-  images->out_h = p->out_h;
+  slot->w = p->w;
+  slot->h = p->h;
+  slot->out_w = p->out_w;
+  slot->out_h = p->out_h;
   return TRUE;
 }
 
-gboolean
-cuda_preprocess (DefcnBackend *base, const DefcnTensor *input, int n,
-    const DefcnImage *image, const DefcnPreprocess *p)
+/* NULL without memory. */
+static CudaImages *
+images_get (Cuda *be)
 {
-  Cuda *be = cuda_of (base);
-  const CudaType type = cuda_type_of (be, input);
+  if (!be->images)
+    be->images = g_new0 (CudaImages, 1);
+  if (!be->images->frames)
+    be->images->frames = (Frame *) cuda_device_alloc (
+        CUDA_BATCH * sizeof (Frame), "frames", NULL);
+  return be->images->frames ? be->images : NULL;
+}
+
+/* A frame without pixels: zeros. */
+static gboolean
+blank (Cuda *be, int at)
+{
+  CudaImages *images = images_get (be);
+  const Frame frame = {};
+
+  if (images)
+    cuda_device_send (be, images->frames + at, &frame, sizeof frame);
+  return images != NULL;
+}
+
+/* The image and all that there is to say of it, where the device reads it. */
+static gboolean
+place (Cuda *be, int at, const DefcnImage *image, const DefcnPreprocess *p)
+{
+  CudaImages *images = images_get (be);
   Frame frame = {};
 
-  cuda_device_enter (be);
   frame.format = image->format;
   frame.yuv = p->yuv;
   frame.x = p->x;
@@ -339,8 +384,6 @@ cuda_preprocess (DefcnBackend *base, const DefcnTensor *input, int n,
   frame.upright_w = p->upright_w;
   frame.upright_h = p->upright_h;
   frame.turn = p->turn;
-  frame.pad_w = input->w;
-  frame.pad_h = input->h;
   frame.taps_x = p->taps_x;
   frame.taps_y = p->taps_y;
   frame.bgr = p->rule->bgr;
@@ -348,16 +391,43 @@ cuda_preprocess (DefcnBackend *base, const DefcnTensor *input, int n,
     frame.mean[c] = p->rule->mean[c];
     frame.std[c] = p->rule->std[c];
   }
-  if (!be->images)
-    be->images = g_new0 (CudaImages, 1);
-  if (!place_planes (be, &frame, image, p) || !copy_tables (be, &frame, p))
+  if (!images || !place_planes (be, &images->slots[at], &frame, image, p)
+      || !copy_tables (be, &images->slots[at], &frame, p))
     return FALSE;
-  if (type == CUDA_FLOAT)
-    launch<float> (be, input, n, &frame);
-  else if (type == CUDA_HALF)
-    launch<Half> (be, input, n, &frame);
-  else
-    launch<Bfloat> (be, input, n, &frame);
+  cuda_device_send (be, images->frames + at, &frame, sizeof frame);
+  return TRUE;
+}
+
+gboolean
+cuda_image_place (DefcnBackend *base, const DefcnTensor *input, int n,
+    const DefcnImage *image, const DefcnPreprocess *p)
+{
+  Cuda *be = cuda_of (base);
+
+  cuda_device_enter (be);
+  if (input->n > CUDA_BATCH)
+    return FALSE;
+  return image ? place (be, n, image, p) : blank (be, n);
+}
+
+void
+cuda_images_preprocess (DefcnBackend *base, const DefcnTensor *input)
+{
+  queue (cuda_of (base), input, 0, 0, input->n);
+}
+
+/* An image that comes to a slot in use comes behind it in the stream. */
+gboolean
+cuda_preprocess (DefcnBackend *base, const DefcnTensor *input, int n,
+    const DefcnImage *image, const DefcnPreprocess *p)
+{
+  Cuda *be = cuda_of (base);
+  const int slot = n % CUDA_BATCH;
+
+  cuda_device_enter (be);
+  if (!place (be, slot, image, p))
+    return FALSE;
+  queue (be, input, n, slot, 1);
   return TRUE;
 }
 
@@ -366,7 +436,10 @@ cuda_images_free (CudaImages *images)
 {
   if (!images)
     return;
-  cudaFree (images->pixels);
-  cudaFree (images->tables);
+  for (int i = 0; i < CUDA_BATCH; i++) {
+    cudaFree (images->slots[i].pixels);
+    cudaFree (images->slots[i].tables);
+  }
+  cudaFree (images->frames);
   g_free (images);
 }

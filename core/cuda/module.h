@@ -24,6 +24,7 @@ typedef enum
 } CudaType;
 
 typedef struct _CudaConvs CudaConvs;
+typedef struct _CudaFinder CudaFinder;
 typedef struct _CudaImages CudaImages;
 typedef struct _CudaLanes CudaLanes;
 
@@ -46,7 +47,8 @@ typedef struct
   /* Staging of uploads and downloads: one chunk, pinned and on the device. */
   float *pinned, *staging;
   gsize pinned_used;  /* bytes that queued copies may still read */
-  void *found;        /* decode.cu */
+  gboolean waited;    /* since the last find() or replay() */
+  CudaFinder *finder; /* decode.cu */
   CudaImages *images; /* image.cu, NULL before the first frame */
   CudaRoom qualities; /* quality.cu */
   CudaRoom losses;    /* loss.cu */
@@ -89,6 +91,9 @@ cuda_together (const DefcnNode *node)
  * "bf16", or "auto" (fp16).  NULL with @error. */
 G_MODULE_EXPORT DefcnBackend *defcn_cuda_new (int device, const char *precision,
     int threads, GError **error);
+
+/* Images of a pass, at most. */
+#define CUDA_BATCH 16
 
 /* Floats of the pinned and the device's staging buffer. */
 #define CUDA_CHUNK ((gsize) 4 << 20)
@@ -139,16 +144,22 @@ void cuda_convs_free (CudaConvs *convs);
  * a recorded graph cannot. */
 void cuda_convs_refresh (Cuda *be);
 
-/* decode.cu: memory for cuda_candidates(), which is the backend's row. */
-gboolean cuda_decoder_init (Cuda *be, GError **error);
-gboolean cuda_candidates (DefcnBackend *be, GArray *candidates,
-    DefcnTensor *const *logits, DefcnTensor *const *deltas,
-    DefcnTensor *const *filter, int n_levels, int image, float threshold,
-    float duplicate_iou);
+/* decode.cu: what a pass does behind the steps, and its memory; NULL with
+ * @error. */
+CudaFinder *cuda_finder_new (Cuda *be, GError **error);
+void cuda_finder_free (CudaFinder *finder);
+void cuda_seek (DefcnBackend *be, float threshold, float duplicate_iou);
+void cuda_find (DefcnBackend *be, DefcnTensor *const *logits,
+    DefcnTensor *const *deltas, DefcnTensor *const *filter, int n_levels);
+gboolean cuda_found (DefcnBackend *be, GArray *candidates, int image);
 
-/* image.cu: the backend's row, and what it keeps. */
+/* image.cu: the backend's row, what a pass does before the steps, and what they
+ * keep. */
 gboolean cuda_preprocess (DefcnBackend *be, const DefcnTensor *input, int n,
     const DefcnImage *image, const DefcnPreprocess *p);
+gboolean cuda_image_place (DefcnBackend *be, const DefcnTensor *input, int n,
+    const DefcnImage *image, const DefcnPreprocess *p);
+void cuda_images_preprocess (DefcnBackend *be, const DefcnTensor *input);
 void cuda_images_free (CudaImages *images);
 
 /* peer.c, for images in device memory, with the device entered.  Whether our

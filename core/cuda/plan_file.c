@@ -15,12 +15,18 @@
 
 #define MARK "defcn.plan 1"
 #define MAX_FILES 4096
-#define MAX_BYTES ((gsize) 16 << 20)
+#define MAX_ALL_BYTES ((guint64) 512 << 20) /* of all files */
+#define MAX_BYTES ((gsize) 16 << 20)        /* of one */
 #define CHECKSUM_LEN 64
 
+/* NULL: none are kept. */
 static char *
 folder_path (void)
 {
+  const char *given = g_getenv ("DEFCN_PLANS");
+
+  if (given)
+    return *given ? g_strdup (given) : NULL;
   return g_build_filename (g_get_user_cache_dir (), "defcn", "plans", NULL);
 }
 
@@ -37,9 +43,8 @@ checksum (const char *text)
 }
 
 static char *
-path_of (const char *key)
+path_of (const char *folder, const char *key)
 {
-  g_autofree char *folder = folder_path ();
   g_autofree char *name = checksum (key);
 
   return g_build_filename (folder, name, NULL);
@@ -61,45 +66,108 @@ char *
 plan_file_read (const char *device, const char *step, const char *wanted,
     char **name)
 {
+  g_autofree char *folder = folder_path ();
   g_autofree char *key = key_of (device, step, wanted);
-  g_autofree char *path = path_of (key);
+  g_autofree char *path = folder ? path_of (folder, key) : NULL;
   g_autofree char *text = NULL;
   const char *rest, *end;
   GStatBuf status;
   gsize len;
 
-  if (g_stat (path, &status) != 0 || !S_ISREG (status.st_mode)
+  if (!path || g_stat (path, &status) != 0 || !S_ISREG (status.st_mode)
       || (guint64) status.st_size > MAX_BYTES
       || !g_file_get_contents (path, &text, &len, NULL))
     return NULL;
   rest = check (text, len);
-  if (!rest || !g_str_has_prefix (rest, key))
+  end = rest && g_str_has_prefix (rest, key)
+      ? strchr (rest + strlen (key), '\n')
+      : NULL;
+  if (!end) {
+    g_message ("%s: is damaged, its plan is made anew", path);
     return NULL;
+  }
   rest += strlen (key);
-  end = strchr (rest, '\n');
-  if (!end)
-    return NULL;
   *name = g_strndup (rest, end - rest);
   return g_strdup (end + 1);
 }
 
-/* Of a folder with too many all go: those of old devices and versions too. */
+/* A file of the folder. */
+typedef struct
+{
+  char *path;
+  gint64 changed;
+  guint64 bytes;
+} Entry;
+
 static void
-make_room (const char *folder)
+entry_clear (gpointer data)
+{
+  g_free (((Entry *) data)->path);
+}
+
+static int
+by_age (const void *pa, const void *pb)
+{
+  const Entry *a = pa, *b = pb;
+
+  return (a->changed > b->changed) - (a->changed < b->changed);
+}
+
+/* Whether a file may be ours. */
+static gboolean
+is_name (const char *name)
+{
+  return strlen (name) == CHECKSUM_LEN
+      && strspn (name, "0123456789abcdef") == CHECKSUM_LEN;
+}
+
+/* The plans of @folder, and what they take. */
+static GArray *
+list_entries (const char *folder, guint64 *bytes)
 {
   g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  GArray *entries = g_array_new (FALSE, FALSE, sizeof (Entry));
   const char *name;
-  guint n = 0;
 
-  while (dir && g_dir_read_name (dir))
-    n++;
-  if (n < MAX_FILES)
+  g_array_set_clear_func (entries, entry_clear);
+  *bytes = 0;
+  while (dir && (name = g_dir_read_name (dir))) {
+    Entry entry = { g_build_filename (folder, name, NULL) };
+    GStatBuf status;
+
+    if (!is_name (name) || g_lstat (entry.path, &status) != 0
+        || !S_ISREG (status.st_mode)) {
+      g_free (entry.path);
+      continue;
+    }
+    entry.changed = status.st_mtime;
+    entry.bytes = status.st_size;
+    *bytes += entry.bytes;
+    g_array_append_val (entries, entry);
+  }
+  return entries;
+}
+
+/* Of a folder with too much the older half goes: what it has of old devices and
+ * versions with it. */
+static void
+make_room (const char *folder, gsize wanted)
+{
+  guint64 bytes;
+  g_autoptr (GArray) entries = list_entries (folder, &bytes);
+  guint left = entries->len;
+
+  if (left < MAX_FILES && bytes + wanted <= MAX_ALL_BYTES)
     return;
-  g_dir_rewind (dir);
-  while ((name = g_dir_read_name (dir))) {
-    g_autofree char *path = g_build_filename (folder, name, NULL);
+  g_array_sort (entries, by_age);
+  for (guint i = 0; i < entries->len
+       && (left > MAX_FILES / 2 || bytes > MAX_ALL_BYTES / 2);
+       i++) {
+    const Entry *entry = &g_array_index (entries, Entry, i);
 
-    g_unlink (path);
+    g_unlink (entry->path);
+    bytes -= entry->bytes;
+    left--;
   }
 }
 
@@ -107,15 +175,16 @@ void
 plan_file_write (const char *device, const char *step, const char *wanted,
     const char *name, const char *json)
 {
-  g_autofree char *key = key_of (device, step, wanted);
-  g_autofree char *path = path_of (key);
   g_autofree char *folder = folder_path ();
+  g_autofree char *key = key_of (device, step, wanted);
+  g_autofree char *path = folder ? path_of (folder, key) : NULL;
   g_autofree char *rest = g_strconcat (key, name, "\n", json, NULL);
   g_autofree char *sum = checksum (rest);
   g_autofree char *text = g_strjoin ("\n", sum, rest, NULL);
 
-  if (strlen (text) > MAX_BYTES || g_mkdir_with_parents (folder, 0700) != 0)
+  if (!path || strlen (text) > MAX_BYTES
+      || g_mkdir_with_parents (folder, 0700) != 0)
     return;
-  make_room (folder);
+  make_room (folder, strlen (text));
   g_file_set_contents (path, text, -1, NULL); /* else made anew next time */
 }

@@ -380,6 +380,7 @@ cudaStreamSynchronize (cudaStream_t stream)
 
   const cudaError_t error = emulate_wait ();
 
+  emulate_count (EMULATED_WAITS);
   check_readings (stream);
   arrive (stream, error == cudaSuccess);
   return error;

@@ -183,6 +183,7 @@ cudaEventDestroy (cudaEvent_t event)
 cudaError_t
 cudaStreamBeginCapture (cudaStream_t stream, cudaStreamCaptureMode)
 {
+  emulate_count (EMULATED_CAPTURES);
   if (emulate_fails ("capture"))
     return cudaErrorNotSupported;
   capturing = new Capture{ {}, stream, { { stream, {} } } };

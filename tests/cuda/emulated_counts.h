@@ -8,6 +8,8 @@ enum
   EMULATED_PLANS,    /* made anew by cuDNN */
   EMULATED_LAUNCHES, /* of recorded graphs */
   EMULATED_COPIES,   /* from memory that is not pinned */
+  EMULATED_CAPTURES, /* of streams, begun */
+  EMULATED_WAITS,    /* of the host for a stream */
   EMULATED_COUNTS
 };
 

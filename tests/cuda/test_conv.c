@@ -2,6 +2,8 @@
  * planned is not planned again, and a graph that cannot be recorded runs
  * without.  The emulation refuses to order, see emulate.hpp. */
 #include <glib/gstdio.h>
+#include <unistd.h>
+#include <utime.h>
 
 #include "../tensors.h"
 #include "../testing.h"
@@ -125,9 +127,8 @@ plans_folder (void)
 }
 
 static void
-remove_plans (void)
+remove_files (const char *folder)
 {
-  g_autofree char *folder = plans_folder ();
   g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
   const char *name;
 
@@ -136,6 +137,14 @@ remove_plans (void)
 
     g_remove (path);
   }
+}
+
+static void
+remove_plans (void)
+{
+  g_autofree char *folder = plans_folder ();
+
+  remove_files (folder);
 }
 
 /* Where cuDNN has no plan for all in one, or none that widens, the parts give
@@ -222,9 +231,14 @@ test_planned_once (void)
   for (int round = 0; round < 3; round++) {
     g_autoptr (DefcnBackend) be = open_cuda ("fp16");
 
+    if (round == 2)
+      g_test_expect_message (NULL, G_LOG_LEVEL_MESSAGE,
+          "*plans/*: is damaged, its plan is made anew");
     for (int i = 0; i < 3; i++) {
       g_autofree float *y = compute (be, &cases[0], NULL);
 
+      if (round == 2 && i == 0)
+        g_test_assert_expected_messages ();
       if (wanted)
         g_assert_cmpmem (y, 2 * 7 * 9 * 16 * 4, wanted, 2 * 7 * 9 * 16 * 4);
       else
@@ -281,6 +295,70 @@ test_no_cache (void)
   g_assert_cmpint (g_remove (folder), ==, 0);
 }
 
+/* Plans are kept where the environment says, or not at all. */
+static void
+test_folder (void)
+{
+  g_autofree char *usual = plans_folder ();
+  g_autofree char *other =
+      g_build_filename (g_get_user_cache_dir (), "here", "plans", NULL);
+  g_autofree char *parent = g_path_get_dirname (other);
+  const int before = emulated_counted (EMULATED_PLANS);
+
+  remove_plans ();
+  for (int round = 0; round < 4; round++) {
+    g_setenv ("DEFCN_PLANS", round < 2 ? "" : other, TRUE);
+    g_autoptr (DefcnBackend) be = open_cuda ("fp16");
+    g_autofree float *y = compute (be, &cases[0], NULL);
+
+    g_assert_cmpint (emulated_counted (EMULATED_PLANS) - before, ==,
+        MIN (round + 1, 3));
+    g_assert_cmpuint (count_files (usual, FALSE), ==, 0);
+    g_assert_cmpuint (count_files (other, FALSE), ==, round >= 2);
+  }
+  remove_files (other);
+  g_unsetenv ("DEFCN_PLANS");
+  g_assert_cmpint (g_rmdir (other), ==, 0);
+  g_assert_cmpint (g_rmdir (parent), ==, 0);
+}
+
+/* A folder that is full loses its older half, and nothing that is no plan. */
+static void
+test_full (void)
+{
+  g_autofree char *folder = plans_folder ();
+  g_autofree char *foreign = g_build_filename (folder, "mine.txt", NULL);
+
+  for (int large = 0; large < 2; large++) {
+    g_autoptr (DefcnBackend) be = open_cuda ("fp16");
+    const int n = large ? 40 : 4096;
+
+    remove_plans ();
+    g_mkdir_with_parents (folder, 0700);
+    g_assert_true (g_file_set_contents (foreign, "kept", -1, NULL));
+    for (int i = 0; i < n; i++) {
+      g_autofree char *path = g_strdup_printf ("%s/%064x", folder, i);
+      struct utimbuf times = { 1000 + i, 1000 + i };
+
+      g_assert_true (g_file_set_contents (path, "", 0, NULL));
+      if (large) /* 14 MB each, of which the disk has nothing */
+        g_assert_cmpint (truncate (path, 14 << 20), ==, 0);
+      g_assert_cmpint (g_utime (path, &times), ==, 0);
+    }
+    g_autofree float *y = compute (be, &cases[0], NULL);
+    const guint kept = large ? 18 : 2048;
+    g_autofree char *oldest =
+        g_strdup_printf ("%s/%064x", folder, n - (int) kept);
+    g_autofree char *gone =
+        g_strdup_printf ("%s/%064x", folder, n - (int) kept - 1);
+    g_assert_cmpuint (count_files (folder, FALSE), ==, kept + 2);
+    g_assert_true (g_file_test (oldest, G_FILE_TEST_EXISTS));
+    g_assert_false (g_file_test (gone, G_FILE_TEST_EXISTS));
+    g_assert_true (g_file_test (foreign, G_FILE_TEST_EXISTS));
+  }
+  remove_plans ();
+}
+
 int
 main (int argc, char **argv)
 {
@@ -300,6 +378,8 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/conv/planned-once", test_planned_once);
   g_test_add_func ("/cuda/conv/tuned-once", test_tuned_once);
   g_test_add_func ("/cuda/conv/no-cache", test_no_cache);
+  g_test_add_func ("/cuda/conv/folder", test_folder);
+  g_test_add_func ("/cuda/conv/full", test_full);
 
   const int status = g_test_run ();
   remove_plans ();

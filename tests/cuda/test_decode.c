@@ -176,8 +176,10 @@ test_candidates (void)
       const DefcnDecodeRule rule = { c->threshold, NULL, 100000, 100000, 0,
         limits[k] };
 
-      g_assert_true (be->candidates (be, candidates, heads.logits, heads.deltas,
-          heads.filter, DEFCN_N_LEVELS, IMAGES - 1, c->threshold, limits[k]));
+      be->pass->seek (be, c->threshold, limits[k]);
+      be->pass->find (be, heads.logits, heads.deltas, heads.filter,
+          DEFCN_N_LEVELS);
+      g_assert_true (be->pass->found (be, candidates, IMAGES - 1));
       defcn_boxes_select (found, candidates, heads.levels, DEFCN_N_LEVELS,
           c->n_classes, &rule);
       defcn_boxes_decode (wanted, heads.levels, DEFCN_N_LEVELS, c->n_classes,
@@ -202,10 +204,41 @@ test_candidates (void)
   }
 }
 
+/* More than the device has room for is said to be too much. */
+static void
+test_too_many (void)
+{
+  static const Case many = { 64, 66, 4, FALSE, 0, 0, FALSE };
+  static const Case few = { 24, 33, 3, FALSE, 0, 0.3f, FALSE };
+  g_autoptr (GRand) rand = g_rand_new_with_seed (13);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnBackend) be = defcn_backend_new ("cuda", 1, &error);
+  g_autoptr (GArray) candidates =
+      g_array_new (FALSE, FALSE, sizeof (DefcnCandidate));
+
+  if (!be) {
+    testing_no_backend (error);
+    return;
+  }
+  for (int i = 0; i < 4; i++) {
+    const Case *c = i % 2 ? &few : &many;
+    Heads heads;
+
+    heads_init (&heads, be, rand, c);
+    be->pass->seek (be, c->threshold, 0);
+    be->pass->find (be, heads.logits, heads.deltas, heads.filter,
+        DEFCN_N_LEVELS);
+    g_assert_cmpint (be->pass->found (be, candidates, 0), ==, i % 2);
+    g_assert_cmpint (candidates->len > 0, ==, i % 2);
+    heads_clear (&heads, be);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/decode/candidates", test_candidates);
+  g_test_add_func ("/decode/too-many", test_too_many);
   return g_test_run ();
 }

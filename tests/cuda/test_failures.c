@@ -99,7 +99,7 @@ static const Start starts[] = {
   { "large-number", "", "cuda:99999999999999999999", "no such device" },
   { "no-memory", "alloc:1", "cuda", "\"cuda:0\": out of memory" },
   { "no-staging", "alloc:2", "cuda", "\"cuda:0\": out of memory" },
-  { "no-memory-for-weights", "alloc:5", "cuda", "no memory for parameter" },
+  { "no-memory-for-weights", "alloc:6", "cuda", "no memory for parameter" },
   { "lost-in-loading", "lost:1", "cuda", "cuda:0: unspecified launch failure" },
 };
 
@@ -221,7 +221,7 @@ test_passing_error (void)
 static void
 test_lost_device (void)
 {
-  for (int n = 1; n <= 4; n++) {
+  for (int n = 1; n <= 2; n++) {
     g_autofree char *failure = g_strdup_printf ("lost:%d", n);
     g_autoptr (DefcnDetector) d = open_cuda (NULL);
     g_autoptr (DefcnDetector) other = NULL;
@@ -229,7 +229,7 @@ test_lost_device (void)
 
     assert_works (d);
     g_setenv ("DEFCN_EMULATE_FAIL", failure, TRUE);
-    if (n <= 3) /* waits of a frame */
+    if (n == 1) /* a frame waits once */
       assert_fails (d, "cuda:0: unspecified launch failure (at: ");
     else
       assert_works (d);

@@ -446,19 +446,60 @@ test_borrowed (void)
   g_assert_nonnull (defcn_model_plan (model, 1, 64, 96, &error));
 }
 
-static int n_preprocessed;
-static DefcnPreprocess preprocessed;
+static gboolean takes_host;
+static int n_placed, n_preprocessed, n_sought, n_asked;
+static DefcnPreprocess placed;
+static float asked_threshold, asked_iou;
 
-/* A device that takes whatever it is told to, as zeros. */
+/* A device that takes images of its own memory, and others where it is told to,
+ * as zeros. */
 static gboolean
-rigged_preprocess (DefcnBackend *be, const DefcnTensor *input, int n,
+rigged_place (DefcnBackend *be, const DefcnTensor *input, int n,
     const DefcnImage *image, const DefcnPreprocess *p)
 {
-  preprocessed = *p;
+  g_assert_cmpint (n, ==, 0);
+  placed = *p;
+  n_placed++;
+  return takes_host || image->memory == DEFCN_MEMORY_CUDA;
+}
+
+static void
+rigged_preprocess (DefcnBackend *be, const DefcnTensor *input)
+{
   n_preprocessed++;
   be->zero (be, input->data, be->size (be, input));
-  return image->memory == DEFCN_MEMORY_CUDA;
 }
+
+static void
+rigged_seek (DefcnBackend *be, float threshold, float duplicate_iou)
+{
+  asked_threshold = threshold;
+  asked_iou = duplicate_iou;
+}
+
+static void
+rigged_find (DefcnBackend *be, DefcnTensor *const *logits,
+    DefcnTensor *const *deltas, DefcnTensor *const *filter, int n_levels)
+{
+  g_assert_cmpint (n_levels, ==, DEFCN_N_LEVELS);
+  n_sought++;
+}
+
+/* One score, if the threshold is low. */
+static gboolean
+rigged_found (DefcnBackend *be, GArray *candidates, int image)
+{
+  const DefcnCandidate found = { 0.9f, 1, 2, 1, { 1, 2, 3, 4 } };
+
+  n_asked++;
+  g_assert_cmpint (image, ==, 0);
+  g_array_set_size (candidates, 0);
+  g_array_append_val (candidates, found);
+  return asked_threshold < 0.5f;
+}
+
+static const DefcnPass rigged_pass = { rigged_place, rigged_preprocess,
+  rigged_seek, rigged_find, rigged_found };
 
 /* Images of a device go to a backend that reads them, with the rectangle and
  * the size it becomes, and to no other; what it will not have is an error, an
@@ -478,6 +519,7 @@ test_device_images (void)
   g_autoptr (DefcnWeights) weights = defcn_weights_open (model_path, &error);
   g_autoptr (DefcnModel) model = defcn_model_open (weights, be, FALSE, &error);
   g_autoptr (DefcnDetector) d = defcn_detector_new_from_model (model);
+  defcn_detector_set_threshold (d, 0.6f);
   g_assert_true (defcn_detector_run (d, &wanted, &image, &region, 1, NULL));
   g_assert_false (defcn_detector_reads (d, DEFCN_MEMORY_CUDA));
   image.memory = DEFCN_MEMORY_CUDA;
@@ -493,43 +535,22 @@ test_device_images (void)
   g_assert_nonnull (strstr (error->message, "200x150"));
   g_clear_error (&error);
 
-  be->preprocess = rigged_preprocess;
+  be->pass = &rigged_pass;
   g_assert_true (defcn_detector_run (d, &boxes, &image, &region, 1, &error));
-  g_assert_cmpint (n_preprocessed, ==, 1);
-  g_assert_true (preprocessed.x == 10 && preprocessed.y == 20
-      && preprocessed.w == 90 && preprocessed.h == 60);
-  g_assert_true (preprocessed.out_w == 96 && preprocessed.out_h == 64);
+  g_assert_true (n_placed == 1 && n_preprocessed == 1 && n_sought == 1);
+  g_assert_true (placed.x == 10 && placed.y == 20 && placed.w == 90
+      && placed.h == 60);
+  g_assert_true (placed.out_w == 96 && placed.out_h == 64);
   image.memory = DEFCN_MEMORY_HOST;
   g_assert_true (defcn_detector_run (d, &boxes, &image, &region, 1, &error));
-  g_assert_cmpint (n_preprocessed, ==, 2);
+  g_assert_true (n_placed == 2 && n_preprocessed == 1 && n_sought == 2);
   g_assert_cmpuint (wanted->len, >, 0);
   g_assert_cmpmem (boxes->data, boxes->len * sizeof (DefcnBox), wanted->data,
       wanted->len * sizeof (DefcnBox));
 }
 
-static float asked_threshold, asked_iou;
-static int n_asked;
-
-/* A device that has found one score. */
-static gboolean
-rigged_candidates (DefcnBackend *be, GArray *candidates,
-    DefcnTensor *const *logits, DefcnTensor *const *deltas,
-    DefcnTensor *const *filter, int n_levels, int image, float threshold,
-    float duplicate_iou)
-{
-  const DefcnCandidate found = { 0.9f, 1, 2, 1, { 1, 2, 3, 4 } };
-
-  asked_threshold = threshold;
-  asked_iou = duplicate_iou;
-  n_asked++;
-  g_assert_true (n_levels == DEFCN_N_LEVELS && image == 0);
-  g_array_set_size (candidates, 0);
-  g_array_append_val (candidates, found);
-  return threshold < 0.5f;
-}
-
-/* Where the device finds the scores the heads do not come, unless it cannot;
- * then they come once for any number of settings. */
+/* Where the device finds the scores, once for each rule, the heads do not come,
+ * unless it cannot; then they come once for any number of settings. */
 static void
 test_candidates (void)
 {
@@ -544,7 +565,9 @@ test_candidates (void)
   g_autoptr (DefcnWeights) weights = defcn_weights_open (model_path, &error);
   g_autoptr (DefcnModel) model = defcn_model_open (weights, be, FALSE, &error);
   g_autoptr (DefcnDetector) d = defcn_detector_new_from_model (model);
-  be->candidates = rigged_candidates;
+  be->pass = &rigged_pass;
+  takes_host = TRUE;
+  n_asked = n_sought = 0;
   download_takes = 1;
   const gint64 start = now;
   g_assert_true (defcn_detector_run (d, &boxes, &image, &region, 1, &error));
@@ -556,8 +579,12 @@ test_candidates (void)
   g_assert_true (b->x1 == 2.5f * 16 - 1 && b->y1 == 8 - 2
       && b->x2 == 2.5f * 16 + 3 && b->y2 == 8 + 4 && b->label == 1);
 
+  defcn_detector_decode (d, boxes); /* what was looked for is there */
+  g_assert_cmpint (n_sought, ==, 1);
+  g_assert_cmpuint (boxes->len, ==, 1);
   defcn_detector_set_duplicate_filter (d, 0.7f);
   defcn_detector_decode (d, boxes);
+  g_assert_cmpint (n_sought, ==, 2);
   g_assert_cmpfloat (asked_iou, ==, 0.7f);
   g_assert_cmpuint (boxes->len, ==, 1);
 
@@ -576,9 +603,11 @@ test_candidates (void)
   defcn_detector_set_threshold (d, 0.7f);
   defcn_detector_decode (d, boxes);
   g_assert_cmpint (now, ==, start + 15);
-  g_assert_cmpint (n_asked, ==, 6);
+  g_assert_cmpint (n_asked, ==, 7);
+  g_assert_cmpint (n_sought, ==, 6);
   g_assert_true (defcn_detector_run (d, &boxes, &image, &region, 1, &error));
   g_assert_cmpint (now, ==, start + 30);
+  takes_host = FALSE;
 }
 
 /* The network's input is no larger than the image in it has to have. */

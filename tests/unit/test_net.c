@@ -676,14 +676,14 @@ test_no_memory (void)
 }
 
 static int n_replays;
-static gpointer forgotten[2];
+static gpointer forgotten[3];
 static int n_forgotten;
 
 static void
 fake_replay (DefcnBackend *be, gpointer *recording,
     void (*queue) (gpointer data), gpointer data)
 {
-  static int recordings[2];
+  static int recordings[3];
 
   if (!*recording)
     *recording = &recordings[n_replays++];
@@ -696,8 +696,15 @@ fake_forget (DefcnBackend *be, gpointer recording)
   forgotten[n_forgotten++] = recording;
 }
 
-/* A backend that records gets one recording per direction, which it keeps from
- * the first time on, and both back at the end. */
+static void
+add_one (gpointer data)
+{
+  ++*(float *) data;
+}
+
+/* A backend that records gets one recording per direction, and one of the steps
+ * with what is around them, which it keeps from the first time on, and all back
+ * at the end. */
 static void
 test_replay (void)
 {
@@ -715,13 +722,22 @@ test_replay (void)
     defcn_net_backward (bed.net);
   }
   g_assert_cmpfloat (a->data[0], ==, 6);
+  /* @before comes before the steps: the input is 2, and 3 behind them */
+  for (int i = 0; i < 3; i++) {
+    bed.x->data[0] = 1;
+    defcn_net_forward_between (bed.net, add_one, add_one, bed.x->data);
+    g_assert_cmpfloat (a->data[0], ==, 8);
+    g_assert_cmpfloat (bed.x->data[0], ==, 3);
+  }
   defcn_params_download_gradients (bed.params);
   g_assert_cmpfloat (defcn_params_lookup (bed.params, "a.weight")->grad[0], ==,
       3);
-  g_assert_cmpint (n_replays, ==, 2);
+  g_assert_cmpint (n_replays, ==, 3);
   bed_clear (&bed);
-  g_assert_cmpint (n_forgotten, ==, 2);
-  g_assert_true (forgotten[0] && forgotten[1] && forgotten[0] != forgotten[1]);
+  g_assert_cmpint (n_forgotten, ==, 3);
+  g_assert_true (forgotten[0] && forgotten[1] && forgotten[2]);
+  g_assert_true (forgotten[0] != forgotten[1] && forgotten[1] != forgotten[2]
+      && forgotten[0] != forgotten[2]);
 }
 
 int

@@ -44,15 +44,18 @@ find (DefcnBench *b, GArray *candidates, DefcnLevel *levels)
 {
   const DefcnSpec *spec = defcn_model_spec (b->model);
   const DefcnPlan *plan = b->plan;
+  const DefcnPass *pass = b->be->pass;
   const int most = sizes[DEFCN_BENCH_N_CROWDS - 1];
   DefcnDecodeRule rule = defcn_spec_decode_rule (spec);
 
   rule.topk = MAX (rule.topk, most);
   rule.max_detections = most;
-  if (b->be->candidates
-      && b->be->candidates (b->be, candidates, plan->logits, plan->deltas,
-          plan->filter, DEFCN_N_LEVELS, 0, spec->threshold,
-          spec->duplicate_iou)) {
+  if (pass) {
+    pass->seek (b->be, spec->threshold, spec->duplicate_iou);
+    pass->find (b->be, plan->logits, plan->deltas, plan->filter,
+        DEFCN_N_LEVELS);
+  }
+  if (pass && pass->found (b->be, candidates, 0)) {
     defcn_boxes_select (b->boxes, candidates, levels, DEFCN_N_LEVELS,
         spec->n_classes, &rule);
     return;
