@@ -95,7 +95,7 @@ defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
 static gboolean
 is_free_key (const char *line)
 {
-  static const char *const keys[] = { "workers=", "eval_interval=",
+  static const char *const keys[] = { "workers=", "cache=", "eval_interval=",
     "checkpoint_interval=", "log_interval=", "threads=", "micro_batch=",
     "iterations=", "epochs=",
     /* inference */

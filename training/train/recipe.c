@@ -21,7 +21,7 @@ static const char defaults[] =
     "ignore_regions=false\nreg_weight=2\naux_reg_weight=0\n"
     "holdout=0\nclasses=\nbackground=false\npolygons=false\n"
     "max_damaged=0.1\nabsolute_names=false\nexif=true\nmax_megapixels=100\n"
-    "batch=16\nmicro_batch=0\ngroup=2\nworkers=2\nseed=1\n"
+    "batch=16\nmicro_batch=0\ngroup=2\nworkers=2\ncache=-1\nseed=1\n"
     "max_unreadable=0.01\n"
     "short_edges=640;672;704;736;768;800\nlong_edge=1333\nflip=0.5\n"
     "color=0\ncrop=0\nexpand=0\nmosaic=0\ncanvas_width=0\n"

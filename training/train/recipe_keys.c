@@ -118,6 +118,8 @@ static const Key keys[] = {
   TOP ("group", KEY_INT, loader.group, 0, 4096,
       "images that share an aspect-ratio group"),
   TOP ("workers", KEY_INT, loader.workers, 1, 256, "decoding threads"),
+  TOP ("cache", KEY_INT, loader.cache, -1, 16777216,
+      "MiB of decoded pictures kept, 0: none, -1: a quarter of free memory"),
   TOP ("seed", KEY_INT64, loader.seed, 0, 9e15,
       "of the first weights, the order and the augmentation"),
   TOP ("max_unreadable", KEY_DOUBLE, loader.max_unreadable, 0, 1,

@@ -52,6 +52,7 @@ typedef struct
   double norm;
   gint64 n, since;
   double waited;
+  gboolean cache_is_full; /* which has been said */
 } DefcnRun;
 
 /* The recipe of a run: preset, then key file, then options; (transfer full).
