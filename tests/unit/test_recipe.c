@@ -104,6 +104,7 @@ test_keys (void)
     "checkpoint_interval=26",
     "log_interval=27",
     "threads=28",
+    "precision=tf32",
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (settings); i++) {
@@ -186,6 +187,7 @@ test_keys (void)
     r->checkpoint_interval == 26,
     r->log_interval == 27,
     r->threads == 28,
+    g_str_equal (r->precision, "tf32"),
   };
   G_STATIC_ASSERT (G_N_ELEMENTS (places) == G_N_ELEMENTS (settings));
   for (gsize i = 0; i < G_N_ELEMENTS (places); i++)
@@ -249,7 +251,8 @@ test_preset_values (void)
     "clip_norm=0", "schedule=step", "iterations=270000", "epochs=0",
     "steps=210000;250000", "warmup=1000", "warmup_factor=0.001",
     "final_lr=0.01", "cooldown=0.2", "ema=0", "eval_interval=10000",
-    "checkpoint_interval=1000", "log_interval=20", "threads=0", NULL };
+    "checkpoint_interval=1000", "log_interval=20", "threads=0",
+    "precision=fp32", NULL };
 #define CROWD                                                                  \
   "radius=0 short_edges=800 long_edge=1400 test_long_edge=1400 "               \
   "max_detections=500 iterations=30000 steps=20000;25000 "                     \
@@ -402,6 +405,10 @@ test_finish (void)
     { "backbone=resnet50x", "\"backbone\" is \"resnet50x\"" },
     { "backbone=resnet20", "\"backbone\" is \"resnet20\"" },
     { "pixels=rgb", "\"pixels\" is \"rgb\"" },
+    { "precision=", "\"precision\" is \"\"" },
+    { "precision=auto", "\"precision\" is \"auto\"" },
+    { "precision=fp16",
+        "\"precision\" is \"fp16\", wanted fp32, tf32 or bf16" },
   };
   g_autoptr (GError) none = NULL;
   g_autoptr (DefcnRecipe) good = whole_recipe ();

@@ -31,7 +31,7 @@ static const char defaults[] =
     "warmup=1000\nwarmup_factor=0.001\nfinal_lr=0.01\n"
     "cooldown=0.2\nema=0\n"
     "eval_interval=10000\ncheckpoint_interval=1000\nlog_interval=20\n"
-    "threads=0\n";
+    "threads=0\nprecision=fp32\n";
 
 #define CROWDHUMAN                                                             \
   "radius=0\nshort_edges=800\nlong_edge=1400\ntest_long_edge=1400\n"           \
@@ -278,6 +278,20 @@ finish_pixels (DefcnRecipe *recipe, GError **error)
   return FALSE;
 }
 
+/* Gradients of fp16 overflow: it is for inference. */
+static gboolean
+check_precision (const DefcnRecipe *recipe, GError **error)
+{
+  static const char *const names[] = { "fp32", "tf32", "bf16", NULL };
+  const char *name = recipe->precision ? recipe->precision : "";
+
+  if (g_strv_contains (names, name))
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "recipe key \"precision\" is \"%s\", wanted fp32, tf32 or bf16", name);
+  return FALSE;
+}
+
 gboolean
 defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
 {
@@ -317,7 +331,8 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
         assigner->name);
     return FALSE;
   }
-  return finish_backbone (recipe, error) && finish_pixels (recipe, error);
+  return check_precision (recipe, error) && finish_backbone (recipe, error)
+      && finish_pixels (recipe, error);
 }
 
 static char *

@@ -166,6 +166,8 @@ static const Key keys[] = {
   TOP ("checkpoint_interval", KEY_INT64, checkpoint_interval, 1, 1e12, ""),
   TOP ("log_interval", KEY_INT64, log_interval, 1, 1e12, ""),
   TOP ("threads", KEY_INT, threads, 0, 1024, "of the network, 0: all cores"),
+  TOP ("precision", KEY_STRING, precision, 0, 0,
+      "of activations: fp32, or where the device has it tf32 or bf16"),
 };
 
 static const char *const optimizers[] = {

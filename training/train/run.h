@@ -28,7 +28,7 @@ typedef struct
                              go on with other data */
   gboolean absolute_names, ignore_exif;
   gint64 stop_after;
-  DefcnDetectorOptions device; /* the recipe has the threads */
+  DefcnDetectorOptions device; /* the recipe has threads and precision */
 } DefcnRunOptions;
 
 typedef struct
