@@ -8,6 +8,8 @@ enum
   EMULATED_PLANS,    /* made anew by cuDNN */
   EMULATED_LAUNCHES, /* of recorded graphs */
   EMULATED_COPIES,   /* from memory that is not pinned */
+  EMULATED_SENT,     /* bytes from the host to a device */
+  EMULATED_FETCHED,  /* bytes from a device to the host */
   EMULATED_COUNTS
 };
 
