@@ -44,6 +44,15 @@ testing_backend (void)
   return name ? name : "reference";
 }
 
+/* What it computes in: DEFCN_TEST_PRECISION, else "fp32". */
+static inline const char *
+testing_precision (void)
+{
+  const char *name = g_getenv ("DEFCN_TEST_PRECISION");
+
+  return name ? name : "fp32";
+}
+
 /* The backend under test cannot be had: the test is skipped with the reason,
  * but where DEFCN_TEST_REQUIRED says that it must be there. */
 static inline void

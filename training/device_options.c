@@ -18,7 +18,7 @@ defcn_device_options_add (DefcnDetectorOptions *o, GOptionContext *context,
     { 0,
         { "precision", 0, 0, G_OPTION_ARG_STRING, &o->precision,
             flags & DEFCN_DEVICE_OPTIONS_TRAIN
-                ? "fp32, or on CUDA tf32, bf16 (fp32)"
+                ? "fp32, bf16, on CUDA tf32 too (the recipe's)"
                 : "auto, fp32, bf16, on CUDA tf32 and fp16 too (auto)",
             "NAME" } },
     { DEFCN_DEVICE_OPTIONS_THREADS,

@@ -73,6 +73,31 @@ update (DefcnRun *run, DefcnExample **examples, GError **error)
   return TRUE;
 }
 
+/* The share of all pictures so far that the decoder was spared; *@text is that
+ * for people, "" without a cache; (transfer full). */
+static void
+log_cache (DefcnRun *run, cJSON *line, char **text)
+{
+  DefcnCacheStats stats;
+
+  defcn_loader_cache (run->loader, &stats);
+  if (stats.limit == 0) {
+    *text = g_strdup ("");
+    return;
+  }
+
+  const double share = (double) stats.hits / MAX (stats.gets, 1);
+  cJSON_AddNumberToObject (line, "cached", share);
+  cJSON_AddNumberToObject (line, "cache_mib", stats.bytes / 1048576.0);
+  *text = g_strdup_printf (" cached %.0f%%", 100 * share);
+  if (stats.is_full && !run->cache_is_full)
+    defcn_progress_message (run->progress,
+        "the %" G_GUINT64_FORMAT " MiB for decoded pictures are full: %u are "
+        "kept, the others decoded every time (cache)",
+        stats.limit >> 20, stats.pictures);
+  run->cache_is_full = stats.is_full;
+}
+
 /* One line of metrics over the updates since the last one. */
 static gboolean
 log_updates (DefcnRun *run, GError **error)
@@ -81,6 +106,7 @@ log_updates (DefcnRun *run, GError **error)
   const double n = run->n, waited = defcn_loader_waited (run->loader);
   const int batch = run->recipe->loader.batch;
   cJSON *line = cJSON_CreateObject ();
+  g_autofree char *cached = NULL;
 
   cJSON_AddNumberToObject (line, "iteration", run->state.iteration);
   cJSON_AddNumberToObject (line, "epoch",
@@ -95,11 +121,13 @@ log_updates (DefcnRun *run, GError **error)
   cJSON_AddNumberToObject (line, "grad_norm", run->norm / n);
   cJSON_AddNumberToObject (line, "images_per_second", n * batch / seconds);
   cJSON_AddNumberToObject (line, "waited", (waited - run->waited) / seconds);
+  log_cache (run, line, &cached);
   defcn_progress_update (run->progress, run->state.iteration,
-      "%.1f images/s loss %.4f cls %.4f box %.4f aux %.4f lr %.3g",
+      "%.1f images/s loss %.4f cls %.4f box %.4f aux %.4f lr %.3g%s",
       n * batch / seconds, run->sum.total / n, run->sum.cls / n,
       run->sum.box / n, run->sum.aux / n,
-      defcn_optimizer_lr (&run->recipe->optimizer, run->state.iteration - 1));
+      defcn_optimizer_lr (&run->recipe->optimizer, run->state.iteration - 1),
+      cached);
   run->sum = (DefcnStepLosses){ 0 };
   run->norm = run->n = 0;
   run->waited = waited;
@@ -265,6 +293,24 @@ tell_end (const DefcnRun *run)
     defcn_progress_message (run->progress, "done: %s", model);
 }
 
+/* How many decoded pictures may stay. */
+static void
+tell_cache (const DefcnRun *run)
+{
+  const int wanted = run->recipe->loader.cache;
+  DefcnCacheStats stats;
+
+  defcn_loader_cache (run->loader, &stats);
+  if (stats.limit > 0)
+    defcn_progress_message (run->progress,
+        "decoded pictures: at most %" G_GUINT64_FORMAT " MiB are kept%s",
+        stats.limit >> 20, wanted > 0 ? "" : ", a quarter of the free memory");
+  else if (wanted < 0)
+    defcn_progress_message (run->progress,
+        "decoded pictures: none are kept, the system does not say how much "
+        "memory is free (cache)");
+}
+
 static gboolean
 loop (DefcnRun *run, GError **error)
 {
@@ -273,6 +319,7 @@ loop (DefcnRun *run, GError **error)
       : run->last;
 
   run->progress = defcn_progress_new ("train", run->last);
+  tell_cache (run);
   defcn_progress_update (run->progress, run->state.iteration, "start");
   if (run->state.unevaluated && run->state.iteration < run->last
       && !evaluate (run, error))

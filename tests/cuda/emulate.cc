@@ -170,6 +170,15 @@ emulate_count (int what)
   counts[what]++;
 }
 
+static void
+count_bytes (cudaMemcpyKind kind, size_t bytes)
+{
+  if (kind == cudaMemcpyHostToDevice)
+    counts[EMULATED_SENT] += bytes;
+  else if (kind == cudaMemcpyDeviceToHost)
+    counts[EMULATED_FETCHED] += bytes;
+}
+
 /* For tests. */
 extern "C" __attribute__ ((visibility ("default"))) int
 emulated_count (int what)
@@ -345,6 +354,7 @@ cudaError_t
 cudaMemcpyAsync (void *dst, const void *src, size_t bytes, cudaMemcpyKind kind,
     cudaStream_t stream)
 {
+  count_bytes (kind, bytes);
   if (kind == cudaMemcpyHostToDevice && is_pinned (src))
     note_reading (stream, src, bytes);
   else if (kind == cudaMemcpyHostToDevice)

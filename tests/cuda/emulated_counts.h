@@ -10,6 +10,8 @@ enum
   EMULATED_COPIES,   /* from memory that is not pinned */
   EMULATED_CAPTURES, /* of streams, begun */
   EMULATED_WAITS,    /* of the host for a stream */
+  EMULATED_SENT,     /* bytes from the host to a device */
+  EMULATED_FETCHED,  /* bytes from a device to the host */
   EMULATED_COUNTS
 };
 

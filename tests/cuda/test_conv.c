@@ -167,6 +167,43 @@ test_case (gconstpointer data)
   g_assert_cmpstr (how, ==, c->how);
 }
 
+/* The gradients of a weight and a bias are sums in float32: a thousand passes of
+ * which each adds less than a bfloat16 of the sum could hold. */
+static void
+test_sums (void)
+{
+  const Case c = { .precision = "bf16", .bias = TRUE };
+  const gsize n_y = 2 * 7 * 9 * 16;
+  g_autofree float *dy = g_new (float, n_y);
+  g_autoptr (DefcnBackend) be = open_cuda (c.precision);
+  Step s;
+
+  for (gsize i = 0; i < n_y; i++)
+    dy[i] = i % 16 == 3 ? 1.0f / 1024 : 0;
+  step_init (&s, be, &c);
+  for (int i = W; i < N_TENSORS; i++)
+    s.t[i]->grad = be->alloc (be, be->size (be, s.t[i]));
+  s.node.train = TRUE;
+  testing_prepare (be, &s.node);
+  g_autofree float *x = g_new (float, 2 * 7 * 9 * 8);
+  for (gsize i = 0; i < 2 * 7 * 9 * 8; i++)
+    x[i] = 1;
+  testing_tensor_write (be, s.t[X], x);
+  testing_forward (be, &s.node);
+  for (int i = 0; i < 1000; i++) {
+    testing_tensor_write_grad (be, s.t[Y], dy);
+    testing_backward (be, &s.node);
+  }
+  g_autofree float *dw = testing_tensor_read_grad (be, s.t[W]);
+  g_autofree float *db = testing_tensor_read_grad (be, s.t[B]);
+  for (int o = 0; o < 16; o++) {
+    /* the middle tap meets every pixel */
+    g_assert_cmpfloat (dw[(o * 9 + 4) * 8], ==, o == 3 ? 126e3f / 1024 : 0);
+    g_assert_cmpfloat (db[o], ==, o == 3 ? 126e3f / 1024 : 0);
+  }
+  step_clear (&s);
+}
+
 /* With no plan at all there is an error that names the step. */
 static void
 test_no_plan (void)
@@ -373,6 +410,7 @@ main (int argc, char **argv)
         g_strdup_printf ("/cuda/conv/parts/%s", cases[i].name);
     g_test_add_data_func (path, &cases[i], test_case);
   }
+  g_test_add_func ("/cuda/conv/sums", test_sums);
   g_test_add_func ("/cuda/conv/no-plan", test_no_plan);
   g_test_add_func ("/cuda/conv/no-cudnn", test_no_cudnn);
   g_test_add_func ("/cuda/conv/planned-once", test_planned_once);

@@ -63,7 +63,7 @@ go_on () {
   local name=$1
   shift
   "$defcn" train "$work/recipe.ini" -a "$work/a.json" -i "$work" \
-    -o "$work/$name" --device cuda --precision fp32 "$@" > "$work/log" 2>&1
+    -o "$work/$name" --device cuda "$@" > "$work/log" 2>&1
 }
 
 # resume NAME SETTING..: a run in two pieces ends in the bytes of one in one.
@@ -82,7 +82,40 @@ resume () {
   fi
 }
 
-echo 1..5
+# masters RUN: its weights and the optimizer's state are float32, and finer than
+# bfloat16.
+masters () {
+  number=$((number + 1))
+  if python3 - "$work/$1/checkpoint.safetensors" <<'PY'
+import json
+import struct
+import sys
+data = open(sys.argv[1], "rb").read()
+size, = struct.unpack_from("<Q", data)
+header = json.loads(data[8:8 + size])
+fine = checked = 0
+for name, tensor in header.items():
+    if name == "__metadata__":
+        continue
+    if tensor["dtype"] != "F32":
+        sys.exit(f"{name} is {tensor['dtype']}")
+    if name == "head.cls_subnet.0.weight" or name.startswith("optimizer."):
+        first, last = tensor["data_offsets"]
+        words = struct.iter_unpack("<I", data[8 + size + first:8 + size + last])
+        low = [word & 0xffff for word, in words if word]
+        checked += 1
+        fine += not low or sum(map(bool, low)) > len(low) / 2
+if not checked or fine < checked:
+    sys.exit(f"{fine} of {checked} tensors are finer than bfloat16")
+PY
+  then
+    echo "ok $number - masters $1"
+  else
+    echo "not ok $number - masters $1"
+  fi
+}
+
+echo 1..7
 train reference reference fp32 > "$work/wanted"
 compare fp32 1e-4
 compare tf32 1e-2
@@ -90,3 +123,5 @@ compare bf16 5e-2
 resume sgd --set clip_norm=1
 resume adamw --set optimizer=adamw --set lr=0.001 --set ema=0.9 \
   --set micro_batch=1
+resume bf16 --set precision=bf16
+masters bf16-parts

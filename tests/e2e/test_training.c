@@ -147,7 +147,11 @@ test_lines (void)
     g_assert_cmpfloat (tool_number (line, "images_per_second"), >, 0);
     const double waited = tool_number (line, "waited");
     g_assert_true (waited >= 0 && waited <= 1);
+    g_assert_cmpfloat (tool_number (line, "cache_mib"), >, 0);
   }
+  /* 8 of 4 pictures were trained on, 5 more are decoded ahead at most */
+  const double cached = tool_number (one->pdata[3], "cached");
+  g_assert_true (cached >= 4.0 / 8 && cached <= 9.0 / 13);
   for (int i = 0; i < 2; i++)
     for (gsize k = 0; k < G_N_ELEMENTS (means); k++) {
       const double a = tool_number (one->pdata[2 * i], means[k]);
@@ -161,6 +165,53 @@ test_lines (void)
   g_assert_false (has_file ("one", "curve.png"));
   remove_run ("one");
   remove_run ("two");
+}
+
+/* The log says how many decoded pictures may stay, and without a cache
+ * nothing; what is learnt is the same to the byte. */
+static void
+test_cache (void)
+{
+  static const char *const names[] = { "default", "small", "none" };
+  static const char *const settings[] = { "--set=cache=-1", "--set=cache=3",
+    "--set=cache=0" };
+  static const char *const words[] = { "a quarter of the free memory",
+    "at most 3 MiB", NULL };
+  g_autofree char *first = NULL;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *path =
+        g_build_filename (folder, names[i], "model.safetensors", NULL);
+    g_autoptr (GError) error = NULL;
+    g_autofree char *err = NULL;
+    const int status =
+        train (&err, names[i], (const char *const[]){ settings[i], NULL });
+
+    g_assert_cmpint (status, ==, 0);
+    if (words[i])
+      g_assert_nonnull (strstr (err, words[i]));
+    else
+      g_assert_null (strstr (err, "decoded pictures"));
+    g_autoptr (GPtrArray) lines = read_lines (names[i], "cached");
+    g_assert_cmpuint (lines->len, ==, words[i] ? 4 : 0);
+
+    g_autoptr (DefcnWeights) weights = defcn_weights_open (path, &error);
+    g_assert_no_error (error);
+    const DefcnWeightsTensor *t =
+        defcn_weights_lookup (weights, "head.cls_score.weight");
+    g_assert_nonnull (t);
+    g_autofree float *values =
+        g_new (float, t->dims[0] * t->dims[1] * t->dims[2] * t->dims[3]);
+    g_assert_true (defcn_weights_read (weights, t, values, &error));
+    g_autofree char *sum =
+        g_compute_checksum_for_data (G_CHECKSUM_SHA1, (const guchar *) values,
+            t->dims[0] * t->dims[1] * t->dims[2] * t->dims[3] * sizeof (float));
+    if (first)
+      g_assert_cmpstr (sum, ==, first);
+    else
+      first = g_steal_pointer (&sum);
+    remove_run (names[i]);
+  }
 }
 
 /* Evaluations come at their interval and at the end, once there; of models as
@@ -269,6 +320,7 @@ main (int argc, char **argv)
   annotations = g_build_filename (folder, "a.json", NULL);
   write_data ();
   g_test_add_func ("/training/lines", test_lines);
+  g_test_add_func ("/training/cache", test_cache);
   g_test_add_func ("/training/evaluations", test_evaluations);
   g_test_add_func ("/training/stops", test_stops);
   g_test_add_func ("/training/lost", test_lost);

@@ -1,6 +1,7 @@
-/* The loader: order, repeatability, groups, bad pictures, mosaics. */
+/* The loader: order, repeatability, groups, bad pictures, mosaics, the cache. */
 #include "data/loader.h"
 #include "data/annotations.h"
+#include "data/sets.h"
 
 #include "error.h"
 #include "folder.h"
@@ -843,6 +844,157 @@ test_real (void)
   }
 }
 
+/* Gives the first @n pictures twelve times the size of their record: half a
+ * MiB each. */
+static void
+enlarge (int n)
+{
+  for (int i = 0; i < n; i++) {
+    g_autofree char *name = g_strdup_printf ("%d.png", i);
+    g_autofree char *path = folder_file (folder, name);
+    g_autoptr (GArray) objects =
+        g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+    g_autoptr (DefcnPicture) picture = scene_new (480, 360);
+
+    scene_paint (picture, objects, i % SCENE_COLORS, 40 + i, 60, 200, 240);
+    g_assert_true (defcn_picture_save (picture, path, NULL));
+  }
+}
+
+#define N_BATCHES 8
+
+/* The digests of batches @first .. N_BATCHES - 1 into their places, and what
+ * the cache says then. */
+static DefcnCacheStats
+read_batches (char **digests, const DefcnDataset *dataset,
+    const DefcnLoaderOptions *options, int first)
+{
+  g_autoptr (DefcnLoader) loader = loader_new (dataset, options, first);
+  DefcnCacheStats stats;
+
+  for (int i = first; i < N_BATCHES; i++) {
+    DefcnExample **examples = next_batch (loader, options->batch);
+
+    digests[i] = batch_digest (examples, options->batch);
+    free_batch (examples, options->batch);
+    defcn_loader_cache (loader, &stats);
+    g_assert_cmpuint (stats.bytes, <=, stats.limit);
+  }
+  return stats;
+}
+
+static void
+clear_batches (char **digests)
+{
+  for (int i = 0; i < N_BATCHES; i++)
+    g_clear_pointer (&digests[i], g_free);
+}
+
+/* Batches are the same to the byte without a cache, with one that has room for
+ * two pictures and with one that has room for all, by one worker and by three,
+ * from the start and after a resumption; the bound holds. */
+static void
+test_cache (void)
+{
+  static const DefcnAugment canvas = { .flip = 0.5f,
+    .color = 0.2f,
+    .mosaic = 0.5f,
+    .canvas_width = 48,
+    .canvas_height = 40,
+    .scale_min = 0.5f,
+    .scale_max = 1.5f };
+  g_autoptr (DefcnDataset) dataset = dataset_new (5, 0);
+
+  enlarge (5);
+  for (int kind = 0; kind < 2; kind++) {
+    DefcnLoaderOptions options = busy;
+    char *wanted[N_BATCHES] = { NULL };
+
+    if (kind == 1)
+      options.augment = canvas;
+    DefcnCacheStats stats = read_batches (wanted, dataset, &options, 0);
+    g_assert_cmpuint (stats.limit, ==, 0);
+    g_assert_cmpuint (stats.gets, ==, 0);
+    for (int k = 0; k < 12; k++) {
+      const int first = k % 2 * 3;
+      char *found[N_BATCHES] = { NULL };
+
+      options.workers = k / 2 % 2 ? 3 : 1;
+      options.cache = k < 4 ? 1 : k < 8 ? 100 : -1;
+      stats = read_batches (found, dataset, &options, first);
+      for (int i = first; i < N_BATCHES; i++)
+        g_assert_cmpstr (found[i], ==, wanted[i]);
+      g_assert_cmpuint (stats.hits, >, 0);
+      g_assert_cmpint (stats.is_full, ==, options.cache == 1);
+      g_assert_cmpuint (stats.pictures, ==, options.cache == 1 ? 2 : 5);
+      if (options.cache > 0)
+        g_assert_cmpuint (stats.limit, ==, (guint64) options.cache << 20);
+      clear_batches (found);
+    }
+    clear_batches (wanted);
+  }
+}
+
+/* Every picture is decoded once: what is asked for again is a hit, and needs no
+ * file. */
+static void
+test_cache_hits (void)
+{
+  g_autoptr (DefcnDataset) dataset = dataset_new (4, 2);
+  DefcnLoaderOptions options = simple;
+  DefcnCacheStats stats;
+
+  options.workers = 1;
+  options.cache = 100;
+  g_autoptr (DefcnLoader) loader = loader_new (dataset, &options, 0);
+  for (int b = 0; b < 12; b++) {
+    DefcnExample **examples = next_batch (loader, 2);
+
+    g_assert_cmpint (number_of (examples[0]), <, 6);
+    free_batch (examples, 2);
+    for (int i = 0; b == 2 && i < 6; i++) { /* an epoch has been read */
+      g_autofree char *name = g_strdup_printf ("%d.png", i);
+      g_autofree char *path = folder_file (folder, name);
+
+      g_assert_cmpint (g_remove (path), ==, 0);
+    }
+  }
+  defcn_loader_cache (loader, &stats);
+  g_assert_cmpuint (stats.gets, >=, 24);
+  g_assert_cmpuint (stats.hits, ==, stats.gets - 6);
+  g_assert_cmpuint (stats.pictures, ==, 6);
+}
+
+/* Pictures of one name in two sets stay two. */
+static void
+test_cache_sets (void)
+{
+  char *const one = folder, *const two = folder_new ();
+  DefcnLoaderOptions options = simple;
+  char *wanted[N_BATCHES] = { NULL }, *found[N_BATCHES] = { NULL };
+
+  g_autoptr (DefcnDataset) wide = dataset_new (3, 0);
+  folder = two;
+  g_autoptr (DefcnDataset) narrow = dataset_new (0, 3);
+  folder = one;
+  g_autofree char *files = g_strconcat (wide->path, ";", narrow->path, NULL);
+  g_autofree char *images = g_strconcat (one, ";", two, NULL);
+  g_autoptr (DefcnDataset) held = NULL;
+  g_autoptr (DefcnDataset) both =
+      defcn_sets_open (&held, files, images, 0, NULL, NULL);
+
+  g_assert_cmpuint (both->samples->len, ==, 6);
+  read_batches (wanted, both, &options, 0);
+  options.cache = 100;
+  const DefcnCacheStats stats = read_batches (found, both, &options, 0);
+  for (int i = 0; i < N_BATCHES; i++)
+    g_assert_cmpstr (found[i], ==, wanted[i]);
+  g_assert_cmpuint (stats.pictures, ==, 6);
+  clear_batches (wanted);
+  clear_batches (found);
+  folder_remove (two);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -867,6 +1019,9 @@ main (int argc, char **argv)
   g_test_add_func ("/loader/refused", test_refused);
   g_test_add_func ("/loader/photograph", test_photograph);
   g_test_add_func ("/loader/real", test_real);
+  g_test_add_func ("/loader/cache", test_cache);
+  g_test_add_func ("/loader/cache-hits", test_cache_hits);
+  g_test_add_func ("/loader/cache-sets", test_cache_sets);
   folder = folder_new ();
   const int status = g_test_run ();
   folder_remove (folder);

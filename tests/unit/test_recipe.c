@@ -71,6 +71,7 @@ test_keys (void)
     "micro_batch=14",
     "group=15",
     "workers=16",
+    "cache=31",
     "seed=17",
     "max_unreadable=0.375",
     "short_edges=40;41",
@@ -103,6 +104,7 @@ test_keys (void)
     "checkpoint_interval=26",
     "log_interval=27",
     "threads=28",
+    "precision=tf32",
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (settings); i++) {
@@ -152,6 +154,7 @@ test_keys (void)
     r->micro_batch == 14,
     r->loader.group == 15,
     r->loader.workers == 16,
+    r->loader.cache == 31,
     r->loader.seed == 17,
     r->loader.max_unreadable == 0.375,
     a->n_short_edges == 2 && a->short_edges[1] == 41,
@@ -184,6 +187,7 @@ test_keys (void)
     r->checkpoint_interval == 26,
     r->log_interval == 27,
     r->threads == 28,
+    g_str_equal (r->precision, "tf32"),
   };
   G_STATIC_ASSERT (G_N_ELEMENTS (places) == G_N_ELEMENTS (settings));
   for (gsize i = 0; i < G_N_ELEMENTS (places); i++)
@@ -239,7 +243,7 @@ test_preset_values (void)
     "final_alpha=-1", "alpha_hold=0.7", "radius=1.5", "aux_topk=9",
     "aux_classifier=false", "skip_unplaced=false", "ignore_regions=false",
     "reg_weight=2", "aux_reg_weight=0", "batch=16", "micro_batch=0", "group=2",
-    "workers=2", "seed=1", "max_unreadable=0.01",
+    "workers=2", "cache=-1", "seed=1", "max_unreadable=0.01",
     "short_edges=640;672;704;736;768;800", "long_edge=1333", "flip=0.5",
     "color=0", "crop=0", "expand=0", "mosaic=0", "canvas_width=0",
     "canvas_height=0", "scale_min=0.5", "scale_max=1.5", "optimizer=sgd",
@@ -247,7 +251,8 @@ test_preset_values (void)
     "clip_norm=0", "schedule=step", "iterations=270000", "epochs=0",
     "steps=210000;250000", "warmup=1000", "warmup_factor=0.001",
     "final_lr=0.01", "cooldown=0.2", "ema=0", "eval_interval=10000",
-    "checkpoint_interval=1000", "log_interval=20", "threads=0", NULL };
+    "checkpoint_interval=1000", "log_interval=20", "threads=0",
+    "precision=fp32", NULL };
 #define CROWD                                                                  \
   "radius=0 short_edges=800 long_edge=1400 test_long_edge=1400 "               \
   "max_detections=500 iterations=30000 steps=20000;25000 "                     \
@@ -422,6 +427,10 @@ test_finish (void)
     { "backbone=resnet50x", "\"backbone\" is \"resnet50x\"" },
     { "backbone=resnet20", "\"backbone\" is \"resnet20\"" },
     { "pixels=rgb", "\"pixels\" is \"rgb\"" },
+    { "precision=", "\"precision\" is \"\"" },
+    { "precision=auto", "\"precision\" is \"auto\"" },
+    { "precision=fp16",
+        "\"precision\" is \"fp16\", wanted fp32, tf32 or bf16" },
   };
   g_autoptr (GError) none = NULL;
   g_autoptr (DefcnRecipe) good = whole_recipe ();

@@ -24,13 +24,15 @@ test_recipe (void)
 {
   static const char text[] = "[recipe]\npreset=coco.poto\nlr=0.5\nbatch=3\n"
                              "annotations=of-file\nimages=of-file\n";
-  char *settings[] = { "batch=4", "images=of-set", "seed=5", NULL };
+  char *settings[] = { "batch=4", "images=of-set", "seed=5", "precision=tf32",
+    NULL };
   char *of_option[] = { "of;option", "another", NULL };
   g_autofree char *path = folder_write (folder, "r.ini", text, strlen (text));
   char *files[] = { path, NULL };
   DefcnRunOptions options = { .files = files,
     .set = settings,
-    .images = of_option };
+    .images = of_option,
+    .device = { .precision = "bf16" } };
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnRecipe) recipe = defcn_run_recipe (&options, &error);
 
@@ -40,6 +42,7 @@ test_recipe (void)
   g_assert_cmpfloat (recipe->optimizer.lr, ==, 0.5);
   g_assert_cmpint (recipe->loader.batch, ==, 4);
   g_assert_cmpint (recipe->loader.seed, ==, 5);
+  g_assert_cmpstr (recipe->precision, ==, "bf16");
   g_assert_true (g_str_has_suffix (recipe->annotations, "/of-file"));
   g_assert_cmpstr (recipe->images, ==, "of\\;option;another");
 
@@ -189,20 +192,26 @@ test_bad_open (void)
 {
   static const struct
   {
-    const char *settings, *precision, *words;
+    const char *settings, *device, *precision, *words;
     gboolean resume;
   } cases[] = {
-    { TINY "init=/nowhere.safetensors", NULL, "/nowhere.safetensors", FALSE },
-    { TINY "val_annotations=/none.json val_images=/", NULL, "/none.json",
+    { TINY "init=/nowhere.safetensors", "cpu", NULL, "/nowhere.safetensors",
         FALSE },
-    { TINY "lr=1", NULL, "checkpoint.safetensors", TRUE },
-    { TINY "lr=1", "fp16", "fp16", FALSE },
+    { TINY "val_annotations=/none.json val_images=/", "cpu", NULL, "/none.json",
+        FALSE },
+    { TINY "lr=1", "cpu", NULL, "checkpoint.safetensors", TRUE },
+    { TINY "lr=1", "cpu", "fp16", "\"fp16\", wanted fp32, tf32 or bf16",
+        FALSE },
+    { TINY "precision=tf32", "cpu", NULL, "\"tf32\" is for CUDA", FALSE },
+    { TINY "precision=bf16", "reference", NULL, "reference has no bf16",
+        FALSE },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
     DefcnRunOptions options = { .output = output,
       .resume = cases[i].resume,
-      .device = { .device = "cpu", .precision = cases[i].precision } };
+      .device = { .device = cases[i].device,
+          .precision = cases[i].precision } };
     DefcnRun run = { 0 };
     g_autoptr (GError) error = NULL;
 

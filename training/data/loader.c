@@ -4,6 +4,7 @@
 #include "loader.h"
 
 #include "error.h"
+#include "memory.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct _DefcnLoader
   guint epoch_len;   /* samples of an epoch: @used, or whole runs of it */
   GArray *orders[2]; /* of guint: those of two epochs in a row */
   guint64 epochs[2]; /* whose they are */
+  DefcnCache *cache; /* NULL: none */
   GThreadPool *pool;
   guint ahead; /* slots that are being decoded or wait */
   guint64 next_slot, queued_slot;
@@ -165,10 +167,32 @@ note_warning (DefcnLoader *loader, guint sample, const DefcnPicture *picture)
     g_warning ("%s", picture->warning);
 }
 
+/* The picture of @sample: the cache's, or else @own too, which the caller
+ * frees.  NULL with @error. */
+static const DefcnPicture *
+load (DefcnLoader *loader, DefcnPicture **own, guint sample, GError **error)
+{
+  const DefcnPicture *kept =
+      loader->cache ? defcn_cache_get (loader->cache, sample) : NULL;
+
+  *own = NULL;
+  if (kept)
+    return kept;
+
+  DefcnPicture *picture =
+      defcn_dataset_picture (loader->dataset, sample, error);
+  if (!picture)
+    return NULL;
+  note_warning (loader, sample, picture);
+  if (!loader->cache || !defcn_cache_add (loader->cache, sample, picture))
+    *own = picture;
+  return picture;
+}
+
 /* The picture of place @place, or of the next one that can be read; NULL when
  * a whole epoch cannot. */
-static DefcnPicture *
-load_at (DefcnLoader *loader, guint64 place, guint *sample)
+static const DefcnPicture *
+load_at (DefcnLoader *loader, DefcnPicture **own, guint *sample, guint64 place)
 {
   for (guint i = 0; i < loader->epoch_len; i++) {
     g_autoptr (GError) error = NULL;
@@ -176,13 +200,10 @@ load_at (DefcnLoader *loader, guint64 place, guint *sample)
     *sample = sample_at (loader,
         place / loader->epoch_len * loader->epoch_len
             + (place + i) % loader->epoch_len);
-    DefcnPicture *picture =
-        defcn_dataset_picture (loader->dataset, *sample, &error);
+    const DefcnPicture *picture = load (loader, own, *sample, &error);
 
-    if (picture) {
-      note_warning (loader, *sample, picture);
+    if (picture)
       return picture;
-    }
     report (loader, *sample, error);
   }
   return NULL;
@@ -219,7 +240,8 @@ example_at (DefcnLoader *loader, const DefcnAugment *augment, guint64 place,
     GRand *rand)
 {
   guint sample;
-  g_autoptr (DefcnPicture) picture = load_at (loader, place, &sample);
+  g_autoptr (DefcnPicture) own = NULL;
+  const DefcnPicture *picture = load_at (loader, &own, &sample, place);
 
   if (!picture)
     return NULL;
@@ -314,6 +336,13 @@ queue_slots (DefcnLoader *loader)
   }
 }
 
+/* Bytes of decoded pictures to keep. */
+static guint64
+cache_limit (int mib)
+{
+  return mib < 0 ? defcn_memory_available ("/") / 4 : (guint64) mib << 20;
+}
+
 DefcnLoader *
 defcn_loader_new (const DefcnDataset *dataset,
     const DefcnLoaderOptions *options, guint64 first, GError **error)
@@ -342,6 +371,8 @@ defcn_loader_new (const DefcnDataset *dataset,
     return NULL;
   }
   plan_epoch (loader);
+  if (options->cache != 0)
+    loader->cache = defcn_cache_new (cache_limit (options->cache));
   loader->ahead = 2 * options->batch + options->workers;
   loader->ring = g_new0 (DefcnExample *, loader->ahead);
   loader->ready = g_new0 (gboolean, loader->ahead);
@@ -372,6 +403,7 @@ defcn_loader_free (DefcnLoader *loader)
     defcn_example_free (loader->ring[i]);
   for (int i = 0; i < 2; i++)
     g_clear_pointer (&loader->orders[i], g_array_unref);
+  defcn_cache_free (loader->cache);
   g_array_unref (loader->used);
   g_hash_table_unref (loader->unreadable);
   g_hash_table_unref (loader->warned);
@@ -436,4 +468,12 @@ double
 defcn_loader_waited (const DefcnLoader *loader)
 {
   return loader->waited;
+}
+
+void
+defcn_loader_cache (const DefcnLoader *loader, DefcnCacheStats *stats)
+{
+  *stats = (DefcnCacheStats){ 0 };
+  if (loader->cache)
+    defcn_cache_stats (loader->cache, stats);
 }

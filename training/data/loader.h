@@ -2,13 +2,15 @@
  *
  * The order and the augmentation depend on the seed and the batch number
  * alone, not on the number of workers or on where a run was resumed:
- * asking for batch i gives the same bytes always.
+ * asking for batch i gives the same bytes always.  Pictures as they come from
+ * the decoder are kept, so that the cache changes no byte either.
  *
  * Thread rule: one consumer.
  */
 #pragma once
 
 #include "augment.h"
+#include "cache.h"
 
 G_BEGIN_DECLS
 
@@ -22,6 +24,8 @@ typedef struct
   guint64 seed;
   double max_unreadable; /* share of unreadable images that stops, 0.01 */
   gboolean background;   /* images without objects too */
+  int cache; /* MiB of decoded pictures that are kept, 0: none; below 0: a
+                quarter of the memory that is free when the loader is made */
   DefcnAugment augment;
 } DefcnLoaderOptions;
 
@@ -45,5 +49,7 @@ gboolean defcn_loader_next (DefcnLoader *loader, DefcnExample **examples,
 guint64 defcn_loader_epoch (const DefcnLoader *loader);
 /* Seconds that next() has waited for the workers so far. */
 double defcn_loader_waited (const DefcnLoader *loader);
+/* The decoded pictures that are kept; zeros where none are. */
+void defcn_loader_cache (const DefcnLoader *loader, DefcnCacheStats *stats);
 
 G_END_DECLS

@@ -131,9 +131,9 @@ defcn_checkpoint_sizes (const DefcnCheckpoint *state, guint64 *checkpoint,
 static gboolean
 is_free_key (const char *line)
 {
-  static const char *const keys[] = { "workers=", "eval_interval=",
-    "checkpoint_interval=", "log_interval=", "threads=", "micro_batch=",
-    "iterations=", "epochs=",
+  static const char *const keys[] = { "workers=", "cache=", "eval_interval=",
+    "checkpoint_interval=", "log_interval=", "threads=", "precision=",
+    "micro_batch=", "iterations=", "epochs=",
     /* inference */
     "short_edge=", "test_long_edge=", "threshold=", "max_detections=",
     "nms_iou=", "duplicate_iou=", "working_threshold=",

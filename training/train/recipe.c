@@ -21,7 +21,7 @@ static const char defaults[] =
     "ignore_regions=false\nreg_weight=2\naux_reg_weight=0\n"
     "holdout=0\nclasses=\nbackground=false\npolygons=false\n"
     "max_damaged=0.1\nabsolute_names=false\nexif=true\nmax_megapixels=100\n"
-    "batch=16\nmicro_batch=0\ngroup=2\nworkers=2\nseed=1\n"
+    "batch=16\nmicro_batch=0\ngroup=2\nworkers=2\ncache=-1\nseed=1\n"
     "max_unreadable=0.01\n"
     "short_edges=640;672;704;736;768;800\nlong_edge=1333\nflip=0.5\n"
     "color=0\ncrop=0\nexpand=0\nmosaic=0\ncanvas_width=0\n"
@@ -31,7 +31,7 @@ static const char defaults[] =
     "warmup=1000\nwarmup_factor=0.001\nfinal_lr=0.01\n"
     "cooldown=0.2\nema=0\n"
     "eval_interval=10000\ncheckpoint_interval=1000\nlog_interval=20\n"
-    "threads=0\n";
+    "threads=0\nprecision=fp32\n";
 
 #define CROWDHUMAN                                                             \
   "radius=0\nshort_edges=800\nlong_edge=1400\ntest_long_edge=1400\n"           \
@@ -305,6 +305,20 @@ finish_batch (DefcnRecipe *recipe, GError **error)
   return TRUE;
 }
 
+/* Gradients of fp16 overflow: it is for inference. */
+static gboolean
+check_precision (const DefcnRecipe *recipe, GError **error)
+{
+  static const char *const names[] = { "fp32", "tf32", "bf16", NULL };
+  const char *name = recipe->precision ? recipe->precision : "";
+
+  if (g_strv_contains (names, name))
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "recipe key \"precision\" is \"%s\", wanted fp32, tf32 or bf16", name);
+  return FALSE;
+}
+
 gboolean
 defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
 {
@@ -342,7 +356,8 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
         assigner->name);
     return FALSE;
   }
-  return finish_batch (recipe, error) && finish_backbone (recipe, error)
+  return finish_batch (recipe, error) && check_precision (recipe, error)
+      && finish_backbone (recipe, error)
       && finish_pixels (recipe, error);
 }
 

@@ -120,6 +120,8 @@ static const Key keys[] = {
   TOP ("group", KEY_INT, loader.group, 0, 4096,
       "images that share an aspect-ratio group, a divisor of batch; 0: none"),
   TOP ("workers", KEY_INT, loader.workers, 1, 256, "decoding threads"),
+  TOP ("cache", KEY_INT, loader.cache, -1, 16777216,
+      "MiB of decoded pictures kept, 0: none, -1: a quarter of free memory"),
   TOP ("seed", KEY_INT64, loader.seed, 0, 9e15,
       "of the first weights, the order and the augmentation"),
   TOP ("max_unreadable", KEY_DOUBLE, loader.max_unreadable, 0, 1,
@@ -166,6 +168,8 @@ static const Key keys[] = {
   TOP ("checkpoint_interval", KEY_INT64, checkpoint_interval, 1, 1e12, ""),
   TOP ("log_interval", KEY_INT64, log_interval, 1, 1e12, ""),
   TOP ("threads", KEY_INT, threads, 0, 1024, "of the network, 0: all cores"),
+  TOP ("precision", KEY_STRING, precision, 0, 0,
+      "of activations: fp32, or where the device has it tf32 or bf16"),
 };
 
 static const char *const optimizers[] = {

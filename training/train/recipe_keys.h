@@ -38,6 +38,8 @@ typedef struct
   double epochs;   /* > 0: iterations = epochs of the training set */
   gint64 eval_interval, checkpoint_interval, log_interval;
   int threads;
+  char *precision; /* what the device computes in: fp32, tf32 or bf16; weights,
+                      their gradients and the optimizer are float32 */
 } DefcnRecipe;
 
 /* Sets the key @name from text.  @folder: what relative paths of data are

@@ -65,6 +65,7 @@ defcn_run_recipe (const DefcnRunOptions *o, GError **error)
     { "init", o->init },
     { "absolute_names", o->absolute_names ? "true" : NULL },
     { "exif", o->ignore_exif ? "false" : NULL },
+    { "precision", o->device.precision },
   };
 
   if (file && !preset) {
@@ -256,8 +257,7 @@ open_model (DefcnRun *run, GError **error)
   DefcnDetectorOptions device = run->options->device;
 
   device.threads = recipe->threads;
-  if (!device.precision)
-    device.precision = "fp32";
+  device.precision = recipe->precision;
   run->be = defcn_device_options_open (&device, NULL, error);
   if (!run->be)
     return FALSE;

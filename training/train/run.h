@@ -28,7 +28,7 @@ typedef struct
                              go on with other data */
   gboolean absolute_names, ignore_exif;
   gint64 stop_after;
-  DefcnDetectorOptions device; /* the recipe has the threads */
+  DefcnDetectorOptions device; /* the recipe has threads and precision */
 } DefcnRunOptions;
 
 typedef struct
@@ -52,6 +52,7 @@ typedef struct
   double norm;
   gint64 n, since;
   double waited;
+  gboolean cache_is_full; /* which has been said */
 } DefcnRun;
 
 /* The recipe of a run: preset, then key file, then options; (transfer full).

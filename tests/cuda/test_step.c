@@ -1,0 +1,132 @@
+/* What crosses between host and device in a training step on the CUDA module:
+ * the bytes of the pictures, the objects, and a few numbers back; no weights,
+ * no gradients, no maps, whatever the precision. */
+#include "model.h"
+#include "train/optimizer.h"
+#include "train/recipe.h"
+#include "train/step.h"
+
+#include "../testing.h"
+#include "emulated_counts.h"
+
+#define BATCH 2
+#define WIDTH 96
+#define HEIGHT 64
+#define OBJECTS 3
+
+/* Whatever is sent beside the pictures, or fetched: objects, windows, labels,
+ * filters of the pictures' sizes, qualities of windows, losses, a norm. */
+#define LITTLE 8192
+
+static DefcnExample *
+example_new (int seed)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+  DefcnExample *example = g_new0 (DefcnExample, 1);
+
+  example->width = WIDTH;
+  example->height = HEIGHT - 8 * seed; /* the rest is padded there */
+  example->rgb = g_malloc ((gsize) WIDTH * HEIGHT * 3);
+  for (int i = 0; i < WIDTH * HEIGHT * 3; i++)
+    example->rgb[i] = g_rand_int (rand) >> 24;
+  example->objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
+  for (int i = 0; i < OBJECTS; i++) {
+    const DefcnObject o = { .x1 = 8 + 12 * i,
+      .y1 = 6,
+      .x2 = 50 + 12 * i,
+      .y2 = 48,
+      .label = 5 * i };
+
+    g_array_append_val (example->objects, o);
+  }
+  return example;
+}
+
+static DefcnModel *
+model_new (DefcnBackend *be)
+{
+  static const char *const labels[] = { "a", "b", "c", "d", "e", "f", "g", "h",
+    "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t", NULL };
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+  g_autoptr (GError) error = NULL;
+
+  spec->depth = 18;
+  spec->res2_channels = 32;
+  spec->fpn_channels = 32;
+  spec->norm_groups = 8;
+  spec->tower_depth = 1;
+  spec->freeze_at = 0;
+  DefcnModel *model = defcn_model_new (spec, be, TRUE, 1, &error);
+  g_assert_no_error (error);
+  return model;
+}
+
+/* Bytes of all weights. */
+static gsize
+weights_size (DefcnModel *model)
+{
+  DefcnParams *params = defcn_model_params (model);
+  gsize len = 0;
+
+  for (guint i = 0; i < defcn_params_count (params); i++)
+    len += defcn_param_len (defcn_params_get (params, i));
+  return len * sizeof (float);
+}
+
+static void
+test_traffic (void)
+{
+  const DefcnOptimizerOptions sgd = { .lr = 0.01,
+    .momentum = 0.9,
+    .iterations = 10,
+    .backbone_lr = 1,
+    .ema = 0.9 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnBackend) be =
+      defcn_backend_new_in ("cuda", testing_precision (), 1, &error);
+  g_assert_no_error (error);
+  g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (NULL, &error);
+  g_autoptr (DefcnModel) model = model_new (be);
+  g_autoptr (DefcnStep) step = defcn_step_new (model, &recipe->step);
+  g_autoptr (DefcnOptimizer) optimizer =
+      defcn_optimizer_new (defcn_model_params (model), &sgd);
+  g_autoptr (GPtrArray) examples =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) defcn_example_free);
+  int pictures = 0;
+
+  for (int i = 0; i < BATCH; i++) {
+    DefcnExample *example = example_new (i);
+
+    g_ptr_array_add (examples, example);
+    pictures += example->width * example->height * 3;
+  }
+  g_assert_cmpuint (weights_size (model), >, 100 * LITTLE);
+  for (int i = 0; i < 4; i++) { /* first, recorded and repeated */
+    const int sent = emulated_counted (EMULATED_SENT);
+    const int fetched = emulated_counted (EMULATED_FETCHED);
+    DefcnStepLosses losses;
+
+    g_assert_true (defcn_step_run (step, (DefcnExample **) examples->pdata,
+        BATCH, BATCH, &losses, &error));
+    g_assert_cmpint (losses.n_foreground, ==, BATCH * OBJECTS);
+    defcn_optimizer_step (optimizer, i);
+    defcn_params_upload (defcn_model_params (model));
+    const int more_sent = emulated_counted (EMULATED_SENT) - sent;
+    const int more_fetched = emulated_counted (EMULATED_FETCHED) - fetched;
+
+    g_test_message ("sent %d, of it %d of pictures, fetched %d", more_sent,
+        pictures, more_fetched);
+    g_assert_cmpint (more_sent, >=, pictures);
+    g_assert_cmpint (more_sent, <=, pictures + LITTLE);
+    g_assert_cmpint (more_fetched, >, 0);
+    g_assert_cmpint (more_fetched, <=, LITTLE);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/cuda/step/traffic", test_traffic);
+  return g_test_run ();
+}
