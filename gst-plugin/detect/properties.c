@@ -24,6 +24,8 @@ enum
   PROP_ROI,
   PROP_MERGE_REGIONS,
   PROP_MAX_AGE,
+  PROP_SKIP_STILL,
+  PROP_MAX_STILL,
   PROP_NO_BLOCK,
   PROP_THREADS,
   PROP_EXACT,
@@ -42,6 +44,7 @@ enum
 #define DEFAULT_DUPLICATE_FILTER -1.0f
 #define DEFAULT_MERGE_REGIONS TRUE
 #define DEFAULT_MAX_AGE (5 * GST_SECOND)
+#define DEFAULT_MAX_STILL (2 * GST_SECOND)
 #define DEFAULT_META                                                           \
   (gst_defcn_meta_supported ()                                                 \
       & (GST_DEFCN_META_ROI | GST_DEFCN_META_ANALYTICS))
@@ -127,6 +130,8 @@ static const gsize fields[] = {
   [PROP_ROI] = FIELD (live.roi),
   [PROP_MERGE_REGIONS] = FIELD (live.merge),
   [PROP_MAX_AGE] = FIELD (live.max_age),
+  [PROP_SKIP_STILL] = FIELD (live.skip_still),
+  [PROP_MAX_STILL] = FIELD (live.max_still),
   [PROP_NO_BLOCK] = FIELD (live.no_block),
   [PROP_THREADS] = FIELD (setup.threads),
   [PROP_EXACT] = FIELD (setup.exact),
@@ -391,6 +396,38 @@ install_object_properties (GObjectClass *klass)
           NULL, SETUP));
 }
 
+/* Which of them change too little. */
+static void
+install_still_properties (GObjectClass *klass)
+{
+  /**
+   * GstDefcnDetect:skip-still:
+   *
+   * A frame is not looked at where the mean luma of every small cell (1/32 of a
+   * region's width and height) is so near to that of the last frame that was
+   * looked at: 2 to 4 steps of 255 pass over a camera's noise.  What changes
+   * slowly is looked at once it has changed that much, and so is the next frame
+   * after any property was set and after #GstDefcnDetect:max-still, or
+   * #GstDefcnDetect:max-age where that is shorter.  The mark says `still`; with
+   * #GstDefcnDetect:repeat-detections the objects are there again.
+   *
+   * Frames in CUDA memory are all looked at, which a warning says.
+   *
+   * Since: 0.3
+   */
+  g_object_class_install_property (klass, PROP_SKIP_STILL,
+      g_param_spec_float ("skip-still", "Skip still frames",
+          "Do not look at frames where no part has changed by more than so "
+          "many luma steps (of 255) since the last look; 0: off",
+          0, 255, 0, LIVE));
+
+  g_object_class_install_property (klass, PROP_MAX_STILL,
+      g_param_spec_uint64 ("max-still", "Maximum still time",
+          "With skip-still look again after so many nanoseconds, however "
+          "still it is",
+          0, G_MAXUINT64, DEFAULT_MAX_STILL, LIVE));
+}
+
 /* Which frames are looked at. */
 static void
 install_time_properties (GObjectClass *klass)
@@ -516,9 +553,10 @@ install_report_properties (GObjectClass *klass)
    * GstDefcnDetect:stats:
    *
    * A structure defcn-stats: frames, inferred, skipped-interval, skipped-qos,
-   * skipped-busy, skipped-region, objects, preprocess-p50, preprocess-p95, the
-   * same of inference, postprocess and total (all uint64, times in nanoseconds
-   * over the last 128 inferences), model-hash and device (strings).
+   * skipped-busy, skipped-region, skipped-still, objects, preprocess-p50,
+   * preprocess-p95, the same of inference, postprocess and total (all uint64,
+   * times in nanoseconds over the last 128 inferences), model-hash and device
+   * (strings).
    *
    * Since: 0.1
    */
@@ -543,6 +581,7 @@ gst_defcn_properties_install (GObjectClass *klass)
   install_engine_properties (klass);
   install_object_properties (klass);
   install_time_properties (klass);
+  install_still_properties (klass);
   install_region_properties (klass);
   install_report_properties (klass);
   gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_PRECISION, 0);
@@ -564,6 +603,7 @@ gst_defcn_properties_init (GstDefcnDetect *self)
   self->live.qos = TRUE;
   self->live.merge = DEFAULT_MERGE_REGIONS;
   self->live.max_age = DEFAULT_MAX_AGE;
+  self->live.max_still = DEFAULT_MAX_STILL;
 }
 
 void

@@ -13,6 +13,7 @@
 #include "orientation.h"
 #include "settings.h"
 #include "stats.h"
+#include "still.h"
 #include "worker.h"
 
 /* "defcndetect", which the element sets up. */
@@ -78,6 +79,7 @@ struct _GstDefcnDetect
   GstDefcnTurning turning;
   GstDefcnOrientation orientation;   /* as of the tags of this stream */
   gboolean warned_regions;           /* that there are too many, since start */
+  gboolean warned_still;             /* that skip-still does nothing, likewise */
   const char *detector, *model_name; /* interned: what marks say */
   guint64 frames;                    /* since start */
   guint64 since; /* frames since the last one that was looked at, and it */
@@ -85,6 +87,7 @@ struct _GstDefcnDetect
   GArray *last;  /* GstDefcnObject of that one, NULL before it */
   GstClockTime last_time; /* its PTS */
   guint run;              /* discontinuities so far */
+  GstDefcnStill still;    /* what skip-still compares with */
   gint64 last_stats;      /* monotonic us, when a message was posted */
 };
 
