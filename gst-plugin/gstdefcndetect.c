@@ -4,12 +4,12 @@
  * @short_description: finds objects with a DeFCN network
  *
  * Runs a DeFCN model on every frame (or on some of them, see
- * #GstDefcnDetect:inference-interval, #GstDefcnDetect:no-block and
- * #GstDefcnDetect:qos) and attaches what it finds as metadata.  The picture
- * passes untouched and uncopied, in the host's memory or, where the plugin was
- * built with gstreamer-cuda, in a CUDA device's.  Conversion and scaling to the
- * network's input happen inside, so neither videoconvert nor videoscale is
- * needed: every format of raw video is taken.
+ * #GstDefcnDetect:inference-interval, #GstDefcnDetect:skip-still,
+ * #GstDefcnDetect:no-block and #GstDefcnDetect:qos) and attaches what it finds
+ * as metadata.  The picture passes untouched and uncopied, in the host's memory
+ * or, where the plugin was built with gstreamer-cuda, in a CUDA device's.
+ * Conversion and scaling to the network's input happen inside, so neither
+ * videoconvert nor videoscale is needed: every format of raw video is taken.
  *
  * The network is trained end to end to report every object once: there is no
  * non-maximum suppression and no threshold for it.
@@ -23,8 +23,8 @@
  * goes along everywhere and says whether this very frame was looked at:
  *
  * * `inferred` (boolean), and if not,
- * * `reason` (string): `interval`, `qos`, `busy` or `region` (no region to look
- *   in),
+ * * `reason` (string): `interval`, `qos`, `busy`, `region` (no region to look in)
+ *   or `still` (like the last one that was looked at),
  * * `repeated` (boolean): the objects are those of an earlier frame,
  * * `inferred-timestamp` (guint64): the PTS of that frame,
  * * `fresh` (boolean): no frame before this one told of that result, which with
@@ -154,7 +154,7 @@ start (GstBaseTransform *trans)
     self->region = setup.region;
     self->meta = setup.meta;
     self->turning = setup.turning;
-    self->warned_regions = FALSE;
+    self->warned_regions = self->warned_still = FALSE;
     self->orientation = (GstDefcnOrientation){ 0 };
     self->object_class = setup.object_class && *setup.object_class
         ? g_quark_from_string (setup.object_class)

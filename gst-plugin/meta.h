@@ -27,7 +27,8 @@
  * everywhere:
  *
  *   inferred            boolean  this very frame went through the network
- *   reason              string   why not: "interval", "qos", "busy", "region"
+ *   reason              string   why not: "interval", "qos", "busy", "region",
+ *                                "still"
  *   repeated            boolean  the objects are those of an earlier frame,
  *   inferred-timestamp  uint64   which has this PTS
  *   fresh               boolean  no frame before this one told of that result

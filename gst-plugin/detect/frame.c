@@ -75,6 +75,17 @@ warn_regions (GstDefcnDetect *self)
       ("Each takes as long as a whole frame does."));
 }
 
+static void
+warn_still (GstDefcnDetect *self)
+{
+  if (self->warned_still)
+    return;
+  self->warned_still = TRUE;
+  GST_ELEMENT_WARNING (self, STREAM, FAILED,
+      ("skip-still does nothing: the frames are in a device's memory."),
+      ("Every frame is looked at as if it were not set."));
+}
+
 /* Leaves no region when there is nothing to look at. */
 static void
 set_regions (GstDefcnDetect *self, GstDefcnJob *job, GstBuffer *buffer)
@@ -150,11 +161,12 @@ typedef enum
   LATE,
   BUSY,
   NO_REGION,
+  STILL,
   PENDING, /* being looked at: the result goes to a later frame */
 } Fate;
 
 static const char *reasons[] = { "", "interval", "qos", "busy", "region",
-  "busy" };
+  "still", "busy" };
 
 /* What speaks against looking at this frame; LOOKED: nothing. */
 static Fate
@@ -209,6 +221,12 @@ look_or_skip (GstDefcnDetect *self, GstDefcnEngine *engine,
     *fate = NO_REGION;
     return GST_FLOW_OK;
   }
+  if (settings->skip_still > 0 && !gst_defcn_still_can (job))
+    warn_still (self);
+  if (gst_defcn_still_check (&self->still, job)) {
+    *fate = STILL;
+    return GST_FLOW_OK;
+  }
 
   self->since = 1;
   if (!settings->no_block)
@@ -229,6 +247,7 @@ count_frame (GstDefcnDetect *self, Fate fate)
   stats->skipped_qos += fate == LATE;
   stats->skipped_busy += fate == BUSY;
   stats->skipped_region += fate == NO_REGION;
+  stats->skipped_still += fate == STILL;
   GST_OBJECT_UNLOCK (self);
 }
 

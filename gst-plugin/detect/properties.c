@@ -26,6 +26,8 @@ static const gsize fields[] = {
   [PROP_ROI] = FIELD (live.roi),
   [PROP_MERGE_REGIONS] = FIELD (live.merge),
   [PROP_MAX_AGE] = FIELD (live.max_age),
+  [PROP_SKIP_STILL] = FIELD (live.skip_still),
+  [PROP_MAX_STILL] = FIELD (live.max_still),
   [PROP_NO_BLOCK] = FIELD (live.no_block),
   [PROP_THREADS] = FIELD (setup.threads),
   [PROP_EXACT] = FIELD (setup.exact),
@@ -246,6 +248,7 @@ gst_defcn_properties_init (GstDefcnDetect *self)
   self->live.qos = TRUE;
   self->live.merge = DEFAULT_MERGE_REGIONS;
   self->live.max_age = DEFAULT_MAX_AGE;
+  self->live.max_still = DEFAULT_MAX_STILL;
 }
 
 void

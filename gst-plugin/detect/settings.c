@@ -326,6 +326,8 @@ settings_new (const GstDefcnLive *live, const GstDefcnModelInfo *info,
   s->qos = live->qos;
   s->merge = live->merge;
   s->max_age = live->max_age;
+  s->skip_still = live->skip_still;
+  s->max_still = live->max_still;
   s->stats_interval = live->stats_interval;
 
   if (given (live->class_thresholds) || given (live->classes))

@@ -30,7 +30,8 @@ typedef struct
   char *roi;              /* "x,y,w,h;.." in pixels, GST_DEFCN_MAX_REGIONS */
   guint interval;
   gboolean repeat, no_block, message, qos, merge;
-  guint64 stats_interval, max_age;
+  float skip_still; /* luma steps, 0: look at what is still too */
+  guint64 stats_interval, max_age, max_still;
 } GstDefcnLive;
 
 /* What an opened model offers; constant once it is shared. */
@@ -72,7 +73,8 @@ typedef struct
   GArray *roi;            /* DefcnRegion, empty: none */
   guint interval;
   gboolean repeat, no_block, message, qos, merge;
-  GstClockTime stats_interval, max_age;
+  float skip_still;
+  GstClockTime stats_interval, max_age, max_still;
 } GstDefcnSettings;
 
 /* NULL with @error set when a string does not parse or names a class that the

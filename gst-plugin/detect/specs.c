@@ -338,6 +338,38 @@ install_time_properties (GObjectClass *klass)
           LIVE));
 }
 
+/* Which of them change too little. */
+static void
+install_still_properties (GObjectClass *klass)
+{
+  /**
+   * GstDefcnDetect:skip-still:
+   *
+   * A frame is not looked at where the mean luma of every small cell (1/32 of a
+   * region's width and height) is so near to that of the last frame that was
+   * looked at: 2 to 4 steps of 255 pass over a camera's noise.  What changes
+   * slowly is looked at once it has changed that much, and so is the next frame
+   * after any property was set and after #GstDefcnDetect:max-still, or
+   * #GstDefcnDetect:max-age where that is shorter.  The mark says `still`; with
+   * #GstDefcnDetect:repeat-detections the objects are there again.
+   *
+   * Frames in CUDA memory are all looked at, which a warning says.
+   *
+   * Since: 0.3
+   */
+  g_object_class_install_property (klass, PROP_SKIP_STILL,
+      g_param_spec_float ("skip-still", "Skip still frames",
+          "Do not look at frames where no part has changed by more than so "
+          "many luma steps (of 255) since the last look; 0: off",
+          0, 255, 0, LIVE));
+
+  g_object_class_install_property (klass, PROP_MAX_STILL,
+      g_param_spec_uint64 ("max-still", "Maximum still time",
+          "With skip-still look again after so many nanoseconds, however "
+          "still it is",
+          0, G_MAXUINT64, DEFAULT_MAX_STILL, LIVE));
+}
+
 /* Which parts of them. */
 static void
 install_region_properties (GObjectClass *klass)
@@ -418,7 +450,7 @@ install_report_properties (GObjectClass *klass)
    * GstDefcnDetect:stats:
    *
    * A structure defcn-stats: frames, inferred, skipped-interval, skipped-qos,
-   * skipped-busy, skipped-region, objects, preprocess-p50, preprocess-p95, the
+   * skipped-busy, skipped-region, skipped-still, objects, preprocess-p50, preprocess-p95, the
    * same of inference, postprocess, wait (behind other frames) and total (all
    * uint64, times in nanoseconds over the last 128 inferences), model-hash and
    * device (strings); and of the model with all who share it sharers, workers,
@@ -447,6 +479,7 @@ gst_defcn_specs_install (GObjectClass *klass)
   install_sharing_properties (klass);
   install_object_properties (klass);
   install_time_properties (klass);
+  install_still_properties (klass);
   install_region_properties (klass);
   install_report_properties (klass);
   gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_PRECISION, 0);

@@ -27,6 +27,8 @@ typedef enum
   PROP_ROI,
   PROP_MERGE_REGIONS,
   PROP_MAX_AGE,
+  PROP_SKIP_STILL,
+  PROP_MAX_STILL,
   PROP_NO_BLOCK,
   PROP_THREADS,
   PROP_EXACT,
@@ -49,6 +51,7 @@ typedef enum
 #define DEFAULT_DUPLICATE_FILTER -1.0f
 #define DEFAULT_MERGE_REGIONS TRUE
 #define DEFAULT_MAX_AGE (5 * GST_SECOND)
+#define DEFAULT_MAX_STILL (2 * GST_SECOND)
 #define DEFAULT_META                                                           \
   (gst_defcn_meta_supported ()                                                 \
       & (GST_DEFCN_META_ROI | GST_DEFCN_META_ANALYTICS))

@@ -37,6 +37,7 @@ gst_defcn_state_reset (GstDefcnDetect *self)
   g_clear_pointer (&self->last, g_array_unref);
   g_clear_pointer (&self->last_info, gst_defcn_model_info_unref);
   self->last_time = GST_CLOCK_TIME_NONE;
+  gst_defcn_still_forget (&self->still);
 }
 
 GstClockTime

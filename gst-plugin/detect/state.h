@@ -14,6 +14,7 @@
 #include "orientation.h"
 #include "settings.h"
 #include "stats.h"
+#include "still.h"
 #include "worker.h"
 
 /* "defcndetect", which the element sets up. */
@@ -81,6 +82,7 @@ struct _GstDefcnDetect
   GstDefcnTurning turning;
   GstDefcnOrientation orientation; /* as of the tags of this stream */
   gboolean warned_regions;         /* that there are too many, since start */
+  gboolean warned_still;           /* that skip-still does nothing, likewise */
   const char *detector;            /* interned: what marks say */
   guint64 frames;                  /* since start */
   guint64 since; /* frames since the last one that was looked at, and it */
@@ -90,6 +92,7 @@ struct _GstDefcnDetect
   GstClockTime last_time;       /* its PTS */
   gboolean pending;  /* a job runs whose result goes to a later frame */
   guint run;         /* discontinuities so far */
+  GstDefcnStill still; /* what skip-still compares with */
   gint64 last_stats; /* monotonic us, when a message was posted */
 };
 

@@ -54,7 +54,8 @@ gst_defcn_stats_to_structure (const GstDefcnStats *stats,
       "skipped-interval", G_TYPE_UINT64, stats->skipped_interval, "skipped-qos",
       G_TYPE_UINT64, stats->skipped_qos, "skipped-busy", G_TYPE_UINT64,
       stats->skipped_busy, "skipped-region", G_TYPE_UINT64,
-      stats->skipped_region, "objects", G_TYPE_UINT64, stats->objects,
+      stats->skipped_region, "skipped-still", G_TYPE_UINT64,
+      stats->skipped_still, "objects", G_TYPE_UINT64, stats->objects,
       "model-hash", G_TYPE_STRING, info ? info->hash : "", "device",
       G_TYPE_STRING, info ? info->device : "", NULL);
 

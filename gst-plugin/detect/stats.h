@@ -28,7 +28,8 @@ typedef struct
 {
   guint64 frames;   /* that came by */
   guint64 inferred; /* that went through the network */
-  guint64 skipped_interval, skipped_qos, skipped_busy, skipped_region;
+  guint64 skipped_interval, skipped_qos, skipped_busy, skipped_region,
+      skipped_still;
   guint64 objects; /* found in the inferred ones */
   /* The last times in nanoseconds, a ring; @n_samples of it are filled. */
   guint64 times[GST_DEFCN_N_TIMES][GST_DEFCN_STATS_SAMPLES];
@@ -46,8 +47,8 @@ guint64 gst_defcn_stats_percentile (const GstDefcnStats *stats,
     GstDefcnTime time, guint percent);
 
 /* "defcn-stats" with frames, inferred, skipped-interval, -qos, -busy, -region,
- * objects, {preprocess,inference,postprocess,wait,total}-{p50,p95} (uint64, times
- * in ns), model-hash, device (string, empty without @info). */
+ * -still, objects, {preprocess,inference,postprocess,wait,total}-{p50,p95}
+ * (uint64, times in ns), model-hash, device (string, empty without @info). */
 GstStructure *gst_defcn_stats_to_structure (const GstDefcnStats *stats,
     const GstDefcnModelInfo *info);
 

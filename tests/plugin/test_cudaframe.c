@@ -184,6 +184,42 @@ test_regions_and_no_block (void)
   gst_harness_teardown (h);
 }
 
+/* skip-still: pixels on a device are not compared, which is said once; where
+ * they are copied to the host they are. */
+static void
+test_still (void)
+{
+  g_autofree char *backend = g_strdup (testing_backend ());
+
+  for (int on_device = 0; on_device < 2; on_device++) {
+    g_autofree char *caps = caps_of ("NV12", 160, 120, TRUE);
+    g_autoptr (GstBus) bus = NULL;
+    GstHarness *h;
+    GstVideoInfo info;
+    guint warnings = 0;
+
+    g_setenv ("DEFCN_TEST_BACKEND", on_device ? backend : "reference", TRUE);
+    h = rig_harness ("skip-still=255", caps);
+    bus = rig_bus (h);
+    info_of (&info, "NV12", 160, 120);
+    for (guint i = 0; i < 3; i++) {
+      g_autoptr (GstBuffer) host = rig_frame_of (&info, i);
+
+      gst_buffer_unref (gst_harness_push_and_pull (h,
+          upload (context, host, &info, FALSE, TRUE)));
+    }
+    while (gst_bus_have_pending (bus)) {
+      g_autoptr (GstMessage) message = gst_bus_pop (bus);
+
+      warnings += GST_MESSAGE_TYPE (message) == GST_MESSAGE_WARNING;
+    }
+    g_assert_cmpuint (warnings, ==, on_device);
+    g_assert_cmpuint (rig_stat (h, "inferred"), ==, on_device ? 3 : 1);
+    gst_harness_teardown (h);
+  }
+  g_setenv ("DEFCN_TEST_BACKEND", backend, TRUE);
+}
+
 static GstCudaContext *
 ask (GstElement *element, const char *name)
 {
@@ -332,6 +368,7 @@ main (int argc, char **argv)
     g_test_add_func ("/cudaframe/on-cpu", test_on_cpu);
     g_test_add_func ("/cudaframe/regions-and-no-block",
         test_regions_and_no_block);
+    g_test_add_func ("/cudaframe/still", test_still);
     g_test_add_func ("/cudaframe/context", test_context);
     g_test_add_func ("/cudaframe/both-memories", test_both_memories);
     g_test_add_func ("/cudaframe/no-memory", test_no_memory);

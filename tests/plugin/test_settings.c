@@ -171,6 +171,9 @@ test_taken (void)
   for (int i = 0; i < 4; i++) {
     const GstDefcnLive live = { .interval = 3 + i,
       .stats_interval = G_GUINT64_CONSTANT (5000000000) + i,
+      .max_age = 7 + i,
+      .max_still = 100 + i,
+      .skip_still = 2.5f + i,
       .repeat = i == 0,
       .no_block = i == 1,
       .message = i == 2,
@@ -181,6 +184,9 @@ test_taken (void)
     g_assert_cmpuint (s->interval, ==, 3 + i);
     g_assert_cmpuint (s->stats_interval, ==,
         G_GUINT64_CONSTANT (5000000000) + i);
+    g_assert_cmpuint (s->max_age, ==, 7 + i);
+    g_assert_cmpuint (s->max_still, ==, 100 + i);
+    g_assert_cmpfloat (s->skip_still, ==, 2.5f + i);
     g_assert_cmpint (s->repeat, ==, i == 0);
     g_assert_cmpint (s->no_block, ==, i == 1);
     g_assert_cmpint (s->message, ==, i == 2);
@@ -402,6 +408,8 @@ test_properties (void)
     { "orientation", "auto", "none", FALSE },
     { "merge-regions", "true", "false", TRUE },
     { "max-age", "5000000000", "18446744073709551615", TRUE },
+    { "skip-still", "0", "255", TRUE },
+    { "max-still", "2000000000", "18446744073709551615", TRUE },
     { "object-class", NULL, "person", FALSE },
     { "roi", NULL, "1,2,3,4", TRUE },
     { "no-block", "false", "true", TRUE },
