@@ -6,8 +6,9 @@
  * Draws a box and a label for every detection that the buffer carries, from
  * defcndetect or any other element that writes region of interest or
  * (GStreamer 1.24) analytics metadata.  Frames without any pass untouched and
- * uncopied.  Boxes that defcndetect repeated from an earlier frame are drawn
- * with thin lines.  Where the picture was cropped, turned or put into borders
+ * uncopied.  Boxes that defcndetect repeated from an earlier frame, or
+ * defcntrack has predicted, are drawn with thin lines; what defcntrack follows
+ * has its id before the label: "#7 person 0.81".  Where the picture was cropped, turned or put into borders
  * after defcndetect, its boxes are lost: nothing is drawn, and a warning says
  * so.
  *
@@ -122,6 +123,21 @@ object_pixels (const GstDefcnObject *object, const GstDefcnView *view)
   return p;
 }
 
+/* (transfer full): "#ID CLASS CONFIDENCE", as much of it as is known. */
+static char *
+label_text (const GstDefcnObject *object)
+{
+  GString *text = g_string_new (NULL);
+
+  if (object->track.id)
+    g_string_append_printf (text, "#%" G_GINT64_FORMAT " ", object->track.id);
+  g_string_append (text,
+      object->label ? g_quark_to_string (object->label) : "?");
+  if (object->confidence >= 0)
+    g_string_append_printf (text, " %.2f", object->confidence);
+  return g_string_free (text, FALSE);
+}
+
 static void
 draw_label (GstDefcnView *view, const GstDefcnObject *object,
     const Style *style)
@@ -132,10 +148,7 @@ draw_label (GstDefcnView *view, const GstDefcnObject *object,
   const guint32 color = box_color (object, style);
   const int scale = MAX (1, all->h / 400);
   const int height = 9 * scale;
-  const char *label = object->label ? g_quark_to_string (object->label) : "?";
-  g_autofree char *text = object->confidence >= 0
-      ? g_strdup_printf ("%s %.2f", label, object->confidence)
-      : g_strdup (label);
+  g_autofree char *text = label_text (object);
   const int width = gst_defcn_paint_text_width (text, scale) + scale;
   /* Inside the picture as far as it fits. */
   const int x = MAX (MIN (box.x, all->x + all->w - width), all->x);
@@ -210,7 +223,8 @@ decide (GstDefcnOverlay *self, GstBuffer *buffer)
       g_array_remove_index (self->objects, i);
   }
   GST_OBJECT_UNLOCK (self);
-  if (gst_defcn_meta_read_mark (buffer, &mark) && mark.repeated)
+  if (gst_defcn_meta_read_mark (buffer, &mark)
+      && (mark.repeated || mark.predicted))
     self->frame_style.thickness = 1;
   warn_lost (self, mark.lost);
 }
@@ -319,12 +333,14 @@ install_properties (GObjectClass *klass)
 
   g_object_class_install_property (klass, PROP_SHOW_LABELS,
       g_param_spec_boolean ("show-labels", "Show labels",
-          "Draw class and confidence above the box", DEFAULT_SHOW_LABELS,
+          "Draw id, class and confidence above the box", DEFAULT_SHOW_LABELS,
           flags));
   g_object_class_install_property (klass, PROP_THICKNESS,
       g_param_spec_uint ("thickness", "Thickness",
-          "Of the lines, in pixels; repeated boxes have thin lines always", 1,
-          100, DEFAULT_THICKNESS, flags));
+          "Of the lines, in pixels; repeated and predicted boxes have thin "
+          "lines "
+          "always",
+          1, 100, DEFAULT_THICKNESS, flags));
   g_object_class_install_property (klass, PROP_COLOR,
       g_param_spec_uint ("color", "Colour",
           "Of all boxes and labels as 0xRRGGBB (0 = a colour per class)", 0,

@@ -1,12 +1,10 @@
 /* Detections on a buffer, written and read. */
 #include "meta.h"
 
-#ifdef HAVE_ANALYTICS
-#include <gst/analytics/analytics.h>
-#endif
+#include "relations.h"
+#include "set.h"
 
 #define MAX_SIDE 1000000 /* pixels, of what others write */
-#define MAX_SETS 64      /* detectors in a row */
 
 GType
 gst_defcn_meta_flags_get_type (void)
@@ -25,32 +23,6 @@ gst_defcn_meta_flags_get_type (void)
     g_once_init_leave (&type,
         g_flags_register_static ("GstDefcnMetaFlags", values));
   return type;
-}
-
-/* TRUE when the crop of @buffer is that which was noted with the boxes:
- * videocrop may leave the memory as it is and change no more than that. */
-static gboolean
-has_same_crop (GstBuffer *buffer, const GstStructure *boxes)
-{
-  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
-  const GValue *noted = gst_structure_get_value (boxes, "crop");
-  guint now[4] = { 0 };
-
-  if (!crop || !noted)
-    return !crop && !noted;
-  now[0] = crop->x;
-  now[1] = crop->y;
-  now[2] = crop->width;
-  now[3] = crop->height;
-  if (!GST_VALUE_HOLDS_ARRAY (noted) || gst_value_array_get_size (noted) != 4)
-    return FALSE;
-  for (guint i = 0; i < 4; i++) {
-    const GValue *v = gst_value_array_get_value (noted, i);
-
-    if (!G_VALUE_HOLDS_INT (v) || g_value_get_int (v) != (int) now[i])
-      return FALSE;
-  }
-  return TRUE;
 }
 
 /* Scalers keep the display aspect or put borders around the picture; with less
@@ -81,7 +53,7 @@ transform_boxes (GstBuffer *to, GstCustomMeta *meta, GstBuffer *from,
   GstStructure *s = gst_custom_meta_get_structure (meta), *copy;
   const gboolean is_copy = GST_META_TRANSFORM_IS_COPY (type);
 
-  if (!has_same_crop (from, s))
+  if (!gst_defcn_set_same_crop (from, s))
     return FALSE;
   if (is_copy
           ? ((const GstMetaTransformCopy *) data)->region
@@ -133,28 +105,11 @@ gst_defcn_meta_objects_to_value (GValue *value, const GArray *objects)
     if (o->parent)
       gst_structure_set (s, "parent", G_TYPE_STRING,
           label_text (g_quark_to_string (o->parent)), NULL);
+    gst_defcn_object_track_to_structure (o, s);
     g_value_init (&item, GST_TYPE_STRUCTURE);
     g_value_take_boxed (&item, s);
     gst_value_array_append_and_take_value (value, &item);
   }
-}
-
-/* @meta of a buffer, one after the other. */
-static GstStructure *
-next_custom (GstBuffer *buffer, const char *name, gpointer *state)
-{
-  const GstMetaInfo *info = gst_meta_get_info (name);
-  GstMeta *meta =
-      info ? gst_buffer_iterate_meta_filtered (buffer, state, info->api) : NULL;
-
-  return meta ? gst_custom_meta_get_structure ((GstCustomMeta *) meta) : NULL;
-}
-
-/* The next mark on @buffer: a frame that passed two detectors has two. */
-static GstStructure *
-next_mark (GstBuffer *buffer, gpointer *state)
-{
-  return next_custom (buffer, GST_DEFCN_META_NAME, state);
 }
 
 static guint
@@ -164,7 +119,7 @@ next_set (GstBuffer *buffer)
   const GstStructure *s;
   guint set = 0, n;
 
-  while ((s = next_mark (buffer, &state)))
+  while ((s = gst_defcn_set_next_mark (buffer, &state)))
     if (gst_structure_get_uint (s, "set", &n))
       set = MAX (set, n + 1);
   return set;
@@ -222,8 +177,20 @@ attach_mark (GstBuffer *buffer, const GstDefcnMark *mark, guint set,
   gst_structure_set (s, "fresh", G_TYPE_BOOLEAN, mark->fresh, "model-name",
       G_TYPE_STRING, mark->model_name, "detector", G_TYPE_STRING,
       mark->detector, "frame", G_TYPE_UINT64, mark->frame, NULL);
+  if (mark->predicted)
+    gst_structure_set (s, "predicted", G_TYPE_BOOLEAN, TRUE, NULL);
   if (ids[0] <= ids[1])
     set_ints (s, "ids", ids, 2);
+}
+
+/* As gvatrack does, which has no room for more. */
+static void
+add_object_id (GstVideoRegionOfInterestMeta *roi, const GstDefcnObject *o)
+{
+  if (o->track.id > 0 && o->track.id <= G_MAXINT)
+    gst_video_region_of_interest_meta_add_param (roi,
+        gst_structure_new ("object_id", "id", G_TYPE_INT, (int) o->track.id,
+            NULL));
 }
 
 static void
@@ -238,6 +205,7 @@ attach_roi (GstBuffer *buffer, const GstDefcnObject *o, const GstDefcnPixels *p,
   roi->parent_id = o->parent_id;
   gst_video_region_of_interest_meta_add_param (roi,
       gst_defcn_object_to_structure (o, "detection"));
+  add_object_id (roi, o);
 }
 
 static GstVideoRegionOfInterestMeta *
@@ -263,160 +231,35 @@ next_roi_id (GstBuffer *buffer)
   return id;
 }
 
-/* What is known of one mark while its buffer is read. */
-typedef struct
-{
-  guint set, n_objects;
-  int first, last; /* ids, none when last < first */
-  GQuark detector;
-  GstStructure *boxes; /* borrowed; NULL: lost, if there were any */
-} Set;
-
-static void
-find_boxes (GstBuffer *buffer, Set *set)
-{
-  gpointer state = NULL;
-  GstStructure *s;
-  guint n;
-
-  while ((s = next_custom (buffer, GST_DEFCN_META_OBJECTS_NAME, &state)))
-    if (gst_structure_get_uint (s, "set", &n) && n == set->set
-        && has_same_crop (buffer, s))
-      set->boxes = s;
-}
-
-/* Returns: (transfer full): the Sets of the marks on @buffer. */
-static GArray *
-read_sets (GstBuffer *buffer)
-{
-  GArray *sets = g_array_new (FALSE, FALSE, sizeof (Set));
-  gpointer state = NULL;
-  GstStructure *s;
-
-  while (sets->len < MAX_SETS && (s = next_mark (buffer, &state))) {
-    const GValue *ids = gst_structure_get_value (s, "ids");
-    Set set = { .first = 0, .last = -1 };
-
-    gst_structure_get_uint (s, "set", &set.set);
-    gst_structure_get_uint (s, "n-objects", &set.n_objects);
-    set.detector =
-        gst_defcn_object_label (gst_structure_get_string (s, "detector"));
-    if (ids && GST_VALUE_HOLDS_ARRAY (ids)
-        && gst_value_array_get_size (ids) == 2
-        && G_VALUE_HOLDS_INT (gst_value_array_get_value (ids, 0))
-        && G_VALUE_HOLDS_INT (gst_value_array_get_value (ids, 1))) {
-      set.first = g_value_get_int (gst_value_array_get_value (ids, 0));
-      set.last = g_value_get_int (gst_value_array_get_value (ids, 1));
-    }
-    find_boxes (buffer, &set);
-    g_array_append_val (sets, set);
-  }
-  return sets;
-}
-
-/* Whether a ROI meta or an ODMtd is one of a defcndetect. */
-static gboolean
-is_ours (const GArray *sets, int id)
-{
-  for (guint i = 0; i < sets->len; i++) {
-    const Set *set = &g_array_index (sets, Set, i);
-
-    if (id >= set->first && id <= set->last)
-      return TRUE;
-  }
-  return FALSE;
-}
-
-#ifdef HAVE_ANALYTICS
-
 GstDefcnMetaFlags
 gst_defcn_meta_supported (void)
 {
-  return GST_DEFCN_META_ROI | GST_DEFCN_META_ANALYTICS | GST_DEFCN_META_CUSTOM;
-}
-
-/* Room for all objects at once: growing it costs five times as much. */
-static gpointer
-relations_new (GstBuffer *buffer, guint n)
-{
-  GstAnalyticsRelationMetaInitParams room = { n + 8, (n + 8) * 96 };
-  GstAnalyticsRelationMeta *there =
-      gst_buffer_get_analytics_relation_meta (buffer);
-
-  /* Another one would count its ids from 0 again. */
-  return there ? there
-               : gst_buffer_add_analytics_relation_meta_full (buffer, &room);
-}
-
-/* The id that the ROI meta of the same object gets, @otherwise on failure. */
-static int
-relations_add (gpointer relations, const GstDefcnObject *o,
-    const GstDefcnPixels *p, int otherwise)
-{
-  GstAnalyticsODMtd od = { 0 };
-
-  if (!gst_analytics_relation_meta_add_od_mtd (relations, o->label, p->x, p->y,
-          p->w, p->h, (gfloat) o->confidence, &od))
-    return otherwise;
-  return (int) od.id;
+  return GST_DEFCN_META_ROI | GST_DEFCN_META_CUSTOM
+      | (gst_defcn_relations_supported () ? GST_DEFCN_META_ANALYTICS : 0);
 }
 
 static void
 read_relations (GstBuffer *buffer, GArray *objects, const GArray *sets,
     int width, int height)
 {
-  GstAnalyticsRelationMeta *relations =
-      gst_buffer_get_analytics_relation_meta (buffer);
-  GstAnalyticsODMtd od;
-  gpointer state = NULL;
+  const guint first = objects->len;
 
-  while (relations
-      && gst_analytics_relation_meta_iterate (relations, &state,
-          gst_analytics_od_mtd_get_mtd_type (), &od)) {
-    GstDefcnObject o = { .label_id = -1 };
-    gfloat confidence;
-    GstDefcnPixels p;
-
-    if (is_ours (sets, (int) od.id)
-        || !gst_analytics_od_mtd_get_location (&od, &p.x, &p.y, &p.w, &p.h,
-            &confidence))
-      continue;
-    o.id = (int) od.id;
-    o.label = gst_analytics_od_mtd_get_obj_type (&od);
-    o.confidence = confidence;
-    gst_defcn_object_set_pixels (&o, &p, width, height);
-    g_array_append_val (objects, o);
-  }
+  gst_defcn_relations_read (buffer, objects, width, height);
+  for (guint i = objects->len; i-- > first;)
+    if (gst_defcn_set_has_id (sets,
+            g_array_index (objects, GstDefcnObject, i).id))
+      g_array_remove_index (objects, i);
 }
 
-#else
-
-GstDefcnMetaFlags
-gst_defcn_meta_supported (void)
+static guint
+count_tracked (const GArray *objects)
 {
-  return GST_DEFCN_META_ROI | GST_DEFCN_META_CUSTOM;
-}
+  guint n = 0;
 
-static gpointer
-relations_new (GstBuffer *buffer, guint n)
-{
-  return NULL;
+  for (guint i = 0; i < objects->len; i++)
+    n += g_array_index (objects, GstDefcnObject, i).track.id > 0;
+  return n;
 }
-
-static int
-relations_add (gpointer relations, const GstDefcnObject *o,
-    const GstDefcnPixels *p, int otherwise)
-{
-  return otherwise;
-}
-
-static void
-read_relations (GstBuffer *buffer, GArray *objects, const GArray *sets,
-    int width, int height)
-{
-}
-
-#endif
 
 void
 gst_defcn_meta_attach (GstBuffer *buffer, const GArray *objects,
@@ -430,49 +273,36 @@ gst_defcn_meta_attach (GstBuffer *buffer, const GArray *objects,
 
   attach_boxes (buffer, flags ? objects : NULL, set);
   if ((flags & GST_DEFCN_META_ANALYTICS) && objects->len)
-    relations = relations_new (buffer, objects->len);
+    relations = gst_defcn_relations_new (buffer,
+        objects->len + count_tracked (objects));
 
   for (guint i = 0; has_ids && i < objects->len; i++, id++) {
     const GstDefcnObject *o = &g_array_index (objects, GstDefcnObject, i);
     GstDefcnPixels p = gst_defcn_object_pixels (o, width, height);
 
     if (relations)
-      id = relations_add (relations, o, &p, id);
+      id = gst_defcn_relations_add (relations, o, &p, id);
     if (flags & GST_DEFCN_META_ROI)
       attach_roi (buffer, o, &p, id);
     if (i == 0)
       ids[0] = id;
     ids[1] = id;
   }
+  /* Behind the objects, whose ids are in a row. */
+  for (guint i = 0; relations && i < objects->len; i++)
+    gst_defcn_relations_set_track (buffer, ids[0] + (int) i,
+        &g_array_index (objects, GstDefcnObject, i));
   attach_mark (buffer, mark, set, objects->len, ids);
 }
 
-static void
-read_boxes (GArray *objects, const Set *set)
+void
+gst_defcn_meta_attach_kept (GstBuffer *buffer, const GArray *objects,
+    const GstDefcnMark *mark, const int ids[2])
 {
-  const GValue *list = gst_structure_get_value (set->boxes, "objects");
-  const guint n = list && GST_VALUE_HOLDS_ARRAY (list)
-      ? gst_value_array_get_size (list)
-      : 0;
-  const gboolean has_ids = (gint64) set->last - set->first + 1 == n && n;
+  const guint set = next_set (buffer);
 
-  for (guint i = 0; i < n; i++) {
-    const GValue *value = gst_value_array_get_value (list, i);
-    const GstStructure *item = GST_VALUE_HOLDS_STRUCTURE (value)
-        ? gst_value_get_structure (value)
-        : NULL;
-    GstDefcnObject o = { 0 };
-
-    if (!item || !gst_defcn_object_from_structure (&o, item))
-      continue;
-    o.label = gst_defcn_object_label (gst_structure_get_string (item, "label"));
-    gst_structure_get_int (item, "parent_id", &o.parent_id);
-    o.parent =
-        gst_defcn_object_label (gst_structure_get_string (item, "parent"));
-    o.detector = set->detector;
-    o.id = has_ids ? set->first + (int) i : -1;
-    g_array_append_val (objects, o);
-  }
+  attach_boxes (buffer, objects, set);
+  attach_mark (buffer, mark, set, objects->len, ids);
 }
 
 /* Others' ROI metas with (@detected) or without a "detection". */
@@ -490,14 +320,18 @@ read_rois (GstBuffer *buffer, GArray *objects, const GArray *sets, int width,
       .id = roi->id ? roi->id : -1 };
     GstStructure *s =
         gst_video_region_of_interest_meta_get_param (roi, "detection");
+    int track;
     GstDefcnPixels p = { (int) MIN (roi->x, MAX_SIDE),
       (int) MIN (roi->y, MAX_SIDE), (int) MIN (roi->w, MAX_SIDE),
       (int) MIN (roi->h, MAX_SIDE) };
 
-    if ((s != NULL) != detected || is_ours (sets, roi->id))
+    if ((s != NULL) != detected || gst_defcn_set_has_id (sets, roi->id))
       continue;
     if (!s || !gst_defcn_object_from_structure (&o, s))
       gst_defcn_object_set_pixels (&o, &p, width, height);
+    s = gst_video_region_of_interest_meta_get_param (roi, "object_id");
+    if (s && gst_structure_get_int (s, "id", &track))
+      o.track.id = MAX (track, 0);
     o.label = roi->roi_type;
     g_array_append_val (objects, o);
   }
@@ -506,15 +340,15 @@ read_rois (GstBuffer *buffer, GArray *objects, const GArray *sets, int width,
 guint
 gst_defcn_meta_read (GstBuffer *buffer, GArray *objects, int width, int height)
 {
-  g_autoptr (GArray) sets = read_sets (buffer);
+  g_autoptr (GArray) sets = gst_defcn_set_read_all (buffer);
   const guint before = objects->len;
   guint others;
 
   for (guint i = 0; i < sets->len; i++) {
-    const Set *set = &g_array_index (sets, Set, i);
+    const GstDefcnSet *set = &g_array_index (sets, GstDefcnSet, i);
 
     if (set->boxes)
-      read_boxes (objects, set);
+      gst_defcn_set_read_boxes (objects, set);
   }
   others = objects->len;
   read_rois (buffer, objects, sets, width, height, TRUE);
@@ -530,42 +364,43 @@ gst_defcn_meta_read (GstBuffer *buffer, GArray *objects, int width, int height)
   return objects->len - before;
 }
 
-static const char *
-interned_field (const GstStructure *s, const char *name)
+void
+gst_defcn_meta_tell_tracks (GstBuffer *buffer, const GArray *objects)
 {
-  const char *text = gst_structure_get_string (s, name);
+  gpointer state = NULL;
+  GstVideoRegionOfInterestMeta *roi;
+  guint i = 0, n_detected = 0;
 
-  return text ? label_text (text) : "";
-}
+  while ((roi = next_roi (buffer, &state)))
+    n_detected +=
+        gst_video_region_of_interest_meta_get_param (roi, "detection") != NULL;
+  if (n_detected == 0 && objects->len
+      && g_array_index (objects, GstDefcnObject, 0).confidence >= 0) {
+    for (; i < objects->len; i++) {
+      const GstDefcnObject *o = &g_array_index (objects, GstDefcnObject, i);
 
-static GstDefcnMark
-mark_from_structure (const GstStructure *s, const Set *set)
-{
-  GstDefcnMark mark = { .timestamp = GST_CLOCK_TIME_NONE };
-
-  gst_structure_get_boolean (s, "inferred", &mark.inferred);
-  gst_structure_get_boolean (s, "repeated", &mark.repeated);
-  gst_structure_get_uint64 (s, "inferred-timestamp", &mark.timestamp);
-  gst_structure_get_boolean (s, "fresh", &mark.fresh);
-  gst_structure_get_uint64 (s, "frame", &mark.frame);
-  mark.reason = interned_field (s, "reason");
-  mark.model = interned_field (s, "model");
-  mark.model_name = interned_field (s, "model-name");
-  mark.detector = interned_field (s, "detector");
-  mark.lost = set->boxes ? 0 : set->n_objects;
-  return mark;
+      gst_defcn_relations_set_track (buffer, o->id, o);
+    }
+    return;
+  }
+  state = NULL;
+  while (i < objects->len && (roi = next_roi (buffer, &state)))
+    if (!n_detected
+        || gst_video_region_of_interest_meta_get_param (roi, "detection"))
+      add_object_id (roi, &g_array_index (objects, GstDefcnObject, i++));
 }
 
 guint
 gst_defcn_meta_read_marks (GstBuffer *buffer, GArray *marks)
 {
-  g_autoptr (GArray) sets = read_sets (buffer);
+  g_autoptr (GArray) sets = gst_defcn_set_read_all (buffer);
   gpointer state = NULL;
   GstStructure *s;
 
-  for (guint i = 0; i < sets->len && (s = next_mark (buffer, &state)); i++) {
+  for (guint i = 0;
+       i < sets->len && (s = gst_defcn_set_next_mark (buffer, &state)); i++) {
     const GstDefcnMark mark =
-        mark_from_structure (s, &g_array_index (sets, Set, i));
+        gst_defcn_set_mark (s, &g_array_index (sets, GstDefcnSet, i));
 
     g_array_append_val (marks, mark);
   }

@@ -6,16 +6,24 @@
  *   roi        GstVideoRegionOfInterestMeta, pixels, with the parameter
  *              structure "detection" {x_min, x_max, y_min, y_max (double, 0..1
  *              of the frame), confidence (double), label_id (int)}, as DL
- *              Streamer writes it.  videoconvert drops the structure.
+ *              Streamer writes it, and from defcntrack on "object_id" {id
+ *              (int)}, as gvatrack writes it.  videoconvert drops both.
  *   analytics  GstAnalyticsODMtd, GStreamer 1.24 or newer, pixels; the id of
- *              the ROI meta is the id of the ODMtd.
+ *              the ROI meta is the id of the ODMtd.  What is tracked has a
+ *              GstAnalyticsTrackingMtd that relates to it.
  *   custom     nothing but what follows.
  *
  * With any of these flags there is a custom meta "defcn-objects", the boxes,
  *
  *   objects     array   of structures like "detection" with label (string),
  *                       parent_id (int) and where there is one parent (string,
- *                       type of that ROI meta) added, normalised
+ *                       type of that ROI meta) added, normalised; of what
+ *                       defcntrack has followed also object_id (int64, absent
+ *                       while new), track_state ("new" or "confirmed"),
+ *                       track_age (uint64, ns since it was found first),
+ *                       x_velocity and y_velocity (double, frame widths and
+ *                       heights a second), predicted (boolean, not found in
+ *                       this frame)
  *   set         uint    of which mark they are
  *   crop        array   x, y, width, height (int) of the GstVideoCropMeta that
  *                       the frame had, absent without one
@@ -31,6 +39,8 @@
  *                                "still"
  *   repeated            boolean  the objects are those of an earlier frame,
  *   inferred-timestamp  uint64   which has this PTS
+ *   predicted           boolean  the objects are where those of earlier frames
+ *                                should be by now, says defcntrack; absent: no
  *   fresh               boolean  no frame before this one told of that result
  *   model               string   SHA-256 of the model file
  *   model-name          string   its name without folders
@@ -50,26 +60,10 @@
 
 #include <gst/video/video.h>
 
+#include "mark.h"
 #include "object.h"
 
 G_BEGIN_DECLS
-
-#define GST_DEFCN_META_NAME "defcn-detections"
-#define GST_DEFCN_META_OBJECTS_NAME "defcn-objects"
-
-typedef struct
-{
-  gboolean inferred;
-  const char *reason; /* interned, "" for none */
-  gboolean repeated;
-  GstClockTime timestamp; /* PTS of the frame that was looked at */
-  const char *model;      /* interned SHA-256, "" when not known */
-  gboolean fresh;         /* the first to tell of that result */
-  const char *model_name; /* interned, without folders, "" when not known */
-  const char *detector;   /* interned name of the element, "" likewise */
-  guint64 frame;          /* number of the frame in that element, from 0 */
-  guint lost;             /* read only: objects whose boxes are lost */
-} GstDefcnMark;
 
 typedef enum
 {
@@ -93,6 +87,11 @@ void gst_defcn_meta_register (void);
 void gst_defcn_meta_attach (GstBuffer *buffer, const GArray *objects,
     const GstDefcnMark *mark, GstDefcnMetaFlags flags, int width, int height);
 
+/* Attaches the boxes and the mark of objects whose ROI metas and ODMtds are on
+ * @buffer already: those with @ids, the first and the last. */
+void gst_defcn_meta_attach_kept (GstBuffer *buffer, const GArray *objects,
+    const GstDefcnMark *mark, const int ids[2]);
+
 /* Appends the objects on @buffer to @objects (GstDefcnObject), whoever wrote
  * them: the boxes of each defcndetect, then others' ROI metas that have a
  * "detection", or if there are none others' ODMtds, or if no defcndetect saw
@@ -113,6 +112,11 @@ guint gst_defcn_meta_read_marks (GstBuffer *buffer, GArray *marks);
 /* The last mark, with what all have lost; FALSE when no defcndetect saw the
  * buffer, *@mark is then all empty. */
 gboolean gst_defcn_meta_read_mark (GstBuffer *buffer, GstDefcnMark *mark);
+
+/* Writes the ids of the tracks of @objects, which are all that
+ * gst_defcn_meta_read() has read from @buffer, onto the ROI metas or ODMtds they
+ * come from; for a buffer without marks. */
+void gst_defcn_meta_tell_tracks (GstBuffer *buffer, const GArray *objects);
 
 /* Makes an unset @value a GstValueArray of structures {label, label_id,
  * confidence, x_min, x_max, y_min, y_max}, as in the custom meta. */

@@ -68,6 +68,41 @@ gst_defcn_object_from_structure (GstDefcnObject *o, const GstStructure *s)
 }
 
 void
+gst_defcn_object_track_to_structure (const GstDefcnObject *o, GstStructure *s)
+{
+  const GstDefcnObjectTrack *t = &o->track;
+
+  if (t->id)
+    gst_structure_set (s, "object_id", G_TYPE_INT64, t->id, NULL);
+  if (!t->state)
+    return;
+  gst_structure_set (s, "track_state", G_TYPE_STRING,
+      g_quark_to_string (t->state), "track_age", G_TYPE_UINT64, t->age,
+      "x_velocity", G_TYPE_DOUBLE, t->vx, "y_velocity", G_TYPE_DOUBLE, t->vy,
+      NULL);
+  if (t->predicted)
+    gst_structure_set (s, "predicted", G_TYPE_BOOLEAN, TRUE, NULL);
+}
+
+void
+gst_defcn_object_track_from_structure (GstDefcnObject *o, const GstStructure *s)
+{
+  GstDefcnObjectTrack t = { 0 };
+
+  if (!gst_structure_get_int64 (s, "object_id", &t.id) || t.id < 0)
+    t.id = 0;
+  t.state =
+      gst_defcn_object_label (gst_structure_get_string (s, "track_state"));
+  gst_structure_get_uint64 (s, "track_age", &t.age);
+  if (!gst_structure_get_double (s, "x_velocity", &t.vx) || !isfinite (t.vx))
+    t.vx = 0;
+  if (!gst_structure_get_double (s, "y_velocity", &t.vy) || !isfinite (t.vy))
+    t.vy = 0;
+  gst_structure_get_boolean (s, "predicted", &t.predicted);
+  o->track = t;
+}
+
+void
 gst_defcn_error_make_valid (GError *error)
 {
   char *valid = g_utf8_make_valid (error->message, -1);

@@ -13,6 +13,17 @@ G_BEGIN_DECLS
 /* How many different ones are remembered, of all that a process reads. */
 #define GST_DEFCN_MAX_LABELS 4096
 
+/* What is known of the track that an object is of. */
+typedef struct
+{
+  gint64 id;          /* 1 or more; 0: none, or none yet */
+  GQuark state;       /* "new" or "confirmed"; 0: nobody tracks */
+  guint64 age;        /* ns since it was found first */
+  double vx, vy;      /* of its centre, frame widths and heights a second */
+  gboolean predicted; /* not found in this frame */
+  GstClockTime first_seen; /* PTS, known to who attaches it */
+} GstDefcnObjectTrack;
+
 typedef struct
 {
   double x_min, y_min, x_max, y_max; /* 0..1 of the frame, min < max */
@@ -24,6 +35,7 @@ typedef struct
   /* Known to who reads them: */
   GQuark detector; /* name of the element that found it, 0: not known */
   int id;          /* of its ROI meta or ODMtd, which begin at 0; -1: none */
+  GstDefcnObjectTrack track;
 } GstDefcnObject;
 
 /* A rectangle in whole pixels of a frame. */
@@ -57,6 +69,15 @@ GstStructure *gst_defcn_object_to_structure (const GstDefcnObject *object,
  * unless they have a box inside the frame that is normalised. */
 gboolean gst_defcn_object_from_structure (GstDefcnObject *object,
     const GstStructure *s);
+
+/* Adds the track of @object to @structure, object_id, track_state, track_age,
+ * x_velocity, y_velocity and predicted; nothing where nobody tracks. */
+void gst_defcn_object_track_to_structure (const GstDefcnObject *object,
+    GstStructure *structure);
+
+/* Takes these fields, none where they are not as they should be. */
+void gst_defcn_object_track_from_structure (GstDefcnObject *object,
+    const GstStructure *structure);
 
 /* Makes what @error says, of names as others gave them, UTF-8: messages on the
  * bus hold no other text. */

@@ -2,6 +2,7 @@
 #include "gstdefcndetect.h"
 #include "gstdefcnoverlay.h"
 #include "gstdefcnpublish.h"
+#include "gstdefcntrack.h"
 #include "meta.h"
 #include "publish/place.h"
 
@@ -17,6 +18,7 @@ plugin_init (GstPlugin *plugin)
   any |= GST_ELEMENT_REGISTER (defcndetect, plugin);
   any |= GST_ELEMENT_REGISTER (defcnoverlay, plugin);
   any |= GST_ELEMENT_REGISTER (defcnpublish, plugin);
+  any |= GST_ELEMENT_REGISTER (defcntrack, plugin);
   return any;
 }
 

@@ -24,6 +24,16 @@ add_double (cJSON *object, const char *name, double value)
   cJSON_AddRawToObject (object, name, text);
 }
 
+/* To the last digit, which a double loses beyond 2^53. */
+static void
+add_integer (cJSON *object, const char *name, guint64 value)
+{
+  char text[24];
+
+  g_snprintf (text, sizeof text, "%" G_GUINT64_FORMAT, value);
+  cJSON_AddRawToObject (object, name, text);
+}
+
 /* The region that the object was found in. */
 static void
 add_parent (cJSON *item, const GstDefcnObject *object)
@@ -58,6 +68,10 @@ object_to_json (const GstDefcnObject *object, int width, int height)
     cJSON_AddStringToObject (item, "detector",
         g_quark_to_string (object->detector));
   cJSON_AddNumberToObject (item, "h", p.h);
+  if (object->track.id > 0) {
+    add_integer (item, "id", (guint64) object->track.id);
+    add_integer (item, "object_id", (guint64) object->track.id);
+  }
   if (object->parent_id || object->parent) /* the first ODMtd is number 0 */
     add_parent (item, object);
   if (object->id >= 0)
@@ -67,16 +81,6 @@ object_to_json (const GstDefcnObject *object, int width, int height)
   cJSON_AddNumberToObject (item, "x", p.x);
   cJSON_AddNumberToObject (item, "y", p.y);
   return item;
-}
-
-/* To the last digit, which a double loses beyond 2^53. */
-static void
-add_integer (cJSON *object, const char *name, guint64 value)
-{
-  char text[24];
-
-  g_snprintf (text, sizeof text, "%" G_GUINT64_FORMAT, value);
-  cJSON_AddRawToObject (object, name, text);
 }
 
 static void
@@ -155,6 +159,8 @@ add_mark (cJSON *object, const GstDefcnMark *mark)
   cJSON_AddBoolToObject (object, "fresh", mark->fresh);
   if (mark->repeated)
     cJSON_AddBoolToObject (object, "repeated", TRUE);
+  if (mark->predicted)
+    cJSON_AddBoolToObject (object, "predicted", TRUE);
   add_time (object, "inferred_timestamp", mark->timestamp);
 }
 
@@ -172,6 +178,7 @@ sum_of_marks (const GArray *marks)
     sum.inferred &= mark->inferred;
     sum.fresh |= mark->fresh;
     sum.repeated |= mark->repeated;
+    sum.predicted |= mark->predicted;
     sum.lost += mark->lost;
     sum.timestamp = MIN (sum.timestamp, mark->timestamp);
   }

@@ -83,6 +83,22 @@ def test_repeated(work):
         assert record["inferred_timestamp"] == found[i - i % 3]["timestamp"]
 
 
+def test_tracked(work):
+    """Ids, and boxes for frames between two looks."""
+    found = records(work, detect("threshold=0.1", "inference-interval=3")
+                    + ["!", "defcntrack", "!", "videoconvert"], 10)
+    for i, record in enumerate(found):
+        ids = sorted(o["id"] for o in record["objects"] if "id" in o)
+        assert all(o.get("object_id") == o.get("id")
+                   for o in record["objects"])
+        assert record.get("predicted", False) == (i % 3 != 0)
+        assert "repeated" not in record
+        assert record["inferred_timestamp"] == found[i - i % 3]["timestamp"]
+        assert len(record["objects"]) >= 3
+        assert ids == (list(range(1, len(ids) + 1)) if i >= 6 else [])
+        assert i < 6 or len(ids) >= 3
+
+
 def test_lost(work):
     """What a crop takes away."""
     record, = records(work, detect() + ["!", "videocrop", "left=100"])

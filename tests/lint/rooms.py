@@ -23,7 +23,8 @@ PATHS = {
 }
 
 # What of the core the plugin sees.
-FACE = {"core/detector", "core/image", "core/boxes", "core/error"}
+FACE = {"core/detector", "core/image", "core/boxes", "core/error",
+        "core/tracker"}
 
 # Which rooms each room may include besides itself.  The tops of the trees are
 # rooms too: "training" is the commands.
@@ -33,9 +34,11 @@ ROOMS = {
     "core/onednn": {"core", "core/onednn/kernels"},
     "core/onednn/kernels": set(),
     "core/cuda": {"core"},
-    "gst-plugin": {"gst-plugin/detect", "gst-plugin/publish"},
+    "gst-plugin": {"gst-plugin/detect", "gst-plugin/publish",
+                   "gst-plugin/track"},
     "gst-plugin/detect": {"core", "gst-plugin"},
     "gst-plugin/publish": {"gst-plugin"},
+    "gst-plugin/track": {"core", "gst-plugin"},
     "training": {"core", "training/bench", "training/convert",
                  "training/data", "training/drawing", "training/eval",
                  "training/import", "training/train"},
@@ -52,8 +55,8 @@ ROOMS = {
 # The modules at the top of a tree that its rooms may include: what the doors
 # share.  Of the core all may be.
 SHARED = {
-    "gst-plugin": {"gst-plugin/field", "gst-plugin/list", "gst-plugin/meta",
-                   "gst-plugin/object", "gst-plugin/view"},
+    "gst-plugin": {"gst-plugin/field", "gst-plugin/finding", "gst-plugin/list",
+                   "gst-plugin/meta", "gst-plugin/object", "gst-plugin/view"},
     "training": {"training/progress", "training/metrics",
                  "training/device_options"},
 }

@@ -94,6 +94,45 @@ test_round_trip (gconstpointer data)
   rig_assert_same (found, objects);
 }
 
+/* A track goes along, and one that others have written as it must not be is
+ * none. */
+static void
+test_track (void)
+{
+  g_autoptr (GArray) objects = objects_new ();
+  GstDefcnObject *o = &g_array_index (objects, GstDefcnObject, 1);
+  g_autoptr (GstBuffer) buffer = NULL;
+  g_autoptr (GArray) found = NULL;
+  g_autoptr (GstStructure) wrong = gst_structure_new ("object", "object_id",
+      G_TYPE_INT64, (gint64) -4, "track_state", G_TYPE_INT, 3, "x_velocity",
+      G_TYPE_DOUBLE, (double) NAN, NULL);
+  GstDefcnMark mark = looked;
+  GstDefcnObject none = { .track.id = 5 };
+
+  o->track = (GstDefcnObjectTrack){ 41, g_quark_from_string ("confirmed"), 123,
+    0.25, -0.125, TRUE, 7 };
+  mark.predicted = TRUE;
+  buffer = buffer_new (GST_DEFCN_META_ROI, objects, &mark);
+  found = read_objects (buffer, W, H);
+  g_assert_cmpint (g_array_index (found, GstDefcnObject, 0).track.id, ==, 0);
+  g_assert_cmpuint (g_array_index (found, GstDefcnObject, 0).track.state, ==,
+      0);
+  o = &g_array_index (found, GstDefcnObject, 1);
+  g_assert_cmpint (o->track.id, ==, 41);
+  g_assert_cmpuint (o->track.state, ==, g_quark_from_string ("confirmed"));
+  g_assert_cmpuint (o->track.age, ==, 123);
+  g_assert_cmpfloat (o->track.vx, ==, 0.25);
+  g_assert_cmpfloat (o->track.vy, ==, -0.125);
+  g_assert_true (o->track.predicted);
+  g_assert_true (gst_defcn_meta_read_mark (buffer, &mark));
+  g_assert_true (mark.predicted);
+
+  gst_defcn_object_track_from_structure (&none, wrong);
+  g_assert_cmpint (none.track.id, ==, 0);
+  g_assert_cmpuint (none.track.state, ==, 0);
+  g_assert_cmpfloat (none.track.vx, ==, 0);
+}
+
 /* No objects and no flags still leave a mark with every field. */
 static void
 test_mark (void)
@@ -1078,6 +1117,7 @@ main (int argc, char **argv)
     g_test_add_data_func (path, GUINT_TO_POINTER (forms[i].flags),
         test_round_trip);
   }
+  g_test_add_func ("/meta/track", test_track);
   g_test_add_func ("/meta/mark", test_mark);
   g_test_add_func ("/meta/roi-fields", test_roi_fields);
   g_test_add_func ("/meta/pixels", test_pixels);

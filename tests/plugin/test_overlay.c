@@ -599,6 +599,39 @@ test_states (void)
   gst_harness_teardown (h);
 }
 
+/* What is tracked has its id before the label; boxes that are predicted have
+ * thin lines. */
+static void
+test_track (void)
+{
+  static const GstDefcnMark predicted = { FALSE, "interval", .model = "",
+    .predicted = TRUE };
+  const char *texts[] = { "person 0.50", "#7 person 0.50", "#7 person 0.50" };
+  const int box[] = { 64, 100, 128, 160 };
+
+  for (int i = 0; i < 3; i++) {
+    GstHarness *h =
+        overlay_rig_harness ("color=0xff0000 thickness=3", "GRAY8", W, H);
+    GstDefcnObject o =
+        overlay_rig_object (box[0], box[1], box[2], box[3], W, H, "person");
+    const int width = gst_defcn_paint_text_width (texts[i], 1) + 1;
+    GstVideoFrame frame;
+    GstBuffer *buffer;
+
+    o.track.id = i ? 7 : 0;
+    o.track.state = g_quark_from_string ("confirmed");
+    buffer = overlay_rig_draw (&frame, h, &o, 1,
+        i < 2 ? &overlay_rig_looked : &predicted);
+    g_assert_true (overlay_rig_drawn (&frame, box[0] + width - 1, box[1] - 9));
+    g_assert_false (overlay_rig_drawn (&frame, box[0] + width, box[1] - 9));
+    g_assert_true (overlay_rig_drawn (&frame, box[0], 130));
+    g_assert_cmpint (overlay_rig_drawn (&frame, box[0] + 2, 130), ==, i < 2);
+    gst_video_frame_unmap (&frame);
+    gst_buffer_unref (buffer);
+    gst_harness_teardown (h);
+  }
+}
+
 static void
 draw_and_stop (void)
 {
@@ -643,6 +676,7 @@ main (int argc, char **argv)
   g_test_add_func ("/overlay/decided-once", test_decided_once);
   g_test_add_func ("/overlay/toggled-while-flowing",
       test_toggled_while_flowing);
+  g_test_add_func ("/overlay/track", test_track);
   g_test_add_func ("/overlay/states", test_states);
   g_test_add_func ("/overlay/steady", test_steady);
   return rig_run ();

@@ -927,6 +927,36 @@ fail_to_start (void)
   gst_object_unref (element);
 }
 
+/* What is tracked has its id, as gvametaconvert writes it and by the name of the
+ * metadata, to the last digit; predicted objects are told apart. */
+static void
+test_track (void)
+{
+  static const GstDefcnMark predicted = { FALSE, "interval", .model = "",
+    .predicted = TRUE };
+  GstDefcnObject o = json_rig_object ("dog");
+  g_autofree char *path = rig_file ("track.jsonl", "");
+  g_autofree char *text = NULL;
+  GstHarness *h = json_rig_harness (path, "");
+
+  json_rig_push (h, json_rig_frame (0, &o, 1, &looked));
+  o.track.id = 9007199254740993;
+  json_rig_push (h, json_rig_frame (1, &o, 1, &predicted));
+  gst_harness_teardown (h);
+  text = json_rig_contents (path);
+  g_assert_nonnull (strstr (text, "\"id\":9007199254740993,"));
+  g_assert_nonnull (strstr (text, "\"object_id\":9007199254740993,"));
+
+  JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+  cJSON *first = cJSON_GetArrayItem (json, 0),
+        *second = cJSON_GetArrayItem (json, 1);
+  g_assert_null (json_rig_at (first, "objects.0.id"));
+  g_assert_null (json_rig_at (first, "objects.0.object_id"));
+  g_assert_null (json_rig_at (first, "predicted"));
+  g_assert_true (cJSON_IsTrue (json_rig_at (second, "predicted")));
+  g_assert_true (cJSON_IsTrue (json_rig_at (second, "detectors.0.predicted")));
+}
+
 /* The element leaves no memory behind. */
 static void
 test_steady (void)
@@ -959,6 +989,7 @@ main (int argc, char **argv)
   g_test_add_func ("/publish/escaping", test_escaping);
   g_test_add_func ("/publish/indent", test_indent);
   g_test_add_func ("/publish/utc", test_utc);
+  g_test_add_func ("/publish/track", test_track);
   g_test_add_func ("/publish/steady", test_steady);
   g_test_add_func ("/publish/properties", test_properties);
   return rig_run ();

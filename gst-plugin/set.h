@@ -1,0 +1,46 @@
+/* The sets of metas on a buffer: what meta.c and finding.c read them by.
+ *
+ * Thread rule: re-entrant; a buffer is for one thread.
+ */
+#pragma once
+
+#include <gst/video/video.h>
+
+#include "mark.h"
+#include "object.h"
+
+G_BEGIN_DECLS
+
+/* What is known of one mark while its buffer is read. */
+typedef struct
+{
+  guint set, n_objects;
+  int first, last; /* ids, none when last < first */
+  GQuark detector;
+  GstStructure *boxes; /* borrowed; NULL: lost, if there were any */
+} GstDefcnSet;
+
+/* The metas called @name of a buffer, and its marks, one after the other: a frame
+ * that passed two detectors has two. */
+GstStructure *gst_defcn_set_next_custom (GstBuffer *buffer, const char *name,
+    gpointer *state);
+GstStructure *gst_defcn_set_next_mark (GstBuffer *buffer, gpointer *state);
+
+/* TRUE when the crop of @buffer is that which was noted with the boxes:
+ * videocrop may leave the memory as it is and change no more than that. */
+gboolean gst_defcn_set_same_crop (GstBuffer *buffer, const GstStructure *boxes);
+
+/* Returns: (transfer full): the sets of the marks on @buffer, in their order. */
+GArray *gst_defcn_set_read_all (GstBuffer *buffer);
+
+/* Whether a ROI meta or an ODMtd is one of a defcndetect. */
+gboolean gst_defcn_set_has_id (const GArray *sets, int id);
+
+/* Appends the boxes of @set, which has not lost them. */
+void gst_defcn_set_read_boxes (GArray *objects, const GstDefcnSet *set);
+
+/* The mark @structure of @set. */
+GstDefcnMark gst_defcn_set_mark (const GstStructure *structure,
+    const GstDefcnSet *set);
+
+G_END_DECLS
