@@ -396,6 +396,25 @@ test_refused (void)
   g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
   g_clear_error (&error);
 
+  /* Two pictures that one file would be of. */
+  static const DefcnNotation notations[] = { DEFCN_NOTATION_CROWDHUMAN,
+    DEFCN_NOTATION_YOLO, DEFCN_NOTATION_VOC };
+  g_autoptr (DefcnDataset) twins = read_text ("t.json",
+      "{\"images\":[{\"id\":1,\"file_name\":\"a.jpg\",\"width\":9,\"height\":9}"
+      ","
+      "{\"id\":2,\"file_name\":\"a.png\",\"width\":9,\"height\":9}],"
+      "\"annotations\":[],\"categories\":[{\"id\":1,\"name\":\"person\"}]}");
+  for (gsize i = 0; i < G_N_ELEMENTS (notations); i++) {
+    g_autofree char *place = path_of (notations[i]);
+
+    g_assert_false (
+        defcn_notation_write (notations[i], place, twins, &done, &error));
+    g_assert_nonnull (
+        strstr (error->message, "\"a.jpg\" and \"a.png\" would share"));
+    g_assert_false (g_file_test (place, G_FILE_TEST_EXISTS));
+    g_clear_error (&error);
+  }
+
   /* A name may come back into the folder of images, and not leave another. */
   g_autofree char *text =
       g_strdup_printf ("{\"images\":[{\"id\":1,\"file_name\":\"../%s/a.png\","

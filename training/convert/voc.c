@@ -320,6 +320,8 @@ gboolean
 defcn_voc_write (const char *path, const DefcnDataset *dataset,
     DefcnConverted *done, GError **error)
 {
+  if (!defcn_folder_check_stems (dataset, error))
+    return FALSE;
   for (guint i = 0; i < dataset->samples->len; i++) {
     const DefcnSample *sample = dataset->samples->pdata[i];
     g_autoptr (GArray) objects = defcn_dataset_objects (dataset, i);
