@@ -236,6 +236,17 @@ has_nul (const char *text, gsize len)
   return FALSE;
 }
 
+/* What the file may be, by its first eight bytes. */
+static const char *
+hint (const char *file)
+{
+  if (memcmp (file, "version ", 8) == 0)
+    return " (a pointer of git-lfs? git lfs pull brings the file itself)";
+  if (memcmp (file, "PK\3\4", 4) == 0 || (guint8) file[0] == 0x80)
+    return " (of PyTorch? defcn import reads that)";
+  return "";
+}
+
 static gboolean
 read_header (DefcnWeights *weights, GError **error)
 {
@@ -252,8 +263,8 @@ read_header (DefcnWeights *weights, GError **error)
   if (length > MAX_HEADER || length > size - 8)
     return fail (error, weights,
         "not a safetensors file, or cut off: the header would have "
-        "%" G_GUINT64_FORMAT " bytes",
-        length);
+        "%" G_GUINT64_FORMAT " bytes%s",
+        length, hint (file));
   if (has_nul (file + 8, length))
     return fail (error, weights, "its header has a NUL byte");
 

@@ -13,7 +13,7 @@ typedef struct
 {
   char *output, *labels;
   char **settings;
-  gboolean partial, half, ema, verbose;
+  gboolean partial, half, ema, backbone, verbose;
 } Options;
 
 static gboolean
@@ -30,6 +30,8 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "Go without tensors that are missing", NULL },
     { "ema", 0, 0, G_OPTION_ARG_NONE, &o->ema,
         "Take the averaged weights (model_ema), where both are there", NULL },
+    { "backbone", 0, 0, G_OPTION_ARG_NONE, &o->backbone,
+        "Of a detector take the backbone alone", NULL },
     { "half", 0, 0, G_OPTION_ARG_NONE, &o->half,
         "Store convolution weights in half precision", NULL },
     { "set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o->settings,
@@ -47,7 +49,8 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       "  - an ImageNet backbone to start a training from: MSRA's or\n"
       "    detectron2's .pkl, a torchvision ResNet (.pth, .safetensors), or a\n"
       "    folder of .npy files with the names of torchvision or of MXNet's\n"
-      "    MobileNetV2.\n"
+      "    MobileNetV2; or the ResNet of a detector of torchvision,\n"
+      "    MMDetection or detectron2, of which the rest is not taken.\n"
       "The network is recognised by names and shapes.  Nothing in INPUT is "
       "executed.");
   g_option_context_set_description (context,
@@ -122,6 +125,10 @@ print_summary (const DefcnImporterResult *done, const Options *o)
     g_print (" backbone");
   g_print (", from %s (%s names)\n", done->format,
       defcn_naming_text (done->naming));
+  if (done->detector)
+    g_print ("it is %s: its backbone is taken, neck and head are none of "
+             "ours\n",
+        done->detector);
   g_print ("%u tensors, %.2f million numbers, pixels %s\n", done->n_tensors,
       done->n_numbers * 1e-6, spec->input.bgr ? "BGR" : "RGB");
   if (!done->full)
@@ -146,6 +153,7 @@ run (const Options *o, const char *input, GError **error)
   const DefcnImporterOptions options = {
     .partial = o->partial,
     .ema = o->ema,
+    .backbone = o->backbone,
     .dtype = o->half ? DEFCN_DTYPE_F16 : DEFCN_DTYPE_F32,
     .labels = (const char *const *) labels,
     .settings = o->settings,

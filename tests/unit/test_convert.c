@@ -242,6 +242,16 @@ test_yolo (void)
   g_assert_cmpuint (empty->samples->len, ==, 2);
   g_assert_null (empty->packed);
 
+  /* A picture that cannot be read is skipped and named. */
+  g_autofree char *junk = folder_write (images, "c.png", "junk", 4);
+  g_autoptr (DefcnDataset) rest = defcn_notation_read (DEFCN_NOTATION_YOLO,
+      labels, images, NULL, NULL, &defcn_read_defaults, &error);
+  g_assert_no_error (error);
+  g_remove (junk);
+  g_assert_cmpuint (rest->samples->len, ==, 2);
+  g_assert_cmpuint (rest->n_bad_images, ==, 1);
+  g_assert_nonnull (strstr (rest->damage->pdata[0], "c.png"));
+
   /* A class that has no name is named by its number. */
   static const char *const names[] = { "owl", "eel", NULL };
   g_assert_true (
@@ -272,10 +282,24 @@ test_voc (void)
         "owl 1 2 2.5 2;", NULL },
     { "<annotation><filename>a.png</filename><object><name>owl</name>"
       "<bndbox><xmin>1</xmin></bndbox></object></annotation>",
-        "", NULL },
+        "", "no box of four corners" },
     { "<annotation><filename>../a.png</filename></annotation>", NULL,
         "--absolute-names" },
-    { "<annotation></annotation>", NULL, "no <filename>" },
+    { "<annotation></annotation>", "", NULL }, /* of 1.png */
+    { "<annotations><image/></annotations>", NULL, "CVAT's own format" },
+    { "<x/>", NULL, "no <annotation> but <x>" },
+    { "<annotation><object><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax>"
+      "<ymax>2</ymax></bndbox></object></annotation>",
+        "", "has no name" },
+    { "<annotation><object><name>owl</name><polygon/></object></annotation>",
+        "", "no box of four corners" },
+    { "<annotation><object><name>owl</name><bndbox><xmin>3</xmin><ymin>1</ymin>"
+      "<xmax>2</xmax><ymax>2</ymax></bndbox></object></annotation>",
+        "", "negative width" },
+    { "<?xml version='1.0' encoding='ISO-8859-1'?><annotation><object><name>"
+      "B\xe4r</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax>"
+      "<ymax>2</ymax></bndbox></object></annotation>",
+        "B\303\244r 1 1 1 1;", NULL },
     { "<annotation>", NULL, "1.xml" },
     { "{}", NULL, "1.xml" },
   };
@@ -297,7 +321,54 @@ test_voc (void)
     g_assert_no_error (error);
     g_autofree char *text = objects_text (dataset, 0);
     g_assert_cmpstr (text, ==, cases[i].objects);
-    g_assert_cmpuint (dataset->n_damaged, ==, cases[i].objects[0] == '\0');
+    g_assert_cmpuint (dataset->n_damaged, ==, cases[i].words != NULL);
+    if (cases[i].words)
+      g_assert_nonnull (strstr (dataset->damage->pdata[0], cases[i].words));
+  }
+  remove_all (path);
+}
+
+#define VOC(name) "<annotation><filename>" name "</filename></annotation>"
+
+/* One damaged file among others is skipped and named, as is a picture that is
+ * there twice; a copy that kept another's name is of its own picture. */
+static void
+test_voc_files (void)
+{
+  static const struct
+  {
+    const char *first, *second; /* 1.xml, b.xml */
+    const char *names, *words;
+  } cases[] = {
+    { VOC ("a.png"), VOC ("b.png"), "a.png b.png", NULL },
+    { VOC ("a.png"), "<annotation>", "a.png", "b.xml: " },
+    { VOC ("a.png"), VOC ("a.png"), "a.png b.png", NULL },
+    { VOC ("b.png"), VOC ("b.png"), "b.png", "b.png is there twice" },
+    { VOC ("c.png"), VOC (""), "c.png b.png", NULL },
+  };
+  g_autofree char *path = folder_file (folder, "voc");
+  g_autofree char *first = folder_file (path, "1.xml");
+  g_autofree char *second = folder_file (path, "b.xml");
+
+  g_assert_cmpint (g_mkdir (path, 0700), ==, 0);
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GString) names = g_string_new (NULL);
+    g_autoptr (GError) error = NULL;
+
+    g_assert_true (g_file_set_contents (first, cases[i].first, -1, NULL));
+    g_assert_true (g_file_set_contents (second, cases[i].second, -1, NULL));
+    g_autoptr (DefcnDataset) dataset = defcn_notation_read (DEFCN_NOTATION_VOC,
+        path, images, NULL, NULL, &defcn_read_defaults, &error);
+    g_assert_no_error (error);
+    for (guint k = 0; k < dataset->samples->len; k++) {
+      const DefcnSample *sample = dataset->samples->pdata[k];
+
+      g_string_append_printf (names, "%s%s", k ? " " : "", sample->name);
+    }
+    g_assert_cmpstr (names->str, ==, cases[i].names);
+    g_autofree char *notes = defcn_dataset_notes (dataset);
+    if (cases[i].words ? !strstr (notes, cases[i].words) : *notes != '\0')
+      g_error ("%s", notes);
   }
   remove_all (path);
 }
@@ -324,6 +395,25 @@ test_refused (void)
   g_assert_nonnull (strstr (error->message, "--images"));
   g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
   g_clear_error (&error);
+
+  /* Two pictures that one file would be of. */
+  static const DefcnNotation notations[] = { DEFCN_NOTATION_CROWDHUMAN,
+    DEFCN_NOTATION_YOLO, DEFCN_NOTATION_VOC };
+  g_autoptr (DefcnDataset) twins = read_text ("t.json",
+      "{\"images\":[{\"id\":1,\"file_name\":\"a.jpg\",\"width\":9,\"height\":9}"
+      ","
+      "{\"id\":2,\"file_name\":\"a.png\",\"width\":9,\"height\":9}],"
+      "\"annotations\":[],\"categories\":[{\"id\":1,\"name\":\"person\"}]}");
+  for (gsize i = 0; i < G_N_ELEMENTS (notations); i++) {
+    g_autofree char *place = path_of (notations[i]);
+
+    g_assert_false (
+        defcn_notation_write (notations[i], place, twins, &done, &error));
+    g_assert_nonnull (
+        strstr (error->message, "\"a.jpg\" and \"a.png\" would share"));
+    g_assert_false (g_file_test (place, G_FILE_TEST_EXISTS));
+    g_clear_error (&error);
+  }
 
   /* A name may come back into the folder of images, and not leave another. */
   g_autofree char *text =
@@ -360,6 +450,7 @@ main (int argc, char **argv)
   g_test_add_func ("/convert/crowdhuman", test_crowdhuman);
   g_test_add_func ("/convert/yolo", test_yolo);
   g_test_add_func ("/convert/voc", test_voc);
+  g_test_add_func ("/convert/voc-files", test_voc_files);
   g_test_add_func ("/convert/refused", test_refused);
 
   const int status = g_test_run ();

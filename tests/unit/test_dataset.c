@@ -138,6 +138,65 @@ test_quoted (void)
   }
 }
 
+/* Annotations without an id are taken, and are not of one id. */
+static void
+test_no_ids (void)
+{
+  g_autoptr (DefcnDataset) dataset = open_good ("a.json",
+      WITH ("{" BOX "},{\"id\":null," BOX "},{\"id\":1," BOX "}"));
+  g_autofree char *notes = defcn_dataset_notes (dataset);
+
+  g_assert_cmpuint (sample_at (dataset, 0)->n_objects, ==, 3);
+  g_assert_cmpstr (notes, ==, "");
+}
+
+/* Boxes in parts of the picture, or of two corners, are taken as they are and
+ * said to look so. */
+static void
+test_odd_boxes (void)
+{
+#define AT(id, box)                                                            \
+  "{\"id\":" id ",\"image_id\":7,\"category_id\":1,\"bbox\":[" box "]}"
+  static const struct
+  {
+    const char *text, *words;
+  } cases[] = {
+    { WITH (AT ("1", "0.1,0.2,0.5,0.5") "," AT ("2", "0,0,1,1")),
+        "all boxes are within one pixel" },
+    { WITH (AT ("1", "0.1,0.2,0.5,0.5") "," AT ("2", "0,0,2,1")), NULL },
+    { WITH (AT ("1", "10,5,19,9") "," AT ("2", "0,0,2,1")),
+        "1 of 2 boxes reach beyond their pictures" },
+    { WITH (AT ("1", "10,5,11,6")), NULL }, /* a pixel or two are no matter */
+  };
+#undef AT
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (DefcnDataset) dataset = open_good ("a.json", cases[i].text);
+    g_autofree char *notes = defcn_dataset_notes (dataset);
+
+    g_assert_cmpuint (sample_at (dataset, 0)->n_objects, >, 0);
+    if (cases[i].words ? !strstr (notes, cases[i].words) : *notes != '\0')
+      g_error ("%s: %s", cases[i].text, notes);
+  }
+}
+
+/* Other formats of JSON are told what they look like. */
+static void
+test_other_formats (void)
+{
+  static const char *const cases[][2] = {
+    { "[]", "a JSON array" },
+    { "{\"version\":\"5\",\"shapes\":[],\"imagePath\":\"a\"}", "labelme" },
+    { "{\"_via_img_metadata\":{}}", "VIA" },
+    { "{\"metainfo\":{},\"data_list\":[]}", "MMEngine" },
+    { "{\"info\":{},\"items\":[]}", "Datumaro" },
+    { "{\"tags\":[],\"objects\":[]}", "Supervisely" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    assert_refused ("o.json", cases[i][0], strlen (cases[i][0]), cases[i][1]);
+}
+
 /* Both kinds of files may be in any encoding of Unicode. */
 static void
 test_encodings (void)
@@ -309,7 +368,7 @@ test_coco_refused (void)
     const char *text, *want;
   } cases[] = {
     { "", "not a JSON object" },
-    { "[]", "not a JSON object" },
+    { "[]", "a JSON array" },
     { "{}", "no \"images\"" },
     { "{\"images\":[]}", "no \"categories\"" },
     { "{\"images\":[],\"categories\":[]}", "no \"annotations\"" },
@@ -396,7 +455,12 @@ test_damaged (void)
   {
     const char *text, *want;
   } cases[] = {
-    { WITH ("{" BOX "}"), "annotations[0]: \"id\" is neither" },
+    { WITH ("{\"id\":[]," BOX "}"), "annotations[0]: \"id\" is neither" },
+    { WITH ("{\"id\":1.5," BOX "}"), "annotations[0]: \"id\" is neither" },
+    { WITH ("{\"image_id\":6,\"category_id\":1,\"bbox\":[1,2,3,4]}"),
+        "annotations[0]: no image 6" },
+    { WITH ("{\"id\":null,\"image_id\":7,\"category_id\":1,\"bbox\":[]}"),
+        "annotations[0]: \"bbox\"" },
     { WITH ("{\"id\":5,\"category_id\":1,\"bbox\":[1,2,3,4]}"),
         "annotations[0]: \"image_id\"" },
     { WITH ("{\"id\":5,\"image_id\":7,\"bbox\":[1,2,3,4]}"),
@@ -1284,6 +1348,9 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/dataset/coco", test_coco);
   g_test_add_func ("/dataset/quoted", test_quoted);
+  g_test_add_func ("/dataset/no-ids", test_no_ids);
+  g_test_add_func ("/dataset/odd-boxes", test_odd_boxes);
+  g_test_add_func ("/dataset/other-formats", test_other_formats);
   g_test_add_func ("/dataset/encodings", test_encodings);
   g_test_add_func ("/dataset/segmentation", test_segmentation);
   g_test_add_func ("/dataset/trainable", test_trainable);

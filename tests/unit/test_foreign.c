@@ -530,6 +530,8 @@ test_archives (void)
     { { "a/data.pkl" }, 0, 1, "\"a/data.pkl\": No password" },
     { { "a/data.pkl", "a/data.pkl" }, 0, 0, "\"a/data.pkl\" is there twice" },
     { { "a/other" }, 0, 0, "no data.pkl" },
+    { { "a", "model_final.pth" }, 0, 0, "\"model_final.pth\" in it: unpack" },
+    { { "arr_0.npy" }, 0, 0, "an .npz of NumPy" },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
     Zip zip = zip_new ();
@@ -541,6 +543,55 @@ test_archives (void)
     g_autoptr (GBytes) bytes = zip_finish (&zip);
     assert_refused (bytes, cases[i].word);
   }
+
+  Zip script = zip_new ();
+  zip_add (&script, "a/code/__torch__.py", "x", 1);
+  zip_add (&script, "a/constants.pkl", "\x80\2).", 4);
+  zip_add (&script, "a/data.pkl", "\x80\2}.", 4);
+  g_autoptr (GBytes) bytes = zip_finish (&script);
+  assert_refused (bytes, "TorchScript");
+}
+
+/* What people take for weights is told what it is, also where it is cut off;
+ * nothing is told of what may be weights. */
+static void
+test_others (void)
+{
+  static const struct
+  {
+    const char *text, *word;
+  } cases[] = {
+    { "", "it is empty" },
+    { "<!DOCTYPE html><html>", "a page of a web server" },
+    { "\xef\xbb\xbf \r\n<html>", "a page of a web server" },
+    { "<?xml version=\"1.0\"?><Error>", "a page of a web server" },
+    { "{\"message\":\"Not Found\"}", "JSON" },
+    { "\n[1]", "JSON" },
+    { "version https://git-lfs.github.com/spec/v1\noid sha256:0", "git-lfs" },
+    { "\x08\x07\x12\x07pytorch\x1a\x031.9", "ONNX" },
+    { "\x08\x08:\xff\x01", "ONNX" },
+    { "\x1f\x8b\x08", "gzip" },
+    { "BZh9", "bzip2" },
+    { "\x89HDF\r\n\x1a\n", "HDF5" },
+    { "\x93NUMPY\x01", "one array of NumPy" },
+    { "GGUF\3", "GGUF" },
+    { "\x1c   TFL3", "TensorFlow Lite" },
+    { "\x1f", "too short" },
+    { "version", "too short" },
+    { "\x08\x07\x13\x07pytorch", "not a safetensors file" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GBytes) bytes =
+        g_bytes_new (cases[i].text, strlen (cases[i].text));
+
+    assert_refused (bytes, cases[i].word);
+  }
+
+  char tar[512] = "model/weights";
+  memcpy (tar + 257, "ustar", 5);
+  g_autoptr (GBytes) bytes = g_bytes_new (tar, sizeof tar);
+  assert_refused (bytes, "PyTorch before 0.1.10");
 }
 
 /* Entries may be compressed and an archive of the kind for more than 4 GiB; a
@@ -992,6 +1043,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/foreign/views", test_views);
+  g_test_add_func ("/foreign/others", test_others);
   g_test_add_func ("/foreign/types", test_types);
   g_test_add_func ("/foreign/bad-views", test_bad_views);
   g_test_add_func ("/foreign/sharing", test_sharing);

@@ -709,6 +709,101 @@ test_settings (void)
   }
 }
 
+/* The name of a backbone's tensor behind @prefix; "head." stays what it is. */
+static const char *detector_prefix;
+
+static char *
+detector_name (const char *name)
+{
+  g_autofree char *theirs = torchvision_name (name);
+
+  return theirs ? g_strconcat (detector_prefix, theirs, NULL)
+      : g_str_has_prefix (name, "head.") ? g_strconcat ("bbox_", name, NULL)
+                                         : g_strconcat ("neck.", name, NULL);
+}
+
+/* Of others' detectors the backbone is taken, and said whose it is. */
+static void
+test_detectors (void)
+{
+  static const struct
+  {
+    const char *prefix, *what;
+  } cases[] = { { "backbone.", "MMDetection" },
+    { "backbone.body.", "torchvision" }, { "backbone.0.body.", "DETR" } };
+  const DefcnImporterOptions options = { 0 };
+  g_autoptr (DefcnBackend) be = reference ();
+  g_autoptr (DefcnSpec) spec = tiny_spec (50);
+  g_autoptr (DefcnModel) model = model_of (spec, be);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    detector_prefix = cases[i].prefix;
+    g_autofree char *input = save_foreign (model, detector_name, NULL);
+    g_autoptr (DefcnImporterResult) done = import (input, &options);
+    g_autoptr (DefcnWeights) weights = open_imported ();
+
+    g_assert_nonnull (strstr (done->detector, cases[i].what));
+    g_assert_false (done->full);
+    g_assert_cmpint (done->spec->depth, ==, 50);
+    g_assert_cmpuint (done->missing->len, ==, 0);
+    g_assert_cmpuint (done->ignored->len, >, 10);
+    g_assert_nonnull (defcn_weights_lookup (weights,
+        "backbone.bottom_up.res5.2.conv3.weight"));
+    for (guint k = 0; k < defcn_weights_count (weights); k++)
+      g_assert_true (g_str_has_prefix (defcn_weights_get (weights, k)->name,
+          "backbone.bottom_up."));
+  }
+
+  /* A detector of ours gives its backbone too. */
+  const DefcnImporterOptions backbone = { .backbone = TRUE };
+  g_autofree char *own = save_foreign (model, same_name, NULL);
+  g_autoptr (DefcnImporterResult) done = import (own, &backbone);
+  g_autoptr (DefcnWeights) weights = open_imported ();
+  g_assert_false (done->full);
+  g_assert_null (done->detector);
+  g_assert_null (defcn_weights_lookup (weights, "head.cls_score.weight"));
+  g_assert_nonnull (
+      defcn_weights_lookup (weights, "backbone.bottom_up.stem.conv1.weight"));
+}
+
+/* Names of networks without a backbone of ours are told whose they are; so are
+ * heads of anchors. */
+static void
+test_strangers (void)
+{
+  static const struct
+  {
+    const char *name, *what;
+  } cases[] = { { "model.0.conv.weight", "ultralytics" },
+    { "backbone.backbone.stem.conv.conv.weight", "YOLOX" },
+    { "backbone.body.patch.weight", "(the first is \"backbone.body" },
+    { "patch_embed.proj.weight", "transformer" },
+    { "resnet.embedder.embedder.convolution.weight", "Hugging Face" },
+    { "any.weight", "(the first is \"any.weight\")" } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (DefcnForeign) foreign = defcn_foreign_new ("s.pth", "", 1000);
+    g_autoptr (GPtrArray) ignored = g_ptr_array_new_with_free_func (g_free);
+    g_autoptr (GError) error = NULL;
+    DefcnNaming naming;
+
+    add_ones (foreign, cases[i].name, 4, TRUE);
+    g_assert_false (defcn_naming_apply (&naming, foreign, ignored, &error));
+    if (!strstr (error->message, cases[i].what))
+      g_error ("%s: %s", cases[i].name, error->message);
+  }
+
+  g_autoptr (DefcnForeign) anchors = defcn_foreign_new ("a.pth", "", 1000);
+  g_autoptr (GError) error = NULL;
+  gboolean full;
+  add_ones (anchors, "head.cls_score.weight", 1, TRUE);
+  add_ones (anchors, "head.bbox_pred.weight", 8, TRUE);
+  g_assert_null (
+      defcn_derive_spec (&full, anchors, DEFCN_NAMING_OFFICIAL, NULL, &error));
+  g_assert_nonnull (strstr (error->message, "2 anchors at a location"));
+  g_assert_nonnull (strstr (error->message, "--backbone"));
+}
+
 /* Labels have to be as many as classes; a wrong depth, an absent input and a
  * folder that is not there are named. */
 static void
@@ -921,6 +1016,8 @@ main (int argc, char **argv)
   g_test_add_func ("/importer/settings", test_settings);
   g_test_add_func ("/importer/errors", test_errors);
   g_test_add_func ("/importer/labels", test_labels);
+  g_test_add_func ("/importer/detectors", test_detectors);
+  g_test_add_func ("/importer/strangers", test_strangers);
   g_test_add_func ("/importer/arrays", test_arrays);
   g_test_add_func ("/importer/published", test_published);
 

@@ -152,6 +152,9 @@ test_malformed_files (void)
     { huge, sizeof huge, "header would have" },
     { longer, sizeof longer, "header would have 3 bytes" },
     { nul, sizeof nul, "NUL" },
+    { (const guint8 *) "version https://git-lfs", 23, "git-lfs" },
+    { (const guint8 *) "PK\3\4\0\0\0\0\0", 9, "defcn import" },
+    { (const guint8 *) "\x80\2\x8a\nl\xfc\x9c\x46", 8, "defcn import" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {

@@ -238,6 +238,37 @@ test_counts (void)
   g_clear_pointer (&top, g_free);
 }
 
+/* A file that would take libyaml minutes is refused at once. */
+static void
+test_deep (void)
+{
+  static const char *const units[] = { "[", "{a: ", "- ", NULL };
+
+  for (gsize i = 0; has_yaml && i < G_N_ELEMENTS (units); i++) {
+    g_autoptr (GString) text = g_string_new ("a: 1\nnames: ");
+    g_autoptr (GError) error = NULL;
+    g_auto (DefcnDataYaml) yaml = { 0 };
+
+    if (i >= 2)
+      g_string_assign (text, "");
+    for (int k = 0; k < 100000; k++) {
+      if (!units[i])
+        g_string_append_printf (text, "k%d: &k%d x\n", k, k);
+      else
+        g_string_append (text, units[i]);
+      if (text->len > 900000)
+        break;
+    }
+    lay_out ("data.yaml");
+    g_autofree char *path = folder_file (top, "data.yaml");
+    g_assert_true (g_file_set_contents (path, text->str, text->len, NULL));
+    g_assert_false (defcn_data_yaml_read (&yaml, path, &error));
+    g_assert_nonnull (strstr (error->message, "nested deeper than 32"));
+    remove_all (top);
+    g_clear_pointer (&top, g_free);
+  }
+}
+
 /* A folder that links to itself is not gone round in. */
 static void
 test_circle (void)
@@ -270,5 +301,6 @@ main (int argc, char **argv)
   g_test_add_func ("/yolo-set/layouts", test_layouts);
   g_test_add_func ("/yolo-set/counts", test_counts);
   g_test_add_func ("/yolo-set/circle", test_circle);
+  g_test_add_func ("/yolo-set/deep", test_deep);
   return g_test_run ();
 }

@@ -9,6 +9,8 @@
 
 #define MAX_BYTES (1 << 20) /* of a file */
 #define MAX_CLASSES 10000
+#define MAX_DEPTH 32
+#define MAX_ANCHORS 1000
 
 typedef struct
 {
@@ -185,6 +187,40 @@ read_document (Reader *r, GError **error)
   return TRUE;
 }
 
+/* libyaml takes time that grows with the square of the depth and of the number
+ * of anchors: both are looked at before a document is made.  FALSE with @error;
+ * what is no YAML is left to the loader. */
+static gboolean
+check_depth (const Reader *r, const char *text, gsize len, GError **error)
+{
+  yaml_parser_t parser;
+  yaml_event_t event;
+  guint depth = 0, n_anchors = 0;
+  gboolean good = TRUE, end = FALSE;
+
+  if (!yaml_parser_initialize (&parser))
+    return fail (error, r, "no memory to read it");
+  yaml_parser_set_input_string (&parser, (const guint8 *) text, len);
+  while (good && !end && yaml_parser_parse (&parser, &event)) {
+    const gboolean sequence = event.type == YAML_SEQUENCE_START_EVENT;
+    const gboolean mapping = event.type == YAML_MAPPING_START_EVENT;
+
+    depth += sequence || mapping;
+    depth -= event.type == YAML_SEQUENCE_END_EVENT
+        || event.type == YAML_MAPPING_END_EVENT;
+    n_anchors += (sequence && event.data.sequence_start.anchor)
+        || (mapping && event.data.mapping_start.anchor)
+        || (event.type == YAML_SCALAR_EVENT && event.data.scalar.anchor);
+    good = depth <= MAX_DEPTH && n_anchors <= MAX_ANCHORS;
+    end = event.type == YAML_STREAM_END_EVENT;
+    yaml_event_delete (&event);
+  }
+  yaml_parser_delete (&parser);
+  return good
+      || fail (error, r, "nested deeper than %d, or more than %d anchors",
+          MAX_DEPTH, MAX_ANCHORS);
+}
+
 gboolean
 defcn_data_yaml_read (DefcnDataYaml *yaml, const char *path, GError **error)
 {
@@ -194,7 +230,8 @@ defcn_data_yaml_read (DefcnDataYaml *yaml, const char *path, GError **error)
   gsize len;
 
   *yaml = (DefcnDataYaml){ 0 };
-  if (!defcn_file_read_text (&text, &len, path, MAX_BYTES, error))
+  if (!defcn_file_read_text (&text, &len, path, MAX_BYTES, error)
+      || !check_depth (&r, text, len, error))
     return FALSE;
   if (!yaml_parser_initialize (&parser))
     return fail (error, &r, "no memory to read it");

@@ -28,7 +28,8 @@ typedef struct
 } DefcnDataYaml;
 
 /* FALSE with @error naming @path: no YAML, no mapping, a name or a folder that
- * is no text, more than 10000 names.  Other keys are passed over. */
+ * is no text, more than 10000 names, nested too deep.  Other keys are passed
+ * over. */
 gboolean defcn_data_yaml_read (DefcnDataYaml *yaml, const char *path,
     GError **error);
 void defcn_data_yaml_clear (DefcnDataYaml *yaml);

@@ -50,6 +50,37 @@ defcn_folder_size (int size[2], const DefcnDataset *dataset, guint i,
   return TRUE;
 }
 
+static int
+compare_texts (gconstpointer a, gconstpointer b, gpointer data G_GNUC_UNUSED)
+{
+  return strcmp (a, b);
+}
+
+gboolean
+defcn_folder_check_stems (const DefcnDataset *dataset, GError **error)
+{
+  g_autoptr (GTree) seen = g_tree_new_full (compare_texts, NULL, g_free, NULL);
+
+  for (guint i = 0; i < dataset->samples->len; i++) {
+    const DefcnSample *sample = dataset->samples->pdata[i];
+    char *stem = g_strdelimit (g_strdup (sample->name), "\\", '/');
+    char *dot = dataset->crowdhuman ? NULL : strrchr (stem, '.');
+    const char *other;
+
+    if (dot && !strchr (dot, '/'))
+      *dot = '\0';
+    if ((other = g_tree_lookup (seen, stem))) {
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+          "\"%s\" and \"%s\" would share one file of annotations", other,
+          sample->name);
+      g_free (stem);
+      return FALSE;
+    }
+    g_tree_insert (seen, stem, (gpointer) sample->name);
+  }
+  return TRUE;
+}
+
 char *
 defcn_folder_file (const char *folder, const char *name, const char *ending,
     GError **error)

@@ -22,6 +22,9 @@ GPtrArray *defcn_folder_list (const char *path,
 /* The size of sample @i, from its picture where the annotations do not say. */
 gboolean defcn_folder_size (int size[2], const DefcnDataset *dataset, guint i,
     GError **error);
+/* FALSE with @error where two pictures are called the same but for their
+ * endings: their files would be one. */
+gboolean defcn_folder_check_stems (const DefcnDataset *dataset, GError **error);
 /* Path below @folder of the file for a picture's @name, with @ending in place
  * of its own; the folders on the way are made.  (transfer full); NULL with
  * @error where @name leads elsewhere. */

@@ -2,6 +2,7 @@
 #include "voc.h"
 
 #include "data/file.h"
+#include "data/image_name.h"
 #include "data/output.h"
 #include "error.h"
 
@@ -20,6 +21,7 @@ typedef struct
   DefcnDataset *dataset;
   const char *path;
   char *file;    /* <filename> */
+  char *root;    /* the element around all */
   int size[2];   /* <size> */
   GArray *found; /* of DefcnObject, label in @dataset */
   guint n;       /* objects, damaged ones too */
@@ -52,6 +54,17 @@ is_at (GMarkupParseContext *context, const char *const *path, guint depth)
 #define AT(...)                                                                \
   is_at (context, (const char *const[]){ __VA_ARGS__ },                        \
       G_N_ELEMENTS (((const char *const[]){ __VA_ARGS__ })))
+
+static void
+on_start (GMarkupParseContext *context, const char *element,
+    const char **keys G_GNUC_UNUSED, const char **values G_GNUC_UNUSED,
+    gpointer data, GError **error G_GNUC_UNUSED)
+{
+  Reader *r = data;
+
+  if (!r->root)
+    r->root = g_strdup (element);
+}
 
 static void
 on_text (GMarkupParseContext *context, const char *text, gsize len,
@@ -97,11 +110,14 @@ on_end (GMarkupParseContext *context, const char *element, gpointer data,
   o.bbox[2] = r->box[2] - r->box[0];
   o.bbox[3] = r->box[3] - r->box[1];
   o.area = o.bbox[2] * o.bbox[3];
-  if (!r->name || !r->name[0] || r->n_corners != 15 || o.bbox[2] < 0
-      || o.bbox[3] < 0) {
+  const char *problem = !r->name || !r->name[0] ? "has no name"
+      : r->n_corners != 15                      ? "has no box of four corners"
+      : o.bbox[2] < 0 || o.bbox[3] < 0
+      ? "has a box of a negative width or height"
+      : NULL;
+  if (problem) {
     defcn_dataset_skip (r->dataset, &r->dataset->n_damaged,
-        g_strdup_printf ("%s: object %u has no name and corners", r->path,
-            r->n));
+        g_strdup_printf ("%s: object %u %s", r->path, r->n, problem));
   } else {
     o.label = defcn_folder_class (r->dataset, r->name);
     r->dataset->n_empty += o.area == 0;
@@ -112,10 +128,35 @@ on_end (GMarkupParseContext *context, const char *element, gpointer data,
   r->difficult = FALSE;
 }
 
+/* *@text, of *@len bytes, in UTF-8 where its first line says something else. */
+static gboolean
+to_utf8 (char **text, gsize *len, GError **error)
+{
+  static const char key[] = "encoding=";
+  g_autofree char *line = g_strndup (*text, MIN (*len, 200));
+  char *end = strstr (line, "?>"), *start;
+
+  if (!end || !g_str_has_prefix (line, "<?xml"))
+    return TRUE;
+  *end = '\0';
+  start = strstr (line, key);
+  if (!start || g_utf8_validate (*text, *len, NULL))
+    return TRUE; /* or was turned into it */
+  start += strlen (key) + 1;
+  start[strcspn (start, "\"'")] = '\0';
+  char *utf8 = g_convert (*text, *len, "UTF-8", start, NULL, len, error);
+  if (!utf8)
+    return FALSE;
+  g_free (*text);
+  *text = utf8;
+  return TRUE;
+}
+
 static gboolean
 parse (Reader *r, GError **error)
 {
-  static const GMarkupParser parser = { .text = on_text,
+  static const GMarkupParser parser = { .start_element = on_start,
+    .text = on_text,
     .end_element = on_end };
   g_autoptr (GMarkupParseContext) context = g_markup_parse_context_new (&parser,
       G_MARKUP_TREAT_CDATA_AS_TEXT, r, NULL);
@@ -124,43 +165,109 @@ parse (Reader *r, GError **error)
 
   if (!defcn_file_read_text (&text, &len, r->path, MAX_BYTES, error))
     return FALSE;
-  if (g_markup_parse_context_parse (context, text, len, error)
-      && g_markup_parse_context_end_parse (context, error))
+  if (!to_utf8 (&text, &len, error)
+      || !g_markup_parse_context_parse (context, text, len, error)
+      || !g_markup_parse_context_end_parse (context, error)) {
+    g_prefix_error (error, "%s: ", r->path);
+    return FALSE;
+  }
+  if (g_str_equal (r->root, "annotation"))
     return TRUE;
-  g_prefix_error (error, "%s: ", r->path);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+      "%s: no <annotation> but <%s>%s", r->path, r->root,
+      g_str_equal (r->root, "annotations")
+          ? ", CVAT's own format: its Pascal VOC or COCO is read"
+          : "");
   return FALSE;
 }
 
-/* The file @name becomes sample @i. */
+/* The picture's name that the file's own name says, "a" for "a.xml"; with the
+ * ending that the picture has, if it is there. */
+static char *
+name_of_file (const DefcnDataset *dataset, const char *file, gboolean *found)
+{
+  char *stem = g_strndup (file, strlen (file) - strlen (".xml"));
+  g_autofree char *path =
+      defcn_image_name_path (dataset->image_dir, stem, FALSE);
+
+  *found = g_file_test (path, G_FILE_TEST_IS_REGULAR);
+  if (!*found)
+    return stem;
+  g_free (stem);
+  return g_path_get_basename (path);
+}
+
+/* The picture of a file: what it says, or the file's own name where it says
+ * nothing or a name that another file has too, as copies do.  NULL where it is
+ * there twice. */
+static char *
+choose_name (const Reader *r, GTree *seen, const char *file)
+{
+  const gboolean told = r->file && r->file[0];
+  gboolean found;
+
+  if (told && !g_tree_lookup (seen, r->file))
+    return g_strdup (r->file);
+  char *name = name_of_file (r->dataset, file, &found);
+  if ((!told || found) && !g_tree_lookup (seen, name))
+    return name;
+  g_free (name);
+  return NULL;
+}
+
+/* What is in @r becomes a sample. */
 static gboolean
-read_file (DefcnDataset *dataset, guint *n, const char *folder, guint i,
+add_sample (const Reader *r, GTree *seen, const char *file, GError **error)
+{
+  DefcnDataset *dataset = r->dataset;
+  char *name = choose_name (r, seen, file);
+  const guint i = dataset->samples->len;
+
+  if (!name) {
+    defcn_dataset_skip (dataset, &dataset->n_bad_images,
+        g_strdup_printf ("%s: picture %s is there twice", r->path, r->file));
+    return TRUE;
+  }
+  g_tree_insert (seen, name, GINT_TO_POINTER (1));
+  if (!defcn_dataset_check_name (dataset, name, error)) {
+    g_prefix_error (error, "%s: ", r->path);
+    return FALSE;
+  }
+  g_ptr_array_add (dataset->samples,
+      defcn_sample_new (i + 1, name, r->size[1] ? r->size[0] : 0,
+          r->size[0] ? r->size[1] : 0));
+  for (guint k = 0; k < r->found->len; k++)
+    defcn_dataset_add (dataset, i, &g_array_index (r->found, DefcnObject, k));
+  return TRUE;
+}
+
+/* Reads the file @name; one that is damaged is skipped. */
+static gboolean
+read_file (DefcnDataset *dataset, guint *n, GTree *seen, const char *folder,
     const char *name, GError **error)
 {
   g_autofree char *path = g_build_filename (folder, name, NULL);
   g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
+  g_autoptr (GError) problem = NULL;
   Reader r = { .dataset = dataset, .path = path, .found = found };
-  gboolean good = parse (&r, error);
+  gboolean good = TRUE;
 
-  if (good && (!r.file || !r.file[0])) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
-        "%s: no <filename> in an <annotation>", path);
-    good = FALSE;
-  }
-  if (good && !defcn_dataset_check_name (dataset, r.file, error)) {
-    g_prefix_error (error, "%s: ", path);
-    good = FALSE;
-  }
-  if (good) {
-    g_ptr_array_add (dataset->samples,
-        defcn_sample_new (i + 1, r.file, r.size[1] ? r.size[0] : 0,
-            r.size[0] ? r.size[1] : 0));
-    for (guint k = 0; k < found->len; k++)
-      defcn_dataset_add (dataset, i, &g_array_index (found, DefcnObject, k));
-  }
+  if (parse (&r, &problem))
+    good = add_sample (&r, seen, name, error);
+  else
+    defcn_dataset_skip (dataset, &dataset->n_bad_images,
+        g_strdup (problem->message));
   *n += r.n;
   g_free (r.file);
+  g_free (r.root);
   g_free (r.name);
   return good;
+}
+
+static int
+by_text (gconstpointer a, gconstpointer b, gpointer data G_GNUC_UNUSED)
+{
+  return strcmp (a, b);
 }
 
 DefcnDataset *
@@ -170,12 +277,20 @@ defcn_voc_read (const char *path, const char *images,
   g_autoptr (DefcnDataset) dataset = defcn_dataset_new (path, images, options);
   g_autoptr (GPtrArray) names =
       defcn_folder_list (path, defcn_voc_is_file, error);
+  g_autoptr (GTree) seen = g_tree_new_full (by_text, NULL, g_free, NULL);
   guint n = 0;
 
   for (guint i = 0; names && i < names->len; i++)
-    if (!read_file (dataset, &n, path, i, names->pdata[i], error))
+    if (!read_file (dataset, &n, seen, path, names->pdata[i], error))
       return NULL;
-  return names && defcn_dataset_check_damage (dataset, n, options, error)
+  if (names && dataset->samples->len == 0) {
+    defcn_dataset_fail (error, dataset, "no pictures%s%s",
+        dataset->damage->len ? " but damaged ones: " : "",
+        dataset->damage->len ? (const char *) dataset->damage->pdata[0] : "");
+    return NULL;
+  }
+  return names && defcn_dataset_check_images (dataset, options, error)
+          && defcn_dataset_check_damage (dataset, n, options, error)
       ? g_steal_pointer (&dataset)
       : NULL;
 }
@@ -205,6 +320,8 @@ gboolean
 defcn_voc_write (const char *path, const DefcnDataset *dataset,
     DefcnConverted *done, GError **error)
 {
+  if (!defcn_folder_check_stems (dataset, error))
+    return FALSE;
   for (guint i = 0; i < dataset->samples->len; i++) {
     const DefcnSample *sample = dataset->samples->pdata[i];
     g_autoptr (GArray) objects = defcn_dataset_objects (dataset, i);

@@ -219,22 +219,35 @@ note (const Reader *r)
             r->n_scored));
 }
 
+/* Makes a sample of picture @i; one that cannot be read is skipped. */
+static gboolean
+read_picture (Reader *r, guint i, GError **error)
+{
+  GPtrArray *samples = r->dataset->samples;
+  const guint at = samples->len;
+  g_autoptr (GError) problem = NULL;
+  int size[2];
+
+  g_ptr_array_add (samples,
+      defcn_sample_new (i + 1, r->set->pictures->pdata[i], 0, 0));
+  if (!defcn_folder_size (size, r->dataset, at, &problem)) {
+    g_ptr_array_remove_index (samples, at);
+    defcn_dataset_skip (r->dataset, &r->dataset->n_bad_images,
+        g_strdup (problem->message));
+    return TRUE;
+  }
+  DefcnSample *sample = samples->pdata[at];
+  sample->width = size[0];
+  sample->height = size[1];
+  return read_objects (r, at, r->set->labels->pdata[i], error);
+}
+
 static gboolean
 read_set (Reader *r, GError **error)
 {
-  for (guint i = 0; i < r->set->pictures->len; i++) {
-    int size[2];
-
-    g_ptr_array_add (r->dataset->samples,
-        defcn_sample_new (i + 1, r->set->pictures->pdata[i], 0, 0));
-    if (!defcn_folder_size (size, r->dataset, i, error))
+  for (guint i = 0; i < r->set->pictures->len; i++)
+    if (!read_picture (r, i, error))
       return FALSE;
-    DefcnSample *sample = r->dataset->samples->pdata[i];
-    sample->width = size[0];
-    sample->height = size[1];
-    if (!read_objects (r, i, r->set->labels->pdata[i], error))
-      return FALSE;
-  }
   note (r);
   return TRUE;
 }
@@ -256,6 +269,7 @@ defcn_yolo_read (const char *path, const char *images,
     .numbers = g_array_new (FALSE, FALSE, sizeof (double)) };
   set_names (&r, labels ? labels : (const char *const *) set->names);
   const gboolean good = read_set (&r, error)
+      && defcn_dataset_check_images (dataset, options, error)
       && defcn_dataset_check_damage (dataset, r.n, options, error);
   g_array_unref (r.numbers);
   g_free (r.classes);
@@ -304,6 +318,8 @@ defcn_yolo_write (const char *path, const DefcnDataset *dataset,
   g_autoptr (GString) names = g_string_new (NULL);
   g_autofree char *classes = g_build_filename (path, CLASSES, NULL);
 
+  if (!defcn_folder_check_stems (dataset, error))
+    return FALSE;
   for (guint i = 0; i < dataset->samples->len; i++)
     if (!write_sample (path, dataset, i, done, error))
       return FALSE;

@@ -5,6 +5,7 @@
 
 #include "coco_annotation.h"
 #include "coco_categories.h"
+#include "coco_formats.h"
 #include "coco_ids.h"
 #include "file.h"
 #include "json_value.h"
@@ -29,22 +30,43 @@ typedef struct
   GString *element; /* one object without its segmentation */
   DefcnJsonSpan segmentation;
   DefcnCocoCategories *categories;
-  GArray *annotation_ids; /* of gint64 */
+  GArray *annotation_ids;          /* of gint64 */
+  guint n_boxes, n_tiny, n_beyond; /* of all; within a pixel; leave a picture */
   DefcnCocoIds *ids;
   const DefcnReadOptions *options;
   const char *arrays[N_ARRAYS]; /* where their brackets open */
 } Reader;
 
+/* Annotations without an id have one from here down, each its own; no file's
+ * are as low, as those are stand-ins at the end of the numbers. */
+#define NO_ID (G_MININT64 + 2 * (gint64) G_MAXUINT32 + 1)
+
 static const char *const names[N_ARRAYS] = { "images", "categories",
   "annotations" };
+
+/* One of the three arrays is not there. */
+static gboolean
+no_array (const Reader *r, int which, const char *format, GError **error)
+{
+  if (!format)
+    return defcn_dataset_fail (error, r->dataset, "no \"%s\"", names[which]);
+  return defcn_dataset_fail (error, r->dataset,
+      "no \"%s\": this looks like %s, COCO's format is another export of it",
+      names[which], format);
+}
 
 /* Finds where the three arrays start. */
 static gboolean
 scan_top (Reader *r, GError **error)
 {
   const char *start = r->scan.at;
+  const char *format = NULL;
   DefcnJsonSpan key;
 
+  if (defcn_json_scan_peek (&r->scan) == '[')
+    return defcn_dataset_fail (error, r->dataset,
+        "a JSON array, as of COCO's results, of Label Studio's own format or "
+        "CreateML's: COCO's annotations are an object");
   if (!defcn_json_scan_take (&r->scan, '{'))
     return defcn_dataset_fail (error, r->dataset, "not a JSON object");
   for (gboolean first = TRUE; !defcn_json_scan_take (&r->scan, '}');
@@ -55,6 +77,7 @@ scan_top (Reader *r, GError **error)
       return defcn_dataset_fail (error, r->dataset,
           "cut off, or no JSON, after %" G_GSIZE_FORMAT " bytes",
           (gsize) (r->scan.at - start));
+    format = format ? format : defcn_coco_formats_find (&key);
     for (int i = 0; i < N_ARRAYS; i++) {
       if (!defcn_json_scan_equal (&key, names[i]))
         continue;
@@ -76,7 +99,7 @@ scan_top (Reader *r, GError **error)
         (gsize) (r->scan.at - start));
   for (int i = 0; i < N_ARRAYS; i++) {
     if (!r->arrays[i])
-      return defcn_dataset_fail (error, r->dataset, "no \"%s\"", names[i]);
+      return no_array (r, i, format, error);
   }
   return TRUE;
 }
@@ -282,16 +305,55 @@ find_category (const Reader *r, gint64 id)
       : category;
 }
 
+/* What an annotation is called in messages; (transfer full). */
+static char *
+annotation_text (const Reader *r, gint64 id)
+{
+  const guint64 number = (guint64) NO_ID - (guint64) id;
+
+  if (number <= G_MAXUINT32)
+    return g_strdup_printf ("annotations[%" G_GUINT64_FORMAT "]", number);
+  g_autofree char *text = defcn_dataset_id (r->dataset, id);
+  return g_strconcat ("annotation ", text, NULL);
+}
+
 static gboolean
 no_such (const Reader *r, const DefcnCocoAnnotation *a, const char *what,
     gint64 id)
 {
-  g_autofree char *own = defcn_dataset_id (r->dataset, a->id);
+  g_autofree char *own = annotation_text (r, a->id);
   g_autofree char *other = defcn_dataset_id (r->dataset, id);
 
   defcn_dataset_skip (r->dataset, &r->dataset->n_orphans,
-      g_strdup_printf ("annotation %s: no %s %s", own, what, other));
+      g_strdup_printf ("%s: no %s %s", own, what, other));
   return TRUE;
+}
+
+/* Counts what tells of other boxes than COCO's. */
+static void
+look_at_box (Reader *r, const DefcnSample *sample, const double box[4])
+{
+  r->n_boxes++;
+  r->n_tiny += box[0] >= 0 && box[1] >= 0 && box[0] <= 1 && box[1] <= 1
+      && box[2] <= 1 && box[3] <= 1;
+  r->n_beyond += sample->width > 0
+      && (box[0] + box[2] > 1.02 * sample->width + 2
+          || box[1] + box[3] > 1.02 * sample->height + 2);
+}
+
+/* Says it where it is many. */
+static void
+remark_boxes (const Reader *r)
+{
+  if (r->n_tiny > 0 && r->n_tiny == r->n_boxes)
+    defcn_dataset_remark (r->dataset,
+        g_strdup ("all boxes are within one pixel: are they in parts of the "
+                  "picture?  COCO's are in pixels"));
+  if (r->n_beyond > 0.1 * r->n_boxes)
+    defcn_dataset_remark (r->dataset,
+        g_strdup_printf ("%u of %u boxes reach beyond their pictures: COCO's "
+                         "are x, y, width, height",
+            r->n_beyond, r->n_boxes));
 }
 
 static gboolean
@@ -311,6 +373,7 @@ add_annotation (Reader *r, const DefcnCocoAnnotation *a, GError **error)
   o.label = category->label;
   category->n++;
   memcpy (o.bbox, a->box, sizeof o.bbox);
+  look_at_box (r, r->dataset->samples->pdata[sample], a->box);
   r->dataset->n_flat += !a->crowd && !a->trainable;
   o.untrainable = r->options->polygons && !a->crowd && !a->trainable;
   /* Evaluation counts it, as pycocotools does; augmentation drops it. */
@@ -318,6 +381,16 @@ add_annotation (Reader *r, const DefcnCocoAnnotation *a, GError **error)
     r->dataset->n_empty++;
   return defcn_dataset_add (r->dataset, sample, &o)
       || defcn_dataset_fail (error, r->dataset, "too many annotations");
+}
+
+/* Whether the element has nothing at @key, or null. */
+static gboolean
+is_absent (const Reader *r, const char *key)
+{
+  DefcnJsonSpan span;
+
+  return !defcn_coco_ids_member (&span, r->element, key)
+      || defcn_json_scan_equal (&span, "null");
 }
 
 /* The three ids of an annotation; FALSE where one is damaged: it is noted. */
@@ -334,6 +407,10 @@ read_ids (const Reader *r, DefcnCocoAnnotation *a, guint i)
   for (gsize k = 0; k < G_N_ELEMENTS (ids); k++) {
     if (get_id (r, ids[k].key, ids[k].id))
       continue;
+    if (k == 0 && is_absent (r, ids[k].key)) {
+      a->id = NO_ID - i; /* nothing hangs on it */
+      continue;
+    }
     skip (r, ANNOTATIONS,
         "annotations[%u]: \"%s\" is neither a whole number nor a string", i,
         ids[k].key);
@@ -350,15 +427,15 @@ read_annotation (Reader *r, const cJSON *object, guint i, GError **error)
 
   if (!read_ids (r, &a, i))
     return TRUE;
-  g_autofree char *id = defcn_dataset_id (r->dataset, a.id);
+  g_autofree char *id = annotation_text (r, a.id);
   if (!read_box (a.box, object))
     return skip (r, ANNOTATIONS,
-        "annotation %s: \"bbox\" is not four numbers x, y, width, height", id);
+        "%s: \"bbox\" is not four numbers x, y, width, height", id);
   if (cJSON_IsNull (area))
     area = NULL;
   a.area = a.box[2] * a.box[3];
   if (area && !defcn_json_value_number (&a.area, area))
-    return skip (r, ANNOTATIONS, "annotation %s: \"area\" is not a number", id);
+    return skip (r, ANNOTATIONS, "%s: \"area\" is not a number", id);
   a.crowd = defcn_json_value_flag (
       cJSON_GetObjectItemCaseSensitive (object, "iscrowd"));
   a.trainable = defcn_coco_annotation_trainable (&r->segmentation);
@@ -498,6 +575,7 @@ defcn_coco_open (const char *path, const char *image_dir,
   const gboolean good = read_file (&r, error);
   if (good) {
     count_repeated_ids (&r);
+    remark_boxes (&r);
     defcn_coco_categories_remove_roots (r.categories);
   }
   g_string_free (r.element, TRUE);

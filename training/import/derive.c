@@ -202,6 +202,15 @@ defcn_derive_spec (gboolean *full, const DefcnForeign *foreign,
   if (!refuse_parts (foreign, error))
     return NULL;
   *full = n_classes > 0;
+  const int n_sides = dim (foreign, "head.bbox_pred.weight", 0);
+  if (*full && n_sides != 0 && n_sides != 4) {
+    fail (error, foreign,
+        "a detector with %d anchors at a location, as RetinaNet has, is not "
+        "one "
+        "of these: --backbone takes its backbone",
+        n_sides / 4);
+    return NULL;
+  }
   if (n_classes > 10000 || (*full && labels && n_labels != n_classes)) {
     fail (error, foreign, "%d labels for a head of %d classes", n_labels,
         n_classes);

@@ -23,6 +23,8 @@ typedef struct
 {
   char *path;
   const char *format;   /* "torch", "numpy", "safetensors": for people */
+  const char *detector; /* of another program, of which only the backbone is
+                           ours, for people; or NULL */
   char *place;          /* of the weights in the file, NULL: it is those */
   GPtrArray *tensors;   /* of DefcnForeignTensor, in the file's order */
   GHashTable *by_name;  /* name -> DefcnForeignTensor */

@@ -282,6 +282,21 @@ new_model (const DefcnImporterResult *done, DefcnBackend *be, GError **error)
   return defcn_model_new (spec, be, FALSE, 0, error);
 }
 
+/* A backbone is what is left. */
+static void
+drop_head (DefcnForeign *foreign, GPtrArray *ignored)
+{
+  for (guint i = foreign->tensors->len; i-- > 0;) {
+    const DefcnForeignTensor *t = foreign->tensors->pdata[i];
+
+    if (g_str_has_prefix (t->name, BACKBONE))
+      continue;
+    g_ptr_array_add (ignored, g_strdup (t->name));
+    g_hash_table_remove (foreign->by_name, t->name);
+    g_ptr_array_remove_index (foreign->tensors, i);
+  }
+}
+
 DefcnImporterResult *
 defcn_importer_run (const char *input, const char *output,
     const DefcnImporterOptions *options, GError **error)
@@ -298,9 +313,13 @@ defcn_importer_run (const char *input, const char *output,
   done->iteration = foreign->iteration;
   done->missing = g_ptr_array_new_with_free_func (g_free);
   done->ignored = g_ptr_array_new_with_free_func (g_free);
-  if (!defcn_naming_apply (&done->naming, foreign, done->ignored, error)
-      || !(spec = defcn_derive_spec (&done->full, foreign, done->naming,
-               options->labels, error))
+  if (!defcn_naming_apply (&done->naming, foreign, done->ignored, error))
+    return NULL;
+  done->detector = foreign->detector;
+  if (options->backbone)
+    drop_head (foreign, done->ignored);
+  if (!(spec = defcn_derive_spec (&done->full, foreign, done->naming,
+            options->labels, error))
       || !(done->spec = apply_settings (spec, options->settings, error)))
     return NULL;
 

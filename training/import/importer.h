@@ -13,6 +13,7 @@ typedef struct
 {
   gboolean partial;          /* tensors may be missing */
   gboolean ema;              /* the averaged weights, where both are there */
+  gboolean backbone;         /* of a detector only this */
   DefcnDtype dtype;          /* of convolution weights */
   const char *const *labels; /* NULL: by the number of classes */
   char **settings;           /* "field=value" over the spec, or NULL */
@@ -22,9 +23,11 @@ typedef struct
 typedef struct
 {
   DefcnSpec *spec;
-  gboolean full;      /* a whole detector; else a backbone to train from */
-  const char *format; /* of the source */
-  char *place;        /* of the weights in it, or NULL */
+  gboolean full;        /* a whole detector; else a backbone to train from */
+  const char *format;   /* of the source */
+  char *place;          /* of the weights in it, or NULL */
+  const char *detector; /* what it is of another program's, of which only the
+                           backbone is taken; or NULL */
   DefcnNaming naming;
   guint n_tensors;
   gsize n_numbers;

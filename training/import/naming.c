@@ -1,6 +1,8 @@
 /* The names of tensors, theirs and ours. */
 #include "naming.h"
 
+#include "frameworks.h"
+
 #include <string.h>
 
 #define BACKBONE "backbone.bottom_up."
@@ -213,12 +215,36 @@ defcn_naming_translate (DefcnNaming naming, const char *name)
   return translate[naming](name);
 }
 
-/* The naming that most of the tensors have. */
-static gboolean
-guess (DefcnNaming *naming, const DefcnForeign *foreign, GError **error)
+/* Takes @prefix off the names that have it. */
+static void
+strip (DefcnForeign *foreign, const char *prefix)
 {
+  const gsize len = strlen (prefix);
+
+  g_hash_table_remove_all (foreign->by_name); /* rename_tensors() fills it */
+  for (guint i = 0; i < foreign->tensors->len; i++) {
+    DefcnForeignTensor *t = foreign->tensors->pdata[i];
+
+    if (g_str_has_prefix (t->name, prefix))
+      memmove (t->name, t->name + len, strlen (t->name) - len + 1);
+  }
+}
+
+/* The naming that most of the tensors have; of others' detectors, that of their
+ * backbone. */
+static gboolean
+guess (DefcnNaming *naming, DefcnForeign *foreign, GError **error)
+{
+  const char *prefix;
+  const char *what = defcn_frameworks_find (&prefix, foreign);
   guint most = 0;
 
+  if (prefix) {
+    strip (foreign, prefix);
+    foreign->detector = what;
+    *naming = DEFCN_NAMING_TORCHVISION;
+    return TRUE;
+  }
   for (int n = 0; n < DEFCN_N_NAMINGS; n++) {
     guint known = 0;
 
@@ -226,7 +252,7 @@ guess (DefcnNaming *naming, const DefcnForeign *foreign, GError **error)
       const DefcnForeignTensor *t = foreign->tensors->pdata[i];
       g_autofree char *name = defcn_naming_translate (n, t->name);
 
-      known += name != NULL;
+      known += name != NULL && g_str_has_prefix (name, BACKBONE);
     }
     if (known > most) {
       most = known;
@@ -239,8 +265,10 @@ guess (DefcnNaming *naming, const DefcnForeign *foreign, GError **error)
       foreign->tensors->len ? foreign->tensors->pdata[0] : NULL;
   g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
       "%s: none of its %u tensors has a name of a known backbone (the first is "
-      "\"%s\")",
-      foreign->path, foreign->tensors->len, first ? first->name : "");
+      "\"%s\")%s%s%s",
+      foreign->path, foreign->tensors->len, first ? first->name : "",
+      what ? ": it looks like " : "", what ? what : "",
+      what ? ", which has none that is read here" : "");
   return FALSE;
 }
 

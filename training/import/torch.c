@@ -295,6 +295,15 @@ is_tensor (const DefcnPickleValue *value)
   return tensor_args (value) != NULL;
 }
 
+/* torch.jit.save() writes a program, in whose objects the tensors are. */
+static gboolean
+is_script (const Reader *r)
+{
+  g_autofree char *constants = g_strconcat (r->folder, "constants.pkl", NULL);
+
+  return r->zip && r->folder && defcn_zip_has (r->zip, constants);
+}
+
 static gboolean
 read_checkpoint (Reader *r, const DefcnPickle *pickle)
 {
@@ -306,7 +315,10 @@ read_checkpoint (Reader *r, const DefcnPickle *pickle)
       defcn_state_find (&place, root, is_tensor, r->ema);
 
   if (!dict)
-    return fail (r, "no dict of tensors in this checkpoint");
+    return fail (r,
+        is_script (r) ? "a TorchScript program (torch.jit.save()): save its "
+                        "state_dict() by torch.save()"
+                      : "no dict of tensors in this checkpoint");
   const gsize skip = defcn_state_prefix (dict, is_tensor);
   if (!add_tensors (r, dict, skip)
       || (optimizer && !read_momentum (r, optimizer)))
@@ -336,6 +348,34 @@ check_order (const Reader *r)
       || fail (r, "its numbers are not little-endian");
 }
 
+/* A zip archive that is not of torch.save(). */
+static gboolean
+refuse_zip (const Reader *r)
+{
+  static const struct
+  {
+    const char *suffix, *advice;
+  } cases[] = {
+    { ".pth", "unpack it" },
+    { ".pt", "unpack it" },
+    { ".pkl", "unpack it" },
+    { ".safetensors", "unpack it" },
+    { ".npy", "an .npz of NumPy: unpack it, a folder of .npy is read" },
+    { ".keras", "a model of Keras, which is not read" },
+    { ".h5", "a model of Keras, which is not read" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const char *entry = defcn_zip_find (r->zip, cases[i].suffix);
+    g_autofree char *shown = entry ? g_utf8_make_valid (entry, -1) : NULL;
+
+    if (entry)
+      return fail (r, "a zip archive with \"%s\" in it: %s", shown,
+          cases[i].advice);
+  }
+  return fail (r, "a zip archive, but not of torch.save(): no data.pkl");
+}
+
 static gboolean
 read_zip (Reader *r, const guint8 *data, gsize size)
 {
@@ -346,7 +386,7 @@ read_zip (Reader *r, const guint8 *data, gsize size)
     return FALSE;
   entry = defcn_zip_find (r->zip, "/data.pkl");
   if (!entry)
-    return fail (r, "a zip archive, but not of torch.save(): no data.pkl");
+    return refuse_zip (r);
   r->folder = g_strndup (entry, strlen (entry) - strlen ("data.pkl"));
   r->foreign->limit = defcn_zip_size (r->zip);
   if (!check_order (r))

@@ -309,7 +309,8 @@ defcn_init_load (DefcnModel *model, char **report, const DefcnWeights *weights,
   }
   if (load.n_taken == 0) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
-        "%s: none of its tensors is one of the model's",
+        "%s: none of its tensors is one of the model's (weights of other "
+        "programs go through defcn import)",
         defcn_weights_path (weights));
     return FALSE;
   }

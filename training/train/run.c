@@ -123,23 +123,22 @@ lock_folder (DefcnRun *run, GError **error)
   return FALSE;
 }
 
-/* A run that begins finds no other's files, or takes them away with force. */
+/* What a run leaves. */
+static const char *const files[] = { "checkpoint.safetensors",
+  "best.safetensors", "model.safetensors", "curve.png", "metrics.jsonl" };
+
+/* A run that begins finds no other's files, unless by force. */
 static gboolean
 check_unused (const DefcnRun *run, GError **error)
 {
-  static const char *const names[] = { "checkpoint.safetensors",
-    "best.safetensors", "model.safetensors", "curve.png", "metrics.jsonl" };
+  const gboolean any = run->options->resume || run->options->force;
 
-  for (gsize i = 0; !run->options->resume && i < G_N_ELEMENTS (names); i++) {
-    g_autofree char *path = defcn_run_file (run, names[i]);
+  for (gsize i = 0; !any && i < G_N_ELEMENTS (files); i++) {
+    g_autofree char *path = defcn_run_file (run, files[i]);
     GStatBuf about;
 
     if (g_stat (path, &about) != 0 || about.st_size == 0)
       continue;
-    if (run->options->force) {
-      g_unlink (path);
-      continue;
-    }
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
         "%s: is of an earlier run: --resume goes on with it, --force begins "
         "anew, --output takes another folder",
@@ -147,6 +146,19 @@ check_unused (const DefcnRun *run, GError **error)
     return FALSE;
   }
   return TRUE;
+}
+
+/* Begins anew, once all is sure that could be made sure. */
+static void
+remove_used (const DefcnRun *run)
+{
+  const gboolean anew = run->options->force && !run->options->resume;
+
+  for (gsize i = 0; anew && i < G_N_ELEMENTS (files); i++) {
+    g_autofree char *path = defcn_run_file (run, files[i]);
+
+    g_unlink (path);
+  }
 }
 
 /* What would only fail at the first evaluation. */
@@ -336,23 +348,24 @@ defcn_run_open (DefcnRun *run, GError **error)
   g_autofree char *metrics = defcn_run_file (run, "metrics.jsonl");
   g_autofree char *ini = defcn_run_file (run, "recipe.ini");
 
-  if (!lock_folder (run, error) || !open_data (run, error)
-      || !open_model (run, error))
+  if (!lock_folder (run, error) || !check_unused (run, error)
+      || !open_data (run, error) || !open_model (run, error))
     return FALSE;
   set_iterations (run);
   if (!open_state (run, error))
     return FALSE;
   run->loader = defcn_loader_new (run->dataset, &recipe->loader,
       run->state.iteration, error);
-  if (!run->loader || !check_unused (run, error))
+  if (!run->loader || !check_room (run, error))
     return FALSE;
+  remove_used (run);
   run->metrics = defcn_metrics_open (metrics,
       run->options->resume ? run->state.iteration : -1, error);
   if (!run->metrics)
     return FALSE;
 
   g_autofree char *text = defcn_recipe_to_file (recipe);
-  return defcn_output_write (ini, text, -1, error) && check_room (run, error);
+  return defcn_output_write (ini, text, -1, error);
 }
 
 void

@@ -1,0 +1,81 @@
+/* Detectors of other programs, known by the names of their tensors. */
+#include "frameworks.h"
+
+#include <string.h>
+
+typedef struct
+{
+  const char *part;   /* a name begins with this, "" fits all */
+  const char *prefix; /* before the names of a torchvision ResNet, NULL: none */
+  const char *what;
+} Framework;
+
+/* The first that fits. */
+static const Framework frameworks[] = {
+  { "roi_heads.", "backbone.body.", "a two-stage detector of torchvision" },
+  { "head.", "backbone.body.", "a detector of torchvision" },
+  { "", "backbone.body.", "a network of torchvision" },
+  { "", "backbone.0.body.", "DETR or one like it" },
+  { "", "model.backbone.conv_encoder.model.", "DETR of Hugging Face" },
+  { "roi_head.", "backbone.", "a two-stage detector of MMDetection" },
+  { "bbox_head.", "backbone.", "a detector of MMDetection" },
+  { "mask_head.", "backbone.", "a network of MMDetection" },
+  { "decode_head.", "backbone.", "a network of MMSegmentation" },
+  { "", "backbone.", "a network around a ResNet" },
+  { "", "encoder.", "a network around a ResNet" },
+  { "model.0.conv.", NULL, "a YOLO of ultralytics" },
+  { "0.conv.", NULL, "a YOLO of ultralytics" },
+  { "backbone.backbone.", NULL, "YOLOX" },
+  { "backbone.stem.conv.", NULL, "a detector of MMDetection without a ResNet" },
+  { "backbone.patch_embed.", NULL, "a detector around a transformer" },
+  { "patch_embed.", NULL, "a vision transformer" },
+  { "resnet.embedder.", NULL, "a ResNet of Hugging Face" },
+  { "vit.", NULL, "a vision transformer of Hugging Face" },
+  { "features.0.0.", NULL, "a MobileNet or EfficientNet of torchvision" },
+  { "features.0.", NULL, "a VGG of torchvision" },
+  { "conv_stem.", NULL, "an EfficientNet of timm" },
+  { "stages.0.", NULL, "a ConvNeXt" },
+};
+
+static gboolean
+has_part (const DefcnForeign *foreign, const char *part)
+{
+  for (guint i = 0; i < foreign->tensors->len; i++) {
+    const DefcnForeignTensor *t = foreign->tensors->pdata[i];
+
+    if (g_str_has_prefix (t->name, part))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static gboolean
+has_resnet (const DefcnForeign *foreign, const char *prefix)
+{
+  static const char *const names[] = { "conv1.weight",
+    "layer1.0.conv1.weight" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *name = g_strconcat (prefix, names[i], NULL);
+
+    if (!defcn_foreign_lookup (foreign, name))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+const char *
+defcn_frameworks_find (const char **prefix, const DefcnForeign *foreign)
+{
+  *prefix = NULL;
+  for (gsize i = 0; i < G_N_ELEMENTS (frameworks); i++) {
+    const Framework *f = &frameworks[i];
+
+    if (!has_part (foreign, f->part)
+        || (f->prefix && !has_resnet (foreign, f->prefix)))
+      continue;
+    *prefix = f->prefix;
+    return f->what;
+  }
+  return NULL;
+}
