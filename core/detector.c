@@ -41,6 +41,9 @@ struct _DefcnDetector
   /* The last image: its place, and which of the pass's images it is. */
   DefcnPlace place;
   int at;
+  /* Of the run: what wants to know of each image, or NULL. */
+  void (*each) (int i, gpointer data);
+  gpointer each_data;
   DefcnTimings timings;
 };
 
@@ -465,6 +468,8 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
     d->place = *place;
     d->at = k;
     defcn_detector_decode (d, boxes[batch_at (d, k)]);
+    if (d->each)
+      d->each (batch_at (d, k), d->each_data);
   }
   /* The heads may not have come. */
   if (d->has_heads && !d->be->sync (d->be, error)) {
@@ -519,8 +524,19 @@ gboolean
 defcn_detector_run (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
     const DefcnRegion *regions, int n, GError **error)
 {
+  return defcn_detector_run_each (d, boxes, images, regions, n, NULL, NULL,
+      error);
+}
+
+gboolean
+defcn_detector_run_each (DefcnDetector *d, GArray **boxes,
+    const DefcnImage *images, const DefcnRegion *regions, int n,
+    void (*each) (int i, gpointer data), gpointer data, GError **error)
+{
   gboolean good = TRUE;
 
+  d->each = each;
+  d->each_data = data;
   memset (&d->timings, 0, sizeof d->timings);
   for (int i = 0; i < n; i++)
     g_array_set_size (boxes[i], 0);

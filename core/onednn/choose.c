@@ -2,7 +2,8 @@
  *
  * In training by estimated cost alone, so that a run repeats to the bit.  In
  * inference two that are estimated close to each other are measured: once in a
- * process for each shape, so that all detectors of a process agree.
+ * process for each shape, so that all detectors of a process agree, and images
+ * have what they have alone, however many are in a pass.
  */
 #include "choose.h"
 
@@ -48,9 +49,9 @@ key_of (const Onednn *be, const DefcnNode *node)
   const DefcnTensor *x = node->x[0];
 
   return g_strdup_printf ("%d threads, block %d: %d/%d in %d groups, "
-                          "%dx%dx%dx%d "
+                          "%dx%dx%d "
                           "to %d%s%s",
-      be->base.threads, be->block, node->size, node->stride, node->groups, x->n,
+      be->base.threads, be->block, node->size, node->stride, node->groups,
       x->h, x->w, x->c, node->y->c, node->x[1] ? " + residual" : "",
       node->relu ? ", rectified" : "");
 }
