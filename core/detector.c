@@ -43,6 +43,9 @@ struct _DefcnDetector
   /* The last image: its place, and which of the pass's images it is. */
   DefcnPlace place;
   int at;
+  /* Of the run: what wants to know of each image, or NULL. */
+  void (*each) (int i, gpointer data);
+  gpointer each_data;
   DefcnTimings timings;
 };
 
@@ -511,6 +514,8 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
     d->place = *place;
     d->at = k;
     decode (d, boxes[i], rule_of (d, rules, i));
+    if (d->each)
+      d->each (i, d->each_data);
   }
   /* The heads may not have come. */
   if (d->has_heads && !d->be->sync (d->be, error)) {
@@ -592,6 +597,20 @@ defcn_detector_run (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
     const DefcnRegion *regions, int n, GError **error)
 {
   return defcn_detector_run_by (d, boxes, images, regions, NULL, n, error);
+}
+
+gboolean
+defcn_detector_run_each (DefcnDetector *d, GArray **boxes,
+    const DefcnImage *images, const DefcnRegion *regions, int n,
+    void (*each) (int i, gpointer data), gpointer data, GError **error)
+{
+  gboolean good;
+
+  d->each = each;
+  d->each_data = data;
+  good = defcn_detector_run (d, boxes, images, regions, n, error);
+  d->each = NULL;
+  return good;
 }
 
 void

@@ -77,6 +77,13 @@ gboolean defcn_detector_run_by (DefcnDetector *detector, GArray **boxes,
     const DefcnImage *images, const DefcnRegion *regions,
     const DefcnDecodeRule *rules, int n, GError **error);
 
+/* The same, and calls @each when the boxes of image @i are there, in any order
+ * of images that have some region: meanwhile defcn_detector_decode() is about
+ * it, and decode settings that @each changes have to be set back. */
+gboolean defcn_detector_run_each (DefcnDetector *detector, GArray **boxes,
+    const DefcnImage *images, const DefcnRegion *regions, int n,
+    void (*each) (int i, gpointer data), gpointer data, GError **error);
+
 /* Decodes the last image of the last run again, with the settings as they are
  * now: the same forward pass with another threshold, or with NMS.  The last run
  * must have succeeded and its last region not have been empty. */

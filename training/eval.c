@@ -20,7 +20,7 @@ typedef struct
 {
   char *model, *annotations, *images, *json, *detections, *reliability;
   char *results, *only; /* only: classes, ";" between them */
-  int limit, crowd;
+  int limit, crowd, batch;
   gboolean classes, calibrate, force;
   DefcnReadOptions read;
   DefcnDetectorOptions device;
@@ -147,6 +147,7 @@ evaluate_options (const Options *o)
     .least_objects = o->crowd,
     .duplicate_threshold = o->duplicates,
     .limit = o->limit,
+    .batch = o->batch,
     .progress = TRUE,
     .stop = &interrupted,
     .detections = o->detections };
@@ -261,9 +262,10 @@ run_eval (const Options *o, GError **error)
 static const char *
 check (const Options *o)
 {
-  if (o->results && (o->model || o->detections || o->calibrate || o->limit))
-    return "--results goes without --model, --detections, --calibrate and "
-           "--limit";
+  if (o->results
+      && (o->model || o->detections || o->calibrate || o->limit || o->batch))
+    return "--results goes without --model, --detections, --calibrate, "
+           "--batch and --limit";
   if (!o->results && (!o->model || !o->annotations || !o->images))
     return "--model, --annotations and --images are needed";
   if (!o->annotations)
@@ -283,6 +285,8 @@ check (const Options *o)
     return "--recall is not in 0 .. 1";
   if (o->crowd < 1)
     return "--crowd is not 1 or more";
+  if (o->batch < 0 || o->batch > DEFCN_EVALUATE_MAX_BATCH)
+    return "--batch is not in 1 .. 64";
   if (o->limit < 0 || o->device.threads < 0)
     return "--limit and --threads are not negative";
   return NULL;
@@ -327,6 +331,8 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "objects of a picture that is crowded (8)", "N" },
     { "limit", 0, 0, G_OPTION_ARG_INT, &o->limit, "only the first N images",
         "N" },
+    { "batch", 'b', 0, G_OPTION_ARG_INT, &o->batch,
+        "images shown to the detector at once (1; CUDA: 8 of 1000)", "N" },
     { "classes", 'c', G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,
         on_classes,
         "print the AP of every class too; with names, measure only these",

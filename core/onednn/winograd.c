@@ -73,16 +73,19 @@ tiles_together (const DefcnNode *node)
 static double
 cost (const Onednn *be, const DefcnNode *node, double tiles, double overhead)
 {
+  /* In inference an image alone and one among others go the same way. */
+  const int images = node->train ? 1 : node->y->n;
   const double in = onednn_blocks (be, node->x[0]);
   const double out = onednn_blocks (be, node->y);
   const double vectors = in * out * be->block;
-  const double rows = round_up (tiles, 2);
+  const double own = tiles / images;
+  const double rows = round_up (own, 2);
   const double all = tiles_of (node->y);
   const double pixels =
-      (double) node->y->n * node->y->h * node->y->w * tiles / all;
+      (double) node->y->n * node->y->h * node->y->w * own / all;
   const double direct = pixels * 9 * vectors;
   const double winograd =
-      (rows * 36 * 1.2 + overhead) * vectors + tiles * 300 * (in + out);
+      (rows * 36 * 1.2 + overhead) * vectors + own * 300 * (in + out);
 
   return is_possible (be, node) ? winograd / (0.9 * direct) : INFINITY;
 }

@@ -195,6 +195,53 @@ test_limit (void)
   g_assert_cmpuint (dataset->samples->len, ==, N_IMAGES);
 }
 
+/* However many pictures are shown at once, the boxes are the same to the bit, in
+ * the order of the pictures, and so are the figures: on every CPU engine. */
+static void
+test_batch (void)
+{
+  static const char *const devices[] = { "reference", "cpu" };
+  static const guint batches[] = { 0, 1, 2, 3, N_IMAGES, 1000 };
+  DefcnBackend *const own = be;
+
+  for (guint d = 0; d < G_N_ELEMENTS (devices); d++) {
+    g_autofree char *wanted = NULL;
+    g_autofree char *path = in_folder ("boxes.json");
+    DefcnFigures first = { 0 };
+
+    be = defcn_backend_new (devices[d], 1, NULL);
+    DefcnModel *model = open_model ("three.safetensors");
+    g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1, 1);
+    for (guint i = 0; i < G_N_ELEMENTS (batches); i++) {
+      DefcnEvaluateOptions options = defcn_evaluate_defaults;
+      g_autofree char *found = NULL;
+      DefcnFigures out = { 0 };
+
+      options.batch = batches[i];
+      options.detections = path;
+      evaluate (model, dataset, &options, &out);
+      g_assert_true (g_file_get_contents (path, &found, NULL, NULL));
+      g_assert_cmpint (g_remove (path), ==, 0);
+      g_assert_cmpfloat (out.milliseconds, >, 0);
+      if (!wanted) {
+        wanted = g_steal_pointer (&found);
+        first = out;
+        continue;
+      }
+      if (!g_str_equal (found, wanted))
+        g_error ("%s: other boxes with %u at once", devices[d], batches[i]);
+      for (int k = 0; k < DEFCN_N_COLUMNS; k++)
+        g_assert_cmpmem (out.coco[k].stats, sizeof out.coco[k].stats,
+            first.coco[k].stats, sizeof out.coco[k].stats);
+      defcn_figures_clear (&out);
+    }
+    defcn_figures_clear (&first);
+    defcn_model_free (model);
+    defcn_backend_free (be);
+  }
+  be = own;
+}
+
 /* Below 0 the threshold is the model's; at 1 there are no boxes. */
 static void
 test_thresholds (void)
@@ -643,6 +690,7 @@ main (int argc, char **argv)
 
   g_test_add_func ("/evaluate/perfect", test_perfect);
   g_test_add_func ("/evaluate/limit", test_limit);
+  g_test_add_func ("/evaluate/batch", test_batch);
   g_test_add_func ("/evaluate/thresholds", test_thresholds);
   g_test_add_func ("/evaluate/own nms", test_own_nms);
   g_test_add_func ("/evaluate/columns", test_columns);

@@ -10,6 +10,9 @@
 
 #define NMS_IOU 0.6f
 #define DUPLICATE_IOU 0.7f
+#define READ_AHEAD 4
+#define DEVICE_BATCH 8 /* on CUDA, with as many pictures as the next says */
+#define DEVICE_BATCH_IMAGES 1000
 
 const DefcnEvaluateOptions defcn_evaluate_defaults = { .threshold = 0.05f,
   .duplicate_threshold = 0.3f,
@@ -23,6 +26,7 @@ typedef struct
   DefcnFigures *out;
   DefcnColumns *columns;
   gboolean filtered_nms; /* the model filters before its NMS */
+  gboolean gathers;      /* the device likes several pictures */
   DefcnOutput *results;  /* or NULL */
   guint64 n_results;
 } Run;
@@ -33,6 +37,15 @@ typedef struct
   DefcnPicture *picture;
   GError *error;
 } Loaded;
+
+/* Pictures that the detector is shown at once, the first of which is @first. */
+typedef struct
+{
+  Run *run;
+  guint first, n;
+  Loaded *loaded[DEFCN_EVALUATE_MAX_BATCH];
+  GArray *boxes[DEFCN_N_COLUMNS][DEFCN_EVALUATE_MAX_BATCH];
+} Batch;
 
 typedef struct
 {
@@ -145,26 +158,43 @@ set_column (const Run *run, DefcnColumn column)
       column == DEFCN_COLUMN_NMS ? run->out->nms_iou : 0);
 }
 
+/* The other columns of a picture, while its forward pass is there. */
+static void
+decode_columns (int i, gpointer data)
+{
+  const Batch *batch = data;
+
+  for (int k = 1; k < DEFCN_N_COLUMNS; k++) {
+    set_column (batch->run, k);
+    defcn_detector_decode (batch->run->detector, batch->boxes[k][i]);
+  }
+  set_column (batch->run, 0);
+}
+
 /* One forward pass, decoded for every column. */
 static gboolean
-run_image (Run *run, guint i, const DefcnPicture *picture, GError **error)
+run_batch (Batch *batch, GError **error)
 {
-  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
-  const DefcnImage image = defcn_picture_image (picture);
+  DefcnImage images[DEFCN_EVALUATE_MAX_BATCH];
+  Run *run = batch->run;
 
-  for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
-    set_column (run, k);
-    if (k > 0)
-      defcn_detector_decode (run->detector, boxes);
-    else if (!defcn_detector_run (run->detector, &boxes, &image, NULL, 1,
-                 error))
-      return FALSE;
-    drop_foreign (boxes, run->dataset);
-    defcn_columns_add (run->columns, k, i, picture->width, picture->height,
-        boxes);
-    if (run->results && k == (int) run->out->own)
-      append_results (run, i, boxes);
-  }
+  for (guint i = 0; i < batch->n; i++)
+    images[i] = defcn_picture_image (batch->loaded[i]->picture);
+  set_column (run, 0);
+  if (!defcn_detector_run_each (run->detector, batch->boxes[0], images, NULL,
+          batch->n, decode_columns, batch, error))
+    return FALSE;
+  for (guint i = 0; i < batch->n; i++)
+    for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
+      const DefcnPicture *picture = batch->loaded[i]->picture;
+      GArray *boxes = batch->boxes[k][i];
+
+      drop_foreign (boxes, run->dataset);
+      defcn_columns_add (run->columns, k, batch->first + i, picture->width,
+          picture->height, boxes);
+      if (run->results && k == (int) run->out->own)
+        append_results (run, batch->first + i, boxes);
+    }
   return TRUE;
 }
 
@@ -179,38 +209,81 @@ interrupted (const Run *run, guint done, GError **error)
   return TRUE;
 }
 
+/* The next pictures, up to @max; FALSE where one cannot be read, those before it
+ * then wait in vain. */
+static gboolean
+load_batch (Batch *batch, Reader *reader, guint max, GError **error)
+{
+  batch->first += batch->n;
+  batch->n = 0;
+  while (batch->n < max && batch->first + batch->n < reader->n) {
+    Loaded *loaded = g_async_queue_pop (reader->ready);
+
+    batch->loaded[batch->n++] = loaded;
+    g_async_queue_push (reader->tickets, reader);
+    if (loaded->picture && loaded->picture->warning)
+      g_warning ("%s", loaded->picture->warning);
+    if (!loaded->picture) {
+      g_propagate_error (error, g_steal_pointer (&loaded->error));
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+static void
+unload_batch (Batch *batch)
+{
+  for (guint i = 0; i < batch->n; i++)
+    g_clear_pointer (&batch->loaded[i], loaded_free);
+}
+
+static void
+add_time (Run *run, const Batch *batch, double *total, DefcnProgress *progress)
+{
+  const guint done = batch->first + batch->n;
+  DefcnTimings t;
+
+  defcn_detector_timings (run->detector, &t);
+  *total += (t.preprocess + t.inference + t.postprocess) * 1e-6;
+  run->out->milliseconds = *total / done;
+  if (progress)
+    defcn_progress_update (progress, done, "%.1f ms an image",
+        run->out->milliseconds);
+}
+
+static guint
+batch_of (const Run *run, guint n)
+{
+  if (run->options->batch > 0)
+    return MIN (run->options->batch, DEFCN_EVALUATE_MAX_BATCH);
+  return run->gathers && n >= DEVICE_BATCH_IMAGES ? DEVICE_BATCH : 1;
+}
+
 static gboolean
 run_images (Run *run, Reader *reader, GError **error)
 {
   g_autoptr (DefcnProgress) progress =
       run->options->progress ? defcn_progress_new ("eval", reader->n) : NULL;
+  const guint max = batch_of (run, reader->n);
+  Batch batch = { .run = run };
+  gboolean good = TRUE;
   double total = 0;
 
-  for (guint i = 0; i < reader->n; i++) {
-    if (interrupted (run, i, error))
-      return FALSE;
-
-    Loaded *loaded = g_async_queue_pop (reader->ready);
-    if (loaded->picture && loaded->picture->warning)
-      g_warning ("%s", loaded->picture->warning);
-    const gboolean good =
-        loaded->picture && run_image (run, i, loaded->picture, error);
-    if (loaded->error)
-      g_propagate_error (error, g_steal_pointer (&loaded->error));
-    loaded_free (loaded);
-    if (!good)
-      return FALSE;
-    g_async_queue_push (reader->tickets, reader);
-
-    DefcnTimings t;
-    defcn_detector_timings (run->detector, &t);
-    total += (t.preprocess + t.inference + t.postprocess) * 1e-6;
-    run->out->milliseconds = total / (i + 1);
-    if (progress)
-      defcn_progress_update (progress, i + 1, "%.1f ms an image",
-          run->out->milliseconds);
+  for (int k = 0; k < DEFCN_N_COLUMNS; k++)
+    for (guint i = 0; i < max; i++)
+      batch.boxes[k][i] = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  while (good && batch.first + batch.n < reader->n) {
+    good = !interrupted (run, batch.first + batch.n, error)
+        && load_batch (&batch, reader, max, error) && run_batch (&batch, error);
+    if (good)
+      add_time (run, &batch, &total, progress);
+    unload_batch (&batch);
   }
-  return TRUE;
+  for (int k = 0; k < DEFCN_N_COLUMNS; k++)
+    for (guint i = 0; i < max; i++)
+      g_array_unref (batch.boxes[k][i]);
+  return good;
 }
 
 /* Runs all images with a thread that reads ahead. */
@@ -222,7 +295,7 @@ run_all (Run *run, GError **error)
     .ready = g_async_queue_new_full (loaded_free),
     .tickets = g_async_queue_new () };
 
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < READ_AHEAD; i++)
     g_async_queue_push (reader.tickets, &reader);
   GThread *thread = g_thread_new ("defcn-read", read_ahead, &reader);
   const gboolean good = run_images (run, &reader, error);
@@ -308,6 +381,7 @@ defcn_evaluate_model (DefcnModel *model, const DefcnDataset *dataset,
     .options = options,
     .out = out,
     .columns = columns,
+    .gathers = defcn_model_backend (model)->batch > 0,
     .filtered_nms = defcn_boxes_drops (spec->nms_iou)
         && defcn_boxes_drops (spec->duplicate_iou) };
   if (options->threshold >= 0)

@@ -23,6 +23,9 @@ typedef struct
   guint least_objects;       /* of the pictures that are told apart */
   float duplicate_threshold; /* scores that count for the duplicate rate */
   guint limit;               /* only the first so many images; 0: all */
+  guint batch;               /* how many are shown to the detector at once; 0:
+                                one; on CUDA eight where there are 1000, since
+                                every number of one size is planned anew */
   gboolean partial;          /* results: of a part of the classes, it may be
                                 that none is of one of these */
   gboolean progress;         /* show it on stderr */
@@ -35,6 +38,8 @@ typedef struct
 /* threshold 0.05, which figures of others are taken at; duplicate_threshold
  * 0.3, least_objects 8, the others 0. */
 extern const DefcnEvaluateOptions defcn_evaluate_defaults;
+
+#define DEFCN_EVALUATE_MAX_BATCH 64
 
 /* @options: NULL for the defaults.  The classes of @dataset must be those of
  * @model (defcn_dataset_match); boxes of a class without a category are left

@@ -1,0 +1,169 @@
+/* What a network's pass consists of on an H200 that need not be there: every
+ * step with its sizes, and the plan that cuDNN makes for a convolution.  Lines
+ * of words, for tests/bench/count.py:
+ *
+ *   KIND NAME N H W C K OUT_H OUT_W SIZE STRIDE GROUPS INPUTS TOGETHER
+ *     N_TOGETHER Y_BYTES ENGINE WORKSPACE COMPILED CPU_SECONDS KNOWN
+ *
+ * KNOWN: an earlier step has this plan.
+ *
+ * usage: list_plans N H W fp16|bf16|fp32 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../core/cuda/graph.h"
+#include "device_json.h"
+#include "model.h"
+
+static double
+cpu_seconds (void)
+{
+  struct timespec t;
+
+  clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &t);
+  return t.tv_sec + t.tv_nsec * 1e-9;
+}
+
+static cudnnBackendDescriptor_t
+device_new (void)
+{
+  cudnnBackendDescriptor_t d;
+
+  if (cudnnBackendCreateDescriptor (CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &d)
+          != CUDNN_STATUS_SUCCESS
+      || cudnnBackendSetAttribute (d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
+             CUDNN_TYPE_CHAR, strlen (device_json), device_json)
+          != CUDNN_STATUS_SUCCESS
+      || cudnnBackendFinalize (d) != CUDNN_STATUS_SUCCESS)
+    return NULL;
+  return d;
+}
+
+static CudaType
+type_of (const char *precision)
+{
+  return g_str_equal (precision, "fp16") ? CUDA_HALF
+      : g_str_equal (precision, "bf16")  ? CUDA_BFLOAT
+                                         : CUDA_FLOAT;
+}
+
+/* What decoding reads, which a planned net says of itself. */
+static gboolean
+is_precise (const DefcnNode *node)
+{
+  static const char *const names[] = { "head.cls_score", "head.bbox_pred",
+    "head.filter", "head.scales" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    if (g_str_has_prefix (node->name, names[i]))
+      return TRUE;
+  return FALSE;
+}
+
+static GraphShape
+shape_of (const DefcnNode *node, CudaType type)
+{
+  const DefcnTensor *x = node->x[0], *y = node->y;
+
+  return (GraphShape){ .kind = GRAPH_FORWARD,
+    .n = x->n,
+    .h = x->h,
+    .w = x->w,
+    .c = x->c,
+    .k = y->c,
+    .out_h = y->h,
+    .out_w = y->w,
+    .size = node->size,
+    .stride = node->stride,
+    .pad = node->pad,
+    .groups = node->groups,
+    .x_type = type,
+    .w_type = type,
+    .y_type = is_precise (node) ? CUDA_FLOAT : type,
+    .bias = node->b != NULL,
+    .residual = node->x[1] != NULL,
+    .relu = node->relu,
+    .tf32 = TRUE };
+}
+
+static void
+print_step (const DefcnNode *node, CudaType type)
+{
+  const DefcnTensor *x = node->x[0], *y = node->y;
+  int inputs = 0;
+
+  while (inputs < DEFCN_MAX_INPUTS && node->x[inputs])
+    inputs++;
+  printf ("%s %s %d %d %d %d %d %d %d %d %d %d %d %d %d %d",
+      defcn_backend_op_name (node->kind), node->name, x->n, x->h, x->w, x->c,
+      y->c, y->h, y->w, node->size, node->stride, node->groups, inputs,
+      node->together, node->n_together,
+      is_precise (node) || type == CUDA_FLOAT ? 4 : 2);
+}
+
+/* FALSE where there is no plan. */
+static gboolean
+print_plan (GHashTable *known, cudnnBackendDescriptor_t device,
+    const GraphShape *shape)
+{
+  g_autofree char *text = graph_shape_text (shape);
+  const double start = cpu_seconds ();
+  const gboolean is_known = g_hash_table_contains (known, text);
+  Graph *graph = is_known ? g_hash_table_lookup (known, text)
+                          : graph_new (NULL, device, shape, NULL, 1, NULL);
+
+  if (!graph) {
+    printf (" none 0 0 0 0\n");
+    return FALSE;
+  }
+  const double seconds = cpu_seconds () - start;
+  g_autofree char *json = graph_to_json (graph);
+  printf (" %s %zu %d %.3f %d\n", graph_engine (graph),
+      graph_workspace (graph), json && strstr (json, "\"cubin\":"),
+      is_known ? 0 : seconds, is_known);
+  if (!is_known)
+    g_hash_table_insert (known, g_steal_pointer (&text), graph);
+  return TRUE;
+}
+
+int
+main (int argc, char **argv)
+{
+  const char *const labels[] = { "person", NULL };
+  g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, NULL);
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+  g_autoptr (GHashTable) known = g_hash_table_new_full (g_str_hash,
+      g_str_equal, g_free, (GDestroyNotify) graph_unref);
+  cudnnBackendDescriptor_t device = device_new ();
+  gboolean good = TRUE;
+
+  if (argc != 5 || !device) {
+    fprintf (stderr, argc != 5 ? "usage: list_plans N H W PRECISION\n"
+                               : "no plans without a device\n");
+    return 2;
+  }
+  g_strfreev (spec->labels);
+  spec->labels = g_new0 (char *, 81);
+  spec->n_classes = 80;
+  for (int i = 0; i < 80; i++)
+    spec->labels[i] = g_strdup_printf ("class%d", i);
+  g_autoptr (DefcnParams) params = defcn_params_new_shapes (be);
+  DefcnPlan *plan = defcn_architecture_build (spec, params, be, atoi (argv[1]),
+      atoi (argv[2]), atoi (argv[3]));
+  for (guint i = 0; i < defcn_net_count (plan->net); i++) {
+    const DefcnNode *node = defcn_net_node (plan->net, i);
+    const GraphShape shape = shape_of (node, type_of (argv[4]));
+
+    print_step (node, type_of (argv[4]));
+    if (node->kind != DEFCN_OP_CONV)
+      printf (" - 0 0 0 0\n");
+    else
+      good &= print_plan (known, device, &shape);
+  }
+  defcn_architecture_free (plan);
+  g_clear_pointer (&known, g_hash_table_unref);
+  cudnnBackendDestroyDescriptor (device);
+  return !good;
+}
