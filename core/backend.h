@@ -119,8 +119,9 @@ struct _DefcnBackend
    * the caller sets it before the first step is prepared.  CUDA chooses by
    * itself. */
   gboolean exact;
-  /* 1x1 convolutions of inference multiply in bfloat16 and add in float32; only
-   * where the CPU can, has_bf16.  Set by defcn_backend_new_in() for "bf16". */
+  /* 1x1 convolutions of inference and most of training multiply in bfloat16 and
+   * add and store in float32; only where the CPU can, has_bf16.  Set by
+   * defcn_backend_new_in() for "bf16". */
   gboolean bf16, has_bf16;
   /* How much memory a model may take for plans that it keeps for other sizes of
    * input; 0: 8 plans of 4 GiB together. */

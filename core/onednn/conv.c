@@ -10,12 +10,14 @@ typedef enum
   N_PASSES
 } Pass;
 
-static const OnednnPass *const choices[N_PASSES][4] = {
-  { &defcn_onednn_bfloat_forward, &defcn_onednn_winograd_forward,
-      &defcn_onednn_direct_forward },
+static const OnednnPass *const choices[N_PASSES][5] = {
+  { &defcn_onednn_bfloat_forward, &defcn_onednn_mixed_forward,
+      &defcn_onednn_winograd_forward, &defcn_onednn_direct_forward },
   { &defcn_onednn_depthwise_backward },
-  { &defcn_onednn_winograd_data, &defcn_onednn_direct_data },
-  { &defcn_onednn_winograd_weights, &defcn_onednn_direct_weights },
+  { &defcn_onednn_mixed_data, &defcn_onednn_winograd_data,
+      &defcn_onednn_direct_data },
+  { &defcn_onednn_mixed_weights, &defcn_onednn_winograd_weights,
+      &defcn_onednn_direct_weights },
 };
 
 typedef struct

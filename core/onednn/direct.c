@@ -3,8 +3,8 @@
  * Groups narrower than a block are merged until they fill blocks, with zeros
  * between them: oneDNN has nothing fast for them as they are.
  */
-#include "pack.h"
 #include "passes.h"
+#include "primitive.h"
 
 #include <string.h>
 
@@ -19,57 +19,6 @@ typedef struct
   gsize packed_len; /* floats, whole cache lines */
   dnnl_primitive_t reorder;
 } Direct;
-
-static dnnl_status_t
-activation_desc (ShimDesc *md, const Onednn *be, const DefcnTensor *t)
-{
-  const dnnl_dims_t dims = { t->n, t->c, t->h, t->w };
-
-  return shim_desc_tag (md, 4, dims,
-      t->role == DEFCN_TENSOR_INPUT ? dnnl_nchw
-          : be->block == 16         ? dnnl_nChw16c
-                                    : dnnl_nChw8c);
-}
-
-/* How many groups are taken as one. */
-static int
-merged_groups (const Onednn *be, const DefcnNode *node)
-{
-  const int in = node->w->c, out = node->w->n / node->groups;
-
-  if (node->groups == 1 || (in == 1 && out == 1))
-    return 1;
-  for (int k = 1; k < node->groups; k++)
-    if (node->groups % k == 0 && k * in % be->block == 0
-        && k * out % be->block == 0)
-      return k;
-  return node->groups;
-}
-
-/* The weight as oneDNN sees it: dims of the merged groups. */
-static DefcnTensor
-merged_weight (const DefcnNode *node, int merged)
-{
-  DefcnTensor w = *node->w;
-
-  w.c *= merged;
-  return w;
-}
-
-/* Copies a weight to its place in the merged one. */
-static void
-spread (float *wide, const DefcnTensor *w, int groups, int merged)
-{
-  const int taps = w->h * w->w, per_group = w->n / groups;
-
-  for (int o = 0; o < w->n; o++)
-    for (int t = 0; t < taps; t++) {
-      const gsize row = (gsize) o * taps + t;
-
-      memcpy (wide + (row * merged + o / per_group % merged) * w->c,
-          w->data + row * w->c, w->c * sizeof (float));
-    }
-}
 
 /* Adds what is in that place to the gradient. */
 static void
@@ -86,121 +35,6 @@ gather_gradient (const DefcnTensor *w, const float *wide, int groups,
       for (int i = 0; i < w->c; i++)
         w->grad[row * w->c + i] += from[i];
     }
-}
-
-/* Dims of the weight as oneDNN counts them: (g,) o, i, h, w. */
-static int
-weight_dims (dnnl_dims_t dims, const DefcnTensor *w, int groups)
-{
-  if (groups == 1) {
-    memcpy (dims, (dnnl_dims_t){ w->n, w->c, w->h, w->w },
-        sizeof (dnnl_dims_t));
-    return 4;
-  }
-  memcpy (dims, (dnnl_dims_t){ groups, w->n / groups, w->c, w->h, w->w },
-      sizeof (dnnl_dims_t));
-  return 5;
-}
-
-/* Our dense OHWI. */
-static dnnl_status_t
-dense_desc (ShimDesc *md, const DefcnTensor *w, int groups)
-{
-  const gint64 row = (gint64) w->h * w->w * w->c;
-  dnnl_dims_t dims;
-  const int n_dims = weight_dims (dims, w, groups);
-  const dnnl_dims_t flat = { row, 1, (gint64) w->w * w->c, w->c };
-  const dnnl_dims_t grouped = { row * (w->n / groups), row, 1,
-    (gint64) w->w * w->c, w->c };
-
-  return shim_desc_strides (md, n_dims, dims, groups == 1 ? flat : grouped);
-}
-
-static dnnl_status_t
-any_desc (ShimDesc *md, const DefcnTensor *w, int groups)
-{
-  dnnl_dims_t dims;
-  const int n_dims = weight_dims (dims, w, groups);
-
-  return shim_desc_tag (md, n_dims, dims, dnnl_format_tag_any);
-}
-
-static dnnl_status_t
-memory_new (dnnl_memory_t *memory, const Onednn *be, ShimDescRef md, void *data)
-{
-  return dnnl_memory_create (memory, md, be->engine, data);
-}
-
-static dnnl_status_t
-reorder_new (dnnl_primitive_t *reorder, const Onednn *be, ShimDescRef from,
-    ShimDescRef to)
-{
-  dnnl_primitive_desc_t pd;
-  dnnl_status_t status = dnnl_reorder_primitive_desc_create (&pd, from,
-      be->engine, to, be->engine, NULL);
-
-  if (status)
-    return status;
-  status = dnnl_primitive_create (reorder, pd);
-  dnnl_primitive_desc_destroy (pd);
-  return status;
-}
-
-static void
-execute (Onednn *be, const char *name, dnnl_primitive_t primitive, int n_args,
-    const dnnl_exec_arg_t *args)
-{
-  const dnnl_status_t status =
-      dnnl_primitive_execute (primitive, be->stream, n_args, args);
-
-  if (status != dnnl_success && be->failed == dnnl_success) {
-    be->failed = status;
-    be->failed_name = g_intern_string (name);
-  }
-}
-
-static void
-fill (Onednn *be, OnednnPack *pack)
-{
-  const dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, pack->dense },
-    { DNNL_ARG_TO, pack->packed } };
-
-  if (pack->wide)
-    spread (pack->wide, pack->w, pack->groups, pack->merged);
-  execute (be, "weights", pack->reorder, G_N_ELEMENTS (args), args);
-}
-
-/* The pack of the node's weights in the layout @md. */
-static dnnl_status_t
-pack_new (OnednnPack **result, Onednn *be, const DefcnNode *node,
-    ShimDescRef md)
-{
-  OnednnPack *pack = defcn_onednn_pack_get (be, node->w, fill, md,
-      dnnl_memory_desc_get_size (md));
-  const int merged = merged_groups (be, node);
-  const DefcnTensor w = merged_weight (node, merged);
-  ShimDesc dense = { 0 };
-  dnnl_status_t status = pack ? dnnl_success : dnnl_out_of_memory;
-
-  *result = pack;
-  if (status || pack->reorder)
-    return status;
-  pack->groups = node->groups;
-  pack->merged = merged;
-  if (merged > 1
-      && !(pack->wide = be->base.alloc (&be->base,
-               defcn_tensor_len (&w) * sizeof (float))))
-    return dnnl_out_of_memory;
-  status = dense_desc (&dense, &w, node->groups / merged);
-  if (!status)
-    status = memory_new (&pack->packed, be, md, pack->data);
-  if (!status)
-    status = memory_new (&pack->dense, be, shim_ref (&dense),
-        pack->wide ? pack->wide : node->w->data);
-  if (!status)
-    status = reorder_new (&pack->reorder, be, shim_ref (&dense), md);
-  shim_desc_free (&dense);
-  return status;
 }
 
 /* Descriptors of one convolution while it is prepared. */
@@ -223,16 +57,18 @@ static dnnl_status_t
 descs_init (Descs *d, const Onednn *be, const DefcnNode *node)
 {
   const dnnl_dims_t bias = { node->y->c };
-  const int merged = merged_groups (be, node);
-  const DefcnTensor w = merged_weight (node, merged);
-  dnnl_status_t status = activation_desc (&d->x, be, node->x[0]);
+  const int merged = defcn_onednn_primitive_merged (be, node);
+  const DefcnTensor w = defcn_onednn_primitive_weight (node, merged);
+  dnnl_status_t status =
+      defcn_onednn_primitive_activation (&d->x, be, node->x[0]);
 
   d->stride[0] = d->stride[1] = node->stride;
   d->pad[0] = d->pad[1] = node->pad;
   if (!status)
-    status = activation_desc (&d->y, be, node->y);
+    status = defcn_onednn_primitive_activation (&d->y, be, node->y);
   if (!status)
-    status = any_desc (&d->w, &w, node->groups / merged);
+    status =
+        defcn_onednn_primitive_any (&d->w, dnnl_f32, &w, node->groups / merged);
   if (!status && node->b)
     status = shim_desc_tag (&d->b, 1, bias, dnnl_x);
   return status;
@@ -352,14 +188,17 @@ forward_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
   if (!status)
     status = primitive_new (c, pd);
   if (!status)
-    status =
-        pack_new (&c->pack, be, node, shim_query (pd, dnnl_query_weights_md));
+    status = defcn_onednn_primitive_pack (&c->pack, be, node,
+        shim_query (pd, dnnl_query_weights_md));
   if (!status)
-    status = memory_new (&c->x, be, shim_ref (&d->x), node->x[0]->data);
+    status = defcn_onednn_primitive_memory (&c->x, be, shim_ref (&d->x),
+        node->x[0]->data);
   if (!status)
-    status = memory_new (&c->y, be, shim_ref (&d->y), node->y->data);
+    status = defcn_onednn_primitive_memory (&c->y, be, shim_ref (&d->y),
+        node->y->data);
   if (!status && node->b)
-    status = memory_new (&c->b, be, shim_ref (&d->b), node->b->data);
+    status = defcn_onednn_primitive_memory (&c->b, be, shim_ref (&d->b),
+        node->b->data);
   if (pd)
     dnnl_primitive_desc_destroy (pd);
   return status;
@@ -387,7 +226,8 @@ forward_run (Onednn *be, const DefcnNode *node, gpointer state)
   if (node->x[1] && node->x[1]->data != node->y->data)
     defcn_onednn_elementwise_add (&be->base, node->y->data, node->x[1]->data,
         len, FALSE);
-  execute (be, node->name, c->primitive, node->b ? 4 : 3, args);
+  defcn_onednn_primitive_execute (be, node->name, c->primitive, node->b ? 4 : 3,
+      args);
 }
 
 const OnednnPass defcn_onednn_direct_forward = { cost, forward_prepare,
@@ -406,12 +246,14 @@ data_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
   if (!status)
     status = primitive_new (c, pd);
   if (!status)
-    status =
-        pack_new (&c->pack, be, node, shim_query (pd, dnnl_query_weights_md));
+    status = defcn_onednn_primitive_pack (&c->pack, be, node,
+        shim_query (pd, dnnl_query_weights_md));
   if (!status)
-    status = memory_new (&c->x, be, shim_ref (&d->x), node->x[0]->grad);
+    status = defcn_onednn_primitive_memory (&c->x, be, shim_ref (&d->x),
+        node->x[0]->grad);
   if (!status)
-    status = memory_new (&c->y, be, shim_ref (&d->y), node->y->grad);
+    status = defcn_onednn_primitive_memory (&c->y, be, shim_ref (&d->y),
+        node->y->grad);
   if (!status && node->accumulate[0]
       && !defcn_onednn_scratch_reserve (be,
           be->base.size (&be->base, node->x[0]) / sizeof (float)))
@@ -443,7 +285,8 @@ data_run (Onednn *be, const DefcnNode *node, gpointer state)
   defcn_onednn_pack_update (be, c->pack);
   if (node->accumulate[0])
     dnnl_memory_set_data_handle (c->x, be->scratch);
-  execute (be, node->name, c->primitive, G_N_ELEMENTS (args), args);
+  defcn_onednn_primitive_execute (be, node->name, c->primitive,
+      G_N_ELEMENTS (args), args);
   if (node->accumulate[0])
     defcn_onednn_elementwise_add (&be->base, x->grad, be->scratch,
         be->base.size (&be->base, x) / sizeof (float), TRUE);
@@ -455,7 +298,8 @@ const OnednnPass defcn_onednn_direct_data = { cost, data_prepare, data_run,
 static gsize
 dense_len (Onednn *be, const DefcnNode *node)
 {
-  const DefcnTensor w = merged_weight (node, merged_groups (be, node));
+  const DefcnTensor w = defcn_onednn_primitive_weight (node,
+      defcn_onednn_primitive_merged (be, node));
 
   return be->base.size (&be->base, &w) / sizeof (float);
 }
@@ -465,8 +309,8 @@ static dnnl_status_t
 weights_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
 {
   const gboolean bias = node->b && node->b->grad;
-  const int merged = merged_groups (be, node);
-  const DefcnTensor w = merged_weight (node, merged);
+  const int merged = defcn_onednn_primitive_merged (be, node);
+  const DefcnTensor w = defcn_onednn_primitive_weight (node, merged);
   dnnl_primitive_desc_t hint = NULL, pd = NULL;
   ShimDesc dense = { 0 };
   dnnl_status_t status = forward_desc (&hint, be, node, d, FALSE);
@@ -478,23 +322,27 @@ weights_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
   if (!status)
     status = primitive_new (c, pd);
   if (!status)
-    status = dense_desc (&dense, &w, node->groups / merged);
+    status = defcn_onednn_primitive_dense (&dense, &w, node->groups / merged);
   if (!status) {
     ShimDescRef packed = shim_query (pd, dnnl_query_diff_weights_md);
 
     c->packed_len = (dnnl_memory_desc_get_size (packed) + 63) / 64 * 16;
-    status = memory_new (&c->packed, be, packed, NULL);
+    status = defcn_onednn_primitive_memory (&c->packed, be, packed, NULL);
     if (!status)
-      status = memory_new (&c->dense, be, shim_ref (&dense), NULL);
+      status = defcn_onednn_primitive_memory (&c->dense, be, shim_ref (&dense),
+          NULL);
     if (!status)
-      status = reorder_new (&c->reorder, be, packed, shim_ref (&dense));
+      status = defcn_onednn_primitive_reorder (&c->reorder, be, packed,
+          shim_ref (&dense), FALSE);
   }
   if (!status)
-    status = memory_new (&c->x, be, shim_ref (&d->x), node->x[0]->data);
+    status = defcn_onednn_primitive_memory (&c->x, be, shim_ref (&d->x),
+        node->x[0]->data);
   if (!status)
-    status = memory_new (&c->y, be, shim_ref (&d->y), node->y->grad);
+    status = defcn_onednn_primitive_memory (&c->y, be, shim_ref (&d->y),
+        node->y->grad);
   if (!status && bias)
-    status = memory_new (&c->b, be, shim_ref (&d->b), NULL);
+    status = defcn_onednn_primitive_memory (&c->b, be, shim_ref (&d->b), NULL);
   if (!status
       && !defcn_onednn_scratch_reserve (be,
           c->packed_len + dense_len (be, node) + node->y->c))
@@ -519,7 +367,7 @@ weights_run (Onednn *be, const DefcnNode *node, gpointer state)
   const Direct *c = state;
   float *dense = be->scratch + c->packed_len;
   float *db = dense + dense_len (be, node);
-  const int merged = merged_groups (be, node);
+  const int merged = defcn_onednn_primitive_merged (be, node);
   const dnnl_exec_arg_t args[] = {
     { DNNL_ARG_SRC, c->x },
     { DNNL_ARG_DIFF_DST, c->y },
@@ -533,8 +381,10 @@ weights_run (Onednn *be, const DefcnNode *node, gpointer state)
   dnnl_memory_set_data_handle (c->dense, dense);
   if (c->b)
     dnnl_memory_set_data_handle (c->b, db);
-  execute (be, node->name, c->primitive, c->b ? 4 : 3, args);
-  execute (be, node->name, c->reorder, G_N_ELEMENTS (reorder), reorder);
+  defcn_onednn_primitive_execute (be, node->name, c->primitive, c->b ? 4 : 3,
+      args);
+  defcn_onednn_primitive_execute (be, node->name, c->reorder,
+      G_N_ELEMENTS (reorder), reorder);
   if (merged > 1)
     gather_gradient (node->w, dense, node->groups, merged);
   else

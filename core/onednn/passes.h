@@ -54,8 +54,13 @@ extern const OnednnPass defcn_onednn_winograd_weights;
 /* Depthwise: both gradients at once, and the mask of the fused ReLU. */
 extern const OnednnPass defcn_onednn_depthwise_backward;
 
-/* 1x1 in bfloat16. */
+/* 1x1 in bfloat16, in inference. */
 extern const OnednnPass defcn_onednn_bfloat_forward;
+
+/* Any but grouped ones in bfloat16, in training. */
+extern const OnednnPass defcn_onednn_mixed_forward;
+extern const OnednnPass defcn_onednn_mixed_data;
+extern const OnednnPass defcn_onednn_mixed_weights;
 
 /* oneDNN's direct convolution, which suits always. */
 extern const OnednnPass defcn_onednn_direct_forward;

@@ -12,10 +12,10 @@ typedef dnnl_memory_desc_t ShimDesc; /* owned handle */
 typedef const_dnnl_memory_desc_t ShimDescRef;
 
 static inline dnnl_status_t
-shim_desc_tag (ShimDesc *md, int n_dims, const dnnl_dims_t dims,
-    dnnl_format_tag_t tag)
+shim_desc_typed (ShimDesc *md, int n_dims, const dnnl_dims_t dims,
+    dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
-  return dnnl_memory_desc_create_with_tag (md, n_dims, dims, dnnl_f32, tag);
+  return dnnl_memory_desc_create_with_tag (md, n_dims, dims, type, tag);
 }
 
 static inline dnnl_status_t
@@ -97,10 +97,10 @@ typedef dnnl_memory_desc_t ShimDesc; /* a struct */
 typedef const dnnl_memory_desc_t *ShimDescRef;
 
 static inline dnnl_status_t
-shim_desc_tag (ShimDesc *md, int n_dims, const dnnl_dims_t dims,
-    dnnl_format_tag_t tag)
+shim_desc_typed (ShimDesc *md, int n_dims, const dnnl_dims_t dims,
+    dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
-  return dnnl_memory_desc_init_by_tag (md, n_dims, dims, dnnl_f32, tag);
+  return dnnl_memory_desc_init_by_tag (md, n_dims, dims, type, tag);
 }
 
 static inline dnnl_status_t
@@ -186,6 +186,13 @@ shim_conv_backward_weights (dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
 }
 
 #endif
+
+static inline dnnl_status_t
+shim_desc_tag (ShimDesc *md, int n_dims, const dnnl_dims_t dims,
+    dnnl_format_tag_t tag)
+{
+  return shim_desc_typed (md, n_dims, dims, dnnl_f32, tag);
+}
 
 static inline ShimDescRef
 shim_query (const_dnnl_primitive_desc_t pd, dnnl_query_t what)

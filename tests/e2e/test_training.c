@@ -1,5 +1,6 @@
 /* `defcn train` by its numbers: what it logs, when it evaluates, what it
  * keeps.  That it learns is train.sh's. */
+#include <math.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -214,6 +215,65 @@ test_cache (void)
   }
 }
 
+/* The bytes of its checkpoint. */
+static GBytes *
+read_checkpoint (const char *name)
+{
+  g_autofree char *path =
+      g_build_filename (folder, name, "checkpoint.safetensors", NULL);
+  char *bytes;
+  gsize len;
+
+  g_assert_true (g_file_get_contents (path, &bytes, &len, NULL));
+  return g_bytes_new_take (bytes, len);
+}
+
+/* In bf16 on a CPU the losses are near those of fp32, the recipe says what it
+ * was, and a run in two pieces ends in the bytes of one in one. */
+static void
+test_precision (void)
+{
+  const char *const half[] = { "--device=cpu", "--precision=bf16", NULL };
+  const char *const first[] = { "--device=cpu", "--precision=bf16",
+    "--stop-after=2", NULL };
+  const char *const second[] = { "--device=cpu", "--precision=bf16", "--resume",
+    NULL };
+  g_autofree char *err = NULL, *text = NULL;
+  g_autofree char *ini = g_build_filename (folder, "half", "recipe.ini", NULL);
+  double off = 0;
+
+  if (train (&err, "half", half) != 0) {
+    if (!strstr (err, "has no bf16"))
+      g_error ("%s", err);
+    g_test_skip ("the CPU has no bf16");
+    remove_run ("half");
+    return;
+  }
+  train_well ("full", (const char *const[]){ "--device=cpu", NULL });
+  g_autoptr (GPtrArray) found = read_lines ("half", "loss");
+  g_autoptr (GPtrArray) wanted = read_lines ("full", "loss");
+  for (int i = 0; i < 4; i++) {
+    const double loss = tool_number (found->pdata[i], "loss");
+    const double want = tool_number (wanted->pdata[i], "loss");
+
+    off = MAX (off, fabs (loss - want) / want);
+  }
+  g_test_message ("losses are off by %.2g", off);
+  g_assert_cmpfloat (off, >, 0); /* it is bf16 */
+  g_assert_cmpfloat (off, <, 0.05);
+  g_assert_true (g_file_get_contents (ini, &text, NULL, NULL));
+  g_assert_nonnull (strstr (text, "\nprecision=bf16\n"));
+
+  train_well ("parts", first);
+  train_well ("parts", second);
+  g_autoptr (GBytes) whole = read_checkpoint ("half");
+  g_autoptr (GBytes) parts = read_checkpoint ("parts");
+  g_assert_true (g_bytes_equal (whole, parts));
+  remove_run ("half");
+  remove_run ("full");
+  remove_run ("parts");
+}
+
 /* Evaluations come at their interval and at the end, once there; of models as
  * good as each other the first is kept. */
 static void
@@ -321,6 +381,7 @@ main (int argc, char **argv)
   write_data ();
   g_test_add_func ("/training/lines", test_lines);
   g_test_add_func ("/training/cache", test_cache);
+  g_test_add_func ("/training/precision", test_precision);
   g_test_add_func ("/training/evaluations", test_evaluations);
   g_test_add_func ("/training/stops", test_stops);
   g_test_add_func ("/training/lost", test_lost);

@@ -1,4 +1,5 @@
-/* 1x1 convolution of the CPU in bfloat16 (precision bf16). */
+/* Convolution of the CPU in bfloat16 (precision bf16): 1x1 in inference, any but
+ * grouped ones in training. */
 #include "rig.h"
 
 #include <math.h>
@@ -125,7 +126,8 @@ test_rounding (void)
   g_assert_cmpfloat (worst, <, 5e-3 * largest);
 }
 
-/* Training and everything but 1x1 stay in float32. */
+/* In inference everything but 1x1 stays in float32, in training what is grouped
+ * and what takes longer to round than to compute. */
 static void
 test_elsewhere (void)
 {
@@ -146,6 +148,188 @@ test_elsewhere (void)
   }
 }
 
+/* Such as have no other way but the direct convolution. */
+typedef struct
+{
+  const char *name;
+  RigShape shape;
+  guint n_float; /* passes that stay in float32, at least */
+} Trained;
+
+static const Trained trained[] = {
+  { "5x5",
+      { DEFCN_OP_CONV, 1, 11, 13, 64, 48, 5, 1, 1, .flags = BIAS | RELU } },
+  { "5x5-odd",
+      { DEFCN_OP_CONV, 2, 9, 7, 50, 67, 5, 1, 1, .flags = BIAS | ADD_0 } },
+  { "stride",
+      { DEFCN_OP_CONV, 2, 10, 14, 64, 96, 3, 2, 1,
+          .flags = BIAS | RESIDUAL | RELU } },
+  { "stride-residual",
+      { DEFCN_OP_CONV, 1, 9, 9, 96, 64, 3, 2, 1,
+          .flags = RESIDUAL | ADD_0 | ADD_OTHERS } },
+  { "1x1", { DEFCN_OP_CONV, 1, 12, 9, 256, 256, 1, 1, 1, .flags = BIAS } },
+  { "1x1-add",
+      { DEFCN_OP_CONV, 2, 5, 6, 512, 256, 1, 1, 1, .flags = BIAS | ADD_0 } },
+  { "one-column", { DEFCN_OP_CONV, 2, 3, 1, 88, 96, 5, 2, 1 }, 1 },
+  { "one-pixel", { DEFCN_OP_CONV, 2, 1, 1, 128, 96, 3, 2, 1, .flags = BIAS },
+      1 },
+};
+
+enum
+{
+  OF_Y, /* y itself */
+  OF_X, /* gradients */
+  OF_RESIDUAL,
+  OF_W,
+  OF_B,
+  N_RESULTS
+};
+
+/* Forward and backward on @be from numbers of @rand and @value, gradients onto
+ * what is there; dense, NULL where there is none. */
+static void
+train (float **results, gsize *lens, DefcnBackend *be, const RigShape *shape,
+    float (*value) (GRand *rand), char **implementation)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (4);
+  g_autoptr (Rig) rig = rig_new (be, shape, TRUE);
+  DefcnTensor *const of[N_RESULTS] = { rig->node.y, rig->slots[0],
+    rig->slots[1], rig->slots[SLOT_W], rig->slots[SLOT_B] };
+
+  for (int i = 0; i < N_SLOTS + 1; i++) {
+    DefcnTensor *t = i < N_SLOTS ? rig->slots[i] : rig->node.y;
+    g_autofree float *values = t ? g_new (float, defcn_tensor_len (t)) : NULL;
+    g_autofree float *grads = t ? g_new (float, defcn_tensor_len (t)) : NULL;
+
+    for (gsize k = 0; t && k < defcn_tensor_len (t); k++) {
+      values[k] = value (rand);
+      grads[k] = value (rand);
+    }
+    if (t)
+      testing_tensor_write (be, t, values);
+    if (t && t->grad)
+      testing_tensor_write_grad (be, t, grads);
+  }
+  *implementation = g_strdup (be->ops[DEFCN_OP_CONV].describe
+          ? be->ops[DEFCN_OP_CONV].describe (be, &rig->node)
+          : "plain");
+  testing_forward (be, &rig->node);
+  results[OF_Y] = testing_tensor_read (be, rig->node.y);
+  testing_backward (be, &rig->node);
+  for (int i = 0; i < N_RESULTS; i++) {
+    lens[i] = of[i] ? defcn_tensor_len (of[i]) : 0;
+    if (i > 0)
+      results[i] = of[i] ? testing_tensor_read_grad (be, of[i]) : NULL;
+  }
+}
+
+static guint
+count (const char *text, const char *word)
+{
+  g_auto (GStrv) parts = g_strsplit (text, word, -1);
+
+  return g_strv_length (parts) - 1;
+}
+
+/* All passes of training give the oracle's results to the bit from numbers that
+ * bfloat16 holds.  Returns: (transfer full): what they run on. */
+static char *
+assert_trains (DefcnBackend *be, DefcnBackend *oracle, const RigShape *shape)
+{
+  float *found[N_RESULTS], *wanted[N_RESULTS];
+  gsize lens[N_RESULTS];
+  g_autofree char *name = NULL, *plain = NULL;
+
+  train (found, lens, be, shape, integer, &name);
+  train (wanted, lens, oracle, shape, integer, &plain);
+  for (int i = 0; i < N_RESULTS; i++) {
+    for (gsize k = 0; k < lens[i]; k++)
+      if (found[i][k] != wanted[i][k])
+        g_error ("%dx%dx%dx%d to %d, %dx%d stride %d, on %s: number %zu of "
+                 "result %d is %g, wanted %g",
+            shape->n, shape->h, shape->w, shape->c, shape->out, shape->size,
+            shape->size, shape->stride, name, k, i, found[i][k], wanted[i][k]);
+    g_free (found[i]);
+    g_free (wanted[i]);
+  }
+  return g_steal_pointer (&name);
+}
+
+/* What is worth it is in bfloat16, forward and backward. */
+static void
+test_training (gconstpointer data)
+{
+  const Trained *t = data;
+  g_autoptr (DefcnBackend) be = backend_new ();
+  g_autoptr (DefcnBackend) oracle = defcn_backend_new ("reference", 1, NULL);
+
+  if (!be)
+    return;
+  g_autofree char *name = assert_trains (be, oracle, &t->shape);
+  g_test_message ("%s", name);
+  g_assert_cmpuint (count (name, "bfloat16 "), <=, 3 - t->n_float);
+  if (t->n_float == 0)
+    g_assert_cmpuint (count (name, "bfloat16 "), ==, 3);
+}
+
+/* Shapes at random, what lies in the scratch being that of the one before: the
+ * library's own code has been found to read beyond small maps. */
+static void
+test_training_shapes (void)
+{
+  static const int sizes[] = { 1, 3, 3, 3, 5, 7 };
+  static const CaseFlags flags[] = { BIAS, RELU, ADD_0, RESIDUAL };
+  g_autoptr (GRand) rand = g_rand_new_with_seed (11);
+  g_autoptr (DefcnBackend) be = backend_new ();
+  g_autoptr (DefcnBackend) oracle = defcn_backend_new ("reference", 1, NULL);
+
+  for (int i = 0; be && i < 120; i++) {
+    RigShape shape = { DEFCN_OP_CONV, g_rand_int_range (rand, 1, 4),
+      g_rand_int_range (rand, 1, 8), g_rand_int_range (rand, 1, 8),
+      8 * g_rand_int_range (rand, 3, 14), 8 * g_rand_int_range (rand, 3, 14),
+      sizes[g_rand_int_range (rand, 0, G_N_ELEMENTS (sizes))],
+      g_rand_int_range (rand, 1, 3), 1 };
+
+    for (gsize k = 0; k < G_N_ELEMENTS (flags); k++)
+      shape.flags |= g_rand_boolean (rand) ? flags[k] : 0;
+    g_autofree char *name = assert_trains (be, oracle, &shape);
+  }
+}
+
+/* Other numbers are rounded once before they are multiplied; a bias's gradient
+ * is not. */
+static void
+test_training_rounds (void)
+{
+  const RigShape shape = { DEFCN_OP_CONV, 1, 15, 14, 64, 64, 5, 1, 1,
+    .flags = BIAS };
+  g_autoptr (DefcnBackend) be = backend_new ();
+  g_autoptr (DefcnBackend) oracle = defcn_backend_new ("reference", 1, NULL);
+  float *found[N_RESULTS], *wanted[N_RESULTS];
+  gsize lens[N_RESULTS];
+  g_autofree char *name = NULL, *plain = NULL;
+
+  if (!be)
+    return;
+  train (found, lens, be, &shape, real, &name);
+  train (wanted, lens, oracle, &shape, real, &plain);
+  for (int i = 0; i < N_RESULTS; i++) {
+    double worst = 0, largest = 0;
+
+    for (gsize k = 0; k < lens[i]; k++) {
+      worst = MAX (worst, fabs (found[i][k] - wanted[i][k]));
+      largest = MAX (largest, fabs (wanted[i][k]));
+    }
+    g_test_message ("off by %.1e of the largest value",
+        worst / MAX (largest, 1));
+    if (i != OF_RESIDUAL && i != OF_B)
+      g_assert_cmpfloat (worst, >, 1e-4 * largest);
+    g_assert_cmpfloat (worst, <=, (i == OF_B ? 1e-6 : 5e-3) * largest);
+    g_free (found[i]);
+    g_free (wanted[i]);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -156,5 +340,12 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/bfloat/rounding", test_rounding);
   g_test_add_func ("/bfloat/elsewhere", test_elsewhere);
+  for (guint i = 0; i < G_N_ELEMENTS (trained); i++) {
+    g_autofree char *path =
+        g_strdup_printf ("/bfloat/training/%s", trained[i].name);
+    g_test_add_data_func (path, &trained[i], test_training);
+  }
+  g_test_add_func ("/bfloat/training-rounds", test_training_rounds);
+  g_test_add_func ("/bfloat/training-shapes", test_training_shapes);
   return g_test_run ();
 }

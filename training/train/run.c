@@ -273,11 +273,6 @@ open_model (DefcnRun *run, GError **error)
   run->be = defcn_device_options_open (&device, NULL, error);
   if (!run->be)
     return FALSE;
-  if (run->be->bf16) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "precision \"bf16\": the CPU trains in fp32");
-    return FALSE;
-  }
   run->state.model =
       defcn_model_new (recipe->spec, run->be, TRUE, recipe->loader.seed, error);
   return run->state.model && start_model (run, error);
