@@ -42,6 +42,10 @@
  * (gint), `confidence`, `x_min`, `x_max`, `y_min` and `y_max` (gdouble, 0..1 of
  * the frame).
  *
+ * Elements share a model by #GstDefcnDetect:model-instance-id, may have several
+ * frames in flight (#GstDefcnDetect:nireq), and take another model on while they
+ * run (#GstDefcnDetect:model).
+ *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 filesrc location=in.mp4 ! decodebin !
@@ -61,6 +65,13 @@
  *     "video/x-raw(memory:CUDAMemory)" !
  *     defcndetect model=coco.safetensors device=cuda ! defcnpublish ! fakesink
  * ]| Frames that are decoded on the GPU stay there.
+ * |[
+ * gst-launch-1.0 filesrc location=a.mp4 ! decodebin !
+ *     defcndetect model=coco.safetensors model-instance-id=x batch-size=2
+ *     batch-timeout=10 ! fakesink
+ *     filesrc location=b.mp4 ! decodebin !
+ *     defcndetect model-instance-id=x threshold=0.3 ! fakesink
+ * ]| Two streams through one copy of the model, together.
  *
  * Since: 0.1
  */
@@ -197,7 +208,7 @@ set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
   GST_OBJECT_LOCK (self);
   self->frame_time = self->info.fps_n > 0
       ? gst_util_uint64_scale_int (GST_SECOND, self->info.fps_d,
-            self->info.fps_n)
+          self->info.fps_n)
       : 0;
   GST_OBJECT_UNLOCK (self);
   /* Where the old picture had its objects says nothing about the new one. */
@@ -367,7 +378,7 @@ sink_event (GstBaseTransform *trans, GstEvent *event)
       gst_defcn_ring_flush (self);
       forget_stream (self);
       break;
-    case GST_EVENT_STREAM_START:
+    case GST_EVENT_STREAM_START: /* another one */
       forget_stream (self);
       self->orientation = (GstDefcnOrientation){ 0 };
       break;

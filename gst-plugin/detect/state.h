@@ -72,7 +72,7 @@ struct _GstDefcnDetect
   gboolean upstream_live;
   GstClockTime latency;    /* what a LATENCY query was told last */
   GstClockTime frame_time; /* between two frames, 0: not known */
-  GstObject *cuda;      /* "gst.cuda.context" of here, NULL: none known */
+  GstObject *cuda;         /* "gst.cuda.context" of here, NULL: none known */
 
   /* The streaming thread's. */
   GstVideoInfo info;
@@ -94,10 +94,10 @@ struct _GstDefcnDetect
   guint nireq;      /* frames in flight at most, as of start() */
   GQueue ring;      /* those in flight, and the events between (ring.h) */
   guint in_flight;
-  GstFlowReturn verdict; /* what went wrong while they were drained */
+  GstFlowReturn verdict;        /* what went wrong while they were drained */
   struct _GstDefcnFrame *begun; /* the one that comes */
-  guint run;         /* discontinuities so far */
-  gint64 last_stats; /* monotonic us, when a message was posted */
+  guint run;                    /* discontinuities so far */
+  gint64 last_stats;            /* monotonic us, when a message was posted */
 };
 
 /* Returns: (transfer full): "defcn-stats", with the lock not held. */

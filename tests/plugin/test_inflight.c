@@ -46,8 +46,8 @@ start (Seen *seen, const char *properties)
 
   *seen = (Seen){ .text = g_string_new (NULL) };
   gst_pad_add_probe (h->sinkpad,
-      GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, see, seen,
-      NULL);
+      GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, see,
+      seen, NULL);
   return h;
 }
 
