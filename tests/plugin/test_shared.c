@@ -367,6 +367,8 @@ test_no_company (void)
   b = worker_new (&setup, 1);
   occupy (a);
   submit (b, W);
+  while (gst_defcn_worker_load (b).passes < 2 /* b's is not waiting */)
+    g_thread_yield ();
   fake_detector_release ();
   collect (a);
   collect (b);
