@@ -42,6 +42,10 @@
  * (gint), `confidence`, `x_min`, `x_max`, `y_min` and `y_max` (gdouble, 0..1 of
  * the frame).
  *
+ * Elements share a model by #GstDefcnDetect:model-instance-id, may have several
+ * frames in flight (#GstDefcnDetect:nireq), and take another model on while they
+ * run (#GstDefcnDetect:model).
+ *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 filesrc location=in.mp4 ! decodebin !
@@ -61,6 +65,13 @@
  *     "video/x-raw(memory:CUDAMemory)" !
  *     defcndetect model=coco.safetensors device=cuda ! defcnpublish ! fakesink
  * ]| Frames that are decoded on the GPU stay there.
+ * |[
+ * gst-launch-1.0 filesrc location=a.mp4 ! decodebin !
+ *     defcndetect model=coco.safetensors model-instance-id=x batch-size=2
+ *     batch-timeout=10 ! fakesink
+ *     filesrc location=b.mp4 ! decodebin !
+ *     defcndetect model-instance-id=x threshold=0.3 ! fakesink
+ * ]| Two streams through one copy of the model, together.
  *
  * Since: 0.1
  */
@@ -69,6 +80,7 @@
 #include "detect/frame.h"
 #include "detect/open.h"
 #include "detect/properties.h"
+#include "detect/ring.h"
 
 #define GST_CAT_DEFAULT gst_defcn_detect_debug
 
@@ -154,6 +166,8 @@ start (GstBaseTransform *trans)
     self->region = setup.region;
     self->meta = setup.meta;
     self->turning = setup.turning;
+    self->nireq = setup.nireq;
+    self->verdict = GST_FLOW_OK;
     self->warned_regions = self->warned_still = FALSE;
     self->orientation = (GstDefcnOrientation){ 0 };
     self->object_class = setup.object_class && *setup.object_class
@@ -175,6 +189,7 @@ stop (GstBaseTransform *trans)
 {
   GstDefcnDetect *self = GST_DEFCN_DETECT (trans);
 
+  gst_defcn_ring_clear (self);
   gst_defcn_close (self);
   gst_defcn_state_take_context (self, NULL);
   gst_defcn_state_reset (self);
@@ -190,23 +205,29 @@ set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
     GST_ERROR_OBJECT (self, "cannot parse caps %" GST_PTR_FORMAT, in);
     return FALSE;
   }
+  GST_OBJECT_LOCK (self);
+  self->frame_time = self->info.fps_n > 0
+      ? gst_util_uint64_scale_int (GST_SECOND, self->info.fps_d,
+          self->info.fps_n)
+      : 0;
+  GST_OBJECT_UNLOCK (self);
   /* Where the old picture had its objects says nothing about the new one. */
   gst_defcn_worker_discard (self->worker);
   gst_defcn_state_reset (self);
   return TRUE;
 }
 
-/* The pixels of one frame may be kept here while the next ones pass: pools need
- * room for it. */
+/* The pixels of frames may be kept here while the next ones pass: pools need
+ * room for them. */
 static void
-raise_pools (GstQuery *query)
+raise_pools (GstQuery *query, guint n)
 {
   for (guint i = 0; i < gst_query_get_n_allocation_pools (query); i++) {
     GstBufferPool *pool;
     guint size, min, max;
 
     gst_query_parse_nth_allocation_pool (query, i, &pool, &size, &min, &max);
-    min = max ? MIN (min + 1, max) : min + 1;
+    min = max ? MIN (min + n, max) : min + n;
     gst_query_set_nth_allocation_pool (query, i, pool, size, min, max);
     gst_clear_object (&pool);
   }
@@ -229,14 +250,55 @@ propose_allocation (GstBaseTransform *trans, GstQuery *decide_query,
       && gst_video_info_from_caps (&info, caps))
     gst_query_add_allocation_pool (query, NULL, GST_VIDEO_INFO_SIZE (&info), 1,
         0);
-  raise_pools (query);
+  raise_pools (query, GST_DEFCN_DETECT (trans)->nireq);
   return TRUE;
 }
 
 static GstFlowReturn
 transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
-  return gst_defcn_frame_process (GST_DEFCN_DETECT (trans), buffer);
+  GstDefcnDetect *self = GST_DEFCN_DETECT (trans);
+  GstFlowReturn ret = GST_FLOW_OK;
+
+  self->begun = gst_defcn_frame_begin (self, buffer, &ret);
+  return ret;
+}
+
+static GstFlowReturn
+submit_input_buffer (GstBaseTransform *trans, gboolean is_discont,
+    GstBuffer *buffer)
+{
+  const GstFlowReturn verdict =
+      gst_defcn_ring_verdict (GST_DEFCN_DETECT (trans));
+
+  if (verdict == GST_FLOW_OK)
+    return GST_BASE_TRANSFORM_CLASS (gst_defcn_detect_parent_class)
+        ->submit_input_buffer (trans, is_discont, buffer);
+  gst_buffer_unref (buffer);
+  return verdict;
+}
+
+/* The base class asks for more until there is none. */
+static GstFlowReturn
+generate_output (GstBaseTransform *trans, GstBuffer **out)
+{
+  GstDefcnDetect *self = GST_DEFCN_DETECT (trans);
+  GstBuffer *buffer = NULL;
+  GstFlowReturn ret = GST_FLOW_OK;
+  GstDefcnFrame *frame;
+
+  *out = NULL;
+  if (trans->queued_buf)
+    ret = GST_BASE_TRANSFORM_CLASS (gst_defcn_detect_parent_class)
+              ->generate_output (trans, &buffer);
+  frame = g_steal_pointer (&self->begun);
+  if (ret == GST_FLOW_OK && frame && buffer) {
+    gst_defcn_ring_add_frame (self, frame, buffer);
+  } else {
+    gst_defcn_frame_free (frame);
+    gst_clear_buffer (&buffer);
+  }
+  return ret == GST_FLOW_OK ? gst_defcn_ring_pop (self, out) : ret;
 }
 
 /* Events and queries. */
@@ -281,20 +343,42 @@ take_tags (GstDefcnDetect *self, GstEvent *event)
       GST_BASE_TRANSFORM_SINK_PAD (self));
 }
 
+/* After these no frame comes for a while, or one of another kind: what is in
+ * flight leaves before them.  Other events wait among the frames. */
+static gboolean
+drains (GstEvent *event)
+{
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_STREAM_START:
+    case GST_EVENT_CAPS:
+    case GST_EVENT_SEGMENT:
+    case GST_EVENT_STREAM_GROUP_DONE:
+    case GST_EVENT_EOS:
+    case GST_EVENT_SEGMENT_DONE:
+    case GST_EVENT_GAP:
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
+
 static gboolean
 sink_event (GstBaseTransform *trans, GstEvent *event)
 {
   GstDefcnDetect *self = GST_DEFCN_DETECT (trans);
 
+  if (drains (event))
+    gst_defcn_ring_drain (self);
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_FLUSH_START:
       set_flushing (self, TRUE);
       break;
     case GST_EVENT_FLUSH_STOP:
       set_flushing (self, FALSE);
+      gst_defcn_ring_flush (self);
       forget_stream (self);
       break;
-    case GST_EVENT_STREAM_START:
+    case GST_EVENT_STREAM_START: /* another one */
       forget_stream (self);
       self->orientation = (GstDefcnOrientation){ 0 };
       break;
@@ -310,6 +394,10 @@ sink_event (GstBaseTransform *trans, GstEvent *event)
       break;
     default:
       break;
+  }
+  if (GST_EVENT_IS_SERIALIZED (event) && !gst_defcn_ring_is_empty (self)) {
+    gst_defcn_ring_add_event (self, event);
+    return TRUE;
   }
   return GST_BASE_TRANSFORM_CLASS (gst_defcn_detect_parent_class)
       ->sink_event (trans, event);
@@ -386,6 +474,8 @@ query (GstBaseTransform *trans, GstPadDirection direction, GstQuery *query)
 {
   if (direction == GST_PAD_SRC && GST_QUERY_TYPE (query) == GST_QUERY_LATENCY)
     return query_latency (GST_DEFCN_DETECT (trans), query);
+  if (direction == GST_PAD_SINK && GST_QUERY_TYPE (query) == GST_QUERY_DRAIN)
+    gst_defcn_ring_drain (GST_DEFCN_DETECT (trans));
   if (GST_QUERY_TYPE (query) == GST_QUERY_CONTEXT
       && query_context (GST_DEFCN_DETECT (trans), query))
     return TRUE;
@@ -461,6 +551,8 @@ gst_defcn_detect_class_init (GstDefcnDetectClass *klass)
   trans->set_caps = GST_DEBUG_FUNCPTR (set_caps);
   trans->propose_allocation = GST_DEBUG_FUNCPTR (propose_allocation);
   trans->transform_ip = GST_DEBUG_FUNCPTR (transform_ip);
+  trans->submit_input_buffer = GST_DEBUG_FUNCPTR (submit_input_buffer);
+  trans->generate_output = GST_DEBUG_FUNCPTR (generate_output);
   trans->sink_event = GST_DEBUG_FUNCPTR (sink_event);
   trans->src_event = GST_DEBUG_FUNCPTR (src_event);
   trans->query = GST_DEBUG_FUNCPTR (query);
@@ -470,6 +562,7 @@ static void
 gst_defcn_detect_init (GstDefcnDetect *self)
 {
   gst_defcn_properties_init (self);
+  gst_defcn_ring_init (self);
   self->none = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
   /* Not the base class's, which throws away whole frames. */
   gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);

@@ -1,4 +1,4 @@
-/* One frame through defcndetect: look at it or not, attach, report. */
+/* One frame through defcndetect: looked at or not, attached to, reported. */
 #include "frame.h"
 #include "adopt.h"
 #include "cudaframe.h"
@@ -120,7 +120,7 @@ set_regions (GstDefcnDetect *self, GstDefcnJob *job, GstBuffer *buffer)
 
 /* Keeps the result of @job; FALSE, with an error posted, if it failed. */
 static gboolean
-take_result (GstDefcnDetect *self, GstDefcnJob *job)
+take_result (GstDefcnDetect *self, const GstDefcnJob *job)
 {
   if (job->error) {
     GST_ELEMENT_ERROR (self, STREAM, FAILED, ("%s", job->error->message),
@@ -139,20 +139,6 @@ take_result (GstDefcnDetect *self, GstDefcnJob *job)
   return TRUE;
 }
 
-/* Looks at a frame and waits for the result. */
-static GstFlowReturn
-look (GstDefcnDetect *self, GstDefcnJob *job)
-{
-  g_autoptr (GstDefcnJob) done = NULL;
-
-  if (!gst_defcn_worker_submit (self->worker, job))
-    return GST_FLOW_FLUSHING;
-  done = gst_defcn_worker_collect (self->worker);
-  if (!done)
-    return GST_FLOW_FLUSHING;
-  return take_result (self, done) ? GST_FLOW_OK : GST_FLOW_ERROR;
-}
-
 /* What became of a frame, and what its mark says. */
 typedef enum
 {
@@ -167,6 +153,16 @@ typedef enum
 
 static const char *reasons[] = { "", "interval", "qos", "busy", "region",
   "still", "busy" };
+
+struct _GstDefcnFrame
+{
+  FrameTime time;
+  Fate fate;
+  GstDefcnSettings *settings;
+  GstDefcnJob *earlier; /* whose result has come with this frame, or NULL */
+  gboolean discont;     /* something is missing before it */
+  guint run;            /* of frames without a discontinuity */
+};
 
 /* What speaks against looking at this frame; LOOKED: nothing. */
 static Fate
@@ -190,6 +186,16 @@ learn_context (GstDefcnDetect *self, GstBuffer *buffer)
 
   if (context)
     gst_defcn_state_take_context (self, context);
+}
+
+/* Hands @job over.  What no-block has left at work is waited for, and lost. */
+static gboolean
+hand_over (GstDefcnDetect *self, GstDefcnJob *job, gboolean no_block)
+{
+  if (self->pending && !no_block)
+    gst_defcn_job_free (gst_defcn_worker_collect (self->worker));
+  self->pending = no_block;
+  return gst_defcn_worker_submit (self->worker, job);
 }
 
 /* Looks at the frame if it is its turn and there is time.  @busy: the network
@@ -229,11 +235,15 @@ look_or_skip (GstDefcnDetect *self, GstDefcnEngine *engine,
   }
 
   self->since = 1;
-  if (!settings->no_block)
-    return look (self, g_steal_pointer (&job));
-  *fate = PENDING;
-  gst_defcn_worker_submit (self->worker, g_steal_pointer (&job));
-  return GST_FLOW_OK;
+  if (settings->no_block)
+    *fate = PENDING;
+  else
+    self->looked++;
+  if (hand_over (self, g_steal_pointer (&job), settings->no_block)
+      || settings->no_block)
+    return GST_FLOW_OK;
+  self->looked--;
+  return GST_FLOW_FLUSHING;
 }
 
 static void
@@ -353,42 +363,101 @@ check_latency (GstDefcnDetect *self)
   }
 }
 
-/* Something is missing before the frame: what was seen before that is not
- * repeated after it. */
-static void
-break_run (GstDefcnDetect *self)
+/* What the network was at when the last frames came, if it has ended; *@busy:
+ * it has not. */
+static GstDefcnJob *
+take_earlier (GstDefcnDetect *self, gboolean *busy)
 {
-  self->run++;
-  g_clear_pointer (&self->last, g_array_unref);
+  GstDefcnJob *job;
+
+  /* Of the worker too: what was thrown away may still be at work. */
+  *busy = self->looked > 0 || gst_defcn_worker_busy (self->worker);
+  if (!self->pending)
+    return NULL;
+  job = gst_defcn_worker_poll (self->worker, busy);
+  self->pending = *busy;
+  return job;
+}
+
+void
+gst_defcn_frame_free (GstDefcnFrame *frame)
+{
+  if (!frame)
+    return;
+  gst_defcn_settings_unref (frame->settings);
+  gst_defcn_job_free (frame->earlier);
+  g_free (frame);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstDefcnFrame, gst_defcn_frame_free)
+
+GstDefcnFrame *
+gst_defcn_frame_begin (GstDefcnDetect *self, GstBuffer *buffer,
+    GstFlowReturn *ret)
+{
+  g_autoptr (GstDefcnFrame) frame = g_new0 (GstDefcnFrame, 1);
+  g_autoptr (GstDefcnEngine) engine = gst_defcn_adopt (self);
+  gboolean busy;
+
+  frame->time = frame_time (self, buffer);
+  frame->discont = GST_BUFFER_IS_DISCONT (buffer);
+  frame->run = self->run += frame->discont;
+  frame->earlier = take_earlier (self, &busy);
+  GST_OBJECT_LOCK (self);
+  frame->settings = gst_defcn_settings_ref (self->settings);
+  GST_OBJECT_UNLOCK (self);
+  if (frame->earlier && frame->earlier->error) {
+    take_result (self, frame->earlier);
+    *ret = GST_FLOW_ERROR;
+    return NULL;
+  }
+  *ret = look_or_skip (self, engine, frame->settings, buffer, &frame->time,
+      busy, &frame->fate);
+  return *ret == GST_FLOW_OK ? g_steal_pointer (&frame) : NULL;
+}
+
+gboolean
+gst_defcn_frame_is_ready (const GstDefcnDetect *self,
+    const GstDefcnFrame *frame)
+{
+  return frame->fate != LOOKED || gst_defcn_worker_ready (self->worker);
+}
+
+/* The result of @frame, waited for. */
+static GstFlowReturn
+collect (GstDefcnDetect *self)
+{
+  g_autoptr (GstDefcnJob) job = gst_defcn_worker_collect (self->worker);
+
+  self->looked--;
+  if (!job)
+    return GST_FLOW_FLUSHING;
+  return take_result (self, job) ? GST_FLOW_OK : GST_FLOW_ERROR;
 }
 
 GstFlowReturn
-gst_defcn_frame_process (GstDefcnDetect *self, GstBuffer *buffer)
+gst_defcn_frame_end (GstDefcnDetect *self, GstDefcnFrame *frame,
+    GstBuffer *buffer)
 {
-  FrameTime t = frame_time (self, buffer);
-  gboolean busy;
-  g_autoptr (GstDefcnEngine) engine = gst_defcn_adopt (self);
-  g_autoptr (GstDefcnJob) earlier = gst_defcn_worker_poll (self->worker, &busy);
-  g_autoptr (GstDefcnSettings) settings = NULL;
-  GstFlowReturn ret;
-  Fate fate;
+  const GstDefcnJob *earlier = frame->earlier;
+  const Fate fate = frame->fate;
+  GstFlowReturn ret = GST_FLOW_OK;
 
-  GST_OBJECT_LOCK (self);
-  settings = gst_defcn_settings_ref (self->settings);
-  GST_OBJECT_UNLOCK (self);
-  if (GST_BUFFER_IS_DISCONT (buffer))
-    break_run (self);
-  if (earlier && !take_result (self, earlier))
-    return GST_FLOW_ERROR;
-  ret = look_or_skip (self, engine, settings, buffer, &t, busy, &fate);
+  /* What was seen before a gap is not repeated after it. */
+  if (frame->discont)
+    g_clear_pointer (&self->last, g_array_unref);
+  if (earlier)
+    take_result (self, earlier);
+  if (fate == LOOKED)
+    ret = collect (self);
   if (ret != GST_FLOW_OK)
     return ret;
   count_frame (self, fate);
-  report (self, settings, buffer, &t, fate, earlier != NULL);
+  report (self, frame->settings, buffer, &frame->time, fate, earlier != NULL);
   /* Its result is told once, with its time, but not repeated. */
-  if (earlier && earlier->run != self->run && fate != LOOKED)
+  if (earlier && earlier->run != frame->run && fate != LOOKED)
     g_clear_pointer (&self->last, g_array_unref);
-  post_stats (self, settings->stats_interval);
+  post_stats (self, frame->settings->stats_interval);
   if (++self->frames % LATENCY_EVERY == 0)
     check_latency (self);
   return GST_FLOW_OK;

@@ -91,7 +91,7 @@ open_model (GstDefcnDetect *self, const GstDefcnSetup *setup)
 
   if (!wanted.path && !(setup->instance_id && *setup->instance_id))
     wanted.path = bundled = gst_defcn_bundled_model ();
-  worker = gst_defcn_worker_new (setup->instance_id, &wanted, 1,
+  worker = gst_defcn_worker_new (setup->instance_id, &wanted, setup->nireq,
       G_OBJECT (self), &error);
   if (!worker) {
     post_open_error (self, wanted.path, error);

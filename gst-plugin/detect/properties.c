@@ -41,6 +41,7 @@ static const gsize fields[] = {
   [PROP_BATCH_SIZE] = FIELD (setup.batch_size),
   [PROP_BATCH_TIMEOUT] = FIELD (setup.batch_timeout),
   [PROP_WORKERS] = FIELD (setup.workers),
+  [PROP_NIREQ] = FIELD (setup.nireq),
 };
 
 /* What changed the live properties, with the lock held: make the new settings.
@@ -241,6 +242,7 @@ gst_defcn_properties_init (GstDefcnDetect *self)
   self->setup.max_edge = DEFCN_DETECTOR_MAX_EDGE;
   self->setup.batch_size = 1;
   self->setup.workers = 1;
+  self->setup.nireq = 1;
   self->live.threshold = DEFAULT_THRESHOLD;
   self->live.max_detections = DEFAULT_MAX_DETECTIONS;
   self->live.duplicate_filter = DEFAULT_DUPLICATE_FILTER;

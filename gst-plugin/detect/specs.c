@@ -234,6 +234,23 @@ install_sharing_properties (GObjectClass *klass)
       g_param_spec_uint ("workers", "Workers",
           "Copies of the network that run side by side, in a thread each", 1,
           16, 1, SETUP));
+
+  /**
+   * GstDefcnDetect:nireq:
+   *
+   * A frame leaves when its result is there, at the latest with the frame that
+   * comes this many minus one after it: what comes before the element and what
+   * comes after it work meanwhile, as with a queue, and several
+   * #GstDefcnDetect:workers have something to do.  Order, events between frames
+   * and flow returns stay as they are; the reported latency grows by the frames.
+   * With #GstDefcnDetect:no-block, which holds no frame, the network has one.
+   *
+   * Since: 0.3
+   */
+  g_object_class_install_property (klass, PROP_NIREQ,
+      g_param_spec_uint ("nireq", "Inference requests",
+          "Frames that may be in flight; 1: each is waited for", 1, 16, 1,
+          SETUP));
 }
 
 /* Which objects are reported, and under which names. */

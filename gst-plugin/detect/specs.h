@@ -43,6 +43,7 @@ typedef enum
   PROP_BATCH_SIZE,
   PROP_BATCH_TIMEOUT,
   PROP_WORKERS,
+  PROP_NIREQ,
 } GstDefcnProperty;
 
 #define DEFAULT_DEVICE "auto"

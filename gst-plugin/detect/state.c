@@ -34,6 +34,7 @@ gst_defcn_state_reset (GstDefcnDetect *self)
 {
   self->since = 0;
   self->pending = FALSE;
+  self->looked = 0;
   g_clear_pointer (&self->last, g_array_unref);
   g_clear_pointer (&self->last_info, gst_defcn_model_info_unref);
   self->last_time = GST_CLOCK_TIME_NONE;
@@ -45,7 +46,8 @@ gst_defcn_state_latency (const GstDefcnDetect *self)
 {
   if (self->settings && self->settings->no_block)
     return 0;
-  return gst_defcn_stats_percentile (&self->stats, GST_DEFCN_TIME_TOTAL, 95)
+  return (MAX (self->setup.nireq, 1) - 1) * self->frame_time
+      + gst_defcn_stats_percentile (&self->stats, GST_DEFCN_TIME_TOTAL, 95)
       + (self->worker
               ? gst_defcn_worker_load (self->worker).timeout * GST_MSECOND
               : 0);

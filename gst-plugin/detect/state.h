@@ -51,7 +51,7 @@ typedef struct
   GstDefcnPrecision precision;
   GstDefcnInferenceRegion region;
   GstDefcnTurning turning;
-  guint threads, max_edge, batch_size, workers;
+  guint threads, max_edge, batch_size, workers, nireq;
   int batch_timeout;
   gboolean exact, autotune;
   GstDefcnMetaFlags meta;
@@ -71,8 +71,9 @@ struct _GstDefcnDetect
   GstClockTime earliest_time; /* of QoS: what runs before is too late */
   double proportion;          /* came with it */
   gboolean upstream_live;
-  GstClockTime latency; /* what a LATENCY query was told last */
-  GstObject *cuda;      /* "gst.cuda.context" of here, NULL: none known */
+  GstClockTime latency;    /* what a LATENCY query was told last */
+  GstClockTime frame_time; /* between two frames, 0: not known */
+  GstObject *cuda;         /* "gst.cuda.context" of here, NULL: none known */
 
   /* The streaming thread's. */
   GstVideoInfo info;
@@ -90,10 +91,16 @@ struct _GstDefcnDetect
   GArray *last;  /* GstDefcnObject of that one, NULL before it */
   GstDefcnModelInfo *last_info; /* of what has found them, or NULL */
   GstClockTime last_time;       /* its PTS */
-  gboolean pending;  /* a job runs whose result goes to a later frame */
-  guint run;         /* discontinuities so far */
-  GstDefcnStill still; /* what skip-still compares with */
-  gint64 last_stats; /* monotonic us, when a message was posted */
+  gboolean pending; /* a job runs whose result goes to a later frame */
+  guint looked;     /* frames in flight that are being looked at */
+  guint nireq;      /* frames in flight at most, as of start() */
+  GQueue ring;      /* those in flight, and the events between (ring.h) */
+  guint in_flight;
+  GstFlowReturn verdict;        /* what went wrong while they were drained */
+  struct _GstDefcnFrame *begun; /* the one that comes */
+  GstDefcnStill still;          /* what skip-still compares with */
+  guint run;                    /* discontinuities so far */
+  gint64 last_stats;            /* monotonic us, when a message was posted */
 };
 
 /* Returns: (transfer full): "defcn-stats", with the lock not held. */

@@ -233,6 +233,19 @@ gst_defcn_worker_poll (GstDefcnWorker *worker, gboolean *busy)
   return job;
 }
 
+gboolean
+gst_defcn_worker_ready (GstDefcnWorker *worker)
+{
+  const GstDefcnJob *job;
+  gboolean ready;
+
+  lock (worker);
+  job = gst_defcn_lane_oldest (&worker->lane);
+  ready = !is_busy (worker) || (job && job->state == GST_DEFCN_JOB_DONE);
+  unlock (worker);
+  return ready;
+}
+
 void
 gst_defcn_worker_discard (GstDefcnWorker *worker)
 {

@@ -75,6 +75,9 @@ GstDefcnJob *gst_defcn_worker_collect (GstDefcnWorker *worker);
  * the two. */
 GstDefcnJob *gst_defcn_worker_poll (GstDefcnWorker *worker, gboolean *busy);
 
+/* Whether collect would not wait, but for a flush. */
+gboolean gst_defcn_worker_ready (GstDefcnWorker *worker);
+
 /* Forgets what waits, runs or has finished: nobody will collect it. */
 void gst_defcn_worker_discard (GstDefcnWorker *worker);
 /* No frame will come for a while: others need not wait for one. */

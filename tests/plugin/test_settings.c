@@ -415,6 +415,7 @@ test_properties (void)
     { "no-block", "false", "true", TRUE },
     { "threads", "0", "1024", TRUE },
     { "workers", "1", "16", FALSE },
+    { "nireq", "1", "16", FALSE },
     { "model-instance-id", NULL, "a", FALSE },
     { "batch-size", "1", "64", FALSE },
     { "batch-timeout", "0", "10000", TRUE },

@@ -594,6 +594,7 @@ test_setup_waits (void)
     { "model-instance-id", "x" },
     { "batch-size", "2" },
     { "workers", "2" },
+    { "nireq", "2" },
     { "exact", "true" },
     { "autotune", "true" },
     { "max-edge", "4096" },

@@ -238,14 +238,23 @@ test_bad_frame (void)
     gst_defcn_worker_free (workers[i]);
 }
 
-/* Both have brought a frame lately. */
+/* Both have brought a frame lately, and are waited for from now on. */
 static void
 bring_both (GstDefcnWorker *a, GstDefcnWorker *b)
 {
+  gst_defcn_worker_set_timeout (a, 0);
   submit (a, W);
   submit (b, W);
   collect (a);
   collect (b);
+  gst_defcn_worker_set_timeout (a, EVER);
+}
+
+/* Nobody has been waited for in vain since @start. */
+static void
+assert_soon (gint64 start)
+{
+  g_assert_cmpint (g_get_monotonic_time () - start, <, EVER * 1000);
 }
 
 static void
@@ -306,6 +315,7 @@ test_company (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     for (int early = 0; early < 2; early++) {
+      const gint64 begin = g_get_monotonic_time ();
       GstDefcnWorker *a, *b;
       guint n;
 
@@ -325,6 +335,7 @@ test_company (void)
       }
       collect (a);
       g_assert_cmpuint (fake_detector_company (n), ==, cases[i].company);
+      assert_soon (begin);
       if (b)
         gst_defcn_worker_set_flushing (b, FALSE);
       gst_defcn_worker_free (b);
@@ -337,6 +348,7 @@ test_company (void)
 static void
 test_no_company (void)
 {
+  const gint64 begin = g_get_monotonic_time ();
   GstDefcnModelSetup setup = batches (2, EVER);
   GstDefcnWorker *a, *b;
 
@@ -355,9 +367,12 @@ test_no_company (void)
   b = worker_new (&setup, 1);
   occupy (a);
   submit (b, W);
+  while (gst_defcn_worker_load (b).passes < 2 /* b's is not waiting */)
+    g_thread_yield ();
   fake_detector_release ();
   collect (a);
   collect (b);
+  assert_soon (begin);
   gst_defcn_worker_free (a);
   gst_defcn_worker_free (b);
 }
@@ -366,6 +381,7 @@ test_no_company (void)
 static void
 test_stall (void)
 {
+  const gint64 begin = g_get_monotonic_time ();
   const GstDefcnModelSetup setup = batches (2, EVER);
   GstDefcnWorker *a, *b;
 
@@ -381,6 +397,7 @@ test_stall (void)
     submit (a, W);
     collect (a);
   }
+  assert_soon (begin);
   gst_defcn_worker_free (b);
   gst_defcn_worker_free (a);
 }

@@ -1,6 +1,10 @@
 /* Elements that share a model: what each finds is what it would find alone. */
 #include "rig.h"
 
+#include <glib/gstdio.h>
+
+#include "tiny_model.h"
+
 #define N 5
 #define FRAMES 6
 
@@ -67,7 +71,7 @@ test_same (void)
   static const char *const sharings[] = {
     "model-instance-id=t",
     "model-instance-id=t batch-size=3",
-    "model-instance-id=t batch-size=8 batch-timeout=200",
+    "model-instance-id=t batch-size=8 batch-timeout=20",
     "model-instance-id=t batch-size=2 workers=2 batch-timeout=3",
   };
   Stream alone[N] = { 0 };
@@ -99,6 +103,61 @@ test_same (void)
   }
   for (guint i = 0; i < N; i++)
     stream_clear (&alone[i]);
+}
+
+static void
+count (GstElement *element, gboolean good, const char *path, gpointer data)
+{
+  g_assert_true (good);
+  g_atomic_int_inc ((gint *) data);
+}
+
+static GArray *
+objects_of (GstHarness *h, guint n)
+{
+  g_autoptr (GstBuffer) out = gst_harness_push_and_pull (h, rig_frame (h, n));
+  GArray *objects = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+
+  gst_defcn_meta_read (out, objects, 1000, 1000);
+  return objects;
+}
+
+/* A model of another input size is taken on by all who share, and finds then
+ * what it finds in an element that began with it. */
+static void
+test_reload (void)
+{
+  g_autofree char *other = rig_file ("other.safetensors", "");
+  GstHarness *h[2], *fresh;
+  gint n_told = 0;
+
+  testing_tiny_model_write_as (other, 96, -3);
+  for (int i = 0; i < 2; i++) {
+    g_autoptr (GstElement) element = NULL;
+
+    h[i] = rig_harness ("model-instance-id=r batch-size=2", streams[i].caps);
+    element = rig_element (h[i]);
+    g_signal_connect (element, "model-updated", G_CALLBACK (count), &n_told);
+    g_array_unref (objects_of (h[i], 0));
+  }
+  {
+    g_autoptr (GstElement) element = rig_element (h[1]);
+
+    g_object_set (element, "model", other, NULL);
+  }
+  while (g_atomic_int_get (&n_told) < 2)
+    g_usleep (1000);
+  for (int i = 0; i < 2; i++) {
+    g_autoptr (GArray) found = objects_of (h[i], 1), wanted = NULL;
+
+    fresh = rig_harness_model (other, "", streams[i].caps);
+    wanted = objects_of (fresh, 1);
+    g_assert_cmpuint (wanted->len, >, 0);
+    rig_assert_same (found, wanted);
+    gst_harness_teardown (fresh);
+  }
+  for (int i = 0; i < 2; i++)
+    gst_harness_teardown (h[i]);
 }
 
 /* Many streams in one pipeline, of which one ends early and one alone names the
@@ -152,6 +211,7 @@ main (int argc, char **argv)
 {
   rig_init (&argc, &argv);
   g_test_add_func ("/together/same", test_same);
+  g_test_add_func ("/together/reload", test_reload);
   g_test_add_func ("/together/pipeline", test_pipeline);
   return rig_run ();
 }
