@@ -28,6 +28,7 @@ struct _LiveServer
   char *listen;
   char **hosts;
   guint max_clients;
+  gboolean closed;
 };
 
 static const char *
@@ -292,9 +293,9 @@ on_request (SoupServer *soup, SoupServerMessage *message, const char *raw,
     }
     set_header (message, "WWW-Authenticate", "Bearer");
     refuse (message, SOUP_STATUS_UNAUTHORIZED, "This page needs a token.");
-  } else if (!server->stream) {
+  } else if (!server->stream || server->closed) {
     set_header (message, "Retry-After", "2");
-    refuse (message, SOUP_STATUS_SERVICE_UNAVAILABLE, "It starts.");
+    refuse (message, SOUP_STATUS_SERVICE_UNAVAILABLE, "It starts, or ends.");
   } else {
     serve_private (server, message, path);
   }
@@ -370,6 +371,7 @@ live_server_notify (LiveServer *server)
 void
 live_server_close (LiveServer *server)
 {
+  server->closed = TRUE;
   if (server->stream)
     live_stream_close (server->stream);
 }
