@@ -552,6 +552,36 @@ def test_variable(work):
         live.close()
 
 
+def test_stuck(work):
+    """A camera whose state change never returns, a FIFO that nobody writes:
+    neither the others nor the end wait for it, and it is not tried for ever."""
+    os.mkfifo(work + "/fifo")
+    live = live_rig.Live(
+        BUILD, work, live_group(timeout=1) + group("a", uri="test://ball")
+        + group("fifo", uri="file://%s/fifo" % work))
+    try:
+        tap.ok("a camera that hangs is tried three times, not for ever",
+               wait(lambda: live.camera("fifo")["state"] == "stuck")
+               and live.metrics()['defcn_live_camera_ending_pipelines{'
+                                  'camera="fifo"}'] == 3, live.log())
+        frames = live.camera("a")["frames"]
+        tap.ok("the other one goes on",
+               wait(lambda: live.camera("a")["frames"] > frames + 5)
+               and live.camera("a")["losses"] == 0, live.log())
+        writer = os.open(work + "/fifo", os.O_WRONLY)
+        tap.ok("when it hangs no more, it is tried again", wait(
+            lambda: live.camera("fifo")["losses"] > 3), live.log())
+        os.close(writer)
+        tap.ok("and hangs again", wait(
+            lambda: live.camera("fifo")["state"] == "stuck"), live.log())
+        status, seconds = live.stop()
+        tap.ok("the end does not wait for it", status == 0 and seconds < 12
+               and 'camera "fifo" does not stop' in live.log()
+               and live.records(), (status, seconds, live.log()))
+    finally:
+        live.close()
+
+
 def test_full(work):
     """A place that takes no records stops no camera."""
     if not os.path.exists("/dev/full"):
@@ -578,6 +608,7 @@ def main():
         test_token(work)
         test_variable(work)
         test_full(work)
+        test_stuck(work)
     return tap.end()
 
 

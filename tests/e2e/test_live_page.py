@@ -132,7 +132,9 @@ def test_again(page, live):
     tap.ok("the page comes back when the program does", wait(lambda: any(
         f["name"] == "noise" and f["state"] == "running"
         and f["changes"] > page.value("window.before") + 5
-        for f in page.value(LOOK) or [])), (page.log, again.log()))
+        for f in page.value(LOOK) or [])),
+        (page.value("summary.textContent"), page.value(LOOK), page.log,
+         again.metrics(), again.log()))
     return again
 
 

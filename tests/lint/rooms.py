@@ -19,6 +19,7 @@ import sys
 PATHS = {
     "core": ["core"],
     "gst-plugin": ["gst-plugin", "core"],
+    "pipelines": ["pipelines/live"],
     "training": ["training", "core"],
 }
 
@@ -36,6 +37,8 @@ ROOMS = {
     "gst-plugin": {"gst-plugin/detect", "gst-plugin/publish"},
     "gst-plugin/detect": {"core", "gst-plugin"},
     "gst-plugin/publish": {"gst-plugin"},
+    # A program of GStreamer's elements, which knows ours by their names alone.
+    "pipelines/live": set(),
     "training": {"core", "training/bench", "training/convert",
                  "training/data", "training/drawing", "training/eval",
                  "training/import", "training/train"},
