@@ -77,7 +77,8 @@ set_headers (SoupServerMessage *message)
   set_header (message, "Content-Security-Policy", CSP);
   set_header (message, "X-Content-Type-Options", "nosniff");
   set_header (message, "X-Frame-Options", "DENY");
-  set_header (message, "Referrer-Policy", "no-referrer");
+  /* With none at all a browser's form says that it comes from "null". */
+  set_header (message, "Referrer-Policy", "same-origin");
   set_header (message, "Cross-Origin-Resource-Policy", "same-origin");
   set_header (message, "Cache-Control", "no-store");
 }
