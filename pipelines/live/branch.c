@@ -101,7 +101,8 @@ on_sample (GstAppSink *sink, gpointer data)
   return GST_FLOW_OK;
 }
 
-/* Every frame, drawn on: counted, and passed on to the encoder now and then. */
+/* Every frame that was published: counted, and let through to the page now and
+ * then. */
 static GstPadProbeReturn
 on_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -262,11 +263,11 @@ static void
 connect_pipeline (LiveBranch *branch)
 {
   GstAppSinkCallbacks callbacks = { .new_sample = on_sample };
-  g_autoptr (GstElement) drawn =
-      gst_bin_get_by_name (GST_BIN (branch->pipeline), "drawn");
+  g_autoptr (GstElement) second =
+      gst_bin_get_by_name (GST_BIN (branch->pipeline), "second");
   g_autoptr (GstElement) sink =
       gst_bin_get_by_name (GST_BIN (branch->pipeline), "sink");
-  g_autoptr (GstPad) pad = gst_element_get_static_pad (drawn, "sink");
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (second, "sink");
   g_autoptr (GstBus) bus = gst_element_get_bus (branch->pipeline);
 
   /* The pipeline lives no longer than the branch. */

@@ -63,8 +63,8 @@ live_camera_set_live (LiveCamera *camera, const LiveConfig *live)
   LiveBackoff *backoff = camera->backoff;
 
   camera->live = live;
-  backoff->min = live->retry_min * G_USEC_PER_SEC;
-  backoff->max = live->retry_max * G_USEC_PER_SEC;
+  backoff->min = (gint64) live->retry_min * G_USEC_PER_SEC;
+  backoff->max = (gint64) live->retry_max * G_USEC_PER_SEC;
 }
 
 static void
@@ -226,7 +226,7 @@ static void
 watch (LiveCamera *camera, gint64 now)
 {
   const gint64 last = live_branch_last_frame (camera->branch);
-  const gint64 limit = camera->config->timeout * G_USEC_PER_SEC;
+  const gint64 limit = (gint64) camera->config->timeout * G_USEC_PER_SEC;
   g_autofree char *problem = NULL;
 
   if (last && camera->state == LIVE_CAMERA_STARTING) {

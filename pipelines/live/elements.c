@@ -8,10 +8,10 @@
 #define TAIL                                                                   \
   "queue name=first leaky=downstream max-size-buffers=2 max-size-bytes=0 "     \
   "max-size-time=0 ! defcndetect name=detect no-block=true "                   \
-  "repeat-detections=true ! defcnpublish name=publish ! defcnoverlay ! "       \
-  "queue name=drawn leaky=downstream max-size-buffers=1 max-size-bytes=0 "     \
+  "repeat-detections=true ! defcnpublish name=publish ! "                      \
+  "queue name=second leaky=downstream max-size-buffers=1 max-size-bytes=0 "    \
   "max-size-time=0 ! videoconvertscale ! capsfilter name=page ! "              \
-  "jpegenc name=jpeg ! "                                                       \
+  "defcnoverlay ! jpegenc name=jpeg ! "                                        \
   "appsink name=sink sync=false max-buffers=1 drop=true"
 
 /* Where the plugin is as installed, from the program's folder, and as built. */

@@ -1,9 +1,10 @@
 /* The elements of a branch and their properties.
  *
- *   source ! queue ! defcndetect ! defcnpublish ! defcnoverlay
- *     ! queue ! videoconvertscale ! jpegenc ! appsink
+ *   source ! queue ! defcndetect ! defcnpublish
+ *     ! queue ! videoconvertscale ! defcnoverlay ! jpegenc ! appsink
  *
- * Both queues are leaky: who is late loses frames, and holds up nobody.
+ * Both queues are leaky: who is late loses frames, and holds up nobody.  Boxes
+ * are drawn when the picture has the page's size, in which lines are seen.
  *
  * Thread rule: any one thread.
  */
@@ -16,7 +17,7 @@
 G_BEGIN_DECLS
 
 /* (transfer full): in the state NULL, with elements of the names "detect",
- * "publish", "drawn" (the second queue) and "sink".  @records: for defcnpublish.
+ * "publish", "second" and "sink".  @records: for defcnpublish.
  * NULL and @error of the domain GST_CORE_ERROR. */
 GstElement *live_elements_new (const LiveCameraConfig *camera,
     const LiveConfig *config, int records, GError **error);

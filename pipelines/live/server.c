@@ -28,6 +28,7 @@ struct _LiveServer
   char *listen;
   char **hosts;
   guint max_clients;
+  gboolean closed;
 };
 
 static const char *
@@ -76,7 +77,8 @@ set_headers (SoupServerMessage *message)
   set_header (message, "Content-Security-Policy", CSP);
   set_header (message, "X-Content-Type-Options", "nosniff");
   set_header (message, "X-Frame-Options", "DENY");
-  set_header (message, "Referrer-Policy", "no-referrer");
+  /* With none at all a browser's form says that it comes from "null". */
+  set_header (message, "Referrer-Policy", "same-origin");
   set_header (message, "Cross-Origin-Resource-Policy", "same-origin");
   set_header (message, "Cache-Control", "no-store");
 }
@@ -292,9 +294,9 @@ on_request (SoupServer *soup, SoupServerMessage *message, const char *raw,
     }
     set_header (message, "WWW-Authenticate", "Bearer");
     refuse (message, SOUP_STATUS_UNAUTHORIZED, "This page needs a token.");
-  } else if (!server->stream) {
+  } else if (!server->stream || server->closed) {
     set_header (message, "Retry-After", "2");
-    refuse (message, SOUP_STATUS_SERVICE_UNAVAILABLE, "It starts.");
+    refuse (message, SOUP_STATUS_SERVICE_UNAVAILABLE, "It starts, or ends.");
   } else {
     serve_private (server, message, path);
   }
@@ -370,6 +372,7 @@ live_server_notify (LiveServer *server)
 void
 live_server_close (LiveServer *server)
 {
+  server->closed = TRUE;
   if (server->stream)
     live_stream_close (server->stream);
 }

@@ -7,7 +7,6 @@
 #include "status.h"
 
 #define HEAD 9
-#define STALLED (20 * G_USEC_PER_SEC) /* a part that is not taken */
 
 struct _LiveStream
 {
@@ -26,7 +25,7 @@ typedef struct
   GHashTable *seen; /* id of a camera -> how many pictures it had */
   guint turn;       /* the camera after the last one */
   gboolean state_due;
-  gint64 begun; /* when the part on its way was; 0: there is none */
+  gboolean sending; /* a part is on its way */
 } Client;
 
 /* Takes nothing. */
@@ -44,7 +43,7 @@ append (Client *client, char type, guint id, GBytes *content)
   memcpy (bytes + 5, &parts[1], 4);
   memcpy (bytes + HEAD, g_bytes_get_data (content, NULL), len);
   soup_message_body_append_take (body, bytes, HEAD + len);
-  client->begun = g_get_monotonic_time ();
+  client->sending = TRUE;
 }
 
 static gboolean
@@ -99,7 +98,7 @@ append_next (Client *client)
 static void
 go_on (Client *client)
 {
-  if (!client->begun && append_next (client))
+  if (!client->sending && append_next (client))
     soup_server_message_unpause (client->message);
 }
 
@@ -109,7 +108,7 @@ on_wrote_chunk (SoupServerMessage *message, gpointer data)
 {
   Client *client = data;
 
-  client->begun = 0;
+  client->sending = FALSE;
   append_next (client);
 }
 
@@ -144,16 +143,12 @@ static gboolean
 on_second (gpointer data)
 {
   LiveStream *stream = data;
-  const gint64 now = g_get_monotonic_time ();
 
   for (guint i = stream->clients->len; i-- > 0;) {
     Client *client = g_ptr_array_index (stream->clients, i);
 
     client->state_due = TRUE;
-    if (client->begun && now - client->begun > STALLED)
-      live_connections_cut (client->message);
-    else
-      go_on (client);
+    go_on (client);
   }
   return G_SOURCE_CONTINUE;
 }

@@ -45,7 +45,7 @@ live_uri_check (const char *uri, GError **error)
     return FALSE;
   }
   plain = live_uri_split (uri, &user, &password);
-  if (!g_uri_is_valid (plain, G_URI_FLAGS_NONE, NULL)) {
+  if (strchr (uri, ' ') || !g_uri_is_valid (plain, G_URI_FLAGS_NONE, NULL)) {
     g_set_error (error, G_URI_ERROR, G_URI_ERROR_FAILED,
         "it is no valid address: blanks and the like are written %%20");
     return FALSE;

@@ -77,6 +77,18 @@ installed_files () {
   done
 }
 
+# The program finds the plugin beside it; its example is a good one, and the unit
+# starts what was installed.
+live () {
+  local program=$bin/defcn-live
+  if [ ! -e "$build/pipelines/live/defcn-live" ]; then return 0; fi
+  "$program" --check "$data/pipelines/live/live.ini" &&
+    "$build/pipelines/live/defcn-live" --check \
+      "$sources/pipelines/live/live.ini" &&
+    grep "^ExecStart=$prefix/.*/defcn-live " \
+      "$root/lib/systemd/system/defcn-live.service"
+}
+
 # What is missing is named.
 without_model () {
   local said
@@ -86,7 +98,7 @@ without_model () {
   grep "There is no model file \"$prefix/.*person.safetensors\"" <<< "$said"
 }
 
-echo "1..10"
+echo "1..11"
 ok "meson install into a folder" install
 ok "it has models, schema and examples" installed_files
 ok "a pipeline without a model's name" finds_people staged
@@ -96,6 +108,7 @@ ok "the module as installed" module "$plugins" \
   "$root/$4/defcn/libdefcn-cuda.so"
 ok "the module as built" module "$build/gst-plugin" \
   "$build/core/cuda/libdefcn-cuda.so"
+ok "many cameras, as installed and as built" live
 ok "without the model it is named" without_model
 ok "a pipeline from the build" finds_people env \
   "GST_PLUGIN_PATH=$build/gst-plugin"

@@ -104,12 +104,13 @@ class BlackHole(Listener):
 
 
 class Camera(Listener):
-    """Motion JPEG over HTTP, which can be switched off."""
+    """Motion JPEG over HTTP, which can be switched off, or fall silent."""
 
     def __init__(self, picture):
         super().__init__()
         self.picture = picture
         self.on = True
+        self.silent = False
 
     def answer(self, client):
         try:
@@ -121,6 +122,9 @@ class Camera(Listener):
                 b"HTTP/1.0 200 OK\r\nContent-Type: "
                 b"multipart/x-mixed-replace; boundary=part\r\n\r\n")
             while self.on:
+                if self.silent:
+                    time.sleep(0.1)
+                    continue
                 client.sendall(b"--part\r\nContent-Type: image/jpeg\r\n"
                                b"Content-Length: %d\r\n\r\n"
                                % len(self.picture) + self.picture + b"\r\n")

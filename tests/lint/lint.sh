@@ -15,7 +15,7 @@ failed=0
 
 cd "$sources" || exit 1
 folders=
-for folder in core gst-plugin training tests; do
+for folder in core gst-plugin pipelines training tests; do
   if [ -d "$folder" ]; then
     folders="$folders $folder"
   fi
@@ -67,7 +67,7 @@ headers_alone ()
   packages=
   for package in glib-2.0 gio-2.0 gmodule-2.0 libcjson gstreamer-1.0 \
     gstreamer-base-1.0 gstreamer-video-1.0 gstreamer-analytics-1.0 \
-    gstreamer-check-1.0; do
+    gstreamer-check-1.0 libsoup-3.0; do
     if pkg-config --exists "$package"; then
       packages="$packages $package"
     fi
@@ -76,6 +76,7 @@ headers_alone ()
   for header in $(find $folders -name '*.h'); do
     case $header in
       gst-plugin/*) pkg-config --exists gstreamer-base-1.0 || continue ;;
+      pipelines/*) pkg-config --exists libsoup-3.0 || continue ;;
       core/onednn/*) has_header oneapi/dnnl/dnnl.h || continue ;;
       core/cuda/*) has_header cudnn.h || continue ;;
     esac

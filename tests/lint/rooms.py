@@ -19,6 +19,7 @@ import sys
 PATHS = {
     "core": ["core"],
     "gst-plugin": ["gst-plugin", "core"],
+    "pipelines": ["pipelines/live"],
     "training": ["training", "core"],
 }
 
@@ -39,6 +40,8 @@ ROOMS = {
     "gst-plugin/detect": {"core", "gst-plugin"},
     "gst-plugin/publish": {"gst-plugin"},
     "gst-plugin/track": {"core", "gst-plugin"},
+    # A program of GStreamer's elements, which knows ours by their names alone.
+    "pipelines/live": set(),
     "training": {"core", "training/bench", "training/convert",
                  "training/data", "training/drawing", "training/eval",
                  "training/import", "training/train"},

@@ -26,7 +26,7 @@ def matches(file, pattern):
 
 
 def sources(tree):
-    for top in ("core", "gst-plugin", "training"):
+    for top in ("core", "gst-plugin", "pipelines", "training"):
         for folder, _, names in os.walk(os.path.join(tree, top)):
             for name in sorted(names):
                 if name.endswith((".c", ".cu")):
@@ -57,6 +57,8 @@ def main(tree, build):
         if row[0].startswith("core/cuda/") and not with_cuda:
             continue
         if row[0].endswith("/cudaframe.c") and not with_frames:
+            continue
+        if row[0].startswith("pipelines/live/") and "live" not in there:
             continue
         for name in tests:
             if name not in there and (with_cuda or "cuda" not in name):

@@ -17,7 +17,17 @@ class Tile {
     this.values = new Map();
     this.waiting = null; // the newest picture that is not decoded
     this.busy = false;
+    const picture = this.find(".picture");
+    picture.addEventListener("click", () => this.enlarge());
+    picture.addEventListener("keydown", (event) => {
+      if (event.key === "Enter")
+        this.enlarge();
+    });
     main.append(copy);
+  }
+
+  enlarge() {
+    this.article.toggleAttribute("data-large");
   }
 
   value(name, text) {
@@ -44,13 +54,14 @@ class Tile {
     this.value("last frame", camera.last_frame_age === null ? "never"
       : camera.last_frame_age.toFixed(1) + " s ago");
     this.value("inferences", camera.inferences.toLocaleString("en"));
-    this.value("of which one takes", camera.inference_ms.toFixed(0) + " ms");
+    this.value("inference time", camera.inference_ms.toFixed(0) + " ms");
     this.value("objects", camera.objects.toLocaleString("en"));
     this.value("records", camera.records.toLocaleString("en"));
     this.value("losses", camera.losses.toLocaleString("en"));
     this.value("state", camera.state);
     this.find(".veil").textContent = camera.state === "running" ? ""
-      : camera.state + (camera.last_problem ? ": " + camera.last_problem : "");
+      : camera.last_problem ? camera.last_problem + "\n" + camera.state
+      : camera.state;
     this.record(camera.record);
   }
 
