@@ -156,6 +156,24 @@ find_visible (GstDefcnView *view, const GstVideoCropMeta *crop,
   return TRUE;
 }
 
+/* Why a buffer could not be mapped: it is too small, or else. */
+static gboolean
+refuse_map (GstBuffer *buffer, const GstVideoMeta *meta,
+    const GstVideoInfo *info, GError **error)
+{
+  const gsize size = gst_buffer_get_size (buffer);
+
+  if (size < GST_VIDEO_INFO_SIZE (info))
+    return refuse (error,
+        "%" G_GSIZE_FORMAT " bytes are no frame of %d x %d %s, which takes "
+        "%" G_GSIZE_FORMAT,
+        size, GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info),
+        gst_video_format_to_string (GST_VIDEO_INFO_FORMAT (info)),
+        GST_VIDEO_INFO_SIZE (info));
+  return refuse (error, meta ? "planes of its video meta begin outside of it"
+                             : "its memory cannot be mapped");
+}
+
 gboolean
 gst_defcn_view_map (GstDefcnView *view, GstBuffer *buffer,
     const GstVideoInfo *info, int flags, GError **error)
@@ -167,13 +185,7 @@ gst_defcn_view_map (GstDefcnView *view, GstBuffer *buffer,
   if (!check_meta (meta, info, error))
     return FALSE;
   if (!gst_video_frame_map (&view->frame, info, buffer, flags))
-    return refuse (error,
-        "%" G_GSIZE_FORMAT " bytes are no frame of %d x %d %s, which takes "
-        "%" G_GSIZE_FORMAT,
-        gst_buffer_get_size (buffer), GST_VIDEO_INFO_WIDTH (info),
-        GST_VIDEO_INFO_HEIGHT (info),
-        gst_video_format_to_string (GST_VIDEO_INFO_FORMAT (info)),
-        GST_VIDEO_INFO_SIZE (info));
+    return refuse_map (buffer, meta, info, error);
   if ((on_device || !meta || check_planes (&view->frame, error))
       && find_visible (view, gst_buffer_get_video_crop_meta (buffer), info,
           error))

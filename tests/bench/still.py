@@ -30,8 +30,11 @@ def options():
                         help="opencv-doc's vtest.avi")
     parser.add_argument("--model", default=result.TREE
                         / "pipelines/models/person.safetensors", metavar="FILE")
-    parser.add_argument("--steps", default="1,2,3,4,6,8,12", metavar="N,..",
-                        help="values of skip-still (1,2,3,4,6,8,12)")
+    parser.add_argument("--crop", default="", metavar="top=N,left=N,..",
+                        help="look at a part of the picture, as videocrop")
+    parser.add_argument("--steps", default="2,3,4,6,8,12,16,24,32",
+                        metavar="N,..",
+                        help="values of skip-still (2,3,4,6,8,12,16,24,32)")
     parser.add_argument("--intervals", default="2,3,5,10", metavar="N,..",
                         help="values of inference-interval (2,3,5,10)")
     parser.add_argument("--save", metavar="FILE.json",
@@ -47,7 +50,8 @@ def run(given, video, folder, settings):
                        GST_REGISTRY=os.path.join(folder, "registry"))
     subprocess.run(
         ["gst-launch-1.0", "-q", "filesrc", "location=" + video, "!",
-         "decodebin", "!", "defcndetect", f"model={given.model}",
+         "decodebin", "!", "videocrop", *filter(None, given.crop.split(",")), "!",
+         "defcndetect", f"model={given.model}",
          "repeat-detections=true", *settings, "!", "defcnpublish",
          "location=" + lines, "add-empty-results=true", "!", "fakesink"],
         env=environment, check=True)
@@ -137,10 +141,11 @@ def main():
     if given.save:
         about = {"date": datetime.date.today().isoformat(),
                  "commit": result.commit(),
-                 "video": os.path.basename(given.video),
+                 "video": os.path.basename(given.video), "crop": given.crop,
                  "model": os.path.basename(given.model)}
         result.save(given.save, about, rows,
-                    [f"{about['video']}, {len(every)} frames, {about['model']}, "
+                    [f"{about['video']}{' ' if given.crop else ''}{given.crop}, "
+                     f"{len(every)} frames, {about['model']}, "
                      f"defcn {about['commit']}, {about['date']}; "
                      "repeat-detections is on."], HEAD, cells)
 

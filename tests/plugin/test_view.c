@@ -41,7 +41,7 @@ static const Case cases[] = {
       AREA * 3 / 2 },
   { "too many", "32 x 4000000000", { 0, AREA, AREA * 5 / 4 },
       { W, W / 2, W / 2 }, W, 4000000000u, AREA * 3 / 2 },
-  { "offset beyond", "no frame", { 0, AREA, 9 * AREA }, { W, W / 2, W / 2 }, W,
+  { "offset beyond", "begin outside", { 0, AREA, 9 * AREA }, { W, W / 2, W / 2 }, W,
       H, AREA * 3 / 2 },
 };
 
@@ -186,6 +186,62 @@ test_visible (void)
   }
 }
 
+/* Memory that nobody may read. */
+typedef GstAllocator Closed;
+typedef GstAllocatorClass ClosedClass;
+static GType closed_get_type (void);
+G_DEFINE_TYPE (Closed, closed, GST_TYPE_ALLOCATOR)
+
+static gpointer
+closed_map (GstMemory *memory, gsize size, GstMapFlags flags)
+{
+  return NULL;
+}
+
+static void
+closed_free (GstAllocator *allocator, GstMemory *memory)
+{
+  g_free (memory);
+}
+
+static void
+closed_class_init (ClosedClass *klass)
+{
+  klass->free = closed_free;
+}
+
+static void
+closed_init (Closed *self)
+{
+  self->mem_map = closed_map;
+}
+
+static GstMemory *
+closed_memory (gsize size)
+{
+  GstMemory *memory = g_new0 (GstMemory, 1);
+  GstAllocator *allocator = g_object_new (closed_get_type (), NULL);
+
+  gst_object_ref_sink (allocator);
+  gst_memory_init (memory, 0, allocator, NULL, size, 0, 0, size);
+  gst_object_unref (allocator); /* the memory has one */
+  return memory;
+}
+
+/* What is no frame says why: too few bytes, or none that can be read. */
+static void
+test_unmapped (void)
+{
+  g_autoptr (GstBuffer) small = gst_buffer_new_allocate (NULL, AREA, NULL);
+  g_autoptr (GstBuffer) closed = gst_buffer_new ();
+  GstVideoInfo info;
+
+  info_of (&info, GST_VIDEO_FORMAT_I420);
+  assert_maps (small, &info, "768 bytes are no frame");
+  gst_buffer_append_memory (closed, closed_memory (AREA * 3 / 2));
+  assert_maps (closed, &info, "its memory cannot be mapped");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -198,5 +254,6 @@ main (int argc, char **argv)
   g_test_add_func ("/view/format", test_format);
   g_test_add_func ("/view/odd-formats", test_odd_formats);
   g_test_add_func ("/view/visible", test_visible);
+  g_test_add_func ("/view/unmapped", test_unmapped);
   return rig_run ();
 }

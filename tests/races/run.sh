@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Races between threads: the plugin and the core on the reference backend under
+# clang's ThreadSanitizer, beside GLib and GStreamer as the distribution has
+# them, which a preloaded library speaks for (annotate.c).
+#   tests/races/run.sh [SECONDS]     of the soak (30)
+# First it is seen to see: a race that is there is found, and what is handed over
+# by a lock, a queue, a bus or a count of references is none.  TAP.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+build=build-tsan
+seconds=${1:-30}
+logs=$build/races
+failed=0
+n=0
+
+setup () {
+  [ -e $build/build.ninja ] ||
+    CC=clang CXX=clang++ meson setup $build --buildtype=debugoptimized \
+      -Db_sanitize=thread -Db_lundef=false -Dplugin=enabled \
+      -Donednn=disabled -Dcuda=disabled -Dtraining=disabled \
+      -Dcudamemory=disabled -Dc_args=-gline-tables-only \
+      -Dcpp_args=-gline-tables-only >/dev/null || return 1
+  ninja -C $build tests/races/race tests/races/libannotate.so \
+    tests/soak/soak tests/plugin/test_{moments,worker,setup,still} >/dev/null
+}
+
+# case NAME WANTED COMMAND..: 66 is what the sanitizer ends with.
+case_ () {
+  local name=$1 wanted=$2 status
+  shift 2
+  n=$((n + 1))
+  TSAN_OPTIONS="ignore_noninstrumented_modules=1 exitcode=66 history_size=4" \
+    OMP_NUM_THREADS=1 DEFCN_TEST_SOURCES=$PWD DEFCN_TEST_BUILD=$PWD/$build \
+    LD_PRELOAD=$PWD/$build/tests/races/libannotate.so \
+    "$@" >"$logs/$name" 2>&1
+  status=$?
+  if [ $status -eq "$wanted" ]; then
+    echo "ok $n - $name"
+  else
+    echo "not ok $n - $name: $status, not $wanted"
+    sed 's/^/# /' "$logs/$name" | tail -100
+    failed=1
+  fi
+}
+
+echo "1..13"
+setup || { echo "Bail out! no build"; exit 1; }
+mkdir -p $logs
+case_ none 66 $build/tests/races/race none
+for way in mutex cond rec once buffer queue bus; do
+  case_ $way 0 $build/tests/races/race $way
+done
+for test in moments worker setup still; do
+  case_ $test 0 $build/tests/plugin/test_$test
+done
+# The memory of the sanitizer itself grows.
+case_ soak 0 $build/tests/soak/soak --device reference --streams 3 \
+  --seconds "$seconds" --slope 1000000
+exit $failed

@@ -1,0 +1,283 @@
+/* The soak: streams through the project's elements for a time, with everything
+ * done to them that happens in weeks.
+ *
+ *   soak [--seconds N] [--streams N] [--seed N] [--device NAME] ..
+ *
+ * A seed gives every stream the same faults at the same frames; when what is
+ * done from outside (properties, seeks, stops) hits them is up to the machine.
+ * The last line has the figures; fails when a frame is lost or reordered, when
+ * an element gives an error that no fault has earned, when memory, descriptors
+ * or threads grow, when a stream hangs. */
+#include <glib/gstdio.h>
+#include <malloc.h>
+#include <math.h>
+#include <unistd.h>
+
+#include "camera.h"
+#include "growth.h"
+#include "gstdefcndetect.h"
+#include "gstdefcnoverlay.h"
+#include "gstdefcnpublish.h"
+#include "meta.h"
+#include "publish/place.h"
+#include "stream.h"
+#include "tiny_model.h"
+
+/* Seconds after which a stream without a frame hangs. */
+#define PATIENCE 60
+
+typedef struct
+{
+  int seconds, n_streams, seed, pause, slope, trace;
+  char *device;
+} Options;
+
+typedef struct
+{
+  const Options *options;
+  GPtrArray *streams;
+  gint quit; /* atomic */
+} Soak;
+
+static gpointer
+storm (gpointer data)
+{
+  Soak *soak = data;
+  GRand *rand = g_rand_new_with_seed ((guint32) soak->options->seed);
+
+  while (!g_atomic_int_get (&soak->quit)) {
+    stream_storm (soak->streams->pdata[g_rand_int_range (rand, 0,
+                      (gint32) soak->streams->len)],
+        rand);
+    g_usleep (g_rand_int_range (rand, 1000, 200000));
+  }
+  g_rand_free (rand);
+  return NULL;
+}
+
+static StreamCounts
+total (GPtrArray *streams)
+{
+  StreamCounts sum = { 0 };
+
+  for (guint i = 0; i < streams->len; i++) {
+    StreamCounts one;
+
+    stream_counts (streams->pdata[i], &one);
+    sum.frames += one.frames;
+    sum.lost += one.lost;
+    sum.reordered += one.reordered;
+    sum.faults += one.faults;
+    sum.restarts += one.restarts;
+    sum.unexpected += one.unexpected;
+  }
+  return sum;
+}
+
+/* Every stream goes on; a stream that does not is shown where it stands. */
+static void
+check_progress (Soak *soak, guint64 *frames, gint64 *since)
+{
+  const gint64 now = g_get_monotonic_time ();
+
+  for (guint i = 0; i < soak->streams->len; i++) {
+    StreamCounts counts;
+
+    stream_counts (soak->streams->pdata[i], &counts);
+    if (counts.frames != frames[i] || !since[i]) {
+      frames[i] = counts.frames;
+      since[i] = now;
+    } else if (now - since[i] > PATIENCE * G_TIME_SPAN_SECOND) {
+      g_error ("stream %u hangs after %" G_GUINT64_FORMAT " frames", i,
+          frames[i]);
+    }
+  }
+}
+
+/* What is allocated, beside what the process has. */
+static void
+trace (Soak *soak, double seconds)
+{
+  const struct mallinfo2 heap = mallinfo2 ();
+
+  if (soak->options->trace && (int) seconds % soak->options->trace == 0)
+    g_printerr ("%.0f s: resident %" G_GUINT64_FORMAT " KB, heap %zu KB, "
+                "mapped %zu KB, free %zu KB, %u threads, %u descriptors\n",
+        seconds, growth_resident (), heap.uordblks / 1024, heap.hblkhd / 1024,
+        heap.fordblks / 1024, growth_threads (), growth_descriptors ());
+}
+
+/* Runs the streams; *@growth is of the last two thirds of the time. */
+static StreamCounts
+run (Soak *soak, const StreamOptions *options, Growth *growth)
+{
+  const guint n = (guint) soak->options->n_streams;
+  const gint64 begin = g_get_monotonic_time ();
+  g_autofree guint64 *frames = g_new0 (guint64, n);
+  g_autofree gint64 *since = g_new0 (gint64, n);
+  GThread *thread;
+  StreamCounts counts;
+  double seconds = 0;
+
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (soak->streams,
+        stream_new (options, i, (guint32) soak->options->seed));
+  for (guint i = 0; i < n; i++)
+    stream_start (soak->streams->pdata[i]);
+  thread = g_thread_new ("storm", storm, soak);
+  while (seconds < soak->options->seconds) {
+    g_usleep (G_TIME_SPAN_SECOND);
+    seconds =
+        (double) (g_get_monotonic_time () - begin) / G_TIME_SPAN_SECOND;
+    check_progress (soak, frames, since);
+    malloc_trim (0);
+    trace (soak, seconds);
+    if (seconds > soak->options->seconds / 3.0)
+      growth_add (growth, seconds / 60, (double) growth_resident ());
+  }
+  g_atomic_int_set (&soak->quit, 1);
+  g_thread_join (thread);
+  counts = total (soak->streams);
+  g_ptr_array_set_size (soak->streams, 0);
+  return counts;
+}
+
+static char *
+write_model (const char *folder, const char *name, int short_edge)
+{
+  char *path = g_build_filename (folder, name, NULL);
+
+  if (short_edge)
+    testing_tiny_model_write_as (path, short_edge, -4);
+  else if (!g_file_set_contents (path, "no model", -1, NULL))
+    g_error ("%s: cannot be written", path);
+  return path;
+}
+
+static void
+remove_folder (const char *folder)
+{
+  GDir *dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+
+  while ((name = g_dir_read_name (dir))) {
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+
+    g_remove (path);
+  }
+  g_dir_close (dir);
+  g_rmdir (folder);
+}
+
+/* A short stream of each kind first: what is loaded and opened once and for all
+ * is there then. */
+static void
+warm_up (const Options *options, const StreamOptions *stream)
+{
+  Options short_ones = *options;
+  Soak soak = { .options = &short_ones,
+    .streams = g_ptr_array_new_with_free_func ((GDestroyNotify) stream_free) };
+  Growth growth = { 0 };
+
+  short_ones.seconds = 4;
+  short_ones.n_streams = (int) stream_kinds ();
+  run (&soak, stream, &growth);
+  g_ptr_array_unref (soak.streams);
+}
+
+/* Threads of GLib's pools go when they have been idle for a while. */
+static guint
+settled (guint (*count) (void), guint wanted)
+{
+  for (int i = 0; i < 45 && count () > wanted; i++)
+    g_usleep (G_TIME_SPAN_SECOND);
+  return count ();
+}
+
+static int
+soak_all (const Options *options)
+{
+  g_autofree char *folder = g_dir_make_tmp ("defcn-soak-XXXXXX", NULL);
+  StreamOptions stream = { folder, options->device,
+    { write_model (folder, "a.safetensors", 64),
+        write_model (folder, "b.safetensors", 48),
+        write_model (folder, "none.safetensors", 0) },
+    (guint) options->pause * 1000 };
+  Soak soak = { .options = options,
+    .streams = g_ptr_array_new_with_free_func ((GDestroyNotify) stream_free) };
+  guint descriptors, threads, descriptors_after, threads_after;
+  StreamCounts counts;
+  Growth growth = { 0 };
+  double slope, noise;
+  gboolean good;
+
+  warm_up (options, &stream);
+  descriptors = growth_descriptors ();
+  threads = settled (growth_threads, 1);
+  counts = run (&soak, &stream, &growth);
+  g_ptr_array_unref (soak.streams);
+  threads_after = settled (growth_threads, threads);
+  descriptors_after = settled (growth_descriptors, descriptors);
+  slope = growth_slope (&growth, &noise);
+  good = counts.lost == 0 && counts.reordered == 0 && counts.unexpected == 0
+      && counts.frames > 0 && slope - 2 * noise <= options->slope
+      && threads_after <= threads && descriptors_after <= descriptors;
+  g_print ("%s: seed %d, %d s, %d streams, %" G_GUINT64_FORMAT
+           " frames, %u faults, %u restarts, %" G_GUINT64_FORMAT
+           " lost, %" G_GUINT64_FORMAT " reordered, %u unexpected errors, "
+           "RSS %+.0f +- %.0f KB/min, descriptors %u -> %u, threads %u -> %u\n",
+      good ? "ok" : "FAILED", options->seed, options->seconds,
+      options->n_streams, counts.frames, counts.faults, counts.restarts,
+      counts.lost, counts.reordered, counts.unexpected, slope, 2 * noise,
+      descriptors, descriptors_after, threads, threads_after);
+  remove_folder (folder);
+  for (guint i = 0; i < G_N_ELEMENTS (stream.models); i++)
+    g_free (stream.models[i]);
+  return !good;
+}
+
+int
+main (int argc, char **argv)
+{
+  Options options = { .seconds = 60,
+    .n_streams = 4,
+    .seed = 1,
+    .pause = 5,
+    .slope = 256,
+    .device = "cpu" };
+  const GOptionEntry entries[] = {
+    { "seconds", 0, 0, G_OPTION_ARG_INT, &options.seconds, "for so long (60)",
+        "N" },
+    { "streams", 0, 0, G_OPTION_ARG_INT, &options.n_streams,
+        "at a time (4)", "N" },
+    { "seed", 0, 0, G_OPTION_ARG_INT, &options.seed, "of all faults (1)", "N" },
+    { "pause", 0, 0, G_OPTION_ARG_INT, &options.pause,
+        "ms between two frames of a stream (5)", "MS" },
+    { "slope", 0, 0, G_OPTION_ARG_INT, &options.slope,
+        "growth of memory beyond its noise that passes (256)", "KB/MIN" },
+    { "trace", 0, 0, G_OPTION_ARG_INT, &options.trace,
+        "print memory every so many seconds (never)", "N" },
+    { "device", 0, 0, G_OPTION_ARG_STRING, &options.device,
+        "of the detectors (cpu)", "NAME" },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_autoptr (GError) error = NULL;
+
+  mallopt (M_ARENA_MAX, 1); /* the one that mallinfo2() counts */
+  g_thread_pool_set_max_idle_time (1000);
+  g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_add_group (context, gst_init_get_option_group ());
+  if (!g_option_context_parse (context, &argc, &argv, &error)
+      || options.seconds < 1 || options.n_streams < 1) {
+    g_printerr ("%s\n", error ? error->message : "--seconds, --streams: 1 at "
+                                                 "least");
+    return 2;
+  }
+  gst_defcn_meta_register ();
+  gst_defcn_place_init ();
+  GST_ELEMENT_REGISTER (defcndetect, NULL);
+  GST_ELEMENT_REGISTER (defcnoverlay, NULL);
+  GST_ELEMENT_REGISTER (defcnpublish, NULL);
+  return soak_all (&options);
+}

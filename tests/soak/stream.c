@@ -1,0 +1,805 @@
+/* One stream of the soak. */
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "camera.h"
+#include "inject.h"
+#include "stream.h"
+
+/* A fault comes about every so many frames. */
+#define RARE 30
+/* For so many frames an injected fault earns an error. */
+#define EXCUSED 300
+/* Seconds after which what does not move hangs. */
+#define PATIENCE 60
+
+struct _Stream
+{
+  const StreamOptions *options;
+  guint number;
+  GRand *rand; /* the thread's */
+  GThread *thread;
+  gint quit, faults, restarts, unexpected; /* atomic */
+
+  GMutex lock; /* held while the pipeline is made, started, stopped */
+  GstElement *pipeline;
+  Ledger ledger;
+
+  /* The thread's. */
+  Camera *camera;
+  GstVideoInfo info;
+  guint64 frame;   /* number of the next one */
+  guint64 excused; /* up to this frame errors are expected */
+  gboolean raw;    /* the detector gets the camera's very frames */
+  char *log;
+
+  /* Atomic. */
+  gint slow, dying; /* what the sink does with its next frame */
+  gint reader;      /* of a FIFO, -1: none */
+};
+
+/* Chains of elements: "camera ! CHAIN ! sink". */
+static const struct
+{
+  const char *before; /* the detector */
+  const char *after;
+  gboolean stamp;
+} chains[] = {
+  { "", "", FALSE },
+  { "queue max-size-buffers=3 !", "queue max-size-buffers=2 !", FALSE },
+  { "", "videoconvert !", FALSE },
+  { "tee name=t allow-not-linked=true t. ! queue leaky=downstream ! fakesink "
+    "async=false t. ! queue !",
+      "", FALSE },
+  { "videoconvert ! jpegenc ! identity name=loss ! jpegdec !", "", TRUE },
+  { "videoconvert ! jpegenc ! rtpjpegpay ! identity name=loss "
+    "drop-probability=0.02 ! rtpjpegdepay ! jpegdec !",
+      "queue !", TRUE },
+  { "videoconvert ! video/x-raw,format=I420 ! openh264enc complexity=low ! "
+    "h264parse ! identity name=loss drop-probability=0.02 ! avdec_h264 !",
+      "", TRUE },
+  { "videoconvert ! vp8enc deadline=1 ! identity name=loss "
+    "drop-probability=0.02 ! vp8dec !",
+      "", TRUE },
+};
+
+static guint
+draw (Stream *self, guint n)
+{
+  return (guint) g_rand_int_range (self->rand, 0, (gint32) n);
+}
+
+static gboolean
+exists (const char *launch)
+{
+  g_auto (GStrv) words = g_strsplit_set (launch, " !", -1);
+
+  for (guint i = 0; words[i]; i++) {
+    g_autoptr (GstElementFactory) factory = NULL;
+
+    if (!g_str_has_suffix (words[i], "enc")
+        && !g_str_has_suffix (words[i], "dec") && !g_str_has_prefix (words[i],
+            "avdec") && !g_str_has_prefix (words[i], "rtp")
+        && !g_str_has_suffix (words[i], "parse"))
+      continue;
+    factory = gst_element_factory_find (words[i]);
+    if (!factory)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* The sink's faults. */
+static GstPadProbeReturn
+sink_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Stream *self = data;
+  const gint slow = g_atomic_int_get (&self->slow);
+  const gint dying = g_atomic_int_get (&self->dying);
+
+  if (slow) {
+    g_atomic_int_set (&self->slow, 0);
+    g_usleep (slow);
+  }
+  if (!dying)
+    return GST_PAD_PROBE_OK;
+  g_atomic_int_set (&self->dying, 0);
+  gst_buffer_unref (GST_PAD_PROBE_INFO_BUFFER (info));
+  info->data = NULL;
+  GST_PAD_PROBE_INFO_FLOW_RETURN (info) = dying;
+  return GST_PAD_PROBE_HANDLED;
+}
+
+/* Bytes of coded frames that arrive otherwise. */
+static GstPadProbeReturn
+corrupt (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstBuffer *buffer =
+      gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (info));
+  static gint turn = 0; /* atomic */
+  const guint n = (guint) g_atomic_int_add (&turn, 1);
+  GstMapInfo map;
+
+  info->data = buffer;
+  if (n % 50 == 0 && gst_buffer_map (buffer, &map, GST_MAP_READWRITE)) {
+    for (gsize i = 200; i < map.size; i += 97)
+      map.data[i] ^= (guint8) (n + i);
+    gst_buffer_unmap (buffer, &map);
+  }
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+watch (Stream *self, gboolean stamp)
+{
+  g_autoptr (GstElement) detect =
+      gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
+  g_autoptr (GstElement) sink =
+      gst_bin_get_by_name (GST_BIN (self->pipeline), "sink");
+  g_autoptr (GstElement) loss =
+      gst_bin_get_by_name (GST_BIN (self->pipeline), "loss");
+  g_autoptr (GstPad) into = gst_element_get_static_pad (detect, "sink");
+  g_autoptr (GstPad) from = gst_element_get_static_pad (sink, "sink");
+
+  ledger_watch (&self->ledger, into, from, stamp);
+  gst_pad_add_probe (from, GST_PAD_PROBE_TYPE_BUFFER, sink_frame, self, NULL);
+  if (loss) {
+    g_autoptr (GstPad) pad = gst_element_get_static_pad (loss, "src");
+
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, corrupt, self, NULL);
+  }
+}
+
+/* Elements that share a model, where the element can. */
+static void
+share (Stream *self)
+{
+  g_autoptr (GstElement) detect =
+      gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
+  static const char *const ids[] = { NULL, "a", "b" };
+
+  if (!g_object_class_find_property (G_OBJECT_GET_CLASS (detect),
+          "model-instance-id"))
+    return;
+  g_object_set (detect, "model-instance-id", ids[draw (self, 3)], NULL);
+  if (g_object_class_find_property (G_OBJECT_GET_CLASS (detect), "batch-size"))
+    g_object_set (detect, "batch-size", 1 + draw (self, 4), "batch-timeout", 5,
+        NULL);
+  if (g_object_class_find_property (G_OBJECT_GET_CLASS (detect), "nireq"))
+    g_object_set (detect, "nireq", 1 + draw (self, 4), NULL);
+}
+
+static void
+build (Stream *self)
+{
+  g_autofree char *launch = NULL;
+  g_autoptr (GError) error = NULL;
+  guint chain = self->pipeline ? draw (self, G_N_ELEMENTS (chains))
+                               : self->number % G_N_ELEMENTS (chains);
+  GstElement *first;
+
+  while (!exists (chains[chain].before))
+    chain = (chain + 1) % G_N_ELEMENTS (chains);
+  self->raw = !chains[chain].stamp;
+  launch = g_strdup_printf ("identity name=first silent=true ! %s "
+                            "defcndetect name=detect threads=1 device=%s "
+                            "model=%s ! %s defcnpublish name=publish "
+                            "add-empty-results=true location=%s ! defcnoverlay "
+                            "name=overlay ! fakesink name=sink sync=false "
+                            "async=false",
+      chains[chain].before, self->options->device,
+      self->options->models[draw (self, 2)], chains[chain].after, self->log);
+  self->pipeline = gst_parse_launch (launch, &error);
+  if (!self->pipeline || error)
+    g_error ("%s: %s", launch, error->message);
+  share (self);
+  self->camera = g_object_new (CAMERA_TYPE, "name", "camera", NULL);
+  first = gst_bin_get_by_name (GST_BIN (self->pipeline), "first");
+  gst_bin_add (GST_BIN (self->pipeline), GST_ELEMENT (self->camera));
+  gst_element_link (GST_ELEMENT (self->camera), first);
+  gst_object_unref (first);
+  watch (self, chains[chain].stamp);
+}
+
+static void
+new_caps (Stream *self)
+{
+  static const GstVideoFormat formats[] = { GST_VIDEO_FORMAT_I420,
+    GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_RGB, GST_VIDEO_FORMAT_BGRx,
+    GST_VIDEO_FORMAT_GRAY8, GST_VIDEO_FORMAT_YUY2, GST_VIDEO_FORMAT_I420_10LE,
+    GST_VIDEO_FORMAT_UYVP };
+
+  static const int sizes[][2] = { { 32, 32 }, { 320, 180 }, { 162, 122 },
+    { 64, 240 }, { 300, 48 } };
+  const int *size = sizes[draw (self, G_N_ELEMENTS (sizes))];
+
+  /* Few sizes: the engine keeps what it has made for each. */
+  gst_video_info_set_format (&self->info,
+      formats[draw (self, G_N_ELEMENTS (formats))], size[0], size[1]);
+  self->info.fps_n = 1 + draw (self, 60);
+  self->info.fps_d = 1;
+  self->info.par_n = 1 + draw (self, 2);
+}
+
+static gboolean
+is_ours (GstObject *source)
+{
+  const char *name = GST_IS_ELEMENT (source)
+      ? GST_OBJECT_NAME (gst_element_get_factory (GST_ELEMENT (source)))
+      : "";
+
+  return g_str_has_prefix (name, "defcn");
+}
+
+/* What nobody should have seen. */
+static void
+tell (Stream *self, const char *what, const char *debug)
+{
+  if (g_atomic_int_add (&self->unexpected, 1) < 5)
+    g_printerr ("stream %u, frame %" G_GUINT64_FORMAT ": %s (%s)\n",
+        self->number, self->frame, what, debug ? debug : "");
+}
+
+/* Messages are read: what is an error, and none has earned it, is told. */
+static gboolean
+failed (Stream *self)
+{
+  g_autoptr (GstBus) bus = gst_element_get_bus (self->pipeline);
+  GstMessage *message;
+  gboolean any = FALSE;
+
+  while ((message = gst_bus_pop (bus))) {
+    if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
+      g_autoptr (GError) error = NULL;
+      g_autofree char *debug = NULL;
+
+      any = TRUE;
+      gst_message_parse_error (message, &error, &debug);
+      /* A corrupt coded frame is the decoder's to complain of. */
+      if (self->frame > self->excused && is_ours (GST_MESSAGE_SRC (message))
+          && !strstr (error->message, "injected")) {
+        tell (self, error->message, debug);
+      }
+    }
+    gst_message_unref (message);
+  }
+  return any;
+}
+
+static void
+start (Stream *self)
+{
+  g_mutex_lock (&self->lock);
+  gst_element_set_state (self->pipeline, GST_STATE_PLAYING);
+  g_mutex_unlock (&self->lock);
+  camera_begin (self->camera, &self->info, self->frame);
+}
+
+static void
+stop (Stream *self, GstState state)
+{
+  g_mutex_lock (&self->lock);
+  gst_element_set_state (self->pipeline, state);
+  ledger_forget (&self->ledger);
+  g_mutex_unlock (&self->lock);
+  failed (self);
+}
+
+static void
+set_location (Stream *self, const char *location)
+{
+  g_autoptr (GstElement) publish =
+      gst_bin_get_by_name (GST_BIN (self->pipeline), "publish");
+
+  g_object_set (publish, "location", location, NULL);
+}
+
+static void
+close_reader (Stream *self)
+{
+  const int reader = g_atomic_int_get (&self->reader);
+
+  if (reader >= 0
+      && g_atomic_int_compare_and_exchange (&self->reader, reader, -1))
+    close (reader);
+}
+
+static void
+restart (Stream *self)
+{
+  g_atomic_int_inc (&self->restarts);
+  stop (self, GST_STATE_READY);
+  set_location (self, self->log);
+  close_reader (self);
+  self->excused = 0;
+  start (self);
+}
+
+static void
+excuse (Stream *self)
+{
+  self->excused = MAX (self->excused, self->frame + EXCUSED);
+}
+
+/* Removed, and another one added: other elements, another codec. */
+static void
+replace (Stream *self)
+{
+  GstElement *old = self->pipeline;
+
+  excuse (self);
+  stop (self, GST_STATE_NULL);
+  g_mutex_lock (&self->lock);
+  build (self);
+  g_mutex_unlock (&self->lock);
+  gst_object_unref (old);
+  g_remove (self->log);
+  new_caps (self);
+  restart (self);
+}
+
+/* Faults between two frames. */
+
+static void
+change_caps (Stream *self)
+{
+  new_caps (self);
+  camera_caps (self->camera, &self->info);
+}
+
+static void
+gap (Stream *self)
+{
+  camera_push_event (self->camera,
+      gst_event_new_gap (self->frame * CAMERA_FRAME, CAMERA_FRAME));
+  self->frame++;
+}
+
+static void
+segment (Stream *self)
+{
+  camera_segment (self->camera, self->frame);
+}
+
+static void
+flush (Stream *self)
+{
+  camera_flush (self->camera);
+  camera_segment (self->camera, self->frame);
+}
+
+/* All frames have to come out before it does. */
+static void
+end (Stream *self)
+{
+  gboolean bad = FALSE;
+
+  camera_push_event (self->camera, gst_event_new_eos ());
+  for (guint i = 0; !ledger_wait_eos (&self->ledger) && !bad; i++) {
+    bad = failed (self);
+    if (i == PATIENCE)
+      g_error ("stream %u: no end of the stream", self->number);
+  }
+  if (!failed (self) && !bad && self->frame > self->excused)
+    ledger_end (&self->ledger);
+  camera_flush (self->camera);
+  camera_begin (self->camera, &self->info, self->frame);
+}
+
+static void
+turn (Stream *self)
+{
+  static const char *const ways[] = { "rotate-90", "rotate-0", "flip-rotate-180",
+    "nonsense" };
+
+  camera_push_event (self->camera,
+      gst_event_new_tag (gst_tag_list_new (GST_TAG_IMAGE_ORIENTATION,
+          ways[draw (self, G_N_ELEMENTS (ways))], NULL)));
+}
+
+static void
+silence (Stream *self)
+{
+  g_usleep ((1 + draw (self, 200)) * (gulong) G_TIME_SPAN_MILLISECOND);
+}
+
+static void
+slow_sink (Stream *self)
+{
+  g_atomic_int_set (&self->slow, (gint) (1 + draw (self, 100)) * 1000);
+}
+
+static void
+dying_sink (Stream *self)
+{
+  static const GstFlowReturn ways[] = { GST_FLOW_ERROR, GST_FLOW_EOS,
+    GST_FLOW_NOT_LINKED };
+
+  excuse (self);
+  g_atomic_int_set (&self->dying, ways[draw (self, G_N_ELEMENTS (ways))]);
+}
+
+static void
+full_disk (Stream *self)
+{
+  self->excused = G_MAXUINT64; /* until it starts again */
+  stop (self, GST_STATE_READY);
+  set_location (self, "/dev/full");
+  start (self);
+}
+
+/* A reader that does not read, and goes after a while. */
+static void
+closed_pipe (Stream *self)
+{
+  g_autofree char *name = g_strconcat (self->log, ".fifo", NULL);
+
+  self->excused = G_MAXUINT64;
+  stop (self, GST_STATE_READY);
+  close_reader (self);
+  g_remove (name);
+  if (mkfifo (name, 0600) == 0) {
+    g_atomic_int_set (&self->reader, open (name, O_RDONLY | O_NONBLOCK));
+    set_location (self, name);
+  }
+  start (self);
+}
+
+static void (*const between[]) (Stream *) = { change_caps, change_caps, gap,
+  segment, flush, end, turn, silence, slow_sink, dying_sink, full_disk,
+  closed_pipe, restart, replace };
+
+/* Faults of a frame. */
+
+static GstBuffer *
+marked (Stream *self, GstBuffer *buffer, Inject what)
+{
+  guint8 pixels[INJECT_SIZE];
+
+  inject_mark (pixels, what);
+  gst_buffer_fill (buffer, 0, pixels, sizeof pixels);
+  if (what != INJECT_SLOW)
+    excuse (self);
+  return buffer;
+}
+
+static GstBuffer *
+fail (Stream *self, GstBuffer *buffer)
+{
+  return marked (self, buffer, INJECT_FAIL);
+}
+
+static GstBuffer *
+slow (Stream *self, GstBuffer *buffer)
+{
+  return marked (self, buffer, INJECT_SLOW);
+}
+
+/* Memory is taken for a size that is new. */
+static GstBuffer *
+no_memory (Stream *self, GstBuffer *buffer)
+{
+  gst_buffer_unref (buffer);
+  change_caps (self);
+  buffer = camera_frame (&self->info, self->frame);
+  return marked (self, buffer, INJECT_MEMORY);
+}
+
+static GstBuffer *
+short_frame (Stream *self, GstBuffer *buffer)
+{
+  excuse (self);
+  gst_buffer_set_size (buffer,
+      (gssize) draw (self, (guint) gst_buffer_get_size (buffer)));
+  return buffer;
+}
+
+/* Planes that do not lie in the buffer. */
+static GstBuffer *
+foreign_planes (Stream *self, GstBuffer *buffer)
+{
+  gsize offset[GST_VIDEO_MAX_PLANES] = { 0 };
+  gint stride[GST_VIDEO_MAX_PLANES] = { 0 };
+
+  excuse (self);
+  for (guint p = 0; p < GST_VIDEO_INFO_N_PLANES (&self->info); p++) {
+    offset[p] = draw (self, 1 << 20);
+    stride[p] = (gint) draw (self, 1 << 14) - 100;
+  }
+  gst_buffer_add_video_meta_full (buffer, 0,
+      GST_VIDEO_INFO_FORMAT (&self->info), self->info.width, self->info.height,
+      GST_VIDEO_INFO_N_PLANES (&self->info), offset, stride);
+  return buffer;
+}
+
+static GstBuffer *
+crop (Stream *self, GstBuffer *buffer)
+{
+  GstVideoCropMeta *meta = gst_buffer_add_video_crop_meta (buffer);
+
+  excuse (self); /* it may lie outside */
+  meta->x = draw (self, 3) * 20;
+  meta->y = draw (self, 3) * 20;
+  meta->width = draw (self, 3) * 16;
+  meta->height = draw (self, 3) * 16;
+  return buffer;
+}
+
+static GstBuffer *
+zones (Stream *self, GstBuffer *buffer)
+{
+  for (guint i = draw (self, 100); i > 0; i--)
+    gst_buffer_add_video_region_of_interest_meta (buffer, "zone",
+        draw (self, 300), draw (self, 300), draw (self, 300), draw (self, 300));
+  return buffer;
+}
+
+static GstBuffer *
+no_time (Stream *self, GstBuffer *buffer)
+{
+  GST_BUFFER_PTS (buffer) = draw (self, 2)
+      ? GST_CLOCK_TIME_NONE
+      : draw (self, 1000) * GST_SECOND;
+  return buffer;
+}
+
+static GstBuffer *
+discontinuity (Stream *self, GstBuffer *buffer)
+{
+  GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
+  return buffer;
+}
+
+static GstBuffer *(*const within[]) (Stream *, GstBuffer *) = { fail, slow,
+  no_memory, short_frame, foreign_planes, crop, zones, no_time,
+  discontinuity };
+
+/* Coded, these would be an encoder's to complain of. */
+static gboolean
+is_for_encoders (GstBuffer *(*fault) (Stream *, GstBuffer *) )
+{
+  return fault == discontinuity || fault == zones;
+}
+
+static void
+step (Stream *self)
+{
+  const guint dice = draw (self, 2 * RARE);
+  GstBuffer *buffer;
+  GstFlowReturn flow;
+
+  if (dice == 0) {
+    g_atomic_int_inc (&self->faults);
+    between[draw (self, G_N_ELEMENTS (between))](self);
+  }
+  buffer = camera_frame (&self->info, self->frame);
+  if (dice == 1) {
+    const guint which = draw (self, G_N_ELEMENTS (within));
+
+    if (self->raw || is_for_encoders (within[which])) {
+      g_atomic_int_inc (&self->faults);
+      buffer = within[which](self, buffer);
+    }
+  }
+  flow = camera_push (self->camera, buffer);
+  self->frame++;
+  if (camera_sought (self->camera)) {
+    g_atomic_int_inc (&self->faults);
+    camera_begin (self->camera, &self->info, self->frame);
+  } else if (failed (self) || flow != GST_FLOW_OK) {
+    if (flow == GST_FLOW_NOT_NEGOTIATED && self->raw)
+      tell (self, "not negotiated", NULL);
+    restart (self);
+  }
+}
+
+static gpointer
+run (gpointer data)
+{
+  Stream *self = data;
+
+  start (self);
+  while (!g_atomic_int_get (&self->quit)) {
+    step (self);
+    g_usleep (self->options->pause);
+  }
+  stop (self, GST_STATE_NULL);
+  return NULL;
+}
+
+guint
+stream_kinds (void)
+{
+  return G_N_ELEMENTS (chains);
+}
+
+Stream *
+stream_new (const StreamOptions *options, guint number, guint32 seed)
+{
+  Stream *self = g_new0 (Stream, 1);
+
+  self->options = options;
+  self->number = number;
+  self->rand = g_rand_new_with_seed (seed + 1000 * number);
+  self->log = g_strdup_printf ("%s/%u.json", options->folder, number);
+  self->reader = -1;
+  g_mutex_init (&self->lock);
+  ledger_init (&self->ledger);
+  new_caps (self);
+  build (self);
+  return self;
+}
+
+void
+stream_start (Stream *self)
+{
+  self->thread = g_thread_new ("stream", run, self);
+}
+
+void
+stream_free (Stream *self)
+{
+  g_atomic_int_set (&self->quit, 1);
+  g_thread_join (self->thread);
+  gst_object_unref (self->pipeline);
+  close_reader (self);
+  ledger_clear (&self->ledger);
+  g_mutex_clear (&self->lock);
+  g_rand_free (self->rand);
+  g_free (self->log);
+  g_free (self);
+}
+
+void
+stream_counts (Stream *self, StreamCounts *counts)
+{
+  g_mutex_lock (&self->ledger.lock);
+  counts->frames = self->ledger.out;
+  counts->lost = self->ledger.lost;
+  counts->reordered = self->ledger.reordered;
+  g_mutex_unlock (&self->ledger.lock);
+  counts->faults = (guint) g_atomic_int_get (&self->faults);
+  counts->restarts = (guint) g_atomic_int_get (&self->restarts);
+  counts->unexpected = (guint) g_atomic_int_get (&self->unexpected);
+}
+
+/* The storm. */
+
+static const struct
+{
+  const char *element, *property;
+  const char *values[4];
+} settings[] = {
+  { "detect", "threshold", { "-1", "0", "0.9", "1" } },
+  { "detect", "class-thresholds", { "person=0.6", "", "nobody=1", "x" } },
+  { "detect", "classes", { "person", "car,dog", "unicorn", "" } },
+  { "detect", "roi", { "", "0,0,10,10", "5,5,500,500;0,0,9,9", "1,2" } },
+  { "detect", "max-detections", { "1", "100", "1000", "5" } },
+  { "detect", "duplicate-filter", { "-1", "0", "0.5", "1" } },
+  { "detect", "inference-interval", { "1", "2", "7", "1" } },
+  { "detect", "repeat-detections", { "true", "false", "true", "false" } },
+  { "detect", "skip-still", { "0", "3", "255", "0.5" } },
+  { "detect", "max-still", { "0", "100000000", "2000000000", "1" } },
+  { "detect", "max-age", { "0", "100000000", "18446744073709551615", "1" } },
+  { "detect", "no-block", { "true", "false", "true", "false" } },
+  { "detect", "qos", { "true", "false", "true", "false" } },
+  { "detect", "message", { "true", "false", "true", "false" } },
+  { "detect", "merge-regions", { "true", "false", "true", "false" } },
+  { "detect", "stats-interval", { "0", "1", "100000000", "0" } },
+  { "detect", "batch-timeout", { "0", "1", "10", "0" } },
+  /* Refused while it runs. */
+  { "detect", "labels", { "a,b,c", "a", "", "a,b,c" } },
+  { "detect", "max-edge", { "64", "2048", "16384", "1" } },
+  { "publish", "source", { "a", "rtsp://u:p@h/", "", "\xff" } },
+  { "publish", "timestamp-utc", { "true", "false", "true", "false" } },
+  { "publish", "add-empty-results", { "true", "true", "false", "true" } },
+  { "overlay", "thickness", { "1", "100", "2", "9" } },
+  { "overlay", "color", { "0", "255", "16711680", "1" } },
+  { "overlay", "hide-labels", { "person", "", "car,dog", "x" } },
+  { "overlay", "show-labels", { "true", "false", "true", "false" } },
+};
+
+static gboolean
+is_live (GObject *object, const char *property)
+{
+  const GParamSpec *spec =
+      g_object_class_find_property (G_OBJECT_GET_CLASS (object), property);
+
+  return spec && spec->flags & GST_PARAM_MUTABLE_PLAYING;
+}
+
+/* While it runs: a bad value is refused then, and an error when it starts. */
+static void
+set_properties (Stream *self, GRand *rand)
+{
+  if (GST_STATE (self->pipeline) < GST_STATE_PAUSED)
+    return;
+  for (int i = g_rand_int_range (rand, 1, 20); i > 0; i--) {
+    const guint which =
+        (guint) g_rand_int_range (rand, 0, G_N_ELEMENTS (settings));
+    g_autoptr (GstElement) element =
+        gst_bin_get_by_name (GST_BIN (self->pipeline), settings[which].element);
+
+    if (g_object_class_find_property (G_OBJECT_GET_CLASS (element),
+            settings[which].property))
+      gst_util_set_object_arg (G_OBJECT (element), settings[which].property,
+          settings[which].values[g_rand_int_range (rand, 0, 4)]);
+  }
+}
+
+/* Another model, or none that there is, where that is allowed. */
+static void
+reload (Stream *self, GRand *rand)
+{
+  g_autoptr (GstElement) detect =
+      gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
+
+  if (is_live (G_OBJECT (detect), "model"))
+    g_object_set (detect, "model",
+        self->options->models[g_rand_int_range (rand, 0, 3)], NULL);
+}
+
+static void
+seek (Stream *self)
+{
+  gst_element_send_event (self->pipeline,
+      gst_event_new_seek (1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH,
+          GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, -1));
+}
+
+static void
+ask (Stream *self)
+{
+  g_autoptr (GstElement) detect =
+      gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
+  g_autoptr (GstStructure) stats = NULL;
+  g_autofree char *device = NULL;
+  GstQuery *query = gst_query_new_latency ();
+
+  g_object_get (detect, "stats", &stats, "active-device", &device, NULL);
+  gst_element_query (self->pipeline, query);
+  gst_query_unref (query);
+}
+
+/* The camera's thread finds its pads flushing, and starts again. */
+static void
+stop_from_outside (Stream *self)
+{
+  gst_element_set_state (self->pipeline, GST_STATE_READY);
+  ledger_forget (&self->ledger);
+}
+
+static void
+rotate (Stream *self)
+{
+  g_autofree char *to = g_strconcat (self->log, ".1", NULL);
+
+  g_rename (self->log, to);
+}
+
+void
+stream_storm (Stream *self, GRand *rand)
+{
+  const int dice = g_rand_int_range (rand, 0, 40);
+
+  g_mutex_lock (&self->lock);
+  g_atomic_int_inc (&self->faults);
+  if (dice % 4 == 0)
+    close_reader (self);
+  if (dice < 25)
+    set_properties (self, rand);
+  else if (dice < 30)
+    ask (self);
+  else if (dice < 33)
+    rotate (self);
+  else if (dice < 36)
+    seek (self);
+  else if (dice < 39)
+    reload (self, rand);
+  else
+    stop_from_outside (self);
+  g_mutex_unlock (&self->lock);
+}
