@@ -193,6 +193,7 @@ open_annotations (const Options *o, GError **error)
 static gboolean
 run_tracks (const Options *o, GError **error)
 {
+  const gboolean bare = o->json && g_str_equal (o->json, "-");
   DefcnTrackFigures figures;
 
   if (!check_output (o->json, error))
@@ -202,7 +203,7 @@ run_tracks (const Options *o, GError **error)
   if (!sequence)
     return FALSE;
   defcn_tracks_measure (sequence, &figures);
-  if (!o->json || !g_str_equal (o->json, "-")) {
+  if (!bare) {
     g_autofree char *table = defcn_tracks_table (&figures);
 
     g_print ("%s", table);

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""`defcn eval --tracks` on made-up sequences (tracks/make.py): TrackEval's and
+"""`defcn track` on pictures; `defcn eval --tracks` on made-up sequences (tracks/make.py): TrackEval's and
 py-motmetrics' figures, as tracks/figures.json keeps them, and anew where
 DEFCN_TRACKEVAL names a Python that has both; real sequences of
 ../shared/data/mot-gt likewise.  Prints TAP.  Usage: test_tracks.py DEFCN"""
 import json
 import os
+import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
 DEFCN = sys.argv[1]
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -28,6 +31,9 @@ if both == "both":
     out["motmetrics"] = make.motmetrics_figures(truth, result)
 print(json.dumps(out))
 """ % (HERE + "/tracks")
+
+
+PIPELINES = HERE + "/../../pipelines/"
 
 
 class Skipped(Exception):
@@ -193,6 +199,121 @@ def test_usage(work):
     assert run("--tracks", result).returncode == 2
     assert run("--raw", "--annotations", truth, "--images", work, "--model",
                "m").returncode == 2
+
+
+def grey_png(path):
+    """A picture of nobody."""
+    def chunk(name, data):
+        body = name + data
+        return (struct.pack(">I", len(data)) + body
+                + struct.pack(">I", zlib.crc32(body)))
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n"
+                   + chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 0, 0, 0,
+                                                0))
+                   + chunk(b"IDAT", zlib.compress((b"\0" + b"\x80" * 64) * 64))
+                   + chunk(b"IEND", b""))
+
+
+def track(*arguments):
+    return subprocess.run(
+        [DEFCN, "track", "--threads", "1", "--model",
+         PIPELINES + "models/person.safetensors"] + list(arguments),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        universal_newlines=True)
+
+
+def pictures(folder, names, nobody=()):
+    os.makedirs(folder)
+    for name in names:
+        if name in nobody:
+            grey_png("%s/%s" % (folder, name))
+        else:
+            shutil.copy(PIPELINES + "demo.jpg", "%s/%s" % (folder, name))
+
+
+def rows(text):
+    return [[float(word) for word in line.split(",")]
+            for line in text.splitlines()]
+
+
+def test_track(work):
+    """Pictures in natural order, one id each from the first one on."""
+    pictures(work + "/v", ["a2.jpg", "a10.jpg", "a1.jpg", "a011.jpg",
+                           "a8.jpg"], nobody=["a10.jpg"])
+    done = track(work + "/v", "-o", work + "/v.txt", "--fps", "10")
+    assert done.returncode == 0, done.stderr
+    with open(work + "/v.txt") as file:
+        found = rows(file.read())
+    frames = {}
+    for row in found:
+        assert len(row) == 10 and 0.1 < row[6] <= 1 and row[7:] == [-1] * 3
+        frames.setdefault(row[0], set()).add(row[1])
+    assert sorted(frames) == [1, 2, 3, 5], sorted(frames)
+    assert all(ids == frames[1] for ids in frames.values())
+    assert frames[1] == set(range(1, len(frames[1]) + 1))
+    assert len(frames[1]) >= 3
+    # Measured against itself it is right.
+    figures = measure(work + "/v.txt", work + "/v.txt", "--raw")
+    assert figures["hota"] > 0.999999 and figures["mota"] == 1
+
+
+def test_track_options(work):
+    """Who is gone for too long is somebody else; few pictures confirm none."""
+    names = ["%02d.jpg" % i for i in range(7)]
+    pictures(work + "/v", names, nobody=names[3:6])
+    ids = []
+    for more in (["--fps", "10"], ["--fps", "1"],
+                 ["--fps", "1", "--max-lost", "4"],
+                 ["--fps", "10", "--confirm", "5"]):
+        done = track(work + "/v", "--confirm", "1", *more)
+        assert done.returncode == 0, done.stderr
+        at = [{r[1] for r in rows(done.stdout) if r[0] == frame}
+              for frame in (1, 7)]
+        ids.append([len(at[0]), len(at[0] & at[1])])
+    n = ids[0][0]
+    assert n >= 3
+    assert ids == [[n, n], [n, 0], [n, n], [0, 0]], ids
+    first = track(work + "/v", "--threshold", "0.99")
+    assert first.returncode == 0 and first.stdout == ""
+
+
+def test_track_folders(work):
+    """A file for each folder; img1 has its sequence's name."""
+    for name in ("one", "two/img1"):
+        pictures("%s/%s" % (work, name), ["1.jpg", "2.jpg", "3.jpg"])
+    done = track(work + "/one", work + "/two/img1", "-o", work + "/out")
+    assert done.returncode == 0, done.stderr
+    texts = []
+    for name in ("one", "two"):
+        with open("%s/out/%s.txt" % (work, name)) as file:
+            texts.append(file.read())
+    assert texts[0] == texts[1] and rows(texts[0])
+    done = track(work + "/one", work + "/two/../one", "-o", work + "/out")
+    assert done.returncode == 1 and "one.txt" in done.stderr
+
+
+def test_track_wrong(work):
+    """What cannot be read is named and costs nothing else."""
+    pictures(work + "/v", ["%d.jpg" % i for i in range(5)])
+    with open(work + "/v/2.jpg", "w") as file:
+        file.write("none")
+    os.makedirs(work + "/empty")
+    done = track(work + "/v")
+    assert done.returncode == 1 and "v/2.jpg" in done.stderr
+    assert {row[0] for row in rows(done.stdout)} == {1, 2, 4, 5}
+    done = track(work + "/empty", work + "/v", "-o", work + "/out")
+    assert done.returncode == 1 and "/empty" in done.stderr
+    assert os.path.exists(work + "/out/v.txt")
+    for arguments in ([], [work + "/v", work + "/empty"],
+                      [work + "/v", "--fps", "0"], [work + "/v", "--fps",
+                                                    "nan"],
+                      [work + "/v", "--threshold", "2"],
+                      [work + "/v", "--confirm", "0"],
+                      [work + "/v", "--max-lost", "-1"]):
+        assert track(*arguments).returncode == 2, arguments
+    assert subprocess.run([DEFCN, "track", work + "/v"],
+                          stderr=subprocess.DEVNULL).returncode == 2
 
 
 def main():
