@@ -22,7 +22,8 @@ gst_defcn_finding_list_new (void)
 /* Who takes what off a buffer. */
 typedef struct
 {
-  GArray *sets; /* GstDefcnSet, those that are taken */
+  GArray *sets;           /* GstDefcnSet, those that are taken */
+  const GArray *findings; /* GstDefcnFinding, theirs behind others' */
   GstMetaInfo const *mark, *boxes;
   gboolean with_ids; /* ROI metas too */
   guint n_rois;
@@ -42,6 +43,29 @@ is_taken (const Taking *taking, GstMeta *meta)
   return FALSE;
 }
 
+/* Ids of ODMtds begin at 0, which those who know no ids leave in a ROI meta: the
+ * id alone is no proof.  videoconvert drops the "detection". */
+static gboolean
+is_roi_taken (const Taking *taking, GstVideoRegionOfInterestMeta *roi)
+{
+  if (!gst_defcn_set_has_id (taking->sets, roi->id))
+    return FALSE;
+  if (gst_video_region_of_interest_meta_get_param (roi, "detection"))
+    return TRUE;
+  for (guint i = 0; i < taking->findings->len; i++) {
+    const GArray *objects =
+        g_array_index (taking->findings, GstDefcnFinding, i).objects;
+
+    for (guint k = 0; k < objects->len; k++) {
+      const GstDefcnObject *o = &g_array_index (objects, GstDefcnObject, k);
+
+      if (o->id == roi->id && o->label == roi->roi_type)
+        return TRUE;
+    }
+  }
+  return FALSE;
+}
+
 static gboolean
 take_meta (GstBuffer *buffer, GstMeta **meta, gpointer data)
 {
@@ -52,8 +76,7 @@ take_meta (GstBuffer *buffer, GstMeta **meta, gpointer data)
     if (is_taken (taking, *meta))
       *meta = NULL;
   } else if (api == GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE
-      && gst_defcn_set_has_id (taking->sets,
-          ((GstVideoRegionOfInterestMeta *) *meta)->id)) {
+      && is_roi_taken (taking, (GstVideoRegionOfInterestMeta *) *meta)) {
     taking->n_rois++;
     if (taking->with_ids)
       *meta = NULL;
@@ -83,7 +106,7 @@ gst_defcn_finding_take_all (GstBuffer *buffer, GArray *findings)
   g_autoptr (GArray) sets = gst_defcn_set_read_all (buffer);
   g_autoptr (GArray) marks = g_array_new (FALSE, FALSE, sizeof (GstDefcnMark));
   const guint first = findings->len;
-  Taking taking = { sets, gst_meta_get_info (GST_DEFCN_META_NAME),
+  Taking taking = { sets, findings, gst_meta_get_info (GST_DEFCN_META_NAME),
     gst_meta_get_info (GST_DEFCN_META_OBJECTS_NAME) };
 
   gst_defcn_meta_read_marks (buffer, marks);

@@ -10,3 +10,4 @@ int defcn_import_main (int argc, char **argv);
 int defcn_info_main (int argc, char **argv);
 int defcn_convert_main (int argc, char **argv);
 int defcn_bench_main (int argc, char **argv);
+int defcn_track_main (int argc, char **argv);

@@ -7,6 +7,7 @@
 #include "drawing/reliability_plot.h"
 #include "eval/calibrate.h"
 #include "eval/results.h"
+#include "eval/tracks.h"
 
 #include <glib/gstdio.h>
 #include <signal.h>
@@ -20,6 +21,8 @@ typedef struct
 {
   char *model, *annotations, *images, *json, *detections, *reliability;
   char *results, *only; /* only: classes, ";" between them */
+  char *tracks;
+  gboolean raw;
   int limit, crowd, batch;
   gboolean classes, calibrate, force;
   DefcnReadOptions read;
@@ -73,6 +76,23 @@ check_files (const Options *o, GError **error)
       && check_output (o->reliability, error);
 }
 
+/* Takes @object. */
+static gboolean
+write_json (cJSON *object, const Options *o, GError **error)
+{
+  char *text = cJSON_Print (object);
+
+  cJSON_Delete (object);
+  if (g_str_equal (o->json, "-")) {
+    g_print ("%s\n", text);
+    cJSON_free (text);
+    return TRUE;
+  }
+  const gboolean good = defcn_output_write (o->json, text, -1, error);
+  cJSON_free (text);
+  return good;
+}
+
 static gboolean
 save_json (const DefcnFigures *result, const Options *o, GError **error)
 {
@@ -84,17 +104,7 @@ save_json (const DefcnFigures *result, const Options *o, GError **error)
     cJSON_AddStringToObject (object, "results", o->results);
   cJSON_AddStringToObject (object, "annotations", o->annotations);
   defcn_figures_to_json (result, object);
-  char *text = cJSON_Print (object);
-  cJSON_Delete (object);
-
-  if (g_str_equal (o->json, "-")) {
-    g_print ("%s\n", text);
-    cJSON_free (text);
-    return TRUE;
-  }
-  const gboolean good = defcn_output_write (o->json, text, -1, error);
-  cJSON_free (text);
-  return good;
+  return write_json (object, o, error);
 }
 
 static gboolean
@@ -183,6 +193,33 @@ open_annotations (const Options *o, GError **error)
 }
 
 static gboolean
+run_tracks (const Options *o, GError **error)
+{
+  const gboolean bare = o->json && g_str_equal (o->json, "-");
+  DefcnTrackFigures figures;
+
+  if (!check_output (o->json, error))
+    return FALSE;
+  g_autoptr (DefcnMotSequence) sequence =
+      defcn_mot_sequence_open (o->annotations, o->tracks, o->raw, error);
+  if (!sequence)
+    return FALSE;
+  defcn_tracks_measure (sequence, &figures);
+  if (!bare) {
+    g_autofree char *table = defcn_tracks_table (&figures);
+
+    g_print ("%s", table);
+  }
+  if (!o->json)
+    return TRUE;
+  cJSON *object = cJSON_CreateObject ();
+  cJSON_AddStringToObject (object, "results", o->tracks);
+  cJSON_AddStringToObject (object, "annotations", o->annotations);
+  defcn_tracks_to_json (&figures, object);
+  return write_json (object, o, error);
+}
+
+static gboolean
 run_results (const Options *o, GError **error)
 {
   g_auto (DefcnFigures) result = { 0 };
@@ -266,7 +303,13 @@ check (const Options *o)
       && (o->model || o->detections || o->calibrate || o->limit || o->batch))
     return "--results goes without --model, --detections, --calibrate, "
            "--batch and --limit";
-  if (!o->results && (!o->model || !o->annotations || !o->images))
+  if (o->tracks
+      && (o->model || o->images || o->results || o->detections || o->calibrate
+          || o->limit || o->batch || o->reliability || o->only || o->classes))
+    return "--tracks goes with --annotations, --json and --raw alone";
+  if (o->raw && !o->tracks)
+    return "--raw goes with --tracks";
+  if (!o->results && !o->tracks && (!o->model || !o->annotations || !o->images))
     return "--model, --annotations and --images are needed";
   if (!o->annotations)
     return "--annotations are needed";
@@ -314,7 +357,7 @@ parse (Options *o, int *argc, char ***argv, GError **error)
     { "model", 'm', 0, G_OPTION_ARG_FILENAME, &o->model, "the model file",
         "FILE" },
     { "annotations", 'a', 0, G_OPTION_ARG_FILENAME, &o->annotations,
-        "COCO .json or CrowdHuman .odgt", "FILE" },
+        "COCO .json, CrowdHuman .odgt, or gt.txt for --tracks", "FILE" },
     { "images", 'i', 0, G_OPTION_ARG_FILENAME, &o->images,
         "folder of the images", "DIR" },
     { "threshold", 't', 0, G_OPTION_ARG_DOUBLE, &o->threshold,
@@ -347,6 +390,12 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "measure these boxes, COCO's results or CrowdHuman's lines, instead of "
         "a model",
         "FILE" },
+    { "tracks", 0, 0, G_OPTION_ARG_FILENAME, &o->tracks,
+        "measure these tracks, MOT-challenge's text, against --annotations of "
+        "that form (gt.txt)",
+        "FILE" },
+    { "raw", 0, 0, G_OPTION_ARG_NONE, &o->raw,
+        "with --tracks: leave no annotation or result out", NULL },
     { "max-damaged", 0, 0, G_OPTION_ARG_DOUBLE, &o->read.max_damaged,
         "share of damaged annotations that stops (0.1)", "SHARE" },
     { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->read.absolute_names,
@@ -379,7 +428,19 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       "--calibrate tries thresholds 0.01 apart and takes the one whose F1 is\n"
       "best in the mean with two neighbours on either side, the higher of "
       "equal\n"
-      "ones.  All else in the file stays as it is.");
+      "ones.  All else in the file stays as it is.\n"
+      "\n"
+      "--tracks prints HOTA, MOTA, IDF1 and what they are made of, as "
+      "TrackEval "
+      "does.\n"
+      "Annotations with the mark 0 are left out; where they have classes "
+      "(MOT16 "
+      "and\n"
+      "later) also those that are no pedestrians, and results that match a "
+      "person on\n"
+      "a vehicle, a static person, a distractor or a reflection.  A frame that "
+      "has an\n"
+      "id twice is an error.");
   g_option_group_add_entries (group, entries);
   g_option_context_set_main_group (context, group);
   defcn_device_options_add (&o->device, context,
@@ -410,7 +471,9 @@ defcn_eval_main (int argc, char **argv)
   } else {
     sigaction (SIGINT, &action, NULL);
     sigaction (SIGTERM, &action, NULL);
-    if (!(o.results ? run_results (&o, &error) : run_eval (&o, &error))) {
+    if (!(o.tracks          ? run_tracks (&o, &error)
+                : o.results ? run_results (&o, &error)
+                            : run_eval (&o, &error))) {
       g_printerr ("defcn eval: %s\n", error->message);
       status = interrupted ? 128 + interrupted : 1;
     }
@@ -423,6 +486,7 @@ defcn_eval_main (int argc, char **argv)
   g_free (o.detections);
   g_free (o.reliability);
   g_free (o.results);
+  g_free (o.tracks);
   g_free (o.only);
   return status;
 }

@@ -17,6 +17,7 @@ static const struct
   { "train", defcn_train_main, "train a detector on your data" },
   { "eval", defcn_eval_main, "measure a model on a data set" },
   { "detect", defcn_detect_main, "find objects in pictures" },
+  { "track", defcn_track_main, "follow objects through pictures" },
   { "import", defcn_import_main, "convert weights of other programs" },
   { "convert", defcn_convert_main, "turn annotations into another format" },
   { "info", defcn_info_main, "tell what a model file holds" },

@@ -106,6 +106,26 @@ json () {
     json_lines "$work/json.jsonl" in.mp4 12 12
 }
 
+# Three people who stand: their ids from the third frame on, in the same places
+# where every second frame is looked at alone.
+track () {
+  "$sources/pipelines/track.sh" "$work/in.mp4" > "$work/track.txt" &&
+    "$sources/pipelines/track.sh" "$work/in.mp4" 2 > "$work/track2.txt" &&
+    python3 - "$work/track.txt" "$work/track2.txt" <<'PY'
+import sys
+for path, first in zip(sys.argv[1:], (3, 5)):
+    rows = [line.split(",") for line in open(path)]
+    frames = {}
+    for row in rows:
+        assert len(row) == 10, row
+        frames.setdefault(int(row[0]), set()).add(int(row[1]))
+        assert float(row[4]) > 0 and float(row[5]) > 0
+    assert set(frames) == set(range(first, 13)), sorted(frames)
+    assert all(len(ids) >= 3 for ids in frames.values()), frames
+    assert {1, 2, 3} <= frames[12]
+PY
+}
+
 # A queue drops frames when the machine is busy: one at least arrives.
 camera () {
   FRAMES=10 timeout --kill-after=5 60 "$sources/pipelines/camera.sh" test \
@@ -182,7 +202,7 @@ login () {
       rtsp://host/.../1 ]
 }
 
-echo "1..10"
+echo "1..11"
 gst-launch-1.0 -q -e filesrc location="$sources/pipelines/demo.jpg" ! jpegdec \
   ! imagefreeze num-buffers=12 ! videoconvert ! videoscale \
   ! video/x-raw,format=I420,width=384,height=288,framerate=10/1 \
@@ -205,3 +225,4 @@ else
 fi
 ok "names that look like elements" hostile_names
 ok "addresses without what opens them" login
+ok "track.sh gives people ids" track

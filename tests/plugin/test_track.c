@@ -797,6 +797,32 @@ test_bare (void)
   gst_harness_teardown (h);
 }
 
+/* Behind videoconvert, which drops what ROI metas say of detections, there is
+ * one for each object all the same. */
+static void
+test_behind_conversion (void)
+{
+  GstHarness *h = harness_new (
+      "videoconvert ! capsfilter caps=video/x-raw,format=RGB ! defcntrack");
+
+  for (guint i = 0; i < 4; i++) {
+    const GstDefcnObject o[] = { person (100, 200, 0.9),
+      person (400, 200, 0.2) };
+    g_autoptr (GArray) found = NULL;
+    g_autoptr (GstBuffer) buffer = track_mark (h, i, o, 2, &looked, &found);
+    gpointer state = NULL;
+    guint n = 0;
+
+    while (gst_buffer_iterate_meta_filtered (buffer, &state,
+        GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))
+      n++;
+    g_assert_cmpuint (n, ==, 1);
+    g_assert_cmpuint (found->len, ==, 1);
+    g_assert_cmpint (roi_id (buffer, 0), ==, i < 2 ? 0 : 1);
+  }
+  gst_harness_teardown (h);
+}
+
 /* Properties hold from the next frame on. */
 static void
 test_live (void)
@@ -888,6 +914,7 @@ main (int argc, char **argv)
   g_test_add_func ("/track/shared", test_shared);
   g_test_add_func ("/track/lost", test_lost);
   g_test_add_func ("/track/bare", test_bare);
+  g_test_add_func ("/track/behind-conversion", test_behind_conversion);
   g_test_add_func ("/track/live", test_live);
   g_test_add_func ("/track/steady", test_steady);
   g_test_add_func ("/track/with-detector", test_with_detector);
