@@ -153,10 +153,9 @@ defcn_mot_read (const char *path, GError **error)
   gsize length;
   guint number = 0;
 
-  if (!defcn_file_read (&data, &length, path, MAX_BYTES, error))
+  if (!defcn_file_read_text (&data, &length, path, MAX_BYTES, error))
     return NULL;
-  for (const char *line = data + defcn_file_bom (data, length), *end;
-       line < data + length; line = end + 1) {
+  for (const char *line = data, *end; line < data + length; line = end + 1) {
     end = memchr (line, '\n', (gsize) (data + length - line));
     if (!end)
       end = data + length;
