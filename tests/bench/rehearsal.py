@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The commands of training/README.md on data of the size and make of COCO's and
-CrowdHuman's, with made-up numbers: do they start, how long and how much memory
-does that take, do they come to a figure.  Pictures are hard links to a few of a
-quarter of the sides, the networks are the page's but for --set, which makes them
-small.
+"""The commands of training/README.md on data of the size and make of COCO's
+and CrowdHuman's, with made-up numbers: do they start, how long and how much
+memory does that take, do they come to a figure.  Pictures are hard links to a
+few of a quarter of the sides, the networks are the page's but for --set, which
+makes them small.
 
 usage: rehearsal.py [--tool DEFCN] [--keep FOLDER] [coco] [crowdhuman]
 """
@@ -83,7 +83,8 @@ class Links:
     def add(self, path, width, height):
         copy, used = self.copies.get((width, height), (None, 30000))
         if used == 30000:
-            copy = self.folder / f"{width}x{height}-{len(os.listdir(self.folder))}"
+            number = len(os.listdir(self.folder))
+            copy = self.folder / f"{width}x{height}-{number}"
             picture(copy, width // 4, height // 4)
             used = 0
         os.link(copy, path)
