@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The commands of training/README.md on data of the size and make of COCO's and
-CrowdHuman's, with made-up numbers: do they start, how long and how much memory
-does that take, do they come to a figure.  Pictures are hard links to a few, the
-networks and sizes are the page's but for --set, which makes them small.
+"""The commands of training/README.md on data of the size and make of COCO's
+and CrowdHuman's, with made-up numbers: do they start, how long and how much
+memory does that take, do they come to a figure.  Pictures are hard links to a
+few of a quarter of the sides, the networks are the page's but for --set, which
+makes them small.
 
 usage: rehearsal.py [--tool DEFCN] [--keep FOLDER] [coco] [crowdhuman]
 """
@@ -12,6 +13,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shlex
 import struct
 import subprocess
@@ -25,8 +27,9 @@ TREE = HERE.parents[1]
 SIDES = (480, 640)
 COCO = {"train2017": (118287, 860001), "val2017": (5000, 36781)}
 CROWD = {"train": 15000, "val": 4370}
-SMALL = ("batch=2 canvas_width=96 canvas_height=96 short_edge=96 "
-         "test_long_edge=128 iterations=3 log_interval=1 warmup=0")
+SMALL = ("batch=2 canvas_width=64 canvas_height=64 short_edge=64 "
+         "test_long_edge=96 fpn_channels=32 norm_groups=4 tower_depth=1 "
+         "iterations=3 log_interval=1 warmup=0")
 
 # What the page says to type; "small" stands for the settings.
 COMMANDS = {
@@ -80,8 +83,9 @@ class Links:
     def add(self, path, width, height):
         copy, used = self.copies.get((width, height), (None, 30000))
         if used == 30000:
-            copy = self.folder / f"{width}x{height}-{len(os.listdir(self.folder))}"
-            picture(copy, width, height)
+            number = len(os.listdir(self.folder))
+            copy = self.folder / f"{width}x{height}-{number}"
+            picture(copy, width // 4, height // 4)
             used = 0
         os.link(copy, path)
         self.copies[width, height] = copy, used + 1
@@ -172,6 +176,12 @@ def memory(pid):
     return found.get("VmHWM", 0), found.get("RssAnon", 0)
 
 
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def run(tool, line, folder):
     words = shlex.split(line)
     if words[-1] == "small":
@@ -180,6 +190,7 @@ def run(tool, line, folder):
                if words[1] == "train" else None)
     begin = time.monotonic()
     first, most, private = None, 0, 0
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with open(folder / "log", "w+b") as log:
         process = subprocess.Popen([tool, *words[1:]], cwd=folder, stdout=log,
                                    stderr=subprocess.STDOUT)
@@ -188,16 +199,21 @@ def run(tool, line, folder):
             most, private = max(most, high), max(private, anonymous)
             if metrics and not first and metrics.exists() \
                     and metrics.stat().st_size:
-                first = time.monotonic() - begin, private
+                first = (time.monotonic() - begin, cpu_seconds(process.pid),
+                         private)
             time.sleep(.02)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         log.seek(0)
         text = log.read().decode(errors="replace").replace("\r", "\n")
     print(" ".join(words))
-    print(f"    status {process.returncode}, "
-          f"{time.monotonic() - begin:.0f} s, {most:.0f} MiB at most, "
-          f"{private:.0f} MiB without files")
+    cpu = (after.ru_utime + after.ru_stime
+           - before.ru_utime - before.ru_stime)
+    print(f"    status {process.returncode}, {time.monotonic() - begin:.0f} s, "
+          f"{cpu:.0f} CPU s, {most:.0f} MiB at most, {private:.0f} MiB without "
+          "files")
     if first:
-        print(f"    first update after {first[0]:.1f} s, {first[1]:.0f} MiB")
+        print(f"    first update after {first[0]:.1f} s, {first[1]:.1f} CPU s, "
+              f"{first[2]:.0f} MiB")
     for tail in [t for t in text.split("\n") if t.strip()][-6:]:
         print("    | " + tail[:100])
     sys.stdout.flush()

@@ -32,7 +32,7 @@ STORED = {
 
 
 def pixel(x, y):
-    """No symmetry: a bright box on a ground that rises to the right and down."""
+    """No symmetry: a bright box, and a ground that rises right and down."""
     inside = (BOX[0] <= x < BOX[0] + BOX[2] and BOX[1] <= y < BOX[1] + BOX[3])
     return (230 - y, 120 + x, 40) if inside else (x, 2 * y, (x * y) % 200)
 

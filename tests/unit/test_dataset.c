@@ -1058,6 +1058,18 @@ test_missing (void)
     g_assert_nonnull (strstr (error->message, names[i]));
   }
   defcn_dataset_free (NULL);
+
+  /* What has to be converted first. */
+  static const char *const others[] = { ".", "data.yaml", "d.yml", "a.xml",
+    "a.txt" };
+  for (gsize i = 0; i < G_N_ELEMENTS (others); i++) {
+    g_autofree char *path = folder_file (folder, others[i]);
+    g_autoptr (GError) error = NULL;
+
+    g_assert_null (defcn_annotations_open (path, folder, NULL, &error));
+    g_assert_nonnull (strstr (error->message, "defcn convert"));
+    g_assert_true (g_str_has_prefix (error->message, path));
+  }
 }
 
 /* CrowdHuman's pictures are ID.jpg, else ID.png. */

@@ -730,7 +730,8 @@ test_detectors (void)
   {
     const char *prefix, *what;
   } cases[] = { { "backbone.", "MMDetection" },
-    { "backbone.body.", "torchvision" }, { "backbone.0.body.", "DETR" } };
+    { "backbone.body.", "torchvision" }, { "backbone.0.body.", "DETR" },
+    { "any.where.", "around a ResNet" } };
   const DefcnImporterOptions options = { 0 };
   g_autoptr (DefcnBackend) be = reference ();
   g_autoptr (DefcnSpec) spec = tiny_spec (50);

@@ -10,17 +10,22 @@ is_number (const DefcnPickleValue *value)
   return value && value->type == DEFCN_PICKLE_INT;
 }
 
-/* Appends @text, a dict in a short form: {a 1 b {..}}, as a pickle. */
+/* Appends @text, a dict or list in a short form: {a 1 b {..} c [1 {..}]}, as a
+ * pickle. */
 static const char *
 put (GString *pickle, const char *text)
 {
-  g_string_append (pickle, "}(");
-  for (text++; *text != '}';) {
-    const gsize len = strcspn (text, " ");
+  const char end = *text == '[' ? ']' : '}'; /* a list has no keys */
 
-    g_string_append_printf (pickle, "V%.*s\n", (int) len, text);
-    text += len + 1;
-    if (*text == '{') {
+  g_string_append (pickle, end == ']' ? "](" : "}(");
+  for (text++; *text != end;) {
+    const gsize len = end == ']' ? 0 : strcspn (text, " ");
+
+    if (end == '}') {
+      g_string_append_printf (pickle, "V%.*s\n", (int) len, text);
+      text += len + 1;
+    }
+    if (*text == '{' || *text == '[') {
       text = put (pickle, text);
     } else if (*text == 'N') {
       g_string_append_c (pickle, 'N');
@@ -30,7 +35,7 @@ put (GString *pickle, const char *text)
     }
     text += *text == ' ';
   }
-  g_string_append_c (pickle, 'u');
+  g_string_append_c (pickle, end == ']' ? 'e' : 'u');
   return text + 1;
 }
 
@@ -70,6 +75,9 @@ test_find (void)
     { "{optimizer {a 1 b 2 c 3} net {a 1}}", "net", "net" },
     { "{optimizer {a 1 b 2 c 3}}", "-", "-" },
     { "{one {a 1} two {a 1 b 2}}", "two", "two" },
+    { "[7 {a 1 b 2}]", "1", "1" },
+    { "{x [{y [{a 1}]} 3]}", "x.0.y.0", "x.0.y.0" },
+    { "{ema [{a 1}] net [{a 1}]}", "net.0", "ema.0" },
   };
 
   for (gsize i = 0; i < 2 * G_N_ELEMENTS (cases); i++) {

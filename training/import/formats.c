@@ -116,8 +116,8 @@ defcn_formats_open_bytes (GBytes *bytes, gboolean ema, const char *name,
   const char *what = describe (data, size);
   if (!what)
     return open_safetensors (bytes, name, error);
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: no weights: it is %s",
-      name, what);
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+      "%s: no weights: it is %s", name, what);
   return NULL;
 }
 

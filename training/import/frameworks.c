@@ -21,8 +21,7 @@ static const Framework frameworks[] = {
   { "bbox_head.", "backbone.", "a detector of MMDetection" },
   { "mask_head.", "backbone.", "a network of MMDetection" },
   { "decode_head.", "backbone.", "a network of MMSegmentation" },
-  { "", "backbone.", "a network around a ResNet" },
-  { "", "encoder.", "a network around a ResNet" },
+  { "queue", "encoder_q.", "MoCo" },
   { "model.0.conv.", NULL, "a YOLO of ultralytics" },
   { "0.conv.", NULL, "a YOLO of ultralytics" },
   { "backbone.backbone.", NULL, "YOLOX" },
@@ -64,18 +63,41 @@ has_resnet (const DefcnForeign *foreign, const char *prefix)
   return TRUE;
 }
 
+/* What stands before the names of a ResNet, whatever it is; (transfer full), or
+ * NULL. */
+static char *
+find_prefix (const DefcnForeign *foreign)
+{
+  static const char name[] = "layer1.0.conv1.weight";
+
+  for (guint i = 0; i < foreign->tensors->len; i++) {
+    const DefcnForeignTensor *t = foreign->tensors->pdata[i];
+
+    if (!g_str_has_suffix (t->name, name) || g_str_equal (t->name, name))
+      continue;
+    g_autofree char *prefix =
+        g_strndup (t->name, strlen (t->name) - strlen (name));
+    if (g_str_has_suffix (prefix, ".") && has_resnet (foreign, prefix))
+      return g_steal_pointer (&prefix);
+  }
+  return NULL;
+}
+
 const char *
-defcn_frameworks_find (const char **prefix, const DefcnForeign *foreign)
+defcn_frameworks_find (char **prefix, const DefcnForeign *foreign)
 {
   *prefix = NULL;
+  if (has_resnet (foreign, "")) /* by itself */
+    return NULL;
   for (gsize i = 0; i < G_N_ELEMENTS (frameworks); i++) {
     const Framework *f = &frameworks[i];
 
     if (!has_part (foreign, f->part)
         || (f->prefix && !has_resnet (foreign, f->prefix)))
       continue;
-    *prefix = f->prefix;
+    *prefix = g_strdup (f->prefix);
     return f->what;
   }
-  return NULL;
+  *prefix = find_prefix (foreign);
+  return *prefix ? "a network around a ResNet" : NULL;
 }

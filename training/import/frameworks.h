@@ -11,8 +11,8 @@ G_BEGIN_DECLS
 
 /* What @foreign looks like, for people: "a detector of torchvision"; NULL:
  * nothing that is known.  *@prefix: what stands before the names of its ResNet,
- * which are those of torchvision; NULL: there is none. */
-const char *defcn_frameworks_find (const char **prefix,
-    const DefcnForeign *foreign);
+ * which are those of torchvision, (transfer full), of several the first; NULL:
+ * there is none. */
+const char *defcn_frameworks_find (char **prefix, const DefcnForeign *foreign);
 
 G_END_DECLS

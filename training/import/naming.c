@@ -235,7 +235,7 @@ strip (DefcnForeign *foreign, const char *prefix)
 static gboolean
 guess (DefcnNaming *naming, DefcnForeign *foreign, GError **error)
 {
-  const char *prefix;
+  g_autofree char *prefix = NULL;
   const char *what = defcn_frameworks_find (&prefix, foreign);
   guint most = 0;
 

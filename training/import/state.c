@@ -76,6 +76,34 @@ consider (Search *search, const DefcnPickleValue *dict)
   g_ptr_array_set_size (search->way, search->way->len - 1);
 }
 
+/* Whether there may be a dict of tensors in @value. */
+static gboolean
+is_container (const DefcnPickleValue *value)
+{
+  return value
+      && (value->type == DEFCN_PICKLE_DICT || value->type == DEFCN_PICKLE_OBJECT
+          || value->type == DEFCN_PICKLE_LIST
+          || value->type == DEFCN_PICKLE_TUPLE);
+}
+
+static void visit (Search *search, const DefcnPickleValue *value);
+
+/* What is in a list or tuple; its numbers are part of the way. */
+static void
+visit_items (Search *search, const DefcnPickleValue *list)
+{
+  for (guint i = 0; i < defcn_pickle_value_count (list); i++) {
+    const DefcnPickleValue *below = defcn_pickle_value_at (list, i);
+
+    if (!is_container (below))
+      continue;
+    g_autofree char *name = g_strdup_printf ("%u", i);
+    g_ptr_array_add (search->way, name);
+    visit (search, below);
+    g_ptr_array_set_size (search->way, search->way->len - 1);
+  }
+}
+
 static void
 visit (Search *search, const DefcnPickleValue *value)
 {
@@ -85,10 +113,10 @@ visit (Search *search, const DefcnPickleValue *value)
       || !g_hash_table_add (search->seen, (gpointer) value))
     return;
   consider (search, value);
+  if (value->type == DEFCN_PICKLE_LIST || value->type == DEFCN_PICKLE_TUPLE)
+    visit_items (search, value);
   for (guint i = 0; defcn_pickle_value_entry (value, i, &key, &below); i++) {
-    if (key->type != DEFCN_PICKLE_STRING || !below
-        || (below->type != DEFCN_PICKLE_DICT
-            && below->type != DEFCN_PICKLE_OBJECT))
+    if (key->type != DEFCN_PICKLE_STRING || !is_container (below))
       continue;
     char *name = g_strndup (key->str, MIN (key->len, 100));
     const gboolean other = has_part (name, "optim");
