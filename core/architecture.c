@@ -219,13 +219,12 @@ build_filter (DefcnNet *net, const DefcnSpec *spec, DefcnTensor *const *towers,
   DefcnTensor *f[DEFCN_N_LEVELS], *z[DEFCN_N_LEVELS];
 
   conv_head (net, f, towers, "head.max3d.conv", spec->fpn_channels, 0);
-  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+  for (int l = 0; l < DEFCN_N_LEVELS; l++)
     z[l] = defcn_net_tube_max (net, towers[l], f, DEFCN_N_LEVELS, l, spec->tau,
         spec->phi, !spec->filter_norm);
-    if (spec->filter_norm)
-      z[l] = defcn_net_group_norm (net, z[l], "head.max3d.norm",
-          spec->norm_groups, TRUE);
-  }
+  for (int l = 0; l < DEFCN_N_LEVELS && spec->filter_norm; l++)
+    z[l] = defcn_net_group_norm (net, z[l], "head.max3d.norm",
+        spec->norm_groups, TRUE);
   conv_head (net, plan->filter, z, "head.filter", 1, 0);
 }
 

@@ -2,7 +2,9 @@
 numbers and input, in one run, outputs compared first.
 
 usage: torch_ratio.py [--tool DEFCN] [--save FILE] [--batches N,N]
-                      [--ways NAME,NAME] [CASE ..]
+                      [--ways NAME,NAME] [--device cpu] [CASE ..]
+
+On --device cpu PyTorch runs on the host, which only tries the script.
 """
 import argparse
 import json
@@ -23,6 +25,10 @@ PRESET = ["--preset", "coco.poto.3dmf.aux"]
 CASES = {
     "r50-800": [*PRESET, "--size", "1344x800"],
     "r50-640": [*PRESET, "--size", "640x640"],
+    "tiny": [*PRESET, "--set", "backbone=mobilenetv2",
+             "--set", "pixels=torchvision", "--set", "fpn_channels=16",
+             "--set", "tower_depth=1", "--set", "norm_groups=4",
+             "--size", "64x64"],
     "r18-512": [*PRESET, "--set", "backbone=resnet18",
                 "--set", "fpn_channels=128", "--size", "512x512"],
 }
@@ -44,15 +50,20 @@ def ours(tool, case, batch, precision, repetitions, dump=None):
     return json.loads(done.stdout)
 
 
+def wait(x):
+    if x.is_cuda:
+        torch.cuda.synchronize()
+
+
 def timed(run, x, repetitions):
     """Median milliseconds, by the host's clock from the call until all is
     done, as ours are."""
     times = []
     for i in range(repetitions + 5):
-        torch.cuda.synchronize()
+        wait(x)
         start = time.perf_counter()
         run(x)
-        torch.cuda.synchronize()
+        wait(x)
         if i >= 5:
             times.append(1e3 * (time.perf_counter() - start))
     return statistics.median(times)
@@ -93,7 +104,9 @@ def peers(run, x, ways, repetitions):
     return results
 
 
-def compare(tool, case, batch, precision, ways, repetitions):
+def compare(options, case, batch, precision):
+    ways, repetitions = options.ways.split(","), options.repetitions
+    tool, device = options.tool, options.device
     with tempfile.TemporaryDirectory() as folder:
         dump = str(pathlib.Path(folder) / "network.safetensors")
         report = ours(tool, case, batch, precision, repetitions, dump)
@@ -107,9 +120,9 @@ def compare(tool, case, batch, precision, ways, repetitions):
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.benchmark = True
     dtype = TYPES[precision]
-    run = network.to_torch(steps, arrays, "cuda", dtype)
+    run = network.to_torch(steps, arrays, device, dtype)
     x = torch.tensor(arrays["y0"].transpose(0, 3, 1, 2).copy()).to(
-        "cuda", dtype).contiguous(memory_format=torch.channels_last)
+        device, dtype).contiguous(memory_format=torch.channels_last)
     error = 0.0
     with torch.inference_mode():
         for number, value in zip(network.head_numbers(arrays), run(x)):
@@ -125,6 +138,10 @@ def compare(tool, case, batch, precision, ways, repetitions):
             "error": error, "ratio": min(known) / mine if known else None}
 
 
+def name_of(device):
+    return torch.cuda.get_device_name() if device == "cuda" else device
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("cases", nargs="*", metavar="CASE",
@@ -134,15 +151,15 @@ def main():
     parser.add_argument("--precisions", default="fp16,bf16,tf32")
     parser.add_argument("--ways", default=",".join(WAYS),
                         help="of PyTorch's; compiling takes minutes")
+    parser.add_argument("--device", default="cuda")
     parser.add_argument("--repetitions", type=int, default=30)
     parser.add_argument("--save", help="also write JSON")
     options = parser.parse_args()
     results = []
-    for case in options.cases or CASES:
+    for case in options.cases or [c for c in CASES if c != "tiny"]:
         for batch in map(int, options.batches.split(",")):
             for precision in options.precisions.split(","):
-                r = compare(options.tool, case, batch, precision,
-                            options.ways.split(","), options.repetitions)
+                r = compare(options, case, batch, precision)
                 if not r:
                     continue
                 results.append(r)
@@ -155,7 +172,7 @@ def main():
                       flush=True)
                 if options.save:
                     pathlib.Path(options.save).write_text(json.dumps({
-                        "device": torch.cuda.get_device_name(),
+                        "device": name_of(options.device),
                         "torch": torch.__version__, "results": results},
                         indent=1) + "\n")
 

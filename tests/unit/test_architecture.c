@@ -385,6 +385,32 @@ test_published (void)
   g_assert_cmpuint (defcn_params_count (params), ==, 328);
 }
 
+/* Every step of the head stands with those of the other levels, so that a
+ * backend can run the five together: with and without a norm in the filter. */
+static void
+test_together (void)
+{
+  g_autoptr (DefcnBackend) be = open_backend ();
+
+  for (int norm = 0; norm < 2; norm++) {
+    g_autoptr (DefcnSpec) spec = tiny_spec (DEFCN_BACKBONE_RESNET, 18, TRUE);
+    guint n = 0;
+
+    spec->filter_norm = norm;
+    g_autoptr (DefcnModel) model = defcn_model_new (spec, be, FALSE, 0, NULL);
+    const DefcnPlan *plan = defcn_model_plan (model, 1, 96, 160, NULL);
+    for (guint i = 0; i < defcn_net_count (plan->net); i++) {
+      const DefcnNode *node = defcn_net_node (plan->net, i);
+
+      if (!g_str_has_prefix (node->name, "head."))
+        continue;
+      g_assert_cmpint (node->n_together, ==, DEFCN_N_LEVELS);
+      n++;
+    }
+    g_assert_cmpuint (n, >, 8 * DEFCN_N_LEVELS);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -396,6 +422,7 @@ main (int argc, char **argv)
   g_test_add_func ("/architecture/frozen", test_frozen);
   g_test_add_func ("/architecture/pyramid", test_pyramid);
   g_test_add_func ("/architecture/head", test_head);
+  g_test_add_func ("/architecture/together", test_together);
   g_test_add_func ("/architecture/initial", test_initial);
   g_test_add_func ("/architecture/published", test_published);
   return g_test_run ();

@@ -4,7 +4,8 @@
 # CUDA's, goldens and pictures.  There: bash gpu-bundle/run.sh ARCHIVE CALL
 #   tests/cuda/device/bundle.sh first|second|third [FOLDER]
 # DEFCN_DATA and DEFCN_GOLDEN name other folders than ../shared/data and golden,
-# DEFCN_PICTURES the bytes of each set of pictures.
+# DEFCN_PICTURES the bytes of each set of pictures, DEFCN_CUDA_MODULE a module
+# that is built already.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 call=$1
@@ -12,6 +13,8 @@ bundle=${2:-gpu-bundle}
 build="build-gpu"
 data=${DEFCN_DATA:-../shared/data}
 golden=${DEFCN_GOLDEN:-../shared/golden}
+plugin=()
+module=${DEFCN_CUDA_MODULE:-$build/core/cuda/libdefcn-cuda.so}
 if [ -x /usr/local/cuda/bin/nvcc ]; then PATH=$PATH:/usr/local/cuda/bin; fi
 
 case $call in
@@ -24,8 +27,9 @@ case $call in
       tests/cuda/test_learner
       tests/golden/test_forward tests/golden/golden_ops
       tests/golden/golden_max3d tests/golden/test_train
-      training/defcn
+      tests/plugin/test_cudaframe training/defcn
     )
+    plugin=(gst-plugin/libgstdefcn.so)
     ;;
   third) programs=(training/defcn) ;;
   *)
@@ -38,20 +42,25 @@ esac
 # The programs find the bundle's libraries by themselves.
 if [ ! -d "$build" ]; then
   meson setup "$build" --buildtype=release -Dcuda=enabled -Donednn=disabled \
-    -Dplugin=disabled \
+    -Dplugin=enabled -Dcudamemory=enabled \
     "-Dc_link_args=-Wl,--disable-new-dtags,-rpath,\$ORIGIN/../lib"
 fi
-ninja -C "$build" core/cuda/libdefcn-cuda.so "${programs[@]}"
+[ -n "${DEFCN_CUDA_MODULE:-}" ] || ninja -C "$build" core/cuda/libdefcn-cuda.so
+ninja -C "$build" "${programs[@]}" "${plugin[@]}"
 
 rm -rf "$bundle"
 mkdir -p "$bundle"/{bin,programs,lib,modules,data}
-cp "$build/core/cuda/libdefcn-cuda.so" "$bundle/modules"
+cp "$module" "$bundle/modules"
 for program in "${programs[@]}"; do
   cp "$build/$program" "$bundle/programs"
   cp tests/cuda/device/with_cuda.sh "$bundle/bin/$(basename "$program")"
 done
 # What the C library's own packages do not bring.
-for program in "${programs[@]}"; do ldd "$build/$program"; done |
+if [ ${#plugin[@]} -gt 0 ]; then
+  mkdir "$bundle/gst-plugin"
+  cp "$build/${plugin[0]}" "$bundle/gst-plugin"
+fi
+for program in "${programs[@]}" "${plugin[@]}"; do ldd "$build/$program"; done |
   awk '$3 ~ /^\// { print $3 }' | sort -u |
   grep -vE '/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*)\.so' |
   while read -r library; do cp -L "$library" "$bundle/lib"; done
@@ -74,9 +83,12 @@ case $call in
     if [ -d "$golden" ]; then
       mkdir "$bundle/golden/shared"
       cp -r "$golden"/{ops,models,manifest.json} "$bundle/golden/shared"
+      # POTO's are enough there, and there is no room for all.
+      rm -rf "$bundle"/golden/shared/models/{*atss*,*fcos*,*anchor*,*center*} \
+        "$bundle"/golden/shared/models/xdcn*
     fi
     cp pipelines/models/person.safetensors "$bundle/data"
-    pictures person_val.json images 480 "${DEFCN_PICTURES:-9000000}"
+    pictures person_val.json images 480 "${DEFCN_PICTURES:-6000000}"
     ;;
   third)
     cp pipelines/models/person.ini "$bundle/data"

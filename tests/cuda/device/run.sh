@@ -32,12 +32,18 @@ export DEFCN_CUDA_LIBRARIES
 export DEFCN_MODULES=${DEFCN_DEVICE_MODULES:-$PWD/modules}
 export DEFCN_TEST_BACKEND=cuda DEFCN_TEST_REQUIRED=1 DEFCN_TEST_SOURCES=$PWD
 export XDG_CACHE_HOME=$out/cache
+# What the plugin's test needs: nothing of a GStreamer on the host.
+export DEFCN_TEST_BUILD=$PWD GST_REGISTRY=$out/registry GST_REGISTRY_FORK=no
+export GST_PLUGIN_SYSTEM_PATH='' GST_PLUGIN_PATH=''
 network=(--preset coco.poto.3dmf.aux)
 size=1344x800
 training_batch=16
 batches=(1 32)
 repetitions=20
 training=()
+torch_case=(r50-800 --batches '1,32' --precisions fp16)
+torch_ways=('eager,graph' compile)
+train_cases=/
 sanitizer=(compute-sanitizer --target-processes all --error-exitcode 9 --tool)
 if [ -n "${DEFCN_DEVICE_TRIAL:-}" ]; then # on the emulated module
   network+=(--set backbone=mobilenetv2 --set pixels=torchvision
@@ -49,6 +55,10 @@ if [ -n "${DEFCN_DEVICE_TRIAL:-}" ]; then # on the emulated module
   training=(--set fpn_channels=16 --set tower_depth=1 --set norm_groups=4
     --set canvas_width=64 --set canvas_height=64 --set short_edge=64
     --set test_long_edge=96)
+  torch_case=(tiny --batches '1,2' --precisions fp32 --device cpu
+    --repetitions 2)
+  torch_ways=(eager compile)
+  train_cases=/coco_poto_3dmf_aux/
   sanitizer=(bash -c 'shift; "$@"' sanitizer)
 fi
 bench=(bin/defcn bench "${network[@]}" --size "$size" --device cuda
@@ -109,9 +119,8 @@ torch () {
     echo "$name: the host has no PyTorch" | tee -a "$out/summary"
     return
   fi
-  step "$name" 120 python3 bench/torch_ratio.py r50-800 --batches 1,32 \
-    --precisions fp16 --ways "$ways" --tool "$PWD/bin/defcn" \
-    --save "$out/$name.json"
+  step "$name" 120 python3 bench/torch_ratio.py "${torch_case[@]}" \
+    --ways "$ways" --tool "$PWD/bin/defcn" --save "$out/$name.json"
   cat "$out"/*-"$name".log
 }
 
@@ -127,8 +136,20 @@ first () {
   families fp32 conv group-norm tube-max max-pool relu upsample-add box
   sanitize racecheck group-norm tube-max max-pool
   sanitize memcheck group-norm tube-max max-pool relu upsample-add box
-  torch torch eager,graph
-  torch torch-compiled compile
+  torch torch "${torch_ways[0]}"
+  torch torch-compiled "${torch_ways[1]}"
+}
+
+# Every golden step by itself.
+train_steps () {
+  local case
+  export DEFCN_GOLDEN=$PWD/golden/shared
+  for case in $(bin/test_train -l 2> /dev/null | grep '^/' |
+    grep "$train_cases"); do
+    step "train$(dirname "${case#/golden/train}" | tr / -)" 60 \
+      bin/test_train -p "$case"
+  done
+  unset DEFCN_GOLDEN
 }
 
 second () {
@@ -137,14 +158,14 @@ second () {
     test_contexts test_decode test_learner test_update; do
     step "$program" 60 "bin/$program" -k
   done
+  step cudaframe 60 bin/test_cudaframe -k
   for set in golden/*; do
     for program in test_forward golden_ops golden_max3d; do
       DEFCN_GOLDEN=$PWD/$set step "$program-$(basename "$set")" 90 \
         "bin/$program" -k
     done
   done
-  [ ! -d golden/shared ] ||
-    DEFCN_GOLDEN=$PWD/golden/shared step test_train 120 bin/test_train -k
+  [ ! -d golden/shared ] || train_steps
   for precision in fp32 tf32 fp16 bf16; do
     step "eval-$precision" 90 bin/defcn eval --model data/person.safetensors \
       --annotations data/person_val.json --images data/images \

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Tries the device scripts where there is no device: every call's bundle, small,
 # on the emulated module, out of an empty environment.  By hand, some minutes.
-#   tests/cuda/device/try.sh BUILD [CALL..]   (BUILD has the emulated module)
+#   tests/cuda/device/try.sh BUILD [CALL..]   (BUILD has both modules)
 set -euo pipefail
 modules=$(realpath "$1")/tests/cuda
+module=$(realpath "$1")/core/cuda/libdefcn-cuda.so
 shift
 cd "$(dirname "$0")/../../.."
 work=$(mktemp -d)
@@ -13,11 +14,15 @@ calls=("$@")
 bad=0
 for call in "${calls[@]}"; do
   echo "== $call"
-  DEFCN_PICTURES=150000 tests/cuda/device/bundle.sh "$call" "$work/bundle" \
-    > "$work/log" || { cat "$work/log"; exit 1; }
+  DEFCN_PICTURES=150000 DEFCN_CUDA_MODULE=$module \
+    tests/cuda/device/bundle.sh "$call" "$work/bundle" > "$work/log" || {
+    cat "$work/log"
+    exit 1
+  }
   tail -1 "$work/log"
   env -i PATH="$PATH" HOME="$work" DEFCN_DEVICE_MODULES="$modules" \
     DEFCN_DEVICE_TRIAL=1 DEFCN_TEST_WIDEST=128 TRAIN_SECONDS=20 LIMIT_FACTOR=3 \
+    DEFCN_TEST_DRIVER="$modules/driver/libcuda.so.1" \
     SECONDS_LEFT="${SECONDS_LEFT:-600}" \
     bash "$work/bundle/run.sh" "$work/$call.tar.gz" "$call" || bad=1
   tar -tzf "$work/$call.tar.gz" | wc -l
