@@ -1,6 +1,7 @@
 /* What crosses between host and device in a training step on the CUDA module:
  * the bytes of the pictures, the objects, and a few numbers back; no weights,
- * no gradients, no maps, whatever the precision. */
+ * no gradients, no maps, whatever the precision.  Without memory for the bytes
+ * the floats cross, to the same numbers. */
 #include "model.h"
 #include "train/optimizer.h"
 #include "train/recipe.h"
@@ -19,12 +20,12 @@
 #define LITTLE 8192
 
 static DefcnExample *
-example_new (int seed)
+example_new (int seed, int width)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
   DefcnExample *example = g_new0 (DefcnExample, 1);
 
-  example->width = WIDTH;
+  example->width = width;
   example->height = HEIGHT - 8 * seed; /* the rest is padded there */
   example->rgb = g_malloc ((gsize) WIDTH * HEIGHT * 3);
   for (int i = 0; i < WIDTH * HEIGHT * 3; i++)
@@ -95,7 +96,7 @@ test_traffic (void)
   int pictures = 0;
 
   for (int i = 0; i < BATCH; i++) {
-    DefcnExample *example = example_new (i);
+    DefcnExample *example = example_new (i, WIDTH);
 
     g_ptr_array_add (examples, example);
     pictures += example->width * example->height * 3;
@@ -123,10 +124,58 @@ test_traffic (void)
   }
 }
 
+/* Three steps of pictures of @widths, which are padded to one size, from the
+ * same weights; in the second the device has no more memory if @is_short. */
+static void
+run_steps (DefcnStepLosses losses[3], int sent[3], const int widths[3],
+    gboolean is_short)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnBackend) be =
+      defcn_backend_new_in ("cuda", testing_precision (), 1, &error);
+  g_assert_no_error (error);
+  g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (NULL, &error);
+  g_autoptr (DefcnModel) model = model_new (be);
+  g_autoptr (DefcnStep) step = defcn_step_new (model, &recipe->step);
+
+  for (int i = 0; i < 3; i++) {
+    g_autoptr (DefcnExample) example = example_new (0, widths[i]);
+    const int before = emulated_counted (EMULATED_SENT);
+
+    if (is_short && i == 1)
+      g_setenv ("DEFCN_EMULATE_FAIL", "alloc:1", TRUE);
+    defcn_step_run (step, &example, 1, 1, &losses[i], &error);
+    g_unsetenv ("DEFCN_EMULATE_FAIL");
+    g_assert_no_error (error);
+    sent[i] = emulated_counted (EMULATED_SENT) - before;
+  }
+}
+
+/* A picture that the device has no room for is normalised here and sent as
+ * floats: its losses are those of the bytes, and the next go as bytes again. */
+static void
+test_no_room (void)
+{
+  static const int widths[3] = { 72, WIDTH, WIDTH };
+  DefcnStepLosses wanted[3], found[3];
+  int bytes[3], floats[3];
+
+  run_steps (wanted, bytes, widths, FALSE);
+  run_steps (found, floats, widths, TRUE);
+  for (int i = 0; i < 3; i++) {
+    g_assert_cmpfloat (found[i].total, ==, wanted[i].total);
+    g_assert_cmpint (found[i].n_foreground, ==, wanted[i].n_foreground);
+  }
+  g_assert_cmpint (bytes[1], <, 2 * WIDTH * HEIGHT * 3);
+  g_assert_cmpint (floats[1], >=, WIDTH * HEIGHT * 3 * (int) sizeof (float));
+  g_assert_cmpint (floats[2], <, 2 * WIDTH * HEIGHT * 3);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/cuda/step/traffic", test_traffic);
+  g_test_add_func ("/cuda/step/no-room", test_no_room);
   return g_test_run ();
 }
