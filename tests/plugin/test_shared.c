@@ -484,8 +484,8 @@ element_free (GstElement *element, GstBus *bus)
   gst_object_unref (bus);
 }
 
-/* Another model under the same name is an error that names both; other values of
- * the rest are ignored with a warning that names them. */
+/* Another model under the same name is an error that names both; other values
+ * of the rest are ignored with a warning that names them. */
 static void
 test_conflict (void)
 {
