@@ -390,7 +390,8 @@ test_failure (void)
   }
 }
 
-/* What frames say of themselves does not depend on how many are in flight. */
+/* What frames say of themselves, and of a gap before them, does not depend on
+ * how many are in flight. */
 static void
 test_same (void)
 {
@@ -423,6 +424,7 @@ test_same (void)
         g_string_append_printf (text, "%u:%s,%d,%" G_GUINT64_FORMAT ",%u ", n,
             mark.reason, mark.repeated, mark.timestamp,
             rig_count_objects (out));
+        g_assert_cmpint (GST_BUFFER_IS_DISCONT (out), ==, n % 7 == 5);
       }
       if (!first)
         first = g_strdup (text->str);
