@@ -9,6 +9,8 @@
 #include "scaler.h"
 
 #define MAX_BATCH 4 /* where the backend does not say */
+/* Of plans, where each size of the input comes in passes of many sizes. */
+#define BATCH_BYTES ((gsize) 4 << 30)
 
 /* Scratch memory of floats that only grows. */
 typedef struct
@@ -24,7 +26,7 @@ struct _DefcnDetector
   gboolean owns_model; /* and the backend */
   DefcnScaler *scaler;
   char *hash, *description;
-  int most;       /* images in a pass */
+  int most;       /* images in a pass, as told; 0: what suits the device */
   gboolean fills; /* and never fewer */
   DefcnDecodeRule rule;
   float *class_thresholds; /* what rule points to, or NULL */
@@ -83,7 +85,6 @@ init (DefcnDetector *d)
   d->batch = g_array_new (FALSE, FALSE, sizeof (int));
   d->rule = defcn_spec_decode_rule (defcn_model_spec (d->model));
   d->description = describe (d->be);
-  d->most = d->be->batch > 0 ? d->be->batch : MAX_BATCH;
 }
 
 /* The model on a device; FALSE leaves neither. */
@@ -165,6 +166,8 @@ defcn_detector_new (const char *path, const DefcnDetectorOptions *options,
   if (options->batch > 0) {
     d->most = options->batch;
     d->fills = d->be->sums_by_batch;
+    if (d->most > 1 && !d->be->plan_bytes)
+      d->be->plan_bytes = BATCH_BYTES;
   }
   return g_steal_pointer (&d);
 }
@@ -420,8 +423,19 @@ decode (DefcnDetector *d, GArray *boxes, const DefcnDecodeRule *rule)
 void
 defcn_detector_decode (DefcnDetector *d, GArray *boxes)
 {
-  g_return_if_fail (d->place.w > 0);
+  const DefcnPlace *place = &d->place;
+
+  g_return_if_fail (place->w > 0);
   decode (d, boxes, &d->rule);
+}
+
+/* Images in a pass. */
+static int
+most (const DefcnDetector *d)
+{
+  if (d->most > 0)
+    return d->most;
+  return d->be->batch > 0 ? d->be->batch : MAX_BATCH;
 }
 
 /* The images from @first on that have its size in the network and wait: a power
@@ -433,15 +447,15 @@ gather_batch (DefcnDetector *d, int first)
   guint n = 1;
 
   g_array_set_size (d->batch, 0);
-  for (int i = first; i < (int) d->places->len && (int) d->batch->len < d->most;
-       i++) {
+  for (int i = first;
+       i < (int) d->places->len && (int) d->batch->len < most (d); i++) {
     const DefcnPlace *place = place_at (d, i);
 
     if (!place->done && place->w > 0 && place->pad_w == wanted->pad_w
         && place->pad_h == wanted->pad_h)
       g_array_append_val (d->batch, i);
   }
-  if (d->fills || d->batch->len == (guint) d->most)
+  if (d->fills || d->batch->len == (guint) d->most) /* as told */
     return;
   while (2 * n <= d->batch->len)
     n *= 2;

@@ -268,9 +268,13 @@ static GstFlowReturn
 submit_input_buffer (GstBaseTransform *trans, gboolean is_discont,
     GstBuffer *buffer)
 {
-  const GstFlowReturn verdict =
-      gst_defcn_ring_verdict (GST_DEFCN_DETECT (trans));
+  GstDefcnDetect *self = GST_DEFCN_DETECT (trans);
+  GstFlowReturn verdict;
 
+  /* The base class marks the next frame that leaves. */
+  if (GST_BUFFER_IS_DISCONT (buffer))
+    gst_defcn_ring_drain (self);
+  verdict = gst_defcn_ring_verdict (self);
   if (verdict == GST_FLOW_OK)
     return GST_BASE_TRANSFORM_CLASS (gst_defcn_detect_parent_class)
         ->submit_input_buffer (trans, is_discont, buffer);

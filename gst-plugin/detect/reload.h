@@ -1,9 +1,9 @@
 /* Another model in the place of one that runs.
  *
  * It is opened and tried on a picture of the size of the last frame in a thread
- * of its own.  Then frames from now on are its, for all lanes at once, and those
- * that were handed over before are still the old one's.  Whatever fails, the
- * old one stays.
+ * of its own.  Then frames from now on are its, for all lanes at once, and
+ * those that were handed over before are still the old one's.  Whatever fails,
+ * the old one stays.
  *
  * Thread rule: any thread.
  */

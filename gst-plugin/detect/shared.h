@@ -17,8 +17,8 @@
 G_BEGIN_DECLS
 
 /* What became of a model that was to take the place of another: @error, or NULL
- * when it has.  In a thread of its own, with no lock held; @owner is the lane's,
- * which may have gone. */
+ * when it has.  In a thread of its own, with no lock held; @owner is the
+ * lane's, which may have gone. */
 typedef void (*GstDefcnUpdated) (GObject *owner,
     const GstDefcnModelSetup *setup, const GError *error);
 

@@ -180,8 +180,8 @@ install_sharing_properties (GObjectClass *klass)
    * workers, exact, max-edge, autotune, batch-size and batch-timeout, the first
    * to start if several name it; one without `model` takes what the others
    * have, whichever starts first.  Another `model` under the same name is an
-   * error; other values of the rest are ignored with a WARNING.  Where there are
-   * several devices, give each a name of its own.
+   * error; other values of the rest are ignored with a WARNING.  Where there
+   * are several devices, give each a name of its own.
    *
    * Since: 0.3
    */
@@ -241,9 +241,10 @@ install_sharing_properties (GObjectClass *klass)
    * A frame leaves when its result is there, at the latest with the frame that
    * comes this many minus one after it: what comes before the element and what
    * comes after it work meanwhile, as with a queue, and several
-   * #GstDefcnDetect:workers have something to do.  Order, events between frames
-   * and flow returns stay as they are; the reported latency grows by the frames.
-   * With #GstDefcnDetect:no-block, which holds no frame, the network has one.
+   * #GstDefcnDetect:workers have something to do.  Order, events between
+   * frames and flow returns stay as they are; the reported latency grows by the
+   * frames.  With #GstDefcnDetect:no-block, which holds no frame, the network
+   * has one.
    *
    * Since: 0.3
    */

@@ -426,6 +426,17 @@ fake_detector_n_open (void)
   return n;
 }
 
+guint
+fake_detector_n_opened (void)
+{
+  guint n;
+
+  g_mutex_lock (&lock);
+  n = n_models;
+  g_mutex_unlock (&lock);
+  return n;
+}
+
 const DefcnBox fake_detector_box = { 16, 30, 48, 102, 0.75f, 2 };
 const DefcnTimings fake_detector_times = { 1, 20, 300 };
 

@@ -85,8 +85,9 @@ float fake_detector_duplicate_filter (void);
 float fake_detector_class_threshold (int label);
 /* The options that the last one was opened with; strings interned. */
 DefcnDetectorOptions fake_detector_options (void);
-/* That are open. */
+/* That are open, and that have been opened since the reset. */
 int fake_detector_n_open (void);
+guint fake_detector_n_opened (void);
 
 /* What the tests of the element on such a detector share. */
 #define FAKE_DETECTOR_WIDTH 160

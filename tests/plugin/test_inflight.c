@@ -131,10 +131,13 @@ test_ready (void)
   Seen seen;
   GstHarness *h = start (&seen, "nireq=16");
 
+  fake_detector_hold ();
   push (h, 0);
+  fake_detector_wait_held ();
+  fake_detector_release ();
   fake_detector_wait_runs (1);
   fake_detector_wait_idle ();
-  forget (&seen);
+  assert_seen (&seen, "");
   fake_detector_hold ();
   push (h, 1);
   assert_seen (&seen, "0");
@@ -340,9 +343,10 @@ test_flow (void)
     answers = GST_FLOW_OK;
     for (; n < 15; n++)
       push (h, n);
+    push_gap (h);
     answers = cases[i];
     n_answered = 0;
-    fake_detector_freeze (); /* so that two are in flight */
+    fake_detector_freeze (); /* so that it stays in flight */
     push (h, n++);
     fake_detector_thaw ();
     push_gap (h);
@@ -370,8 +374,8 @@ test_failure (void)
     guint n = 0;
 
     fake_detector_set_failing (TRUE);
-    if (drained) {
-      push (h, n++);
+    if (drained) { /* unless it has failed at once */
+      ret = gst_harness_push (h, rig_frame (h, n++));
       push_gap (h);
     }
     while (ret == GST_FLOW_OK && n < 10)
@@ -386,7 +390,8 @@ test_failure (void)
   }
 }
 
-/* What frames say of themselves does not depend on how many are in flight. */
+/* What frames say of themselves, and of a gap before them, does not depend on
+ * how many are in flight. */
 static void
 test_same (void)
 {
@@ -419,6 +424,7 @@ test_same (void)
         g_string_append_printf (text, "%u:%s,%d,%" G_GUINT64_FORMAT ",%u ", n,
             mark.reason, mark.repeated, mark.timestamp,
             rig_count_objects (out));
+        g_assert_cmpint (GST_BUFFER_IS_DISCONT (out), ==, n % 7 == 5);
       }
       if (!first)
         first = g_strdup (text->str);
