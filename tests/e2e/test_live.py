@@ -595,7 +595,7 @@ def test_stuck(work):
     neither the others nor the end wait for it, and it is not tried for ever."""
     os.mkfifo(work + "/fifo")
     live = live_rig.Live(
-        BUILD, work, live_group(timeout=2) + group("a", uri="test://ball")
+        BUILD, work, live_group(timeout=1) + group("a", uri="test://ball")
         + group("fifo", uri="file://%s/fifo" % work))
     try:
         tap.ok("a camera that hangs is tried three times, not for ever",
