@@ -222,11 +222,23 @@ measure (LiveCamera *camera, gint64 now)
   camera->measured_frames = frames;
 }
 
+/* Seconds until the next frame at most.  Before the first one there is a model to
+ * be loaded and hands to be shaken, which a machine that is busy with the others
+ * has to be given more time for when it did not do. */
+static guint
+patience (const LiveCamera *camera, gboolean started)
+{
+  const LiveBackoff *backoff = camera->backoff;
+  const guint limit = camera->config->timeout;
+
+  return started ? limit : 2 * limit << MIN (backoff->failures, 2);
+}
+
 static void
 watch (LiveCamera *camera, gint64 now)
 {
   const gint64 last = live_branch_last_frame (camera->branch);
-  const gint64 limit = (gint64) camera->config->timeout * G_USEC_PER_SEC;
+  const guint limit = patience (camera, last != 0);
   g_autofree char *problem = NULL;
 
   if (last && camera->state == LIVE_CAMERA_STARTING) {
@@ -238,11 +250,9 @@ watch (LiveCamera *camera, gint64 now)
         camera->shown);
   }
   measure (camera, now);
-  /* The start has to load a model and to shake hands. */
-  if (now - (last ? last : camera->started) <= (last ? limit : 2 * limit))
+  if (now - (last ? last : camera->started) <= (gint64) limit * G_USEC_PER_SEC)
     return;
-  problem = g_strdup_printf ("no frame for %u s",
-      (last ? 1 : 2) * camera->config->timeout);
+  problem = g_strdup_printf ("no frame for %u s", limit);
   lose (camera, problem);
 }
 

@@ -3,6 +3,7 @@
 #include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <gst/gst.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,6 +272,11 @@ main (int argc, char **argv)
   Options options = { 0 };
   int status = 2;
 
+#ifdef M_ARENA_MAX
+  /* Every branch has threads of its own, and models come and go with them: in
+   * many arenas what was freed is kept for ever. */
+  mallopt (M_ARENA_MAX, 2);
+#endif
   g_log_writer_default_set_use_stderr (TRUE);
   signal (SIGPIPE, SIG_IGN);
   /* oneDNN's threads must not spin while a decoder wants the core. */
