@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""What one more stream costs: 1 to 64 live streams of synthetic pictures in one
+process, each with its own model, and where defcndetect has model-instance-id
+with one model for all; memory, CPU time and frames looked at.  A table, and a
+plot as SVG."""
+import argparse
+import datetime
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import result
+
+HEAD = ["streams", "sharing", "fps of a stream", "looked at per s",
+        "cores", "ms of CPU a look", "memory (MB)", "MB a further stream"]
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default=result.TREE / "build",
+                        type=pathlib.Path, metavar="FOLDER")
+    parser.add_argument("--model", default=result.TREE
+                        / "pipelines/models/person.safetensors", metavar="FILE")
+    parser.add_argument("--streams", default="1,2,4,8,16,32,64",
+                        metavar="N,..", help="(1,2,4,8,16,32,64)")
+    parser.add_argument("--fps", type=int, default=5, metavar="N",
+                        help="frames a second of every source (5)")
+    parser.add_argument("--size", default="640x360", metavar="WxH",
+                        help="of the pictures (640x360)")
+    parser.add_argument("--detect", default="threads=1 no-block=true",
+                        metavar="PROPERTIES", help="(threads=1 no-block=true)")
+    parser.add_argument("--shared", default="model-instance-id=all "
+                        "batch-size=8 batch-timeout=20",
+                        metavar="PROPERTIES", help="of those that share "
+                        "(model-instance-id=all batch-size=8 batch-timeout=20)")
+    parser.add_argument("--warm", type=float, default=10, metavar="SECONDS",
+                        help="before it is measured (10)")
+    parser.add_argument("--seconds", type=float, default=30, metavar="N",
+                        help="measured (30)")
+    parser.add_argument("--save", metavar="FILE.json",
+                        help="also write JSON, a table as FILE.md and a plot "
+                        "as FILE.svg")
+    given = parser.parse_args()
+    given.streams = [int(n) for n in given.streams.split(",")]
+    return given
+
+
+def environment(given, folder):
+    return dict(os.environ, OMP_WAIT_POLICY="passive",
+                GST_PLUGIN_PATH=str(given.build / "gst-plugin"),
+                GST_REGISTRY=os.path.join(folder, "registry"))
+
+
+def can_share(given, folder):
+    text = subprocess.run(["gst-inspect-1.0", "defcndetect"], text=True,
+                          capture_output=True, check=True,
+                          env=environment(given, folder)).stdout
+    return "model-instance-id" in text
+
+
+def launch(given, folder, n, properties):
+    width, height = given.size.split("x")
+    words = []
+    for i in range(n):
+        words += ["videotestsrc", "is-live=true", "pattern=ball", "!",
+                  f"video/x-raw,format=NV12,width={width},height={height},"
+                  f"framerate={given.fps}/1", "!", "queue",
+                  "leaky=downstream", "max-size-buffers=2", "!", "defcndetect",
+                  f"model={given.model}", *given.detect.split(), *properties,
+                  "!", "defcnpublish", "add-empty-results=true",
+                  f"location={folder}/{i}.json", "!", "fakesink", "sync=false"]
+    return subprocess.Popen(["gst-launch-1.0", "-q", *words],
+                            env=environment(given, folder))
+
+
+def looked(folder, n):
+    """Frames, and those that were looked at, until now."""
+    frames = inferred = 0
+    for i in range(n):
+        with open(f"{folder}/{i}.json", encoding="utf-8") as file:
+            for line in file:
+                frames += 1
+                inferred += '"fresh":true' in line
+    return frames, inferred
+
+
+def wait_all(process, folder, n):
+    """Until every stream has given a frame."""
+    while not all(os.path.exists(f"{folder}/{i}.json")
+                  and os.path.getsize(f"{folder}/{i}.json")
+                  for i in range(n)):
+        if process.poll() is not None:
+            sys.exit(f"{n} streams: gst-launch-1.0 ended by itself")
+        time.sleep(0.2)
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def memory(pid):
+    """Private memory and what files it has mapped, in MB."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+    return 0
+
+
+def measure(given, n, sharing):
+    with tempfile.TemporaryDirectory() as folder:
+        process = launch(given, folder, n,
+                         given.shared.split() if sharing else [])
+        try:
+            wait_all(process, folder, n)
+            time.sleep(given.warm)
+            frames, inferred = looked(folder, n)
+            cpu, begin = cpu_seconds(process.pid), time.monotonic()
+            time.sleep(given.seconds)
+            took = time.monotonic() - begin
+            cpu = cpu_seconds(process.pid) - cpu
+            resident = memory(process.pid)
+            after = looked(folder, n)
+        finally:
+            process.kill()
+            process.wait()
+    looks = after[1] - inferred
+    return {"streams": n, "sharing": sharing,
+            "fps": (after[0] - frames) / took / n, "looks": looks / took,
+            "cores": cpu / took, "ms": 1000 * cpu / max(looks, 1),
+            "memory": resident}
+
+
+def add_differences(rows):
+    """Memory of a further stream: since the row of fewer streams before it."""
+    before = {}
+    for row in rows:
+        last = before.get(row["sharing"])
+        row["further"] = None if last is None else (
+            (row["memory"] - last["memory"])
+            / (row["streams"] - last["streams"]))
+        before[row["sharing"]] = row
+
+
+def cells(row):
+    return [str(row["streams"]), "one model" if row["sharing"] else "each its own",
+            f"{row['fps']:.1f}", f"{row['looks']:.1f}", f"{row['cores']:.2f}",
+            f"{row['ms']:.1f}", f"{row['memory']:.0f}",
+            "-" if row["further"] is None else f"{row['further']:.1f}"]
+
+
+def curve(rows, key, x, y, colour):
+    points = " ".join(f"{x(row['streams']):.1f},{y(row[key]):.1f}"
+                      for row in rows)
+    return (f'<polyline fill="none" stroke="{colour}" stroke-width="2" '
+            f'points="{points}"/>')
+
+
+def chart(rows, key, title, left):
+    """One of the plots that stand side by side."""
+    most = max(row["streams"] for row in rows)
+    high = max(row[key] for row in rows) or 1
+    def x(n):
+        return left + 50 + 280 * n / most
+    def y(value):
+        return 250 - 200 * value / high
+    text = [f'<text x="{left + 50}" y="30">{title}</text>',
+            f'<path d="M{left + 50} 50V250H{left + 330}" fill="none" '
+            'stroke="black"/>',
+            f'<text x="{left + 45}" y="55" text-anchor="end">{high:.4g}</text>',
+            f'<text x="{left + 45}" y="254" text-anchor="end">0</text>',
+            f'<text x="{left + 330}" y="268" text-anchor="end">{most} streams'
+            '</text>']
+    for sharing, colour in ((False, "#b03020"), (True, "#2060b0")):
+        part = [row for row in rows if row["sharing"] == sharing]
+        if part:
+            text.append(curve(part, key, x, y, colour))
+            text.append(f'<text x="{x(part[-1]["streams"]):.1f}" '
+                        f'y="{y(part[-1][key]) - 6:.1f}" fill="{colour}" '
+                        'text-anchor="end">'
+                        f'{"one model" if sharing else "each its own"}</text>')
+    return "\n".join(text)
+
+
+def plot(path, rows):
+    charts = [chart(rows, "memory", "Memory, MB", 0),
+              chart(rows, "cores", "Cores", 350),
+              chart(rows, "looks", "Frames looked at a second", 700)]
+    path.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="1050" '
+                    'height="280" font-family="sans-serif" font-size="12">\n'
+                    '<rect width="100%" height="100%" fill="white"/>\n'
+                    + "\n".join(charts) + "\n</svg>\n")
+
+
+def main():
+    given = options()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        ways = [False, True] if can_share(given, folder) else [False]
+    if len(ways) == 1:
+        print("defcndetect has no model-instance-id: nothing is shared")
+    print(result.line(HEAD))
+    print(result.line("---" for _ in HEAD))
+    for sharing in ways:
+        for n in given.streams:
+            rows.append(measure(given, n, sharing))
+            add_differences(rows)
+            print(result.line(cells(rows[-1])), flush=True)
+    if given.save:
+        about = {"date": datetime.date.today().isoformat(),
+                 "commit": result.commit(), "cores": os.cpu_count(),
+                 "load": os.getloadavg()[0],
+                 "model": os.path.basename(given.model), "fps": given.fps,
+                 "size": given.size, "detect": given.detect,
+                 "shared": given.shared, "seconds": given.seconds}
+        result.save(given.save, about, rows,
+                    [f"{given.size} at {given.fps} frames a second, "
+                     f"{about['model']}, {given.detect}, {about['cores']} cores,"
+                     f" defcn {about['commit']}, {about['date']}."], HEAD,
+                    cells)
+        plot(pathlib.Path(given.save).with_suffix(".svg"), rows)
+
+
+if __name__ == "__main__":
+    main()
