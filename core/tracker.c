@@ -8,14 +8,18 @@
 
 /* The most that a box is widened by on each side, in its track's heights, and
  * the IoU that widened boxes need. */
-#define MAX_BUFFER 0.3
+#define MAX_BUFFER 0.5
 #define BUFFERED_IOU 0.3
+
+/* IoU of boxes in one frame that are of one object. */
+#define TWIN_IOU 0.5
 
 const DefcnTrackerOptions defcn_tracker_defaults = { .high = 0.36f,
   .low = 0.1f,
   .high_iou = 0.2f,
   .low_iou = 0.5f,
   .new_iou = 0.3f,
+  .sure = 0.55f,
   .confirm = 3,
   .max_lost = 2 * G_GINT64_CONSTANT (1000000000),
   .max_tracks = 1000 };
@@ -310,6 +314,34 @@ move_on (DefcnTracker *t, gint64 time)
   }
 }
 
+/* Whether the box of track @i is one more on an object that is known. */
+static gboolean
+is_twin (const DefcnTracker *t, guint i)
+{
+  const DefcnTrack *own = track_at (t, i);
+
+  for (guint k = 0; k < t->tracks->len; k++) {
+    const DefcnTrack *other = track_at (t, k);
+
+    if (other->id && other->detection >= 0 && other->box.label == own->box.label
+        && buffered_iou (&t->boxes[other->detection], &t->boxes[own->detection],
+               0)
+            > TWIN_IOU)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static gboolean
+is_sure (const DefcnTracker *t, guint i)
+{
+  const DefcnTrackerOptions *o = &t->options;
+  const DefcnTrack *track = track_at (t, i);
+
+  return track->found >= o->confirm && track->scores >= o->sure * track->found
+      && !is_twin (t, i);
+}
+
 static void
 take_box (DefcnTracker *t, guint i, gint64 time)
 {
@@ -321,10 +353,11 @@ take_box (DefcnTracker *t, guint i, gint64 time)
   track->box.score = box->score;
   track->seen = time;
   track->found++;
-  if (track->id || track->found >= t->options.confirm)
-    track->state = DEFCN_TRACK_CONFIRMED;
-  if (track->state == DEFCN_TRACK_CONFIRMED && !track->id)
+  track->scores += box->score;
+  if (!track->id && is_sure (t, i))
     track->id = t->next_id++;
+  if (track->id)
+    track->state = DEFCN_TRACK_CONFIRMED;
 }
 
 static void

@@ -7,10 +7,14 @@
  * (hungarian.h).  What is ours: time is time, not frames, so that odd intervals
  * and gaps are nothing special; and where a track's place is not sure, after a
  * gap or at its beginning, a pair that does not overlap is tried with both boxes
- * widened by what is not sure (buffered IoU, Yang et al., WACV 2023).
+ * widened by what is not sure (buffered IoU, Yang et al., WACV 2023).  ByteTrack
+ * begins tracks at a higher score than it matches; here they begin at once and
+ * are confirmed by their mean, which one lucky frame does not lift.
  *
- *   new        found, not often enough yet; one miss and it ends
- *   confirmed  found in options.confirm frames in a row; has an id from then on
+ *   new        found, not often or surely enough yet; one miss and it ends
+ *   confirmed  found in options.confirm frames in a row, by boxes with a mean
+ *              score of options.sure, not on top of another confirmed one; has
+ *              an id from then on
  *   lost       confirmed once, not found in the last frame
  *   ended      told of once, then forgotten; its id is never given again
  *
@@ -46,6 +50,7 @@ typedef struct
   float high_iou;  /* pairs need more: 0.2; in the first round, */
   float low_iou;   /* 0.5; in the second, */
   float new_iou;   /* 0.3; in the one of new tracks */
+  float sure;      /* mean score that confirms a track: 0.55 */
   int confirm;     /* frames in a row until a track is confirmed: 3 */
   gint64 max_lost; /* ns without a box until a track ends: 2 s */
   int max_tracks;  /* at a time, more do not begin: 1000 */
@@ -73,7 +78,8 @@ typedef struct
   float vx, vy;  /* of its centre, a second */
   gint64 born;   /* when it was found first */
   gint64 seen;   /* when it was found last */
-  int found;     /* how often it was */
+  int found;     /* how often it was, */
+  double scores; /* and the sum of the scores */
   int detection; /* index of its box in the last frame; -1: none */
 } DefcnTrack;
 

@@ -9,8 +9,8 @@
  * that have found none; between frames an object goes on as it went.  Pictures
  * are not looked at and pass uncopied.
  *
- * An object that was found in #GstDefcnTrack:confirm frames in a row has an id:
- * 1, 2, ..., never given again while the element runs.  It is where gvatrack
+ * An object that was found in #GstDefcnTrack:confirm frames in a row, with a mean
+ * score of #GstDefcnTrack:confirm-threshold, has an id: 1, 2, ..., never given again while the element runs.  It is where gvatrack
  * puts it, in the parameter "object_id" {id} of the region of interest meta; in
  * a GstAnalyticsTrackingMtd that relates to the GstAnalyticsODMtd; and in the
  * custom meta "defcn-objects", which videoconvert leaves alone, with
@@ -25,8 +25,9 @@
  *
  * Low scores are what keeps an object through an occlusion, and defcndetect
  * leaves them out unless told otherwise: give it `threshold=0.1` and
- * #GstDefcnTrack:high-threshold what its threshold would be, which by default is
- * that of the bundled model.  Boxes below that which belong to no object are not
+ * #GstDefcnTrack:high-threshold what its threshold would be (and
+ * #GstDefcnTrack:confirm-threshold some 0.2 more), which by default is that of
+ * the bundled model.  Boxes below that which belong to no object are not
  * passed on (#GstDefcnTrack:keep-low).  Without them all works the same, and an
  * object is lost a little sooner.
  *
@@ -68,6 +69,7 @@ enum
   PROP_0,
   PROP_HIGH_THRESHOLD,
   PROP_LOW_THRESHOLD,
+  PROP_CONFIRM_THRESHOLD,
   PROP_CONFIRM,
   PROP_MAX_LOST,
   PROP_KEEP_LOW,
@@ -79,7 +81,7 @@ struct _GstDefcnTrack
   GstBaseTransform parent;
 
   /* properties, under the object lock */
-  float high, low;
+  float high, low, sure;
   guint confirm;
   guint64 max_lost;
   gboolean keep_low;
@@ -217,6 +219,7 @@ rule_of (GstDefcnTrack *self)
   GST_OBJECT_LOCK (self);
   rule.tracker.high = self->high;
   rule.tracker.low = self->low;
+  rule.tracker.sure = self->sure;
   rule.tracker.confirm = (int) self->confirm;
   rule.tracker.max_lost = (gint64) MIN (self->max_lost, G_MAXINT64);
   rule.keep_low = self->keep_low;
@@ -309,6 +312,7 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
 static const gsize fields[] = {
   [PROP_HIGH_THRESHOLD] = FIELD (high),
   [PROP_LOW_THRESHOLD] = FIELD (low),
+  [PROP_CONFIRM_THRESHOLD] = FIELD (sure),
   [PROP_CONFIRM] = FIELD (confirm),
   [PROP_MAX_LOST] = FIELD (max_lost),
   [PROP_KEEP_LOW] = FIELD (keep_low),
@@ -347,6 +351,11 @@ install_properties (GObjectClass *klass)
       g_param_spec_float ("low-threshold", "Low threshold",
           "Score that keeps an object: defcndetect threshold=0.1 passes it on",
           0, 1, defaults->low, flags));
+  g_object_class_install_property (klass, PROP_CONFIRM_THRESHOLD,
+      g_param_spec_float ("confirm-threshold", "Confirm threshold",
+          "Mean score until an object has an id; some 0.2 above the high "
+          "threshold",
+          0, 1, defaults->sure, flags));
   g_object_class_install_property (klass, PROP_CONFIRM,
       g_param_spec_uint ("confirm", "Confirm",
           "Frames in a row, of those looked at, until an object has an id", 1,
@@ -397,6 +406,7 @@ gst_defcn_track_init (GstDefcnTrack *self)
 
   self->high = defaults->high;
   self->low = defaults->low;
+  self->sure = defaults->sure;
   self->confirm = (guint) defaults->confirm;
   self->max_lost = (guint64) defaults->max_lost;
   /* The base class's throws away whole frames. */

@@ -4,8 +4,8 @@
 #   pipelines/track.sh FILE [INTERVAL]
 #   frame, id, x, y, width, height, score, -1, -1, -1
 # INTERVAL 5 looks at every fifth frame and predicts the boxes of the others.
-# Another model than the bundled one wants its own working threshold as
-# DEFCN_HIGH, which `defcn info` tells.
+# Another model than the bundled one wants its own working threshold, which
+# `defcn info` tells, as DEFCN_HIGH, and about 0.2 more as DEFCN_CONFIRM.
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 [ $# -ge 1 ] || { echo "usage: track.sh FILE [INTERVAL]" >&2; exit 2; }
@@ -15,6 +15,7 @@ gst-launch-1.0 -q filesrc location="$(quote "$1")" ! decodebin \
   ! defcndetect model="$(quote "$model")" threshold=0.1 \
     inference-interval="${2:-1}" \
   ! defcntrack high-threshold="${DEFCN_HIGH:-0.36}" \
+    confirm-threshold="${DEFCN_CONFIRM:-0.55}" \
   ! defcnpublish ! fakesink sync=false |
   python3 -c '
 import json

@@ -16,7 +16,7 @@
 typedef struct
 {
   char *model, *output;
-  double threshold, low, fps, max_lost;
+  double threshold, low, sure, fps, max_lost;
   int confirm;
   DefcnPictureOptions picture;
   DefcnDetectorOptions device;
@@ -50,7 +50,7 @@ check (const Options *o)
     return "no folder given";
   if (o->folders[1] && !o->output)
     return "several folders need --output, a folder";
-  if (!(o->threshold <= 1) || !(o->low >= 0 && o->low <= 1))
+  if (!(o->threshold <= 1) || !(o->low >= 0 && o->low <= 1) || !(o->sure <= 1))
     return "a score is not within 0 .. 1";
   if (!(o->fps > 0 && o->fps <= 1000))
     return "--fps is not above 0 and at most 1000";
@@ -80,6 +80,8 @@ parse (Options *o, int argc, char **argv, GError **error)
         "Score that begins a track (the model's working threshold)", "0..1" },
     { "low-threshold", 0, 0, G_OPTION_ARG_DOUBLE, &o->low,
         "Score that keeps one (0.1)", "0..1" },
+    { "confirm-threshold", 0, 0, G_OPTION_ARG_DOUBLE, &o->sure,
+        "Mean score until a track counts (0.19 above --threshold)", "0..1" },
     { "confirm", 0, 0, G_OPTION_ARG_INT, &o->confirm,
         "Pictures in a row until a track counts (3)", "N" },
     { "max-lost", 0, 0, G_OPTION_ARG_DOUBLE, &o->max_lost,
@@ -358,6 +360,9 @@ open_detector (Run *run, GError **error)
       ? defcn_detector_working_threshold (run->detector)
       : (float) o->threshold;
   run->rule.low = (float) o->low;
+  run->rule.sure = o->sure < 0
+      ? MIN (run->rule.high + 0.19f, (1 + run->rule.high) / 2)
+      : (float) o->sure;
   run->rule.confirm = o->confirm;
   run->rule.max_lost = (gint64) (o->max_lost * 1e9);
   defcn_detector_set_threshold (run->detector,
@@ -386,6 +391,7 @@ int
 defcn_track_main (int argc, char **argv)
 {
   Options options = { .threshold = -1,
+    .sure = -1,
     .low = defcn_tracker_defaults.low,
     .fps = 25,
     .confirm = defcn_tracker_defaults.confirm,

@@ -161,6 +161,7 @@ WRONG = (
     ("1,1,0,0,nan,20\n", 'a.txt:1: "nan" is no number'),
     ("0,1,0,0,10,20\n", "a.txt:1: the frame is not in"),
     ("1,1e300,0,0,10,20\n", "a.txt:1: the id is beyond"),
+    ("1,1,0,0,1e300,1e300\n", "a.txt:1: a coordinate is beyond"),
     ("1,7,0,0,10,20\n2,7,0,0,9,9\n2,7,0,0,10,20\n",
      "a.txt:3: frame 2 has the id 7 twice (line 2)"),
     ("1,-1,0,0,10,20\n1,-1,5,0,10,20\n", "these are detections, not tracks"),

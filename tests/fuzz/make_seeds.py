@@ -264,6 +264,18 @@ def coco():
     write('coco', 'empty', '')
 
 
+def mot():
+    row = '%d,%d,%g,%g,%g,%g,%g,%d,-1,-1\n'
+    boxes = [(frame, i, 10 * i + frame, 20, 8, 16, i != 2, i)
+             for frame in (1, 2, 4) for i in (1, 2, 7)]
+    write('mot', 'classes', ''.join(row % box for box in boxes))
+    write('mot', 'plain', ''.join(row % (box[:7] + (-1,)) for box in boxes))
+    write('mot', 'blanks', '3 1 0 0 5 5\r\n\r\n1\t2\t0 0 5 -5\n')
+    write('mot', 'twice', '1,1,0,0,5,5\n1,1,0,0,5,5\n')
+    write('mot', 'large', '1,1,1e300,0,1e300,5\n')
+    write('mot', 'empty', '')
+
+
 def odgt():
     box = {'tag': 'person', 'fbox': [-1, 2, 30, 40], 'vbox': [0, 2, 9, 9],
            'hbox': [1, 1, 2, 2], 'extra': {'ignore': 0}, 'head_attr': {}}
@@ -378,6 +390,7 @@ if __name__ == '__main__':
     frames()
     foreign()
     coco()
+    mot()
     odgt()
     pictures()
     results()

@@ -11,7 +11,7 @@ seconds=${1:-5}
 [ $# -eq 0 ] || shift
 fuzzers=("$@")
 [ $# -gt 0 ] ||
-  fuzzers=(weights model frames pickle coco odgt picture results voc
+  fuzzers=(weights model frames pickle coco odgt mot picture results voc
     yaml)
 
 build=build-fuzz

@@ -250,6 +250,7 @@ main (int argc, char **argv)
         "meta=roi+custom inference-interval=2 "
         "repeat-detections=true" },
     { "regions", "roi=\"0,0,32,32;32,0,32,32\"" },
+    { "track", "inference-interval=2 ! defcntrack confirm=1 ! defcnoverlay" },
     { "no-device", "device=cuda:7" },
     { "no-class", "class-thresholds=cat=1" },
     { "no-label", "labels=a" },

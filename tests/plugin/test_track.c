@@ -97,6 +97,7 @@ track_one (GstHarness *h, guint i, double x)
   g_autoptr (GArray) found = NULL;
   g_autoptr (GstBuffer) buffer = track_mark (h, i, &o, 1, &looked, &found);
 
+  g_assert_nonnull (buffer);
   g_assert_cmpuint (found->len, ==, 1);
   return at (found, 0)->track.id;
 }
@@ -218,6 +219,7 @@ test_conversion (void)
     g_autoptr (GArray) found = NULL;
     g_autoptr (GstBuffer) buffer = track_mark (h, i, &o, 1, &looked, &found);
 
+    g_assert_nonnull (buffer);
     if (i < 2)
       continue;
     g_assert_cmpint (at (found, 0)->track.id, ==, 1);
@@ -364,6 +366,7 @@ test_clipped (void)
     g_autoptr (GstBuffer) buffer =
         track_mark (h, i, &o, i < 8, i < 8 ? &looked : &skipped, &found);
 
+    g_assert_nonnull (buffer);
     if (i < 8)
       continue;
     n += found->len;
@@ -850,6 +853,8 @@ track_and_stop (void)
     g_autoptr (GArray) found = NULL;
     g_autoptr (GstBuffer) buffer =
         track_mark (h, i, &o, i < 3, i < 3 ? &looked : &skipped, &found);
+
+    g_assert_nonnull (buffer);
   }
   gst_harness_teardown (h);
 }

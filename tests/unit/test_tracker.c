@@ -215,6 +215,54 @@ test_birth_noise (void)
   g_assert_cmpuint (id_of (t, 0), ==, 1);
 }
 
+/* The mean score confirms: what is never sure has no id however long it is
+ * there, one lucky frame does not help, and many do. */
+static void
+test_sure (void)
+{
+  g_autoptr (DefcnTracker) t = tracker_new ();
+  gint64 time = 0;
+
+  for (int i = 0; i < 60; i++, time += 40 * MS) {
+    const DefcnBox box = person (100, 100, i == 30 ? 0.95 : 0.5);
+
+    defcn_tracker_update (t, &box, 1, time);
+    g_assert_cmpuint (id_of (t, 0), ==, 0);
+    g_assert_cmpint (track_of (t, 0)->found, ==, i + 1);
+  }
+  for (int i = 0; i < 60; i++, time += 40 * MS)
+    stand (t, 100, 100, 1, time);
+  g_assert_cmpuint (id_of (t, 0), ==, 1);
+}
+
+/* A second box on somebody who is known is not another; it is as soon as it
+ * goes its own way, and of another class at once. */
+static void
+test_twin (void)
+{
+  g_autoptr (DefcnTracker) t = tracker_new ();
+  gint64 time = stand (t, 100, 100, 5, 0);
+
+  for (int i = 0; i < 20; i++, time += 40 * MS) {
+    DefcnBox boxes[] = { person (100, 100, 0.9), person (109, 100, 0.8),
+      person (109, 100, 0.7) };
+
+    boxes[2].label = 1;
+    defcn_tracker_update (t, boxes, 3, time);
+    g_assert_cmpuint (id_of (t, 0), ==, 1);
+    g_assert_cmpuint (id_of (t, 1), ==, 0);
+    g_assert_cmpuint (id_of (t, 2), ==, i < 2 ? 0 : 2);
+  }
+  for (int i = 0; i < 10; i++, time += 40 * MS) {
+    const DefcnBox boxes[] = { person (100, 100, 0.9),
+      person (109 + 4 * i, 100, 0.8) };
+
+    defcn_tracker_update (t, boxes, 2, time);
+  }
+  g_assert_cmpuint (id_of (t, 0), ==, 1);
+  g_assert_cmpuint (id_of (t, 1), ==, 3);
+}
+
 /* Who walks out of the picture is gone, and the next at that edge is another;
  * without the picture's size nobody can know. */
 static void
@@ -485,6 +533,8 @@ main (int argc, char **argv)
   g_test_add_func ("/tracker/low-scores", test_low_scores);
   g_test_add_func ("/tracker/high-first", test_high_first);
   g_test_add_func ("/tracker/birth-noise", test_birth_noise);
+  g_test_add_func ("/tracker/sure", test_sure);
+  g_test_add_func ("/tracker/twin", test_twin);
   g_test_add_func ("/tracker/border", test_border);
   g_test_add_func ("/tracker/refused", test_refused);
   g_test_add_func ("/tracker/classes", test_classes);

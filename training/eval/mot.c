@@ -88,6 +88,9 @@ read_line (GArray *rows, const char *path, guint number, const char *line,
     return fail (error, path, number, "the frame is not in 1 .. 10000000");
   if (!(fabs (v[1]) < 1e15))
     return fail (error, path, number, "the id is beyond 10^15");
+  for (int i = 2; i < 6; i++)
+    if (!(fabs (v[i]) < 1e9))
+      return fail (error, path, number, "a coordinate is beyond 10^9");
 
   const DefcnMotRow row = { .frame = (int) v[0],
     .id = (gint64) v[1],
