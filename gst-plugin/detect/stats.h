@@ -35,8 +35,9 @@ typedef struct
   guint n_samples, next;
 } GstDefcnStats;
 
-/* One more inference, which has waited for so long, nanoseconds.  The first one makes the plan and takes many times as
- * long: it counts only until there is a second. */
+/* One more inference, which has waited for so many nanoseconds.  The first one
+ * makes the plan and takes many times as long: it counts only until there is a
+ * second. */
 void gst_defcn_stats_add (GstDefcnStats *stats, const DefcnTimings *timings,
     guint64 waited, guint n_objects);
 
@@ -46,8 +47,8 @@ guint64 gst_defcn_stats_percentile (const GstDefcnStats *stats,
     GstDefcnTime time, guint percent);
 
 /* "defcn-stats" with frames, inferred, skipped-interval, -qos, -busy, -region,
- * objects, {preprocess,inference,postprocess,wait,total}-{p50,p95} (uint64, times
- * in ns), model-hash, device (string, empty without @info). */
+ * objects, {preprocess,inference,postprocess,wait,total}-{p50,p95} (uint64,
+ * times in ns), model-hash, device (string, empty without @info). */
 GstStructure *gst_defcn_stats_to_structure (const GstDefcnStats *stats,
     const GstDefcnModelInfo *info);
 
