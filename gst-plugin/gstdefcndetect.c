@@ -43,8 +43,8 @@
  * the frame).
  *
  * Elements share a model by #GstDefcnDetect:model-instance-id, may have several
- * frames in flight (#GstDefcnDetect:nireq), and take another model on while they
- * run (#GstDefcnDetect:model).
+ * frames in flight (#GstDefcnDetect:nireq), and take another model on while
+ * they run (#GstDefcnDetect:model).
  *
  * ## Example launch lines
  * |[

@@ -291,11 +291,11 @@ open_for (const char *id, const GstDefcnModelSetup *setup, GError **error)
   return s;
 }
 
+/* With the registry's lock held, which is let go while a model is opened. */
 static GstDefcnShared *
 join_named (const char *id, const GstDefcnModelSetup *setup, GstDefcnLane *lane,
     GError **error)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&registry);
   GstDefcnShared *s;
 
   if (!models) {
@@ -325,8 +325,12 @@ gst_defcn_shared_join (const char *id, const GstDefcnModelSetup *setup,
   GstDefcnModelSetup found;
   GstDefcnShared *s;
 
-  if (id && *id)
-    return join_named (id, setup, lane, error);
+  if (id && *id) {
+    g_mutex_lock (&registry);
+    s = join_named (id, setup, lane, error);
+    g_mutex_unlock (&registry);
+    return s;
+  }
   found = find_setup (NULL, setup);
   s = shared_new (NULL, &found, error);
   gst_defcn_model_setup_clear (&found);

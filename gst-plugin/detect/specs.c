@@ -220,7 +220,12 @@ install_sharing_properties (GObjectClass *klass)
           "How long a frame waits for others to fill its batch, in "
           "milliseconds; 0: it never waits",
           0, 10000, 0, LIVE));
+}
 
+/* How much of it runs at once. */
+static void
+install_flight_properties (GObjectClass *klass)
+{
   /**
    * GstDefcnDetect:workers:
    *
@@ -495,6 +500,7 @@ gst_defcn_specs_install (GObjectClass *klass)
   install_model_properties (klass);
   install_engine_properties (klass);
   install_sharing_properties (klass);
+  install_flight_properties (klass);
   install_object_properties (klass);
   install_time_properties (klass);
   install_still_properties (klass);

@@ -416,7 +416,7 @@ test_stop (void)
   fake_detector_release_opening ();
   gst_element_set_state (s.element, GST_STATE_PLAYING);
   while ((fake_detector_n_opened () < 3 || fake_detector_n_open () != 1)
-         && g_get_monotonic_time () < end)
+      && g_get_monotonic_time () < end)
     g_usleep (1000);
   g_assert_cmpint (fake_detector_n_open (), ==, 1);
   g_assert_cmpuint (s.told.n_good + s.told.n_bad, ==, 0);
