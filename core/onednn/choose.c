@@ -51,8 +51,8 @@ key_of (const Onednn *be, const DefcnNode *node)
   return g_strdup_printf ("%d threads, block %d: %d/%d in %d groups, "
                           "%dx%dx%d "
                           "to %d%s%s",
-      be->base.threads, be->block, node->size, node->stride, node->groups,
-      x->h, x->w, x->c, node->y->c, node->x[1] ? " + residual" : "",
+      be->base.threads, be->block, node->size, node->stride, node->groups, x->h,
+      x->w, x->c, node->y->c, node->x[1] ? " + residual" : "",
       node->relu ? ", rectified" : "");
 }
 
