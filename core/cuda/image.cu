@@ -351,8 +351,9 @@ images_get (Cuda *be)
   if (!be->images)
     be->images = g_new0 (CudaImages, 1);
   if (!be->images->frames)
-    be->images->frames = (Frame *) cuda_device_alloc (
-        CUDA_BATCH * sizeof (Frame), "frames", NULL);
+    be->images->frames =
+        (Frame *) cuda_device_alloc (CUDA_BATCH * sizeof (Frame), "frames",
+            NULL);
   return be->images->frames ? be->images : NULL;
 }
 

@@ -160,8 +160,8 @@ make_room (const char *folder, gsize wanted)
   if (left < MAX_FILES && bytes + wanted <= MAX_ALL_BYTES)
     return;
   g_array_sort (entries, by_age);
-  for (guint i = 0; i < entries->len
-       && (left > MAX_FILES / 2 || bytes > MAX_ALL_BYTES / 2);
+  for (guint i = 0;
+       i < entries->len && (left > MAX_FILES / 2 || bytes > MAX_ALL_BYTES / 2);
        i++) {
     const Entry *entry = &g_array_index (entries, Entry, i);
 

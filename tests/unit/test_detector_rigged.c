@@ -539,8 +539,8 @@ test_device_images (void)
   be->pass = &rigged_pass;
   g_assert_true (defcn_detector_run (d, &boxes, &image, &region, 1, &error));
   g_assert_true (n_placed == 1 && n_preprocessed == 1 && n_sought == 1);
-  g_assert_true (placed.x == 10 && placed.y == 20 && placed.w == 90
-      && placed.h == 60);
+  g_assert_true (
+      placed.x == 10 && placed.y == 20 && placed.w == 90 && placed.h == 60);
   g_assert_true (placed.out_w == 96 && placed.out_h == 64);
   image.memory = DEFCN_MEMORY_HOST;
   g_assert_true (defcn_detector_run (d, &boxes, &image, &region, 1, &error));

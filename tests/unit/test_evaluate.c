@@ -195,8 +195,8 @@ test_limit (void)
   g_assert_cmpuint (dataset->samples->len, ==, N_IMAGES);
 }
 
-/* However many pictures are shown at once, the boxes are the same to the bit, in
- * the order of the pictures, and so are the figures: on every CPU engine. */
+/* However many pictures are shown at once, the boxes are the same to the bit,
+ * in the order of the pictures, and so are the figures: on every CPU engine. */
 static void
 test_batch (void)
 {

@@ -209,8 +209,8 @@ interrupted (const Run *run, guint done, GError **error)
   return TRUE;
 }
 
-/* The next pictures, up to @max; FALSE where one cannot be read, those before it
- * then wait in vain. */
+/* The next pictures, up to @max; FALSE where one cannot be read, those before
+ * it then wait in vain. */
 static gboolean
 load_batch (Batch *batch, Reader *reader, guint max, GError **error)
 {

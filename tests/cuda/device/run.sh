@@ -54,7 +54,7 @@ if [ -n "${DEFCN_DEVICE_TRIAL:-}" ]; then # on the emulated module
   repetitions=1
   training=(--set fpn_channels=16 --set tower_depth=1 --set norm_groups=4
     --set canvas_width=64 --set canvas_height=64 --set short_edge=64
-    --set test_long_edge=96)
+    --set test_long_edge=96 --set log_interval=1)
   torch_case=(tiny --batches '1,2' --precisions fp32 --device cpu
     --repetitions 2)
   torch_ways=(eager compile)
@@ -115,7 +115,9 @@ sanitize () {
 
 torch () {
   local name=$1 ways=$2
-  if ! python3 -c 'import torch' 2> /dev/null; then
+  # Importing it takes seconds.
+  if ! python3 -c 'import importlib.util as u, sys
+sys.exit (not u.find_spec ("torch"))' 2> /dev/null; then
     echo "$name: the host has no PyTorch" | tee -a "$out/summary"
     return
   fi
@@ -187,11 +189,15 @@ iteration () {
 # The first tells how many iterations the others will come to: until it falls at
 # the end, the learning rate does not depend on that.
 third () {
-  local pieces=4 seconds=${TRAIN_SECONDS:-118} piece iterations=1000000
+  local pieces=4 seconds=${TRAIN_SECONDS:-118} piece iterations=1000000 known
   local resume=()
+  # A piece ends by an interrupt, which is no failure.
+  # shellcheck disable=SC2016
+  local in_time=(bash -c 'timeout --preserve-status -s INT "$@"
+    status=$?; [ $status = 130 ] || exit $status' in_time)
   for ((piece = 1; piece <= pieces; piece++)); do
     step "train-$piece" $((seconds + 10)) \
-      timeout --preserve-status -s INT "$seconds" bin/defcn train \
+      "${in_time[@]}" "$seconds" bin/defcn train \
       data/person.ini --init data/mobilenetv2.safetensors \
       -a data/person_train.json -i data/train -o "$out/run" \
       --device cuda --precision bf16 --set eval_interval=0 \
@@ -199,7 +205,11 @@ third () {
       --set "iterations=$iterations" --set log_interval=10 \
       "${training[@]}" "${resume[@]}"
     [ -e "$out/run/checkpoint.safetensors" ] || continue
-    [ ${#resume[@]} -gt 0 ] || iterations=$(($(iteration) * pieces * 9 / 10))
+    known=$(iteration)
+    [ -n "$known" ] || echo "train-$piece: no iteration is written down" |
+      tee -a "$out/summary"
+    [ "$iterations" != 1000000 ] || [ -z "$known" ] ||
+      iterations=$((known * pieces * 9 / (10 * piece)))
     resume=(--resume)
   done
   step eval 60 bin/defcn eval --model "$out/run/model.safetensors" \
@@ -218,7 +228,8 @@ esac
 # shellcheck disable=SC2016
 step device 20 bash -c 'nvidia-smi -L; nvidia-smi | head -4; cat commit; nproc
   echo "$DEFCN_CUDA_LIBRARIES"
-  python3 -c "import torch; print (torch.__version__)"; true'
+  python3 -c "from importlib.metadata import version
+print (\"PyTorch\", version (\"torch\"))" 2> /dev/null || echo no PyTorch'
 cat "$out"/*-device.log
 "$call"
 echo "$failed failed" | tee -a "$out/summary"

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Tries the device scripts where there is no device: every call's bundle, small,
-# on the emulated module, out of an empty environment.  By hand, some minutes.
+# on the emulated module, out of an empty environment, with limits that the
+# emulation keeps.  By hand, some minutes; a python3 on the PATH that has torch
+# tries the steps of PyTorch too.
 #   tests/cuda/device/try.sh BUILD [CALL..]   (BUILD has both modules)
 set -euo pipefail
 modules=$(realpath "$1")/tests/cuda
@@ -21,9 +23,9 @@ for call in "${calls[@]}"; do
   }
   tail -1 "$work/log"
   env -i PATH="$PATH" HOME="$work" DEFCN_DEVICE_MODULES="$modules" \
-    DEFCN_DEVICE_TRIAL=1 DEFCN_TEST_WIDEST=128 TRAIN_SECONDS=20 LIMIT_FACTOR=3 \
+    DEFCN_DEVICE_TRIAL=1 DEFCN_TEST_WIDEST=64 TRAIN_SECONDS=20 LIMIT_FACTOR=6 \
     DEFCN_TEST_DRIVER="$modules/driver/libcuda.so.1" \
-    SECONDS_LEFT="${SECONDS_LEFT:-600}" \
+    SECONDS_LEFT="${SECONDS_LEFT:-1800}" \
     bash "$work/bundle/run.sh" "$work/$call.tar.gz" "$call" || bad=1
   tar -tzf "$work/$call.tar.gz" | wc -l
   [ -z "${KEEP:-}" ] || cp "$work/$call.tar.gz" "$KEEP"
