@@ -212,8 +212,8 @@ test_recipe (void)
     gboolean good;
   } cases[] = { { "lr=0.5", FALSE }, { "seed=2", FALSE }, { "batch=4", FALSE },
     { "ema=0.25", FALSE }, { "threads=7", TRUE }, { "workers=7", TRUE },
-    { "precision=bf16", TRUE },
-    { "cache=7", TRUE }, { "eval_interval=7", TRUE }, { "micro_batch=7", TRUE },
+    { "precision=bf16", TRUE }, { "cache=7", TRUE },
+    { "eval_interval=7", TRUE }, { "micro_batch=7", TRUE },
     { "duplicate_iou=0.7", TRUE }, { "working_threshold=0.7", TRUE },
     { "nms_iou=0.7", TRUE }, { "short_edge=384", TRUE },
     { "test_long_edge=1000", TRUE }, { "threshold=0.5", TRUE },
