@@ -440,9 +440,9 @@ forward (DefcnBackend *base, const DefcnNode *node)
   cuda_lanes_end (be, node);
 }
 
-/* cuDNN sums in float32 and rounds once to the type of x; its engines that write
- * float32 are compiled as needed, for Ampere, and not there for all shapes.  The
- * sums over passes and steps that share the weight are float32. */
+/* cuDNN sums in float32 and rounds once to the type of x; its engines that
+ * write float32 are compiled as needed, for Ampere, and not there for all
+ * shapes.  The sums over passes and steps that share the weight are float32. */
 static void
 backward_filter (Cuda *be, const Conv *conv, const DefcnNode *node)
 {

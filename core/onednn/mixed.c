@@ -159,8 +159,8 @@ has_implementation (const Onednn *be, const DefcnNode *node, Kind kind)
   return good;
 }
 
-/* Of a map of one column, oneDNN 2.6 multiplies with what lies behind it for the
- * gradient of the weights. */
+/* Of a map of one column, oneDNN 2.6 multiplies with what lies behind it for
+ * the gradient of the weights. */
 static gboolean
 is_misread (const DefcnNode *node, Kind kind)
 {

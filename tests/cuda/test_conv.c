@@ -167,8 +167,8 @@ test_case (gconstpointer data)
   g_assert_cmpstr (how, ==, c->how);
 }
 
-/* The gradients of a weight and a bias are sums in float32: a thousand passes of
- * which each adds less than a bfloat16 of the sum could hold. */
+/* The gradients of a weight and a bias are sums in float32: a thousand passes
+ * of which each adds less than a bfloat16 of the sum could hold. */
 static void
 test_sums (void)
 {

@@ -349,10 +349,10 @@ run_tiny (const Tiny *tiny, DefcnBackend *be)
   return model;
 }
 
-/* How far the gradient of @p may be from the reference's, of its norm.  A single
- * ReLU or maximum that falls the other way moves what is below it by 5e-3; where
- * every map is rounded to 8 bits many do.  Above all of them there is but the
- * rounding of one map, and none at all above that. */
+/* How far the gradient of @p may be from the reference's, of its norm.  A
+ * single ReLU or maximum that falls the other way moves what is below it by
+ * 5e-3; where every map is rounded to 8 bits many do.  Above all of them there
+ * is but the rounding of one map, and none at all above that. */
 static double
 gradient_tolerance (const DefcnParam *p)
 {

@@ -1,4 +1,4 @@
-/* The loader: order, repeatability, groups, bad pictures, mosaics, the cache. */
+/* The loader: order, repeatability, groups, bad pictures, mosaics, cache. */
 #include "data/loader.h"
 #include "data/annotations.h"
 #include "data/sets.h"
