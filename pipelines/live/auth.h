@@ -44,8 +44,8 @@ char *live_auth_login (LiveAuth *auth, const char *token, gint64 now,
     gboolean *later);
 void live_auth_logout (LiveAuth *auth, const char *cookies);
 
-/* Whether a request for @host, the header of that name or NULL, may be meant for
- * a page that listens on the numeric address @listen and is called @names
+/* Whether a request for @host, the header of that name or NULL, may be meant
+ * for a page that listens on the numeric address @listen and is called @names
  * (NULL: none) besides: a stranger's page, whose name has been made to point
  * here, has another one. */
 gboolean live_auth_host_allowed (const char *host, const char *listen,

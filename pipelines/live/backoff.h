@@ -1,6 +1,6 @@
 /* How long to wait before a lost camera is tried again: twice as long after
- * every failure, up to a limit, less a random part, lest all cameras of a switch
- * that was down come back in one moment.
+ * every failure, up to a limit, less a random part, lest all cameras of a
+ * switch that was down come back in one moment.
  *
  * Thread rule: one thread.
  */

@@ -222,9 +222,9 @@ measure (LiveCamera *camera, gint64 now)
   camera->measured_frames = frames;
 }
 
-/* Seconds until the next frame at most.  Before the first one there is a model to
- * be loaded and hands to be shaken, which a machine that is busy with the others
- * has to be given more time for when it did not do. */
+/* Seconds until the next frame at most.  Before the first one there is a model
+ * to be loaded and hands to be shaken, which a machine that is busy with the
+ * others is given more time for when it did not do. */
 static guint
 patience (const LiveCamera *camera, gboolean started)
 {

@@ -55,8 +55,8 @@ struct _LiveCamera
   gpointer user;
 };
 
-/* @live: has to live as long, see live_camera_set_live().  @on_picture is called
- * for every new picture. */
+/* @live: has to live as long, see live_camera_set_live().  @on_picture is
+ * called for every new picture. */
 LiveCamera *live_camera_new (const LiveCameraConfig *config,
     const LiveConfig *live, LiveRecords *output,
     void (*on_picture) (LiveCamera *camera, gpointer user), gpointer user);

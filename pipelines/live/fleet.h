@@ -41,8 +41,8 @@ LiveCamera *live_fleet_find (LiveFleet *fleet, const char *name);
 /* How many cameras have frames. */
 guint live_fleet_running (LiveFleet *fleet);
 
-/* Stops all and waits, running the main loop, for @timeout microseconds at most.
- * FALSE: something hangs, and threads that run still. */
+/* Stops all and waits, running the main loop, for @timeout microseconds at
+ * most.  FALSE: something hangs, and threads that run still. */
 gboolean live_fleet_stop (LiveFleet *fleet, gint64 timeout);
 
 /* After live_fleet_stop() has returned TRUE. */

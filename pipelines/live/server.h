@@ -1,7 +1,9 @@
 /* The web page: who asks for what, and gets it if he may.
  *
- *   /                     the page            /stream     its pictures (stream.h)
- *   /snapshot/NAME.jpg    the last picture    /metrics    Prometheus's text
+ *   /                     the page
+ *   /stream               its pictures (stream.h)
+ *   /snapshot/NAME.jpg    the last picture
+ *   /metrics              Prometheus's text
  *   /healthz              JSON; 503 unless every camera runs
  *   /login /logout        with a token
  *

@@ -8,8 +8,8 @@
 
 G_BEGIN_DECLS
 
-/* (transfer full): {"status":"ok"|"degraded","running":N,"cameras":{NAME:{..}}};
- * *@ok: whether every camera has frames. */
+/* (transfer full): {"status":"ok"|"degraded","running":N,
+ * "cameras":{NAME:{..}}}; *@ok: whether every camera has frames. */
 char *live_status_health (LiveFleet *fleet, gboolean *ok);
 
 /* (transfer full): {"login":..,"cameras":[{"id":..,"name":..,..,"record":{..}},

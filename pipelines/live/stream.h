@@ -1,8 +1,8 @@
 /* What the page is shown: the pictures of all cameras, and once a second their
  * state, in one response that never ends.
  *
- * One connection for all, since a browser has six for a page and would have none
- * left with seven streams.  Its body is of parts:
+ * One connection for all, since a browser has six for a page and would have
+ * none left with seven streams.  Its body is of parts:
  *
  *   4 bytes  how long the content is, big-endian
  *   1 byte   'J' a picture, 'S' the state

@@ -23,7 +23,8 @@ class Socket:
             "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: %s\r\n\r\n" % (
-                path, port, base64.b64encode(os.urandom(16)).decode())).encode())
+                path, port,
+                base64.b64encode(os.urandom(16)).decode())).encode())
         self.file = self.socket.makefile("rb")
         while self.file.readline() not in (b"\r\n", b""):
             pass

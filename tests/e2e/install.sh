@@ -78,8 +78,8 @@ installed_files () {
   done
 }
 
-# The program finds the plugin beside it; its example is a good one, and the unit
-# starts what was installed.
+# The program finds the plugin beside it; its example is a good one, and the
+# unit starts what was installed.
 live () {
   local program=$bin/defcn-live
   if [ ! -e "$build/pipelines/live/defcn-live" ]; then return 0; fi
