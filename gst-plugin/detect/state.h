@@ -77,9 +77,9 @@ struct _GstDefcnDetect
   GQuark object_class;            /* 0: any */
   GstDefcnMetaFlags meta;
   GstDefcnTurning turning;
-  GstDefcnOrientation orientation;   /* as of the tags of this stream */
-  gboolean warned_regions;           /* that there are too many, since start */
-  gboolean warned_still;             /* that skip-still does nothing, likewise */
+  GstDefcnOrientation orientation; /* as of the tags of this stream */
+  gboolean warned_regions;         /* that there are too many, since start */
+  gboolean warned_still;           /* that skip-still does nothing, likewise */
   const char *detector, *model_name; /* interned: what marks say */
   guint64 frames;                    /* since start */
   guint64 since; /* frames since the last one that was looked at, and it */
