@@ -217,6 +217,8 @@ soak_all (const Options *options)
   g_ptr_array_unref (soak.streams);
   threads_after = settled (growth_threads, threads);
   descriptors_after = settled (growth_descriptors, descriptors);
+  if (descriptors_after > descriptors)
+    growth_show_descriptors ();
   slope = growth_slope (&growth, &noise);
   good = counts.lost == 0 && counts.reordered == 0 && counts.unexpected == 0
       && counts.frames > 0 && slope - 2 * noise <= options->slope
