@@ -23,8 +23,8 @@
  * goes along everywhere and says whether this very frame was looked at:
  *
  * * `inferred` (boolean), and if not,
- * * `reason` (string): `interval`, `qos`, `busy`, `region` (no region to look in)
- *   or `still` (like the last one that was looked at),
+ * * `reason` (string): `interval`, `qos`, `busy`, `region` (no region to look
+ *   in) or `still` (like the last one that was looked at),
  * * `repeated` (boolean): the objects are those of an earlier frame,
  * * `inferred-timestamp` (guint64): the PTS of that frame,
  * * `fresh` (boolean): no frame before this one told of that result, which with

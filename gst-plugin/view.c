@@ -170,8 +170,9 @@ refuse_map (GstBuffer *buffer, const GstVideoMeta *meta,
         size, GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info),
         gst_video_format_to_string (GST_VIDEO_INFO_FORMAT (info)),
         GST_VIDEO_INFO_SIZE (info));
-  return refuse (error, meta ? "planes of its video meta begin outside of it"
-                             : "its memory cannot be mapped");
+  return refuse (error,
+      meta ? "planes of its video meta begin outside of it"
+           : "its memory cannot be mapped");
 }
 
 gboolean

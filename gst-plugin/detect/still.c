@@ -49,8 +49,8 @@ sum_row (const guint8 *row, const Unpacked *u, int from, int to)
           + w[2] * p[4 * x + 3];
   } else {
     for (int x = from; x < to; x++)
-      sum += w[0] * row[4 * x + 1] + w[1] * row[4 * x + 2]
-          + w[2] * row[4 * x + 3];
+      sum +=
+          w[0] * row[4 * x + 1] + w[1] * row[4 * x + 2] + w[2] * row[4 * x + 3];
   }
   return sum;
 }
@@ -140,8 +140,7 @@ static gboolean
 is_alike (const GArray *a, const GArray *b, float steps)
 {
   for (guint i = 0; i < a->len; i++) {
-    const float d =
-        g_array_index (a, float, i) - g_array_index (b, float, i);
+    const float d = g_array_index (a, float, i) - g_array_index (b, float, i);
 
     if (ABS (d) > steps)
       return FALSE;

@@ -149,7 +149,8 @@ def add_differences(rows):
 
 
 def cells(row):
-    return [str(row["streams"]), "one model" if row["sharing"] else "each its own",
+    return [str(row["streams"]),
+            "one model" if row["sharing"] else "each its own",
             f"{row['fps']:.1f}", f"{row['looks']:.1f}", f"{row['cores']:.2f}",
             f"{row['ms']:.1f}", f"{row['memory']:.0f}",
             "-" if row["further"] is None else f"{row['further']:.1f}"]
@@ -221,8 +222,9 @@ def main():
                  "shared": given.shared, "seconds": given.seconds}
         result.save(given.save, about, rows,
                     [f"{given.size} at {given.fps} frames a second, "
-                     f"{about['model']}, {given.detect}, {about['cores']} cores,"
-                     f" defcn {about['commit']}, {about['date']}."], HEAD,
+                     f"{about['model']}, {given.detect}, "
+                     f"{about['cores']} cores, defcn {about['commit']}, "
+                     f"{about['date']}."], HEAD,
                     cells)
         plot(pathlib.Path(given.save).with_suffix(".svg"), rows)
 

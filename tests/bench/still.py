@@ -39,7 +39,9 @@ def options():
                         help="values of inference-interval (2,3,5,10)")
     parser.add_argument("--save", metavar="FILE.json",
                         help="also write JSON, and a table as FILE.md")
-    return parser.parse_args()
+    given = parser.parse_args()
+    given.crop = given.crop.split(",") if given.crop else []
+    return given
 
 
 def run(given, video, folder, settings):
@@ -50,8 +52,8 @@ def run(given, video, folder, settings):
                        GST_REGISTRY=os.path.join(folder, "registry"))
     subprocess.run(
         ["gst-launch-1.0", "-q", "filesrc", "location=" + video, "!",
-         "decodebin", "!", "videocrop", *filter(None, given.crop.split(",")), "!",
-         "defcndetect", f"model={given.model}",
+         "decodebin", "!", "videocrop", *given.crop, "!", "defcndetect",
+         f"model={given.model}",
          "repeat-detections=true", *settings, "!", "defcnpublish",
          "location=" + lines, "add-empty-results=true", "!", "fakesink"],
         env=environment, check=True)
@@ -144,7 +146,7 @@ def main():
                  "video": os.path.basename(given.video), "crop": given.crop,
                  "model": os.path.basename(given.model)}
         result.save(given.save, about, rows,
-                    [f"{about['video']}{' ' if given.crop else ''}{given.crop}, "
+                    [f"{' '.join([about['video'], *given.crop])}, "
                      f"{len(every)} frames, {about['model']}, "
                      f"defcn {about['commit']}, {about['date']}; "
                      "repeat-detections is on."], HEAD, cells)

@@ -200,8 +200,8 @@ restart (GstHarness *h)
 static void
 test_looks_anew (void)
 {
-  static void (*const what[]) (GstHarness *) = { push_segment, flush,
-    set_threshold, restart };
+  static void (*const what[]) (
+      GstHarness *) = { push_segment, flush, set_threshold, restart };
   GstHarness *h;
   GstBuffer *in;
 
@@ -252,8 +252,8 @@ test_regions (void)
   h = still_harness ("inference-region=roi-list");
   for (guint i = 0; i < 6; i++) {
     in = flat (i, 50);
-    gst_buffer_add_video_region_of_interest_meta (in, "zone",
-        i < 4 ? 10 : 11, 10, 90, 100);
+    gst_buffer_add_video_region_of_interest_meta (in, "zone", i < 4 ? 10 : 11,
+        10, 90, 100);
     if (i == 2 || i == 3)
       gst_buffer_add_video_region_of_interest_meta (in, "zone", 1, 1, 9, 9);
     assert_frame (h, in, i % 2 ? (int) i - 1 : -1);
@@ -271,8 +271,8 @@ test_layout (void)
   const gsize stride = strides[0];
 
   for (guint i = 0; i < 6; i++) {
-    GstBuffer *in = gst_buffer_new_allocate (NULL,
-        offset[0] + stride * HEIGHT, NULL);
+    GstBuffer *in =
+        gst_buffer_new_allocate (NULL, offset[0] + stride * HEIGHT, NULL);
     GstMapInfo map;
 
     gst_buffer_memset (in, 0, (guint8) (10 + 40 * i), -1);
@@ -355,8 +355,7 @@ scene (const GstVideoInfo *to, guint n, int left)
     guint32 *row = (guint32 *) (map.data + (gsize) y * from.stride[0]);
 
     for (int x = 0; x < from.width; x++) {
-      const gboolean in =
-          x >= left && x < left + 24 && y >= 60 && y < 60 + 60;
+      const gboolean in = x >= left && x < left + 24 && y >= 60 && y < 60 + 60;
 
       row[x] = (in ? figure : ground)
           + 0x010101 * (guint32) g_rand_int_range (rand, 0, 13);
@@ -412,9 +411,10 @@ test_sizes (void)
   static const DefcnBox small = { 1, 2, 9, 12, 0.75f, 2 };
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
-    g_autofree char *caps = g_strdup_printf (
-        "video/x-raw,format=I420,width=%d,height=%d,framerate=25/1",
-        sizes[i][0], sizes[i][1]);
+    g_autofree char *caps =
+        g_strdup_printf ("video/"
+                         "x-raw,format=I420,width=%d,height=%d,framerate=25/1",
+            sizes[i][0], sizes[i][1]);
     GstHarness *h;
 
     g_test_message ("%d x %d", sizes[i][0], sizes[i][1]);
@@ -422,7 +422,8 @@ test_sizes (void)
     fake_detector_add_run (&small, 1, fake_detector_times);
     h = fake_detector_harness ("skip-still=1 repeat-detections=true", caps);
     for (guint n = 0; n < 4; n++) {
-      const int w = sizes[i][0], rows = sizes[i][1], stride = GST_ROUND_UP_4 (w);
+      const int w = sizes[i][0], rows = sizes[i][1],
+                stride = GST_ROUND_UP_4 (w);
       GstBuffer *in = rig_frame (h, 0);
 
       gst_buffer_memset (in, 0, 70, (gsize) stride * rows);

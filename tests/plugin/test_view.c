@@ -41,8 +41,8 @@ static const Case cases[] = {
       AREA * 3 / 2 },
   { "too many", "32 x 4000000000", { 0, AREA, AREA * 5 / 4 },
       { W, W / 2, W / 2 }, W, 4000000000u, AREA * 3 / 2 },
-  { "offset beyond", "begin outside", { 0, AREA, 9 * AREA }, { W, W / 2, W / 2 }, W,
-      H, AREA * 3 / 2 },
+  { "offset beyond", "begin outside", { 0, AREA, 9 * AREA },
+      { W, W / 2, W / 2 }, W, H, AREA * 3 / 2 },
 };
 
 static void

@@ -3,8 +3,8 @@
 # clang's ThreadSanitizer, beside GLib and GStreamer as the distribution has
 # them, which a preloaded library speaks for (annotate.c).
 #   tests/races/run.sh [SECONDS]     of the soak (30)
-# First it is seen to see: a race that is there is found, and what is handed over
-# by a lock, a queue, a bus or a count of references is none.  TAP.
+# First it is seen to see: a race that is there is found, and what is handed
+# over by a lock, a queue, a bus or a count of references is none.  TAP.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 build=build-tsan

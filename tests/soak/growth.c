@@ -40,6 +40,20 @@ growth_threads (void)
 }
 
 void
+growth_show_descriptors (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  const char *name;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    g_autofree char *path = g_build_filename ("/proc/self/fd", name, NULL);
+    g_autofree char *to = g_file_read_link (path, NULL);
+
+    g_printerr ("descriptor %s: %s\n", name, to ? to : "gone");
+  }
+}
+
+void
 growth_add (Growth *g, double minutes, double kilobytes)
 {
   g->n++;

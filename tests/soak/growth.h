@@ -12,6 +12,8 @@ typedef struct
 guint64 growth_resident (void);
 guint growth_descriptors (void);
 guint growth_threads (void);
+/* Prints what the descriptors are. */
+void growth_show_descriptors (void);
 
 void growth_add (Growth *growth, double minutes, double kilobytes);
 /* Least squares, KB a minute; *@noise: its standard error. */

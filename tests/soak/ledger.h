@@ -1,9 +1,9 @@
 /* Which frames have gone into a chain of elements and come out of it: lost and
  * reordered ones, exactly.
  *
- * A frame has its number in GST_BUFFER_OFFSET.  What a flush, a stop or an error
- * of the stream discards is not lost; what is missing when a later frame comes
- * out is, and so is what is left at the end of a stream without an error.
+ * A frame has its number in GST_BUFFER_OFFSET.  What a flush, a stop or an
+ * error of the stream discards is not lost; what is missing when a later frame
+ * comes out is, and so is what is left at the end of a stream without an error.
  *
  * Thread rule: any thread.
  */

@@ -53,8 +53,8 @@ typedef struct
 {
   const char *name, *queue, *detect, *sink;
   /* Bounds: the share of frames that come out, how many are looked at in a
-   * second, and what the oldest boxes and the worst delay may be in ms; 0: none.
-   */
+   * second, and what the oldest boxes and the worst delay may be in ms; 0:
+   * none. */
   double out, looked, age, latency;
   gboolean grows; /* the delay is at least half of the time in the end */
 } Case;
@@ -88,9 +88,8 @@ count_out (GstElement *sink, GstBuffer *buffer, GstPad *pad, gpointer data)
   g_autoptr (GstClock) clock = gst_element_get_clock (run->pipeline);
   const GstClockTime now =
       gst_clock_get_time (clock) - gst_element_get_base_time (run->pipeline);
-  const guint64 latency = now > GST_BUFFER_PTS (buffer)
-      ? now - GST_BUFFER_PTS (buffer)
-      : 0;
+  const guint64 latency =
+      now > GST_BUFFER_PTS (buffer) ? now - GST_BUFFER_PTS (buffer) : 0;
   GstDefcnMark mark;
 
   g_mutex_lock (&run->lock);
@@ -123,7 +122,7 @@ percentile (const GArray *values, guint percent)
   const guint n = values->len;
 
   return n ? MS (g_array_index (values, guint64,
-                 MAX ((n * percent + 99) / 100, 1) - 1))
+             MAX ((n * percent + 99) / 100, 1) - 1))
            : 0;
 }
 
@@ -199,7 +198,8 @@ holds (const Case *c, const Run *run, guint64 looked, guint seconds,
   const double most = percentile (run->latencies, 100);
 
   return !run->failed && run->reordered == 0
-      && (!c->grows || most >= 500 * (seconds - 1)) && run->out >= c->out * wanted
+      && (!c->grows || most >= 500 * (seconds - 1))
+      && run->out >= c->out * wanted
       && (double) looked >= c->looked * (seconds - 1)
       && run->known + FPS >= c->out * run->out
       && (!c->age || percentile (run->ages, 100) <= c->age + late)
@@ -249,12 +249,13 @@ static const Case cases[] = {
   { "no-block", "", "no-block=true repeat-detections=true", "", 0.9, 4, 500,
       100 },
   { "qos", "", "repeat-detections=true", "", 0.9, 2, 1000, 800 },
-  { "leaky queue", "! queue leaky=downstream max-size-buffers=1",
-      "qos=false", "", 4.0 / FPS, 4, 1, 700 },
+  { "leaky queue", "! queue leaky=downstream max-size-buffers=1", "qos=false",
+      "", 4.0 / FPS, 4, 1, 700 },
   { "leaky, no-block", "! queue leaky=downstream max-size-buffers=2",
       "no-block=true repeat-detections=true", "", 0.9, 4, 500, 200 },
-  { "none of them", "! queue max-size-buffers=0 max-size-time=0 "
-                    "max-size-bytes=0",
+  { "none of them",
+      "! queue max-size-buffers=0 max-size-time=0 "
+      "max-size-bytes=0",
       "qos=false", "", 0, 4, 1, 0, TRUE },
 };
 
@@ -281,8 +282,8 @@ main (int argc, char **argv)
   }
   gst_defcn_meta_register ();
   GST_ELEMENT_REGISTER (defcndetect, NULL);
-  model = g_strdup_printf ("%s/defcn-overload-%d.safetensors",
-      g_get_tmp_dir (), (int) getpid ());
+  model = g_strdup_printf ("%s/defcn-overload-%d.safetensors", g_get_tmp_dir (),
+      (int) getpid ());
   testing_tiny_model_write (model);
   g_print ("1..%d\n# | %-18s | %5s | %5s | %5s | %-15s | %-15s |\n"
            "# |  | in | out | looked at | age p50 p95 max (ms) | latency p50 "
@@ -292,8 +293,8 @@ main (int argc, char **argv)
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     /* What grows takes memory. */
     const guint n = (guint) (cases[i].grows ? MIN (seconds, 10) : seconds);
-    const gboolean good = (only && only != (int) i + 1)
-        || measure (&cases[i], model, n, late);
+    const gboolean good =
+        (only && only != (int) i + 1) || measure (&cases[i], model, n, late);
 
     failed += !good;
     g_print ("%s %u - %s\n", good ? "ok" : "not ok", i + 1, cases[i].name);

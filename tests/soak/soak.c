@@ -127,8 +127,7 @@ run (Soak *soak, const StreamOptions *options, Growth *growth)
   thread = g_thread_new ("storm", storm, soak);
   while (seconds < soak->options->seconds) {
     g_usleep (G_TIME_SPAN_SECOND);
-    seconds =
-        (double) (g_get_monotonic_time () - begin) / G_TIME_SPAN_SECOND;
+    seconds = (double) (g_get_monotonic_time () - begin) / G_TIME_SPAN_SECOND;
     check_progress (soak, frames, since);
     malloc_trim (0);
     trace (soak, seconds);
@@ -218,6 +217,8 @@ soak_all (const Options *options)
   g_ptr_array_unref (soak.streams);
   threads_after = settled (growth_threads, threads);
   descriptors_after = settled (growth_descriptors, descriptors);
+  if (descriptors_after > descriptors)
+    growth_show_descriptors ();
   slope = growth_slope (&growth, &noise);
   good = counts.lost == 0 && counts.reordered == 0 && counts.unexpected == 0
       && counts.frames > 0 && slope - 2 * noise <= options->slope
@@ -248,8 +249,8 @@ main (int argc, char **argv)
   const GOptionEntry entries[] = {
     { "seconds", 0, 0, G_OPTION_ARG_INT, &options.seconds, "for so long (60)",
         "N" },
-    { "streams", 0, 0, G_OPTION_ARG_INT, &options.n_streams,
-        "at a time (4)", "N" },
+    { "streams", 0, 0, G_OPTION_ARG_INT, &options.n_streams, "at a time (4)",
+        "N" },
     { "seed", 0, 0, G_OPTION_ARG_INT, &options.seed, "of all faults (1)", "N" },
     { "pause", 0, 0, G_OPTION_ARG_INT, &options.pause,
         "ms between two frames of a stream (5)", "MS" },
@@ -270,8 +271,10 @@ main (int argc, char **argv)
   g_option_context_add_group (context, gst_init_get_option_group ());
   if (!g_option_context_parse (context, &argc, &argv, &error)
       || options.seconds < 1 || options.n_streams < 1) {
-    g_printerr ("%s\n", error ? error->message : "--seconds, --streams: 1 at "
-                                                 "least");
+    g_printerr ("%s\n",
+        error ? error->message
+              : "--seconds, --streams: 1 at "
+                "least");
     return 2;
   }
   gst_defcn_meta_register ();

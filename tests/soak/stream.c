@@ -81,8 +81,9 @@ exists (const char *launch)
     g_autoptr (GstElementFactory) factory = NULL;
 
     if (!g_str_has_suffix (words[i], "enc")
-        && !g_str_has_suffix (words[i], "dec") && !g_str_has_prefix (words[i],
-            "avdec") && !g_str_has_prefix (words[i], "rtp")
+        && !g_str_has_suffix (words[i], "dec")
+        && !g_str_has_prefix (words[i], "avdec")
+        && !g_str_has_prefix (words[i], "rtp")
         && !g_str_has_suffix (words[i], "parse"))
       continue;
     factory = gst_element_factory_find (words[i]);
@@ -392,8 +393,8 @@ end (Stream *self)
 static void
 turn (Stream *self)
 {
-  static const char *const ways[] = { "rotate-90", "rotate-0", "flip-rotate-180",
-    "nonsense" };
+  static const char *const ways[] = { "rotate-90", "rotate-0",
+    "flip-rotate-180", "nonsense" };
 
   camera_push_event (self->camera,
       gst_event_new_tag (gst_tag_list_new (GST_TAG_IMAGE_ORIENTATION,
@@ -540,9 +541,8 @@ zones (Stream *self, GstBuffer *buffer)
 static GstBuffer *
 no_time (Stream *self, GstBuffer *buffer)
 {
-  GST_BUFFER_PTS (buffer) = draw (self, 2)
-      ? GST_CLOCK_TIME_NONE
-      : draw (self, 1000) * GST_SECOND;
+  GST_BUFFER_PTS (buffer) =
+      draw (self, 2) ? GST_CLOCK_TIME_NONE : draw (self, 1000) * GST_SECOND;
   return buffer;
 }
 
@@ -554,8 +554,7 @@ discontinuity (Stream *self, GstBuffer *buffer)
 }
 
 static GstBuffer *(*const within[]) (Stream *, GstBuffer *) = { fail, slow,
-  no_memory, short_frame, foreign_planes, crop, zones, no_time,
-  discontinuity };
+  no_memory, short_frame, foreign_planes, crop, zones, no_time, discontinuity };
 
 /* Coded, these would be an encoder's to complain of. */
 static gboolean
