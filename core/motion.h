@@ -3,8 +3,8 @@
  * The centre moves with constant velocity that is disturbed at random, the size
  * stands still and is disturbed too.  The noises are ByteTrack's (Zhang et al.,
  * ECCV 2022, after DeepSORT), given there for each of 30 frames a second, here
- * as rates, so that one long step is as good as many short ones.  They grow with
- * the height of the box; the axes do not know of each other.
+ * as rates, so that one long step is as good as many short ones.  They grow
+ * with the height of the box; the axes do not know of each other.
  *
  * Units: whatever the boxes are in, and seconds.
  *

@@ -6,10 +6,10 @@
  * by now (motion.h), classes apart, and the best set of pairs is taken
  * (hungarian.h).  What is ours: time is time, not frames, so that odd intervals
  * and gaps are nothing special; and where a track's place is not sure, after a
- * gap or at its beginning, a pair that does not overlap is tried with both boxes
- * widened by what is not sure (buffered IoU, Yang et al., WACV 2023).  ByteTrack
- * begins tracks at a higher score than it matches; here they begin at once and
- * are confirmed by their mean, which one lucky frame does not lift.
+ * gap or at its beginning, a pair that does not overlap is tried with both
+ * boxes widened by what is not sure (buffered IoU, Yang et al., WACV 2023).
+ * ByteTrack begins tracks at a higher score than it matches; here they begin at
+ * once and are confirmed by their mean, which one lucky frame does not lift.
  *
  *   new        found, not often or surely enough yet; one miss and it ends
  *   confirmed  found in options.confirm frames in a row, by boxes with a mean

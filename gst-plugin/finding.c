@@ -43,8 +43,8 @@ is_taken (const Taking *taking, GstMeta *meta)
   return FALSE;
 }
 
-/* Ids of ODMtds begin at 0, which those who know no ids leave in a ROI meta: the
- * id alone is no proof.  videoconvert drops the "detection". */
+/* Ids of ODMtds begin at 0, which those who know no ids leave in a ROI meta:
+ * the id alone is no proof.  videoconvert drops the "detection". */
 static gboolean
 is_roi_taken (const Taking *taking, GstVideoRegionOfInterestMeta *roi)
 {

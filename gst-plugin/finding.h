@@ -24,8 +24,9 @@ GArray *gst_defcn_finding_list_new (void);
 
 /* Takes off @buffer, which is writable, what each defcndetect has put there and
  * appends it to @findings, in their order.  Not those whose boxes are lost, nor
- * those that gave none away (no flag).  Where an element has put metadata of its
- * own beside our ODMtds, which may be about them, ODMtds and ROI metas stay. */
+ * those that gave none away (no flag).  Where an element has put metadata of
+ * its own beside our ODMtds, which may be about them, ODMtds and ROI metas
+ * stay. */
 void gst_defcn_finding_take_all (GstBuffer *buffer, GArray *findings);
 
 /* Puts @finding back, or something in its place. */

@@ -4,13 +4,13 @@
  * @short_description: draws detections into the picture
  *
  * Draws a box and a label for every detection that the buffer carries, from
- * defcndetect or any other element that writes region of interest or
- * (GStreamer 1.24) analytics metadata.  Frames without any pass untouched and
- * uncopied.  Boxes that defcndetect repeated from an earlier frame, or
- * defcntrack has predicted, are drawn with thin lines; what defcntrack follows
- * has its id before the label: "#7 person 0.81".  Where the picture was cropped, turned or put into borders
- * after defcndetect, its boxes are lost: nothing is drawn, and a warning says
- * so.
+ * defcndetect or any other element that writes region of interest or (GStreamer
+ * 1.24) analytics metadata.  Frames without any pass untouched and uncopied.
+ * Boxes that defcndetect repeated from an earlier frame, or defcntrack has
+ * predicted, are drawn with thin lines; what defcntrack follows has its id
+ * before the label: "#7 person 0.81".  Where the picture was cropped, turned or
+ * put into borders after defcndetect, its boxes are lost: nothing is drawn, and
+ * a warning says so.
  *
  * ## Example launch lines
  * |[

@@ -9,10 +9,11 @@
  * that have found none; between frames an object goes on as it went.  Pictures
  * are not looked at and pass uncopied.
  *
- * An object that was found in #GstDefcnTrack:confirm frames in a row, with a mean
- * score of #GstDefcnTrack:confirm-threshold, has an id: 1, 2, ..., never given again while the element runs.  It is where gvatrack
- * puts it, in the parameter "object_id" {id} of the region of interest meta; in
- * a GstAnalyticsTrackingMtd that relates to the GstAnalyticsODMtd; and in the
+ * An object that was found in #GstDefcnTrack:confirm frames in a row, with a
+ * mean score of #GstDefcnTrack:confirm-threshold, has an id: 1, 2, ..., never
+ * given again while the element runs.  It is where gvatrack puts it, in the
+ * parameter "object_id" {id} of the region of interest meta; in a
+ * GstAnalyticsTrackingMtd that relates to the GstAnalyticsODMtd; and in the
  * custom meta "defcn-objects", which videoconvert leaves alone, with
  * `track_state` ("new" or "confirmed"), `track_age` (ns), `x_velocity` and
  * `y_velocity` (frame widths and heights a second).  defcnoverlay draws it,
@@ -20,8 +21,8 @@
  *
  * Frames that defcndetect did not look at (its `inference-interval`, `no-block`
  * or `qos`) get the boxes of the objects where they should be by now, marked as
- * `predicted`: also instead of repeated ones.  What defcndetect tells late, with
- * `no-block`, counts for the frame that it is of.
+ * `predicted`: also instead of repeated ones.  What defcndetect tells late,
+ * with `no-block`, counts for the frame that it is of.
  *
  * Low scores are what keeps an object through an occlusion, and defcndetect
  * leaves them out unless told otherwise: give it `threshold=0.1` and
@@ -36,9 +37,9 @@
  * too: it gets its ids, and nothing is taken away or predicted.  Boxes that are
  * lost after a crop or a flip cannot be tracked, which a warning says.
  *
- * A flush, a segment that shifts time, a new stream and another aspect ratio end
- * all objects; another resolution, a DISCONT or EOS do not.  A gap is as long as
- * it is: after #GstDefcnTrack:max-lost everybody is somebody else.
+ * A flush, a segment that shifts time, a new stream and another aspect ratio
+ * end all objects; another resolution, a DISCONT or EOS do not.  A gap is as
+ * long as it is: after #GstDefcnTrack:max-lost everybody is somebody else.
  *
  * ## Example launch lines
  * |[

@@ -114,8 +114,8 @@ guint gst_defcn_meta_read_marks (GstBuffer *buffer, GArray *marks);
 gboolean gst_defcn_meta_read_mark (GstBuffer *buffer, GstDefcnMark *mark);
 
 /* Writes the ids of the tracks of @objects, which are all that
- * gst_defcn_meta_read() has read from @buffer, onto the ROI metas or ODMtds they
- * come from; for a buffer without marks. */
+ * gst_defcn_meta_read() has read from @buffer, onto the ROI metas or ODMtds
+ * they come from; for a buffer without marks. */
 void gst_defcn_meta_tell_tracks (GstBuffer *buffer, const GArray *objects);
 
 /* Makes an unset @value a GstValueArray of structures {label, label_id,

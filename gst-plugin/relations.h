@@ -1,5 +1,6 @@
 /* The GstAnalyticsRelationMeta of a buffer, where GStreamer has one (1.24): an
- * ODMtd for an object, and a TrackingMtd that relates to it where it is tracked.
+ * ODMtd for an object, and a TrackingMtd that relates to it where it is
+ * tracked.
  *
  * Thread rule: re-entrant; a buffer is for one thread.
  */
@@ -12,12 +13,12 @@ G_BEGIN_DECLS
 /* Whether this build has it; without it the others do nothing. */
 gboolean gst_defcn_relations_supported (void);
 
-/* The relation meta of @buffer, which is writable, with room for @n more objects
- * and tracks; NULL where there is none to be had. */
+/* The relation meta of @buffer, which is writable, with room for @n more
+ * objects and tracks; NULL where there is none to be had. */
 gpointer gst_defcn_relations_new (GstBuffer *buffer, guint n);
 
-/* Adds @object, which has @pixels.  Returns the id that the ROI meta of the same
- * object gets, @otherwise on failure. */
+/* Adds @object, which has @pixels.  Returns the id that the ROI meta of the
+ * same object gets, @otherwise on failure. */
 int gst_defcn_relations_add (gpointer relations, const GstDefcnObject *object,
     const GstDefcnPixels *pixels, int otherwise);
 

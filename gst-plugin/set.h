@@ -20,8 +20,8 @@ typedef struct
   GstStructure *boxes; /* borrowed; NULL: lost, if there were any */
 } GstDefcnSet;
 
-/* The metas called @name of a buffer, and its marks, one after the other: a frame
- * that passed two detectors has two. */
+/* The metas called @name of a buffer, and its marks, one after the other: a
+ * frame that passed two detectors has two. */
 GstStructure *gst_defcn_set_next_custom (GstBuffer *buffer, const char *name,
     gpointer *state);
 GstStructure *gst_defcn_set_next_mark (GstBuffer *buffer, gpointer *state);
@@ -30,7 +30,8 @@ GstStructure *gst_defcn_set_next_mark (GstBuffer *buffer, gpointer *state);
  * videocrop may leave the memory as it is and change no more than that. */
 gboolean gst_defcn_set_same_crop (GstBuffer *buffer, const GstStructure *boxes);
 
-/* Returns: (transfer full): the sets of the marks on @buffer, in their order. */
+/* Returns: (transfer full): the sets of the marks on @buffer, in their order.
+ */
 GArray *gst_defcn_set_read_all (GstBuffer *buffer);
 
 /* Whether a ROI meta or an ODMtd is one of a defcndetect. */

@@ -34,17 +34,18 @@ typedef struct
  * {"bounding_box": {"x_min", "x_max", "y_min", "y_max": 0..1}, "confidence",
  * "label", "label_id"}, "x", "y", "w", "h": pixels, "roi_type", "region_id",
  * "id": of a track}], "resolution": {"width", "height"}, "source", "tags",
- * "timestamp": stream time in ns; and of our own, of an object "object_id", which
- * is "id" as the metadata calls it, "detector" and "parent": {"region_id",
- * "roi_type"}, the ROI meta it was looked for in; of the record "pts", "frame",
- * "seq", "schema", "capture_utc" and "detectors", an array of {"name", "model",
- * "model_hash", "inferred", "lost", "reason", "fresh", "repeated", "predicted",
- * "inferred_timestamp"}.  The last seven are of the record too: "inferred" when
- * every detector looked, "lost", how many objects have lost their boxes on the
- * way, "reason" of the first that did not look, or "lost", "fresh",
- * "repeated" and "predicted" when one is, the earliest "inferred_timestamp".  Numbers read back
- * to the same bits.  Valid UTF-8, with U+FFFD for bytes that are not.  @indent:
- * below 0 one line, else the spaces of a level.  (transfer full) */
+ * "timestamp": stream time in ns; and of our own, of an object "object_id",
+ * which is "id" as the metadata calls it, "detector" and "parent":
+ * {"region_id", "roi_type"}, the ROI meta it was looked for in; of the record
+ * "pts", "frame", "seq", "schema", "capture_utc" and "detectors", an array of
+ * {"name", "model", "model_hash", "inferred", "lost", "reason", "fresh",
+ * "repeated", "predicted", "inferred_timestamp"}.  The last seven are of the
+ * record too: "inferred" when every detector looked, "lost", how many objects
+ * have lost their boxes on the way, "reason" of the first that did not look, or
+ * "lost", "fresh", "repeated" and "predicted" when one is, the earliest
+ * "inferred_timestamp".  Numbers read back to the same bits.  Valid UTF-8, with
+ * U+FFFD for bytes that are not.  @indent: below 0 one line, else the spaces of
+ * a level.  (transfer full) */
 char *gst_defcn_record_to_json (const GstDefcnRecord *record,
     const GArray *objects, int indent);
 

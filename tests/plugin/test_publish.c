@@ -927,8 +927,8 @@ fail_to_start (void)
   gst_object_unref (element);
 }
 
-/* What is tracked has its id, as gvametaconvert writes it and by the name of the
- * metadata, to the last digit; predicted objects are told apart. */
+/* What is tracked has its id, as gvametaconvert writes it and by the name of
+ * the metadata, to the last digit; predicted objects are told apart. */
 static void
 test_track (void)
 {

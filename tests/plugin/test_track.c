@@ -1,5 +1,5 @@
-/* defcntrack: ids on scripted detections, in every form of metadata; frames that
- * were not looked at; what ends tracks and what does not. */
+/* defcntrack: ids on scripted detections, in every form of metadata; frames
+ * that were not looked at; what ends tracks and what does not. */
 #include "rig.h"
 
 #include <string.h>
@@ -230,8 +230,8 @@ test_conversion (void)
   gst_harness_teardown (h);
 }
 
-/* A low score is passed on with the track that it keeps; without one not, unless
- * it is asked for. */
+/* A low score is passed on with the track that it keeps; without one not,
+ * unless it is asked for. */
 static void
 test_low_scores (void)
 {

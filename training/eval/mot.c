@@ -305,8 +305,8 @@ add_frame (DefcnMotSequence *s, Side *truth, Side *result, gboolean classes,
   result->at += n_result;
 }
 
-/* Whether the annotations have classes; FALSE in *@good with @error for one that
- * there is not, or a result of another than pedestrians. */
+/* Whether the annotations have classes; FALSE in *@good with @error for one
+ * that there is not, or a result of another than pedestrians. */
 static gboolean
 check_classes (gboolean *good, const GArray *truth, const char *truth_path,
     const GArray *result, const char *result_path, GError **error)

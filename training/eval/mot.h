@@ -57,10 +57,10 @@ typedef struct
 
 /* Reads both and leaves out what the challenge leaves out, as TrackEval 1.0
  * does.  Where annotations have classes: results that the best matching at IoU
- * 0.5, with all annotations, gives to a distractor (classes 2, 7, 8, 12) go, and
- * annotations go that are no pedestrians or have the mark 0.  Without classes:
- * annotations with the mark 0 go and nothing else.  @raw: nothing at all goes.
- * Returns: (transfer full), NULL with @error. */
+ * 0.5, with all annotations, gives to a distractor (classes 2, 7, 8, 12) go,
+ * and annotations go that are no pedestrians or have the mark 0.  Without
+ * classes: annotations with the mark 0 go and nothing else.  @raw: nothing at
+ * all goes. Returns: (transfer full), NULL with @error. */
 DefcnMotSequence *defcn_mot_sequence_open (const char *truth,
     const char *result, gboolean raw, GError **error);
 void defcn_mot_sequence_free (DefcnMotSequence *sequence);

@@ -81,8 +81,8 @@ typedef struct
   DefcnClearFigures *out;
 } Clear;
 
-/* The most pairs that have IoU, and of these the most IoU; @bonus: of pairs that
- * go on from the frame before. */
+/* The most pairs that have IoU, and of these the most IoU; @bonus: of pairs
+ * that go on from the frame before. */
 static void
 match_best (Clear *c, const Frame *f, double bonus)
 {
@@ -345,8 +345,8 @@ match_hota (Work *w, Hota *h)
   }
 }
 
-/* Adds the figures at one threshold.  @counts: (objects, tracks) of zeros, which
- * it is again afterwards. */
+/* Adds the figures at one threshold.  @counts: (objects, tracks) of zeros,
+ * which it is again afterwards. */
 static void
 add_threshold (const Hota *h, const DefcnMotSequence *s, double threshold,
     double *counts, DefcnTrackFigures *out)

@@ -2,11 +2,11 @@
  * (Ristani et al. 2016) and HOTA (Luiten et al. 2021) of one sequence, as
  * TrackEval 1.0 computes them.
  *
- * py-motmetrics 1.4 computes CLEAR MOT by other rules, "lasting": an object goes
- * on with the track that it had last however long ago, here if it had it in the
- * frame before (which can change who matches whom); and frames without an
- * annotation of an object do not break it, here they are fragments.  Both are
- * measured; identity is the same, and MOTP is 1 - IoU there.
+ * py-motmetrics 1.4 computes CLEAR MOT by other rules, "lasting": an object
+ * goes on with the track that it had last however long ago, here if it had it
+ * in the frame before (which can change who matches whom); and frames without
+ * an annotation of an object do not break it, here they are fragments.  Both
+ * are measured; identity is the same, and MOTP is 1 - IoU there.
  *
  * Thread rule: re-entrant.
  */

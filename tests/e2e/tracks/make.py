@@ -111,8 +111,9 @@ def trackeval_figures(truth, result, benchmark):
     frames = 1
     for path in (truth, result):
         with open(path) as file:
-            frames = max([frames] + [int(float(line.replace(",", " ").split()[0]))
-                                     for line in file if line.strip()])
+            frames = max([frames] + [
+                int(float(line.replace(",", " ").split()[0]))
+                for line in file if line.strip()])
     with tempfile.TemporaryDirectory() as work, \
             contextlib.redirect_stdout(io.StringIO()):
         os.makedirs(work + "/gt/seq/gt")
