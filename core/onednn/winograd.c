@@ -231,11 +231,7 @@ describe (gpointer state)
 static double
 forward_cost (const Onednn *be, const DefcnNode *node)
 {
-  /* In inference of one image: what it gives does not depend on others. */
-  const double tiles = tiles_together (node);
-
-  return node->train ? cost (be, node, tiles, 750)
-                     : cost (be, node, tiles / node->y->n, 250);
+  return cost (be, node, tiles_together (node), node->train ? 750 : 250);
 }
 
 static gpointer
