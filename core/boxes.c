@@ -294,6 +294,7 @@ defcn_boxes_select (GArray *boxes, GArray *candidates, const DefcnLevel *levels,
     int n_levels, int n_classes, const DefcnDecodeRule *rule)
 {
   const guint max = MAX (rule->max_detections, 0);
+  const float threshold = defcn_boxes_threshold (rule, n_classes);
   g_autofree gsize *room = g_new0 (gsize, MAX (n_levels, 1));
 
   g_array_set_size (boxes, 0);
@@ -308,6 +309,8 @@ defcn_boxes_select (GArray *boxes, GArray *candidates, const DefcnLevel *levels,
       (gsize) f->location * n_classes + f->label };
     const DefcnBox box = decode_box (&levels[f->level], &c, f->ltrb, n_classes);
 
+    if (!(f->score > threshold))
+      break;
     if (room[f->level] == 0)
       continue;
     room[f->level]--;

@@ -4,35 +4,27 @@
 #include <string.h>
 
 #include "heads.h"
+#include "input.h"
 #include "model.h"
 #include "place.h"
-#include "scaler.h"
 
 #define MAX_BATCH 4 /* where the backend does not say */
 /* Of plans, where each size of the input comes in passes of many sizes. */
 #define BATCH_BYTES ((gsize) 4 << 30)
-
-/* Scratch memory of floats that only grows. */
-typedef struct
-{
-  float *data;
-  gsize len;
-} Floats;
 
 struct _DefcnDetector
 {
   DefcnBackend *be;
   DefcnModel *model;
   gboolean owns_model; /* and the backend */
-  DefcnScaler *scaler;
+  DefcnInput *input;
   char *hash, *description;
   int most;       /* images in a pass, as told; 0: what suits the device */
   gboolean fills; /* and never fewer */
   DefcnDecodeRule rule;
   float *class_thresholds; /* what rule points to, or NULL */
-  guint8 *rgb, *turned;    /* the resized image, and upright */
-  gsize rgb_size;          /* of each */
-  Floats input, heads;
+  float *heads;            /* of n_heads floats, which only grow */
+  gsize n_heads;
   GArray *places; /* of a run's images */
   GArray *batch;  /* int, which of them go through the network together */
   /* Of the last pass: the heads of its images, from the first one's on. */
@@ -51,16 +43,16 @@ struct _DefcnDetector
   DefcnTimings timings;
 };
 
-/* NULL where there is no memory. */
+/* Room for as many floats of heads; NULL where there is no memory. */
 static float *
-floats_get (Floats *floats, gsize len)
+heads_get (DefcnDetector *d, gsize len)
 {
-  if (floats->len < len) {
-    g_free (floats->data);
-    floats->data = g_try_new (float, len);
-    floats->len = floats->data ? len : 0;
+  if (d->n_heads < len) {
+    g_free (d->heads);
+    d->heads = g_try_new (float, len);
+    d->n_heads = d->heads ? len : 0;
   }
-  return floats->data;
+  return d->heads;
 }
 
 static char *
@@ -78,8 +70,7 @@ describe (const DefcnBackend *be)
 static void
 init (DefcnDetector *d)
 {
-  d->scaler = defcn_scaler_new ();
-  defcn_scaler_set_threads (d->scaler, d->be->threads);
+  d->input = defcn_input_new (d->be, &defcn_model_spec (d->model)->input);
   d->candidates = g_array_new (FALSE, FALSE, sizeof (DefcnCandidate));
   d->places = g_array_new (FALSE, TRUE, sizeof (DefcnPlace));
   d->batch = g_array_new (FALSE, FALSE, sizeof (int));
@@ -188,7 +179,7 @@ defcn_detector_free (DefcnDetector *d)
 {
   if (!d)
     return;
-  defcn_scaler_free (d->scaler);
+  defcn_input_free (d->input);
   if (d->candidates) {
     g_array_unref (d->candidates);
     g_array_unref (d->places);
@@ -201,48 +192,8 @@ defcn_detector_free (DefcnDetector *d)
   g_free (d->hash);
   g_free (d->description);
   g_free (d->class_thresholds);
-  g_free (d->rgb);
-  g_free (d->turned);
-  g_free (d->input.data);
-  g_free (d->heads.data);
+  g_free (d->heads);
   g_free (d);
-}
-
-static gboolean
-no_memory (const DefcnPlace *place, GError **error)
-{
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-      "no memory for a picture of %d x %d", place->w, place->h);
-  return FALSE;
-}
-
-/* The region at the size of @place, turned upright; valid until the next one.
- * NULL where there is no memory. */
-static const guint8 *
-scale_upright (DefcnDetector *d, const DefcnImage *image,
-    const DefcnPlace *place)
-{
-  const DefcnTurn turn =
-      defcn_image_turn (image->orientation, place->w, place->h);
-  const DefcnRegion *r = &place->region;
-  const gsize size = (gsize) place->w * place->h * 3;
-
-  if (d->rgb_size < size) {
-    g_free (d->rgb);
-    g_free (d->turned);
-    d->rgb = g_try_malloc (size);
-    d->turned = g_try_malloc (size);
-    d->rgb_size = d->rgb && d->turned ? size : 0;
-  }
-  if (!d->rgb_size)
-    return NULL;
-  defcn_scaler_run (d->scaler, d->rgb, image, r->x, r->y, r->w, r->h, place->w,
-      place->h);
-  if (image->orientation == DEFCN_ORIENTATION_UPRIGHT)
-    return d->rgb;
-  defcn_image_turn_run (d->turned, d->rgb, &turn, place->upright_w,
-      place->upright_h);
-  return d->turned;
 }
 
 static DefcnPlace *
@@ -256,64 +207,6 @@ static int
 batch_at (const DefcnDetector *d, guint k)
 {
   return g_array_index (d->batch, int, k);
-}
-
-/* The backend takes the images as they are; FALSE where it cannot. */
-static gboolean
-place_images (DefcnDetector *d, const DefcnPlan *plan, const DefcnImage *images)
-{
-  const DefcnInputRule *rule = &defcn_model_spec (d->model)->input;
-
-  if (!d->be->pass)
-    return FALSE;
-  for (guint k = 0; k < d->batch->len; k++) {
-    const DefcnImage *image = &images[batch_at (d, k)];
-    const DefcnPlace *place = place_at (d, batch_at (d, k));
-    const DefcnRegion *r = &place->region;
-    DefcnPreprocess p;
-
-    defcn_scaler_describe (d->scaler, &p, image, r->x, r->y, r->w, r->h,
-        place->w, place->h, rule);
-    if (!d->be->pass->place (d->be, plan->input, k, image, &p))
-      return FALSE;
-  }
-  for (int k = d->batch->len; k < plan->input->n; k++)
-    if (!d->be->pass->place (d->be, plan->input, k, NULL, NULL))
-      return FALSE;
-  return TRUE;
-}
-
-/* Resizes, turns, normalises, uploads. */
-static gboolean
-prepare_input (DefcnDetector *d, const DefcnPlan *plan,
-    const DefcnImage *images, GError **error)
-{
-  const DefcnInputRule *rule = &defcn_model_spec (d->model)->input;
-  const DefcnTensor *x = plan->input;
-  float *input = floats_get (&d->input, defcn_tensor_len (x));
-
-  if (!input)
-    return no_memory (place_at (d, batch_at (d, 0)), error);
-  for (guint k = 0; k < d->batch->len; k++) {
-    const DefcnImage *image = &images[batch_at (d, k)];
-    const DefcnPlace *place = place_at (d, batch_at (d, k));
-
-    if (image->memory != DEFCN_MEMORY_HOST) {
-      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-          "%s: no memory to take a %dx%d image from the device", d->be->name,
-          image->width, image->height);
-      return FALSE;
-    }
-    const guint8 *rgb = scale_upright (d, image, place);
-    if (!rgb)
-      return no_memory (place, error);
-    defcn_image_normalize (input + (gsize) k * x->h * x->w * 3, rgb,
-        place->upright_w, place->upright_h, x->w, x->h, rule);
-  }
-  memset (input + (gsize) d->batch->len * x->h * x->w * 3, 0,
-      (x->n - d->batch->len) * sizeof *input * x->h * x->w * 3);
-  d->be->upload (d->be, x, x->data, input);
-  return TRUE;
 }
 
 /* What the backend looks for is enough for @rule: what scores less is left out
@@ -394,8 +287,8 @@ static void
 take_heads (DefcnDetector *d, DefcnLevel levels[DEFCN_N_LEVELS])
 {
   if (!d->has_heads)
-    defcn_heads_download (d->levels,
-        floats_get (&d->heads, defcn_heads_len (d->plan)), d->plan, d->be);
+    defcn_heads_download (d->levels, heads_get (d, defcn_heads_len (d->plan)),
+        d->plan, d->be);
   d->has_heads = TRUE;
   memcpy (levels, d->levels, sizeof d->levels);
   for (int i = 0; i < d->at; i++)
@@ -501,8 +394,13 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
   d->place.w = 0;
   gather_batch (d, first);
   const DefcnPlan *plan = plan_batch (d, error);
-  d->has_found = plan && place_images (d, plan, images);
-  if (!plan || (!d->has_found && !prepare_input (d, plan, images, error)))
+  if (!plan)
+    return FALSE;
+  d->has_found =
+      defcn_input_place (d->input, plan->input, images, d->places, d->batch);
+  if (!d->has_found
+      && !defcn_input_upload (d->input, plan->input, images, d->places,
+          d->batch, error))
     return FALSE;
 
   const gint64 prepared = g_get_monotonic_time ();
@@ -514,8 +412,8 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
   if (!d->be->sync (d->be, error))
     return FALSE;
   /* Now, where it can still be told. */
-  if (!floats_get (&d->heads, defcn_heads_len (plan)))
-    return no_memory (place_at (d, first), error);
+  if (!heads_get (d, defcn_heads_len (plan)))
+    return defcn_input_no_memory (place_at (d, first), error);
   d->has_heads = FALSE;
   defcn_heads_describe (d->levels, plan);
 
