@@ -187,7 +187,6 @@ static const Midway midways[] = {
   { "no-memory-for-the-net", 0, "alloc:1", "memory" },
   { "timeout", 1, "sync:1", "cuda:0: the launch timed out" },
   { "lost", 2, "lost:1", "cuda:0: unspecified launch failure" },
-  { "lost-later", 2, "lost:2", "cuda:0: unspecified launch failure" },
 };
 
 /* The streaming thread comes by here while nothing runs on the device. */
