@@ -18,6 +18,7 @@
 #include "gstdefcndetect.h"
 #include "gstdefcnoverlay.h"
 #include "gstdefcnpublish.h"
+#include "gstdefcntrack.h"
 #include "meta.h"
 #include "publish/place.h"
 #include "stream.h"
@@ -282,5 +283,6 @@ main (int argc, char **argv)
   GST_ELEMENT_REGISTER (defcndetect, NULL);
   GST_ELEMENT_REGISTER (defcnoverlay, NULL);
   GST_ELEMENT_REGISTER (defcnpublish, NULL);
+  GST_ELEMENT_REGISTER (defcntrack, NULL);
   return soak_all (&options);
 }

@@ -22,7 +22,7 @@ struct _Stream
   guint number;
   GRand *rand; /* the thread's */
   GThread *thread;
-  gint quit, faults, restarts, unexpected; /* atomic */
+  gint quit, ended, faults, restarts, unexpected; /* atomic */
 
   GMutex lock; /* held while the pipeline is made, started, stopped */
   GstElement *pipeline;
@@ -34,6 +34,7 @@ struct _Stream
   guint64 frame;   /* number of the next one */
   guint64 excused; /* up to this frame errors are expected */
   gboolean raw;    /* the detector gets the camera's very frames */
+  gboolean parts;  /* from those who share its model, when it starts again */
   char *log;
 
   /* Atomic. */
@@ -154,23 +155,31 @@ watch (Stream *self, gboolean stamp)
   }
 }
 
-/* Elements that share a model, where the element can. */
+/* Elements that share a model, several frames in flight, several networks: what
+ * has no name of its model's is alone.  Those of one name begin with one model,
+ * and a reload of any of them is one of all. */
 static void
 share (Stream *self)
 {
   g_autoptr (GstElement) detect =
       gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
-  static const char *const ids[] = { NULL, "a", "b" };
+  static const char *const ids[] = { "a", "b", NULL };
+  const guint id = draw (self, G_N_ELEMENTS (ids));
 
-  if (!g_object_class_find_property (G_OBJECT_GET_CLASS (detect),
-          "model-instance-id"))
-    return;
-  g_object_set (detect, "model-instance-id", ids[draw (self, 3)], NULL);
-  if (g_object_class_find_property (G_OBJECT_GET_CLASS (detect), "batch-size"))
-    g_object_set (detect, "batch-size", 1 + draw (self, 4), "batch-timeout", 5,
-        NULL);
-  if (g_object_class_find_property (G_OBJECT_GET_CLASS (detect), "nireq"))
-    g_object_set (detect, "nireq", 1 + draw (self, 4), NULL);
+  g_object_set (detect, "model-instance-id", ids[id], "model",
+      self->options->models[ids[id] ? id : draw (self, 2)], "batch-size",
+      1 + draw (self, 4), "batch-timeout", 5, "nireq", 1 + draw (self, 4),
+      "workers", 1 + draw (self, 2), NULL);
+}
+
+/* The others of its name have another model by now: goes on without them. */
+static void
+part (Stream *self)
+{
+  g_autoptr (GstElement) detect =
+      gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
+
+  g_object_set (detect, "model-instance-id", NULL, NULL);
 }
 
 static void
@@ -187,12 +196,13 @@ build (Stream *self)
   self->raw = !chains[chain].stamp;
   launch = g_strdup_printf ("identity name=first silent=true ! %s "
                             "defcndetect name=detect threads=1 device=%s "
-                            "model=%s ! %s defcnpublish name=publish "
+                            "! defcntrack name=track ! %s "
+                            "defcnpublish name=publish "
                             "add-empty-results=true location=%s ! defcnoverlay "
                             "name=overlay ! fakesink name=sink sync=false "
                             "async=false",
-      chains[chain].before, self->options->device,
-      self->options->models[draw (self, 2)], chains[chain].after, self->log);
+      chains[chain].before, self->options->device, chains[chain].after,
+      self->log);
   self->pipeline = gst_parse_launch (launch, &error);
   if (!self->pipeline || error)
     g_error ("%s: %s", launch, error->message);
@@ -259,9 +269,11 @@ failed (Stream *self)
 
       any = TRUE;
       gst_message_parse_error (message, &error, &debug);
+      if (g_str_has_prefix (error->message, "model-instance-id="))
+        self->parts = TRUE;
       /* A corrupt coded frame is the decoder's to complain of. */
       if (self->frame > self->excused && is_ours (GST_MESSAGE_SRC (message))
-          && !strstr (error->message, "injected")) {
+          && !self->parts && !strstr (error->message, "injected")) {
         tell (self, error->message, debug);
       }
     }
@@ -315,6 +327,9 @@ restart (Stream *self)
   stop (self, GST_STATE_READY);
   set_location (self, self->log);
   close_reader (self);
+  if (self->parts)
+    part (self);
+  self->parts = FALSE;
   self->excused = 0;
   start (self);
 }
@@ -606,6 +621,7 @@ run (gpointer data)
     g_usleep (self->options->pause);
   }
   stop (self, GST_STATE_NULL);
+  g_atomic_int_set (&self->ended, 1);
   return NULL;
 }
 
@@ -641,7 +657,16 @@ stream_start (Stream *self)
 void
 stream_free (Stream *self)
 {
+  const gint64 begin = g_get_monotonic_time ();
+
   g_atomic_int_set (&self->quit, 1);
+  /* It may wait for the reader of a pipe, or open the next one just now. */
+  while (!g_atomic_int_get (&self->ended)) {
+    close_reader (self);
+    g_usleep (10 * G_TIME_SPAN_MILLISECOND);
+    if (g_get_monotonic_time () - begin > PATIENCE * G_TIME_SPAN_SECOND)
+      g_error ("stream %u hangs when it is to end", self->number);
+  }
   g_thread_join (self->thread);
   gst_object_unref (self->pipeline);
   close_reader (self);
