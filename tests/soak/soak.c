@@ -169,6 +169,15 @@ remove_folder (const char *folder)
   g_rmdir (folder);
 }
 
+/* KB that are allocated; of freed ones none counts. */
+static gint64
+allocated (void)
+{
+  const struct mallinfo2 heap = mallinfo2 ();
+
+  return (gint64) (heap.uordblks + heap.hblkhd) / 1024;
+}
+
 /* A short stream of each kind first: what is loaded and opened once and for all
  * is there then. */
 static void
@@ -206,18 +215,21 @@ soak_all (const Options *options)
   Soak soak = { .options = options,
     .streams = g_ptr_array_new_with_free_func ((GDestroyNotify) stream_free) };
   guint descriptors, threads, descriptors_after, threads_after;
+  gint64 before, left;
   StreamCounts counts;
   Growth growth = { 0 };
   double slope, noise;
   gboolean good;
 
   warm_up (options, &stream);
-  descriptors = growth_descriptors ();
   threads = settled (growth_threads, 1);
+  descriptors = growth_descriptors ();
+  before = allocated ();
   counts = run (&soak, &stream, &growth);
   g_ptr_array_unref (soak.streams);
   threads_after = settled (growth_threads, threads);
   descriptors_after = settled (growth_descriptors, descriptors);
+  left = allocated () - before;
   if (descriptors_after > descriptors)
     growth_show_descriptors ();
   slope = growth_slope (&growth, &noise);
@@ -227,10 +239,11 @@ soak_all (const Options *options)
   g_print ("%s: seed %d, %d s, %d streams, %" G_GUINT64_FORMAT
            " frames, %u faults, %u restarts, %" G_GUINT64_FORMAT
            " lost, %" G_GUINT64_FORMAT " reordered, %u unexpected errors, "
-           "RSS %+.0f +- %.0f KB/min, descriptors %u -> %u, threads %u -> %u\n",
+           "%" G_GINT64_FORMAT " KB left, RSS %+.0f +- %.0f KB/min, "
+                               "descriptors %u -> %u, threads %u -> %u\n",
       good ? "ok" : "FAILED", options->seed, options->seconds,
       options->n_streams, counts.frames, counts.faults, counts.restarts,
-      counts.lost, counts.reordered, counts.unexpected, slope, 2 * noise,
+      counts.lost, counts.reordered, counts.unexpected, left, slope, 2 * noise,
       descriptors, descriptors_after, threads, threads_after);
   remove_folder (folder);
   for (guint i = 0; i < G_N_ELEMENTS (stream.models); i++)

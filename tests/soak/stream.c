@@ -11,10 +11,23 @@
 
 /* A fault comes about every so many frames. */
 #define RARE 30
-/* For so many frames an injected fault earns an error. */
+/* For so many frames an injected fault earns its error: queues hold some. */
 #define EXCUSED 300
 /* Seconds after which what does not move hangs. */
 #define PATIENCE 60
+
+/* What faults there are by the error that they earn, and what that says. */
+typedef enum
+{
+  OTHER, /* none of the project's, or one that says that it is injected */
+  READ,
+  MEMORY,
+  WRITE,
+  N_EXCUSES
+} Excuse;
+
+static const char *const earned[N_EXCUSES] = { NULL, "A frame cannot be read",
+  "no memory", "Detections cannot be written" };
 
 struct _Stream
 {
@@ -31,10 +44,10 @@ struct _Stream
   /* The thread's. */
   Camera *camera;
   GstVideoInfo info;
-  guint64 frame;   /* number of the next one */
-  guint64 excused; /* up to this frame errors are expected */
-  gboolean raw;    /* the detector gets the camera's very frames */
-  gboolean parts;  /* from those who share its model, when it starts again */
+  guint64 frame;              /* number of the next one */
+  guint64 excused[N_EXCUSES]; /* up to this frame such errors are expected */
+  gboolean raw;               /* the detector gets the camera's very frames */
+  gboolean parts; /* from those who share its model, when it starts again */
   char *log;
 
   /* Atomic. */
@@ -254,6 +267,25 @@ tell (Stream *self, const char *what, const char *debug)
         self->number, self->frame, what, debug ? debug : "");
 }
 
+static gboolean
+is_earned (const Stream *self, const char *message)
+{
+  for (guint i = 0; i < N_EXCUSES; i++)
+    if (earned[i] && strstr (message, earned[i]))
+      return self->frame <= self->excused[i];
+  return strstr (message, "injected") != NULL;
+}
+
+/* Whether some fault may still have an effect. */
+static gboolean
+is_excused (const Stream *self)
+{
+  for (guint i = 0; i < N_EXCUSES; i++)
+    if (self->frame <= self->excused[i])
+      return TRUE;
+  return FALSE;
+}
+
 /* Messages are read: what is an error, and none has earned it, is told. */
 static gboolean
 failed (Stream *self)
@@ -272,10 +304,9 @@ failed (Stream *self)
       if (g_str_has_prefix (error->message, "model-instance-id="))
         self->parts = TRUE;
       /* A corrupt coded frame is the decoder's to complain of. */
-      if (self->frame > self->excused && is_ours (GST_MESSAGE_SRC (message))
-          && !self->parts && !strstr (error->message, "injected")) {
+      if (!self->parts && is_ours (GST_MESSAGE_SRC (message))
+          && !is_earned (self, error->message))
         tell (self, error->message, debug);
-      }
     }
     gst_message_unref (message);
   }
@@ -330,14 +361,14 @@ restart (Stream *self)
   if (self->parts)
     part (self);
   self->parts = FALSE;
-  self->excused = 0;
+  memset (self->excused, 0, sizeof self->excused);
   start (self);
 }
 
 static void
-excuse (Stream *self)
+excuse (Stream *self, Excuse what)
 {
-  self->excused = MAX (self->excused, self->frame + EXCUSED);
+  self->excused[what] = MAX (self->excused[what], self->frame + EXCUSED);
 }
 
 /* Removed, and another one added: other elements, another codec. */
@@ -346,9 +377,12 @@ replace (Stream *self)
 {
   GstElement *old = self->pipeline;
 
-  excuse (self);
-  stop (self, GST_STATE_NULL);
+  excuse (self, OTHER);
+  /* In one piece: the storm would have the old one READY again, and what is
+   * let go in that state is never freed. */
   g_mutex_lock (&self->lock);
+  gst_element_set_state (old, GST_STATE_NULL);
+  ledger_forget (&self->ledger);
   build (self);
   g_mutex_unlock (&self->lock);
   gst_object_unref (old);
@@ -399,7 +433,7 @@ end (Stream *self)
     if (i == PATIENCE)
       g_error ("stream %u: no end of the stream", self->number);
   }
-  if (!failed (self) && !bad && self->frame > self->excused)
+  if (!failed (self) && !bad && !is_excused (self))
     ledger_end (&self->ledger);
   camera_flush (self->camera);
   camera_begin (self->camera, &self->info, self->frame);
@@ -434,14 +468,14 @@ dying_sink (Stream *self)
   static const GstFlowReturn ways[] = { GST_FLOW_ERROR, GST_FLOW_EOS,
     GST_FLOW_NOT_LINKED };
 
-  excuse (self);
+  excuse (self, OTHER);
   g_atomic_int_set (&self->dying, ways[draw (self, G_N_ELEMENTS (ways))]);
 }
 
 static void
 full_disk (Stream *self)
 {
-  self->excused = G_MAXUINT64; /* until it starts again */
+  self->excused[WRITE] = G_MAXUINT64; /* until it starts again */
   stop (self, GST_STATE_READY);
   set_location (self, "/dev/full");
   start (self);
@@ -453,7 +487,7 @@ closed_pipe (Stream *self)
 {
   g_autofree char *name = g_strconcat (self->log, ".fifo", NULL);
 
-  self->excused = G_MAXUINT64;
+  self->excused[WRITE] = G_MAXUINT64;
   stop (self, GST_STATE_READY);
   close_reader (self);
   g_remove (name);
@@ -478,7 +512,7 @@ marked (Stream *self, GstBuffer *buffer, Inject what)
   inject_mark (pixels, what);
   gst_buffer_fill (buffer, 0, pixels, sizeof pixels);
   if (what != INJECT_SLOW)
-    excuse (self);
+    excuse (self, what == INJECT_MEMORY ? MEMORY : OTHER);
   return buffer;
 }
 
@@ -507,7 +541,7 @@ no_memory (Stream *self, GstBuffer *buffer)
 static GstBuffer *
 short_frame (Stream *self, GstBuffer *buffer)
 {
-  excuse (self);
+  excuse (self, READ);
   gst_buffer_set_size (buffer,
       (gssize) draw (self, (guint) gst_buffer_get_size (buffer)));
   return buffer;
@@ -520,7 +554,7 @@ foreign_planes (Stream *self, GstBuffer *buffer)
   gsize offset[GST_VIDEO_MAX_PLANES] = { 0 };
   gint stride[GST_VIDEO_MAX_PLANES] = { 0 };
 
-  excuse (self);
+  excuse (self, READ);
   for (guint p = 0; p < GST_VIDEO_INFO_N_PLANES (&self->info); p++) {
     offset[p] = draw (self, 1 << 20);
     stride[p] = (gint) draw (self, 1 << 14) - 100;
@@ -536,7 +570,7 @@ crop (Stream *self, GstBuffer *buffer)
 {
   GstVideoCropMeta *meta = gst_buffer_add_video_crop_meta (buffer);
 
-  excuse (self); /* it may lie outside */
+  excuse (self, READ); /* it may lie outside */
   meta->x = draw (self, 3) * 20;
   meta->y = draw (self, 3) * 20;
   meta->width = draw (self, 3) * 16;
