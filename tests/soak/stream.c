@@ -185,14 +185,16 @@ share (Stream *self)
       "workers", 1 + draw (self, 2), NULL);
 }
 
-/* The others of its name have another model by now: goes on without them. */
+/* The others of its name have another model by now, or it was stopped when it
+ * was to load the one that is none: goes on without them, and with a model. */
 static void
 part (Stream *self)
 {
   g_autoptr (GstElement) detect =
       gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
 
-  g_object_set (detect, "model-instance-id", NULL, NULL);
+  g_object_set (detect, "model-instance-id", NULL, "model",
+      self->options->models[draw (self, 2)], NULL);
 }
 
 static void
@@ -301,7 +303,8 @@ failed (Stream *self)
 
       any = TRUE;
       gst_message_parse_error (message, &error, &debug);
-      if (g_str_has_prefix (error->message, "model-instance-id="))
+      if (g_str_has_prefix (error->message, "model-instance-id=")
+          || g_str_has_prefix (error->message, self->options->models[2]))
         self->parts = TRUE;
       /* A corrupt coded frame is the decoder's to complain of. */
       if (!self->parts && is_ours (GST_MESSAGE_SRC (message))
@@ -760,15 +763,6 @@ static const struct
   { "overlay", "show-labels", { "true", "false", "true", "false" } },
 };
 
-static gboolean
-is_live (GObject *object, const char *property)
-{
-  const GParamSpec *spec =
-      g_object_class_find_property (G_OBJECT_GET_CLASS (object), property);
-
-  return spec && spec->flags & GST_PARAM_MUTABLE_PLAYING;
-}
-
 /* While it runs: a bad value is refused then, and an error when it starts. */
 static void
 set_properties (Stream *self, GRand *rand)
@@ -788,14 +782,15 @@ set_properties (Stream *self, GRand *rand)
   }
 }
 
-/* Another model, or none that there is, where that is allowed. */
+/* Another model, or none that there is. */
 static void
 reload (Stream *self, GRand *rand)
 {
   g_autoptr (GstElement) detect =
       gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
 
-  if (is_live (G_OBJECT (detect), "model"))
+  /* One that does not run would have to start with it. */
+  if (GST_STATE (detect) >= GST_STATE_PAUSED)
     g_object_set (detect, "model",
         self->options->models[g_rand_int_range (rand, 0, 3)], NULL);
 }
