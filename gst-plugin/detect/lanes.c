@@ -36,6 +36,30 @@ gst_defcn_lane_oldest (const GstDefcnLane *lane)
   return NULL;
 }
 
+/* Jobs that were discarded and still run take nobody's room. */
+static guint
+kept (const GstDefcnLane *lane)
+{
+  guint n = 0;
+
+  for (const GList *l = lane->jobs.head; l; l = l->next)
+    n += !((const GstDefcnJob *) l->data)->abandoned;
+  return n;
+}
+
+void
+gst_defcn_lane_make_room (GstDefcnLane *lane)
+{
+  while (kept (lane) >= lane->depth) {
+    GstDefcnJob *job = gst_defcn_lane_oldest (lane);
+
+    if (job->state != GST_DEFCN_JOB_DONE) /* a pass has it, or will */
+      break;
+    g_queue_remove (&lane->jobs, job);
+    gst_defcn_job_free (job);
+  }
+}
+
 void
 gst_defcn_lane_discard (GstDefcnLane *lane)
 {

@@ -26,6 +26,9 @@ void gst_defcn_lane_clear (GstDefcnLane *lane);
 guint gst_defcn_lane_unfinished (const GstDefcnLane *lane);
 /* Returns: (nullable): the first job that somebody wants, borrowed. */
 GstDefcnJob *gst_defcn_lane_oldest (const GstDefcnLane *lane);
+/* Frees the oldest finished jobs that nobody has collected, as far as another
+ * one needs their room. */
+void gst_defcn_lane_make_room (GstDefcnLane *lane);
 /* Forgets all jobs: what runs is freed when it is done. */
 void gst_defcn_lane_discard (GstDefcnLane *lane);
 

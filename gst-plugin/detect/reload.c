@@ -37,9 +37,10 @@ listeners (GstDefcnShared *s, gboolean all)
   return owners;
 }
 
-/* With the lock held, which is let go meanwhile. */
+/* With the lock held, which is let go meanwhile.  *@asker: who had asked, when
+ * there is nothing more to load. */
 static void
-load_wish (GstDefcnShared *s, GstDefcnUpdated updated)
+load_wish (GstDefcnShared *s, GstDefcnUpdated updated, GObject **asker)
 {
   const guint wish = s->wish;
   const int width = s->width, height = s->height;
@@ -47,7 +48,6 @@ load_wish (GstDefcnShared *s, GstDefcnUpdated updated)
   g_autoptr (GPtrArray) owners = NULL;
   g_autoptr (GError) error = NULL;
   GstDefcnEngine *engine;
-  GObject *asker;
 
   g_mutex_unlock (&s->lock);
   engine = open_and_try (&setup, width, height, &error);
@@ -73,10 +73,7 @@ load_wish (GstDefcnShared *s, GstDefcnUpdated updated)
   g_mutex_lock (&s->lock);
   if (wish == s->wish) {
     s->loading = FALSE;
-    asker = g_steal_pointer (&s->asker);
-    g_mutex_unlock (&s->lock);
-    g_clear_object (&asker);
-    g_mutex_lock (&s->lock);
+    *asker = g_steal_pointer (&s->asker);
   }
 }
 
@@ -85,10 +82,11 @@ load (gpointer data)
 {
   g_autofree Reload *reload = data;
   GstDefcnShared *s = reload->shared;
+  g_autoptr (GObject) asker = NULL; /* let go without the lock */
 
   g_mutex_lock (&s->lock);
   while (s->loading && !s->quit)
-    load_wish (s, reload->updated);
+    load_wish (s, reload->updated, &asker);
   s->loading = FALSE;
   g_mutex_unlock (&s->lock);
   gst_defcn_shared_unref (s);

@@ -163,8 +163,7 @@ queue (GstDefcnWorker *worker, GstDefcnJob *job)
   GstDefcnShared *s = worker->shared;
   GstDefcnLane *lane = &worker->lane;
 
-  while (g_queue_get_length (&lane->jobs) >= lane->depth)
-    gst_defcn_job_free (g_queue_pop_head (&lane->jobs));
+  gst_defcn_lane_make_room (lane);
   if (!job->engine)
     job->engine = gst_defcn_engine_ref (s->engine);
   if (!job->info)

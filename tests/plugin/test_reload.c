@@ -2,6 +2,8 @@
 #include "fake_detector.h"
 #include "rig.h"
 
+#include "detect/reload.h"
+
 #include <string.h>
 
 typedef struct
@@ -451,6 +453,63 @@ test_stop_in_handler (void)
   stream_clear (&s);
 }
 
+static gint n_told; /* atomic */
+
+static void
+count_told (GObject *owner, const GstDefcnModelSetup *setup,
+    const GError *error)
+{
+  g_atomic_int_inc (&n_told);
+}
+
+static const GstDefcnModelSetup any_model = { .path = (char *) "any",
+  .device = (char *) "cpu",
+  .workers = 1,
+  .batch_size = 1 };
+
+static void
+ask_again (gpointer shared, GObject *asker)
+{
+  fake_detector_hold_opening ();
+  g_assert_true (gst_defcn_reload (shared, &any_model, NULL, count_told, NULL));
+}
+
+/* A wish that comes just when the last one has been fulfilled is fulfilled
+ * once: the thread of the last one leaves it to its own. */
+static void
+test_asked_at_the_end (void)
+{
+  GstDefcnLane lane;
+  GstDefcnShared *shared;
+  g_autoptr (GObject) owner = g_object_new (G_TYPE_OBJECT, NULL);
+  GObject *asker = g_object_new (G_TYPE_OBJECT, NULL);
+  const gint64 end = g_get_monotonic_time () + 30 * G_USEC_PER_SEC;
+
+  fake_detector_reset ();
+  g_atomic_int_set (&n_told, 0);
+  gst_defcn_lane_init (&lane, 1, owner);
+  shared = gst_defcn_shared_join (NULL, &any_model, &lane, NULL);
+  g_assert_nonnull (shared);
+  g_object_weak_ref (asker, ask_again, shared);
+  fake_detector_hold_opening ();
+  g_assert_true (
+      gst_defcn_reload (shared, &any_model, asker, count_told, NULL));
+  g_object_unref (asker); /* the thread has the last reference */
+  fake_detector_release_opening ();
+  while (g_atomic_int_get (&n_told) < 1 && g_get_monotonic_time () < end)
+    g_usleep (1000);
+  fake_detector_wait_opening ();
+  g_usleep (50000); /* for a second one */
+  fake_detector_release_opening ();
+  while (!g_atomic_ref_count_compare (&shared->refs, 1)
+      && g_get_monotonic_time () < end)
+    g_usleep (1000);
+  g_assert_true (g_atomic_ref_count_compare (&shared->refs, 1));
+  g_assert_cmpint (g_atomic_int_get (&n_told), ==, 2);
+  gst_defcn_shared_leave (shared, &lane);
+  gst_defcn_lane_clear (&lane);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -465,5 +524,6 @@ main (int argc, char **argv)
   g_test_add_func ("/reload/labels", test_labels);
   g_test_add_func ("/reload/stop", test_stop);
   g_test_add_func ("/reload/stop-in-handler", test_stop_in_handler);
+  g_test_add_func ("/reload/asked-at-the-end", test_asked_at_the_end);
   return rig_run ();
 }

@@ -658,6 +658,55 @@ test_poll (void)
   gst_defcn_worker_free (worker);
 }
 
+static void
+add_job (GstDefcnLane *lane, guint n, GstDefcnJobState state,
+    gboolean abandoned)
+{
+  GstDefcnJob *job = job_new (n);
+
+  job->state = state;
+  job->abandoned = abandoned;
+  g_queue_push_tail (&lane->jobs, job);
+}
+
+static void
+assert_has (const GstDefcnLane *lane, guint n)
+{
+  const GstDefcnJob *oldest = gst_defcn_lane_oldest (lane);
+
+  g_assert_nonnull (oldest);
+  g_assert_cmpuint (oldest->timestamp, ==, n * (GST_SECOND / 25));
+}
+
+/* With several workers a job may be done before an older one that was
+ * discarded: there is room for the next one beside them, and what a pass has is
+ * never freed; results that nobody collects make room, the oldest first. */
+static void
+test_room (void)
+{
+  GstDefcnLane lane;
+
+  gst_defcn_lane_init (&lane, 2, NULL);
+  add_job (&lane, 1, GST_DEFCN_JOB_RUNNING, TRUE);
+  add_job (&lane, 2, GST_DEFCN_JOB_DONE, FALSE);
+  gst_defcn_lane_make_room (&lane);
+  g_assert_cmpuint (lane.jobs.length, ==, 2);
+  assert_has (&lane, 2);
+
+  add_job (&lane, 3, GST_DEFCN_JOB_DONE, FALSE);
+  gst_defcn_lane_make_room (&lane);
+  g_assert_cmpuint (lane.jobs.length, ==, 2);
+  assert_has (&lane, 3);
+  gst_defcn_lane_clear (&lane);
+
+  gst_defcn_lane_init (&lane, 2, NULL);
+  add_job (&lane, 4, GST_DEFCN_JOB_RUNNING, FALSE);
+  add_job (&lane, 5, GST_DEFCN_JOB_DONE, FALSE);
+  gst_defcn_lane_make_room (&lane);
+  g_assert_cmpuint (lane.jobs.length, ==, 2);
+  gst_defcn_lane_clear (&lane);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -678,6 +727,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/before-it-runs", test_before_it_runs);
   g_test_add_func ("/worker/wait-before-it-runs", test_wait_before_it_runs);
   g_test_add_func ("/worker/submit-twice", test_submit_twice);
+  g_test_add_func ("/worker/room", test_room);
   g_test_add_func ("/worker/steady", test_steady);
   g_test_add_func ("/worker/steady-after-errors", test_steady_after_errors);
   g_test_add_func ("/worker/steady-settings", test_steady_settings);

@@ -135,6 +135,19 @@ g_atomic_rc_box_release_full (gpointer block, GDestroyNotify clear)
   found (block, clear);
 }
 
+gboolean
+g_atomic_ref_count_dec (gatomicrefcount *count)
+{
+  gboolean last;
+
+  REAL (g_atomic_ref_count_dec)
+  __tsan_release ((void *) count);
+  last = found (count);
+  if (last)
+    __tsan_acquire ((void *) count);
+  return last;
+}
+
 /* Queues.  What comes out of one went in before. */
 #define PUTS(name)                                                             \
   void name (GAsyncQueue *queue, gpointer data)                                \

@@ -2,7 +2,7 @@
  * and in none: ThreadSanitizer has to be silent about the first and to speak of
  * the last.
  *
- *   race WAY     mutex, cond, rec, once, object, buffer, queue, bus; none */
+ *   race WAY     mutex, cond, rec, once, count, buffer, queue, bus; none */
 #include <gst/gst.h>
 #include <string.h>
 
@@ -104,6 +104,18 @@ by_buffer (gboolean giver)
   gst_buffer_unref (buffer);
 }
 
+/* The last reference reads what the other thread has written. */
+static void
+by_count (gboolean giver)
+{
+  static gatomicrefcount count = 2;
+  static int sides[2];
+
+  sides[giver] = 1;
+  if (g_atomic_ref_count_dec (&count))
+    number = sides[0] + sides[1];
+}
+
 static void
 by_queue (gboolean giver)
 {
@@ -133,8 +145,8 @@ static const struct
   const char *name;
   void (*way) (gboolean giver);
 } ways[] = { { "none", by_none }, { "mutex", by_mutex }, { "cond", by_cond },
-  { "rec", by_rec }, { "once", by_once }, { "buffer", by_buffer },
-  { "queue", by_queue }, { "bus", by_bus } };
+  { "rec", by_rec }, { "once", by_once }, { "count", by_count },
+  { "buffer", by_buffer }, { "queue", by_queue }, { "bus", by_bus } };
 
 static gpointer
 taker (gpointer way)

@@ -5,12 +5,12 @@
 #include "detector.h"
 #include "inject.h"
 
-gboolean __real_defcn_detector_run (DefcnDetector *detector, GArray **boxes,
-    const DefcnImage *images, const DefcnRegion *regions, int n,
-    GError **error);
-gboolean __wrap_defcn_detector_run (DefcnDetector *detector, GArray **boxes,
-    const DefcnImage *images, const DefcnRegion *regions, int n,
-    GError **error);
+gboolean __real_defcn_detector_run_by (DefcnDetector *detector, GArray **boxes,
+    const DefcnImage *images, const DefcnRegion *regions,
+    const DefcnDecodeRule *rules, int n, GError **error);
+gboolean __wrap_defcn_detector_run_by (DefcnDetector *detector, GArray **boxes,
+    const DefcnImage *images, const DefcnRegion *regions,
+    const DefcnDecodeRule *rules, int n, GError **error);
 void *__real_aligned_alloc (size_t alignment, size_t size);
 void *__wrap_aligned_alloc (size_t alignment, size_t size);
 
@@ -39,8 +39,9 @@ __wrap_aligned_alloc (size_t alignment, size_t size)
 }
 
 gboolean
-__wrap_defcn_detector_run (DefcnDetector *detector, GArray **boxes,
-    const DefcnImage *images, const DefcnRegion *regions, int n, GError **error)
+__wrap_defcn_detector_run_by (DefcnDetector *detector, GArray **boxes,
+    const DefcnImage *images, const DefcnRegion *regions,
+    const DefcnDecodeRule *rules, int n, GError **error)
 {
   gboolean good;
 
@@ -53,7 +54,8 @@ __wrap_defcn_detector_run (DefcnDetector *detector, GArray **boxes,
       g_usleep (100 * G_TIME_SPAN_MILLISECOND);
     no_memory |= is_marked (&images[i], INJECT_MEMORY);
   }
-  good = __real_defcn_detector_run (detector, boxes, images, regions, n, error);
+  good = __real_defcn_detector_run_by (detector, boxes, images, regions, rules,
+      n, error);
   no_memory = FALSE;
   return good;
 }

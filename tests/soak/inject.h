@@ -1,8 +1,8 @@
 /* Failures inside the detector, brought there by what a frame has in its first
  * bytes: whoever sends the frame says so, and no other stream is meant.
  *
- * The program is linked with --wrap=defcn_detector_run and
- * --wrap=aligned_alloc. */
+ * The program is linked with --wrap=defcn_detector_run_by, which is what the
+ * plugin calls, and --wrap=aligned_alloc. */
 #pragma once
 
 #include <glib.h>

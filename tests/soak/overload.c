@@ -4,7 +4,7 @@
  *   overload [--seconds N] [--case N] [--late MS]
  *
  * A run of @seconds for every way; prints a table and TAP.  The delay is put
- * in place of the network (defcn_detector_run is wrapped by the linker), so
+ * in place of the network (defcn_detector_run_by is wrapped by the linker), so
  * that it is the same on any machine and takes none of its processor. */
 #include <gst/gst.h>
 #include <stdio.h>
@@ -20,13 +20,14 @@
 #define MS(ns) ((double) (ns) / GST_MSECOND)
 
 /* In place of the network: what it takes, and one object. */
-gboolean __wrap_defcn_detector_run (DefcnDetector *detector, GArray **boxes,
-    const DefcnImage *images, const DefcnRegion *regions, int n,
-    GError **error);
+gboolean __wrap_defcn_detector_run_by (DefcnDetector *detector, GArray **boxes,
+    const DefcnImage *images, const DefcnRegion *regions,
+    const DefcnDecodeRule *rules, int n, GError **error);
 
 gboolean
-__wrap_defcn_detector_run (DefcnDetector *detector, GArray **boxes,
-    const DefcnImage *images, const DefcnRegion *regions, int n, GError **error)
+__wrap_defcn_detector_run_by (DefcnDetector *detector, GArray **boxes,
+    const DefcnImage *images, const DefcnRegion *regions,
+    const DefcnDecodeRule *rules, int n, GError **error)
 {
   const DefcnBox box = { 10, 10, 60, 100, 0.9f, 0 };
 

@@ -11,10 +11,23 @@
 
 /* A fault comes about every so many frames. */
 #define RARE 30
-/* For so many frames an injected fault earns an error. */
+/* For so many frames an injected fault earns its error: queues hold some. */
 #define EXCUSED 300
 /* Seconds after which what does not move hangs. */
 #define PATIENCE 60
+
+/* What faults there are by the error that they earn, and what that says. */
+typedef enum
+{
+  OTHER, /* none of the project's, or one that says that it is injected */
+  READ,
+  MEMORY,
+  WRITE,
+  N_EXCUSES
+} Excuse;
+
+static const char *const earned[N_EXCUSES] = { NULL, "A frame cannot be read",
+  "no memory", "Detections cannot be written" };
 
 struct _Stream
 {
@@ -22,7 +35,7 @@ struct _Stream
   guint number;
   GRand *rand; /* the thread's */
   GThread *thread;
-  gint quit, faults, restarts, unexpected; /* atomic */
+  gint quit, ended, faults, restarts, unexpected; /* atomic */
 
   GMutex lock; /* held while the pipeline is made, started, stopped */
   GstElement *pipeline;
@@ -31,9 +44,10 @@ struct _Stream
   /* The thread's. */
   Camera *camera;
   GstVideoInfo info;
-  guint64 frame;   /* number of the next one */
-  guint64 excused; /* up to this frame errors are expected */
-  gboolean raw;    /* the detector gets the camera's very frames */
+  guint64 frame;              /* number of the next one */
+  guint64 excused[N_EXCUSES]; /* up to this frame such errors are expected */
+  gboolean raw;               /* the detector gets the camera's very frames */
+  gboolean parts; /* from those who share its model, when it starts again */
   char *log;
 
   /* Atomic. */
@@ -154,23 +168,33 @@ watch (Stream *self, gboolean stamp)
   }
 }
 
-/* Elements that share a model, where the element can. */
+/* Elements that share a model, several frames in flight, several networks: what
+ * has no name of its model's is alone.  Those of one name begin with one model,
+ * and a reload of any of them is one of all. */
 static void
 share (Stream *self)
 {
   g_autoptr (GstElement) detect =
       gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
-  static const char *const ids[] = { NULL, "a", "b" };
+  static const char *const ids[] = { "a", "b", NULL };
+  const guint id = draw (self, G_N_ELEMENTS (ids));
 
-  if (!g_object_class_find_property (G_OBJECT_GET_CLASS (detect),
-          "model-instance-id"))
-    return;
-  g_object_set (detect, "model-instance-id", ids[draw (self, 3)], NULL);
-  if (g_object_class_find_property (G_OBJECT_GET_CLASS (detect), "batch-size"))
-    g_object_set (detect, "batch-size", 1 + draw (self, 4), "batch-timeout", 5,
-        NULL);
-  if (g_object_class_find_property (G_OBJECT_GET_CLASS (detect), "nireq"))
-    g_object_set (detect, "nireq", 1 + draw (self, 4), NULL);
+  g_object_set (detect, "model-instance-id", ids[id], "model",
+      self->options->models[ids[id] ? id : draw (self, 2)], "batch-size",
+      1 + draw (self, 4), "batch-timeout", 5, "nireq", 1 + draw (self, 4),
+      "workers", 1 + draw (self, 2), NULL);
+}
+
+/* The others of its name have another model by now, or it was stopped when it
+ * was to load the one that is none: goes on without them, and with a model. */
+static void
+part (Stream *self)
+{
+  g_autoptr (GstElement) detect =
+      gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
+
+  g_object_set (detect, "model-instance-id", NULL, "model",
+      self->options->models[draw (self, 2)], NULL);
 }
 
 static void
@@ -187,12 +211,13 @@ build (Stream *self)
   self->raw = !chains[chain].stamp;
   launch = g_strdup_printf ("identity name=first silent=true ! %s "
                             "defcndetect name=detect threads=1 device=%s "
-                            "model=%s ! %s defcnpublish name=publish "
+                            "! defcntrack name=track ! %s "
+                            "defcnpublish name=publish "
                             "add-empty-results=true location=%s ! defcnoverlay "
                             "name=overlay ! fakesink name=sink sync=false "
                             "async=false",
-      chains[chain].before, self->options->device,
-      self->options->models[draw (self, 2)], chains[chain].after, self->log);
+      chains[chain].before, self->options->device, chains[chain].after,
+      self->log);
   self->pipeline = gst_parse_launch (launch, &error);
   if (!self->pipeline || error)
     g_error ("%s: %s", launch, error->message);
@@ -244,6 +269,25 @@ tell (Stream *self, const char *what, const char *debug)
         self->number, self->frame, what, debug ? debug : "");
 }
 
+static gboolean
+is_earned (const Stream *self, const char *message)
+{
+  for (guint i = 0; i < N_EXCUSES; i++)
+    if (earned[i] && strstr (message, earned[i]))
+      return self->frame <= self->excused[i];
+  return strstr (message, "injected") != NULL;
+}
+
+/* Whether some fault may still have an effect. */
+static gboolean
+is_excused (const Stream *self)
+{
+  for (guint i = 0; i < N_EXCUSES; i++)
+    if (self->frame <= self->excused[i])
+      return TRUE;
+  return FALSE;
+}
+
 /* Messages are read: what is an error, and none has earned it, is told. */
 static gboolean
 failed (Stream *self)
@@ -259,11 +303,13 @@ failed (Stream *self)
 
       any = TRUE;
       gst_message_parse_error (message, &error, &debug);
+      if (g_str_has_prefix (error->message, "model-instance-id=")
+          || g_str_has_prefix (error->message, self->options->models[2]))
+        self->parts = TRUE;
       /* A corrupt coded frame is the decoder's to complain of. */
-      if (self->frame > self->excused && is_ours (GST_MESSAGE_SRC (message))
-          && !strstr (error->message, "injected")) {
+      if (!self->parts && is_ours (GST_MESSAGE_SRC (message))
+          && !is_earned (self, error->message))
         tell (self, error->message, debug);
-      }
     }
     gst_message_unref (message);
   }
@@ -315,14 +361,17 @@ restart (Stream *self)
   stop (self, GST_STATE_READY);
   set_location (self, self->log);
   close_reader (self);
-  self->excused = 0;
+  if (self->parts)
+    part (self);
+  self->parts = FALSE;
+  memset (self->excused, 0, sizeof self->excused);
   start (self);
 }
 
 static void
-excuse (Stream *self)
+excuse (Stream *self, Excuse what)
 {
-  self->excused = MAX (self->excused, self->frame + EXCUSED);
+  self->excused[what] = MAX (self->excused[what], self->frame + EXCUSED);
 }
 
 /* Removed, and another one added: other elements, another codec. */
@@ -331,9 +380,12 @@ replace (Stream *self)
 {
   GstElement *old = self->pipeline;
 
-  excuse (self);
-  stop (self, GST_STATE_NULL);
+  excuse (self, OTHER);
+  /* In one piece: the storm would have the old one READY again, and what is
+   * let go in that state is never freed. */
   g_mutex_lock (&self->lock);
+  gst_element_set_state (old, GST_STATE_NULL);
+  ledger_forget (&self->ledger);
   build (self);
   g_mutex_unlock (&self->lock);
   gst_object_unref (old);
@@ -384,7 +436,7 @@ end (Stream *self)
     if (i == PATIENCE)
       g_error ("stream %u: no end of the stream", self->number);
   }
-  if (!failed (self) && !bad && self->frame > self->excused)
+  if (!failed (self) && !bad && !is_excused (self))
     ledger_end (&self->ledger);
   camera_flush (self->camera);
   camera_begin (self->camera, &self->info, self->frame);
@@ -419,14 +471,14 @@ dying_sink (Stream *self)
   static const GstFlowReturn ways[] = { GST_FLOW_ERROR, GST_FLOW_EOS,
     GST_FLOW_NOT_LINKED };
 
-  excuse (self);
+  excuse (self, OTHER);
   g_atomic_int_set (&self->dying, ways[draw (self, G_N_ELEMENTS (ways))]);
 }
 
 static void
 full_disk (Stream *self)
 {
-  self->excused = G_MAXUINT64; /* until it starts again */
+  self->excused[WRITE] = G_MAXUINT64; /* until it starts again */
   stop (self, GST_STATE_READY);
   set_location (self, "/dev/full");
   start (self);
@@ -438,7 +490,7 @@ closed_pipe (Stream *self)
 {
   g_autofree char *name = g_strconcat (self->log, ".fifo", NULL);
 
-  self->excused = G_MAXUINT64;
+  self->excused[WRITE] = G_MAXUINT64;
   stop (self, GST_STATE_READY);
   close_reader (self);
   g_remove (name);
@@ -463,7 +515,7 @@ marked (Stream *self, GstBuffer *buffer, Inject what)
   inject_mark (pixels, what);
   gst_buffer_fill (buffer, 0, pixels, sizeof pixels);
   if (what != INJECT_SLOW)
-    excuse (self);
+    excuse (self, what == INJECT_MEMORY ? MEMORY : OTHER);
   return buffer;
 }
 
@@ -492,7 +544,7 @@ no_memory (Stream *self, GstBuffer *buffer)
 static GstBuffer *
 short_frame (Stream *self, GstBuffer *buffer)
 {
-  excuse (self);
+  excuse (self, READ);
   gst_buffer_set_size (buffer,
       (gssize) draw (self, (guint) gst_buffer_get_size (buffer)));
   return buffer;
@@ -505,7 +557,7 @@ foreign_planes (Stream *self, GstBuffer *buffer)
   gsize offset[GST_VIDEO_MAX_PLANES] = { 0 };
   gint stride[GST_VIDEO_MAX_PLANES] = { 0 };
 
-  excuse (self);
+  excuse (self, READ);
   for (guint p = 0; p < GST_VIDEO_INFO_N_PLANES (&self->info); p++) {
     offset[p] = draw (self, 1 << 20);
     stride[p] = (gint) draw (self, 1 << 14) - 100;
@@ -521,7 +573,7 @@ crop (Stream *self, GstBuffer *buffer)
 {
   GstVideoCropMeta *meta = gst_buffer_add_video_crop_meta (buffer);
 
-  excuse (self); /* it may lie outside */
+  excuse (self, READ); /* it may lie outside */
   meta->x = draw (self, 3) * 20;
   meta->y = draw (self, 3) * 20;
   meta->width = draw (self, 3) * 16;
@@ -606,6 +658,7 @@ run (gpointer data)
     g_usleep (self->options->pause);
   }
   stop (self, GST_STATE_NULL);
+  g_atomic_int_set (&self->ended, 1);
   return NULL;
 }
 
@@ -641,7 +694,16 @@ stream_start (Stream *self)
 void
 stream_free (Stream *self)
 {
+  const gint64 begin = g_get_monotonic_time ();
+
   g_atomic_int_set (&self->quit, 1);
+  /* It may wait for the reader of a pipe, or open the next one just now. */
+  while (!g_atomic_int_get (&self->ended)) {
+    close_reader (self);
+    g_usleep (10 * G_TIME_SPAN_MILLISECOND);
+    if (g_get_monotonic_time () - begin > PATIENCE * G_TIME_SPAN_SECOND)
+      g_error ("stream %u hangs when it is to end", self->number);
+  }
   g_thread_join (self->thread);
   gst_object_unref (self->pipeline);
   close_reader (self);
@@ -701,15 +763,6 @@ static const struct
   { "overlay", "show-labels", { "true", "false", "true", "false" } },
 };
 
-static gboolean
-is_live (GObject *object, const char *property)
-{
-  const GParamSpec *spec =
-      g_object_class_find_property (G_OBJECT_GET_CLASS (object), property);
-
-  return spec && spec->flags & GST_PARAM_MUTABLE_PLAYING;
-}
-
 /* While it runs: a bad value is refused then, and an error when it starts. */
 static void
 set_properties (Stream *self, GRand *rand)
@@ -729,14 +782,15 @@ set_properties (Stream *self, GRand *rand)
   }
 }
 
-/* Another model, or none that there is, where that is allowed. */
+/* Another model, or none that there is. */
 static void
 reload (Stream *self, GRand *rand)
 {
   g_autoptr (GstElement) detect =
       gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
 
-  if (is_live (G_OBJECT (detect), "model"))
+  /* One that does not run would have to start with it. */
+  if (GST_STATE (detect) >= GST_STATE_PAUSED)
     g_object_set (detect, "model",
         self->options->models[g_rand_int_range (rand, 0, 3)], NULL);
 }
