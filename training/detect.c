@@ -347,6 +347,19 @@ write_json (const Run *run, GError **error)
   return defcn_output_write (file, run->json->str, run->json->len, error);
 }
 
+/* Whether --json can be written, and in no input's place. */
+static gboolean
+check_json (const Options *o, GPtrArray *files, GError **error)
+{
+  g_autoptr (GPtrArray) inputs = g_ptr_array_new ();
+
+  g_ptr_array_extend (inputs, files, NULL, NULL);
+  g_ptr_array_add (inputs, o->model);
+  g_ptr_array_add (inputs, NULL);
+  return defcn_output_check (o->json, (const char *const *) inputs->pdata,
+      error);
+}
+
 static gboolean
 prints_to_terminal (const Options *o)
 {
@@ -363,6 +376,8 @@ detect_all (Run *run, GError **error)
     return FALSE;
 
   g_autoptr (GPtrArray) files = list_inputs (run, run->options->inputs);
+  if (!check_json (run->options, files, error))
+    return FALSE;
   if (!prints_to_terminal (run->options))
     run->progress = defcn_progress_new ("detect", files->len);
   for (guint i = 0; i < files->len; i++) {
