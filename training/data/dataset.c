@@ -373,6 +373,18 @@ defcn_dataset_free (DefcnDataset *dataset)
 }
 
 gboolean
+defcn_dataset_is_label (const char *name)
+{
+  if (!name || !name[0] || strlen (name) > DEFCN_DATASET_MAX_LABEL
+      || !g_utf8_validate (name, -1, NULL))
+    return FALSE;
+  for (; *name; name = g_utf8_next_char (name))
+    if (g_unichar_iscntrl (g_utf8_get_char (name)))
+      return FALSE;
+  return TRUE;
+}
+
+gboolean
 defcn_dataset_check_name (const DefcnDataset *dataset, const char *name,
     GError **error)
 {
