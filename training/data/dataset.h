@@ -103,6 +103,9 @@ gboolean defcn_dataset_fail (GError **error, const DefcnDataset *dataset,
 /* Whether @name, NULL too, can be that of a class: it can be shown, so it is
  * not empty and UTF-8 without control characters. */
 gboolean defcn_dataset_is_label (const char *name);
+/* (transfer full): name -> index + 1, the first of equal ones; it lends the
+ * names.  A tree, as names of a file may be made to share a hash. */
+GTree *defcn_dataset_index_labels (const GPtrArray *labels);
 /* Notes that something is skipped, and counts it in @count, a field of
  * @dataset: n_damaged, n_bad_images, or n_orphans for an annotation that is
  * whole, of a file of which somebody took images away; takes @what. */
