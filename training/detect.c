@@ -16,6 +16,7 @@
 #include "device_options.h"
 #include "drawing/draw.h"
 #include "progress.h"
+#include "terminal.h"
 
 typedef struct
 {
@@ -204,26 +205,15 @@ to_json (const Run *run, const char *path, const DefcnPicture *picture,
   return json;
 }
 
-/* A name as a column: what would end it or reach the terminal is "?". */
-static char *
-column (const char *text)
-{
-  char *clean = g_filename_display_name (text);
-
-  for (char *c = clean; *c; c++)
-    if (g_ascii_iscntrl (*c))
-      *c = '?';
-  return clean;
-}
-
 static void
 print_lines (const Run *run, const char *path, const GArray *boxes)
 {
   for (guint i = 0; i < boxes->len; i++) {
     const DefcnBox *b = &g_array_index (boxes, DefcnBox, i);
 
-    g_autofree char *file = column (path);
-    g_autofree char *label = column (run->labels[b->label]);
+    g_autofree char *file = defcn_terminal_text (path, '?', FALSE);
+    g_autofree char *label =
+        defcn_terminal_text (run->labels[b->label], '?', FALSE);
 
     printf ("%s\t%s\t%.3f\t%.1f\t%.1f\t%.1f\t%.1f\n", file, label, b->score,
         b->x1, b->y1, b->x2, b->y2);

@@ -673,6 +673,16 @@ test_detect_names (void)
   g_assert_cmpstr (text, ==, "[]\n");
   g_free (out);
   g_free (err);
+
+  /* Nothing of a name reaches a terminal, or is a line or a column. */
+  g_autofree char *odd = g_build_filename (in, "a\tb\nc\302\2331m.png", NULL);
+  const char *const clean[] = { "detect", "--model", model, odd,
+    "--max-detections", "1", NULL };
+  g_assert_cmpint (g_rename (png, odd), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, clean), ==, 0);
+  g_assert_nonnull (strstr (out, "/a?b?c?1m.png\t"));
+  g_free (out);
+  g_free (err);
   remove_folder (in);
   remove_folder (output);
   g_remove (array);
