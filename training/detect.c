@@ -16,6 +16,7 @@
 #include "device_options.h"
 #include "drawing/draw.h"
 #include "progress.h"
+#include "terminal.h"
 
 typedef struct
 {
@@ -204,26 +205,15 @@ to_json (const Run *run, const char *path, const DefcnPicture *picture,
   return json;
 }
 
-/* A name as a column: what would end it or reach the terminal is "?". */
-static char *
-column (const char *text)
-{
-  char *clean = g_filename_display_name (text);
-
-  for (char *c = clean; *c; c++)
-    if (g_ascii_iscntrl (*c))
-      *c = '?';
-  return clean;
-}
-
 static void
 print_lines (const Run *run, const char *path, const GArray *boxes)
 {
   for (guint i = 0; i < boxes->len; i++) {
     const DefcnBox *b = &g_array_index (boxes, DefcnBox, i);
 
-    g_autofree char *file = column (path);
-    g_autofree char *label = column (run->labels[b->label]);
+    g_autofree char *file = defcn_terminal_text (path, '?', FALSE);
+    g_autofree char *label =
+        defcn_terminal_text (run->labels[b->label], '?', FALSE);
 
     printf ("%s\t%s\t%.3f\t%.1f\t%.1f\t%.1f\t%.1f\n", file, label, b->score,
         b->x1, b->y1, b->x2, b->y2);
@@ -347,6 +337,19 @@ write_json (const Run *run, GError **error)
   return defcn_output_write (file, run->json->str, run->json->len, error);
 }
 
+/* Whether --json can be written, and in no input's place. */
+static gboolean
+check_json (const Options *o, GPtrArray *files, GError **error)
+{
+  g_autoptr (GPtrArray) inputs = g_ptr_array_new ();
+
+  g_ptr_array_extend (inputs, files, NULL, NULL);
+  g_ptr_array_add (inputs, o->model);
+  g_ptr_array_add (inputs, NULL);
+  return defcn_output_check (o->json, (const char *const *) inputs->pdata,
+      error);
+}
+
 static gboolean
 prints_to_terminal (const Options *o)
 {
@@ -363,6 +366,8 @@ detect_all (Run *run, GError **error)
     return FALSE;
 
   g_autoptr (GPtrArray) files = list_inputs (run, run->options->inputs);
+  if (!check_json (run->options, files, error))
+    return FALSE;
   if (!prints_to_terminal (run->options))
     run->progress = defcn_progress_new ("detect", files->len);
   for (guint i = 0; i < files->len; i++) {

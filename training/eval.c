@@ -9,9 +9,7 @@
 #include "eval/results.h"
 #include "eval/tracks.h"
 
-#include <glib/gstdio.h>
 #include <signal.h>
-#include <unistd.h>
 
 #define NOT_GIVEN -2.0 /* a threshold */
 
@@ -36,24 +34,19 @@ on_signal (int number)
   interrupted = number;
 }
 
-/* What would only fail after all pictures, said before the first. */
+/* None of what is read may be lost, and what would only fail after all
+ * pictures is said before the first. */
 static gboolean
-check_output (const char *path, GError **error)
+check_output (const Options *o, const char *path, GError **error)
 {
-  if (!path || g_str_equal (path, "-"))
-    return TRUE;
+  const char *inputs[] = { o->annotations, o->model, o->results, o->tracks };
+  const char *given[G_N_ELEMENTS (inputs) + 1] = { NULL };
+  guint n = 0;
 
-  g_autofree char *folder = g_path_get_dirname (path);
-  const char *reason = NULL;
-  if (g_file_test (path, G_FILE_TEST_IS_DIR))
-    reason = "is a folder";
-  else if (!g_file_test (folder, G_FILE_TEST_IS_DIR))
-    reason = "its folder does not exist";
-  else if (g_access (folder, W_OK))
-    reason = "its folder cannot be written to";
-  if (reason)
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: %s", path, reason);
-  return !reason;
+  for (gsize i = 0; i < G_N_ELEMENTS (inputs); i++)
+    if (inputs[i])
+      given[n++] = inputs[i];
+  return defcn_output_check (path, given, error);
 }
 
 static gboolean
@@ -72,8 +65,9 @@ check_files (const Options *o, GError **error)
         o->detections);
     return FALSE;
   }
-  return check_output (o->json, error) && check_output (o->detections, error)
-      && check_output (o->reliability, error);
+  return check_output (o, o->json, error)
+      && check_output (o, o->detections, error)
+      && check_output (o, o->reliability, error);
 }
 
 /* Takes @object. */
@@ -198,7 +192,7 @@ run_tracks (const Options *o, GError **error)
   const gboolean bare = o->json && g_str_equal (o->json, "-");
   DefcnTrackFigures figures;
 
-  if (!check_output (o->json, error))
+  if (!check_output (o, o->json, error))
     return FALSE;
   g_autoptr (DefcnMotSequence) sequence =
       defcn_mot_sequence_open (o->annotations, o->tracks, o->raw, error);

@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "data/file.h"
+#include "data/output.h"
 #include "import/importer.h"
 
 #define MAX_LABELS (1 << 20) /* bytes */
@@ -147,7 +148,10 @@ run (const Options *o, const char *input, GError **error)
 {
   g_auto (GStrv) labels = NULL;
   g_autoptr (DefcnImporterResult) done = NULL;
+  const char *const inputs[] = { input, o->labels, NULL };
 
+  if (!defcn_output_check (o->output, inputs, error))
+    return FALSE;
   if (o->labels && !(labels = read_labels (o->labels, error)))
     return FALSE;
   const DefcnImporterOptions options = {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "terminal.h"
 
 static const struct
 {
@@ -40,16 +41,9 @@ print_usage (FILE *file)
 static void
 print_clean (FILE *file, const char *text)
 {
-  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  g_autofree char *clean = defcn_terminal_text (text, '?', TRUE);
 
-  for (const char *c = valid; *c; c = g_utf8_next_char (c)) {
-    const gunichar u = g_utf8_get_char (c);
-
-    if (g_unichar_iscntrl (u) && u != '\n' && u != '\t')
-      fputc ('?', file);
-    else
-      fwrite (c, 1, g_utf8_next_char (c) - c, file);
-  }
+  fputs (clean, file);
 }
 
 static void

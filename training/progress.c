@@ -1,6 +1,8 @@
 /* Progress of long work on stderr. */
 #include "progress.h"
 
+#include "terminal.h"
+
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -146,12 +148,8 @@ defcn_progress_update (DefcnProgress *progress, gint64 done, const char *format,
   va_start (args, format);
   g_string_append_vprintf (line, format, args);
   va_end (args);
-  for (char *c = line->str; *c; c++) {
-    if (g_ascii_iscntrl (*c))
-      *c = ' ';
-  }
-  g_autofree char *valid = g_utf8_make_valid (line->str, line->len);
-  draw (progress, valid);
+  g_autofree char *clean = defcn_terminal_text (line->str, ' ', FALSE);
+  draw (progress, clean);
 }
 
 void
@@ -167,10 +165,6 @@ defcn_progress_message (DefcnProgress *progress, const char *format, ...)
   va_start (args, format);
   g_autofree char *text = g_strdup_vprintf (format, args);
   va_end (args);
-  g_autofree char *valid = g_utf8_make_valid (text, -1);
-  for (char *c = valid; *c; c++) {
-    if (g_ascii_iscntrl (*c) && *c != '\n' && *c != '\t')
-      *c = '?';
-  }
-  fprintf (file, "%s\n", valid);
+  g_autofree char *clean = defcn_terminal_text (text, '?', TRUE);
+  fprintf (file, "%s\n", clean);
 }

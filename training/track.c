@@ -52,8 +52,8 @@ check (const Options *o)
     return "several folders need --output, a folder";
   if (!(o->threshold <= 1) || !(o->low >= 0 && o->low <= 1) || !(o->sure <= 1))
     return "a score is not within 0 .. 1";
-  if (!(o->fps > 0 && o->fps <= 1000))
-    return "--fps is not above 0 and at most 1000";
+  if (!(o->fps >= 0.001 && o->fps <= 1000))
+    return "--fps is not within 0.001 .. 1000";
   if (!(o->max_lost >= 0 && o->max_lost <= 3600))
     return "--max-lost is not within 0 .. 3600";
   if (o->confirm < 1)
@@ -256,6 +256,50 @@ to_text (const GArray *rows, GHashTable *ids)
   return g_string_free (text, FALSE);
 }
 
+/* (transfer full): what a folder's file is called: its own name, or of MOT-
+ * challenge's SEQUENCE/img1 the sequence's. */
+static char *
+name_of (const char *folder)
+{
+  g_autofree char *path = g_canonicalize_filename (folder, NULL);
+  g_autofree char *name = g_path_get_basename (path);
+
+  if (g_str_equal (name, "img1")) {
+    g_autofree char *parent = g_path_get_dirname (path);
+
+    g_free (name);
+    name = g_path_get_basename (parent);
+  }
+  return g_strconcat (name, ".txt", NULL);
+}
+
+/* (transfer full): the file of the tracks of @folder, NULL: standard output. */
+static char *
+output_of (const Options *o, const char *folder)
+{
+  g_autofree char *name = name_of (folder);
+
+  if (!o->output || g_str_equal (o->output, "-"))
+    return NULL;
+  return o->folders[1] ? g_build_filename (o->output, name, NULL)
+                       : g_strdup (o->output);
+}
+
+/* Whether the tracks of @folder can be written, and in no input's place. */
+static gboolean
+check_path (const Options *o, const char *folder, const GPtrArray *files,
+    GError **error)
+{
+  g_autofree char *path = output_of (o, folder);
+  g_autoptr (GPtrArray) inputs = g_ptr_array_new ();
+
+  for (guint i = 0; i < files->len; i++)
+    g_ptr_array_add (inputs, files->pdata[i]);
+  g_ptr_array_add (inputs, o->model);
+  g_ptr_array_add (inputs, NULL);
+  return defcn_output_check (path, (const char *const *) inputs->pdata, error);
+}
+
 /* (transfer full): of the pictures of @folder; NULL with @error when there are
  * none.  A picture that cannot be read is one that nobody looked at. */
 static char *
@@ -267,7 +311,7 @@ track_folder (Run *run, const char *folder, GError **error)
   g_autoptr (GHashTable) ids = g_hash_table_new (NULL, NULL);
   g_autoptr (DefcnTracker) tracker = defcn_tracker_new (&run->rule);
 
-  if (!files)
+  if (!files || !check_path (run->options, folder, files, error))
     return NULL;
   run->rule.width = run->rule.height = 0;
   run->progress = defcn_progress_new ("track", files->len);
@@ -288,37 +332,16 @@ track_folder (Run *run, const char *folder, GError **error)
   return to_text (rows, ids);
 }
 
-/* (transfer full): what a folder's file is called: its own name, or of MOT-
- * challenge's SEQUENCE/img1 the sequence's. */
-static char *
-name_of (const char *folder)
-{
-  g_autofree char *path = g_canonicalize_filename (folder, NULL);
-  g_autofree char *name = g_path_get_basename (path);
-
-  if (g_str_equal (name, "img1")) {
-    g_autofree char *parent = g_path_get_dirname (path);
-
-    g_free (name);
-    name = g_path_get_basename (parent);
-  }
-  return g_strconcat (name, ".txt", NULL);
-}
-
 static gboolean
 write_tracks (const Run *run, const char *folder, const char *text,
     GError **error)
 {
-  const Options *o = run->options;
-  g_autofree char *name = name_of (folder), *path = NULL;
+  g_autofree char *path = output_of (run->options, folder);
 
-  if (!o->output || g_str_equal (o->output, "-")) {
-    g_print ("%s", text);
-    return TRUE;
-  }
-  path = o->folders[1] ? g_build_filename (o->output, name, NULL)
-                       : g_strdup (o->output);
-  return defcn_output_write (path, text, -1, error);
+  if (path)
+    return defcn_output_write (path, text, -1, error);
+  g_print ("%s", text);
+  return TRUE;
 }
 
 /* Two folders must not write one file. */

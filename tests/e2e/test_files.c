@@ -359,7 +359,7 @@ static void
 test_clean (void)
 {
   static const char data[] =
-      "{\"images\":[{\"id\":1,\"file_name\":\"/\\u001b[31ma\"}],"
+      "{\"images\":[{\"id\":1,\"file_name\":\"/\\u009b31ma\"}],"
       "\"annotations\":[],\"categories\":[{\"id\":1,\"name\":\"b\"}]}";
   g_autofree char *path = write_weights ("clean.safetensors", "none", 0);
   g_autofree char *json =
@@ -379,7 +379,7 @@ test_clean (void)
 
   g_assert_cmpint (tool_run (&out, &err, eval), ==, 1);
   assert_has (err, "--absolute-names");
-  g_assert_null (strchr (err, '\x1b'));
+  g_assert_null (strstr (err, "\302\233"));
   g_remove (path);
   g_remove (json);
 }

@@ -17,7 +17,7 @@ test_errors (void)
 {
   const struct
   {
-    const char *args[10];
+    const char *args[11];
     int status;
     const char *word;
   } cases[] = {
@@ -80,6 +80,7 @@ test_errors (void)
     { { "import" }, 2, "INPUT" },
     { { "import", model }, 2, "--output" },
     { { "import", model, model, "--output", "x" }, 2, "INPUT" },
+    { { "import", model, "--output", model }, 1, "is read too" },
     { { "import", "/nonexistent", "--output", "x" }, 1, "/nonexistent" },
     { { "import", model, "--output", "x", "--labels", "/nonexistent" }, 1,
         "/nonexistent" },
@@ -134,6 +135,11 @@ test_errors (void)
     { { "eval", "-m", model, "-a", "x", "-i", "/", "--threads", "-1" }, 2,
         "--threads" },
     { { "eval", "-m", model, "-a", "x", "-i", model }, 1, "no such folder" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--json", model }, 1,
+        "is read too" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--detections", model,
+          "--force" },
+        1, "is read too" },
     { { "eval", "-m", model, "-a", "x", "-i", "/", "--json", "/" }, 1,
         "is a folder" },
     { { "eval", "-m", model, "-a", "x", "-i", "/", "--detections", "/none/x" },
@@ -545,6 +551,10 @@ test_detect_forms (void)
     "--json", lines, NULL };
   const char *const same[] = { "detect", "--model", model, png, "--output", in,
     NULL };
+  const char *const json[] = { "detect", "--model", model, in, "--json", png,
+    NULL };
+  const char *const nowhere[] = { "detect", "--model", model, in, "--json",
+    "/nowhere/x.json", NULL };
   g_autofree char *text = NULL, *before = NULL, *after = NULL;
   char *out, *err;
   gsize n_before, n_after;
@@ -578,6 +588,15 @@ test_detect_forms (void)
   g_assert_true (g_file_get_contents (png, &before, &n_before, NULL));
   g_assert_cmpint (tool_run (&out, &err, same), ==, 1);
   g_assert_nonnull (strstr (err, "--output"));
+  g_free (out);
+  g_free (err);
+  g_assert_cmpint (tool_run (&out, &err, json), ==, 1);
+  g_assert_nonnull (strstr (err, "b.png: is read too"));
+  g_free (out);
+  g_free (err);
+  g_assert_cmpint (tool_run (&out, &err, nowhere), ==, 1);
+  g_assert_nonnull (strstr (err, "does not exist"));
+  g_assert_null (strstr (err, "bad.jpg")); /* before the first picture */
   g_assert_true (g_file_get_contents (png, &after, &n_after, NULL));
   g_assert_cmpmem (before, n_before, after, n_after);
   g_free (out);
@@ -652,6 +671,16 @@ test_detect_names (void)
   g_assert_cmpint (tool_run (&out, &err, none), ==, 1);
   g_assert_true (g_file_get_contents (array, &text, NULL, NULL));
   g_assert_cmpstr (text, ==, "[]\n");
+  g_free (out);
+  g_free (err);
+
+  /* Nothing of a name reaches a terminal, or is a line or a column. */
+  g_autofree char *odd = g_build_filename (in, "a\tb\nc\302\2331m.png", NULL);
+  const char *const clean[] = { "detect", "--model", model, odd,
+    "--max-detections", "1", NULL };
+  g_assert_cmpint (g_rename (png, odd), ==, 0);
+  g_assert_cmpint (tool_run (&out, &err, clean), ==, 0);
+  g_assert_nonnull (strstr (out, "/a?b?c?1m.png\t"));
   g_free (out);
   g_free (err);
   remove_folder (in);

@@ -186,9 +186,44 @@ def test_wrong_files(work):
         file.write("1,1,0,0,10,20,1,1\n1,2,0,0,10,20,1,99\n")
     done = run("--tracks", bad, "--annotations", bad)
     assert "a.txt:2: the class is not in 1 .. 13" in done.stderr, done.stderr
+    with open(bad, "w") as file:
+        for i in range(2001):
+            file.write("7,%d,0,0,10,20\n" % i)
+    done = run("--tracks", good, "--annotations", bad)
+    assert done.returncode == 1, done
+    assert "a.txt:2001: frame 7 has more than 2000 boxes" in done.stderr
     for path in (work, work + "/none.txt"):
         done = run("--tracks", path, "--annotations", good)
         assert done.returncode == 1 and path in done.stderr
+
+
+def test_many_tracks(work):
+    """More pairs of ids than there is memory for are refused."""
+    paths = [work + "/%s.txt" % name for name in ("truth", "tracks")]
+    for path in paths:
+        with open(path, "w") as file:
+            for i in range(1, 7073):
+                file.write("%d,%d,0,0,10,20\n" % (i, i))
+    done = run("--tracks", paths[1], "--annotations", paths[0])
+    assert done.returncode == 1 and "tracks.txt: 7072 tracks" in done.stderr
+
+
+def test_inputs_stay(work):
+    """Nothing is written in the place of what is read."""
+    truth, result = make.write(work, "perfect")
+    pictures(work + "/v", ["1.jpg", "2.jpg"])
+    with open(work + "/v/1.jpg", "rb") as file:
+        before = file.read()
+    for path in (truth, result):
+        done = run("--tracks", result, "--annotations", truth, "--json", path)
+        assert done.returncode == 1 and "is read too" in done.stderr
+    measure(truth, result)
+    for path, words in (("/v/1.jpg", "is read too"), ("/v", "is a folder"),
+                        ("/none/x", "does not exist")):
+        done = track(work + "/v", "-o", work + path)
+        assert done.returncode == 1 and words in done.stderr, done.stderr
+    with open(work + "/v/1.jpg", "rb") as file:
+        assert file.read() == before
 
 
 def test_usage(work):

@@ -263,8 +263,23 @@ test_yolo (void)
   g_assert_cmpstr (known, ==, "eel 0 0 40 30;");
   g_assert_nonnull (strstr (named->damage->pdata[0],
       "a.txt, line 2: class 2, and there are 2 names"));
+
+  /* A name that would be two in a list of names, or reach a terminal. */
+  static const char *const odd[] = { "owl", "a\nb", NULL };
+  g_assert_null (defcn_notation_read (DEFCN_NOTATION_YOLO, labels, images, odd,
+      NULL, &defcn_read_defaults, &error));
+  g_assert_nonnull (strstr (error->message,
+      "the name of class 1 is too long "
+      "or has control characters"));
+  g_clear_error (&error);
   remove_all (labels);
 }
+
+#define OPEN8 "<a><a><a><a><a><a><a><a>"
+#define CLOSE8 "</a></a></a></a></a></a></a></a>"
+#define VOC_OBJECT(name)                                                       \
+  "<object><name>" name "</name><bndbox><xmin>1</xmin><ymin>1</ymin>"          \
+  "<xmax>2</xmax><ymax>2</ymax></bndbox></object>"
 
 /* Files of VOC: parts of an object are not it, what has no corners is skipped,
  * what is no markup or leads elsewhere is refused by name. */
@@ -300,6 +315,16 @@ test_voc (void)
       "B\xe4r</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax>"
       "<ymax>2</ymax></bndbox></object></annotation>",
         "B\303\244r 1 1 1 1;", NULL },
+    { "<annotation>" OPEN8 OPEN8 OPEN8 CLOSE8 CLOSE8 CLOSE8 OPEN8 CLOSE8
+            VOC_OBJECT ("owl") "</annotation>",
+        "owl 1 1 1 1;", NULL },
+    { "<annotation>" OPEN8 OPEN8 OPEN8 OPEN8 CLOSE8 CLOSE8 CLOSE8 CLOSE8
+      "</annotation>",
+        NULL, "1.xml: elements are nested deeper than 32" },
+    { "<annotation>" VOC_OBJECT ("a&#10;b") "</annotation>", "",
+        "control characters" },
+    { "<annotation>" VOC_OBJECT ("\302\2331m") "</annotation>", "",
+        "control characters" },
     { "<annotation>", NULL, "1.xml" },
     { "{}", NULL, "1.xml" },
   };

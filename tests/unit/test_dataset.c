@@ -526,6 +526,8 @@ test_damaged_image (void)
     { "{\"file_name\":\"a\"}", "images[0]: \"id\" is neither" },
     { "{\"id\":6}", "image 6 has no \"file_name\"" },
     { "{\"id\":6,\"file_name\":4}", "image 6 has no \"file_name\"" },
+    { "{\"id\":6,\"file_name\":\"a\\nclasses 9\"}",
+        "image 6: \"file_name\" has control characters" },
     { "{\"id\":6,\"file_name\":\"a\",\"width\":-9,\"height\":9}",
         "image 6: \"width\" and \"height\" are not" },
   };

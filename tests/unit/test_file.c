@@ -108,6 +108,41 @@ test_refused (void)
   }
 }
 
+/* What would fail, or take an input's place, is known before the work. */
+static void
+test_check (void)
+{
+  g_autofree char *input = folder_file (folder, "input");
+  g_autofree char *link = folder_file (folder, "link-to-input");
+  g_autofree char *twin = g_build_filename (folder, ".", "input", NULL);
+  g_autofree char *fresh = folder_file (folder, "fresh");
+  const char *const inputs[] = { "/nonexistent", input, NULL };
+  const struct
+  {
+    const char *path, *words; /* NULL: good */
+  } cases[] = { { NULL, NULL }, { "-", NULL }, { fresh, NULL },
+    { link, NULL }, /* it alone is replaced */
+    { "/dev/null", NULL }, { input, "is read too" }, { twin, "is read too" },
+    { folder, "is a folder" }, { "/nonexistent/x", "does not exist" } };
+
+  g_assert_true (g_file_set_contents (input, "x", -1, NULL));
+  g_assert_cmpint (symlink (input, link), ==, 0);
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+
+    g_assert_cmpint (defcn_output_check (cases[i].path, inputs, &error), ==,
+        cases[i].words == NULL);
+    if (!cases[i].words)
+      continue;
+    g_assert_true (g_str_has_prefix (error->message, cases[i].path));
+    g_assert_nonnull (strstr (error->message, cases[i].words));
+  }
+  g_assert_true (defcn_output_check (input, NULL, NULL));
+  g_assert_false (g_file_test (fresh, G_FILE_TEST_EXISTS));
+  g_remove (link);
+  g_remove (input);
+}
+
 /* Room is there or not for all files together, however large one may be; none
  * of them stays. */
 static void
@@ -238,6 +273,7 @@ main (int argc, char **argv)
   g_test_add_func ("/file/link", test_link);
   g_test_add_func ("/file/special", test_special);
   g_test_add_func ("/file/refused", test_refused);
+  g_test_add_func ("/file/check", test_check);
   g_test_add_func ("/file/room", test_room);
   g_test_add_func ("/file/read", test_read);
   g_test_add_func ("/file/text", test_text);

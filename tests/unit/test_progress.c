@@ -73,6 +73,8 @@ static const Case cases[] = {
       "go [######..................] 2/8 left 0:30 \303\251" },
   { "bar/control", TRUE, 0, 8, 0, 2, 10, "a\nb\033[2Jc",
       "go [######..................] 2/8 left 0:30 a b [2Jc" },
+  { "bar/control-c1", TRUE, 0, 8, 0, 2, 10, "a\302\2332Jc",
+      "go [######..................] 2/8 left 0:30 a 2Jc" },
   { "line", FALSE, 0, 8, 0, 2, 10, "x", "go 2/8 left 0:30 x" },
   { "line/not-cut", FALSE, 10, 8, 0, 2, 10, "x", "go 2/8 left 0:30 x" },
   { "line/no-total", FALSE, 0, 0, 0, 3, 10, "x", "go 3 x" },

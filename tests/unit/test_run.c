@@ -222,6 +222,47 @@ test_bad_open (void)
   }
 }
 
+/* What a validation set's pictures would only show at the first evaluation. */
+static void
+test_bad_validation (void)
+{
+  g_autofree char *pictures = folder_new ();
+  g_autofree char *path = folder_file (folder, "a.json");
+  g_autofree char *settings =
+      g_strdup_printf (TINY "val_annotations=%s val_images=%s", path, pictures);
+  static const struct
+  {
+    int width;
+    const char *text, *words;
+  } cases[] = { { 18, NULL, "3.png: 18 x 9 pixels, its record says 9 x 9" },
+    { 0, "", "3.png: neither JPEG" }, { 0, "<html>", "3.png: neither JPEG" },
+    { 0, "\x89PNG\r\n\x1a\n", "3.png: " } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    DefcnRunOptions options = { .output = output,
+      .device = { .device = "cpu" } };
+    DefcnRun run = { 0 };
+    g_autoptr (GError) error = NULL;
+
+    for (int k = 1; k <= 3; k++) {
+      g_autofree char *name = g_strdup_printf ("%d.png", k);
+      g_autofree char *file = folder_file (pictures, name);
+      g_autoptr (DefcnPicture) picture =
+          defcn_picture_new (k == 3 && cases[i].width ? cases[i].width : 9, 9);
+
+      if (k == 3 && cases[i].text)
+        g_assert_true (g_file_set_contents (file, cases[i].text, -1, NULL));
+      else
+        g_assert_true (defcn_picture_save (picture, file, NULL));
+    }
+    g_assert_false (open_run (&run, &options, settings, &error));
+    g_assert_nonnull (strstr (error->message, cases[i].words));
+    defcn_run_close (&run);
+    defcn_recipe_free (run.recipe);
+  }
+  folder_remove (g_steal_pointer (&pictures));
+}
+
 /* A disk that will not take the run's files ends it before it begins. */
 static void
 test_no_room (void)
@@ -275,6 +316,7 @@ main (int argc, char **argv)
   g_test_add_func ("/run/held-out", test_held_out);
   g_test_add_func ("/run/strange-start", test_strange_start);
   g_test_add_func ("/run/bad-open", test_bad_open);
+  g_test_add_func ("/run/bad-validation", test_bad_validation);
   g_test_add_func ("/run/no-room", test_no_room);
 
   const int status = g_test_run ();

@@ -200,6 +200,54 @@ test_crowdhuman (void)
   assert_image (set, 1, "b/a.jpg", "person 1");
 }
 
+/* A folder of the name that Label Studio's addresses have is a folder. */
+static void
+test_upload (void)
+{
+  g_autoptr (DefcnDataset) held = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnDataset) set = open_sets (&held, "first.json;second.json",
+      "/data/upload/no;here", 2, &error);
+
+  g_assert_no_error (error);
+  assert_image (set, 0, "/data/upload/no/1.jpg", "cat 1, dog 2");
+  assert_image (held, 0, "/data/upload/no/3.jpg", "cat 1");
+}
+
+/* Two files of many classes each are joined and matched in no time that would
+ * grow with their square. */
+static void
+test_many_classes (void)
+{
+  g_autoptr (GString) text = g_string_new ("{\"images\":[" IMAGE (1) "," IMAGE (
+      2) "],"
+         "\"annotations\":[" OBJECT (1, 1, 99999) "],"
+                                                  "\"categories\":[");
+  g_autoptr (GError) error = NULL;
+  DefcnDataset *held;
+
+  for (int i = 0; i < 100000; i++)
+    g_string_append_printf (text, "%s{\"id\":%d,\"name\":\"class %d\"}",
+        i ? "," : "", i, i);
+  g_string_append (text, "]}");
+  g_free (folder_write (folder, "many.json", text->str, text->len));
+  const gint64 begin = g_get_monotonic_time ();
+  g_autoptr (DefcnDataset) set =
+      open_sets (&held, "many.json;many.json", "a;b", 0, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (set->labels->len, ==, 100000);
+  g_ptr_array_add (set->labels, NULL);
+  g_autoptr (DefcnDataset) one =
+      defcn_sets_open (&held, set->path, "a;b", 0, NULL, &error);
+  g_autoptr (DefcnDataset) matched = defcn_dataset_match (one,
+      (const char *const *) set->labels->pdata, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (matched->left_out->len, ==, 0);
+  assert_image (matched, 0, "a/1.jpg", "class 99999 1");
+  g_ptr_array_set_size (set->labels, 100000);
+  g_assert_cmpint (g_get_monotonic_time () - begin, <, 20 * G_USEC_PER_SEC);
+}
+
 /* Files and folders whose names have what separates them. */
 static void
 test_separators (void)
@@ -226,6 +274,8 @@ main (int argc, char **argv)
   g_test_add_func ("/sets/refused", test_refused);
   g_test_add_func ("/sets/crowdhuman", test_crowdhuman);
   g_test_add_func ("/sets/separators", test_separators);
+  g_test_add_func ("/sets/upload", test_upload);
+  g_test_add_func ("/sets/many-classes", test_many_classes);
   folder = folder_new ();
   g_free (folder_write (folder, "first.json", first, strlen (first)));
   g_free (folder_write (folder, "second.json", second, strlen (second)));

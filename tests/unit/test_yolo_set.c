@@ -134,6 +134,13 @@ static const Case cases[] = {
       "coco8/images/a.jpg coco8/labels/a.txt",
       "coco8.yaml", NULL, NULL,
       "/coco8/images: a.jpg>coco8/labels/a.txt = a,1,c", TRUE },
+  { "a folder twice, a list twice, pictures in both",
+      "d.yaml:train:~[one,~./one,~l.txt,~l.txt]|names:~[a] "
+      "l.txt:two/b.jpg|one/a.jpg|two/b.jpg|two/c.jpg "
+      "one/a.jpg one/a.txt two/b.jpg two/b.txt two/c.jpg two/c.txt",
+      "d.yaml", NULL, NULL,
+      "/.: one/a.jpg>one/a.txt two/b.jpg>two/b.txt two/c.jpg>two/c.txt = a",
+      TRUE },
   { "several folders",
       "d.yaml:train:|~~-~one/images|~~-~two/images|names:~[a] "
       "one/images/a.jpg one/labels/a.txt two/images/a.jpg two/labels/a.txt",

@@ -11,6 +11,8 @@
 
 #define MAX_BYTES (16 << 20) /* of a file */
 #define MAX_SIDE 1000000
+#define MAX_DEPTH 32      /* of elements in elements */
+#define MAX_CLASSES 10000 /* as in a model file */
 
 /* The corners, in the order of DefcnObject.bbox before it has sizes. */
 static const char *const corners[] = { "xmin", "ymin", "xmax", "ymax" };
@@ -22,6 +24,7 @@ typedef struct
   const char *path;
   char *file;    /* <filename> */
   char *root;    /* the element around all */
+  guint depth;   /* of the element that is open */
   int size[2];   /* <size> */
   GArray *found; /* of DefcnObject, label in @dataset */
   guint n;       /* objects, damaged ones too */
@@ -58,12 +61,15 @@ is_at (GMarkupParseContext *context, const char *const *path, guint depth)
 static void
 on_start (GMarkupParseContext *context, const char *element,
     const char **keys G_GNUC_UNUSED, const char **values G_GNUC_UNUSED,
-    gpointer data, GError **error G_GNUC_UNUSED)
+    gpointer data, GError **error)
 {
   Reader *r = data;
 
   if (!r->root)
     r->root = g_strdup (element);
+  if (++r->depth > MAX_DEPTH) /* every text looks at all of them */
+    g_set_error (error, G_MARKUP_ERROR, G_MARKUP_ERROR_PARSE,
+        "elements are nested deeper than %d", MAX_DEPTH);
 }
 
 static void
@@ -102,6 +108,7 @@ on_end (GMarkupParseContext *context, const char *element, gpointer data,
   Reader *r = data;
   DefcnObject o = { .person = TRUE, .crowd = r->difficult };
 
+  r->depth--;
   if (!AT ("annotation", "object"))
     return;
   r->n++;
@@ -111,9 +118,13 @@ on_end (GMarkupParseContext *context, const char *element, gpointer data,
   o.bbox[3] = r->box[3] - r->box[1];
   o.area = o.bbox[2] * o.bbox[3];
   const char *problem = !r->name || !r->name[0] ? "has no name"
-      : r->n_corners != 15                      ? "has no box of four corners"
+      : !defcn_dataset_is_label (r->name)
+      ? "has a name that is too long or has control characters"
+      : r->n_corners != 15 ? "has no box of four corners"
       : o.bbox[2] < 0 || o.bbox[3] < 0
       ? "has a box of a negative width or height"
+      : r->dataset->labels->len >= MAX_CLASSES
+      ? "comes after those of 10000 classes"
       : NULL;
   if (problem) {
     defcn_dataset_skip (r->dataset, &r->dataset->n_damaged,

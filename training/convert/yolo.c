@@ -185,17 +185,24 @@ read_objects (Reader *r, guint i, const char *path, GError **error)
 }
 
 /* The classes of @names; one that has no name is its number. */
-static void
-set_names (Reader *r, const char *const *names)
+static gboolean
+set_names (Reader *r, const char *const *names, GError **error)
 {
   r->n_names = names ? (int) g_strv_length ((char **) names) : -1;
+  if (r->n_names > MAX_CLASSES)
+    return defcn_dataset_fail (error, r->dataset, "%d names of classes",
+        r->n_names);
   r->classes = g_new (int, MAX (r->n_names, 0) + 1);
   for (int k = 0; k < r->n_names; k++) {
     g_autofree char *name = g_strstrip (g_strdup (names[k]));
     g_autofree char *number = g_strdup_printf ("%d", k);
 
+    if (*name && !defcn_dataset_is_label (name))
+      return defcn_dataset_fail (error, r->dataset,
+          "the name of class %d is too long or has control characters", k);
     r->classes[k] = defcn_folder_class (r->dataset, *name ? name : number);
   }
+  return TRUE;
 }
 
 /* What a user should know of the set. */
@@ -267,8 +274,9 @@ defcn_yolo_read (const char *path, const char *images,
   Reader r = { .dataset = dataset,
     .set = set,
     .numbers = g_array_new (FALSE, FALSE, sizeof (double)) };
-  set_names (&r, labels ? labels : (const char *const *) set->names);
-  const gboolean good = read_set (&r, error)
+  const gboolean good =
+      set_names (&r, labels ? labels : (const char *const *) set->names, error)
+      && read_set (&r, error)
       && defcn_dataset_check_images (dataset, options, error)
       && defcn_dataset_check_damage (dataset, r.n, options, error);
   g_array_unref (r.numbers);

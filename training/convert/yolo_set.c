@@ -96,10 +96,18 @@ defcn_yolo_set_yaml (const char *path)
 static void
 sort (GPtrArray *paths)
 {
+  guint kept = 0;
+
   g_ptr_array_sort (paths, by_text);
-  for (guint i = paths->len; i-- > 1;)
-    if (g_str_equal (paths->pdata[i], paths->pdata[i - 1]))
-      g_ptr_array_remove_index (paths, i);
+  for (guint i = 0; i < paths->len; i++) {
+    char *path = g_steal_pointer (&paths->pdata[i]);
+
+    if (kept > 0 && g_str_equal (path, paths->pdata[kept - 1]))
+      g_free (path);
+    else
+      paths->pdata[kept++] = path;
+  }
+  g_ptr_array_set_size (paths, (int) kept);
 }
 
 /* The folder that all of @paths, absolute, are in; (transfer full). */
@@ -229,32 +237,43 @@ read_list (DefcnYoloSet *set, GPtrArray *pictures, const DefcnDataYaml *yaml,
   return TRUE;
 }
 
-/* Adds the pictures of one split, and to @folders where they are. */
-static gboolean
-read_split (DefcnYoloSet *set, GPtrArray *pictures, GPtrArray *folders,
-    const DefcnDataYaml *yaml, int split, const char *path, const char *folder,
-    GError **error)
+/* What the splits of a data.yaml have. */
+typedef struct
 {
-  const GPtrArray *entries = yaml->splits[split];
+  DefcnYoloSet *set;
+  const char *path, *folder; /* of the file; absolute, where it is */
+  DefcnDataYaml yaml;
+  GPtrArray *pictures, *folders; /* paths; "FOLDER/" + "*" */
+  GHashTable *seen;              /* entries that were read */
+} Splits;
 
-  for (guint i = 0; entries && i < entries->len; i++) {
-    g_autofree char *found = find_entry (yaml, folder, entries->pdata[i]);
+/* Adds the pictures of one entry, a folder or a list. */
+static gboolean
+read_entry (Splits *s, const char *entry, GError **error)
+{
+  char *found = find_entry (&s->yaml, s->folder, entry);
 
-    if (!found) {
-      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-          "%s: no \"%s\" beside it or below its \"path\"", path,
-          (const char *) entries->pdata[i]);
-      return FALSE;
-    }
-    if (!g_file_test (found, G_FILE_TEST_IS_DIR)) {
-      if (!read_list (set, pictures, yaml, found, error))
-        return FALSE;
-      continue;
-    }
-    g_ptr_array_add (folders, g_build_filename (found, "*", NULL));
-    if (!collect (pictures, found, defcn_picture_is_name, MAX_DEPTH, error))
-      return FALSE;
+  if (!found) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: no \"%s\" beside it or below its \"path\"", s->path, entry);
+    return FALSE;
   }
+  if (!g_hash_table_add (s->seen, found))
+    return TRUE; /* and it is freed */
+  if (!g_file_test (found, G_FILE_TEST_IS_DIR))
+    return read_list (s->set, s->pictures, &s->yaml, found, error);
+  g_ptr_array_add (s->folders, g_build_filename (found, "*", NULL));
+  return collect (s->pictures, found, defcn_picture_is_name, MAX_DEPTH, error);
+}
+
+static gboolean
+read_split (Splits *s, int split, GError **error)
+{
+  const GPtrArray *entries = s->yaml.splits[split];
+
+  for (guint i = 0; entries && i < entries->len; i++)
+    if (!read_entry (s, entries->pdata[i], error))
+      return FALSE;
   return TRUE;
 }
 
@@ -287,15 +306,16 @@ static void
 take_pictures (DefcnYoloSet *set, GPtrArray *pictures, GPtrArray *folders)
 {
   GPtrArray *const of_root = folders->len > 0 ? folders : pictures;
+  const guint n_folders = folders->len;
 
   sort (pictures);
   if (pictures->len == 0)
     return;
-  for (guint i = 0; folders->len > 0 && i < pictures->len; i++) {
+  for (guint i = 0; n_folders > 0 && i < pictures->len; i++) {
     const char *path = pictures->pdata[i];
     gboolean inside = FALSE;
 
-    for (guint k = 0; k < folders->len && !inside; k++)
+    for (guint k = 0; k < n_folders && !inside; k++)
       inside = strncmp (path, folders->pdata[k], strlen (folders->pdata[k]) - 1)
           == 0;
     if (!inside) /* of a list */
@@ -312,30 +332,45 @@ take_pictures (DefcnYoloSet *set, GPtrArray *pictures, GPtrArray *folders)
 }
 
 static gboolean
+read_splits (Splits *s, guint splits, GError **error)
+{
+  if (!defcn_data_yaml_read (&s->yaml, s->path, error))
+    return FALSE;
+  for (int k = 0; k < DEFCN_DATA_YAML_N_SPLITS; k++)
+    if ((splits & 1u << k) && !read_split (s, k, error))
+      return FALSE;
+  take_pictures (s->set, s->pictures, s->folders);
+  s->set->n_keypoints = s->yaml.n_keypoints;
+  if (s->yaml.names) {
+    g_ptr_array_add (s->yaml.names, NULL);
+    s->set->names = (char **) g_ptr_array_steal (s->yaml.names, NULL);
+  }
+  return TRUE;
+}
+
+static gboolean
 open_yaml (DefcnYoloSet *set, const char *path, const char *split,
     GError **error)
 {
   g_autoptr (GPtrArray) pictures = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GPtrArray) folders = g_ptr_array_new_with_free_func (g_free);
-  g_auto (DefcnDataYaml) yaml = { 0 };
+  g_autoptr (GHashTable) seen =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autofree char *relative = g_path_get_dirname (path);
   g_autofree char *folder = g_canonicalize_filename (relative, NULL);
+  Splits s = { .set = set,
+    .path = path,
+    .folder = folder,
+    .pictures = pictures,
+    .folders = folders,
+    .seen = seen };
   guint splits;
 
-  if (!parse_splits (&splits, split, error)
-      || !defcn_data_yaml_read (&yaml, path, error))
+  if (!parse_splits (&splits, split, error))
     return FALSE;
-  for (int k = 0; k < DEFCN_DATA_YAML_N_SPLITS; k++)
-    if ((splits & 1u << k)
-        && !read_split (set, pictures, folders, &yaml, k, path, folder, error))
-      return FALSE;
-  take_pictures (set, pictures, folders);
-  set->n_keypoints = yaml.n_keypoints;
-  if (yaml.names) {
-    g_ptr_array_add (yaml.names, NULL);
-    set->names = (char **) g_ptr_array_steal (yaml.names, NULL);
-  }
-  return TRUE;
+  const gboolean good = read_splits (&s, splits, error);
+  defcn_data_yaml_clear (&s.yaml);
+  return good;
 }
 
 /* The names in @path, one a line or of a data.yaml.  FALSE: it has none. */

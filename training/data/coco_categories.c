@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define MAX_NAME 255 /* bytes, as in a model file */
-
 struct _DefcnCocoCategories
 {
   DefcnDataset *dataset;
@@ -43,19 +41,6 @@ defcn_coco_categories_free (DefcnCocoCategories *c)
   g_free (c);
 }
 
-/* Whether @name is one that can be shown. */
-static gboolean
-is_name (const char *name)
-{
-  if (!name || !name[0] || strlen (name) > MAX_NAME
-      || !g_utf8_validate (name, -1, NULL))
-    return FALSE;
-  for (; *name; name = g_utf8_next_char (name))
-    if (g_unichar_iscntrl (g_utf8_get_char (name)))
-      return FALSE;
-  return TRUE;
-}
-
 static gboolean
 is_wanted (const DefcnCocoCategories *c, const char *name)
 {
@@ -68,13 +53,13 @@ defcn_coco_categories_add (DefcnCocoCategories *c, gint64 id, const char *name,
 {
   DefcnCocoCategory category = { .id = id };
 
-  if (!is_name (name)) {
+  if (!defcn_dataset_is_label (name)) {
     g_autofree char *text = defcn_dataset_id (c->dataset, id);
 
     return defcn_dataset_fail (error, c->dataset,
         "category %s has no \"name\" of 1 .. %d bytes of UTF-8 without "
         "control characters",
-        text, MAX_NAME);
+        text, DEFCN_DATASET_MAX_LABEL);
   }
   category.name = g_strdup (name);
   category.super = g_strdup (super);

@@ -272,36 +272,50 @@ defcn_dataset_remove_classes (DefcnDataset *dataset, const gboolean *gone)
   dataset->category_ids = ids;
 }
 
+static int
+by_text (gconstpointer a, gconstpointer b)
+{
+  return strcmp (a, b);
+}
+
+GTree *
+defcn_dataset_index_labels (const GPtrArray *labels)
+{
+  GTree *index = g_tree_new (by_text);
+
+  for (guint k = labels->len; k-- > 0;)
+    g_tree_insert (index, labels->pdata[k], GUINT_TO_POINTER (k + 1));
+  return index;
+}
+
 /* *@classes: for every class of @dataset its place in @labels, -1: none. */
 static gboolean
 match_classes (int **classes, DefcnDataset *matched,
     const DefcnDataset *dataset, const char *const *labels, GError **error)
 {
+  g_autoptr (GTree) own = defcn_dataset_index_labels (dataset->labels);
   gboolean common = FALSE;
 
   *classes = g_new (int, dataset->labels->len + 1);
   for (guint k = 0; labels[k]; k++) {
-    gint64 id = DEFCN_NO_CATEGORY;
-    guint at;
+    const guint at = GPOINTER_TO_UINT (g_tree_lookup (own, labels[k]));
+    const gint64 id = at > 0
+        ? g_array_index (dataset->category_ids, gint64, at - 1)
+        : DEFCN_NO_CATEGORY;
 
-    if (g_ptr_array_find_with_equal_func (dataset->labels, labels[k],
-            g_str_equal, &at))
-      id = g_array_index (dataset->category_ids, gint64, at);
     g_array_append_val (matched->category_ids, id);
     g_ptr_array_add (matched->labels, g_strdup (labels[k]));
   }
+  g_autoptr (GTree) theirs = defcn_dataset_index_labels (matched->labels);
   for (guint k = 0; k < dataset->labels->len; k++) {
     const char *name = dataset->labels->pdata[k];
-    guint at;
+    const guint at = GPOINTER_TO_UINT (g_tree_lookup (theirs, name));
 
-    (*classes)[k] = -1;
-    if (g_ptr_array_find_with_equal_func (matched->labels, name, g_str_equal,
-            &at)) {
-      (*classes)[k] = at;
+    (*classes)[k] = (int) at - 1;
+    if (at > 0)
       common = TRUE;
-    } else {
+    else
       g_ptr_array_add (matched->left_out, g_strdup (name));
-    }
   }
   if (common)
     return TRUE;
@@ -370,6 +384,18 @@ defcn_dataset_free (DefcnDataset *dataset)
   g_free (dataset->path);
   g_free (dataset->image_dir);
   g_free (dataset);
+}
+
+gboolean
+defcn_dataset_is_label (const char *name)
+{
+  if (!name || !name[0] || strlen (name) > DEFCN_DATASET_MAX_LABEL
+      || !g_utf8_validate (name, -1, NULL))
+    return FALSE;
+  for (; *name; name = g_utf8_next_char (name))
+    if (g_unichar_iscntrl (g_utf8_get_char (name)))
+      return FALSE;
+  return TRUE;
 }
 
 gboolean

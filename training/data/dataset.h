@@ -98,6 +98,14 @@ GArray *defcn_dataset_objects (const DefcnDataset *dataset, guint i);
 /* Sets @error to the file's name and @format; FALSE always. */
 gboolean defcn_dataset_fail (GError **error, const DefcnDataset *dataset,
     const char *format, ...) G_GNUC_PRINTF (3, 4);
+/* Bytes of a class's name, as in a model file. */
+#define DEFCN_DATASET_MAX_LABEL 255
+/* Whether @name, NULL too, can be that of a class: it can be shown, so it is
+ * not empty and UTF-8 without control characters. */
+gboolean defcn_dataset_is_label (const char *name);
+/* (transfer full): name -> index + 1, the first of equal ones; it lends the
+ * names.  A tree, as names of a file may be made to share a hash. */
+GTree *defcn_dataset_index_labels (const GPtrArray *labels);
 /* Notes that something is skipped, and counts it in @count, a field of
  * @dataset: n_damaged, n_bad_images, or n_orphans for an annotation that is
  * whole, of a file of which somebody took images away; takes @what. */

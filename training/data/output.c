@@ -119,6 +119,41 @@ defcn_output_write (const char *path, const char *text, gssize len,
   return defcn_output_close (output, error);
 }
 
+/* Whether a file made at @path would be there instead of @input. */
+static gboolean
+replaces (const char *path, const char *input)
+{
+  struct stat a, b;
+
+  return lstat (path, &a) == 0 && S_ISREG (a.st_mode) && stat (input, &b) == 0
+      && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+gboolean
+defcn_output_check (const char *path, const char *const *inputs, GError **error)
+{
+  const char *reason = NULL;
+  mode_t mode;
+
+  if (!path || g_str_equal (path, "-"))
+    return TRUE;
+  g_autofree char *folder = g_path_get_dirname (path);
+  if (g_file_test (path, G_FILE_TEST_IS_DIR))
+    reason = "is a folder";
+  else if (is_special (path, &mode))
+    reason = g_access (path, W_OK) ? "cannot be written to" : NULL;
+  else if (!g_file_test (folder, G_FILE_TEST_IS_DIR))
+    reason = "its folder does not exist";
+  else if (g_access (folder, W_OK))
+    reason = "its folder cannot be written to";
+  for (; !reason && inputs && *inputs; inputs++)
+    if (replaces (path, *inputs))
+      reason = "is read too, it would be lost";
+  if (reason)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: %s", path, reason);
+  return !reason;
+}
+
 /* Takes @size bytes in @folder, until the descriptor *@fd is closed: the file
  * has no name.  Returns: 0 or an errno. */
 static int

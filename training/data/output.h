@@ -37,6 +37,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnOutput, defcn_output_free)
 gboolean defcn_output_write (const char *path, const char *text, gssize len,
     GError **error);
 
+/* What would only fail after the work that @path is for: whether a file can be
+ * made there, and whether it would take the place of one of @inputs, which
+ * ends with NULL (NULL: none).  FALSE with @error naming @path; TRUE for NULL
+ * and "-". */
+gboolean defcn_output_check (const char *path, const char *const *inputs,
+    GError **error);
+
 /* Whether @folder has room for @n more files of @sizes bytes, all at once; by
  * making them, so a quota and a limit of a file's size count too, and taking
  * them away again.  TRUE where the file system cannot tell.  FALSE with @error

@@ -94,24 +94,45 @@ orient (DefcnPicture *picture, int orientation, const char *path,
   return upright;
 }
 
+static const struct
+{
+  gboolean (*is) (const guint8 *data, gsize len);
+  gboolean (*read) (DefcnDecoded *decoded, GError **error);
+} decoders[] = {
+  { defcn_jpeg_is, defcn_jpeg_read },
+  { defcn_png_is, defcn_png_read },
+  { defcn_webp_is, defcn_webp_read },
+};
+
+static void
+set_unknown (const char *path, GError **error)
+{
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+      "%s: neither JPEG nor PNG nor WebP", path);
+}
+
 static gboolean
 decode (DefcnDecoded *d, GError **error)
 {
-  static const struct
-  {
-    gboolean (*is) (const guint8 *data, gsize len);
-    gboolean (*read) (DefcnDecoded *decoded, GError **error);
-  } decoders[] = {
-    { defcn_jpeg_is, defcn_jpeg_read },
-    { defcn_png_is, defcn_png_read },
-    { defcn_webp_is, defcn_webp_read },
-  };
-
   for (gsize i = 0; i < G_N_ELEMENTS (decoders); i++)
     if (decoders[i].is (d->data, d->len))
       return decoders[i].read (d, error);
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
-      "%s: neither JPEG nor PNG nor WebP", d->path);
+  set_unknown (d->path, error);
+  return FALSE;
+}
+
+gboolean
+defcn_picture_check (const char *path, GError **error)
+{
+  g_autoptr (GMappedFile) map = defcn_file_map (path, error);
+
+  if (!map)
+    return FALSE;
+  const guint8 *data = (const guint8 *) g_mapped_file_get_contents (map);
+  for (gsize i = 0; i < G_N_ELEMENTS (decoders); i++)
+    if (decoders[i].is (data, g_mapped_file_get_length (map)))
+      return TRUE;
+  set_unknown (path, error);
   return FALSE;
 }
 

@@ -39,6 +39,9 @@ DefcnPicture *defcn_picture_open (const char *path,
     const DefcnPictureOptions *options, GError **error);
 /* The same by the defaults. */
 DefcnPicture *defcn_picture_load (const char *path, GError **error);
+/* Whether the file begins as a picture does; nothing is decoded.  FALSE with
+ * @error naming @path. */
+gboolean defcn_picture_check (const char *path, GError **error);
 /* Whether @name ends as the names of pictures do that can be read. */
 gboolean defcn_picture_is_name (const char *name);
 /* By extension: .png, else JPEG of quality 92.  As output.h writes. */

@@ -43,16 +43,19 @@ hold_out (DefcnDataset *set, guint every)
   return held;
 }
 
-/* The class of @name in @whole, a new one where it has none. */
+/* The class of @name in @whole, a new one where it has none; @index: its
+ * names. */
 static int
-class_of (DefcnDataset *whole, const char *name)
+class_of (DefcnDataset *whole, GTree *index, const char *name)
 {
+  const guint at = GPOINTER_TO_UINT (g_tree_lookup (index, name));
   const gint64 id = whole->labels->len + 1;
-  guint i;
 
-  if (g_ptr_array_find_with_equal_func (whole->labels, name, g_str_equal, &i))
-    return i;
-  g_ptr_array_add (whole->labels, g_strdup (name));
+  if (at > 0)
+    return (int) at - 1;
+  char *own = g_strdup (name);
+  g_ptr_array_add (whole->labels, own);
+  g_tree_insert (index, own, GSIZE_TO_POINTER (id));
   g_array_append_val (whole->category_ids, id);
   return id - 1;
 }
@@ -79,9 +82,10 @@ static gboolean
 append (DefcnDataset *whole, const DefcnDataset *set, GError **error)
 {
   g_autofree int *classes = g_new (int, set->labels->len);
+  g_autoptr (GTree) index = defcn_dataset_index_labels (whole->labels);
 
   for (guint k = 0; k < set->labels->len; k++)
-    classes[k] = class_of (whole, set->labels->pdata[k]);
+    classes[k] = class_of (whole, index, set->labels->pdata[k]);
   whole->n_empty += set->n_empty;
   whole->n_flat += set->n_flat;
   whole->n_damaged += set->n_damaged;
@@ -123,6 +127,7 @@ join (GPtrArray *sets, const char *path, const DefcnReadOptions *options,
   const DefcnDataset *first = sets->pdata[0];
   g_autoptr (DefcnDataset) whole = defcn_dataset_new (path, "", options);
   whole->crowdhuman = first->crowdhuman;
+  whole->absolute_names = TRUE; /* names are paths, and were checked */
   for (guint i = 0; i < sets->len; i++) {
     const DefcnDataset *set = sets->pdata[i];
 

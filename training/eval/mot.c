@@ -11,8 +11,10 @@
 
 #define MAX_BYTES ((gsize) 1 << 30)
 #define MAX_FRAME 10000000
-#define MAX_COLUMNS 8 /* that are read */
-#define SAME 0.5      /* IoU of a result and the distractor it is on */
+#define MAX_COLUMNS 8      /* that are read */
+#define MAX_BOXES 2000     /* of a frame: matching takes the cube of it */
+#define MAX_PAIRS 50000000 /* of objects and tracks */
+#define SAME 0.5           /* IoU of a result and the distractor it is on */
 #define PEDESTRIAN 1
 #define LAST_CLASS 13
 
@@ -125,6 +127,23 @@ compare_ids (gconstpointer a, gconstpointer b)
   return compare_lines (a, b);
 }
 
+/* Whether no frame of @rows, which are by frame, has too many boxes. */
+static gboolean
+check_frames (const GArray *rows, const char *path, GError **error)
+{
+  for (guint i = MAX_BOXES; i < rows->len; i++) {
+    const DefcnMotRow *row = &g_array_index (rows, DefcnMotRow, i);
+
+    if (row[-MAX_BOXES].frame != row->frame)
+      continue;
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s:%u: frame %d has more than %d boxes", path, row->line, row->frame,
+        MAX_BOXES);
+    return FALSE;
+  }
+  return TRUE;
+}
+
 /* Leaves @rows by frame and line. */
 static gboolean
 check_ids (GArray *rows, const char *path, GError **error)
@@ -165,7 +184,9 @@ defcn_mot_read (const char *path, GError **error)
     if (!read_line (rows, path, ++number, line, end, error))
       return NULL;
   }
-  return check_ids (rows, path, error) ? g_steal_pointer (&rows) : NULL;
+  return check_ids (rows, path, error) && check_frames (rows, path, error)
+      ? g_steal_pointer (&rows)
+      : NULL;
 }
 
 double
@@ -333,6 +354,18 @@ check_classes (gboolean *good, const GArray *truth, const char *truth_path,
   return classes;
 }
 
+/* Whether there are few enough to keep a number for each pair. */
+static gboolean
+check_pairs (const DefcnMotSequence *s, const char *path, GError **error)
+{
+  if ((gint64) s->n_truth * s->n_result <= MAX_PAIRS)
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%s: %d tracks for %d objects are more than %d pairs", path, s->n_result,
+      s->n_truth, MAX_PAIRS);
+  return FALSE;
+}
+
 DefcnMotSequence *
 defcn_mot_sequence_open (const char *truth_path, const char *result_path,
     gboolean raw, GError **error)
@@ -365,7 +398,10 @@ defcn_mot_sequence_open (const char *truth_path, const char *result_path,
     add_frame (s, &sides[0], &sides[1], classes, raw);
   s->n_truth = (int) g_hash_table_size (truth_ids);
   s->n_result = (int) g_hash_table_size (result_ids);
-  return s;
+  if (check_pairs (s, result_path, error))
+    return s;
+  defcn_mot_sequence_free (s);
+  return NULL;
 }
 
 void

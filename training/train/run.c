@@ -161,18 +161,33 @@ remove_used (const DefcnRun *run)
   }
 }
 
-/* What would only fail at the first evaluation. */
+/* Decoded to see whether they are as their records say. */
+#define MAX_TRIED 8
+
+/* What would only fail at the first evaluation: all pictures are there and are
+ * pictures, and those that are tried have the shapes of their records. */
 static gboolean
 check_pictures (const DefcnDataset *set, GError **error)
 {
-  for (guint i = 0; i < set->samples->len; i++) {
+  const guint n = set->samples->len, tried = MIN (n, MAX_TRIED);
+
+  for (guint i = 0; i < n; i++) {
     g_autofree char *path = defcn_dataset_image_path (set, i);
 
-    if (g_file_test (path, G_FILE_TEST_IS_REGULAR))
-      continue;
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "%s: no such picture, which %s has", path, set->path);
-    return FALSE;
+    if (!g_file_test (path, G_FILE_TEST_IS_REGULAR)) {
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+          "%s: no such picture, which %s has", path, set->path);
+      return FALSE;
+    }
+    if (!defcn_picture_check (path, error))
+      return FALSE;
+  }
+  for (guint k = 0; k < tried; k++) {
+    g_autoptr (DefcnPicture) picture =
+        defcn_dataset_picture (set, (guint) ((guint64) n * k / tried), error);
+
+    if (!picture)
+      return FALSE;
   }
   return TRUE;
 }
