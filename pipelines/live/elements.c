@@ -92,9 +92,11 @@ static gboolean
 set_detector (GstElement *detect, const LiveCameraConfig *camera,
     const LiveConfig *config, GError **error)
 {
-  char threshold[G_ASCII_DTOSTR_BUF_SIZE], timeout[16];
+  char threshold[G_ASCII_DTOSTR_BUF_SIZE], still[G_ASCII_DTOSTR_BUF_SIZE];
+  char timeout[16];
 
   g_ascii_dtostr (threshold, sizeof threshold, camera->threshold);
+  g_ascii_dtostr (still, sizeof still, camera->skip_still);
   g_snprintf (timeout, sizeof timeout, "%d", config->batch_timeout);
   /* One model for all cameras, where the plugin can share it. */
   if (has (detect, "model-instance-id")
@@ -106,7 +108,7 @@ set_detector (GstElement *detect, const LiveCameraConfig *camera,
       && set_uint (detect, "threads", config->threads, error)
       && (!config->batch_size
           || set_uint (detect, "batch-size", config->batch_size, error))
-      && (config->batch_timeout < -1
+      && (config->batch_timeout < 0
           || set (detect, "batch-timeout", timeout, error))
       && set (detect, "threshold", threshold, error)
       && set (detect, "class-thresholds", camera->class_thresholds, error)
@@ -114,7 +116,8 @@ set_detector (GstElement *detect, const LiveCameraConfig *camera,
       && set (detect, "roi", camera->regions, error)
       && (!camera->max_detections
           || set_uint (detect, "max-detections", camera->max_detections, error))
-      && set_uint (detect, "inference-interval", camera->interval, error);
+      && set_uint (detect, "inference-interval", camera->interval, error)
+      && set (detect, "skip-still", still, error);
 }
 
 static gboolean
