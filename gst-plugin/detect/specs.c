@@ -100,7 +100,9 @@ install_model_properties (GObjectClass *klass)
    */
   g_object_class_install_property (klass, PROP_DEVICE,
       g_param_spec_string ("device", "Device",
-          "auto, cpu, onednn, reference, cuda or cuda:N; only auto falls back",
+          "What the network runs on: auto (the fastest that works), cpu, "
+          "onednn, "
+          "reference (plain C, slow), cuda or cuda:N; only auto falls back",
           DEFAULT_DEVICE, LIVE));
 
   g_object_class_install_property (klass, PROP_ACTIVE_DEVICE,
@@ -187,8 +189,10 @@ install_sharing_properties (GObjectClass *klass)
    */
   g_object_class_install_property (klass, PROP_MODEL_INSTANCE_ID,
       g_param_spec_string ("model-instance-id", "Model instance",
-          "Elements with the same name share one model and are batched "
-          "together; unset: a model of its own",
+          "Elements of a process with the same name share one loaded model, "
+          "and "
+          "batch-size of their frames go through it together; unset: a model "
+          "of its own",
           NULL, SETUP));
 
   /**
@@ -277,14 +281,13 @@ install_object_properties (GObjectClass *klass)
 
   g_object_class_install_property (klass, PROP_CLASSES,
       g_param_spec_string ("classes", "Classes",
-          "Report only these classes: person,car; unset: all (\\\\, for a "
-          "comma "
-          "within a name)",
+          "Report only these classes: person,car (\\\\, for a comma within a "
+          "name); unset: all",
           NULL, LIVE));
 
   g_object_class_install_property (klass, PROP_MAX_DETECTIONS,
       g_param_spec_uint ("max-detections", "Maximum of detections",
-          "Report at most this many objects, the best; if never set, the "
+          "Report at most this many objects, the best; if never set: the "
           "model file's value",
           1, 1000, DEFAULT_MAX_DETECTIONS, LIVE));
 
@@ -334,8 +337,8 @@ install_time_properties (GObjectClass *klass)
 
   g_object_class_install_property (klass, PROP_MAX_AGE,
       g_param_spec_uint64 ("max-age", "Maximum age",
-          "Objects of a frame so many nanoseconds ago are not repeated any "
-          "more; 18446744073709551615: never too old",
+          "How old repeated objects may be, in nanoseconds; "
+          "18446744073709551615: any age",
           0, G_MAXUINT64, DEFAULT_MAX_AGE, LIVE));
 
   /**
@@ -450,7 +453,7 @@ install_region_properties (GObjectClass *klass)
    */
   g_object_class_install_property (klass, PROP_MERGE_REGIONS,
       g_param_spec_boolean ("merge-regions", "Merge regions",
-          "Report an object once that regions which overlap have both found",
+          "Report an object that overlapping regions have both found once",
           DEFAULT_MERGE_REGIONS, LIVE));
 }
 
@@ -473,8 +476,8 @@ install_report_properties (GObjectClass *klass)
    * GstDefcnDetect:stats:
    *
    * A structure defcn-stats: frames, inferred, skipped-interval, skipped-qos,
-   * skipped-busy, skipped-region, skipped-still, objects, preprocess-p50, preprocess-p95, the
-   * same of inference, postprocess, wait (behind other frames) and total (all
+   * skipped-busy, skipped-region, skipped-still, objects, preprocess-p50,
+   * preprocess-p95, the same of inference, postprocess, wait (behind other frames) and total (all
    * uint64, times in nanoseconds over the last 128 inferences), model-hash and
    * device (strings); and of the model with all who share it sharers, workers,
    * batch-size (uint) and batch-mean (double), which is how many regions went
