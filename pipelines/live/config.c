@@ -357,7 +357,7 @@ config_new (void)
 {
   LiveConfig *config = g_new0 (LiveConfig, 1);
 
-  config->batch_timeout = -1;
+  config->batch_timeout = -2;
   config->listen = g_strdup ("127.0.0.1");
   config->port = 8080;
   config->max_clients = 8;

@@ -89,14 +89,21 @@ set_uint (GstElement *element, const char *name, guint number, GError **error)
 }
 
 static gboolean
+set_double (GstElement *element, const char *name, double number,
+    GError **error)
+{
+  char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+  return set (element, name, g_ascii_dtostr (text, sizeof text, number), error);
+}
+
+static gboolean
 set_detector (GstElement *detect, const LiveCameraConfig *camera,
     const LiveConfig *config, GError **error)
 {
-  char threshold[G_ASCII_DTOSTR_BUF_SIZE], still[G_ASCII_DTOSTR_BUF_SIZE];
-  char timeout[16];
+  char threshold[G_ASCII_DTOSTR_BUF_SIZE], timeout[16];
 
   g_ascii_dtostr (threshold, sizeof threshold, camera->threshold);
-  g_ascii_dtostr (still, sizeof still, camera->skip_still);
   g_snprintf (timeout, sizeof timeout, "%d", config->batch_timeout);
   /* One model for all cameras, where the plugin can share it. */
   if (has (detect, "model-instance-id")
@@ -117,7 +124,7 @@ set_detector (GstElement *detect, const LiveCameraConfig *camera,
       && (!camera->max_detections
           || set_uint (detect, "max-detections", camera->max_detections, error))
       && set_uint (detect, "inference-interval", camera->interval, error)
-      && set (detect, "skip-still", still, error);
+      && set_double (detect, "skip-still", camera->skip_still, error);
 }
 
 static gboolean
