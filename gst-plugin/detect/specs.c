@@ -477,11 +477,11 @@ install_report_properties (GObjectClass *klass)
    *
    * A structure defcn-stats: frames, inferred, skipped-interval, skipped-qos,
    * skipped-busy, skipped-region, skipped-still, objects, preprocess-p50,
-   * preprocess-p95, the same of inference, postprocess, wait (behind other frames) and total (all
-   * uint64, times in nanoseconds over the last 128 inferences), model-hash and
-   * device (strings); and of the model with all who share it sharers, workers,
-   * batch-size (uint) and batch-mean (double), which is how many regions went
-   * through the network together on average.
+   * preprocess-p95, the same of inference, postprocess, wait (behind other
+   * frames) and total (all uint64, times in nanoseconds over the last 128
+   * inferences), model-hash and device (strings); and of the model with all who
+   * share it sharers, workers, batch-size (uint) and batch-mean (double), which
+   * is how many regions went through the network together on average.
    *
    * Since: 0.1
    */

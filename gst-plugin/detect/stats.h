@@ -36,8 +36,9 @@ typedef struct
   guint n_samples, next;
 } GstDefcnStats;
 
-/* One more inference, which has waited for so long, nanoseconds.  The first one makes the plan and takes many times as
- * long: it counts only until there is a second. */
+/* One more inference, which has waited for so long, nanoseconds.  The first one
+ * makes the plan and takes many times as long: it counts only until there is a
+ * second. */
 void gst_defcn_stats_add (GstDefcnStats *stats, const DefcnTimings *timings,
     guint64 waited, guint n_objects);
 

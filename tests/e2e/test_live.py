@@ -75,7 +75,8 @@ def check(work, text):
 
 def test_check(work):
     code, said = check(work, live_group() + group("a", uri="test://ball"))
-    tap.ok("--check takes a good file", code == 0 and "1 camera\n" in said, said)
+    tap.ok("--check takes a good file",
+           code == 0 and "1 camera\n" in said, said)
     for keys, wanted in (
             ({"treshold": 1}, "[camera a] treshold: no such key"),
             ({"threshold": 2}, "[camera a] threshold: 2 is not between"),
