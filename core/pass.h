@@ -24,9 +24,8 @@ typedef struct _DefcnBackend DefcnBackend;
 typedef struct
 {
   /* What preprocess() makes image @n of @input of: the rectangle of @p, or
-   * zeros where @image is NULL.  Pixels of the host may change when it
-   * returns.  FALSE if it cannot be done there: the caller does it and
-   * uploads. */
+   * zeros where @image is NULL.  Pixels of the host may change when it returns.
+   * FALSE if it cannot be done there: the caller does it and uploads. */
   gboolean (*place) (DefcnBackend *be, const DefcnTensor *input, int n,
       const DefcnImage *image, const DefcnPreprocess *p);
   /* Queues the whole of @input, with the bits of defcn_scaler_run() (scaler.h);

@@ -38,9 +38,9 @@
  * With #GstDefcnDetect:message an element message `defcn-detections` is posted
  * for every frame, with `timestamp`, `stream-time`, `running-time` and
  * `duration` (guint64), `width` and `height` (gint), the fields above and
- * `objects`, a #GstValueArray of structures with `label` (string), `label_id`
- * (gint), `confidence`, `x_min`, `x_max`, `y_min` and `y_max` (gdouble, 0..1 of
- * the frame).
+ * `objects`, a #GstValueArray of structures with `label` (string), `label_id`,
+ * `parent_id` (gint), `confidence`, `x_min`, `x_max`, `y_min` and `y_max`
+ * (gdouble, 0..1 of the frame).
  *
  * Elements share a model by #GstDefcnDetect:model-instance-id, may have several
  * frames in flight (#GstDefcnDetect:nireq), and take another model on while

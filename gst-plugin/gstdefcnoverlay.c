@@ -337,18 +337,16 @@ install_properties (GObjectClass *klass)
           flags));
   g_object_class_install_property (klass, PROP_THICKNESS,
       g_param_spec_uint ("thickness", "Thickness",
-          "Of the lines, in pixels; repeated and predicted boxes have thin "
-          "lines "
-          "always",
+          "Width of the lines in pixels; those of repeated and predicted boxes "
+          "are always thin",
           1, 100, DEFAULT_THICKNESS, flags));
   g_object_class_install_property (klass, PROP_COLOR,
       g_param_spec_uint ("color", "Colour",
-          "Of all boxes and labels as 0xRRGGBB (0 = a colour per class)", 0,
+          "Colour of all boxes and labels, 0xRRGGBB; 0: one per class", 0,
           0xffffff, DEFAULT_COLOR, flags));
   g_object_class_install_property (klass, PROP_HIDE_LABELS,
       g_param_spec_string ("hide-labels", "Hide labels",
-          "Classes that are not drawn, separated by commas (\\\\, for one "
-          "within a "
+          "Classes that are not drawn: person,car (\\\\, for a comma within a "
           "name)",
           NULL, flags));
 }

@@ -468,8 +468,8 @@ install_properties (GObjectClass *klass)
           "Write a record for frames without detections too", FALSE, playing));
   g_object_class_install_property (klass, PROP_SOURCE,
       g_param_spec_string ("source", "Source",
-          "Name of the source in every record; of an address without user and "
-          "password",
+          "Name of the source in every record; unset: the file or address that "
+          "is played, without user and password",
           NULL, playing));
   g_object_class_install_property (klass, PROP_TAGS,
       g_param_spec_string ("tags", "Tags",

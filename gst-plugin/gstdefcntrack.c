@@ -391,7 +391,7 @@ gst_defcn_track_class_init (GstDefcnTrackClass *klass)
   gst_element_class_add_static_pad_template (element, &src_template);
   gst_element_class_set_static_metadata (element, "Object tracker",
       "Filter/Analyzer/Video",
-      "Gives detections the ids of the objects that they are of",
+      "Follows detected objects from frame to frame and gives them ids",
       "The defcn authors");
   base->start = GST_DEBUG_FUNCPTR (start);
   base->stop = GST_DEBUG_FUNCPTR (stop);

@@ -174,6 +174,7 @@ read_stats (LiveBranch *branch)
   stats = (LiveBranchStats){ count (s, "inferred"), count (s, "objects"),
     count (s, "skipped-interval"), count (s, "skipped-qos"),
     count (s, "skipped-busy"), count (s, "skipped-region"),
+    count (s, "skipped-still"),
     (double) count (s, "inference-p50") / GST_SECOND,
     (double) count (s, "inference-p95") / GST_SECOND };
   g_mutex_lock (&branch->lock);

@@ -33,7 +33,8 @@ typedef struct
 typedef struct
 {
   guint64 inferred, objects;
-  guint64 skipped_interval, skipped_qos, skipped_busy, skipped_region;
+  guint64 skipped_interval, skipped_qos, skipped_busy, skipped_region,
+      skipped_still;
   double inference_p50, inference_p95;
 } LiveBranchStats;
 

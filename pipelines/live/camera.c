@@ -76,6 +76,7 @@ add_stats (LiveBranchStats *sum, const LiveBranchStats *stats)
   sum->skipped_qos += stats->skipped_qos;
   sum->skipped_busy += stats->skipped_busy;
   sum->skipped_region += stats->skipped_region;
+  sum->skipped_still += stats->skipped_still;
   sum->inference_p50 = stats->inference_p50;
   sum->inference_p95 = stats->inference_p95;
 }

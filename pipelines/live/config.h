@@ -35,6 +35,7 @@ typedef struct
   char *class_thresholds, *classes, *regions;
   guint max_detections; /* 0: the model's */
   guint interval;       /* every so many frames are looked at */
+  double skip_still;    /* steps of 255 luma that are a change; 0: any */
   gboolean all_frames;  /* records of frames with nothing on them too */
   char *protocol;       /* of RTSP: auto, tcp, udp */
   guint latency;        /* of RTSP, ms */
@@ -49,7 +50,7 @@ typedef struct
   char *model, *device, *precision; /* NULL: the plugin's */
   guint threads;
   guint batch_size;    /* 0: the plugin's */
-  int batch_timeout;   /* ms; below -1: the plugin's */
+  int batch_timeout;   /* ms; below 0: the plugin's */
   char *listen;        /* numeric address; "none": no page */
   guint port;          /* 0: any */
   char *token_file;    /* NULL: none */

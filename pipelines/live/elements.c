@@ -89,6 +89,15 @@ set_uint (GstElement *element, const char *name, guint number, GError **error)
 }
 
 static gboolean
+set_double (GstElement *element, const char *name, double number,
+    GError **error)
+{
+  char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+  return set (element, name, g_ascii_dtostr (text, sizeof text, number), error);
+}
+
+static gboolean
 set_detector (GstElement *detect, const LiveCameraConfig *camera,
     const LiveConfig *config, GError **error)
 {
@@ -106,7 +115,7 @@ set_detector (GstElement *detect, const LiveCameraConfig *camera,
       && set_uint (detect, "threads", config->threads, error)
       && (!config->batch_size
           || set_uint (detect, "batch-size", config->batch_size, error))
-      && (config->batch_timeout < -1
+      && (config->batch_timeout < 0
           || set (detect, "batch-timeout", timeout, error))
       && set (detect, "threshold", threshold, error)
       && set (detect, "class-thresholds", camera->class_thresholds, error)
@@ -114,7 +123,8 @@ set_detector (GstElement *detect, const LiveCameraConfig *camera,
       && set (detect, "roi", camera->regions, error)
       && (!camera->max_detections
           || set_uint (detect, "max-detections", camera->max_detections, error))
-      && set_uint (detect, "inference-interval", camera->interval, error);
+      && set_uint (detect, "inference-interval", camera->interval, error)
+      && set_double (detect, "skip-still", camera->skip_still, error);
 }
 
 static gboolean

@@ -113,6 +113,17 @@ read_token (const LiveConfig *config, char **token)
   return FALSE;
 }
 
+static gboolean
+check_page (const LiveConfig *config, const char *token)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (live_server_check (config, token, &error))
+    return TRUE;
+  g_warning ("%s", error->message);
+  return FALSE;
+}
+
 /* While it runs. */
 
 static void
@@ -248,9 +259,13 @@ live (const Options *options)
     return EXIT_FAILURE;
   }
   if (options->check) {
-    g_print ("%s: %u cameras\n", program.file, config->cameras->len);
+    const gboolean good = check_page (config, token);
+
+    if (good)
+      g_print ("%s: %u camera%s\n", program.file, config->cameras->len,
+          config->cameras->len == 1 ? "" : "s");
     live_config_free (config);
-    return EXIT_SUCCESS;
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
   }
   if (!open_outputs (&program, config, token)) {
     live_records_free (program.records, 0);

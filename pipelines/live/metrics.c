@@ -175,7 +175,8 @@ add_cameras (GString *text, const GPtrArray *cameras)
 static void
 add_skipped (GString *text, const GPtrArray *cameras)
 {
-  static const char *const reasons[] = { "interval", "qos", "busy", "region" };
+  static const char *const reasons[] = { "interval", "qos", "busy", "region",
+    "still" };
   const char *name = PREFIX "camera_skipped_frames_total";
 
   head (text, name, "counter", "Frames that were not looked at, by reason.");
@@ -183,7 +184,7 @@ add_skipped (GString *text, const GPtrArray *cameras)
     const LiveCamera *camera = g_ptr_array_index (cameras, i);
     const LiveBranchStats stats = live_camera_stats (camera);
     const guint64 counts[] = { stats.skipped_interval, stats.skipped_qos,
-      stats.skipped_busy, stats.skipped_region };
+      stats.skipped_busy, stats.skipped_region, stats.skipped_still };
 
     for (guint r = 0; r < G_N_ELEMENTS (reasons); r++) {
       g_autofree char *reason = g_strdup_printf (",reason=\"%s\"", reasons[r]);

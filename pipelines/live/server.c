@@ -302,18 +302,26 @@ on_request (SoupServer *soup, SoupServerMessage *message, const char *raw,
   }
 }
 
+gboolean
+live_server_check (const LiveConfig *config, const char *token, GError **error)
+{
+  if (token || g_str_equal (config->listen, "none")
+      || live_auth_is_loopback (config->listen))
+    return TRUE;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED,
+      "[live] listen: others can reach %s, so that a token is needed: set "
+      "token-file, or " LIVE_AUTH_VARIABLE " in the environment",
+      config->listen);
+  return FALSE;
+}
+
 LiveServer *
 live_server_new (const LiveConfig *config, const char *token, GError **error)
 {
   LiveServer *server;
 
-  if (!token && !live_auth_is_loopback (config->listen)) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED,
-        "[live] listen: others can reach %s, so that a token is needed: set "
-        "token-file, or " LIVE_AUTH_VARIABLE " in the environment",
-        config->listen);
+  if (!live_server_check (config, token, error))
     return NULL;
-  }
   server = g_new0 (LiveServer, 1);
   server->soup = soup_server_new ("raw-paths", TRUE, NULL);
   server->auth = live_auth_new (token);

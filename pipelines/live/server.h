@@ -17,6 +17,11 @@ G_BEGIN_DECLS
 
 typedef struct _LiveServer LiveServer;
 
+/* FALSE with @error of the domain G_IO_ERROR where others could reach the page
+ * and there is no @token. */
+gboolean live_server_check (const LiveConfig *config, const char *token,
+    GError **error);
+
 /* Listens as @config, which has to live as long, says; @token: NULL for none,
  * which only a loopback address may have.  NULL and @error of the domain
  * G_IO_ERROR. */

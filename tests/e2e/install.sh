@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What "meson install" brings works from a staging folder, and a build from
 # where it is, with no path or model said.  Prints TAP.
-# Usage: install.sh SOURCES BUILD PREFIX LIBDIR DATADIR BINDIR
+# Usage: install.sh SOURCES BUILD PREFIX LIBDIR DATADIR BINDIR MANDIR
 set -uo pipefail
 sources=$1 build=$2 prefix=$3
 work=$(mktemp -d)
@@ -78,6 +78,18 @@ installed_files () {
   done
 }
 
+# Where help2man is, a manual of every command, all of it readable.
+manuals () {
+  local page folder=$root/$1/man1
+  command -v help2man >/dev/null && [ -e "$build/training/defcn.1" ] ||
+    return 0
+  for page in "$folder"/defcn{,-bench,-convert,-detect,-eval,-import,-info}.1 \
+    "$folder"/defcn-{track,train}.1; do
+    grep -n 'OPTION' "$page" || { echo "no $page"; return 1; }
+  done
+  ! grep -n 'OPTION[^]]*?' "$folder"/*.1
+}
+
 # The program finds the plugin beside it; its example is a good one, and the
 # unit starts what was installed.
 live () {
@@ -99,12 +111,13 @@ without_model () {
   grep "There is no model file \"$prefix/.*person.safetensors\"" <<< "$said"
 }
 
-echo "1..11"
+echo "1..12"
 ok "meson install into a folder" install
 ok "it has models, schema and examples" installed_files
 ok "a pipeline without a model's name" finds_people staged
 ok "an example as installed" script
 ok "the tool as installed" tool
+ok "its manuals" manuals "$7"
 ok "the module as installed" module "$plugins" \
   "$root/$4/defcn/libdefcn-cuda.so"
 ok "the module as built" module "$build/gst-plugin" \

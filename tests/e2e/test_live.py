@@ -75,7 +75,8 @@ def check(work, text):
 
 def test_check(work):
     code, said = check(work, live_group() + group("a", uri="test://ball"))
-    tap.ok("--check takes a good file", code == 0 and "1 cameras" in said, said)
+    tap.ok("--check takes a good file",
+           code == 0 and "1 camera\n" in said, said)
     for keys, wanted in (
             ({"treshold": 1}, "[camera a] treshold: no such key"),
             ({"threshold": 2}, "[camera a] threshold: 2 is not between"),
@@ -91,6 +92,10 @@ def test_check(work):
                        + group("a", uri="test://ball"))
     tap.ok("--check tells of a missing token file",
            code == 1 and "token-file" in said, said)
+    code, said = check(work, live_group(listen="0.0.0.0")
+                       + group("a", uri="test://ball"))
+    tap.ok("and of one that is needed",
+           code == 1 and "a token is needed" in said, said)
 
 
 # Cameras.
@@ -120,7 +125,8 @@ class Fleet:
             "hole": dict(uri="rtsp://user:%s@127.0.0.1:%d/x" % (
                 SECRET, self.hole.port)),
             XSS: dict(uri="test://ball"),
-            QUOTES: dict(uri="test://circular"),
+            QUOTES: dict(uri="test://circular", inference_interval=1,
+                         skip_still=2),
             "snow": dict(uri="test://snow", page_quality=100),
             "rtsp": dict(uri="rtsp://127.0.0.1:%s/camera" % self.rtsp_port
                          if self.server else "test://smpte75"),
@@ -212,6 +218,11 @@ def test_metrics(live, fleet):
     tap.ok("every metric has its HELP and TYPE", names == helped == typed,
            names ^ helped ^ typed)
     escaped = QUOTES_NAME.replace("\\", "\\\\").replace('"', '\\"')
+    still = ('defcn_live_camera_skipped_frames_total{camera="%s",'
+             'reason="still"}' % escaped)
+    tap.ok("frames that stand still are skipped, where that is said",
+           wait(lambda: live.metrics()[still] > 20)
+           and samples[still.replace(escaped, "a")] == 0, samples)
     tap.ok("labels are escaped",
            'defcn_live_camera_up{camera="%s"} 1' % escaped in text, text)
     tap.ok("only the black hole is down", [

@@ -32,7 +32,7 @@ test_defaults (void)
   g_assert_cmpuint (config->port, ==, 8080);
   g_assert_cmpstr (config->records, ==, "-");
   g_assert_cmpuint (config->batch_size, ==, 0);
-  g_assert_cmpint (config->batch_timeout, <, -1);
+  g_assert_cmpint (config->batch_timeout, <, 0);
   g_assert_cmpuint (config->retry_min, ==, 1);
   g_assert_cmpuint (config->retry_max, ==, 60);
   g_assert_false (config->has_logins);
@@ -41,6 +41,7 @@ test_defaults (void)
   g_assert_cmpfloat (camera (config, 0)->threshold, <, 0);
   g_assert_cmpuint (camera (config, 0)->timeout, ==, 10);
   g_assert_cmpuint (camera (config, 0)->interval, ==, 1);
+  g_assert_cmpfloat (camera (config, 0)->skip_still, ==, 0);
   g_assert_null (camera (config, 0)->regions);
 }
 
@@ -55,7 +56,7 @@ test_common (void)
              "regions = 0,0,10,20; 5,6,7,8\n"
              "# comment\n[live]\nthreshold = .25\nclasses = person\nport=0\n"
              "hosts = a.example, b.example\nall-frames=yes\n"
-             "class-thresholds = person=0.6,big=car=1\nbatch-timeout=-1\n"
+             "class-thresholds = person=0.6,big=car=1\nbatch-timeout=0\n"
              "[camera \xc3\xa4<&\"\\]\nuri=test://snow\n",
           &error);
 
@@ -70,7 +71,7 @@ test_common (void)
   g_assert_null (camera (config, 1)->regions);
   g_assert_true (camera (config, 1)->all_frames);
   g_assert_cmpuint (config->port, ==, 0);
-  g_assert_cmpint (config->batch_timeout, ==, -1);
+  g_assert_cmpint (config->batch_timeout, ==, 0);
   g_assert_cmpstr (config->hosts[0], ==, "a.example");
   g_assert_cmpstr (config->hosts[1], ==, "b.example");
   g_assert_null (config->hosts[2]);
@@ -99,6 +100,9 @@ static const struct
   { A "port = 1\n", "[camera a] port: no such key" },
   { A "threshold = 1.5\n", "[camera a] threshold: 1.5 is not between 0 and 1" },
   { A "threshold = nan\n", "[camera a] threshold: nan is not between 0 and 1" },
+  { "[live]\nbatch-timeout = -1\n" A,
+      "batch-timeout: -1 is not between 0 and" },
+  { A "skip-still = 256\n", "[camera a] skip-still: 256 is not between 0 and" },
   { A "threshold = 0,5\n", "[camera a] threshold: \"0,5\" is no number" },
   { A "threshold =\n", "[camera a] threshold: \"\" is no number" },
   { A "timeout = 0\n", "[camera a] timeout: 0 is not between 1 and 3600" },
@@ -184,9 +188,9 @@ test_equal (void)
 {
   static const char *const changes[] = { "threshold=0.1", "classes=x",
     "regions=1,1,1,1", "class-thresholds=x=0.5", "max-detections=5",
-    "inference-interval=2", "all-frames=true", "rtsp-protocol=udp",
-    "rtsp-latency=1", "timeout=11", "page-width=320", "page-fps=5",
-    "page-quality=50" };
+    "inference-interval=2", "skip-still=2.5", "all-frames=true",
+    "rtsp-protocol=udp", "rtsp-latency=1", "timeout=11", "page-width=320",
+    "page-fps=5", "page-quality=50" };
   g_autoptr (LiveConfig) a = parse (A, NULL);
   g_autoptr (LiveConfig) same = parse ("[live]\nthreads=2\n" A, NULL);
   g_autoptr (LiveConfig) moved = parse ("[camera a]\nuri=test://snow\n", NULL);

@@ -42,6 +42,7 @@ test_text (void)
   g_assert_nonnull (strstr (metrics,
       "\ndefcn_live_camera_skipped_frames_total{camera=\"a\\\"\","
       "reason=\"busy\"} 0\n"));
+  g_assert_nonnull (strstr (metrics, "\",reason=\"still\"} 0\n"));
   g_assert_true (g_str_has_suffix (metrics, "\"} 1\n"));
   live_stream_free (stream);
   live_fleet_free (fleet);
