@@ -156,6 +156,28 @@ wait (GstDefcnWorker *worker)
   g_cond_wait (&worker->lane.changed, &worker->shared->lock);
 }
 
+/* With the lock held: frees the oldest results that nobody has collected, until
+ * there is room for one more.  What runs is its thread's, wanted or not. */
+static void
+make_room (GstDefcnLane *lane)
+{
+  guint wanted = 0;
+
+  for (const GList *l = lane->jobs.head; l; l = l->next)
+    wanted += !((const GstDefcnJob *) l->data)->abandoned;
+  for (GList *l = lane->jobs.head, *next; l && wanted >= lane->depth;
+       l = next) {
+    GstDefcnJob *job = l->data;
+
+    next = l->next;
+    if (job->state != GST_DEFCN_JOB_DONE)
+      continue;
+    g_queue_delete_link (&lane->jobs, l);
+    gst_defcn_job_free (job);
+    wanted--;
+  }
+}
+
 /* With the lock held. */
 static void
 queue (GstDefcnWorker *worker, GstDefcnJob *job)
@@ -163,8 +185,7 @@ queue (GstDefcnWorker *worker, GstDefcnJob *job)
   GstDefcnShared *s = worker->shared;
   GstDefcnLane *lane = &worker->lane;
 
-  while (g_queue_get_length (&lane->jobs) >= lane->depth)
-    gst_defcn_job_free (g_queue_pop_head (&lane->jobs));
+  make_room (lane);
   if (!job->engine)
     job->engine = gst_defcn_engine_ref (s->engine);
   if (!job->info)
