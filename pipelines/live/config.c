@@ -1,6 +1,7 @@
 /* The ini file. */
 #include "config.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "uri.h"
@@ -354,8 +355,10 @@ check_twice (const char *text, gsize len, GError **error)
 static LiveConfig *
 config_new (void)
 {
+  static gint serials;
   LiveConfig *config = g_new0 (LiveConfig, 1);
 
+  config->serial = (guint) g_atomic_int_add (&serials, 1) + 1;
   config->batch_timeout = -2;
   config->listen = g_strdup ("127.0.0.1");
   config->port = 8080;
@@ -410,6 +413,20 @@ read_file (GKeyFile *file, LiveConfig *config, LiveCameraConfig *common,
   return TRUE;
 }
 
+/* Changes with a file that is put in the place of another, or written anew. */
+static char *
+identify (const char *path)
+{
+  GStatBuf s;
+
+  if (!path || g_stat (path, &s) != 0)
+    return NULL;
+  return g_strdup_printf ("%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT
+                          " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT ".%09ld",
+      (guint64) s.st_dev, (guint64) s.st_ino, (gint64) s.st_size,
+      (gint64) s.st_mtim.tv_sec, (long) s.st_mtim.tv_nsec);
+}
+
 LiveConfig *
 live_config_parse (const char *text, gsize len, const char *name,
     GError **error)
@@ -428,8 +445,10 @@ live_config_parse (const char *text, gsize len, const char *name,
   g_free (common.classes);
   g_free (common.regions);
   g_free (common.protocol);
-  if (read)
+  if (read) {
+    config->model_file = identify (config->model);
     return g_steal_pointer (&config);
+  }
   g_set_error (error, LIVE_CONFIG_ERROR, 0, "%s: %s", name, problem->message);
   g_error_free (problem);
   return NULL;
@@ -463,6 +482,7 @@ live_config_free (LiveConfig *config)
   if (!config)
     return;
   g_free (config->model);
+  g_free (config->model_file);
   g_free (config->device);
   g_free (config->precision);
   g_free (config->listen);
@@ -535,5 +555,5 @@ live_config_model_equal (const LiveConfig *a, const LiveConfig *b)
     if (!fields_equal (a, b,
             find_key (live_keys, G_N_ELEMENTS (live_keys), shared[i])))
       return FALSE;
-  return TRUE;
+  return g_strcmp0 (a->model_file, b->model_file) == 0;
 }

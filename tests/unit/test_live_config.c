@@ -1,6 +1,7 @@
 /* The ini file of live. */
 #include "config.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "folder.h"
@@ -208,6 +209,33 @@ test_equal (void)
   }
 }
 
+/* The file of the model counts, too: it may be another one by now. */
+static void
+test_model_file (void)
+{
+  char *folder = folder_new ();
+  g_autofree char *path = g_build_filename (folder, "m", NULL);
+  g_autofree char *other = g_build_filename (folder, "n", NULL);
+  g_autofree char *text = g_strdup_printf ("[live]\nmodel=%s\n" A, path);
+  g_autoptr (LiveConfig) before = NULL;
+  g_autoptr (LiveConfig) same = NULL;
+  g_autoptr (LiveConfig) after = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (g_file_set_contents (path, "model", -1, NULL));
+  before = parse (text, &error);
+  same = parse (text, &error);
+  g_assert_no_error (error);
+  g_assert_true (live_config_model_equal (before, same));
+  g_assert_cmpuint (before->serial, !=, same->serial);
+  g_assert_true (g_file_set_contents (other, "other", -1, NULL));
+  g_assert_cmpint (g_rename (other, path), ==, 0);
+  after = parse (text, &error);
+  g_assert_no_error (error);
+  g_assert_false (live_config_model_equal (before, after));
+  folder_remove (folder);
+}
+
 /* Files: none, one that is none, and one. */
 static void
 test_file (void)
@@ -237,6 +265,7 @@ main (int argc, char **argv)
   g_test_add_func ("/live/config/secret", test_secret);
   g_test_add_func ("/live/config/many", test_many);
   g_test_add_func ("/live/config/equal", test_equal);
+  g_test_add_func ("/live/config/model-file", test_model_file);
   g_test_add_func ("/live/config/file", test_file);
   return g_test_run ();
 }
