@@ -521,6 +521,15 @@ live_config_camera_free (LiveCameraConfig *camera)
   g_free (camera);
 }
 
+/* NULL is another one than that of nothing. */
+static gboolean
+lists_equal (char **a, char **b)
+{
+  return a == b
+      || (a && b
+          && g_strv_equal ((const char *const *) a, (const char *const *) b));
+}
+
 static gboolean
 fields_equal (gconstpointer a, gconstpointer b, const Key *key)
 {
@@ -529,6 +538,8 @@ fields_equal (gconstpointer a, gconstpointer b, const Key *key)
 
   if (key->kind == KIND_TEXT)
     return g_strcmp0 (*(char *const *) x, *(char *const *) y) == 0;
+  if (key->kind == KIND_LIST)
+    return lists_equal (*(char **const *) x, *(char **const *) y);
   return memcmp (x, y,
              key->kind == KIND_DOUBLE ? sizeof (double) : sizeof (guint))
       == 0;
@@ -556,4 +567,18 @@ live_config_model_equal (const LiveConfig *a, const LiveConfig *b)
             find_key (live_keys, G_N_ELEMENTS (live_keys), shared[i])))
       return FALSE;
   return g_strcmp0 (a->model_file, b->model_file) == 0;
+}
+
+char *
+live_config_fixed (const LiveConfig *runs, const LiveConfig *read)
+{
+  static const char *const fixed[] = { "listen", "port", "token-file", "hosts",
+    "max-clients", "records" };
+  GString *names = g_string_new (NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (fixed); i++)
+    if (!fields_equal (runs, read,
+            find_key (live_keys, G_N_ELEMENTS (live_keys), fixed[i])))
+      g_string_append_printf (names, "%s%s", names->len ? ", " : "", fixed[i]);
+  return g_string_free (names, names->len == 0);
 }

@@ -78,5 +78,8 @@ gboolean live_config_camera_equal (const LiveCameraConfig *a,
 /* Whether what all cameras share, the model, is the same: the settings, and the
  * file. */
 gboolean live_config_model_equal (const LiveConfig *a, const LiveConfig *b);
+/* (transfer full) (nullable): the keys that differ and that a running program
+ * cannot change, "port, hosts"; NULL: none. */
+char *live_config_fixed (const LiveConfig *runs, const LiveConfig *read);
 
 G_END_DECLS

@@ -667,10 +667,12 @@ def test_model(work):
     try:
         tap.ok("cameras see with the model of the file",
                wait(lambda: seen(hashes[0])), live.log())
-        live.write(text(paths[1]))
+        live.write(text(paths[1], max_clients=3))
         live.process.send_signal(signal.SIGHUP)
-        tap.ok("and with another one",
-               wait(lambda: seen(hashes[1])), live.log())
+        tap.ok("and with another one; what takes a restart is told",
+               wait(lambda: seen(hashes[1]))
+               and "[live] max-clients: what has changed" in live.log(),
+               live.log())
         hashes[1] = copy_model(paths[1], "three")
         live.process.send_signal(signal.SIGHUP)
         tap.ok("and with what has taken the place of its file",

@@ -209,6 +209,34 @@ test_equal (void)
   }
 }
 
+/* What a running program cannot change is named. */
+static void
+test_fixed (void)
+{
+  static const struct
+  {
+    const char *before, *after, *names;
+  } cases[] = {
+    { "", "threads=2\nretry-max=9\n", NULL },
+    { "hosts=a,b\nport=1\n", "hosts=a;b\nport=1\n", NULL },
+    { "port=1\n", "port=2\n", "port" },
+    { "", "hosts=a\n", "hosts" },
+    { "hosts=a\n", "hosts=a,b\n", "hosts" },
+    { "records=none\nmax-clients=2\n", "listen=::1\n",
+        "listen, max-clients, records" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *one = g_strconcat ("[live]\n", cases[i].before, A, NULL);
+    g_autofree char *two = g_strconcat ("[live]\n", cases[i].after, A, NULL);
+    g_autoptr (LiveConfig) before = parse (one, NULL);
+    g_autoptr (LiveConfig) after = parse (two, NULL);
+    g_autofree char *names = live_config_fixed (before, after);
+
+    g_assert_cmpstr (names, ==, cases[i].names);
+  }
+}
+
 /* The file of the model counts, too: it may be another one by now. */
 static void
 test_model_file (void)
@@ -265,6 +293,7 @@ main (int argc, char **argv)
   g_test_add_func ("/live/config/secret", test_secret);
   g_test_add_func ("/live/config/many", test_many);
   g_test_add_func ("/live/config/equal", test_equal);
+  g_test_add_func ("/live/config/fixed", test_fixed);
   g_test_add_func ("/live/config/model-file", test_model_file);
   g_test_add_func ("/live/config/file", test_file);
   return g_test_run ();
