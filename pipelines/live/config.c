@@ -124,7 +124,7 @@ static const Key live_keys[] = {
   { "precision", L (precision), KIND_TEXT, .choices = "auto|fp32|fp16|bf16" },
   { "threads", L (threads), KIND_UINT, 0, 1024 },
   { "batch-size", L (batch_size), KIND_UINT, 1, 64 },
-  { "batch-timeout", L (batch_timeout), KIND_INT, -1, 10000 },
+  { "batch-timeout", L (batch_timeout), KIND_INT, 0, 10000 },
   { "listen", L (listen), KIND_TEXT, .check = check_listen },
   { "port", L (port), KIND_UINT, 0, 65535 },
   { "token-file", L (token_file), KIND_TEXT, .check = check_file },
@@ -359,7 +359,7 @@ config_new (void)
   LiveConfig *config = g_new0 (LiveConfig, 1);
 
   config->serial = (guint) g_atomic_int_add (&serials, 1) + 1;
-  config->batch_timeout = -2;
+  config->batch_timeout = -1;
   config->listen = g_strdup ("127.0.0.1");
   config->port = 8080;
   config->max_clients = 8;

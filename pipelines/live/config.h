@@ -51,7 +51,7 @@ typedef struct
   guint serial;     /* another one for every model, or other settings of it */
   guint threads;
   guint batch_size;    /* 0: the plugin's */
-  int batch_timeout;   /* ms; below -1: the plugin's */
+  int batch_timeout;   /* ms; below 0: the plugin's */
   char *listen;        /* numeric address; "none": no page */
   guint port;          /* 0: any */
   char *token_file;    /* NULL: none */

@@ -70,6 +70,8 @@ set (GstElement *element, const char *name, const char *text, GError **error)
   } else {
     valid = gst_value_deserialize (&value, text);
   }
+  /* TRUE: it had to be changed to fit. */
+  valid = valid && !g_param_value_validate (spec, &value);
   if (valid)
     g_object_set_property (G_OBJECT (element), name, &value);
   else
@@ -108,7 +110,7 @@ set_detector (GstElement *detect, const LiveCameraConfig *camera,
       && set_uint (detect, "threads", config->threads, error)
       && (!config->batch_size
           || set_uint (detect, "batch-size", config->batch_size, error))
-      && (config->batch_timeout < -1
+      && (config->batch_timeout < 0
           || set (detect, "batch-timeout", timeout, error))
       && set (detect, "threshold", threshold, error)
       && set (detect, "class-thresholds", camera->class_thresholds, error)

@@ -33,7 +33,7 @@ test_defaults (void)
   g_assert_cmpuint (config->port, ==, 8080);
   g_assert_cmpstr (config->records, ==, "-");
   g_assert_cmpuint (config->batch_size, ==, 0);
-  g_assert_cmpint (config->batch_timeout, <, -1);
+  g_assert_cmpint (config->batch_timeout, <, 0);
   g_assert_cmpuint (config->retry_min, ==, 1);
   g_assert_cmpuint (config->retry_max, ==, 60);
   g_assert_false (config->has_logins);
@@ -56,7 +56,7 @@ test_common (void)
              "regions = 0,0,10,20; 5,6,7,8\n"
              "# comment\n[live]\nthreshold = .25\nclasses = person\nport=0\n"
              "hosts = a.example, b.example\nall-frames=yes\n"
-             "class-thresholds = person=0.6,big=car=1\nbatch-timeout=-1\n"
+             "class-thresholds = person=0.6,big=car=1\nbatch-timeout=0\n"
              "[camera \xc3\xa4<&\"\\]\nuri=test://snow\n",
           &error);
 
@@ -71,7 +71,7 @@ test_common (void)
   g_assert_null (camera (config, 1)->regions);
   g_assert_true (camera (config, 1)->all_frames);
   g_assert_cmpuint (config->port, ==, 0);
-  g_assert_cmpint (config->batch_timeout, ==, -1);
+  g_assert_cmpint (config->batch_timeout, ==, 0);
   g_assert_cmpstr (config->hosts[0], ==, "a.example");
   g_assert_cmpstr (config->hosts[1], ==, "b.example");
   g_assert_null (config->hosts[2]);
@@ -131,7 +131,7 @@ static const struct
   { "[live]\nrecords = a.jsonl\n" A, "[live] records: \"a.jsonl\" is no abs" },
   { "[live]\nprecision = fp8\n" A, "[live] precision: \"fp8\" is none of" },
   { "[live]\nbatch-size = 65\n" A, "[live] batch-size: 65 is not between" },
-  { "[live]\nbatch-timeout = -2\n" A, "[live] batch-timeout: -2 is not" },
+  { "[live]\nbatch-timeout = -1\n" A, "[live] batch-timeout: -1 is not" },
   { "[live]\nretry-min = 9\nretry-max = 8\n" A, "[live] retry-min: 9 is more" },
   { A A, "line 3: [camera a] is there twice" },
   { A "classes = x\nclasses=y\n", "line 4: [camera a] classes is there twice" },
