@@ -691,6 +691,24 @@ def test_model(work):
         live.close()
 
 
+def test_reason(work):
+    """Why a camera cannot be started is told, whoever comes to tell it first."""
+    names = ["c%d" % i for i in range(8)]
+    # A thing to do for the main thread, and a model that is there already.
+    live = live_rig.Live(BUILD, work, live_group(retry_max=1) + "".join(
+        group("good " + name, uri="test://ball")
+        + group(name, uri="test://ball", classes="unicorn")
+        for name in names))
+    try:
+        wait(lambda: all(live.camera(name)["losses"] > 4 for name in names))
+        lost = [line for line in live.log().splitlines() if "is lost" in line]
+        tap.ok("the reason of every failure is told", len(lost) >= 40 and all(
+            'no class "unicorn"' in line for line in lost), live.log())
+    finally:
+        live.stop()
+        live.close()
+
+
 def test_full(work):
     """A place that takes no records stops no camera."""
     if not os.path.exists("/dev/full"):
@@ -719,6 +737,7 @@ def main():
         test_variable(work)
         test_full(work)
         test_model(work)
+        test_reason(work)
         test_stuck(work)
     return tap.end()
 
