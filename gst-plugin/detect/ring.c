@@ -68,10 +68,40 @@ add (GstDefcnDetect *self, Entry entry)
   g_queue_push_tail (&self->ring, g_memdup2 (&entry, sizeof entry));
 }
 
+/* How many buffers there are of the pool that @buffer, or what it shares its
+ * memory with, is of; 0: as many as are asked for. */
+static guint
+pool_size (GstBuffer *buffer)
+{
+  const GstParentBufferMeta *parent;
+  GstStructure *config;
+  guint max = 0;
+
+  while (!buffer->pool && (parent = gst_buffer_get_parent_buffer_meta (buffer)))
+    buffer = parent->buffer;
+  if (!buffer->pool)
+    return 0;
+  config = gst_buffer_pool_get_config (buffer->pool);
+  gst_buffer_pool_config_get_params (config, NULL, NULL, NULL, &max);
+  gst_structure_free (config);
+  return max;
+}
+
+/* Who waits for a buffer of an empty pool brings no frame to push the first one
+ * out: upstream has one to fill, and downstream one to show. */
+static guint
+room_for (const GstDefcnDetect *self, GstBuffer *buffer)
+{
+  const guint max = self->nireq > 1 ? pool_size (buffer) : 0;
+
+  return max ? CLAMP (max - 1, 1, self->nireq) : self->nireq;
+}
+
 void
 gst_defcn_ring_add_frame (GstDefcnDetect *self, GstDefcnFrame *frame,
     GstBuffer *buffer)
 {
+  self->room = room_for (self, buffer);
   add (self, (Entry){ .frame = frame, .buffer = buffer });
   self->in_flight++;
 }
@@ -97,7 +127,7 @@ may_leave (GstDefcnDetect *self)
 {
   const Entry *first = g_queue_peek_head (&self->ring);
 
-  return self->in_flight >= self->nireq
+  return self->in_flight >= self->room
       || gst_defcn_frame_is_ready (self, first->frame);
 }
 

@@ -2,7 +2,8 @@
  * the events between them, in order.
  *
  * A frame leaves when its result is there, or has to when as many as nireq are
- * in flight; an event leaves when all before it have.
+ * in flight, fewer where upstream's pool would be empty; an event leaves when
+ * all before it have.
  *
  * Thread rule: the streaming thread's.
  */

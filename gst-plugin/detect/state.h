@@ -96,6 +96,7 @@ struct _GstDefcnDetect
   guint nireq;      /* frames in flight at most, as of start() */
   GQueue ring;      /* those in flight, and the events between (ring.h) */
   guint in_flight;
+  guint room; /* how many may be, of nireq and of the pool they are of */
   GstFlowReturn verdict;        /* what went wrong while they were drained */
   struct _GstDefcnFrame *begun; /* the one that comes */
   GstDefcnStill still;          /* what skip-still compares with */

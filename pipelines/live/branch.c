@@ -121,14 +121,40 @@ on_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
+/* What the main thread tells. */
+
+static void
+on_error (LiveBranch *branch, GstMessage *message)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *debug = NULL, *text = NULL;
+  const char *detail;
+
+  gst_message_parse_error (message, &error, &debug);
+  /* After where in the code, the last line says what it was. */
+  detail = debug ? strrchr (debug, '\n') : NULL;
+  text = g_strdup_printf ("%s (%s%s%s)", error->message,
+      GST_MESSAGE_SRC_NAME (message), detail ? ": " : "",
+      detail ? detail + 1 : "");
+  branch->events.failed (text, branch->user);
+}
+
 /* The branch's own thread. */
 
+/* Its message says why, and may not have come to the main thread yet. */
 static gboolean
 tell_not_started (gpointer data)
 {
   LiveBranch *branch = data;
+  g_autoptr (GstBus) bus = gst_element_get_bus (branch->pipeline);
+  g_autoptr (GstMessage) message = NULL;
 
-  if (!branch->stopped)
+  if (branch->stopped)
+    return G_SOURCE_REMOVE;
+  message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+  if (message)
+    on_error (branch, message);
+  else
     branch->events.failed ("it cannot be started", branch->user);
   return G_SOURCE_REMOVE;
 }
@@ -208,22 +234,6 @@ run (gpointer data)
 }
 
 /* The main thread. */
-
-static void
-on_error (LiveBranch *branch, GstMessage *message)
-{
-  g_autoptr (GError) error = NULL;
-  g_autofree char *debug = NULL, *text = NULL;
-  const char *detail;
-
-  gst_message_parse_error (message, &error, &debug);
-  /* After where in the code, the last line says what it was. */
-  detail = debug ? strrchr (debug, '\n') : NULL;
-  text = g_strdup_printf ("%s (%s%s%s)", error->message,
-      GST_MESSAGE_SRC_NAME (message), detail ? ": " : "",
-      detail ? detail + 1 : "");
-  branch->events.failed (text, branch->user);
-}
 
 static void
 on_warning (LiveBranch *branch, GstMessage *message)

@@ -1,6 +1,7 @@
 /* The ini file. */
 #include "config.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "uri.h"
@@ -355,9 +356,11 @@ check_twice (const char *text, gsize len, GError **error)
 static LiveConfig *
 config_new (void)
 {
+  static gint serials;
   LiveConfig *config = g_new0 (LiveConfig, 1);
 
-  config->batch_timeout = -2;
+  config->serial = (guint) g_atomic_int_add (&serials, 1) + 1;
+  config->batch_timeout = -1;
   config->listen = g_strdup ("127.0.0.1");
   config->port = 8080;
   config->max_clients = 8;
@@ -411,6 +414,20 @@ read_file (GKeyFile *file, LiveConfig *config, LiveCameraConfig *common,
   return TRUE;
 }
 
+/* Changes with a file that is put in the place of another, or written anew. */
+static char *
+identify (const char *path)
+{
+  GStatBuf s;
+
+  if (!path || g_stat (path, &s) != 0)
+    return NULL;
+  return g_strdup_printf ("%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT
+                          " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT ".%09ld",
+      (guint64) s.st_dev, (guint64) s.st_ino, (gint64) s.st_size,
+      (gint64) s.st_mtim.tv_sec, (long) s.st_mtim.tv_nsec);
+}
+
 LiveConfig *
 live_config_parse (const char *text, gsize len, const char *name,
     GError **error)
@@ -429,8 +446,10 @@ live_config_parse (const char *text, gsize len, const char *name,
   g_free (common.classes);
   g_free (common.regions);
   g_free (common.protocol);
-  if (read)
+  if (read) {
+    config->model_file = identify (config->model);
     return g_steal_pointer (&config);
+  }
   g_set_error (error, LIVE_CONFIG_ERROR, 0, "%s: %s", name, problem->message);
   g_error_free (problem);
   return NULL;
@@ -464,6 +483,7 @@ live_config_free (LiveConfig *config)
   if (!config)
     return;
   g_free (config->model);
+  g_free (config->model_file);
   g_free (config->device);
   g_free (config->precision);
   g_free (config->listen);
@@ -502,6 +522,15 @@ live_config_camera_free (LiveCameraConfig *camera)
   g_free (camera);
 }
 
+/* NULL is another one than that of nothing. */
+static gboolean
+lists_equal (char **a, char **b)
+{
+  return a == b
+      || (a && b
+          && g_strv_equal ((const char *const *) a, (const char *const *) b));
+}
+
 static gboolean
 fields_equal (gconstpointer a, gconstpointer b, const Key *key)
 {
@@ -510,6 +539,8 @@ fields_equal (gconstpointer a, gconstpointer b, const Key *key)
 
   if (key->kind == KIND_TEXT)
     return g_strcmp0 (*(char *const *) x, *(char *const *) y) == 0;
+  if (key->kind == KIND_LIST)
+    return lists_equal (*(char **const *) x, *(char **const *) y);
   return memcmp (x, y,
              key->kind == KIND_DOUBLE ? sizeof (double) : sizeof (guint))
       == 0;
@@ -536,5 +567,19 @@ live_config_model_equal (const LiveConfig *a, const LiveConfig *b)
     if (!fields_equal (a, b,
             find_key (live_keys, G_N_ELEMENTS (live_keys), shared[i])))
       return FALSE;
-  return TRUE;
+  return g_strcmp0 (a->model_file, b->model_file) == 0;
+}
+
+char *
+live_config_fixed (const LiveConfig *runs, const LiveConfig *read)
+{
+  static const char *const fixed[] = { "listen", "port", "token-file", "hosts",
+    "max-clients", "records" };
+  GString *names = g_string_new (NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (fixed); i++)
+    if (!fields_equal (runs, read,
+            find_key (live_keys, G_N_ELEMENTS (live_keys), fixed[i])))
+      g_string_append_printf (names, "%s%s", names->len ? ", " : "", fixed[i]);
+  return g_string_free (names, names->len == 0);
 }

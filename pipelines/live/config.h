@@ -48,6 +48,8 @@ typedef struct
 typedef struct
 {
   char *model, *device, *precision; /* NULL: the plugin's */
+  char *model_file; /* which one is at that path, as of now; NULL: not known */
+  guint serial;     /* another one for every model, or other settings of it */
   guint threads;
   guint batch_size;    /* 0: the plugin's */
   int batch_timeout;   /* ms; below 0: the plugin's */
@@ -74,7 +76,11 @@ LiveCameraConfig *live_config_camera_copy (const LiveCameraConfig *camera);
 void live_config_camera_free (LiveCameraConfig *camera);
 gboolean live_config_camera_equal (const LiveCameraConfig *a,
     const LiveCameraConfig *b);
-/* Whether what all cameras share, the model, is the same. */
+/* Whether what all cameras share, the model, is the same: the settings, and the
+ * file. */
 gboolean live_config_model_equal (const LiveConfig *a, const LiveConfig *b);
+/* (transfer full) (nullable): the keys that differ and that a running program
+ * cannot change, "port, hosts"; NULL: none. */
+char *live_config_fixed (const LiveConfig *runs, const LiveConfig *read);
 
 G_END_DECLS

@@ -70,6 +70,8 @@ set (GstElement *element, const char *name, const char *text, GError **error)
   } else {
     valid = gst_value_deserialize (&value, text);
   }
+  /* TRUE: it had to be changed to fit. */
+  valid = valid && !g_param_value_validate (spec, &value);
   if (valid)
     g_object_set_property (G_OBJECT (element), name, &value);
   else
@@ -101,13 +103,15 @@ static gboolean
 set_detector (GstElement *detect, const LiveCameraConfig *camera,
     const LiveConfig *config, GError **error)
 {
-  char threshold[G_ASCII_DTOSTR_BUF_SIZE], timeout[16];
+  char threshold[G_ASCII_DTOSTR_BUF_SIZE], timeout[16], id[32];
 
   g_ascii_dtostr (threshold, sizeof threshold, camera->threshold);
   g_snprintf (timeout, sizeof timeout, "%d", config->batch_timeout);
-  /* One model for all cameras, where the plugin can share it. */
+  /* One model for all cameras, where the plugin can share it; and another one
+   * when that is to change, whoever is not through with the old one. */
+  g_snprintf (id, sizeof id, "live %u", config->serial);
   if (has (detect, "model-instance-id")
-      && !set (detect, "model-instance-id", "live", error))
+      && !set (detect, "model-instance-id", id, error))
     return FALSE;
   return set (detect, "model", config->model, error)
       && set (detect, "device", config->device, error)

@@ -61,6 +61,8 @@ live_fleet_update (LiveFleet *fleet, LiveConfig *config)
   LiveConfig *old = fleet->config;
   g_autoptr (GPtrArray) before = fleet->cameras;
 
+  if (same_model)
+    config->serial = old->serial;
   fleet->config = config;
   fleet->cameras =
       g_ptr_array_new_with_free_func ((GDestroyNotify) live_camera_unref);

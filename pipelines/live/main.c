@@ -144,6 +144,20 @@ on_end (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+/* Takes @config. */
+static void
+take (Program *program, LiveConfig *config)
+{
+  g_autofree char *fixed = live_config_fixed (program->fleet->config, config);
+
+  if (fixed)
+    g_warning ("%s: [live] %s: what has changed there takes a restart",
+        program->file, fixed);
+  live_fleet_update (program->fleet, config);
+  g_message ("%s is read again: %u cameras", program->file,
+      config->cameras->len);
+}
+
 static gboolean
 on_hangup (gpointer data)
 {
@@ -157,10 +171,7 @@ on_hangup (gpointer data)
   live_records_reopen (program->records);
   config = load (program->file);
   if (config)
-    live_fleet_update (program->fleet, config);
-  if (config)
-    g_message ("%s is read again: %u cameras", program->file,
-        config->cameras->len);
+    take (program, config);
   else
     g_warning ("%s is not taken, all goes on as it was", program->file);
   live_notify_send ("READY=1");

@@ -3,6 +3,7 @@
 tells, whom it tells, and that it ends.  Prints TAP.
 Usage: test_live.py SOURCES BUILD [RTSP_SERVER]"""
 import base64
+import hashlib
 import http.client
 import json
 import os
@@ -638,6 +639,87 @@ def test_stuck(work):
         live.close()
 
 
+def copy_model(path, note):
+    """The bundled model, whose file says @note: another hash."""
+    with open(BUILD + "/pipelines/person.safetensors", "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        rest = file.read()
+    header["__metadata__"]["note"] = note
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path + ".new", "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text + rest)
+    os.replace(path + ".new", path)
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def test_model(work):
+    """SIGHUP brings another model, or other settings of it, to all cameras,
+    whoever of them hangs and still has the old one."""
+    names = ["a", "b", "c"]
+    os.makedirs(work + "/model")
+    os.mkfifo(work + "/model/fifo")
+    paths = [work + "/model/one.safetensors", work + "/model/two.safetensors"]
+    hashes = [copy_model(paths[0], "one"), copy_model(paths[1], "two")]
+
+    def text(path, **keys):
+        return (live_group(model=path, timeout=10, **keys)
+                + group("hangs", uri="file://%s/model/fifo" % work)
+                + "".join(group(name, uri="test://ball") for name in names))
+
+    def seen(wanted):
+        last = {record["source"]: record["detectors"][0]["model_hash"]
+                for record in live.records()}
+        return all(last.get(name) == wanted for name in names)
+
+    live = live_rig.Live(BUILD, work, text(paths[0]))
+    try:
+        tap.ok("cameras see with the model of the file",
+               wait(lambda: seen(hashes[0])), live.log())
+        live.write(text(paths[1], max_clients=3))
+        live.process.send_signal(signal.SIGHUP)
+        tap.ok("and with another one; what takes a restart is told",
+               wait(lambda: seen(hashes[1]))
+               and "[live] max-clients: what has changed" in live.log(),
+               live.log())
+        hashes[1] = copy_model(paths[1], "three")
+        live.process.send_signal(signal.SIGHUP)
+        tap.ok("and with what has taken the place of its file",
+               wait(lambda: seen(hashes[1])), live.log())
+        live.write(text(paths[1], batch_size=2, batch_timeout=5))
+        starts = sum(live.log().count('camera "%s"' % name) for name in names)
+        live.process.send_signal(signal.SIGHUP)
+        tap.ok("and with other settings of it", wait(
+            lambda: sum(live.log().count('camera "%s"' % name)
+                        for name in names) == starts + 3), live.log())
+        tap.ok("none of them is lost meanwhile, nor told of a conflict",
+               all(live.camera(name)["losses"] == 0 for name in names)
+               and "model-instance-id" not in live.log(), live.log())
+    finally:
+        live.stop()
+        live.close()
+
+
+def test_reason(work):
+    """Why a camera cannot be started is told, whoever comes to tell it first."""
+    names = ["c%d" % i for i in range(8)]
+    # A thing to do for the main thread, and a model that is there already.
+    live = live_rig.Live(BUILD, work, live_group(retry_max=1) + "".join(
+        group("good " + name, uri="test://ball")
+        + group(name, uri="test://ball", classes="unicorn")
+        for name in names))
+    try:
+        wait(lambda: all(live.camera(name)["losses"] > 4 for name in names))
+        lost = [line for line in live.log().splitlines() if "is lost" in line]
+        tap.ok("the reason of every failure is told", len(lost) >= 40 and all(
+            'no class "unicorn"' in line for line in lost), live.log())
+    finally:
+        live.stop()
+        live.close()
+
+
 def test_full(work):
     """A place that takes no records stops no camera."""
     if not os.path.exists("/dev/full"):
@@ -665,6 +747,8 @@ def main():
         test_token(work)
         test_variable(work)
         test_full(work)
+        test_model(work)
+        test_reason(work)
         test_stuck(work)
     return tap.end()
 

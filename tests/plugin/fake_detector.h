@@ -39,6 +39,8 @@ void fake_detector_set_failing (gboolean failing);
 /* While it is held every run waits. */
 void fake_detector_hold (void);
 void fake_detector_release (void);
+/* While it is held, the next @n runs do not wait: they overtake those that do. */
+void fake_detector_let (guint n);
 /* Waits until a run waits, or until @n runs have ended, since the reset. */
 void fake_detector_wait_held (void);
 void fake_detector_wait_runs (guint n);

@@ -533,6 +533,92 @@ test_latency (void)
   end (h, &seen);
 }
 
+static GstBufferPool *
+pool_new (GstHarness *h, guint max)
+{
+  GstBufferPool *pool = gst_buffer_pool_new ();
+  GstStructure *config = gst_buffer_pool_get_config (pool);
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (h->srcpad);
+  GstVideoInfo info;
+
+  g_assert_true (gst_video_info_from_caps (&info, caps));
+  gst_buffer_pool_config_set_params (config, caps,
+      (guint) GST_VIDEO_INFO_SIZE (&info), 0, max);
+  g_assert_true (gst_buffer_pool_set_config (pool, config));
+  g_assert_true (gst_buffer_pool_set_active (pool, TRUE));
+  return pool;
+}
+
+/* As a source does, which would wait for it. */
+static GstBuffer *
+acquire (GstBufferPool *pool, guint n)
+{
+  GstBufferPoolAcquireParams params = {
+    .flags = GST_BUFFER_POOL_ACQUIRE_FLAG_DONTWAIT
+  };
+  GstBuffer *buffer = NULL;
+
+  g_assert_cmpint (gst_buffer_pool_acquire_buffer (pool, &buffer, &params), ==,
+      GST_FLOW_OK);
+  gst_buffer_memset (buffer, 0, 0, gst_buffer_get_size (buffer));
+  GST_BUFFER_PTS (buffer) = n * FRAME;
+  return buffer;
+}
+
+/* A pool of few buffers is not emptied, whatever nireq says: nobody would bring
+ * the frame that pushes the first one out.  One buffer stays with the sink, as
+ * its last sample does, and @copied ones are of no pool themselves. */
+static void
+pass_pool (guint max, guint room, gboolean copied)
+{
+  Seen seen;
+  GstHarness *h = start (&seen, "nireq=8");
+  g_autoptr (GstBufferPool) pool = pool_new (h, max);
+  GstBuffer *shown = NULL;
+  GThread *thread = NULL;
+
+  fake_detector_hold ();
+  for (guint i = 0; i < 20; i++) {
+    GstBuffer *buffer = acquire (pool, i), *out;
+
+    if (copied) {
+      GstBuffer *copy = gst_buffer_copy (buffer);
+
+      if (!gst_buffer_get_parent_buffer_meta (copy)) /* old GStreamer */
+        gst_buffer_add_parent_buffer_meta (copy, buffer);
+      gst_buffer_unref (buffer);
+      g_assert_null (copy->pool);
+      buffer = copy;
+    }
+    if (i + 1 == room)
+      thread = g_thread_new ("release", release_when_asleep, g_thread_self ());
+    g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
+    if (i + 1 == room)
+      g_thread_join (thread);
+    else if (i + 1 < room)
+      assert_seen (&seen, "");
+    while ((out = gst_harness_try_pull (h))) {
+      gst_clear_buffer (&shown);
+      shown = out;
+    }
+  }
+  push_eos (h);
+  g_assert_nonnull (strstr (seen.text->str, "19 eos"));
+  gst_clear_buffer (&shown);
+  end (h, &seen);
+  gst_buffer_pool_set_active (pool, FALSE);
+}
+
+static void
+test_pool (void)
+{
+  pass_pool (2, 1, FALSE);
+  pass_pool (4, 3, FALSE);
+  pass_pool (4, 3, TRUE);
+  pass_pool (64, 8, FALSE);
+  pass_pool (0, 8, FALSE);
+}
+
 static gpointer
 push_many (gpointer data)
 {
@@ -612,6 +698,7 @@ main (int argc, char **argv)
   g_test_add_func ("/inflight/same", test_same);
   g_test_add_func ("/inflight/no-block", test_no_block);
   g_test_add_func ("/inflight/latency", test_latency);
+  g_test_add_func ("/inflight/pool", test_pool);
   g_test_add_func ("/inflight/stop", test_stop);
   g_test_add_func ("/inflight/steady", test_steady);
   return rig_run ();

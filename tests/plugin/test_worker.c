@@ -23,15 +23,23 @@ settings_new (void)
 }
 
 static GstDefcnWorker *
-worker_new (void)
+worker_new_with (guint workers, guint depth)
 {
   const GstDefcnModelSetup setup = { .path = (char *) "any",
-    .device = (char *) "cpu" };
+    .device = (char *) "cpu",
+    .workers = workers };
   g_autoptr (GError) error = NULL;
-  GstDefcnWorker *worker = gst_defcn_worker_new (NULL, &setup, 1, NULL, &error);
+  GstDefcnWorker *worker =
+      gst_defcn_worker_new (NULL, &setup, depth, NULL, &error);
 
   g_assert_no_error (error);
   return worker;
+}
+
+static GstDefcnWorker *
+worker_new (void)
+{
+  return worker_new_with (1, 1);
 }
 
 static GstDefcnWorker *
@@ -707,6 +715,31 @@ test_room (void)
   gst_defcn_lane_clear (&lane);
 }
 
+/* What was thrown away may run for longer than what came after it: neither that
+ * nor the result of the latter makes room for a third one. */
+static void
+test_overtaken (void)
+{
+  GstDefcnWorker *worker;
+
+  fake_detector_reset ();
+  worker = worker_new_with (2, 2);
+  fake_detector_hold ();
+  g_assert_true (gst_defcn_worker_submit (worker, job_new (1)));
+  fake_detector_wait_held ();
+  gst_defcn_worker_discard (worker);
+  fake_detector_let (2);
+  g_assert_true (gst_defcn_worker_submit (worker, job_new (2)));
+  fake_detector_wait_runs (1);
+  fake_detector_wait_idle ();
+  g_assert_true (gst_defcn_worker_submit (worker, job_new (3)));
+  assert_collects (worker, 2);
+  assert_collects (worker, 3);
+  fake_detector_release ();
+  assert_collects_nothing (worker);
+  gst_defcn_worker_free (worker);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -728,6 +761,7 @@ main (int argc, char **argv)
   g_test_add_func ("/worker/wait-before-it-runs", test_wait_before_it_runs);
   g_test_add_func ("/worker/submit-twice", test_submit_twice);
   g_test_add_func ("/worker/room", test_room);
+  g_test_add_func ("/worker/overtaken", test_overtaken);
   g_test_add_func ("/worker/steady", test_steady);
   g_test_add_func ("/worker/steady-after-errors", test_steady_after_errors);
   g_test_add_func ("/worker/steady-settings", test_steady_settings);

@@ -1,6 +1,7 @@
 /* The ini file of live. */
 #include "config.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "folder.h"
@@ -134,7 +135,7 @@ static const struct
   { "[live]\nrecords = a.jsonl\n" A, "[live] records: \"a.jsonl\" is no abs" },
   { "[live]\nprecision = fp8\n" A, "[live] precision: \"fp8\" is none of" },
   { "[live]\nbatch-size = 65\n" A, "[live] batch-size: 65 is not between" },
-  { "[live]\nbatch-timeout = -2\n" A, "[live] batch-timeout: -2 is not" },
+  { "[live]\nbatch-timeout = -1\n" A, "[live] batch-timeout: -1 is not" },
   { "[live]\nretry-min = 9\nretry-max = 8\n" A, "[live] retry-min: 9 is more" },
   { A A, "line 3: [camera a] is there twice" },
   { A "classes = x\nclasses=y\n", "line 4: [camera a] classes is there twice" },
@@ -212,6 +213,61 @@ test_equal (void)
   }
 }
 
+/* What a running program cannot change is named. */
+static void
+test_fixed (void)
+{
+  static const struct
+  {
+    const char *before, *after, *names;
+  } cases[] = {
+    { "", "threads=2\nretry-max=9\n", NULL },
+    { "hosts=a,b\nport=1\n", "hosts=a;b\nport=1\n", NULL },
+    { "port=1\n", "port=2\n", "port" },
+    { "", "hosts=a\n", "hosts" },
+    { "hosts=a\n", "hosts=a,b\n", "hosts" },
+    { "records=none\nmax-clients=2\n", "listen=::1\n",
+        "listen, max-clients, records" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *one = g_strconcat ("[live]\n", cases[i].before, A, NULL);
+    g_autofree char *two = g_strconcat ("[live]\n", cases[i].after, A, NULL);
+    g_autoptr (LiveConfig) before = parse (one, NULL);
+    g_autoptr (LiveConfig) after = parse (two, NULL);
+    g_autofree char *names = live_config_fixed (before, after);
+
+    g_assert_cmpstr (names, ==, cases[i].names);
+  }
+}
+
+/* The file of the model counts, too: it may be another one by now. */
+static void
+test_model_file (void)
+{
+  char *folder = folder_new ();
+  g_autofree char *path = g_build_filename (folder, "m", NULL);
+  g_autofree char *other = g_build_filename (folder, "n", NULL);
+  g_autofree char *text = g_strdup_printf ("[live]\nmodel=%s\n" A, path);
+  g_autoptr (LiveConfig) before = NULL;
+  g_autoptr (LiveConfig) same = NULL;
+  g_autoptr (LiveConfig) after = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (g_file_set_contents (path, "model", -1, NULL));
+  before = parse (text, &error);
+  same = parse (text, &error);
+  g_assert_no_error (error);
+  g_assert_true (live_config_model_equal (before, same));
+  g_assert_cmpuint (before->serial, !=, same->serial);
+  g_assert_true (g_file_set_contents (other, "other", -1, NULL));
+  g_assert_cmpint (g_rename (other, path), ==, 0);
+  after = parse (text, &error);
+  g_assert_no_error (error);
+  g_assert_false (live_config_model_equal (before, after));
+  folder_remove (folder);
+}
+
 /* Files: none, one that is none, and one. */
 static void
 test_file (void)
@@ -241,6 +297,8 @@ main (int argc, char **argv)
   g_test_add_func ("/live/config/secret", test_secret);
   g_test_add_func ("/live/config/many", test_many);
   g_test_add_func ("/live/config/equal", test_equal);
+  g_test_add_func ("/live/config/fixed", test_fixed);
+  g_test_add_func ("/live/config/model-file", test_model_file);
   g_test_add_func ("/live/config/file", test_file);
   return g_test_run ();
 }
