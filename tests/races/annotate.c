@@ -135,6 +135,41 @@ g_atomic_rc_box_release_full (gpointer block, GDestroyNotify clear)
   found (block, clear);
 }
 
+/* Memory that is mapped to be written to is nobody else's any more: what was
+ * done with it while it was mapped elsewhere is over. */
+gboolean
+gst_buffer_map (GstBuffer *buffer, GstMapInfo *info, GstMapFlags flags)
+{
+  gboolean good;
+
+  REAL (gst_buffer_map)
+  good = found (buffer, info, flags);
+  if (good)
+    __tsan_acquire (info->memory);
+  return good;
+}
+
+gboolean
+gst_buffer_map_range (GstBuffer *buffer, guint at, gint n, GstMapInfo *info,
+    GstMapFlags flags)
+{
+  gboolean good;
+
+  REAL (gst_buffer_map_range)
+  good = found (buffer, at, n, info, flags);
+  if (good)
+    __tsan_acquire (info->memory);
+  return good;
+}
+
+void
+gst_buffer_unmap (GstBuffer *buffer, GstMapInfo *info)
+{
+  REAL (gst_buffer_unmap)
+  __tsan_release (info->memory);
+  found (buffer, info);
+}
+
 gboolean
 g_atomic_ref_count_dec (gatomicrefcount *count)
 {

@@ -2,7 +2,8 @@
  * and in none: ThreadSanitizer has to be silent about the first and to speak of
  * the last.
  *
- *   race WAY     mutex, cond, rec, once, count, buffer, queue, bus; none */
+ *   race WAY     mutex, cond, rec, once, count, buffer, map, queue,
+ *                bus; none */
 #include <gst/gst.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ static gboolean ready;
 static gsize once;
 static GAsyncQueue *queue;
 static GstBus *bus;
+static GstBuffer *mapped;
 static gint turn; /* relaxed: in time, but orders nothing */
 
 static gboolean
@@ -116,6 +118,22 @@ by_count (gboolean giver)
     number = sides[0] + sides[1];
 }
 
+/* What is done with memory while it is mapped. */
+static void
+by_map (gboolean giver)
+{
+  GstMapInfo map;
+
+  while (!giver && !is_turn ())
+    g_usleep (1000);
+  gst_buffer_map (mapped, &map, GST_MAP_READWRITE);
+  number++;
+  map.data[0]++;
+  gst_buffer_unmap (mapped, &map);
+  if (giver)
+    __atomic_store_n (&turn, 1, __ATOMIC_RELAXED);
+}
+
 static void
 by_queue (gboolean giver)
 {
@@ -146,7 +164,8 @@ static const struct
   void (*way) (gboolean giver);
 } ways[] = { { "none", by_none }, { "mutex", by_mutex }, { "cond", by_cond },
   { "rec", by_rec }, { "once", by_once }, { "count", by_count },
-  { "buffer", by_buffer }, { "queue", by_queue }, { "bus", by_bus } };
+  { "buffer", by_buffer }, { "map", by_map }, { "queue", by_queue },
+  { "bus", by_bus } };
 
 static gpointer
 taker (gpointer way)
@@ -161,6 +180,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   queue = g_async_queue_new ();
   bus = gst_bus_new ();
+  mapped = gst_buffer_new_allocate (NULL, 64, NULL);
   for (guint i = 0; argc == 2 && i < G_N_ELEMENTS (ways); i++) {
     GThread *thread;
 

@@ -46,11 +46,11 @@ case_ () {
   fi
 }
 
-echo "1..17"
+echo "1..18"
 setup || { echo "Bail out! no build"; exit 1; }
 mkdir -p $logs
 case_ none 66 $build/tests/races/race none
-for way in mutex cond rec once count buffer queue bus; do
+for way in mutex cond rec once count buffer map queue bus; do
   case_ $way 0 $build/tests/races/race $way
 done
 for test in $tests; do

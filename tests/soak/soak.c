@@ -28,7 +28,7 @@
 #include "tiny_model.h"
 
 /* What is kept once and for all by what is first used then, KB. */
-#define KEPT 256
+#define KEPT 512
 /* Seconds after which what is kept for each size of pictures is there. */
 #define LONG 600
 /* Parts of a run whose means are taken for independent. */
