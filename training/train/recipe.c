@@ -357,8 +357,7 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
     return FALSE;
   }
   return finish_batch (recipe, error) && check_precision (recipe, error)
-      && finish_backbone (recipe, error)
-      && finish_pixels (recipe, error);
+      && finish_backbone (recipe, error) && finish_pixels (recipe, error);
 }
 
 static char *
