@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """`defcn track` on pictures; `defcn eval --tracks` on made-up sequences
-(tracks/make.py): TrackEval's and py-motmetrics' figures, as tracks/figures.json
-keeps them, and anew where DEFCN_TRACKEVAL names a Python that has both; real
-sequences of ../shared/data/mot-gt likewise.  Prints TAP.
+(tracks/make.py): TrackEval's and py-motmetrics' figures, as
+tracks/figures.json keeps them, and anew where DEFCN_TRACKEVAL names a Python
+that has both; real sequences of ../shared/data/mot-gt likewise.  Prints TAP.
 Usage: test_tracks.py DEFCN"""
 import json
 import os

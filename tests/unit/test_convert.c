@@ -440,6 +440,36 @@ test_refused (void)
     g_clear_error (&error);
   }
 
+  /* One picture said in two ways; one that is called as a list of names. */
+  static const struct
+  {
+    DefcnNotation notation;
+    const char *name, *words;
+  } odd[] = {
+    { DEFCN_NOTATION_YOLO, "./b.jpg", "\"./b.jpg\" would share" },
+    { DEFCN_NOTATION_VOC, "x\\\\..\\\\b.jpg", "b.jpg\" would share" },
+    { DEFCN_NOTATION_YOLO, "classes.png", "\"classes.png\" would be one file" },
+    { DEFCN_NOTATION_VOC, "classes.png", NULL },
+    { DEFCN_NOTATION_YOLO, "x/classes.png", NULL },
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS (odd); i++) {
+    g_autofree char *place = path_of (odd[i].notation);
+    g_autofree char *of_two = g_strdup_printf (
+        "{\"images\":[{\"id\":1,\"file_name\":\"b.png\",\"width\":9,\"height\":"
+        "9},{\"id\":2,\"file_name\":\"%s\",\"width\":9,\"height\":9}],"
+        "\"annotations\":[],\"categories\":[{\"id\":1,\"name\":\"person\"}]}",
+        odd[i].name);
+    g_autoptr (DefcnDataset) two = read_text ("t.json", of_two);
+
+    g_assert_cmpint (defcn_notation_write (odd[i].notation, place, two, &done,
+                         &error),
+        ==, odd[i].words == NULL);
+    if (odd[i].words)
+      g_assert_nonnull (strstr (error->message, odd[i].words));
+    g_clear_error (&error);
+    remove_all (place);
+  }
+
   /* A name may come back into the folder of images, and not leave another. */
   g_autofree char *text =
       g_strdup_printf ("{\"images\":[{\"id\":1,\"file_name\":\"../%s/a.png\","

@@ -86,6 +86,9 @@ static void
 test_quoted (void)
 {
   static const char *const annotations[] = {
+    "{\"note\":\"\\\"NaN\",\"id\":1,\"image_id\":7,\"category_id\":1,"
+    "\"bbox\":[1,2,3,4],\"area\":NaN,\"iscrowd\":-Infinity,"
+    "\"segmentation\":NaN}",
     "{\"id\":1,\"image_id\":\"7\",\"category_id\":\"1\",\"bbox\":[1,2,3,4]}",
     "{\"id\":\"x\",\"image_id\":7,\"category_id\":1,"
     "\"bbox\":[\"1\",\"2.0\",\"3\",\"4e0\"],\"area\":\"12\"}",
@@ -105,7 +108,8 @@ test_quoted (void)
   };
   static const char *const images[] = {
     IMAGE (7),
-    "{\"id\":\"7\",\"file_name\":\"7.jpg\",\"width\":\"20\",\"height\":10}",
+    "{\"id\":\"7\",\"file_name\":\"\\\"NaN\",\"width\":\"20\",\"height\":10,"
+    "\"note\":NaN}",
   };
 
   for (gsize i = 0; i < 2 * G_N_ELEMENTS (annotations); i++) {
@@ -117,10 +121,12 @@ test_quoted (void)
 
     g_assert_cmpuint (dataset->n_damaged + dataset->n_orphans, ==, 0);
     g_assert_cmpint (sample_at (dataset, 0)->width, ==, 20);
+    g_assert_cmpstr (sample_at (dataset, 0)->name, ==,
+        i % 2 ? "\"NaN" : "7.jpg");
     g_assert_cmpint (o->label, ==, 0);
     g_assert_cmpfloat (o->bbox[3], ==, 4);
     g_assert_cmpfloat (o->area, ==, 12);
-    g_assert_cmpint (o->crowd, ==, i / 2 >= 5);
+    g_assert_cmpint (o->crowd, ==, i / 2 >= 6);
   }
 
   static const char both[] = "{\"images\":[" IMAGE (
@@ -478,7 +484,7 @@ test_damaged (void)
     { WITH ("{\"id\":\"b\",\"image_id\":7,\"category_id\":1,\"bbox\":[]}"),
         "annotation \"b\": \"bbox\"" },
     { WITH ("{\"id\":5,\"image_id\":7,\"category_id\":1,"
-            "\"bbox\":[1,2,NaN,4]}"),
+            "\"bbox\":[1,2,nan,4]}"),
         "annotations[0] is not valid JSON" },
   };
   static const char two[] = WITH (
@@ -522,7 +528,8 @@ test_damaged_image (void)
   } cases[] = {
     { "null", "images[0] is not a JSON object" },
     { "[1,{\"a\":2}]", "images[0] is not a JSON object" },
-    { "{\"id\":6,\"width\":NaN}", "images[0] is not valid JSON" },
+    { "{\"id\":6,\"width\":nan}", "images[0] is not valid JSON" },
+    { "{\"id\":6,\"file_name\":NaN}", "image 6 has no \"file_name\"" },
     { "{\"file_name\":\"a\"}", "images[0]: \"id\" is neither" },
     { "{\"id\":6}", "image 6 has no \"file_name\"" },
     { "{\"id\":6,\"file_name\":4}", "image 6 has no \"file_name\"" },

@@ -169,7 +169,7 @@ defcn_files_write_crowdhuman (const char *path, const DefcnDataset *dataset,
         "CrowdHuman has one class, person (--classes=person takes only that)");
     return FALSE;
   }
-  if (!defcn_folder_check_stems (dataset, error))
+  if (!defcn_folder_check_stems (dataset, NULL, error))
     return FALSE;
   g_autoptr (DefcnOutput) output = defcn_output_open (path, error);
   if (!output)

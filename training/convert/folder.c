@@ -56,23 +56,41 @@ compare_texts (gconstpointer a, gconstpointer b, gpointer data G_GNUC_UNUSED)
   return strcmp (a, b);
 }
 
+/* The file's name of a picture without its ending, from "/" on and the one way
+ * that it can be said; (transfer full). */
+static char *
+stem_of (const DefcnDataset *dataset, const char *name)
+{
+  g_autofree char *slashes = g_strdelimit (g_strdup (name), "\\", '/');
+  char *stem = g_canonicalize_filename (slashes, "/");
+  char *dot = dataset->crowdhuman ? NULL : strrchr (stem, '.');
+
+  if (dot && !strchr (dot, '/'))
+    *dot = '\0';
+  return stem;
+}
+
 gboolean
-defcn_folder_check_stems (const DefcnDataset *dataset, GError **error)
+defcn_folder_check_stems (const DefcnDataset *dataset, const char *taken,
+    GError **error)
 {
   g_autoptr (GTree) seen = g_tree_new_full (compare_texts, NULL, g_free, NULL);
 
+  if (taken)
+    g_tree_insert (seen, g_strconcat ("/", taken, NULL), (gpointer) taken);
   for (guint i = 0; i < dataset->samples->len; i++) {
     const DefcnSample *sample = dataset->samples->pdata[i];
-    char *stem = g_strdelimit (g_strdup (sample->name), "\\", '/');
-    char *dot = dataset->crowdhuman ? NULL : strrchr (stem, '.');
+    char *stem = stem_of (dataset, sample->name);
     const char *other;
 
-    if (dot && !strchr (dot, '/'))
-      *dot = '\0';
     if ((other = g_tree_lookup (seen, stem))) {
       g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-          "\"%s\" and \"%s\" would share one file of annotations", other,
-          sample->name);
+          other == taken
+              ? "\"%s\", the names of classes, and \"%s\" would be one "
+                "file"
+              : "\"%s\" and \"%s\" would share one file of "
+                "annotations",
+          other, sample->name);
       g_free (stem);
       return FALSE;
     }

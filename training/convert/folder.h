@@ -23,8 +23,10 @@ GPtrArray *defcn_folder_list (const char *path,
 gboolean defcn_folder_size (int size[2], const DefcnDataset *dataset, guint i,
     GError **error);
 /* FALSE with @error where two pictures are called the same but for their
- * endings: their files would be one. */
-gboolean defcn_folder_check_stems (const DefcnDataset *dataset, GError **error);
+ * endings, "./" and the like: their files would be one; or where a picture is
+ * called @taken, NULL: none, which is that of another file. */
+gboolean defcn_folder_check_stems (const DefcnDataset *dataset,
+    const char *taken, GError **error);
 /* Path below @folder of the file for a picture's @name, with @ending in place
  * of its own; the folders on the way are made.  (transfer full); NULL with
  * @error where @name leads elsewhere. */

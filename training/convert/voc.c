@@ -331,7 +331,7 @@ gboolean
 defcn_voc_write (const char *path, const DefcnDataset *dataset,
     DefcnConverted *done, GError **error)
 {
-  if (!defcn_folder_check_stems (dataset, error))
+  if (!defcn_folder_check_stems (dataset, NULL, error))
     return FALSE;
   for (guint i = 0; i < dataset->samples->len; i++) {
     const DefcnSample *sample = dataset->samples->pdata[i];

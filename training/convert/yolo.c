@@ -326,7 +326,7 @@ defcn_yolo_write (const char *path, const DefcnDataset *dataset,
   g_autoptr (GString) names = g_string_new (NULL);
   g_autofree char *classes = g_build_filename (path, CLASSES, NULL);
 
-  if (!defcn_folder_check_stems (dataset, error))
+  if (!defcn_folder_check_stems (dataset, "classes", error))
     return FALSE;
   for (guint i = 0; i < dataset->samples->len; i++)
     if (!write_sample (path, dataset, i, done, error))

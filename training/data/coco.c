@@ -136,6 +136,8 @@ read_element (Reader *r, int which, guint i, ElementFunc func, GError **error)
         names[which], i);
 
   cJSON *object = cJSON_ParseWithLength (r->element->str, r->element->len);
+  if (!object && defcn_json_value_replace_nan (r->element))
+    object = cJSON_ParseWithLength (r->element->str, r->element->len);
   if (!object)
     return which != CATEGORIES
         ? skip (r, which, "%s[%u] is not valid JSON", names[which], i)

@@ -2,6 +2,7 @@
 #include "json_value.h"
 
 #include <math.h>
+#include <string.h>
 
 gboolean
 defcn_json_value_number (double *number, const cJSON *value)
@@ -39,4 +40,32 @@ defcn_json_value_flag (const cJSON *value)
   return cJSON_IsTrue (value)
       || (text && g_ascii_strcasecmp (text, "true") == 0)
       || (defcn_json_value_number (&number, value) && number != 0);
+}
+
+gboolean
+defcn_json_value_replace_nan (GString *json)
+{
+  static const char *const words[] = { "NaN", "-Infinity", "Infinity" };
+  g_autoptr (GString) text = g_string_sized_new (json->len);
+  gboolean any = FALSE, quoted = FALSE;
+
+  for (const char *c = json->str; *c; c++) {
+    gsize skip = 0;
+
+    for (gsize k = 0; !quoted && !skip && k < G_N_ELEMENTS (words); k++)
+      skip = g_str_has_prefix (c, words[k]) ? strlen (words[k]) : 0;
+    if (skip > 0) {
+      g_string_append (text, "null");
+      c += skip - 1;
+      any = TRUE;
+      continue;
+    }
+    if (*c == '"')
+      quoted = !quoted;
+    else if (quoted && *c == '\\' && c[1])
+      g_string_append_c (text, *c++);
+    g_string_append_c (text, *c);
+  }
+  g_string_assign (json, text->str);
+  return any;
 }

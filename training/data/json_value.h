@@ -17,4 +17,8 @@ gboolean defcn_json_value_box (double box[4], const cJSON *value);
 /* Whether @value is true, "true", or a number that is not 0. */
 gboolean defcn_json_value_flag (const cJSON *value);
 
+/* Puts null where NaN and Infinity are values, which Python writes.  Returns:
+ * whether there were any. */
+gboolean defcn_json_value_replace_nan (GString *json);
+
 G_END_DECLS
