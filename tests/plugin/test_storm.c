@@ -177,7 +177,8 @@ set_something (GstHarness *h, GRand *rand)
   }
 }
 
-/* The first half of it while a frame may be on its way. */
+/* The first half of it while frames are on their way, and the network at one
+ * that the next ones overtake. */
 static void
 flush (Stream *s)
 {
@@ -189,12 +190,17 @@ flush (Stream *s)
   g_mutex_unlock (&s->lock);
   if (!pad)
     return;
+  fake_detector_hold ();
+  g_usleep (500);
   gst_pad_push_event (pad, gst_event_new_flush_start ());
   g_mutex_lock (&s->lock);
   gst_pad_push_event (pad, gst_event_new_flush_stop (TRUE));
   if (s->h)
     push_segment (s->h);
   g_mutex_unlock (&s->lock);
+  fake_detector_let (4);
+  g_usleep (500);
+  fake_detector_release ();
 }
 
 static gpointer
