@@ -193,7 +193,12 @@ flush (Stream *s)
   fake_detector_hold ();
   g_usleep (500);
   gst_pad_push_event (pad, gst_event_new_flush_start ());
-  g_mutex_lock (&s->lock);
+  /* The flush has woken who has the lock, unless that is the next round's. */
+  for (guint i = 0; !g_mutex_trylock (&s->lock); i++) {
+    if (i == 50)
+      fake_detector_release ();
+    g_usleep (100);
+  }
   gst_pad_push_event (pad, gst_event_new_flush_stop (TRUE));
   if (s->h)
     push_segment (s->h);
