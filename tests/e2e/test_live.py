@@ -703,7 +703,7 @@ def test_model(work):
 
 
 def test_reason(work):
-    """Why a camera cannot be started is told, whoever comes to tell it first."""
+    """Why a camera cannot be started is told, whoever comes to tell it."""
     names = ["c%d" % i for i in range(8)]
     # A thing to do for the main thread, and a model that is there already.
     live = live_rig.Live(BUILD, work, live_group(retry_max=1) + "".join(

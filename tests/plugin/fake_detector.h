@@ -39,7 +39,7 @@ void fake_detector_set_failing (gboolean failing);
 /* While it is held every run waits. */
 void fake_detector_hold (void);
 void fake_detector_release (void);
-/* While it is held, the next @n runs do not wait: they overtake those that do. */
+/* While it is held, the next @n runs do not wait: they overtake who does. */
 void fake_detector_let (guint n);
 /* Waits until a run waits, or until @n runs have ended, since the reset. */
 void fake_detector_wait_held (void);
