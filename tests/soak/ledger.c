@@ -147,3 +147,14 @@ ledger_end (Ledger *ledger)
   ledger->left = 0;
   g_mutex_unlock (&ledger->lock);
 }
+
+guint64
+ledger_lost (Ledger *ledger)
+{
+  guint64 lost;
+
+  g_mutex_lock (&ledger->lock);
+  lost = ledger->lost;
+  g_mutex_unlock (&ledger->lock);
+  return lost;
+}

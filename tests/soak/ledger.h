@@ -36,3 +36,5 @@ void ledger_forget (Ledger *ledger);
 gboolean ledger_wait_eos (Ledger *ledger);
 /* No error has come before that: what was left is lost. */
 void ledger_end (Ledger *ledger);
+
+guint64 ledger_lost (Ledger *ledger);

@@ -46,6 +46,7 @@ struct _Stream
   GstVideoInfo info;
   guint64 frame;              /* number of the next one */
   guint64 excused[N_EXCUSES]; /* up to this frame such errors are expected */
+  guint64 lost;               /* of the ledger, as far as it was told */
   gboolean raw;               /* the detector gets the camera's very frames */
   gboolean parts; /* from those who share its model, when it starts again */
   char *log;
@@ -365,6 +366,7 @@ restart (Stream *self)
     part (self);
   self->parts = FALSE;
   memset (self->excused, 0, sizeof self->excused);
+  g_atomic_int_set (&self->dying, 0); /* nothing would excuse it */
   start (self);
 }
 
@@ -616,6 +618,19 @@ is_for_encoders (GstBuffer *(*fault) (Stream *, GstBuffer *) )
 }
 
 static void
+tell_lost (Stream *self)
+{
+  const guint64 lost = ledger_lost (&self->ledger);
+
+  if (lost > self->lost)
+    g_printerr ("stream %u, frame %" G_GUINT64_FORMAT ", %s: %" G_GUINT64_FORMAT
+                " lost\n",
+        self->number, self->frame, self->raw ? "raw" : "decoded",
+        lost - self->lost);
+  self->lost = lost;
+}
+
+static void
 step (Stream *self)
 {
   const guint dice = draw (self, 2 * RARE);
@@ -637,6 +652,7 @@ step (Stream *self)
   }
   flow = camera_push (self->camera, buffer);
   self->frame++;
+  tell_lost (self);
   if (camera_sought (self->camera)) {
     g_atomic_int_inc (&self->faults);
     camera_begin (self->camera, &self->info, self->frame);
