@@ -66,7 +66,7 @@ def cameras(work, street):
     uris = {"street": "file://" + (street or work + "/a.avi"),
             "loop": "file://%s/a.avi" % work, XSS: "test://ball",
             "noise": "test://snow", "bars": "test://smpte",
-            "lights": "test://blink", "circles": "test://circular",
+            "lights": "test://ball", "circles": "test://circular",
             "a camera that has gone, and whose name is long":
             "rtsp://user:password@127.0.0.1:1/some/path"}
     text = ("[live]\nport = 0\nthreads = 1\nrecords = none\n"

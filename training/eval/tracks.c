@@ -49,13 +49,20 @@ work_clear (Work *w)
   g_free (w->column);
 }
 
+/* An empty array has no memory to point into. */
+static const DefcnMotBox *
+boxes_from (const GArray *boxes, guint first)
+{
+  return boxes->len ? &g_array_index (boxes, DefcnMotBox, first) : NULL;
+}
+
 static Frame
 frame_at (Work *w, guint index)
 {
   const DefcnMotFrame *f = &g_array_index (w->s->frames, DefcnMotFrame, index);
-  const Frame frame = { (const DefcnMotBox *) w->s->truth->data + f->truth,
-    (const DefcnMotBox *) w->s->result->data + f->result, (int) f->n_truth,
-    (int) f->n_result, w->iou };
+  const Frame frame = { boxes_from (w->s->truth, f->truth),
+    boxes_from (w->s->result, f->result), (int) f->n_truth, (int) f->n_result,
+    w->iou };
 
   for (int i = 0; i < frame.n; i++)
     for (int j = 0; j < frame.m; j++)
