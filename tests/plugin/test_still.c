@@ -371,11 +371,11 @@ scene (const GstVideoInfo *to, guint n, int left)
 static void
 test_formats (void)
 {
-  guint tried = 0;
+  guint tried = 0, n;
+  const GstVideoFormat *formats = gst_video_formats_raw (&n);
 
-  for (int f = GST_VIDEO_FORMAT_ENCODED + 1;
-       gst_video_format_to_string ((GstVideoFormat) f); f++) {
-    const GstVideoFormat format = (GstVideoFormat) f;
+  for (guint i = 0; i < n; i++) {
+    const GstVideoFormat format = formats[i];
     const char *name = gst_video_format_to_string (format);
     g_autofree char *caps = g_strdup_printf (
         "video/x-raw,format=%s,width=320,height=240,framerate=25/1", name);

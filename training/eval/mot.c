@@ -309,7 +309,8 @@ add_frame (DefcnMotSequence *s, Side *truth, Side *result, gboolean classes,
   if (classes && !raw)
     find_distracted (gone, t, n_truth, r, n_result);
   for (guint i = 0; i < n_truth; i++)
-    if (raw || ((int) t[i].mark != 0 && (!classes || t[i].class == PEDESTRIAN)))
+    if (raw
+        || (fabs (t[i].mark) >= 1 && (!classes || t[i].class == PEDESTRIAN)))
       add_box (s->truth, truth->numbers, &t[i]);
     else
       s->n_ignored++;
