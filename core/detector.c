@@ -37,11 +37,20 @@ struct _DefcnDetector
   /* The last image: its place, and which of the pass's images it is. */
   DefcnPlace place;
   int at;
-  /* Of the run: what wants to know of each image, or NULL. */
-  void (*each) (int i, gpointer data);
-  gpointer each_data;
   DefcnTimings timings;
 };
+
+/* Arguments of a run. */
+typedef struct
+{
+  GArray **boxes;
+  const DefcnImage *images;
+  const DefcnRegion *regions;   /* NULL: whole images */
+  const DefcnDecodeRule *rules; /* NULL: the detector's own */
+  int n;
+  void (*each) (int i, gpointer data); /* NULL: nobody wants to know */
+  gpointer data;
+} Run;
 
 /* Room for as many floats of heads; NULL where there is no memory. */
 static float *
@@ -220,9 +229,9 @@ suits (const DefcnDetector *d, const DefcnDecodeRule *rule)
 }
 
 static const DefcnDecodeRule *
-rule_of (const DefcnDetector *d, const DefcnDecodeRule *rules, int i)
+rule_of (const DefcnDetector *d, const Run *run, int i)
 {
-  return rules ? &rules[i] : &d->rule;
+  return run->rules ? &run->rules[i] : &d->rule;
 }
 
 /* Tells the backend what to look for. */
@@ -236,18 +245,18 @@ seek (DefcnDetector *d, float threshold, float duplicate_iou)
 
 /* What suits the whole batch, if its rules agree on duplicates. */
 static void
-seek_for_batch (DefcnDetector *d, const DefcnDecodeRule *rules)
+seek_for_batch (DefcnDetector *d, const Run *run)
 {
   float threshold = G_MAXFLOAT;
 
   for (guint k = 0; k < d->batch->len; k++) {
-    const DefcnDecodeRule *rule = rule_of (d, rules, batch_at (d, k));
+    const DefcnDecodeRule *rule = rule_of (d, run, batch_at (d, k));
 
     if (rule->topk > 0)
       threshold = MIN (threshold,
           defcn_boxes_threshold (rule, defcn_detector_n_classes (d)));
   }
-  seek (d, threshold, rule_of (d, rules, batch_at (d, 0))->duplicate_iou);
+  seek (d, threshold, rule_of (d, run, batch_at (d, 0))->duplicate_iou);
 }
 
 static void
@@ -377,17 +386,16 @@ plan_batch (DefcnDetector *d, GError **error)
 
 /* All of it as one piece of work, which the backend repeats. */
 static void
-run_pass (DefcnDetector *d, const DefcnDecodeRule *rules)
+run_pass (DefcnDetector *d, const Run *run)
 {
-  seek_for_batch (d, rules);
+  seek_for_batch (d, run);
   defcn_net_forward_between (d->plan->net, preprocess, find, d);
   d->has_found = TRUE;
 }
 
 /* One pass of the network, over the batch that begins with image @first. */
 static gboolean
-run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
-    const DefcnDecodeRule *rules, int first, GError **error)
+run_batch (DefcnDetector *d, const Run *run, int first, GError **error)
 {
   const gint64 start = g_get_monotonic_time ();
 
@@ -396,17 +404,17 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
   const DefcnPlan *plan = plan_batch (d, error);
   if (!plan)
     return FALSE;
-  d->has_found =
-      defcn_input_place (d->input, plan->input, images, d->places, d->batch);
+  d->has_found = defcn_input_place (d->input, plan->input, run->images,
+      d->places, d->batch);
   if (!d->has_found
-      && !defcn_input_upload (d->input, plan->input, images, d->places,
+      && !defcn_input_upload (d->input, plan->input, run->images, d->places,
           d->batch, error))
     return FALSE;
 
   const gint64 prepared = g_get_monotonic_time ();
   d->plan = plan;
   if (d->has_found)
-    run_pass (d, rules);
+    run_pass (d, run);
   else
     defcn_net_forward (plan->net);
   if (!d->be->sync (d->be, error))
@@ -425,9 +433,9 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
     place->done = TRUE;
     d->place = *place;
     d->at = k;
-    decode (d, boxes[i], rule_of (d, rules, i));
-    if (d->each)
-      d->each (i, d->each_data);
+    decode (d, run->boxes[i], rule_of (d, run, i));
+    if (run->each)
+      run->each (i, run->data);
   }
   /* The heads may not have come. */
   if (d->has_heads && !d->be->sync (d->be, error)) {
@@ -443,20 +451,19 @@ run_batch (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
 /* All images; those of the last one's size at the end, so that the last image
  * is the last of the last pass. */
 static gboolean
-run_all (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
-    const DefcnDecodeRule *rules, int n, GError **error)
+run_all (DefcnDetector *d, const Run *run, GError **error)
 {
-  const DefcnPlace *last = place_at (d, n - 1);
+  const DefcnPlace *last = place_at (d, run->n - 1);
 
   d->place.w = 0;
   for (int round = 0; round < 2; round++)
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < run->n; i++) {
       const DefcnPlace *place = place_at (d, i);
       const gboolean is_late =
           place->pad_w == last->pad_w && place->pad_h == last->pad_h;
 
       if (place->w > 0 && !place->done && is_late == (round == 1)
-          && !run_batch (d, boxes, images, rules, i, error))
+          && !run_batch (d, run, i, error))
         return FALSE;
     }
   if (last->w == 0)
@@ -478,29 +485,28 @@ check_image (const DefcnDetector *d, const DefcnImage *image, GError **error)
   return FALSE;
 }
 
-gboolean
-defcn_detector_run_by (DefcnDetector *d, GArray **boxes,
-    const DefcnImage *images, const DefcnRegion *regions,
-    const DefcnDecodeRule *rules, int n, GError **error)
+static gboolean
+run_images (DefcnDetector *d, const Run *run, GError **error)
 {
   gboolean good = TRUE;
 
   memset (&d->timings, 0, sizeof d->timings);
-  for (int i = 0; i < n; i++)
-    g_array_set_size (boxes[i], 0);
-  for (int i = 0; i < n && good; i++) {
-    good = check_image (d, &images[i], error);
-    if (!good && n > 1)
+  for (int i = 0; i < run->n; i++)
+    g_array_set_size (run->boxes[i], 0);
+  for (int i = 0; i < run->n && good; i++) {
+    good = check_image (d, &run->images[i], error);
+    if (!good && run->n > 1)
       g_prefix_error (error, "image %d: ", i);
   }
   g_array_set_size (d->places, 0);
-  g_array_set_size (d->places, n);
-  for (int i = 0; i < n && good; i++)
-    defcn_place_find (place_at (d, i), &images[i], regions ? &regions[i] : NULL,
+  g_array_set_size (d->places, run->n);
+  for (int i = 0; i < run->n && good; i++)
+    defcn_place_find (place_at (d, i), &run->images[i],
+        run->regions ? &run->regions[i] : NULL,
         &defcn_model_spec (d->model)->input);
-  good = good && (n == 0 || run_all (d, boxes, images, rules, n, error));
-  for (int i = 0; i < n && !good; i++)
-    g_array_set_size (boxes[i], 0);
+  good = good && (run->n == 0 || run_all (d, run, error));
+  for (int i = 0; i < run->n && !good; i++)
+    g_array_set_size (run->boxes[i], 0);
   return good;
 }
 
@@ -508,7 +514,15 @@ gboolean
 defcn_detector_run (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
     const DefcnRegion *regions, int n, GError **error)
 {
-  return defcn_detector_run_by (d, boxes, images, regions, NULL, n, error);
+  return run_images (d, &(Run){ boxes, images, regions, .n = n }, error);
+}
+
+gboolean
+defcn_detector_run_by (DefcnDetector *d, GArray **boxes,
+    const DefcnImage *images, const DefcnRegion *regions,
+    const DefcnDecodeRule *rules, int n, GError **error)
+{
+  return run_images (d, &(Run){ boxes, images, regions, rules, n }, error);
 }
 
 gboolean
@@ -516,13 +530,9 @@ defcn_detector_run_each (DefcnDetector *d, GArray **boxes,
     const DefcnImage *images, const DefcnRegion *regions, int n,
     void (*each) (int i, gpointer data), gpointer data, GError **error)
 {
-  gboolean good;
+  const Run all = { boxes, images, regions, NULL, n, each, data };
 
-  d->each = each;
-  d->each_data = data;
-  good = defcn_detector_run (d, boxes, images, regions, n, error);
-  d->each = NULL;
-  return good;
+  return run_images (d, &all, error);
 }
 
 void
