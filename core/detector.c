@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "heads.h"
+#include "decoder.h"
 #include "input.h"
 #include "model.h"
 #include "place.h"
@@ -18,22 +18,15 @@ struct _DefcnDetector
   DefcnModel *model;
   gboolean owns_model; /* and the backend */
   DefcnInput *input;
+  DefcnDecoder *decoder;
   char *hash, *description;
   int most;       /* images in a pass, as told; 0: what suits the device */
   gboolean fills; /* and never fewer */
   DefcnDecodeRule rule;
   float *class_thresholds; /* what rule points to, or NULL */
-  float *heads;            /* of n_heads floats, which only grow */
-  gsize n_heads;
-  GArray *places; /* of a run's images */
-  GArray *batch;  /* int, which of them go through the network together */
-  /* Of the last pass: the heads of its images, from the first one's on. */
-  DefcnLevel levels[DEFCN_N_LEVELS];
-  const DefcnPlan *plan; /* its heads are on the device */
-  gboolean has_heads;    /* and in @levels */
-  gboolean has_found;    /* and the backend has looked, for what follows */
-  float sought_threshold, sought_iou;
-  GArray *candidates;
+  GArray *places;          /* of a run's images */
+  GArray *batch; /* int, which of them go through the network together */
+  const DefcnPlan *plan; /* of the pass */
   /* The last image: its place, and which of the pass's images it is. */
   DefcnPlace place;
   int at;
@@ -52,18 +45,6 @@ typedef struct
   gpointer data;
 } Run;
 
-/* Room for as many floats of heads; NULL where there is no memory. */
-static float *
-heads_get (DefcnDetector *d, gsize len)
-{
-  if (d->n_heads < len) {
-    g_free (d->heads);
-    d->heads = g_try_new (float, len);
-    d->n_heads = d->heads ? len : 0;
-  }
-  return d->heads;
-}
-
 static char *
 describe (const DefcnBackend *be)
 {
@@ -80,7 +61,8 @@ static void
 init (DefcnDetector *d)
 {
   d->input = defcn_input_new (d->be, &defcn_model_spec (d->model)->input);
-  d->candidates = g_array_new (FALSE, FALSE, sizeof (DefcnCandidate));
+  d->decoder =
+      defcn_decoder_new (d->be, defcn_model_spec (d->model)->n_classes);
   d->places = g_array_new (FALSE, TRUE, sizeof (DefcnPlace));
   d->batch = g_array_new (FALSE, FALSE, sizeof (int));
   d->rule = defcn_spec_decode_rule (defcn_model_spec (d->model));
@@ -189,11 +171,9 @@ defcn_detector_free (DefcnDetector *d)
   if (!d)
     return;
   defcn_input_free (d->input);
-  if (d->candidates) {
-    g_array_unref (d->candidates);
-    g_array_unref (d->places);
-    g_array_unref (d->batch);
-  }
+  defcn_decoder_free (d->decoder);
+  g_clear_pointer (&d->places, g_array_unref);
+  g_clear_pointer (&d->batch, g_array_unref);
   if (d->owns_model) {
     defcn_model_free (d->model);
     defcn_backend_free (d->be);
@@ -201,7 +181,6 @@ defcn_detector_free (DefcnDetector *d)
   g_free (d->hash);
   g_free (d->description);
   g_free (d->class_thresholds);
-  g_free (d->heads);
   g_free (d);
 }
 
@@ -218,29 +197,10 @@ batch_at (const DefcnDetector *d, guint k)
   return g_array_index (d->batch, int, k);
 }
 
-/* What the backend looks for is enough for @rule: what scores less is left out
- * when boxes are made. */
-static gboolean
-suits (const DefcnDetector *d, const DefcnDecodeRule *rule)
-{
-  return d->has_found && d->sought_iou == rule->duplicate_iou
-      && d->sought_threshold
-      <= defcn_boxes_threshold (rule, defcn_detector_n_classes (d));
-}
-
 static const DefcnDecodeRule *
 rule_of (const DefcnDetector *d, const Run *run, int i)
 {
   return run->rules ? &run->rules[i] : &d->rule;
-}
-
-/* Tells the backend what to look for. */
-static void
-seek (DefcnDetector *d, float threshold, float duplicate_iou)
-{
-  d->be->pass->seek (d->be, threshold, duplicate_iou);
-  d->sought_threshold = threshold;
-  d->sought_iou = duplicate_iou;
 }
 
 /* What suits the whole batch, if its rules agree on duplicates. */
@@ -256,7 +216,8 @@ seek_for_batch (DefcnDetector *d, const Run *run)
       threshold = MIN (threshold,
           defcn_boxes_threshold (rule, defcn_detector_n_classes (d)));
   }
-  seek (d, threshold, rule_of (d, run, batch_at (d, 0))->duplicate_iou);
+  defcn_decoder_seek (d->decoder, threshold,
+      rule_of (d, run, batch_at (d, 0))->duplicate_iou);
 }
 
 static void
@@ -264,8 +225,7 @@ find (gpointer data)
 {
   DefcnDetector *d = data;
 
-  d->be->pass->find (d->be, d->plan->logits, d->plan->deltas, d->plan->filter,
-      DEFCN_N_LEVELS);
+  defcn_decoder_find (d->decoder, d->plan);
 }
 
 static void
@@ -276,49 +236,11 @@ preprocess (gpointer data)
   d->be->pass->preprocess (d->be, d->plan->input);
 }
 
-/* Where the backend can, it looks for the scores; the heads then stay there. */
-static gboolean
-find_candidates (DefcnDetector *d, const DefcnDecodeRule *rule)
-{
-  if (!d->be->pass || rule->topk <= 0)
-    return FALSE;
-  if (!suits (d, rule)) {
-    seek (d, defcn_boxes_threshold (rule, defcn_detector_n_classes (d)),
-        rule->duplicate_iou);
-    find (d);
-    d->has_found = TRUE;
-  }
-  return d->be->pass->found (d->be, d->candidates, d->at);
-}
-
-/* The heads of the last image, in host memory. */
-static void
-take_heads (DefcnDetector *d, DefcnLevel levels[DEFCN_N_LEVELS])
-{
-  if (!d->has_heads)
-    defcn_heads_download (d->levels, heads_get (d, defcn_heads_len (d->plan)),
-        d->plan, d->be);
-  d->has_heads = TRUE;
-  memcpy (levels, d->levels, sizeof d->levels);
-  for (int i = 0; i < d->at; i++)
-    defcn_heads_next (levels, defcn_detector_n_classes (d));
-}
-
 /* The last image. */
 static void
 decode (DefcnDetector *d, GArray *boxes, const DefcnDecodeRule *rule)
 {
-  const int n_classes = defcn_detector_n_classes (d);
-
-  if (find_candidates (d, rule)) {
-    defcn_boxes_select (boxes, d->candidates, d->levels, DEFCN_N_LEVELS,
-        n_classes, rule);
-  } else {
-    DefcnLevel levels[DEFCN_N_LEVELS];
-
-    take_heads (d, levels);
-    defcn_boxes_decode (boxes, levels, DEFCN_N_LEVELS, n_classes, rule);
-  }
+  defcn_decoder_decode (d->decoder, boxes, d->at, rule);
   defcn_place_boxes (boxes, &d->place);
 }
 
@@ -390,7 +312,6 @@ run_pass (DefcnDetector *d, const Run *run)
 {
   seek_for_batch (d, run);
   defcn_net_forward_between (d->plan->net, preprocess, find, d);
-  d->has_found = TRUE;
 }
 
 /* One pass of the network, over the batch that begins with image @first. */
@@ -401,29 +322,25 @@ run_batch (DefcnDetector *d, const Run *run, int first, GError **error)
 
   d->place.w = 0;
   gather_batch (d, first);
-  const DefcnPlan *plan = plan_batch (d, error);
+  const DefcnPlan *plan = d->plan = plan_batch (d, error);
   if (!plan)
     return FALSE;
-  d->has_found = defcn_input_place (d->input, plan->input, run->images,
-      d->places, d->batch);
-  if (!d->has_found
+  const gboolean is_placed = defcn_input_place (d->input, plan->input,
+      run->images, d->places, d->batch);
+  if (!is_placed
       && !defcn_input_upload (d->input, plan->input, run->images, d->places,
           d->batch, error))
     return FALSE;
 
   const gint64 prepared = g_get_monotonic_time ();
-  d->plan = plan;
-  if (d->has_found)
+  if (is_placed)
     run_pass (d, run);
   else
     defcn_net_forward (plan->net);
   if (!d->be->sync (d->be, error))
     return FALSE;
-  /* Now, where it can still be told. */
-  if (!heads_get (d, defcn_heads_len (plan)))
+  if (!defcn_decoder_take (d->decoder, plan, is_placed))
     return defcn_input_no_memory (place_at (d, first), error);
-  d->has_heads = FALSE;
-  defcn_heads_describe (d->levels, plan);
 
   const gint64 inferred = g_get_monotonic_time ();
   for (guint k = 0; k < d->batch->len; k++) {
@@ -437,8 +354,7 @@ run_batch (DefcnDetector *d, const Run *run, int first, GError **error)
     if (run->each)
       run->each (i, run->data);
   }
-  /* The heads may not have come. */
-  if (d->has_heads && !d->be->sync (d->be, error)) {
+  if (!defcn_decoder_check (d->decoder, error)) {
     d->place.w = 0;
     return FALSE;
   }
