@@ -6,20 +6,6 @@
 #include "passes.h"
 #include "primitive.h"
 
-#include <string.h>
-
-typedef struct
-{
-  char *info; /* implementation */
-  dnnl_primitive_t primitive;
-  dnnl_memory_t x, y, b; /* or their gradients */
-  OnednnPack *pack;
-  /* Gradient of w: in the implementation's layout, then added to ours. */
-  dnnl_memory_t packed, dense;
-  gsize packed_len; /* floats, whole cache lines */
-  dnnl_primitive_t reorder;
-} Direct;
-
 /* Adds what is in that place to the gradient. */
 static void
 gather_gradient (const DefcnTensor *w, const float *wide, int groups,
@@ -74,26 +60,6 @@ descs_init (Descs *d, const Onednn *be, const DefcnNode *node)
   return status;
 }
 
-/* Sum of the residual, then ReLU. */
-static dnnl_status_t
-fusion_new (dnnl_primitive_attr_t *attr, const DefcnNode *node)
-{
-  dnnl_post_ops_t ops = NULL;
-  dnnl_status_t status = dnnl_primitive_attr_create (attr);
-
-  if (!status)
-    status = dnnl_post_ops_create (&ops);
-  if (!status && node->x[1])
-    status = shim_append_sum (ops);
-  if (!status && node->relu)
-    status = shim_append_relu (ops);
-  if (!status)
-    status = dnnl_primitive_attr_set_post_ops (*attr, ops);
-  if (ops)
-    dnnl_post_ops_destroy (ops);
-  return status;
-}
-
 /* The forward convolution; without @fused, the hint that backward passes ask
  * for. */
 static dnnl_status_t
@@ -101,7 +67,9 @@ forward_desc (dnnl_primitive_desc_t *pd, const Onednn *be,
     const DefcnNode *node, const Descs *d, gboolean fused)
 {
   dnnl_primitive_attr_t attr = NULL;
-  dnnl_status_t status = fused ? fusion_new (&attr, node) : dnnl_success;
+  dnnl_status_t status = fused
+      ? defcn_onednn_primitive_fusion (&attr, node->x[1] != NULL, node->relu)
+      : dnnl_success;
 
   if (!status)
     status = shim_conv_forward (pd, be->engine, shim_ref (&d->x),
@@ -113,40 +81,10 @@ forward_desc (dnnl_primitive_desc_t *pd, const Onednn *be,
 }
 
 static dnnl_status_t
-primitive_new (Direct *c, const_dnnl_primitive_desc_t pd)
+primitive_new (OnednnPrimitive *c, const_dnnl_primitive_desc_t pd)
 {
-  const char *info = NULL;
-  dnnl_status_t status = dnnl_primitive_create (&c->primitive, pd);
-
-  if (!status)
-    status = dnnl_primitive_desc_query (pd, dnnl_query_impl_info_str, 0,
-        (void *) &info);
-  c->info = g_strdup (info);
-  return status;
-}
-
-static void
-release (Onednn *be, gpointer state)
-{
-  Direct *c = state;
-  dnnl_memory_t const memories[] = { c->x, c->y, c->b, c->packed, c->dense };
-
-  for (gsize i = 0; i < G_N_ELEMENTS (memories); i++)
-    if (memories[i])
-      dnnl_memory_destroy (memories[i]);
-  if (c->primitive)
-    dnnl_primitive_destroy (c->primitive);
-  if (c->reorder)
-    dnnl_primitive_destroy (c->reorder);
-  defcn_onednn_pack_unref (be, c->pack);
-  g_free (c->info);
-  g_free (c);
-}
-
-static const char *
-describe (gpointer state)
-{
-  return ((const Direct *) state)->info;
+  c->info = g_strdup (defcn_onednn_primitive_info (pd));
+  return dnnl_primitive_create (&c->primitive, pd);
 }
 
 static double
@@ -158,29 +96,22 @@ cost (const Onednn *be, const DefcnNode *node)
 /* Makes one pass out of its descriptors by @build. */
 static gpointer
 prepare (Onednn *be, const DefcnNode *node, GError **error,
-    dnnl_status_t (
-        *build) (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d))
+    dnnl_status_t (*build) (OnednnPrimitive *c, Onednn *be,
+        const DefcnNode *node, const Descs *d))
 {
-  Direct *c = g_new0 (Direct, 1);
+  OnednnPrimitive *c = g_new0 (OnednnPrimitive, 1);
   Descs d = { 0 };
   dnnl_status_t status = descs_init (&d, be, node);
 
   if (!status)
     status = build (c, be, node, &d);
   descs_clear (&d);
-  if (!status)
-    return c;
-
-  g_autofree char *what = status == dnnl_out_of_memory
-      ? g_strdup ("no memory")
-      : g_strdup_printf ("status %d", status);
-  defcn_onednn_passes_error (error, node, what);
-  release (be, c);
-  return NULL;
+  return defcn_onednn_primitive_prepared (c, be, node, status, "", error);
 }
 
 static dnnl_status_t
-forward_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
+forward_build (OnednnPrimitive *c, Onednn *be, const DefcnNode *node,
+    const Descs *d)
 {
   dnnl_primitive_desc_t pd = NULL;
   dnnl_status_t status = forward_desc (&pd, be, node, d, TRUE);
@@ -191,10 +122,10 @@ forward_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
     status = defcn_onednn_primitive_pack (&c->pack, be, node,
         shim_query (pd, dnnl_query_weights_md));
   if (!status)
-    status = defcn_onednn_primitive_memory (&c->x, be, shim_ref (&d->x),
+    status = defcn_onednn_primitive_memory (&c->x.theirs, be, shim_ref (&d->x),
         node->x[0]->data);
   if (!status)
-    status = defcn_onednn_primitive_memory (&c->y, be, shim_ref (&d->y),
+    status = defcn_onednn_primitive_memory (&c->y.theirs, be, shim_ref (&d->y),
         node->y->data);
   if (!status && node->b)
     status = defcn_onednn_primitive_memory (&c->b, be, shim_ref (&d->b),
@@ -213,12 +144,12 @@ forward_prepare (Onednn *be, const DefcnNode *node, GError **error)
 static void
 forward_run (Onednn *be, const DefcnNode *node, gpointer state)
 {
-  const Direct *c = state;
+  const OnednnPrimitive *c = state;
   const gsize len = be->base.size (&be->base, node->y) / sizeof (float);
   const dnnl_exec_arg_t args[] = {
-    { DNNL_ARG_SRC, c->x },
+    { DNNL_ARG_SRC, c->x.theirs },
     { DNNL_ARG_WEIGHTS, c->pack->packed },
-    { DNNL_ARG_DST, c->y },
+    { DNNL_ARG_DST, c->y.theirs },
     { DNNL_ARG_BIAS, c->b },
   };
 
@@ -231,10 +162,12 @@ forward_run (Onednn *be, const DefcnNode *node, gpointer state)
 }
 
 const OnednnPass defcn_onednn_direct_forward = { cost, forward_prepare,
-  forward_run, release, describe };
+  forward_run, defcn_onednn_primitive_release,
+  defcn_onednn_primitive_describe };
 
 static dnnl_status_t
-data_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
+data_build (OnednnPrimitive *c, Onednn *be, const DefcnNode *node,
+    const Descs *d)
 {
   dnnl_primitive_desc_t hint = NULL, pd = NULL;
   dnnl_status_t status = forward_desc (&hint, be, node, d, FALSE);
@@ -249,10 +182,10 @@ data_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
     status = defcn_onednn_primitive_pack (&c->pack, be, node,
         shim_query (pd, dnnl_query_weights_md));
   if (!status)
-    status = defcn_onednn_primitive_memory (&c->x, be, shim_ref (&d->x),
+    status = defcn_onednn_primitive_memory (&c->x.theirs, be, shim_ref (&d->x),
         node->x[0]->grad);
   if (!status)
-    status = defcn_onednn_primitive_memory (&c->y, be, shim_ref (&d->y),
+    status = defcn_onednn_primitive_memory (&c->y.theirs, be, shim_ref (&d->y),
         node->y->grad);
   if (!status && node->accumulate[0]
       && !defcn_onednn_scratch_reserve (be,
@@ -274,17 +207,17 @@ data_prepare (Onednn *be, const DefcnNode *node, GError **error)
 static void
 data_run (Onednn *be, const DefcnNode *node, gpointer state)
 {
-  const Direct *c = state;
+  const OnednnPrimitive *c = state;
   const DefcnTensor *x = node->x[0];
   const dnnl_exec_arg_t args[] = {
-    { DNNL_ARG_DIFF_DST, c->y },
+    { DNNL_ARG_DIFF_DST, c->y.theirs },
     { DNNL_ARG_WEIGHTS, c->pack->packed },
-    { DNNL_ARG_DIFF_SRC, c->x },
+    { DNNL_ARG_DIFF_SRC, c->x.theirs },
   };
 
   defcn_onednn_pack_update (be, c->pack);
   if (node->accumulate[0])
-    dnnl_memory_set_data_handle (c->x, be->scratch);
+    dnnl_memory_set_data_handle (c->x.theirs, be->scratch);
   defcn_onednn_primitive_execute (be, node->name, c->primitive,
       G_N_ELEMENTS (args), args);
   if (node->accumulate[0])
@@ -293,7 +226,7 @@ data_run (Onednn *be, const DefcnNode *node, gpointer state)
 }
 
 const OnednnPass defcn_onednn_direct_data = { cost, data_prepare, data_run,
-  release, describe };
+  defcn_onednn_primitive_release, defcn_onednn_primitive_describe };
 
 static gsize
 dense_len (Onednn *be, const DefcnNode *node)
@@ -306,7 +239,8 @@ dense_len (Onednn *be, const DefcnNode *node)
 
 /* In the shared scratch: dw packed, dw dense, db. */
 static dnnl_status_t
-weights_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
+weights_build (OnednnPrimitive *c, Onednn *be, const DefcnNode *node,
+    const Descs *d)
 {
   const gboolean bias = node->b && node->b->grad;
   const int merged = defcn_onednn_primitive_merged (be, node);
@@ -326,26 +260,26 @@ weights_build (Direct *c, Onednn *be, const DefcnNode *node, const Descs *d)
   if (!status) {
     ShimDescRef packed = shim_query (pd, dnnl_query_diff_weights_md);
 
-    c->packed_len = (dnnl_memory_desc_get_size (packed) + 63) / 64 * 16;
-    status = defcn_onednn_primitive_memory (&c->packed, be, packed, NULL);
+    c->dw.len = defcn_onednn_primitive_len (packed);
+    status = defcn_onednn_primitive_memory (&c->dw.theirs, be, packed, NULL);
     if (!status)
-      status = defcn_onednn_primitive_memory (&c->dense, be, shim_ref (&dense),
-          NULL);
+      status = defcn_onednn_primitive_memory (&c->dw.ours, be,
+          shim_ref (&dense), NULL);
     if (!status)
-      status = defcn_onednn_primitive_reorder (&c->reorder, be, packed,
+      status = defcn_onednn_primitive_reorder (&c->dw.reorder, be, packed,
           shim_ref (&dense), FALSE);
   }
   if (!status)
-    status = defcn_onednn_primitive_memory (&c->x, be, shim_ref (&d->x),
+    status = defcn_onednn_primitive_memory (&c->x.theirs, be, shim_ref (&d->x),
         node->x[0]->data);
   if (!status)
-    status = defcn_onednn_primitive_memory (&c->y, be, shim_ref (&d->y),
+    status = defcn_onednn_primitive_memory (&c->y.theirs, be, shim_ref (&d->y),
         node->y->grad);
   if (!status && bias)
     status = defcn_onednn_primitive_memory (&c->b, be, shim_ref (&d->b), NULL);
   if (!status
       && !defcn_onednn_scratch_reserve (be,
-          c->packed_len + dense_len (be, node) + node->y->c))
+          c->dw.len + dense_len (be, node) + node->y->c))
     status = dnnl_out_of_memory;
   shim_desc_free (&dense);
   if (hint)
@@ -364,27 +298,24 @@ weights_prepare (Onednn *be, const DefcnNode *node, GError **error)
 static void
 weights_run (Onednn *be, const DefcnNode *node, gpointer state)
 {
-  const Direct *c = state;
-  float *dense = be->scratch + c->packed_len;
+  const OnednnPrimitive *c = state;
+  float *dense = be->scratch + c->dw.len;
   float *db = dense + dense_len (be, node);
   const int merged = defcn_onednn_primitive_merged (be, node);
   const dnnl_exec_arg_t args[] = {
-    { DNNL_ARG_SRC, c->x },
-    { DNNL_ARG_DIFF_DST, c->y },
-    { DNNL_ARG_DIFF_WEIGHTS, c->packed },
+    { DNNL_ARG_SRC, c->x.theirs },
+    { DNNL_ARG_DIFF_DST, c->y.theirs },
+    { DNNL_ARG_DIFF_WEIGHTS, c->dw.theirs },
     { DNNL_ARG_DIFF_BIAS, c->b },
   };
-  const dnnl_exec_arg_t reorder[] = { { DNNL_ARG_FROM, c->packed },
-    { DNNL_ARG_TO, c->dense } };
 
-  dnnl_memory_set_data_handle (c->packed, be->scratch);
-  dnnl_memory_set_data_handle (c->dense, dense);
+  dnnl_memory_set_data_handle (c->dw.theirs, be->scratch);
+  dnnl_memory_set_data_handle (c->dw.ours, dense);
   if (c->b)
     dnnl_memory_set_data_handle (c->b, db);
   defcn_onednn_primitive_execute (be, node->name, c->primitive, c->b ? 4 : 3,
       args);
-  defcn_onednn_primitive_execute (be, node->name, c->reorder,
-      G_N_ELEMENTS (reorder), reorder);
+  defcn_onednn_primitive_exchange (be, node->name, &c->dw, FALSE);
   if (merged > 1)
     gather_gradient (node->w, dense, node->groups, merged);
   else
@@ -396,4 +327,5 @@ weights_run (Onednn *be, const DefcnNode *node, gpointer state)
 }
 
 const OnednnPass defcn_onednn_direct_weights = { cost, weights_prepare,
-  weights_run, release, describe };
+  weights_run, defcn_onednn_primitive_release,
+  defcn_onednn_primitive_describe };

@@ -19,48 +19,12 @@ typedef enum
   WEIGHTS
 } Kind;
 
-/* A tensor on both sides. */
-typedef struct
-{
-  dnnl_memory_t ours, theirs;
-  dnnl_primitive_t reorder; /* NULL: theirs is ours */
-  gsize len;                /* floats of scratch for theirs, cache lines */
-} Side;
-
-typedef struct
-{
-  char *info; /* implementation */
-  dnnl_primitive_t primitive;
-  Side x, y;       /* or their gradients */
-  Side dw;         /* WEIGHTS alone */
-  dnnl_memory_t b; /* FORWARD alone */
-  OnednnPack *pack;
-} Mixed;
-
 static dnnl_status_t
 any_activation (ShimDesc *md, dnnl_data_type_t type, const DefcnTensor *t)
 {
   const dnnl_dims_t dims = { t->n, t->c, t->h, t->w };
 
   return shim_desc_typed (md, 4, dims, type, dnnl_format_tag_any);
-}
-
-/* A ReLU that nothing is added before. */
-static dnnl_status_t
-rectifier_new (dnnl_primitive_attr_t *attr)
-{
-  dnnl_post_ops_t ops = NULL;
-  dnnl_status_t status = dnnl_primitive_attr_create (attr);
-
-  if (!status)
-    status = dnnl_post_ops_create (&ops);
-  if (!status)
-    status = shim_append_relu (ops);
-  if (!status)
-    status = dnnl_primitive_attr_set_post_ops (*attr, ops);
-  if (ops)
-    dnnl_post_ops_destroy (ops);
-  return status;
 }
 
 /* The forward convolution; @y_type: bfloat16 for the hint of the others. */
@@ -83,7 +47,7 @@ forward_desc (dnnl_primitive_desc_t *pd, const Onednn *be,
   if (!status && with_bias)
     status = shim_desc_tag (&b, 1, bias, dnnl_x);
   if (!status && y_type == dnnl_f32 && node->relu && !node->x[1])
-    status = rectifier_new (&attr);
+    status = defcn_onednn_primitive_fusion (&attr, FALSE, TRUE);
   if (!status)
     status = shim_conv_forward (pd, be->engine, shim_ref (&x), shim_ref (&w),
         with_bias ? shim_ref (&b) : NULL, shim_ref (&y), stride, dilation, pad,
@@ -137,22 +101,15 @@ desc_of (dnnl_primitive_desc_t *pd, const Onednn *be, const DefcnNode *node,
                          : backward_desc (pd, be, node, kind);
 }
 
-static const char *
-info_of (const_dnnl_primitive_desc_t pd)
-{
-  const char *info = NULL;
-
-  dnnl_primitive_desc_query (pd, dnnl_query_impl_info_str, 0, (void *) &info);
-  return info ? info : "";
-}
-
 /* Whether oneDNN has more than its own reference code and matrix products. */
 static gboolean
 has_implementation (const Onednn *be, const DefcnNode *node, Kind kind)
 {
   dnnl_primitive_desc_t pd = NULL;
-  const gboolean good = desc_of (&pd, be, node, kind) == dnnl_success
-      && !strstr (info_of (pd), "ref") && !strstr (info_of (pd), "gemm");
+  const char *info = desc_of (&pd, be, node, kind) == dnnl_success
+      ? defcn_onednn_primitive_info (pd)
+      : "ref";
+  const gboolean good = !strstr (info, "ref") && !strstr (info, "gemm");
 
   if (pd)
     dnnl_primitive_desc_destroy (pd);
@@ -205,21 +162,15 @@ weights_cost (const Onednn *be, const DefcnNode *node)
   return cost (be, node, WEIGHTS);
 }
 
-static gsize
-lines_of (ShimDescRef md)
-{
-  return (dnnl_memory_desc_get_size (md) + 63) / 64 * 16;
-}
-
 /* Ours in, rounded. */
 static dnnl_status_t
-side_in (Side *side, Onednn *be, ShimDescRef theirs, const DefcnTensor *t,
+side_in (OnednnSide *side, Onednn *be, ShimDescRef theirs, const DefcnTensor *t,
     float *data)
 {
   ShimDesc ours = { 0 };
   dnnl_status_t status = defcn_onednn_primitive_activation (&ours, be, t);
 
-  side->len = lines_of (theirs);
+  side->len = defcn_onednn_primitive_len (theirs);
   if (!status)
     status =
         defcn_onednn_primitive_memory (&side->ours, be, shim_ref (&ours), data);
@@ -234,18 +185,19 @@ side_in (Side *side, Onednn *be, ShimDescRef theirs, const DefcnTensor *t,
 
 /* Theirs out to @ours, added to what is there or not; takes @ours. */
 static dnnl_status_t
-side_out (Side *side, Onednn *be, ShimDescRef theirs, ShimDesc *ours,
+side_out (OnednnSide *side, Onednn *be, ShimDescRef theirs, ShimDesc *ours,
     float *data, gboolean add)
 {
   const gboolean same = dnnl_memory_desc_equal (theirs, shim_ref (ours));
-  dnnl_status_t status =
-      defcn_onednn_primitive_memory (&side->ours, be, shim_ref (ours), data);
+  const gboolean moves = add || !same;
+  dnnl_status_t status = defcn_onednn_primitive_memory (&side->theirs, be,
+      theirs, moves ? NULL : data);
 
-  if (!status && same && !add) {
-    status = defcn_onednn_primitive_memory (&side->theirs, be, theirs, data);
-  } else if (!status) {
-    side->len = lines_of (theirs);
-    status = defcn_onednn_primitive_memory (&side->theirs, be, theirs, NULL);
+  if (moves) {
+    side->len = defcn_onednn_primitive_len (theirs);
+    if (!status)
+      status = defcn_onednn_primitive_memory (&side->ours, be, shim_ref (ours),
+          data);
     if (!status)
       status = defcn_onednn_primitive_reorder (&side->reorder, be, theirs,
           shim_ref (ours), add);
@@ -255,7 +207,7 @@ side_out (Side *side, Onednn *be, ShimDescRef theirs, ShimDesc *ours,
 }
 
 static dnnl_status_t
-side_out_activation (Side *side, Onednn *be, ShimDescRef theirs,
+side_out_activation (OnednnSide *side, Onednn *be, ShimDescRef theirs,
     const DefcnTensor *t, float *data, gboolean add)
 {
   ShimDesc ours = { 0 };
@@ -264,20 +216,9 @@ side_out_activation (Side *side, Onednn *be, ShimDescRef theirs,
   return status ? status : side_out (side, be, theirs, &ours, data, add);
 }
 
-static void
-side_clear (Side *side)
-{
-  if (side->ours)
-    dnnl_memory_destroy (side->ours);
-  if (side->theirs)
-    dnnl_memory_destroy (side->theirs);
-  if (side->reorder)
-    dnnl_primitive_destroy (side->reorder);
-}
-
 /* Puts theirs to *@at in the scratch, which moves behind it. */
 static void
-side_place (const Side *side, float **at)
+side_place (const OnednnSide *side, float **at)
 {
   if (!side->reorder)
     return;
@@ -285,44 +226,8 @@ side_place (const Side *side, float **at)
   *at += side->len;
 }
 
-static void
-side_reorder (const Side *side, Onednn *be, const char *name, gboolean in)
-{
-  const dnnl_exec_arg_t args[] = {
-    { DNNL_ARG_FROM, in ? side->ours : side->theirs },
-    { DNNL_ARG_TO, in ? side->theirs : side->ours },
-  };
-
-  if (side->reorder)
-    defcn_onednn_primitive_execute (be, name, side->reorder,
-        G_N_ELEMENTS (args), args);
-}
-
-static void
-release (Onednn *be, gpointer state)
-{
-  Mixed *m = state;
-
-  side_clear (&m->x);
-  side_clear (&m->y);
-  side_clear (&m->dw);
-  if (m->b)
-    dnnl_memory_destroy (m->b);
-  if (m->primitive)
-    dnnl_primitive_destroy (m->primitive);
-  defcn_onednn_pack_unref (be, m->pack);
-  g_free (m->info);
-  g_free (m);
-}
-
-static const char *
-describe (gpointer state)
-{
-  return ((const Mixed *) state)->info;
-}
-
 static dnnl_status_t
-forward_sides (Mixed *m, Onednn *be, const DefcnNode *node,
+forward_sides (OnednnPrimitive *m, Onednn *be, const DefcnNode *node,
     const_dnnl_primitive_desc_t pd)
 {
   const dnnl_dims_t bias = { node->y->c };
@@ -346,7 +251,7 @@ forward_sides (Mixed *m, Onednn *be, const DefcnNode *node,
 }
 
 static dnnl_status_t
-data_sides (Mixed *m, Onednn *be, const DefcnNode *node,
+data_sides (OnednnPrimitive *m, Onednn *be, const DefcnNode *node,
     const_dnnl_primitive_desc_t pd)
 {
   dnnl_status_t status = side_in (&m->y, be,
@@ -363,7 +268,7 @@ data_sides (Mixed *m, Onednn *be, const DefcnNode *node,
 }
 
 static dnnl_status_t
-weights_sides (Mixed *m, Onednn *be, const DefcnNode *node,
+weights_sides (OnednnPrimitive *m, Onednn *be, const DefcnNode *node,
     const_dnnl_primitive_desc_t pd)
 {
   ShimDesc dense = { 0 };
@@ -384,7 +289,7 @@ weights_sides (Mixed *m, Onednn *be, const DefcnNode *node,
 static gpointer
 prepare (Onednn *be, const DefcnNode *node, Kind kind, GError **error)
 {
-  Mixed *m = g_new0 (Mixed, 1);
+  OnednnPrimitive *m = g_new0 (OnednnPrimitive, 1);
   dnnl_primitive_desc_t pd = NULL;
   dnnl_status_t status = desc_of (&pd, be, node, kind);
 
@@ -398,18 +303,11 @@ prepare (Onednn *be, const DefcnNode *node, Kind kind, GError **error)
       && !defcn_onednn_scratch_reserve (be, m->x.len + m->y.len + m->dw.len))
     status = dnnl_out_of_memory;
   if (!status)
-    m->info = g_strconcat ("bfloat16 ", info_of (pd), NULL);
+    m->info = g_strconcat ("bfloat16 ", defcn_onednn_primitive_info (pd), NULL);
   if (pd)
     dnnl_primitive_desc_destroy (pd);
-  if (!status)
-    return m;
-
-  g_autofree char *what = status == dnnl_out_of_memory
-      ? g_strdup ("no memory")
-      : g_strdup_printf ("bfloat16: status %d", status);
-  defcn_onednn_passes_error (error, node, what);
-  release (be, m);
-  return NULL;
+  return defcn_onednn_primitive_prepared (m, be, node, status,
+      "bfloat16: ", error);
 }
 
 static gpointer
@@ -433,7 +331,7 @@ weights_prepare (Onednn *be, const DefcnNode *node, GError **error)
 static void
 forward_run (Onednn *be, const DefcnNode *node, gpointer state)
 {
-  const Mixed *m = state;
+  const OnednnPrimitive *m = state;
   const gsize len = be->base.size (&be->base, node->y) / sizeof (float);
   float *at = be->scratch;
 
@@ -447,10 +345,10 @@ forward_run (Onednn *be, const DefcnNode *node, gpointer state)
     { DNNL_ARG_BIAS, m->b },
   };
 
-  side_reorder (&m->x, be, node->name, TRUE);
+  defcn_onednn_primitive_exchange (be, node->name, &m->x, TRUE);
   defcn_onednn_primitive_execute (be, node->name, m->primitive, m->b ? 4 : 3,
       args);
-  side_reorder (&m->y, be, node->name, FALSE);
+  defcn_onednn_primitive_exchange (be, node->name, &m->y, FALSE);
   if (!node->x[1])
     return;
   defcn_onednn_elementwise_add (&be->base, node->y->data, node->x[1]->data, len,
@@ -463,7 +361,7 @@ forward_run (Onednn *be, const DefcnNode *node, gpointer state)
 static void
 data_run (Onednn *be, const DefcnNode *node, gpointer state)
 {
-  const Mixed *m = state;
+  const OnednnPrimitive *m = state;
   float *at = be->scratch;
 
   defcn_onednn_pack_update (be, m->pack);
@@ -475,17 +373,17 @@ data_run (Onednn *be, const DefcnNode *node, gpointer state)
     { DNNL_ARG_DIFF_SRC, m->x.theirs },
   };
 
-  side_reorder (&m->y, be, node->name, TRUE);
+  defcn_onednn_primitive_exchange (be, node->name, &m->y, TRUE);
   defcn_onednn_primitive_execute (be, node->name, m->primitive,
       G_N_ELEMENTS (args), args);
-  side_reorder (&m->x, be, node->name, FALSE);
+  defcn_onednn_primitive_exchange (be, node->name, &m->x, FALSE);
 }
 
 /* The bias's gradient is summed of what is not rounded. */
 static void
 weights_run (Onednn *be, const DefcnNode *node, gpointer state)
 {
-  const Mixed *m = state;
+  const OnednnPrimitive *m = state;
   float *at = be->scratch;
 
   side_place (&m->x, &at);
@@ -497,17 +395,19 @@ weights_run (Onednn *be, const DefcnNode *node, gpointer state)
     { DNNL_ARG_DIFF_WEIGHTS, m->dw.theirs },
   };
 
-  side_reorder (&m->x, be, node->name, TRUE);
-  side_reorder (&m->y, be, node->name, TRUE);
+  defcn_onednn_primitive_exchange (be, node->name, &m->x, TRUE);
+  defcn_onednn_primitive_exchange (be, node->name, &m->y, TRUE);
   defcn_onednn_primitive_execute (be, node->name, m->primitive,
       G_N_ELEMENTS (args), args);
-  side_reorder (&m->dw, be, node->name, FALSE);
+  defcn_onednn_primitive_exchange (be, node->name, &m->dw, FALSE);
   defcn_onednn_passes_bias_gradient (be, node);
 }
 
 const OnednnPass defcn_onednn_mixed_forward = { forward_cost, forward_prepare,
-  forward_run, release, describe };
+  forward_run, defcn_onednn_primitive_release,
+  defcn_onednn_primitive_describe };
 const OnednnPass defcn_onednn_mixed_data = { data_cost, data_prepare, data_run,
-  release, describe };
+  defcn_onednn_primitive_release, defcn_onednn_primitive_describe };
 const OnednnPass defcn_onednn_mixed_weights = { weights_cost, weights_prepare,
-  weights_run, release, describe };
+  weights_run, defcn_onednn_primitive_release,
+  defcn_onednn_primitive_describe };

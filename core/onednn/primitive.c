@@ -1,6 +1,8 @@
 /* What the convolutions that oneDNN computes have in common: descriptors,
- * memory, reorders, packed weights. */
+ * memory, reorders, packed weights, their state. */
 #include "primitive.h"
+
+#include "passes.h"
 
 #include <string.h>
 
@@ -101,22 +103,39 @@ defcn_onednn_primitive_memory (dnnl_memory_t *memory, const Onednn *be,
   return dnnl_memory_create (memory, md, be->engine, data);
 }
 
-/* Adds to what is there. */
-static dnnl_status_t
-sum_new (dnnl_primitive_attr_t *attr)
+dnnl_status_t
+defcn_onednn_primitive_fusion (dnnl_primitive_attr_t *attr, gboolean sum,
+    gboolean relu)
 {
   dnnl_post_ops_t ops = NULL;
   dnnl_status_t status = dnnl_primitive_attr_create (attr);
 
   if (!status)
     status = dnnl_post_ops_create (&ops);
-  if (!status)
+  if (!status && sum)
     status = shim_append_sum (ops);
+  if (!status && relu)
+    status = shim_append_relu (ops);
   if (!status)
     status = dnnl_primitive_attr_set_post_ops (*attr, ops);
   if (ops)
     dnnl_post_ops_destroy (ops);
   return status;
+}
+
+const char *
+defcn_onednn_primitive_info (const_dnnl_primitive_desc_t pd)
+{
+  const char *info = NULL;
+
+  dnnl_primitive_desc_query (pd, dnnl_query_impl_info_str, 0, (void *) &info);
+  return info ? info : "";
+}
+
+gsize
+defcn_onednn_primitive_len (ShimDescRef md)
+{
+  return (dnnl_memory_desc_get_size (md) + 63) / 64 * 16;
 }
 
 dnnl_status_t
@@ -125,7 +144,8 @@ defcn_onednn_primitive_reorder (dnnl_primitive_t *reorder, const Onednn *be,
 {
   dnnl_primitive_attr_t attr = NULL;
   dnnl_primitive_desc_t pd = NULL;
-  dnnl_status_t status = add ? sum_new (&attr) : dnnl_success;
+  dnnl_status_t status =
+      add ? defcn_onednn_primitive_fusion (&attr, TRUE, FALSE) : dnnl_success;
 
   if (!status)
     status = dnnl_reorder_primitive_desc_create (&pd, from, be->engine, to,
@@ -196,4 +216,68 @@ defcn_onednn_primitive_pack (OnednnPack **result, Onednn *be,
         shim_ref (&dense), md, FALSE);
   shim_desc_free (&dense);
   return status;
+}
+
+void
+defcn_onednn_primitive_exchange (Onednn *be, const char *name,
+    const OnednnSide *side, gboolean in)
+{
+  const dnnl_exec_arg_t args[] = {
+    { DNNL_ARG_FROM, in ? side->ours : side->theirs },
+    { DNNL_ARG_TO, in ? side->theirs : side->ours },
+  };
+
+  if (side->reorder)
+    defcn_onednn_primitive_execute (be, name, side->reorder,
+        G_N_ELEMENTS (args), args);
+}
+
+gpointer
+defcn_onednn_primitive_prepared (OnednnPrimitive *p, Onednn *be,
+    const DefcnNode *node, dnnl_status_t status, const char *what,
+    GError **error)
+{
+  if (!status)
+    return p;
+
+  g_autofree char *why = status == dnnl_out_of_memory
+      ? g_strdup ("no memory")
+      : g_strdup_printf ("%sstatus %d", what, status);
+  defcn_onednn_passes_error (error, node, why);
+  defcn_onednn_primitive_release (be, p);
+  return NULL;
+}
+
+static void
+side_clear (OnednnSide *side)
+{
+  if (side->theirs)
+    dnnl_memory_destroy (side->theirs);
+  if (side->ours)
+    dnnl_memory_destroy (side->ours);
+  if (side->reorder)
+    dnnl_primitive_destroy (side->reorder);
+}
+
+void
+defcn_onednn_primitive_release (Onednn *be, gpointer state)
+{
+  OnednnPrimitive *p = state;
+
+  side_clear (&p->x);
+  side_clear (&p->y);
+  side_clear (&p->dw);
+  if (p->b)
+    dnnl_memory_destroy (p->b);
+  if (p->primitive)
+    dnnl_primitive_destroy (p->primitive);
+  defcn_onednn_pack_unref (be, p->pack);
+  g_free (p->info);
+  g_free (p);
+}
+
+const char *
+defcn_onednn_primitive_describe (gpointer state)
+{
+  return ((const OnednnPrimitive *) state)->info;
 }

@@ -4,6 +4,26 @@
 
 #include "pack.h"
 
+/* A tensor as the primitive has it and, where that is another layout or type,
+ * as we do. */
+typedef struct
+{
+  dnnl_memory_t theirs, ours; /* ours NULL: theirs is ours */
+  dnnl_primitive_t reorder;   /* between them; NULL: there is none */
+  gsize len;                  /* floats of scratch for theirs, cache lines */
+} OnednnSide;
+
+/* The state of a pass that oneDNN computes. */
+typedef struct
+{
+  char *info; /* implementation */
+  dnnl_primitive_t primitive;
+  OnednnSide x, y; /* or their gradients */
+  OnednnSide dw;   /* gradient of w */
+  dnnl_memory_t b; /* or its gradient */
+  OnednnPack *pack;
+} OnednnPrimitive;
+
 /* float32 in the backend's layout. */
 dnnl_status_t defcn_onednn_primitive_activation (ShimDesc *md, const Onednn *be,
     const DefcnTensor *t);
@@ -18,6 +38,14 @@ dnnl_status_t defcn_onednn_primitive_dense (ShimDesc *md, const DefcnTensor *w,
 int defcn_onednn_primitive_merged (const Onednn *be, const DefcnNode *node);
 DefcnTensor defcn_onednn_primitive_weight (const DefcnNode *node, int merged);
 
+/* Sum with what is there, then ReLU. */
+dnnl_status_t defcn_onednn_primitive_fusion (dnnl_primitive_attr_t *attr,
+    gboolean sum, gboolean relu);
+/* Name of the implementation, borrowed, "" if there is none. */
+const char *defcn_onednn_primitive_info (const_dnnl_primitive_desc_t pd);
+/* Floats that @md takes, whole cache lines. */
+gsize defcn_onednn_primitive_len (ShimDescRef md);
+
 dnnl_status_t defcn_onednn_primitive_memory (dnnl_memory_t *memory,
     const Onednn *be, ShimDescRef md, void *data);
 /* @add: to what is there. */
@@ -29,3 +57,15 @@ dnnl_status_t defcn_onednn_primitive_pack (OnednnPack **result, Onednn *be,
 /* Keeps the first status that is no success for sync(). */
 void defcn_onednn_primitive_execute (Onednn *be, const char *name,
     dnnl_primitive_t primitive, int n_args, const dnnl_exec_arg_t *args);
+/* From ours to theirs, or the other way; nothing where they are one. */
+void defcn_onednn_primitive_exchange (Onednn *be, const char *name,
+    const OnednnSide *side, gboolean in);
+
+/* Ends what prepares @p with @status: returns @p, or frees it and returns NULL
+ * with @error, @what before a status. */
+gpointer defcn_onednn_primitive_prepared (OnednnPrimitive *p, Onednn *be,
+    const DefcnNode *node, dnnl_status_t status, const char *what,
+    GError **error);
+/* Rows of OnednnPass whose state is an OnednnPrimitive. */
+void defcn_onednn_primitive_release (Onednn *be, gpointer state);
+const char *defcn_onednn_primitive_describe (gpointer state);
