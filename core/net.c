@@ -519,13 +519,21 @@ queue_backward (gpointer data)
   }
 }
 
+/* Queues by @queue (@data), or again what *@recording has of it. */
+static void
+run (const DefcnNet *net, gpointer *recording, void (*queue) (gpointer data),
+    gpointer data)
+{
+  if (net->be->replay)
+    net->be->replay (net->be, recording, queue, data);
+  else
+    queue (data);
+}
+
 void
 defcn_net_forward (DefcnNet *net)
 {
-  if (net->be->replay)
-    net->be->replay (net->be, &net->forward_recording, queue_forward, net);
-  else
-    queue_forward (net);
+  run (net, &net->forward_recording, queue_forward, net);
 }
 
 /* What comes before the steps and what after. */
@@ -553,19 +561,13 @@ defcn_net_forward_between (DefcnNet *net, void (*before) (gpointer data),
 {
   Between between = { net, before, after, data };
 
-  if (net->be->replay)
-    net->be->replay (net->be, &net->between_recording, queue_between, &between);
-  else
-    queue_between (&between);
+  run (net, &net->between_recording, queue_between, &between);
 }
 
 void
 defcn_net_backward (DefcnNet *net)
 {
-  if (net->be->replay)
-    net->be->replay (net->be, &net->backward_recording, queue_backward, net);
-  else
-    queue_backward (net);
+  run (net, &net->backward_recording, queue_backward, net);
 }
 
 guint
