@@ -199,44 +199,38 @@ typedef struct
   gboolean buffered;
 } Round;
 
-static double
-pair_worth (const DefcnTracker *t, const Round *round, guint track,
-    const DefcnBox *box)
+/* The pairs of track @i. */
+static void
+add_pairs (DefcnTracker *t, int n_boxes, const Round *round, guint i)
 {
-  const DefcnTrack *own = track_at (t, track);
-  double buffer = 0;
+  const gboolean *is_free = (gboolean *) t->free_boxes->data;
+  const DefcnBox *own = &track_at (t, i)->box;
+  const DefcnMotion *m = motion_at (t, i);
+  const double buffer =
+      round->buffered ? MIN (defcn_motion_spread (m), MAX_BUFFER * m->h) : 0;
 
-  if (own->box.label != box->label)
-    return 0;
-  if (round->buffered) {
-    const DefcnMotion *m = motion_at (t, track);
+  for (int j = 0; j < n_boxes; j++) {
+    const DefcnBox *box = &t->boxes[j];
 
-    buffer = MIN (defcn_motion_spread (m), MAX_BUFFER * m->h);
+    if (!is_free[j] || own->label != box->label || box->score < round->lowest
+        || box->score >= round->below)
+      continue;
+    const Pair pair = { (int) i, j,
+      buffered_iou (own, box, buffer) - round->iou };
+    if (pair.worth > 0)
+      g_array_append_val (t->pairs, pair);
   }
-  return buffered_iou (&own->box, box, buffer) - round->iou;
 }
 
 static void
 run_round (DefcnTracker *t, int n_boxes, const Round *round)
 {
-  const gboolean *is_free = (gboolean *) t->free_boxes->data;
-
   g_array_set_size (t->pairs, 0);
   for (guint i = 0; i < t->tracks->len; i++) {
     const DefcnTrack *track = track_at (t, i);
 
-    if (!(round->states >> track->state & 1) || track->detection >= 0)
-      continue;
-    for (int j = 0; j < n_boxes; j++) {
-      const DefcnBox *box = &t->boxes[j];
-
-      if (!is_free[j] || box->score < round->lowest
-          || box->score >= round->below)
-        continue;
-      const Pair pair = { (int) i, j, pair_worth (t, round, i, box) };
-      if (pair.worth > 0)
-        g_array_append_val (t->pairs, pair);
-    }
+    if ((round->states >> track->state & 1) && track->detection < 0)
+      add_pairs (t, n_boxes, round, i);
   }
   if (t->pairs->len)
     solve (t, n_boxes);
