@@ -247,9 +247,8 @@ decode (DefcnDetector *d, GArray *boxes, const DefcnDecodeRule *rule)
 void
 defcn_detector_decode (DefcnDetector *d, GArray *boxes)
 {
-  const DefcnPlace *place = &d->place;
+  g_return_if_fail (d->place.w > 0);
 
-  g_return_if_fail (place->w > 0);
   decode (d, boxes, &d->rule);
 }
 
