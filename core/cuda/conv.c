@@ -183,28 +183,11 @@ pack_unref (Cuda *be, Pack *pack)
 static GraphShape
 shape_of (const Cuda *be, const DefcnNode *node, GraphKind kind)
 {
-  const DefcnTensor *x = node->x[0], *y = node->y;
-  const CudaType type = cuda_type_of (be, x);
+  const CudaType type = cuda_type_of (be, node->x[0]);
 
-  return (GraphShape){
-    .kind = kind,
-    .n = x->n,
-    .h = x->h,
-    .w = x->w,
-    .c = x->c,
-    .k = y->c,
-    .out_h = y->h,
-    .out_w = y->w,
-    .size = node->size,
-    .stride = node->stride,
-    .pad = node->pad,
-    .groups = node->groups,
-    .x_type = type,
-    .w_type = type,
-    /* dy is brought to the type of x first */
-    .y_type = kind == GRAPH_FORWARD ? cuda_type_of (be, y) : type,
-    .tf32 = be->tf32,
-  };
+  /* dy is brought to the type of x first */
+  return graph_shape_of (node, kind, type,
+      kind == GRAPH_FORWARD ? cuda_type_of (be, node->y) : type, be->tf32);
 }
 
 /* Takes a graph and gives it its memory; @lane: where it runs. */

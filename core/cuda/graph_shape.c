@@ -1,5 +1,31 @@
-/* The text that tells one convolution from another. */
+/* The shape of a convolution, and the text that tells it from another. */
 #include "graph_shape.h"
+
+GraphShape
+graph_shape_of (const DefcnNode *node, GraphKind kind, CudaType type,
+    CudaType y_type, gboolean tf32)
+{
+  const DefcnTensor *x = node->x[0], *y = node->y;
+
+  return (GraphShape){
+    .kind = kind,
+    .n = x->n,
+    .h = x->h,
+    .w = x->w,
+    .c = x->c,
+    .k = y->c,
+    .out_h = y->h,
+    .out_w = y->w,
+    .size = node->size,
+    .stride = node->stride,
+    .pad = node->pad,
+    .groups = node->groups,
+    .x_type = type,
+    .w_type = type,
+    .y_type = y_type,
+    .tf32 = tf32,
+  };
+}
 
 char *
 graph_shape_text (const GraphShape *s)

@@ -24,6 +24,10 @@ typedef struct
   gboolean tf32;                 /* float32 inputs may be rounded to TF32 */
 } GraphShape;
 
+/* Of a CONV step, with nothing fused; @type: of x and w. */
+GraphShape graph_shape_of (const DefcnNode *node, GraphKind kind, CudaType type,
+    CudaType y_type, gboolean tf32);
+
 /* "forward 1x128x128x64 k256 3x3 s1 p1 g1 half half bias relu": what tells one
  * convolution from another; (transfer full). */
 char *graph_shape_text (const GraphShape *shape);

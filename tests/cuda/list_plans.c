@@ -68,27 +68,13 @@ free_memory (DefcnBackend *be, void *mem)
 static GraphShape
 shape_of (const DefcnNode *node, CudaType type)
 {
-  const DefcnTensor *x = node->x[0], *y = node->y;
+  GraphShape shape = graph_shape_of (node, GRAPH_FORWARD, type,
+      node->y->precise ? CUDA_FLOAT : type, TRUE);
 
-  return (GraphShape){ .kind = GRAPH_FORWARD,
-    .n = x->n,
-    .h = x->h,
-    .w = x->w,
-    .c = x->c,
-    .k = y->c,
-    .out_h = y->h,
-    .out_w = y->w,
-    .size = node->size,
-    .stride = node->stride,
-    .pad = node->pad,
-    .groups = node->groups,
-    .x_type = type,
-    .w_type = type,
-    .y_type = y->precise ? CUDA_FLOAT : type,
-    .bias = node->b != NULL,
-    .residual = node->x[1] != NULL,
-    .relu = node->relu,
-    .tf32 = TRUE };
+  shape.bias = node->b != NULL;
+  shape.residual = node->x[1] != NULL;
+  shape.relu = node->relu;
+  return shape;
 }
 
 static void

@@ -39,30 +39,14 @@ typedef struct
 static GraphShape
 shape_of (const Case *c, const DefcnNode *node)
 {
-  const DefcnTensor *x = node->x[0], *y = node->y;
   const gboolean is_forward = c->kind == GRAPH_FORWARD;
+  GraphShape shape = graph_shape_of (node, c->kind, c->type,
+      is_forward && node->y->precise ? CUDA_FLOAT : c->type, c->tf32);
 
-  return (GraphShape){
-    .kind = c->kind,
-    .n = x->n,
-    .h = x->h,
-    .w = x->w,
-    .c = x->c,
-    .k = y->c,
-    .out_h = y->h,
-    .out_w = y->w,
-    .size = node->size,
-    .stride = node->stride,
-    .pad = node->pad,
-    .groups = node->groups,
-    .x_type = c->type,
-    .w_type = c->type,
-    .y_type = is_forward && y->precise ? CUDA_FLOAT : c->type,
-    .bias = is_forward && node->b,
-    .residual = is_forward && node->x[1],
-    .relu = is_forward && node->relu,
-    .tf32 = c->tf32,
-  };
+  shape.bias = is_forward && node->b;
+  shape.residual = is_forward && node->x[1];
+  shape.relu = is_forward && node->relu;
+  return shape;
 }
 
 /* The shape without its sizes, but for whether channels are aligned. */
