@@ -37,7 +37,7 @@ typedef struct
   int threads;       /* CPU threads, 0: one per core */
   gboolean exact;    /* direct convolution on the CPU: slower, rounds less */
   gboolean autotune; /* measure on CUDA, and keep what is fastest: tune.h */
-  int max_edge; /* the longest input that a file may want, 0: the one below */
+  int max_edge; /* the longest input that a file may want, 0: the one above */
   /* Images in a pass of the network at most; 0: as many as suit the device.  A
    * device whose sums depend on it (CUDA) runs that many in every pass, what
    * lacks of them blank, so that an image gives the same bits in any company.
