@@ -70,6 +70,8 @@ live_camera_set_live (LiveCamera *camera, const LiveConfig *live)
 static void
 add_stats (LiveBranchStats *sum, const LiveBranchStats *stats)
 {
+  sum->frames += stats->frames;
+  sum->last_frame = stats->last_frame;
   sum->inferred += stats->inferred;
   sum->objects += stats->objects;
   sum->skipped_interval += stats->skipped_interval;
@@ -86,8 +88,8 @@ let_go (LiveCamera *camera)
 {
   const LiveBranchStats stats = live_branch_stats (camera->branch);
 
-  camera->past_frames += live_branch_frames (camera->branch);
   add_stats (&camera->past, &stats);
+  camera->past.last_frame = 0;
   camera->past.inference_p50 = camera->past.inference_p95 = 0;
   g_clear_pointer (&camera->picture, g_bytes_unref);
   camera->fps = 0;
@@ -209,16 +211,12 @@ start (LiveCamera *camera)
 }
 
 static void
-measure (LiveCamera *camera, gint64 now)
+measure (LiveCamera *camera, guint64 frames, gint64 now)
 {
-  const guint64 frames = live_branch_frames (camera->branch);
-
   if (now - camera->measured < MEASURE)
     return;
-  camera->fps = frames < camera->measured_frames
-      ? 0
-      : (double) (frames - camera->measured_frames) * G_USEC_PER_SEC
-          / (double) (now - camera->measured);
+  camera->fps = (double) (frames - camera->measured_frames) * G_USEC_PER_SEC
+      / (double) (now - camera->measured);
   camera->measured = now;
   camera->measured_frames = frames;
 }
@@ -238,7 +236,8 @@ patience (const LiveCamera *camera, gboolean started)
 static void
 watch (LiveCamera *camera, gint64 now)
 {
-  const gint64 last = live_branch_last_frame (camera->branch);
+  const LiveBranchStats stats = live_branch_stats (camera->branch);
+  const gint64 last = stats.last_frame;
   const guint limit = patience (camera, last != 0);
   g_autofree char *problem = NULL;
 
@@ -250,7 +249,8 @@ watch (LiveCamera *camera, gint64 now)
     g_message ("camera \"%s\" (%s) is there", camera->config->name,
         camera->shown);
   }
-  measure (camera, now);
+  if (last)
+    measure (camera, stats.frames, now);
   if (now - (last ? last : camera->started) <= (gint64) limit * G_USEC_PER_SEC)
     return;
   problem = g_strdup_printf ("no frame for %u s", limit);
@@ -293,24 +293,6 @@ live_camera_set_watched (LiveCamera *camera, gboolean watched)
     live_branch_set_fps (camera->branch, camera->fps_limit);
 }
 
-guint64
-live_camera_frames (const LiveCamera *camera)
-{
-  return camera->past_frames
-      + (camera->branch ? live_branch_frames (camera->branch) : 0);
-}
-
-double
-live_camera_age (const LiveCamera *camera)
-{
-  const gint64 last =
-      camera->branch ? live_branch_last_frame (camera->branch) : 0;
-
-  if (!last)
-    return -1;
-  return (double) (g_get_monotonic_time () - last) / G_USEC_PER_SEC;
-}
-
 LiveBranchStats
 live_camera_stats (const LiveCamera *camera)
 {
@@ -322,6 +304,16 @@ live_camera_stats (const LiveCamera *camera)
     add_stats (&sum, &now);
   }
   return sum;
+}
+
+double
+live_camera_age (const LiveCamera *camera)
+{
+  const gint64 last = live_camera_stats (camera).last_frame;
+
+  if (!last)
+    return -1;
+  return (double) (g_get_monotonic_time () - last) / G_USEC_PER_SEC;
 }
 
 const char *

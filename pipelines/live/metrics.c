@@ -67,7 +67,7 @@ up (const LiveCamera *camera)
 static double
 frames (const LiveCamera *camera)
 {
-  return (double) live_camera_frames (camera);
+  return (double) live_camera_stats (camera).frames;
 }
 
 static double
