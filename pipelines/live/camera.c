@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "backoff.h"
 #include "uri.h"
 
 #define MAX_ENDING 3                 /* branches of a camera that hang */
@@ -26,7 +25,6 @@ camera_clear (gpointer data)
   g_free (camera->shown);
   g_free (camera->problem);
   g_free (camera->record);
-  g_free (camera->backoff);
   g_clear_pointer (&camera->picture, g_bytes_unref);
 }
 
@@ -49,7 +47,6 @@ live_camera_new (const LiveCameraConfig *config, const LiveConfig *live,
   camera->shown = live_uri_shown (config->uri);
   camera->state = LIVE_CAMERA_WAITING; /* until the next tick */
   camera->output = output;
-  camera->backoff = g_new0 (LiveBackoff, 1);
   camera->fps_limit = 1;
   camera->on_picture = on_picture;
   camera->user = user;
@@ -60,11 +57,9 @@ live_camera_new (const LiveCameraConfig *config, const LiveConfig *live,
 void
 live_camera_set_live (LiveCamera *camera, const LiveConfig *live)
 {
-  LiveBackoff *backoff = camera->backoff;
-
   camera->live = live;
-  backoff->min = (gint64) live->retry_min * G_USEC_PER_SEC;
-  backoff->max = (gint64) live->retry_max * G_USEC_PER_SEC;
+  camera->backoff.min = (gint64) live->retry_min * G_USEC_PER_SEC;
+  camera->backoff.max = (gint64) live->retry_max * G_USEC_PER_SEC;
 }
 
 static void
@@ -103,7 +98,7 @@ lose (LiveCamera *camera, const char *problem)
   const gint64 now = g_get_monotonic_time ();
   const gint64 well = camera->first_frame ? now - camera->first_frame : 0;
   const gint64 wait =
-      live_backoff_fail (camera->backoff, well, g_random_double ());
+      live_backoff_fail (&camera->backoff, well, g_random_double ());
 
   g_free (camera->problem);
   camera->problem = live_uri_redact (problem, camera->config->uri);
@@ -227,10 +222,9 @@ measure (LiveCamera *camera, guint64 frames, gint64 now)
 static guint
 patience (const LiveCamera *camera, gboolean started)
 {
-  const LiveBackoff *backoff = camera->backoff;
   const guint limit = camera->config->timeout;
 
-  return started ? limit : 2 * limit << MIN (backoff->failures, 2);
+  return started ? limit : 2 * limit << MIN (camera->backoff.failures, 2);
 }
 
 static void

@@ -7,6 +7,7 @@
 
 #include <glib.h>
 
+#include "backoff.h"
 #include "branch.h"
 #include "config.h"
 #include "records.h"
@@ -44,7 +45,7 @@ struct _LiveCamera
   const LiveConfig *live;
   LiveRecords *output;
   LiveBranch *branch;
-  gpointer backoff; /* LiveBackoff */
+  LiveBackoff backoff;
   gint64 started, retry_at, first_frame, measured;
   guint64 measured_frames;
   LiveBranchStats past; /* of branches before */
