@@ -255,16 +255,17 @@ char *
 live_metrics_text (LiveFleet *fleet, LiveStream *stream)
 {
   GString *text = g_string_new (NULL);
+  guint64 written, dropped;
 
+  live_records_count (fleet->records, &written, &dropped);
   add_cameras (text, fleet->cameras);
   add_skipped (text, fleet->cameras);
   add_times (text, fleet->cameras);
   single (text, PREFIX "records_written_total", "counter",
-      "Records that were written.",
-      (double) live_records_written (fleet->records));
+      "Records that were written.", (double) written);
   single (text, PREFIX "records_dropped_total", "counter",
       "Records that the place was too slow for, full or gone.",
-      (double) live_records_dropped (fleet->records));
+      (double) dropped);
   single (text, PREFIX "clients", "gauge", "Browsers that look.",
       live_stream_clients (stream));
   single (text, PREFIX "client_pictures_total", "counter",

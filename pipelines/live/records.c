@@ -289,26 +289,13 @@ live_records_reopen (LiveRecords *records)
   g_mutex_unlock (&records->lock);
 }
 
-guint64
-live_records_written (LiveRecords *records)
+void
+live_records_count (LiveRecords *records, guint64 *written, guint64 *dropped)
 {
-  guint64 n;
-
   g_mutex_lock (&records->lock);
-  n = records->written;
+  *written = records->written;
+  *dropped = records->dropped;
   g_mutex_unlock (&records->lock);
-  return n;
-}
-
-guint64
-live_records_dropped (LiveRecords *records)
-{
-  guint64 n;
-
-  g_mutex_lock (&records->lock);
-  n = records->dropped;
-  g_mutex_unlock (&records->lock);
-  return n;
 }
 
 void
