@@ -1,7 +1,6 @@
 /* The counters in Prometheus's text format. */
 #include "metrics.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <time.h>
 #include <unistd.h>
@@ -215,14 +214,11 @@ add_times (GString *text, const GPtrArray *cameras)
 static guint
 count_entries (const char *folder)
 {
-  DIR *dir = opendir (folder);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
   guint n = 0;
 
-  if (!dir)
-    return 0;
-  for (struct dirent *entry; (entry = readdir (dir));)
-    n += entry->d_name[0] != '.';
-  closedir (dir);
+  while (dir && g_dir_read_name (dir))
+    n++;
   return n;
 }
 
