@@ -372,9 +372,12 @@ config_new (void)
   return config;
 }
 
-static void
-camera_defaults (LiveCameraConfig *camera)
+/* What [live] says for all cameras, before it has been read. */
+static LiveCameraConfig *
+common_new (void)
 {
+  LiveCameraConfig *camera = g_new0 (LiveCameraConfig, 1);
+
   camera->threshold = -1;
   camera->interval = 1;
   camera->protocol = g_strdup ("auto");
@@ -383,6 +386,7 @@ camera_defaults (LiveCameraConfig *camera)
   camera->page_width = 640;
   camera->page_fps = 10;
   camera->page_quality = 75;
+  return camera;
 }
 
 static gboolean
@@ -434,24 +438,16 @@ live_config_parse (const char *text, gsize len, const char *name,
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
   g_autoptr (LiveConfig) config = config_new ();
-  LiveCameraConfig common = { 0 };
-  GError *problem = NULL;
-  gboolean read;
+  g_autoptr (LiveCameraConfig) common = common_new ();
+  g_autoptr (GError) problem = NULL;
 
-  camera_defaults (&common);
-  read = g_key_file_load_from_data (file, text, len, G_KEY_FILE_NONE, &problem)
+  if (g_key_file_load_from_data (file, text, len, G_KEY_FILE_NONE, &problem)
       && check_twice (text, len, &problem)
-      && read_file (file, config, &common, &problem);
-  g_free (common.class_thresholds);
-  g_free (common.classes);
-  g_free (common.regions);
-  g_free (common.protocol);
-  if (read) {
+      && read_file (file, config, common, &problem)) {
     config->model_file = identify (config->model);
     return g_steal_pointer (&config);
   }
   g_set_error (error, LIVE_CONFIG_ERROR, 0, "%s: %s", name, problem->message);
-  g_error_free (problem);
   return NULL;
 }
 

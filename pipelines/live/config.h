@@ -74,6 +74,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (LiveConfig, live_config_free)
 
 LiveCameraConfig *live_config_camera_copy (const LiveCameraConfig *camera);
 void live_config_camera_free (LiveCameraConfig *camera);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LiveCameraConfig, live_config_camera_free)
 gboolean live_config_camera_equal (const LiveCameraConfig *a,
     const LiveCameraConfig *b);
 /* Whether what all cameras share, the model, is the same: the settings, and the
