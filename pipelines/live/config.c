@@ -9,6 +9,7 @@
 #define GROUP "live"
 #define CAMERA "camera "
 #define MAX_FILE (1 << 20)
+#define MAX_NAME 64 /* bytes: it is shown, and a label of metrics */
 
 typedef enum
 {
@@ -293,9 +294,9 @@ check_name (const char *group, const char *name, GError **error)
 {
   if (!*name)
     return fail (error, "[%s]: a camera needs a name: [camera NAME]", group);
-  if (strlen (name) > LIVE_CONFIG_MAX_NAME)
+  if (strlen (name) > MAX_NAME)
     return fail (error, "[%s]: the name has more than %d bytes", group,
-        LIVE_CONFIG_MAX_NAME);
+        MAX_NAME);
   if (!g_utf8_validate (name, -1, NULL))
     return fail (error, "[%s]: the name is not UTF-8", group);
   if (strchr (name, '/') || g_str_equal (name, ".") || g_str_equal (name, ".."))

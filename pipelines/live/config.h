@@ -21,8 +21,6 @@ G_BEGIN_DECLS
 #define LIVE_CONFIG_ERROR (live_config_error_quark ())
 GQuark live_config_error_quark (void);
 
-/* Names are shown, and are labels of metrics. */
-#define LIVE_CONFIG_MAX_NAME 64
 #define LIVE_CONFIG_MAX_CAMERAS 256
 
 /* What a camera is told.  But for the address every key may stand in [live],
