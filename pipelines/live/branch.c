@@ -339,19 +339,3 @@ live_branch_set_fps (LiveBranch *branch, guint fps)
 {
   g_atomic_int_set (&branch->fps, (int) fps);
 }
-
-gboolean
-live_branch_check (const LiveConfig *config, GError **error)
-{
-  for (guint i = 0; i < config->cameras->len; i++) {
-    const LiveCameraConfig *camera = g_ptr_array_index (config->cameras, i);
-    GstElement *pipeline = live_elements_new (camera, config, -1, error);
-
-    if (!pipeline) {
-      g_prefix_error (error, "[camera %s] ", camera->name);
-      return FALSE;
-    }
-    gst_object_unref (pipeline);
-  }
-  return TRUE;
-}

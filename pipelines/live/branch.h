@@ -56,8 +56,4 @@ LiveBranchStats live_branch_stats (LiveBranch *branch);
 /* As many pictures a second are made at most. */
 void live_branch_set_fps (LiveBranch *branch, guint fps);
 
-/* Whether the elements are there and take what @config says, for all cameras;
- * @error of the domain GST_CORE_ERROR. */
-gboolean live_branch_check (const LiveConfig *config, GError **error);
-
 G_END_DECLS

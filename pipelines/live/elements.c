@@ -287,3 +287,19 @@ live_elements_new (const LiveCameraConfig *camera, const LiveConfig *config,
     return NULL;
   return g_steal_pointer (&pipeline);
 }
+
+gboolean
+live_elements_check (const LiveConfig *config, GError **error)
+{
+  for (guint i = 0; i < config->cameras->len; i++) {
+    const LiveCameraConfig *camera = g_ptr_array_index (config->cameras, i);
+    GstElement *pipeline = live_elements_new (camera, config, -1, error);
+
+    if (!pipeline) {
+      g_prefix_error (error, "[camera %s] ", camera->name);
+      return FALSE;
+    }
+    gst_object_unref (pipeline);
+  }
+  return TRUE;
+}
