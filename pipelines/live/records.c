@@ -109,8 +109,10 @@ write_line (LiveRecords *records, const char *line)
     return FALSE;
   if ((records->cut && !write_text (records, "\n", 1))
       || !write_text (records, line, strlen (line))) {
-    tell (records, errno);
-    if (errno == EPIPE && records->place) {
+    const int problem = errno; /* telling changes it */
+
+    tell (records, problem);
+    if (problem == EPIPE && records->place) {
       close (records->fd);
       records->fd = -1;
       records->cut = FALSE;
