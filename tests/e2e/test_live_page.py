@@ -72,11 +72,13 @@ def test_streams(page, live):
     def all_move():
         found = page.value(LOOK) or []
         changes = {f["name"]: f["changes"] for f in found if f["lit"] > 100}
-        return all(changes.get(name, 0) >= 3 for name in moving) and found
+        # The page hears of states once a second, after the pictures.
+        states = [f["state"] for f in found]
+        return (all(changes.get(name, 0) >= 3 for name in moving)
+                and states.count("running") == 7 and found)
     found = wait(all_move)
     tap.ok("eight cameras, and the pictures of those that run move",
-           found and len(found) == 8
-           and [f["state"] for f in found].count("running") == 7,
+           found and len(found) == 8,
            (page.value(LOOK), page.log, live.log()))
     took = page.value("""Promise.race([
       Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(() =>
