@@ -159,8 +159,8 @@ on_source_setup (GstElement *decode, GstElement *source, gpointer data)
 {
   const LiveCameraConfig *camera = data;
   g_autofree char *user = NULL, *password = NULL;
-  g_autofree char *plain = live_uri_split (camera->uri, &user, &password);
 
+  g_free (live_uri_split (camera->uri, &user, &password));
   if (user && has (source, "user-id"))
     g_object_set (source, "user-id", user, NULL);
   if (password && has (source, "user-pw"))
