@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define MIN_TOKEN 16 /* bytes */
 #define MAX_TOKEN 1024
 #define MAX_SESSIONS 64
 #define SESSION_TIME (12 * G_TIME_SPAN_HOUR)
@@ -79,12 +80,12 @@ live_auth_check_token (const char *token, GError **error)
 
   while (g_ascii_isgraph (token[n]))
     n++;
-  if (n >= LIVE_AUTH_LEAST && !token[n])
+  if (n >= MIN_TOKEN && !token[n])
     return TRUE;
   g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
       "a token has at least %d letters, digits and signs and no blank; "
       "\"openssl rand -hex 32\" prints one",
-      LIVE_AUTH_LEAST);
+      MIN_TOKEN);
   return FALSE;
 }
 

@@ -15,7 +15,6 @@ G_BEGIN_DECLS
 
 #define LIVE_AUTH_VARIABLE "DEFCN_LIVE_TOKEN"
 #define LIVE_AUTH_COOKIE "defcn-live"
-#define LIVE_AUTH_LEAST 16 /* bytes of a token */
 
 typedef struct _LiveAuth LiveAuth;
 

@@ -30,8 +30,6 @@ struct _LiveBranch
 
   GMutex lock;
   GBytes *picture; /* that the main thread has not taken */
-  guint64 frames;
-  gint64 last_frame;
   LiveBranchStats stats;
 };
 
@@ -111,8 +109,8 @@ on_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   const gint64 wait = G_USEC_PER_SEC / MAX (g_atomic_int_get (&branch->fps), 1);
 
   g_mutex_lock (&branch->lock);
-  branch->frames++;
-  branch->last_frame = now;
+  branch->stats.frames++;
+  branch->stats.last_frame = now;
   g_mutex_unlock (&branch->lock);
   /* Frames come a little early and late. */
   if (branch->last_picture && now - branch->last_picture < wait - wait / 8)
@@ -192,19 +190,21 @@ static void
 read_stats (LiveBranch *branch)
 {
   g_autoptr (GstStructure) s = NULL;
-  LiveBranchStats stats;
+  LiveBranchStats *stats = &branch->stats;
 
   g_object_get (branch->detect, "stats", &s, NULL);
   if (!s)
     return;
-  stats = (LiveBranchStats){ count (s, "inferred"), count (s, "objects"),
-    count (s, "skipped-interval"), count (s, "skipped-qos"),
-    count (s, "skipped-busy"), count (s, "skipped-region"),
-    count (s, "skipped-still"),
-    (double) count (s, "inference-p50") / GST_SECOND,
-    (double) count (s, "inference-p95") / GST_SECOND };
   g_mutex_lock (&branch->lock);
-  branch->stats = stats;
+  stats->inferred = count (s, "inferred");
+  stats->objects = count (s, "objects");
+  stats->skipped_interval = count (s, "skipped-interval");
+  stats->skipped_qos = count (s, "skipped-qos");
+  stats->skipped_busy = count (s, "skipped-busy");
+  stats->skipped_region = count (s, "skipped-region");
+  stats->skipped_still = count (s, "skipped-still");
+  stats->inference_p50 = (double) count (s, "inference-p50") / GST_SECOND;
+  stats->inference_p95 = (double) count (s, "inference-p95") / GST_SECOND;
   g_mutex_unlock (&branch->lock);
 }
 
@@ -323,28 +323,6 @@ live_branch_stop (LiveBranch *branch)
   branch_unref (branch);
 }
 
-guint64
-live_branch_frames (LiveBranch *branch)
-{
-  guint64 frames;
-
-  g_mutex_lock (&branch->lock);
-  frames = branch->frames;
-  g_mutex_unlock (&branch->lock);
-  return frames;
-}
-
-gint64
-live_branch_last_frame (LiveBranch *branch)
-{
-  gint64 last;
-
-  g_mutex_lock (&branch->lock);
-  last = branch->last_frame;
-  g_mutex_unlock (&branch->lock);
-  return last;
-}
-
 LiveBranchStats
 live_branch_stats (LiveBranch *branch)
 {
@@ -360,20 +338,4 @@ void
 live_branch_set_fps (LiveBranch *branch, guint fps)
 {
   g_atomic_int_set (&branch->fps, (int) fps);
-}
-
-gboolean
-live_branch_check (const LiveConfig *config, GError **error)
-{
-  for (guint i = 0; i < config->cameras->len; i++) {
-    const LiveCameraConfig *camera = g_ptr_array_index (config->cameras, i);
-    GstElement *pipeline = live_elements_new (camera, config, -1, error);
-
-    if (!pipeline) {
-      g_prefix_error (error, "[camera %s] ", camera->name);
-      return FALSE;
-    }
-    gst_object_unref (pipeline);
-  }
-  return TRUE;
 }

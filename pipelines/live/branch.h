@@ -29,9 +29,12 @@ typedef struct
   void (*ended) (gpointer user);
 } LiveBranchEvents;
 
-/* What the detector has counted since the start; times in seconds. */
+/* What was counted since the start, a second ago at most but for the frames;
+ * times in seconds. */
 typedef struct
 {
+  guint64 frames;    /* that were published */
+  gint64 last_frame; /* g_get_monotonic_time(); 0: there was none */
   guint64 inferred, objects;
   guint64 skipped_interval, skipped_qos, skipped_busy, skipped_region,
       skipped_still;
@@ -48,17 +51,9 @@ LiveBranch *live_branch_new (const LiveCameraConfig *camera,
 /* Returns at once; of the events `ended` alone is to come. */
 void live_branch_stop (LiveBranch *branch);
 
-/* Frames until now, and when the last one came (g_get_monotonic_time(); 0:
- * none). */
-guint64 live_branch_frames (LiveBranch *branch);
-gint64 live_branch_last_frame (LiveBranch *branch);
 LiveBranchStats live_branch_stats (LiveBranch *branch);
 
 /* As many pictures a second are made at most. */
 void live_branch_set_fps (LiveBranch *branch, guint fps);
-
-/* Whether the elements are there and take what @config says, for all cameras;
- * @error of the domain GST_CORE_ERROR. */
-gboolean live_branch_check (const LiveConfig *config, GError **error);
 
 G_END_DECLS

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "backoff.h"
 #include "uri.h"
 
 #define MAX_ENDING 3                 /* branches of a camera that hang */
@@ -26,7 +25,6 @@ camera_clear (gpointer data)
   g_free (camera->shown);
   g_free (camera->problem);
   g_free (camera->record);
-  g_free (camera->backoff);
   g_clear_pointer (&camera->picture, g_bytes_unref);
 }
 
@@ -49,7 +47,6 @@ live_camera_new (const LiveCameraConfig *config, const LiveConfig *live,
   camera->shown = live_uri_shown (config->uri);
   camera->state = LIVE_CAMERA_WAITING; /* until the next tick */
   camera->output = output;
-  camera->backoff = g_new0 (LiveBackoff, 1);
   camera->fps_limit = 1;
   camera->on_picture = on_picture;
   camera->user = user;
@@ -60,16 +57,16 @@ live_camera_new (const LiveCameraConfig *config, const LiveConfig *live,
 void
 live_camera_set_live (LiveCamera *camera, const LiveConfig *live)
 {
-  LiveBackoff *backoff = camera->backoff;
-
   camera->live = live;
-  backoff->min = (gint64) live->retry_min * G_USEC_PER_SEC;
-  backoff->max = (gint64) live->retry_max * G_USEC_PER_SEC;
+  camera->backoff.min = (gint64) live->retry_min * G_USEC_PER_SEC;
+  camera->backoff.max = (gint64) live->retry_max * G_USEC_PER_SEC;
 }
 
 static void
 add_stats (LiveBranchStats *sum, const LiveBranchStats *stats)
 {
+  sum->frames += stats->frames;
+  sum->last_frame = stats->last_frame;
   sum->inferred += stats->inferred;
   sum->objects += stats->objects;
   sum->skipped_interval += stats->skipped_interval;
@@ -86,8 +83,8 @@ let_go (LiveCamera *camera)
 {
   const LiveBranchStats stats = live_branch_stats (camera->branch);
 
-  camera->past_frames += live_branch_frames (camera->branch);
   add_stats (&camera->past, &stats);
+  camera->past.last_frame = 0;
   camera->past.inference_p50 = camera->past.inference_p95 = 0;
   g_clear_pointer (&camera->picture, g_bytes_unref);
   camera->fps = 0;
@@ -101,7 +98,7 @@ lose (LiveCamera *camera, const char *problem)
   const gint64 now = g_get_monotonic_time ();
   const gint64 well = camera->first_frame ? now - camera->first_frame : 0;
   const gint64 wait =
-      live_backoff_fail (camera->backoff, well, g_random_double ());
+      live_backoff_fail (&camera->backoff, well, g_random_double ());
 
   g_free (camera->problem);
   camera->problem = live_uri_redact (problem, camera->config->uri);
@@ -209,16 +206,12 @@ start (LiveCamera *camera)
 }
 
 static void
-measure (LiveCamera *camera, gint64 now)
+measure (LiveCamera *camera, guint64 frames, gint64 now)
 {
-  const guint64 frames = live_branch_frames (camera->branch);
-
   if (now - camera->measured < MEASURE)
     return;
-  camera->fps = frames < camera->measured_frames
-      ? 0
-      : (double) (frames - camera->measured_frames) * G_USEC_PER_SEC
-          / (double) (now - camera->measured);
+  camera->fps = (double) (frames - camera->measured_frames) * G_USEC_PER_SEC
+      / (double) (now - camera->measured);
   camera->measured = now;
   camera->measured_frames = frames;
 }
@@ -229,16 +222,16 @@ measure (LiveCamera *camera, gint64 now)
 static guint
 patience (const LiveCamera *camera, gboolean started)
 {
-  const LiveBackoff *backoff = camera->backoff;
   const guint limit = camera->config->timeout;
 
-  return started ? limit : 2 * limit << MIN (backoff->failures, 2);
+  return started ? limit : 2 * limit << MIN (camera->backoff.failures, 2);
 }
 
 static void
 watch (LiveCamera *camera, gint64 now)
 {
-  const gint64 last = live_branch_last_frame (camera->branch);
+  const LiveBranchStats stats = live_branch_stats (camera->branch);
+  const gint64 last = stats.last_frame;
   const guint limit = patience (camera, last != 0);
   g_autofree char *problem = NULL;
 
@@ -250,7 +243,8 @@ watch (LiveCamera *camera, gint64 now)
     g_message ("camera \"%s\" (%s) is there", camera->config->name,
         camera->shown);
   }
-  measure (camera, now);
+  if (last)
+    measure (camera, stats.frames, now);
   if (now - (last ? last : camera->started) <= (gint64) limit * G_USEC_PER_SEC)
     return;
   problem = g_strdup_printf ("no frame for %u s", limit);
@@ -293,24 +287,6 @@ live_camera_set_watched (LiveCamera *camera, gboolean watched)
     live_branch_set_fps (camera->branch, camera->fps_limit);
 }
 
-guint64
-live_camera_frames (const LiveCamera *camera)
-{
-  return camera->past_frames
-      + (camera->branch ? live_branch_frames (camera->branch) : 0);
-}
-
-double
-live_camera_age (const LiveCamera *camera)
-{
-  const gint64 last =
-      camera->branch ? live_branch_last_frame (camera->branch) : 0;
-
-  if (!last)
-    return -1;
-  return (double) (g_get_monotonic_time () - last) / G_USEC_PER_SEC;
-}
-
 LiveBranchStats
 live_camera_stats (const LiveCamera *camera)
 {
@@ -322,6 +298,16 @@ live_camera_stats (const LiveCamera *camera)
     add_stats (&sum, &now);
   }
   return sum;
+}
+
+double
+live_camera_age (const LiveCamera *camera)
+{
+  const gint64 last = live_camera_stats (camera).last_frame;
+
+  if (!last)
+    return -1;
+  return (double) (g_get_monotonic_time () - last) / G_USEC_PER_SEC;
 }
 
 const char *

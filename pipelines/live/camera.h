@@ -7,6 +7,7 @@
 
 #include <glib.h>
 
+#include "backoff.h"
 #include "branch.h"
 #include "config.h"
 #include "records.h"
@@ -44,9 +45,9 @@ struct _LiveCamera
   const LiveConfig *live;
   LiveRecords *output;
   LiveBranch *branch;
-  gpointer backoff; /* LiveBackoff */
+  LiveBackoff backoff;
   gint64 started, retry_at, first_frame, measured;
-  guint64 measured_frames, past_frames;
+  guint64 measured_frames;
   LiveBranchStats past; /* of branches before */
   gint64 warned;
   guint64 warnings;
@@ -76,11 +77,11 @@ void live_camera_stop (LiveCamera *camera);
  * once a second. */
 void live_camera_set_watched (LiveCamera *camera, gboolean watched);
 
-guint64 live_camera_frames (const LiveCamera *camera);
+/* Of all branches until now; the last frame and times are of the one that runs.
+ */
+LiveBranchStats live_camera_stats (const LiveCamera *camera);
 /* Seconds since the last frame; below 0: there was none since its start. */
 double live_camera_age (const LiveCamera *camera);
-/* Of all branches until now. */
-LiveBranchStats live_camera_stats (const LiveCamera *camera);
 const char *live_camera_state_name (LiveCameraState state);
 
 G_END_DECLS

@@ -9,6 +9,7 @@
 #define GROUP "live"
 #define CAMERA "camera "
 #define MAX_FILE (1 << 20)
+#define MAX_NAME 64 /* bytes: it is shown, and a label of metrics */
 
 typedef enum
 {
@@ -293,9 +294,9 @@ check_name (const char *group, const char *name, GError **error)
 {
   if (!*name)
     return fail (error, "[%s]: a camera needs a name: [camera NAME]", group);
-  if (strlen (name) > LIVE_CONFIG_MAX_NAME)
+  if (strlen (name) > MAX_NAME)
     return fail (error, "[%s]: the name has more than %d bytes", group,
-        LIVE_CONFIG_MAX_NAME);
+        MAX_NAME);
   if (!g_utf8_validate (name, -1, NULL))
     return fail (error, "[%s]: the name is not UTF-8", group);
   if (strchr (name, '/') || g_str_equal (name, ".") || g_str_equal (name, ".."))
@@ -372,9 +373,12 @@ config_new (void)
   return config;
 }
 
-static void
-camera_defaults (LiveCameraConfig *camera)
+/* What [live] says for all cameras, before it has been read. */
+static LiveCameraConfig *
+common_new (void)
 {
+  LiveCameraConfig *camera = g_new0 (LiveCameraConfig, 1);
+
   camera->threshold = -1;
   camera->interval = 1;
   camera->protocol = g_strdup ("auto");
@@ -383,6 +387,7 @@ camera_defaults (LiveCameraConfig *camera)
   camera->page_width = 640;
   camera->page_fps = 10;
   camera->page_quality = 75;
+  return camera;
 }
 
 static gboolean
@@ -434,24 +439,16 @@ live_config_parse (const char *text, gsize len, const char *name,
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
   g_autoptr (LiveConfig) config = config_new ();
-  LiveCameraConfig common = { 0 };
-  GError *problem = NULL;
-  gboolean read;
+  g_autoptr (LiveCameraConfig) common = common_new ();
+  g_autoptr (GError) problem = NULL;
 
-  camera_defaults (&common);
-  read = g_key_file_load_from_data (file, text, len, G_KEY_FILE_NONE, &problem)
+  if (g_key_file_load_from_data (file, text, len, G_KEY_FILE_NONE, &problem)
       && check_twice (text, len, &problem)
-      && read_file (file, config, &common, &problem);
-  g_free (common.class_thresholds);
-  g_free (common.classes);
-  g_free (common.regions);
-  g_free (common.protocol);
-  if (read) {
+      && read_file (file, config, common, &problem)) {
     config->model_file = identify (config->model);
     return g_steal_pointer (&config);
   }
   g_set_error (error, LIVE_CONFIG_ERROR, 0, "%s: %s", name, problem->message);
-  g_error_free (problem);
   return NULL;
 }
 

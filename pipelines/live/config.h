@@ -21,8 +21,6 @@ G_BEGIN_DECLS
 #define LIVE_CONFIG_ERROR (live_config_error_quark ())
 GQuark live_config_error_quark (void);
 
-/* Names are shown, and are labels of metrics. */
-#define LIVE_CONFIG_MAX_NAME 64
 #define LIVE_CONFIG_MAX_CAMERAS 256
 
 /* What a camera is told.  But for the address every key may stand in [live],
@@ -74,6 +72,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (LiveConfig, live_config_free)
 
 LiveCameraConfig *live_config_camera_copy (const LiveCameraConfig *camera);
 void live_config_camera_free (LiveCameraConfig *camera);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LiveCameraConfig, live_config_camera_free)
 gboolean live_config_camera_equal (const LiveCameraConfig *a,
     const LiveCameraConfig *b);
 /* Whether what all cameras share, the model, is the same: the settings, and the

@@ -103,25 +103,21 @@ static gboolean
 set_detector (GstElement *detect, const LiveCameraConfig *camera,
     const LiveConfig *config, GError **error)
 {
-  char threshold[G_ASCII_DTOSTR_BUF_SIZE], timeout[16], id[32];
+  /* One model for all cameras; and another one when that is to change, whoever
+   * is not through with the old one. */
+  g_autofree char *id = g_strdup_printf ("live %u", config->serial);
 
-  g_ascii_dtostr (threshold, sizeof threshold, camera->threshold);
-  g_snprintf (timeout, sizeof timeout, "%d", config->batch_timeout);
-  /* One model for all cameras, where the plugin can share it; and another one
-   * when that is to change, whoever is not through with the old one. */
-  g_snprintf (id, sizeof id, "live %u", config->serial);
-  if (has (detect, "model-instance-id")
-      && !set (detect, "model-instance-id", id, error))
-    return FALSE;
-  return set (detect, "model", config->model, error)
+  return set (detect, "model-instance-id", id, error)
+      && set (detect, "model", config->model, error)
       && set (detect, "device", config->device, error)
       && set (detect, "precision", config->precision, error)
       && set_uint (detect, "threads", config->threads, error)
       && (!config->batch_size
           || set_uint (detect, "batch-size", config->batch_size, error))
       && (config->batch_timeout < 0
-          || set (detect, "batch-timeout", timeout, error))
-      && set (detect, "threshold", threshold, error)
+          || set_uint (detect, "batch-timeout", (guint) config->batch_timeout,
+              error))
+      && set_double (detect, "threshold", camera->threshold, error)
       && set (detect, "class-thresholds", camera->class_thresholds, error)
       && set (detect, "classes", camera->classes, error)
       && set (detect, "roi", camera->regions, error)
@@ -147,9 +143,9 @@ set_page (GstBin *bin, const LiveCameraConfig *camera)
   g_autoptr (GstElement) page = gst_bin_get_by_name (bin, "page");
   g_autoptr (GstElement) jpeg = gst_bin_get_by_name (bin, "jpeg");
   g_autoptr (GstCaps) caps = gst_caps_new_simple ("video/x-raw", "width",
-      GST_TYPE_INT_RANGE, 1, (int) MAX (camera->page_width, 2), "height",
-      GST_TYPE_INT_RANGE, 1, (int) MAX (camera->page_width, 2),
-      "pixel-aspect-ratio", GST_TYPE_FRACTION, 1, 1, NULL);
+      GST_TYPE_INT_RANGE, 1, (int) camera->page_width, "height",
+      GST_TYPE_INT_RANGE, 1, (int) camera->page_width, "pixel-aspect-ratio",
+      GST_TYPE_FRACTION, 1, 1, NULL);
 
   g_object_set (page, "caps", caps, NULL);
   g_object_set (jpeg, "quality", (int) camera->page_quality, NULL);
@@ -163,8 +159,8 @@ on_source_setup (GstElement *decode, GstElement *source, gpointer data)
 {
   const LiveCameraConfig *camera = data;
   g_autofree char *user = NULL, *password = NULL;
-  g_autofree char *plain = live_uri_split (camera->uri, &user, &password);
 
+  g_free (live_uri_split (camera->uri, &user, &password));
   if (user && has (source, "user-id"))
     g_object_set (source, "user-id", user, NULL);
   if (password && has (source, "user-pw"))
@@ -174,9 +170,8 @@ on_source_setup (GstElement *decode, GstElement *source, gpointer data)
       gst_util_set_object_arg (G_OBJECT (source), "protocols",
           camera->protocol);
     g_object_set (source, "latency", camera->latency, "tcp-timeout",
-        (guint64) camera->timeout * G_USEC_PER_SEC, NULL);
-    if (has (source, "add-reference-timestamp-meta"))
-      g_object_set (source, "add-reference-timestamp-meta", TRUE, NULL);
+        (guint64) camera->timeout * G_USEC_PER_SEC,
+        "add-reference-timestamp-meta", TRUE, NULL);
   } else if (g_str_has_prefix (camera->uri, "http")) {
     g_object_set (source, "is-live", TRUE, "do-timestamp", TRUE, "timeout",
         camera->timeout, NULL);
@@ -291,4 +286,20 @@ live_elements_new (const LiveCameraConfig *camera, const LiveConfig *config,
               : add_decoder (bin, first, camera, error)))
     return NULL;
   return g_steal_pointer (&pipeline);
+}
+
+gboolean
+live_elements_check (const LiveConfig *config, GError **error)
+{
+  for (guint i = 0; i < config->cameras->len; i++) {
+    const LiveCameraConfig *camera = g_ptr_array_index (config->cameras, i);
+    GstElement *pipeline = live_elements_new (camera, config, -1, error);
+
+    if (!pipeline) {
+      g_prefix_error (error, "[camera %s] ", camera->name);
+      return FALSE;
+    }
+    gst_object_unref (pipeline);
+  }
+  return TRUE;
 }

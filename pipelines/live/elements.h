@@ -22,6 +22,10 @@ G_BEGIN_DECLS
 GstElement *live_elements_new (const LiveCameraConfig *camera,
     const LiveConfig *config, int records, GError **error);
 
+/* Whether the elements are there and take what @config says, for all cameras;
+ * @error of the domain GST_CORE_ERROR. */
+gboolean live_elements_check (const LiveConfig *config, GError **error);
+
 /* Makes the plugin's elements known where the registry has them not: installed
  * beside the program, or built.  FALSE if they are nowhere. */
 gboolean live_elements_find_plugin (void);

@@ -82,7 +82,7 @@ load (const char *file)
   g_autoptr (LiveConfig) config = live_config_load (file, &error);
   GStatBuf info;
 
-  if (config && live_branch_check (config, &error)) {
+  if (config && live_elements_check (config, &error)) {
     if (config->has_logins && g_stat (file, &info) == 0 && (info.st_mode & 077))
       g_warning ("%s has passwords of cameras and others can read it: "
                  "chmod 600",

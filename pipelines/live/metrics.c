@@ -1,7 +1,6 @@
 /* The counters in Prometheus's text format. */
 #include "metrics.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,7 +66,7 @@ up (const LiveCamera *camera)
 static double
 frames (const LiveCamera *camera)
 {
-  return (double) live_camera_frames (camera);
+  return (double) live_camera_stats (camera).frames;
 }
 
 static double
@@ -215,14 +214,11 @@ add_times (GString *text, const GPtrArray *cameras)
 static guint
 count_entries (const char *folder)
 {
-  DIR *dir = opendir (folder);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
   guint n = 0;
 
-  if (!dir)
-    return 0;
-  for (struct dirent *entry; (entry = readdir (dir));)
-    n += entry->d_name[0] != '.';
-  closedir (dir);
+  while (dir && g_dir_read_name (dir))
+    n++;
   return n;
 }
 
@@ -255,16 +251,17 @@ char *
 live_metrics_text (LiveFleet *fleet, LiveStream *stream)
 {
   GString *text = g_string_new (NULL);
+  guint64 written, dropped;
 
+  live_records_count (fleet->records, &written, &dropped);
   add_cameras (text, fleet->cameras);
   add_skipped (text, fleet->cameras);
   add_times (text, fleet->cameras);
   single (text, PREFIX "records_written_total", "counter",
-      "Records that were written.",
-      (double) live_records_written (fleet->records));
+      "Records that were written.", (double) written);
   single (text, PREFIX "records_dropped_total", "counter",
       "Records that the place was too slow for, full or gone.",
-      (double) live_records_dropped (fleet->records));
+      (double) dropped);
   single (text, PREFIX "clients", "gauge", "Browsers that look.",
       live_stream_clients (stream));
   single (text, PREFIX "client_pictures_total", "counter",

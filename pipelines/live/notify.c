@@ -1,35 +1,34 @@
 /* What a service manager is told. */
 #include "notify.h"
 
-#include <errno.h>
-#include <stddef.h>
+#include <gio/gio.h>
+#include <gio/gunixsocketaddress.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 void
 live_notify_send (const char *state)
 {
   const char *path = g_getenv ("NOTIFY_SOCKET");
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  const gsize len = path ? strlen (path) : 0;
-  int fd;
+  g_autoptr (GSocketAddress) address = NULL;
+  g_autoptr (GSocket) out = NULL;
+  g_autoptr (GError) error = NULL;
 
-  if (len < 2 || len > sizeof address.sun_path || !strchr ("/@", *path))
+  if (!path)
     return;
-  memcpy (address.sun_path, path, len);
   if (*path == '@') /* an abstract name */
-    address.sun_path[0] = '\0';
-  fd = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0)
-    return;
-  if (sendto (fd, state, strlen (state), MSG_NOSIGNAL,
-          (struct sockaddr *) &address,
-          (socklen_t) (offsetof (struct sockaddr_un, sun_path) + len))
-      < 0)
-    g_debug ("the service manager cannot be told: %s", g_strerror (errno));
-  close (fd);
+    address = g_unix_socket_address_new_with_type (path + 1, -1,
+        G_UNIX_SOCKET_ADDRESS_ABSTRACT);
+  else
+    address = g_unix_socket_address_new (path);
+  out = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_DATAGRAM,
+      G_SOCKET_PROTOCOL_DEFAULT, &error);
+  if (out) {
+    g_socket_set_blocking (out, FALSE);
+    g_socket_send_to (out, address, state, strlen (state), NULL, &error);
+  }
+  if (error)
+    g_debug ("the service manager cannot be told: %s", error->message);
 }
 
 gint64

@@ -109,8 +109,10 @@ write_line (LiveRecords *records, const char *line)
     return FALSE;
   if ((records->cut && !write_text (records, "\n", 1))
       || !write_text (records, line, strlen (line))) {
-    tell (records, errno);
-    if (errno == EPIPE && records->place) {
+    const int problem = errno; /* telling changes it */
+
+    tell (records, problem);
+    if (problem == EPIPE && records->place) {
       close (records->fd);
       records->fd = -1;
       records->cut = FALSE;
@@ -289,26 +291,13 @@ live_records_reopen (LiveRecords *records)
   g_mutex_unlock (&records->lock);
 }
 
-guint64
-live_records_written (LiveRecords *records)
+void
+live_records_count (LiveRecords *records, guint64 *written, guint64 *dropped)
 {
-  guint64 n;
-
   g_mutex_lock (&records->lock);
-  n = records->written;
+  *written = records->written;
+  *dropped = records->dropped;
   g_mutex_unlock (&records->lock);
-  return n;
-}
-
-guint64
-live_records_dropped (LiveRecords *records)
-{
-  guint64 n;
-
-  g_mutex_lock (&records->lock);
-  n = records->dropped;
-  g_mutex_unlock (&records->lock);
-  return n;
 }
 
 void

@@ -30,8 +30,9 @@ int live_records_add (LiveRecords *records, LiveRecordsLine line, gpointer user,
 /* The file is opened anew, since it was moved. */
 void live_records_reopen (LiveRecords *records);
 
-guint64 live_records_written (LiveRecords *records);
-guint64 live_records_dropped (LiveRecords *records);
+/* How many were until now, of all cameras. */
+void live_records_count (LiveRecords *records, guint64 *written,
+    guint64 *dropped);
 
 /* Writes what is left, but for @timeout microseconds at most. */
 void live_records_free (LiveRecords *records, gint64 timeout);

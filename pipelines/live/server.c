@@ -156,6 +156,23 @@ serve_file (SoupServerMessage *message, const char *name)
       g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
 }
 
+/* Where one logs in; after a wrong token it says so. */
+static void
+serve_form (SoupServerMessage *message, gboolean wrong)
+{
+  g_autoptr (GBytes) bytes = g_resources_lookup_data ("/defcn/live/login.html",
+      G_RESOURCE_LOOKUP_FLAGS_NONE, NULL);
+  GString *page = g_string_new_len (g_bytes_get_data (bytes, NULL),
+      (gssize) g_bytes_get_size (bytes));
+
+  g_string_replace (page, "<!--problem-->",
+      wrong ? "<p class=\"problem\" role=\"alert\">That is not the token.</p>"
+            : "",
+      1);
+  answer (message, SOUP_STATUS_OK, "text/html; charset=utf-8",
+      g_string_free (page, FALSE));
+}
+
 static void
 serve_snapshot (LiveServer *server, SoupServerMessage *message,
     const char *file)
@@ -239,10 +256,8 @@ serve_public (LiveServer *server, SoupServerMessage *message, const char *path)
 
   if (g_str_equal (path, "/login") && live_auth_needs_token (server->auth))
     post ? serve_login (server, message)
-         : serve_file (message,
-             g_uri_get_query (soup_server_message_get_uri (message))
-                 ? "wrong.html"
-                 : "login.html");
+         : serve_form (message,
+             g_uri_get_query (soup_server_message_get_uri (message)) != NULL);
   else if (g_str_equal (path, "/logout") && post)
     serve_logout (server, message);
   else if (g_str_equal (path, "/live.css"))

@@ -31,7 +31,7 @@ describe (const LiveCamera *camera)
   cJSON_AddStringToObject (object, "state",
       live_camera_state_name (camera->state));
   cJSON_AddNumberToObject (object, "frames",
-      (double) live_camera_frames (camera));
+      (double) live_camera_stats (camera).frames);
   cJSON_AddNumberToObject (object, "fps", rounded (camera->fps));
   cJSON_AddNumberToObject (object, "losses", (double) camera->losses);
   add_age (object, camera);

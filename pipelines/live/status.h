@@ -1,4 +1,4 @@
-/* What is known of the cameras, as JSON and as Prometheus's text.
+/* What is known of the cameras, as JSON.
  *
  * Thread rule: the main thread.
  */

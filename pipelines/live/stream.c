@@ -46,7 +46,7 @@ append (Client *client, char type, guint id, GBytes *content)
   client->sending = TRUE;
 }
 
-static gboolean
+static void
 append_state (Client *client)
 {
   g_autofree char *text =
@@ -55,7 +55,6 @@ append_state (Client *client)
 
   client->state_due = FALSE;
   append (client, 'S', 0, bytes);
-  return TRUE;
 }
 
 static gboolean
@@ -82,8 +81,10 @@ append_next (Client *client)
 {
   const GPtrArray *cameras = client->stream->fleet->cameras;
 
-  if (client->state_due)
-    return append_state (client);
+  if (client->state_due) {
+    append_state (client);
+    return TRUE;
+  }
   for (guint i = 0; i < cameras->len; i++) {
     const guint at = (client->turn + i) % cameras->len;
 

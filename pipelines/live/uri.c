@@ -119,7 +119,6 @@ live_uri_redact (const char *text, const char *uri)
 {
   g_autofree char *user = NULL, *password = NULL;
   g_autofree char *plain = live_uri_split (uri, &user, &password);
-  g_autofree char *shown = live_uri_shown (uri);
   const char *from = authority (plain);
   const char *query = from + strcspn (from, "?#;&");
   g_autofree char *raw = NULL;

@@ -1,58 +1,15 @@
 """Debian's chromium without a screen, told what to do by its DevTools protocol
-over a WebSocket."""
+over two pipes."""
 import base64
 import json
 import os
+import select
 import shutil
-import socket
-import struct
 import subprocess
-import time
 
 
 def find():
     return shutil.which("chromium")
-
-
-class Socket:
-    """As much of RFC 6455 as that takes."""
-
-    def __init__(self, port, path):
-        self.socket = socket.create_connection(("127.0.0.1", port), 120)
-        self.socket.sendall((
-            "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
-            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: %s\r\n\r\n" % (
-                path, port,
-                base64.b64encode(os.urandom(16)).decode())).encode())
-        self.file = self.socket.makefile("rb")
-        while self.file.readline() not in (b"\r\n", b""):
-            pass
-
-    def send(self, text):
-        data = text.encode()
-        length = (struct.pack("!B", 0x80 | len(data)) if len(data) < 126
-                  else struct.pack("!BH", 0x80 | 126, len(data))
-                  if len(data) < 65536
-                  else struct.pack("!BQ", 0x80 | 127, len(data)))
-        mask = os.urandom(4)
-        self.socket.sendall(b"\x81" + length + mask + bytes(
-            byte ^ mask[i % 4] for i, byte in enumerate(data)))
-
-    def receive(self):
-        text = b""
-        while True:
-            first, second = self.file.read(2)
-            length = second & 127
-            if length == 126:
-                length, = struct.unpack("!H", self.file.read(2))
-            elif length == 127:
-                length, = struct.unpack("!Q", self.file.read(8))
-            data = self.file.read(length)
-            if first & 15 < 3:
-                text += data
-                if first & 128:
-                    return text.decode()
 
 
 class Page:
@@ -60,14 +17,21 @@ class Page:
 
     def __init__(self, work, width, height):
         folder = os.path.join(work, "chromium")
+        commands, write = os.pipe()
+        self.commands = os.fdopen(write, "wb", 0)
+        self.answers, answers = os.pipe()
+        self.heard = b""
+        # It reads from 3 and writes to 4.
         self.process = subprocess.Popen(
-            [find(), "--headless=new", "--no-sandbox", "--disable-gpu",
-             "--no-first-run", "--remote-debugging-port=0",
+            ["bash", "-c", 'exec "$@" 3<&%d 4>&%d' % (commands, answers), "-",
+             find(), "--headless=new", "--no-sandbox", "--disable-gpu",
+             "--no-first-run", "--remote-debugging-pipe",
              "--disable-dev-shm-usage", "--user-data-dir=" + folder,
              "--window-size=%d,%d" % (width, height), "about:blank"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        port, path = self.endpoint(os.path.join(folder, "DevToolsActivePort"))
-        self.socket = Socket(port, path)
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            pass_fds=(commands, answers))
+        os.close(commands)
+        os.close(answers)
         self.last, self.log, self.dialogs = 0, [], []
         self.session = None
         target = self.call("Target.createTarget", url="about:blank")
@@ -78,25 +42,25 @@ class Page:
         self.call("Emulation.setDeviceMetricsOverride", width=width,
                   height=height, deviceScaleFactor=1, mobile=False)
 
-    def endpoint(self, path):
-        until = time.monotonic() + 120
-        while time.monotonic() < until:
-            try:
-                with open(path) as file:
-                    lines = file.read().split("\n")
-                return int(lines[0]), lines[1]
-            except (OSError, IndexError, ValueError):
-                time.sleep(0.2)
-        raise RuntimeError("chromium does not start")
+    def receive(self):
+        """One message; they end with a zero."""
+        while b"\0" not in self.heard:
+            ready, _, _ = select.select([self.answers], [], [], 120)
+            data = os.read(self.answers, 1 << 16) if ready else b""
+            if not data:
+                raise RuntimeError("chromium has ended, or hangs")
+            self.heard += data
+        message, _, self.heard = self.heard.partition(b"\0")
+        return json.loads(message)
 
     def call(self, method, **parameters):
         self.last += 1
         message = {"id": self.last, "method": method, "params": parameters}
         if self.session:
             message["sessionId"] = self.session
-        self.socket.send(json.dumps(message))
+        self.commands.write(json.dumps(message).encode() + b"\0")
         while True:
-            answer = json.loads(self.socket.receive())
+            answer = self.receive()
             if answer.get("id") == self.last:
                 if "error" in answer:
                     raise RuntimeError(str(answer["error"]))

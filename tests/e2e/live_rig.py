@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -143,7 +142,7 @@ class Live:
         self.out = os.path.join(work, "records.jsonl")
         self.err = os.path.join(work, "log")
         env = dict(os.environ, GST_REGISTRY=work + "/registry.bin",
-                   OMP_WAIT_POLICY="passive", **environment)
+                   OMP_WAIT_POLICY="passive")
         env.pop("DEFCN_LIVE_TOKEN", None)
         env.update(environment)
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
@@ -225,10 +224,6 @@ def parts(response):
                response.read(length))
 
 
-class Folder:
-    def __enter__(self):
-        self.path = tempfile.mkdtemp()
-        return self.path
-
-    def __exit__(self, *what):
-        shutil.rmtree(self.path, ignore_errors=True)
+def folder():
+    """A temporary one, which goes even while somebody writes there."""
+    return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)

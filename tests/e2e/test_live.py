@@ -26,7 +26,6 @@ SERVER = sys.argv[3] if len(sys.argv) > 3 else None
 PROGRAM = BUILD + "/pipelines/live/defcn-live"
 XSS = "<img src=x onerror=alert(1)>"
 QUOTES = 'back\\\\slash "and" quote'
-QUOTES_NAME = QUOTES
 SECRET = "sEcr3t-pa55"
 TOKEN = "0123456789abcdef0123456789abcdef"
 LOGIN = b"Authorization: Basic " + base64.b64encode(
@@ -218,7 +217,7 @@ def test_metrics(live, fleet):
              if line.startswith("# TYPE")}
     tap.ok("every metric has its HELP and TYPE", names == helped == typed,
            names ^ helped ^ typed)
-    escaped = QUOTES_NAME.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = QUOTES.replace("\\", "\\\\").replace('"', '\\"')
     still = ('defcn_live_camera_skipped_frames_total{camera="%s",'
              'reason="still"}' % escaped)
     tap.ok("frames that stand still are skipped, where that is said",
@@ -233,7 +232,7 @@ def test_metrics(live, fleet):
 
 
 def test_pages(live):
-    for name in (XSS, QUOTES_NAME):
+    for name in (XSS, QUOTES):
         status, headers, body = live.ask("/snapshot/%s.jpg"
                                          % urllib.parse.quote(name))
         tap.ok("a snapshot of " + name, status == 200
@@ -739,7 +738,7 @@ def test_full(work):
 
 
 def main():
-    with live_rig.Folder() as work:
+    with live_rig.folder() as work:
         test_check(work)
         test_fleet(work)
         test_slow(work)

@@ -279,6 +279,7 @@ test_file (void)
   g_autoptr (LiveConfig) config = live_config_load (text, &error);
 
   g_assert_no_error (error);
+  g_assert_nonnull (config);
   g_assert_null (live_config_load (binary, &error));
   g_assert_nonnull (strstr (error->message, "it is no ini file"));
   g_clear_error (&error);
