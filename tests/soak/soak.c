@@ -13,15 +13,14 @@
  * one networks for new sizes of pictures still come. */
 #include <glib/gstdio.h>
 #include <malloc.h>
-#include <math.h>
-#include <unistd.h>
 
-#include "camera.h"
+#include "chain.h"
 #include "growth.h"
 #include "gstdefcndetect.h"
 #include "gstdefcnoverlay.h"
 #include "gstdefcnpublish.h"
 #include "gstdefcntrack.h"
+#include "heap.h"
 #include "meta.h"
 #include "publish/place.h"
 #include "stream.h"
@@ -209,9 +208,7 @@ remove_folder (const char *folder)
 static gint64
 allocated (void)
 {
-  const struct mallinfo2 heap = mallinfo2 ();
-
-  return (gint64) (heap.uordblks + heap.hblkhd) / 1024;
+  return (gint64) heap_in_use () / 1024;
 }
 
 /* A short stream of each kind first: what is loaded and opened once and for all
@@ -225,7 +222,7 @@ warm_up (const Options *options, const StreamOptions *stream)
   Growth growth = { 0 };
 
   short_ones.seconds = 4;
-  short_ones.n_streams = (int) stream_kinds ();
+  short_ones.n_streams = (int) chain_kinds ();
   run (&soak, stream, &growth);
   g_ptr_array_unref (soak.streams);
 }

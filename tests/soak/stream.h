@@ -18,9 +18,6 @@ typedef struct
 
 typedef struct _Stream Stream;
 
-/* How many kinds there are: of number N the first is of kind N. */
-guint stream_kinds (void);
-
 Stream *stream_new (const StreamOptions *options, guint number, guint32 seed);
 /* Has the thread end, and waits for that. */
 void stream_free (Stream *stream);
