@@ -11,10 +11,10 @@
  * it is what malloc() has given, with the caches of GLib's slices and oneDNN's
  * primitives off.  A long run must not grow either while it lasts; in a short
  * one networks for new sizes of pictures still come. */
-#include <glib/gstdio.h>
 #include <malloc.h>
 
 #include "chain.h"
+#include "folder.h"
 #include "growth.h"
 #include "gstdefcndetect.h"
 #include "gstdefcnoverlay.h"
@@ -180,28 +180,13 @@ run (Soak *soak, const StreamOptions *options, Growth *growth)
 static char *
 write_model (const char *folder, const char *name, int short_edge)
 {
-  char *path = g_build_filename (folder, name, NULL);
+  char *path = folder_file (folder, name);
 
   if (short_edge)
     testing_tiny_model_write_as (path, short_edge, -4);
   else if (!g_file_set_contents (path, "no model", -1, NULL))
     g_error ("%s: cannot be written", path);
   return path;
-}
-
-static void
-remove_folder (const char *folder)
-{
-  GDir *dir = g_dir_open (folder, 0, NULL);
-  const char *name;
-
-  while ((name = g_dir_read_name (dir))) {
-    g_autofree char *path = g_build_filename (folder, name, NULL);
-
-    g_remove (path);
-  }
-  g_dir_close (dir);
-  g_rmdir (folder);
 }
 
 /* KB that are allocated; of freed ones none counts. */
@@ -247,7 +232,7 @@ has_grown (const Options *options, double left, double slope, double noise)
 static int
 soak_all (const Options *options)
 {
-  g_autofree char *folder = g_dir_make_tmp ("defcn-soak-XXXXXX", NULL);
+  char *folder = folder_new ();
   StreamOptions stream = { folder, options->device,
     { write_model (folder, "a.safetensors", 64),
         write_model (folder, "b.safetensors", 48),
@@ -286,7 +271,7 @@ soak_all (const Options *options)
       options->n_streams, counts.frames, counts.faults, counts.restarts,
       counts.lost, counts.reordered, counts.unexpected, left, slope, 2 * noise,
       descriptors, descriptors_after, threads, threads_after);
-  remove_folder (folder);
+  folder_remove (folder);
   for (guint i = 0; i < G_N_ELEMENTS (stream.models); i++)
     g_free (stream.models[i]);
   return !good;
