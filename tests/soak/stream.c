@@ -426,41 +426,21 @@ static void (*const between[]) (Stream *) = { change_caps, change_caps, gap,
 /* Faults of a frame. */
 
 static GstBuffer *
-marked (Stream *self, GstBuffer *buffer, Inject what)
+inject (Stream *self, GstBuffer *buffer, Inject what)
 {
   guint8 pixels[INJECT_SIZE];
 
+  if (what == INJECT_MEMORY) { /* which is taken for a size that is new */
+    gst_buffer_unref (buffer);
+    change_caps (self);
+    buffer = camera_frame (&self->info, self->frame);
+  }
   inject_mark (pixels, what);
   gst_buffer_fill (buffer, 0, pixels, sizeof pixels);
   if (what != INJECT_SLOW)
     excuse (self, what == INJECT_MEMORY ? MEMORY : OTHER);
   return buffer;
 }
-
-static GstBuffer *
-fail (Stream *self, GstBuffer *buffer)
-{
-  return marked (self, buffer, INJECT_FAIL);
-}
-
-static GstBuffer *
-slow (Stream *self, GstBuffer *buffer)
-{
-  return marked (self, buffer, INJECT_SLOW);
-}
-
-/* Memory is taken for a size that is new. */
-static GstBuffer *
-no_memory (Stream *self, GstBuffer *buffer)
-{
-  gst_buffer_unref (buffer);
-  change_caps (self);
-  buffer = camera_frame (&self->info, self->frame);
-  return marked (self, buffer, INJECT_MEMORY);
-}
-
-static GstBuffer *(*const injected[]) (Stream *, GstBuffer *) = { fail, slow,
-  no_memory };
 
 /* Coded, the others would be an encoder's to complain of. */
 static gboolean
@@ -472,13 +452,13 @@ is_possible (const Stream *self, guint fault)
 static GstBuffer *
 spoil_or_inject (Stream *self, GstBuffer *buffer)
 {
-  const guint fault = draw (self, SPOIL_N + G_N_ELEMENTS (injected));
+  const guint fault = draw (self, SPOIL_N + INJECT_N);
 
   if (!is_possible (self, fault))
     return buffer;
   g_atomic_int_inc (&self->faults);
   if (fault >= SPOIL_N)
-    return injected[fault - SPOIL_N](self, buffer);
+    return inject (self, buffer, fault - SPOIL_N);
   if (spoil (buffer, fault, &self->info, self->rand))
     excuse (self, READ);
   return buffer;
