@@ -13,36 +13,27 @@ import sys
 import tempfile
 import time
 
+from process import memory
+from result import TREE
+
 HERE = pathlib.Path(__file__).resolve().parent
-TREE = HERE.parents[1]
-
-
-def private_kib(pid):
-    """Anonymous memory: the mapped file, which the kernel may drop, not."""
-    try:
-        with open(f"/proc/{pid}/status") as status:
-            for line in status:
-                if line.startswith("RssAnon:"):
-                    return int(line.split()[1])
-    except OSError:
-        pass
-    return 0
 
 
 def measure(command):
-    """CPU seconds and the peak of private memory in MiB, sampled."""
+    """CPU seconds and the peak of private memory in MiB, sampled: not of the
+    mapped file, which the kernel may drop."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     peak = 0
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while process.poll() is None:
-        peak = max(peak, private_kib(process.pid))
+        peak = max(peak, *memory(process.pid, "RssAnon"))
         time.sleep(0.005)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if process.returncode:
         sys.exit(f"{command[0]} failed")
     cpu = (after.ru_utime + after.ru_stime
            - before.ru_utime - before.ru_stime)
-    return cpu, peak / 1024
+    return cpu, peak
 
 
 def main():

@@ -10,7 +10,6 @@ everything else on the machine kept busy meanwhile.
 """
 import argparse
 import contextlib
-import gzip
 import json
 import os
 import pathlib
@@ -22,6 +21,8 @@ import sys
 import tempfile
 import time
 
+import street
+from process import cpu_seconds
 from result import (TREE, caption, line, names_of, origin, rounds_of, spread)
 
 MODEL = TREE / "pipelines/models/person.safetensors"
@@ -32,9 +33,6 @@ NETWORKS = {
     ("person", "864x512"): PERSON, ("person", "1152x640"): PERSON,
     ("r50", "864x512"): ["--preset", "coco.poto.3dmf.aux"],
 }
-STREETS = [pathlib.Path("/usr/share/doc/opencv-doc/examples/data") / name
-           for name in ("vtest.avi", "vtest.avi.gz")]
-STREETS.insert(0, TREE / "demo-out/vtest.avi")
 WARM = 10  # frames that do not count
 DECODE_ONLY = 7  # times as many frames where the network does not run
 QUIET = 0.1  # cores that others may take without a second try
@@ -104,13 +102,6 @@ class Launcher:
         cpu = usage.ru_utime + usage.ru_stime - before
         return {"fps": within / (end - start), "cpu_ms": cpu / after * 1e3,
                 "peak_mb": usage.ru_maxrss * 1024e-6}
-
-
-def cpu_seconds(pid):
-    """That a running process has taken so far."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
-    user, system = fields.split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def watch(process, streams):
@@ -308,21 +299,6 @@ def table(name, rows):
               for row in rows), ""]
 
 
-def find_video(options, folder):
-    """The street video of the demo, unless another was asked for."""
-    if options.video:
-        return pathlib.Path(options.video).resolve()
-    for path in STREETS:
-        if path.exists() and path.suffix == ".gz":
-            video = pathlib.Path(folder) / path.stem
-            video.write_bytes(gzip.decompress(path.read_bytes()))
-            return video
-        if path.exists():
-            return path
-    sys.exit("no street video: install Debian's opencv-doc, run "
-             "pipelines/demo.sh once, or give --video FILE")
-
-
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--parts", type=names_of(PARTS), default=list(PARTS),
@@ -371,7 +347,7 @@ def main():
     options = parse_options()
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
-        video = find_video(options, folder)
+        video = street.find(options.video, folder)
         launcher = Launcher(options, video, folder)
         result = begin(options, video)
         for name in options.parts:

@@ -22,8 +22,10 @@ import tempfile
 import time
 import zlib
 
+from process import cpu_seconds, memory
+from result import TREE
+
 HERE = pathlib.Path(__file__).resolve().parent
-TREE = HERE.parents[1]
 SIDES = (480, 640)
 COCO = {"train2017": (118287, 860001), "val2017": (5000, 36781)}
 CROWD = {"train": 15000, "val": 4370}
@@ -162,26 +164,6 @@ def make_crowdhuman(folder):
                 out.write(json.dumps({"ID": image, "gtboxes": boxes}) + "\n")
 
 
-def memory(pid):
-    """MiB: all that was touched at most, and of it what is no file now."""
-    found = {}
-    try:
-        with open(f"/proc/{pid}/status") as status:
-            for line in status:
-                key, _, rest = line.partition(":")
-                if key in ("VmHWM", "RssAnon"):
-                    found[key] = int(rest.split()[0]) / 1024
-    except OSError:
-        pass
-    return found.get("VmHWM", 0), found.get("RssAnon", 0)
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def run(tool, line, folder):
     words = shlex.split(line)
     if words[-1] == "small":
@@ -195,7 +177,7 @@ def run(tool, line, folder):
         process = subprocess.Popen([tool, *words[1:]], cwd=folder, stdout=log,
                                    stderr=subprocess.STDOUT)
         while process.poll() is None:
-            high, anonymous = memory(process.pid)
+            high, anonymous = memory(process.pid, "VmHWM", "RssAnon")
             most, private = max(most, high), max(private, anonymous)
             if metrics and not first and metrics.exists() \
                     and metrics.stat().st_size:

@@ -13,10 +13,11 @@ import tempfile
 import time
 
 import result
+from process import cpu_seconds, memory
+from street import environment
 
 HEAD = ["streams", "sharing", "fps of a stream", "looked at per s",
         "cores", "ms of CPU a look", "memory (MB)", "MB a further stream"]
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 def options():
@@ -49,16 +50,10 @@ def options():
     return given
 
 
-def environment(given, folder):
-    return dict(os.environ, OMP_WAIT_POLICY="passive",
-                GST_PLUGIN_PATH=str(given.build / "gst-plugin"),
-                GST_REGISTRY=os.path.join(folder, "registry"))
-
-
 def can_share(given, folder):
     text = subprocess.run(["gst-inspect-1.0", "defcndetect"], text=True,
                           capture_output=True, check=True,
-                          env=environment(given, folder)).stdout
+                          env=environment(given.build, folder)).stdout
     return "model-instance-id" in text
 
 
@@ -74,7 +69,7 @@ def launch(given, folder, n, properties):
                   "!", "defcnpublish", "add-empty-results=true",
                   f"location={folder}/{i}.json", "!", "fakesink", "sync=false"]
     return subprocess.Popen(["gst-launch-1.0", "-q", *words],
-                            env=environment(given, folder))
+                            env=environment(given.build, folder))
 
 
 def looked(folder, n):
@@ -98,21 +93,6 @@ def wait_all(process, folder, n):
         time.sleep(0.2)
 
 
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def memory(pid):
-    """Private memory and what files it has mapped, in MB."""
-    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) / 1024
-    return 0
-
-
 def measure(given, n, sharing):
     with tempfile.TemporaryDirectory() as folder:
         process = launch(given, folder, n,
@@ -125,7 +105,7 @@ def measure(given, n, sharing):
             time.sleep(given.seconds)
             took = time.monotonic() - begin
             cpu = cpu_seconds(process.pid) - cpu
-            resident = memory(process.pid)
+            resident, = memory(process.pid, "VmRSS")
             after = looked(folder, n)
         finally:
             process.kill()

@@ -5,18 +5,14 @@ a run that looks at every frame are still there (IoU .5); beside it the same for
 inference-interval.  Counts, no times: a busy machine does no harm."""
 import argparse
 import datetime
-import gzip
-import json
 import os
 import pathlib
-import shutil
-import subprocess
 import sys
 import tempfile
 
 import result
+from street import corners, find, iou, records
 
-VIDEO = "/usr/share/doc/opencv-doc/examples/data/vtest.avi"
 SAME = 0.5  # IoU of one box and the other
 HEAD = ["setting", "looked at", "still", "recall", "precision",
         "oldest result (s)"]
@@ -26,8 +22,8 @@ def options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default=result.TREE / "build",
                         type=pathlib.Path, metavar="FOLDER")
-    parser.add_argument("--video", default=VIDEO, metavar="FILE",
-                        help="opencv-doc's vtest.avi")
+    parser.add_argument("--video", metavar="FILE",
+                        help="(opencv-doc's vtest.avi)")
     parser.add_argument("--model", default=result.TREE
                         / "pipelines/models/person.safetensors", metavar="FILE")
     parser.add_argument("--crop", default="", metavar="top=N,left=N,..",
@@ -46,37 +42,15 @@ def options():
 
 def run(given, video, folder, settings):
     """The records of all frames."""
-    lines = os.path.join(folder, "lines")
-    environment = dict(os.environ, OMP_WAIT_POLICY="passive",
-                       GST_PLUGIN_PATH=str(given.build / "gst-plugin"),
-                       GST_REGISTRY=os.path.join(folder, "registry"))
-    subprocess.run(
-        ["gst-launch-1.0", "-q", "filesrc", "location=" + video, "!",
-         "decodebin", "!", "videocrop", *given.crop, "!", "defcndetect",
-         f"model={given.model}",
-         "repeat-detections=true", *settings, "!", "defcnpublish",
-         "location=" + lines, "add-empty-results=true", "!", "fakesink"],
-        env=environment, check=True)
-    with open(lines, encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+    return records(given.build, folder, video, ["videocrop", *given.crop],
+                   ["defcndetect", f"model={given.model}",
+                    "repeat-detections=true", *settings])
 
 
 def boxes(record):
     """Best first."""
-    found = [o["detection"] for o in record["objects"]]
-    found.sort(key=lambda d: -d["confidence"])
-    return [tuple(d["bounding_box"][side]
-                  for side in ("x_min", "y_min", "x_max", "y_max"))
-            for d in found]
-
-
-def iou(a, b):
-    w = min(a[2], b[2]) - max(a[0], b[0])
-    h = min(a[3], b[3]) - max(a[1], b[1])
-    if w <= 0 or h <= 0:
-        return 0
-    area = [(c[2] - c[0]) * (c[3] - c[1]) for c in (a, b)]
-    return w * h / (sum(area) - w * h)
+    return [corners(found) for found in sorted(
+        record["objects"], key=lambda o: -o["detection"]["confidence"])]
 
 
 def matched(found, wanted):
@@ -90,10 +64,10 @@ def matched(found, wanted):
     return n
 
 
-def judge(name, records, every):
+def judge(name, given, every):
     hits = total = shown = 0
     oldest = 0
-    for record, wanted in zip(records, every):
+    for record, wanted in zip(given, every):
         a, b = boxes(record), boxes(wanted)
         hits += matched(a, b)
         total += len(b)
@@ -101,10 +75,10 @@ def judge(name, records, every):
         if "inferred_timestamp" in record:
             oldest = max(oldest, record["timestamp"]
                          - record["inferred_timestamp"])
-    n = len(records)
+    n = len(given)
     return {"setting": name, "frames": n,
-            "looked_at": sum(r["inferred"] for r in records) / n,
-            "still": sum(r.get("reason") == "still" for r in records) / n,
+            "looked_at": sum(r["inferred"] for r in given) / n,
+            "still": sum(r.get("reason") == "still" for r in given) / n,
             "recall": hits / max(total, 1), "precision": hits / max(shown, 1),
             "oldest": oldest / 1e9}
 
@@ -117,15 +91,9 @@ def cells(row):
 
 def main():
     given = options()
-    if not os.path.exists(given.video):
-        sys.exit(f"{given.video}: not there; --video names another, or install "
-                 "opencv-doc")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        video = os.path.join(folder, "in.avi")
-        opener = gzip.open if given.video.endswith(".gz") else open
-        with opener(given.video, "rb") as source, open(video, "wb") as copy:
-            shutil.copyfileobj(source, copy)
+        video = find(given.video, folder)
         every = run(given, video, folder, [])
         cases = [("every frame", [])]
         cases += [(f"skip-still={n}", [f"skip-still={n}"])
@@ -135,15 +103,15 @@ def main():
         print(result.line(HEAD))
         print(result.line("---" for _ in HEAD))
         for name, settings in cases:
-            records = run(given, video, folder, settings) if settings else every
-            if len(records) != len(every):
-                sys.exit(f"{name}: {len(records)} records of {len(every)}")
-            rows.append(judge(name, records, every))
+            ours = run(given, video, folder, settings) if settings else every
+            if len(ours) != len(every):
+                sys.exit(f"{name}: {len(ours)} records of {len(every)}")
+            rows.append(judge(name, ours, every))
             print(result.line(cells(rows[-1])), flush=True)
     if given.save:
         about = {"date": datetime.date.today().isoformat(),
                  "commit": result.commit(),
-                 "video": os.path.basename(given.video), "crop": given.crop,
+                 "video": video.name, "crop": given.crop,
                  "model": os.path.basename(given.model)}
         result.save(given.save, about, rows,
                     [f"{' '.join([about['video'], *given.crop])}, "

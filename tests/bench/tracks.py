@@ -8,15 +8,11 @@ only some frames are looked at.
 Writes a table in Markdown.  Nothing is timed.
 """
 import argparse
-import json
-import os
-import pathlib
-import subprocess
 import sys
 import tempfile
 
-TREE = pathlib.Path(__file__).resolve().parent.parent.parent
-VIDEO = "/usr/share/doc/opencv-doc/examples/data/vtest.avi"
+from result import TREE
+from street import corners, find, iou, records
 
 # First frame, one behind the last, and how many people are seen in between:
 # counted by hand, whoever leaves the picture and comes back as another.
@@ -25,42 +21,17 @@ WINDOWS = ((0, 200, 9), (200, 400, 9), (400, 600, 9), (595, 795, 9),
 
 
 def tracked(video, build, interval):
-    """{frame: [(id, (x, y, w, h))]}, and the frames that were looked at."""
+    """{frame: [(id, box)]}, and the frames that were looked at."""
     with tempfile.TemporaryDirectory() as work:
-        environment = dict(os.environ, GST_PLUGIN_PATH=build + "/gst-plugin",
-                           GST_REGISTRY=work + "/registry.bin",
-                           OMP_WAIT_POLICY="passive")
-        done = subprocess.run(
-            ["gst-launch-1.0", "-q", "filesrc", "location=" + video, "!",
-             "decodebin", "!", "defcndetect", "threshold=0.1",
-             "inference-interval=%d" % interval,
-             "model=%s/pipelines/models/person.safetensors" % TREE, "!",
-             "defcntrack", "!", "defcnpublish", "add-empty-results=true", "!",
-             "fakesink"], env=environment, stdout=subprocess.PIPE, check=True)
-    frames, looked = {}, set()
-    for line in done.stdout.splitlines():
-        record = json.loads(line)
-        width = record["resolution"]["width"]
-        height = record["resolution"]["height"]
-        if record["inferred"]:
-            looked.add(record["frame"])
-        boxes = frames[record["frame"]] = []
-        for o in record["objects"]:
-            box = o["detection"]["bounding_box"]
-            if "object_id" in o:
-                boxes.append((o["object_id"], (
-                    box["x_min"] * width, box["y_min"] * height,
-                    (box["x_max"] - box["x_min"]) * width,
-                    (box["y_max"] - box["y_min"]) * height)))
-    return frames, looked
-
-
-def iou(a, b):
-    w = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    h = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    if w <= 0 or h <= 0:
-        return 0
-    return w * h / (a[2] * a[3] + b[2] * b[3] - w * h)
+        every = records(
+            build, work, find(video, work),
+            ["defcndetect", "threshold=0.1", f"inference-interval={interval}",
+             f"model={TREE}/pipelines/models/person.safetensors"],
+            ["defcntrack"])
+    return ({record["frame"]: [(o["object_id"], corners(o))
+                               for o in record["objects"] if "object_id" in o]
+             for record in every},
+            {record["frame"] for record in every if record["inferred"]})
 
 
 def pairs(ours, wanted):
@@ -99,7 +70,7 @@ def ids(frames, first, end):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--video", default=VIDEO)
+    parser.add_argument("--video")
     parser.add_argument("--build", default=str(TREE / "build"))
     parser.add_argument("--intervals", default="1,2,3,5")
     options = parser.parse_args()

@@ -10,13 +10,10 @@
  * usage: list_plans N H W fp16|bf16|fp32 */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
-#include "../../core/cuda/graph.h"
-#include "device_json.h"
-#include "model.h"
+#include "hopper.h"
 
 static double
 cpu_seconds (void)
@@ -25,21 +22,6 @@ cpu_seconds (void)
 
   clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &t);
   return t.tv_sec + t.tv_nsec * 1e-9;
-}
-
-static cudnnBackendDescriptor_t
-device_new (void)
-{
-  cudnnBackendDescriptor_t d;
-
-  if (cudnnBackendCreateDescriptor (CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &d)
-          != CUDNN_STATUS_SUCCESS
-      || cudnnBackendSetAttribute (d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
-             CUDNN_TYPE_CHAR, strlen (device_json), device_json)
-          != CUDNN_STATUS_SUCCESS
-      || cudnnBackendFinalize (d) != CUDNN_STATUS_SUCCESS)
-    return NULL;
-  return d;
 }
 
 static CudaType
@@ -63,18 +45,6 @@ alloc (DefcnBackend *be, gsize bytes)
 static void
 free_memory (DefcnBackend *be, void *mem)
 {
-}
-
-static GraphShape
-shape_of (const DefcnNode *node, CudaType type)
-{
-  GraphShape shape = graph_shape_of (node, GRAPH_FORWARD, type,
-      node->y->precise ? CUDA_FLOAT : type, TRUE);
-
-  shape.bias = node->b != NULL;
-  shape.residual = node->x[1] != NULL;
-  shape.relu = node->relu;
-  return shape;
 }
 
 static void
@@ -108,9 +78,8 @@ print_plan (GHashTable *known, cudnnBackendDescriptor_t device,
     return FALSE;
   }
   const double seconds = cpu_seconds () - start;
-  g_autofree char *json = graph_to_json (graph);
   printf (" %s %zu %d %.3f %d\n", graph_engine (graph), graph_workspace (graph),
-      json && strstr (json, "\"cubin\":"), is_known ? 0 : seconds, is_known);
+      hopper_is_compiled (graph), is_known ? 0 : seconds, is_known);
   if (!is_known)
     g_hash_table_insert (known, g_steal_pointer (&text), graph);
   return TRUE;
@@ -124,7 +93,7 @@ main (int argc, char **argv)
   g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
   g_autoptr (GHashTable) known = g_hash_table_new_full (g_str_hash, g_str_equal,
       g_free, (GDestroyNotify) graph_unref);
-  cudnnBackendDescriptor_t device = device_new ();
+  cudnnBackendDescriptor_t device = hopper_new ();
   g_autoptr (GError) error = NULL;
   gboolean good = TRUE;
 
@@ -150,7 +119,8 @@ main (int argc, char **argv)
   }
   for (guint i = 0; i < defcn_net_count (plan->net); i++) {
     const DefcnNode *node = defcn_net_node (plan->net, i);
-    const GraphShape shape = shape_of (node, type_of (argv[4]));
+    const GraphShape shape =
+        hopper_shape (node, GRAPH_FORWARD, type_of (argv[4]), TRUE);
 
     print_step (node, type_of (argv[4]));
     if (node->kind != DEFCN_OP_CONV)

@@ -6,24 +6,7 @@
  * cases that are marked so are left out. */
 #include <string.h>
 
-#include "../../core/cuda/graph.h"
-#include "device_json.h"
-#include "model.h"
-
-static cudnnBackendDescriptor_t
-device_new (void)
-{
-  cudnnBackendDescriptor_t d;
-
-  if (cudnnBackendCreateDescriptor (CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &d)
-          != CUDNN_STATUS_SUCCESS
-      || cudnnBackendSetAttribute (d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
-             CUDNN_TYPE_CHAR, strlen (device_json), device_json)
-          != CUDNN_STATUS_SUCCESS
-      || cudnnBackendFinalize (d) != CUDNN_STATUS_SUCCESS)
-    return NULL;
-  return d;
-}
+#include "hopper.h"
 
 typedef struct
 {
@@ -36,19 +19,6 @@ typedef struct
   gboolean rare; /* only in full */
 } Case;
 
-static GraphShape
-shape_of (const Case *c, const DefcnNode *node)
-{
-  const gboolean is_forward = c->kind == GRAPH_FORWARD;
-  GraphShape shape = graph_shape_of (node, c->kind, c->type,
-      is_forward && node->y->precise ? CUDA_FLOAT : c->type, c->tf32);
-
-  shape.bias = is_forward && node->b;
-  shape.residual = is_forward && node->x[1];
-  shape.relu = is_forward && node->relu;
-  return shape;
-}
-
 /* The shape without its sizes, but for whether channels are aligned. */
 static GraphShape
 pattern_of (const GraphShape *shape)
@@ -60,16 +30,6 @@ pattern_of (const GraphShape *shape)
   p.c = p.c % 8 == 0;
   p.k = p.k % 8 == 0;
   return p;
-}
-
-/* Whether it has to be compiled: that is Ampere's code, a second each. */
-static gboolean
-is_compiled (const Graph *graph)
-{
-  g_autofree char *json = graph_to_json (graph);
-
-  g_assert_nonnull (json);
-  return strstr (json, "\"cubin\":") != NULL;
 }
 
 /* "fused", "split" or NULL: what can be planned. */
@@ -92,7 +52,7 @@ plan (cudnnBackendDescriptor_t device, const GraphShape *fused,
     g_test_message ("%s: %s", name, error->message);
     return NULL;
   }
-  *compiled = is_compiled (graph);
+  *compiled = hopper_is_compiled (graph);
   graph_unref (graph);
   return how;
 }
@@ -102,7 +62,7 @@ test_case (gconstpointer data)
 {
   const Case *c = data;
   const char *const labels[] = { "person", NULL };
-  cudnnBackendDescriptor_t device = device_new ();
+  cudnnBackendDescriptor_t device = hopper_new ();
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, &error);
   g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
@@ -131,7 +91,7 @@ test_case (gconstpointer data)
 
     if (node->kind != DEFCN_OP_CONV)
       continue;
-    const GraphShape shape = shape_of (c, node);
+    const GraphShape shape = hopper_shape (node, c->kind, c->type, c->tf32);
     const GraphShape seen_as = is_full ? shape : pattern_of (&shape);
     GBytes *key = g_bytes_new (&seen_as, sizeof seen_as);
 
@@ -159,7 +119,7 @@ test_case (gconstpointer data)
 static void
 test_candidates (void)
 {
-  cudnnBackendDescriptor_t device = device_new ();
+  cudnnBackendDescriptor_t device = hopper_new ();
   g_autoptr (GError) error = NULL;
   const GraphShape shape = { .kind = GRAPH_FORWARD,
     .n = 1,
@@ -222,7 +182,7 @@ static void
 test_kept (void)
 {
   static const CudaType y_types[] = { CUDA_HALF, CUDA_FLOAT };
-  cudnnBackendDescriptor_t device = device_new ();
+  cudnnBackendDescriptor_t device = hopper_new ();
 
   if (!device) {
     g_test_skip ("this cuDNN makes no plans without a device");
@@ -249,7 +209,7 @@ test_kept (void)
     Graph *graph = graph_new (NULL, device, &shape, NULL, 1, &error);
 
     g_assert_no_error (error);
-    g_assert_true (is_compiled (graph) == (y_types[i] == CUDA_FLOAT));
+    g_assert_true (hopper_is_compiled (graph) == (y_types[i] == CUDA_FLOAT));
     g_autofree char *json = graph_to_json (graph);
     Graph *kept =
         graph_from_json (NULL, device, &shape, graph_engine (graph), json);

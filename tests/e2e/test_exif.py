@@ -13,6 +13,10 @@ import sys
 import tempfile
 import zlib
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.dont_write_bytecode = True
+import tap  # noqa: E402
+
 tool, model = sys.argv[1:3]
 WIDTH, HEIGHT = 96, 64
 BOX = [20, 10, 30, 40]
@@ -123,6 +127,7 @@ def close(some, others):
 
 
 def test_detect(folder):
+    """Detections."""
     upright = detected(folder, 1)
     assert upright
     for orientation in STORED:
@@ -131,6 +136,7 @@ def test_detect(folder):
 
 
 def test_eval(folder):
+    """Evaluated boxes."""
     boxes = evaluated(folder)
     for orientation in STORED:
         assert boxes[orientation] == boxes[1], orientation
@@ -138,6 +144,7 @@ def test_eval(folder):
 
 
 def test_train(folder):
+    """Losses."""
     upright = losses(folder, 1)
     assert len(upright) == 2
     for orientation in STORED:
@@ -146,24 +153,9 @@ def test_train(folder):
     assert losses(folder, 3, "--ignore-exif") != upright
 
 
-def main():
-    failed = 0
-    tests = [test_detect, test_eval, test_train]
-    print(f"1..{len(tests)}")
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        for orientation in STORED:
-            write_png(folder / f"{orientation}.png", orientation)
-        write_set(folder / "all.json", STORED)
-        for number, test in enumerate(tests, 1):
-            try:
-                test(folder)
-                print(f"ok {number} - {test.__name__}")
-            except Exception as problem:  # every kind is a failure
-                failed = 1
-                print(f"not ok {number} - {test.__name__}")
-                print(f"# {problem!r}")
-    sys.exit(failed)
-
-
-main()
+with tempfile.TemporaryDirectory() as name:
+    pictures = pathlib.Path(name)
+    for stored in STORED:
+        write_png(pictures / f"{stored}.png", stored)
+    write_set(pictures / "all.json", STORED)
+    sys.exit(tap.run(globals(), pictures))

@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 import tempfile
-import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 import schema  # noqa: E402
+import tap  # noqa: E402
 
 SOURCES, BUILD = sys.argv[1:]
 SCHEMA = schema.Schema(SOURCES + "/gst-plugin/publish/record.schema.json")
@@ -142,21 +142,5 @@ def test_schema(work):
     refuses(lambda r: r["objects"][0]["detection"]["bounding_box"].pop("x_min"))
 
 
-def main():
-    tests = [call for name, call in sorted(globals().items())
-             if name.startswith("test_")]
-    print("1..%d" % len(tests))
-    failed = False
-    with tempfile.TemporaryDirectory() as work:
-        for number, call in enumerate(tests, 1):
-            try:
-                call(work)
-                print("ok %d - %s" % (number, call.__doc__))
-            except Exception:
-                failed = True
-                print("not ok %d - %s" % (number, call.__doc__))
-                print("# " + traceback.format_exc().replace("\n", "\n# "))
-    sys.exit(failed)
-
-
-main()
+with tempfile.TemporaryDirectory() as registry:
+    sys.exit(tap.run(globals(), registry))

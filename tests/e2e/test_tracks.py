@@ -10,14 +10,14 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import zlib
 
 DEFCN = sys.argv[1]
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE + "/tracks")
+sys.path[:0] = [HERE, HERE + "/tracks"]
 sys.dont_write_bytecode = True
 import make  # noqa: E402
+import tap  # noqa: E402
 
 SHARED = os.path.join(
     os.environ.get("DEFCN_DATA", HERE + "/../../../shared/data"), "mot-gt")
@@ -32,13 +32,7 @@ if both == "both":
     out["motmetrics"] = make.motmetrics_figures(truth, result)
 print(json.dumps(out))
 """ % (HERE + "/tracks")
-
-
 PIPELINES = HERE + "/../../pipelines/"
-
-
-class Skipped(Exception):
-    pass
 
 
 def run(*arguments):
@@ -65,7 +59,7 @@ def compare(ours, references):
 def live(truth, result, benchmark, both):
     python = os.environ.get("DEFCN_TRACKEVAL")
     if not python:
-        raise Skipped("DEFCN_TRACKEVAL names no Python with trackeval")
+        raise tap.Skipped("DEFCN_TRACKEVAL names no Python with trackeval")
     done = subprocess.run([python, "-c", LIVE, truth, result, benchmark,
                            "both" if both else ""], stdout=subprocess.PIPE,
                           check=True)
@@ -106,7 +100,7 @@ def test_real(work):
     """TUD-Campus and its tracker, by both references."""
     folder = SHARED + "/TUD-Campus/"
     if not os.path.exists(folder):
-        raise Skipped("no ../shared/data/mot-gt")
+        raise tap.Skipped("no ../shared/data/mot-gt")
     ours = measure(folder + "gt.txt", folder + "test.txt")
     assert ours["lasting"]["switches"] == 7
     compare(ours, live(folder + "gt.txt", folder + "test.txt", "MOT15", True))
@@ -353,23 +347,4 @@ def test_track_wrong(work):
                           stderr=subprocess.DEVNULL).returncode == 2
 
 
-def main():
-    tests = [call for name, call in sorted(globals().items())
-             if name.startswith("test_")]
-    print("1..%d" % len(tests))
-    failed = False
-    for number, call in enumerate(tests, 1):
-        with tempfile.TemporaryDirectory() as work:
-            try:
-                call(work)
-                print("ok %d - %s" % (number, call.__doc__))
-            except Skipped as reason:
-                print("ok %d - %s # SKIP %s" % (number, call.__doc__, reason))
-            except Exception as error:
-                failed = True
-                print("not ok %d - %s" % (number, call.__doc__))
-                print("# %r" % error)
-    return failed
-
-
-sys.exit(main())
+sys.exit(tap.run(globals()))

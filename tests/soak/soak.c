@@ -11,17 +11,16 @@
  * it is what malloc() has given, with the caches of GLib's slices and oneDNN's
  * primitives off.  A long run must not grow either while it lasts; in a short
  * one networks for new sizes of pictures still come. */
-#include <glib/gstdio.h>
 #include <malloc.h>
-#include <math.h>
-#include <unistd.h>
 
-#include "camera.h"
+#include "chain.h"
+#include "folder.h"
 #include "growth.h"
 #include "gstdefcndetect.h"
 #include "gstdefcnoverlay.h"
 #include "gstdefcnpublish.h"
 #include "gstdefcntrack.h"
+#include "heap.h"
 #include "meta.h"
 #include "publish/place.h"
 #include "stream.h"
@@ -181,7 +180,7 @@ run (Soak *soak, const StreamOptions *options, Growth *growth)
 static char *
 write_model (const char *folder, const char *name, int short_edge)
 {
-  char *path = g_build_filename (folder, name, NULL);
+  char *path = folder_file (folder, name);
 
   if (short_edge)
     testing_tiny_model_write_as (path, short_edge, -4);
@@ -190,28 +189,11 @@ write_model (const char *folder, const char *name, int short_edge)
   return path;
 }
 
-static void
-remove_folder (const char *folder)
-{
-  GDir *dir = g_dir_open (folder, 0, NULL);
-  const char *name;
-
-  while ((name = g_dir_read_name (dir))) {
-    g_autofree char *path = g_build_filename (folder, name, NULL);
-
-    g_remove (path);
-  }
-  g_dir_close (dir);
-  g_rmdir (folder);
-}
-
 /* KB that are allocated; of freed ones none counts. */
 static gint64
 allocated (void)
 {
-  const struct mallinfo2 heap = mallinfo2 ();
-
-  return (gint64) (heap.uordblks + heap.hblkhd) / 1024;
+  return (gint64) heap_in_use () / 1024;
 }
 
 /* A short stream of each kind first: what is loaded and opened once and for all
@@ -225,7 +207,7 @@ warm_up (const Options *options, const StreamOptions *stream)
   Growth growth = { 0 };
 
   short_ones.seconds = 4;
-  short_ones.n_streams = (int) stream_kinds ();
+  short_ones.n_streams = (int) chain_kinds ();
   run (&soak, stream, &growth);
   g_ptr_array_unref (soak.streams);
 }
@@ -250,7 +232,7 @@ has_grown (const Options *options, double left, double slope, double noise)
 static int
 soak_all (const Options *options)
 {
-  g_autofree char *folder = g_dir_make_tmp ("defcn-soak-XXXXXX", NULL);
+  char *folder = folder_new ();
   StreamOptions stream = { folder, options->device,
     { write_model (folder, "a.safetensors", 64),
         write_model (folder, "b.safetensors", 48),
@@ -289,7 +271,7 @@ soak_all (const Options *options)
       options->n_streams, counts.frames, counts.faults, counts.restarts,
       counts.lost, counts.reordered, counts.unexpected, left, slope, 2 * noise,
       descriptors, descriptors_after, threads, threads_after);
-  remove_folder (folder);
+  folder_remove (folder);
   for (guint i = 0; i < G_N_ELEMENTS (stream.models); i++)
     g_free (stream.models[i]);
   return !good;

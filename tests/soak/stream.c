@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include "camera.h"
+#include "chain.h"
 #include "inject.h"
+#include "spoil.h"
+#include "storm.h"
 #include "stream.h"
 
 /* A fault comes about every so many frames. */
@@ -56,56 +59,10 @@ struct _Stream
   gint reader;      /* of a FIFO, -1: none */
 };
 
-/* Chains of elements: "camera ! CHAIN ! sink". */
-static const struct
-{
-  const char *before; /* the detector */
-  const char *after;
-  gboolean stamp;
-} chains[] = {
-  { "", "", FALSE },
-  { "queue max-size-buffers=3 !", "queue max-size-buffers=2 !", FALSE },
-  { "", "videoconvert !", FALSE },
-  { "tee name=t allow-not-linked=true t. ! queue leaky=downstream ! fakesink "
-    "async=false t. ! queue !",
-      "", FALSE },
-  { "videoconvert ! jpegenc ! identity name=loss ! jpegdec !", "", TRUE },
-  { "videoconvert ! jpegenc ! rtpjpegpay ! identity name=loss "
-    "drop-probability=0.02 ! rtpjpegdepay ! jpegdec !",
-      "queue !", TRUE },
-  { "videoconvert ! video/x-raw,format=I420 ! openh264enc complexity=low ! "
-    "h264parse ! identity name=loss drop-probability=0.02 ! avdec_h264 !",
-      "", TRUE },
-  { "videoconvert ! vp8enc deadline=1 ! identity name=loss "
-    "drop-probability=0.02 ! vp8dec !",
-      "", TRUE },
-};
-
 static guint
 draw (Stream *self, guint n)
 {
   return (guint) g_rand_int_range (self->rand, 0, (gint32) n);
-}
-
-static gboolean
-exists (const char *launch)
-{
-  g_auto (GStrv) words = g_strsplit_set (launch, " !", -1);
-
-  for (guint i = 0; words[i]; i++) {
-    g_autoptr (GstElementFactory) factory = NULL;
-
-    if (!g_str_has_suffix (words[i], "enc")
-        && !g_str_has_suffix (words[i], "dec")
-        && !g_str_has_prefix (words[i], "avdec")
-        && !g_str_has_prefix (words[i], "rtp")
-        && !g_str_has_suffix (words[i], "parse"))
-      continue;
-    factory = gst_element_factory_find (words[i]);
-    if (!factory)
-      return FALSE;
-  }
-  return TRUE;
 }
 
 /* The sink's faults. */
@@ -129,44 +86,18 @@ sink_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_HANDLED;
 }
 
-/* Bytes of coded frames that arrive otherwise. */
-static GstPadProbeReturn
-corrupt (GstPad *pad, GstPadProbeInfo *info, gpointer data)
-{
-  GstBuffer *buffer =
-      gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (info));
-  static gint turn = 0; /* atomic */
-  const guint n = (guint) g_atomic_int_add (&turn, 1);
-  GstMapInfo map;
-
-  info->data = buffer;
-  if (n % 50 == 0 && gst_buffer_map (buffer, &map, GST_MAP_READWRITE)) {
-    for (gsize i = 200; i < map.size; i += 97)
-      map.data[i] ^= (guint8) (n + i);
-    gst_buffer_unmap (buffer, &map);
-  }
-  return GST_PAD_PROBE_OK;
-}
-
 static void
-watch (Stream *self, gboolean stamp)
+watch (Stream *self)
 {
   g_autoptr (GstElement) detect =
       gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
   g_autoptr (GstElement) sink =
       gst_bin_get_by_name (GST_BIN (self->pipeline), "sink");
-  g_autoptr (GstElement) loss =
-      gst_bin_get_by_name (GST_BIN (self->pipeline), "loss");
   g_autoptr (GstPad) into = gst_element_get_static_pad (detect, "sink");
   g_autoptr (GstPad) from = gst_element_get_static_pad (sink, "sink");
 
-  ledger_watch (&self->ledger, into, from, stamp);
+  ledger_watch (&self->ledger, into, from, !self->raw);
   gst_pad_add_probe (from, GST_PAD_PROBE_TYPE_BUFFER, sink_frame, self, NULL);
-  if (loss) {
-    g_autoptr (GstPad) pad = gst_element_get_static_pad (loss, "src");
-
-    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, corrupt, self, NULL);
-  }
 }
 
 /* Elements that share a model, several frames in flight, several networks: what
@@ -201,34 +132,19 @@ part (Stream *self)
 static void
 build (Stream *self)
 {
-  g_autofree char *launch = NULL;
-  g_autoptr (GError) error = NULL;
-  guint chain = self->pipeline ? draw (self, G_N_ELEMENTS (chains))
-                               : self->number % G_N_ELEMENTS (chains);
+  const guint kind =
+      chain_kind (self->pipeline ? draw (self, chain_kinds ()) : self->number);
   GstElement *first;
 
-  while (!exists (chains[chain].before))
-    chain = (chain + 1) % G_N_ELEMENTS (chains);
-  self->raw = !chains[chain].stamp;
-  launch = g_strdup_printf ("identity name=first silent=true ! %s "
-                            "defcndetect name=detect threads=1 device=%s "
-                            "! defcntrack name=track ! %s "
-                            "defcnpublish name=publish "
-                            "add-empty-results=true location=%s ! defcnoverlay "
-                            "name=overlay ! fakesink name=sink sync=false "
-                            "async=false",
-      chains[chain].before, self->options->device, chains[chain].after,
-      self->log);
-  self->pipeline = gst_parse_launch (launch, &error);
-  if (!self->pipeline || error)
-    g_error ("%s: %s", launch, error->message);
+  self->raw = chain_is_raw (kind);
+  self->pipeline = chain_new (kind, self->options->device, self->log);
   share (self);
   self->camera = g_object_new (CAMERA_TYPE, "name", "camera", NULL);
   first = gst_bin_get_by_name (GST_BIN (self->pipeline), "first");
   gst_bin_add (GST_BIN (self->pipeline), GST_ELEMENT (self->camera));
   gst_element_link (GST_ELEMENT (self->camera), first);
   gst_object_unref (first);
-  watch (self, chains[chain].stamp);
+  watch (self);
 }
 
 static void
@@ -510,10 +426,15 @@ static void (*const between[]) (Stream *) = { change_caps, change_caps, gap,
 /* Faults of a frame. */
 
 static GstBuffer *
-marked (Stream *self, GstBuffer *buffer, Inject what)
+inject (Stream *self, GstBuffer *buffer, Inject what)
 {
   guint8 pixels[INJECT_SIZE];
 
+  if (what == INJECT_MEMORY) { /* which is taken for a size that is new */
+    gst_buffer_unref (buffer);
+    change_caps (self);
+    buffer = camera_frame (&self->info, self->frame);
+  }
   inject_mark (pixels, what);
   gst_buffer_fill (buffer, 0, pixels, sizeof pixels);
   if (what != INJECT_SLOW)
@@ -521,100 +442,26 @@ marked (Stream *self, GstBuffer *buffer, Inject what)
   return buffer;
 }
 
-static GstBuffer *
-fail (Stream *self, GstBuffer *buffer)
-{
-  return marked (self, buffer, INJECT_FAIL);
-}
-
-static GstBuffer *
-slow (Stream *self, GstBuffer *buffer)
-{
-  return marked (self, buffer, INJECT_SLOW);
-}
-
-/* Memory is taken for a size that is new. */
-static GstBuffer *
-no_memory (Stream *self, GstBuffer *buffer)
-{
-  gst_buffer_unref (buffer);
-  change_caps (self);
-  buffer = camera_frame (&self->info, self->frame);
-  return marked (self, buffer, INJECT_MEMORY);
-}
-
-static GstBuffer *
-short_frame (Stream *self, GstBuffer *buffer)
-{
-  excuse (self, READ);
-  gst_buffer_set_size (buffer,
-      (gssize) draw (self, (guint) gst_buffer_get_size (buffer)));
-  return buffer;
-}
-
-/* Planes that do not lie in the buffer. */
-static GstBuffer *
-foreign_planes (Stream *self, GstBuffer *buffer)
-{
-  gsize offset[GST_VIDEO_MAX_PLANES] = { 0 };
-  gint stride[GST_VIDEO_MAX_PLANES] = { 0 };
-
-  excuse (self, READ);
-  for (guint p = 0; p < GST_VIDEO_INFO_N_PLANES (&self->info); p++) {
-    offset[p] = draw (self, 1 << 20);
-    stride[p] = (gint) draw (self, 1 << 14) - 100;
-  }
-  gst_buffer_add_video_meta_full (buffer, 0,
-      GST_VIDEO_INFO_FORMAT (&self->info), self->info.width, self->info.height,
-      GST_VIDEO_INFO_N_PLANES (&self->info), offset, stride);
-  return buffer;
-}
-
-static GstBuffer *
-crop (Stream *self, GstBuffer *buffer)
-{
-  GstVideoCropMeta *meta = gst_buffer_add_video_crop_meta (buffer);
-
-  excuse (self, READ); /* it may lie outside */
-  meta->x = draw (self, 3) * 20;
-  meta->y = draw (self, 3) * 20;
-  meta->width = draw (self, 3) * 16;
-  meta->height = draw (self, 3) * 16;
-  return buffer;
-}
-
-static GstBuffer *
-zones (Stream *self, GstBuffer *buffer)
-{
-  for (guint i = draw (self, 100); i > 0; i--)
-    gst_buffer_add_video_region_of_interest_meta (buffer, "zone",
-        draw (self, 300), draw (self, 300), draw (self, 300), draw (self, 300));
-  return buffer;
-}
-
-static GstBuffer *
-no_time (Stream *self, GstBuffer *buffer)
-{
-  GST_BUFFER_PTS (buffer) =
-      draw (self, 2) ? GST_CLOCK_TIME_NONE : draw (self, 1000) * GST_SECOND;
-  return buffer;
-}
-
-static GstBuffer *
-discontinuity (Stream *self, GstBuffer *buffer)
-{
-  GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
-  return buffer;
-}
-
-static GstBuffer *(*const within[]) (Stream *, GstBuffer *) = { fail, slow,
-  no_memory, short_frame, foreign_planes, crop, zones, no_time, discontinuity };
-
-/* Coded, these would be an encoder's to complain of. */
+/* Coded, the others would be an encoder's to complain of. */
 static gboolean
-is_for_encoders (GstBuffer *(*fault) (Stream *, GstBuffer *) )
+is_possible (const Stream *self, guint fault)
 {
-  return fault == discontinuity || fault == zones;
+  return self->raw || (fault < SPOIL_N && spoil_is_coded (fault));
+}
+
+static GstBuffer *
+spoil_or_inject (Stream *self, GstBuffer *buffer)
+{
+  const guint fault = draw (self, SPOIL_N + INJECT_N);
+
+  if (!is_possible (self, fault))
+    return buffer;
+  g_atomic_int_inc (&self->faults);
+  if (fault >= SPOIL_N)
+    return inject (self, buffer, fault - SPOIL_N);
+  if (spoil (buffer, fault, &self->info, self->rand))
+    excuse (self, READ);
+  return buffer;
 }
 
 static void
@@ -642,14 +489,8 @@ step (Stream *self)
     between[draw (self, G_N_ELEMENTS (between))](self);
   }
   buffer = camera_frame (&self->info, self->frame);
-  if (dice == 1) {
-    const guint which = draw (self, G_N_ELEMENTS (within));
-
-    if (self->raw || is_for_encoders (within[which])) {
-      g_atomic_int_inc (&self->faults);
-      buffer = within[which](self, buffer);
-    }
-  }
+  if (dice == 1)
+    buffer = spoil_or_inject (self, buffer);
   flow = camera_push (self->camera, buffer);
   self->frame++;
   tell_lost (self);
@@ -676,12 +517,6 @@ run (gpointer data)
   stop (self, GST_STATE_NULL);
   g_atomic_int_set (&self->ended, 1);
   return NULL;
-}
-
-guint
-stream_kinds (void)
-{
-  return G_N_ELEMENTS (chains);
 }
 
 Stream *
@@ -743,132 +578,15 @@ stream_counts (Stream *self, StreamCounts *counts)
   counts->unexpected = (guint) g_atomic_int_get (&self->unexpected);
 }
 
-/* The storm. */
-
-static const struct
-{
-  const char *element, *property;
-  const char *values[4];
-} settings[] = {
-  { "detect", "threshold", { "-1", "0", "0.9", "1" } },
-  { "detect", "class-thresholds", { "person=0.6", "", "nobody=1", "x" } },
-  { "detect", "classes", { "person", "car,dog", "unicorn", "" } },
-  { "detect", "roi", { "", "0,0,10,10", "5,5,500,500;0,0,9,9", "1,2" } },
-  { "detect", "max-detections", { "1", "100", "1000", "5" } },
-  { "detect", "duplicate-filter", { "-1", "0", "0.5", "1" } },
-  { "detect", "inference-interval", { "1", "2", "7", "1" } },
-  { "detect", "repeat-detections", { "true", "false", "true", "false" } },
-  { "detect", "skip-still", { "0", "3", "255", "0.5" } },
-  { "detect", "max-still", { "0", "100000000", "2000000000", "1" } },
-  { "detect", "max-age", { "0", "100000000", "18446744073709551615", "1" } },
-  { "detect", "no-block", { "true", "false", "true", "false" } },
-  { "detect", "qos", { "true", "false", "true", "false" } },
-  { "detect", "message", { "true", "false", "true", "false" } },
-  { "detect", "merge-regions", { "true", "false", "true", "false" } },
-  { "detect", "stats-interval", { "0", "1", "100000000", "0" } },
-  { "detect", "batch-timeout", { "0", "1", "10", "0" } },
-  /* Refused while it runs. */
-  { "detect", "labels", { "a,b,c", "a", "", "a,b,c" } },
-  { "detect", "max-edge", { "64", "2048", "16384", "1" } },
-  { "publish", "source", { "a", "rtsp://u:p@h/", "", "\xff" } },
-  { "publish", "timestamp-utc", { "true", "false", "true", "false" } },
-  { "publish", "add-empty-results", { "true", "true", "false", "true" } },
-  { "overlay", "thickness", { "1", "100", "2", "9" } },
-  { "overlay", "color", { "0", "255", "16711680", "1" } },
-  { "overlay", "hide-labels", { "person", "", "car,dog", "x" } },
-  { "overlay", "show-labels", { "true", "false", "true", "false" } },
-};
-
-/* While it runs: a bad value is refused then, and an error when it starts. */
-static void
-set_properties (Stream *self, GRand *rand)
-{
-  if (GST_STATE (self->pipeline) < GST_STATE_PAUSED)
-    return;
-  for (int i = g_rand_int_range (rand, 1, 20); i > 0; i--) {
-    const guint which =
-        (guint) g_rand_int_range (rand, 0, G_N_ELEMENTS (settings));
-    g_autoptr (GstElement) element =
-        gst_bin_get_by_name (GST_BIN (self->pipeline), settings[which].element);
-
-    if (g_object_class_find_property (G_OBJECT_GET_CLASS (element),
-            settings[which].property))
-      gst_util_set_object_arg (G_OBJECT (element), settings[which].property,
-          settings[which].values[g_rand_int_range (rand, 0, 4)]);
-  }
-}
-
-/* Another model, or none that there is. */
-static void
-reload (Stream *self, GRand *rand)
-{
-  g_autoptr (GstElement) detect =
-      gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
-
-  /* One that does not run would have to start with it. */
-  if (GST_STATE (detect) >= GST_STATE_PAUSED)
-    g_object_set (detect, "model",
-        self->options->models[g_rand_int_range (rand, 0, 3)], NULL);
-}
-
-static void
-seek (Stream *self)
-{
-  gst_element_send_event (self->pipeline,
-      gst_event_new_seek (1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH,
-          GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, -1));
-}
-
-static void
-ask (Stream *self)
-{
-  g_autoptr (GstElement) detect =
-      gst_bin_get_by_name (GST_BIN (self->pipeline), "detect");
-  g_autoptr (GstStructure) stats = NULL;
-  g_autofree char *device = NULL;
-  GstQuery *query = gst_query_new_latency ();
-
-  g_object_get (detect, "stats", &stats, "active-device", &device, NULL);
-  gst_element_query (self->pipeline, query);
-  gst_query_unref (query);
-}
-
-/* The camera's thread finds its pads flushing, and starts again. */
-static void
-stop_from_outside (Stream *self)
-{
-  gst_element_set_state (self->pipeline, GST_STATE_READY);
-  ledger_forget (&self->ledger);
-}
-
-static void
-rotate (Stream *self)
-{
-  g_autofree char *to = g_strconcat (self->log, ".1", NULL);
-
-  g_rename (self->log, to);
-}
-
 void
 stream_storm (Stream *self, GRand *rand)
 {
-  const int dice = g_rand_int_range (rand, 0, 40);
-
   g_mutex_lock (&self->lock);
   g_atomic_int_inc (&self->faults);
-  if (dice % 4 == 0)
+  if (g_rand_int_range (rand, 0, 4) == 0)
     close_reader (self);
-  if (dice < 25)
-    set_properties (self, rand);
-  else if (dice < 30)
-    ask (self);
-  else if (dice < 33)
-    rotate (self);
-  else if (dice < 36)
-    seek (self);
-  else if (dice < 39)
-    reload (self, rand);
-  else
-    stop_from_outside (self);
+  /* Stopped, the camera's thread finds its pads flushing, and starts again. */
+  if (storm (self->pipeline, self->options->models, self->log, rand))
+    ledger_forget (&self->ledger);
   g_mutex_unlock (&self->lock);
 }

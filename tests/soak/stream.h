@@ -1,8 +1,8 @@
 /* One stream of the soak: a camera, the project's elements and a sink, to which
  * its thread does by a seeded dice what happens to streams in weeks.
  *
- * Thread rule: new, free and run belong to one thread; the fields that are read
- * meanwhile are atomic, and storm may be called from any thread.
+ * Thread rule: new, start and free belong to one thread; counts and storm may be
+ * called from any.
  */
 #pragma once
 
@@ -17,9 +17,6 @@ typedef struct
 } StreamOptions;
 
 typedef struct _Stream Stream;
-
-/* How many kinds there are: of number N the first is of kind N. */
-guint stream_kinds (void);
 
 Stream *stream_new (const StreamOptions *options, guint number, guint32 seed);
 /* Has the thread end, and waits for that. */
