@@ -12,9 +12,9 @@
 
 #include "command.h"
 #include "data/output.h"
-#include "data/picture.h"
 #include "device_options.h"
 #include "drawing/draw.h"
+#include "picture_options.h"
 #include "progress.h"
 #include "terminal.h"
 
@@ -59,10 +59,6 @@ parse (Options *o, int argc, char **argv, GError **error)
         "0..1" },
     { "max-detections", 'n', 0, G_OPTION_ARG_INT, &o->max_detections,
         "Most detections of a picture (the model's own)", "N" },
-    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->picture.ignore_exif,
-        "Take pixels as they are stored, whatever EXIF says", NULL },
-    { "max-megapixels", 0, 0, G_OPTION_ARG_INT, &o->picture.max_megapixels,
-        "Largest picture (100)", "N" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
         NULL },
     { NULL },
@@ -75,6 +71,7 @@ parse (Options *o, int argc, char **argv, GError **error)
       "line "
       "for each:\nfile, label, score, x1, y1, x2, y2 in pixels.");
   g_option_context_add_main_entries (context, entries, NULL);
+  defcn_picture_options_add (&o->picture, context);
   defcn_device_options_add (&o->device, context,
       DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT
           | DEFCN_DEVICE_OPTIONS_MAX_EDGE | DEFCN_DEVICE_OPTIONS_AUTOTUNE);
@@ -89,10 +86,9 @@ parse (Options *o, int argc, char **argv, GError **error)
   else if (o->duplicate_filter > 1 || isnan (o->duplicate_filter))
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--duplicate-filter %g is not within 0 .. 1", o->duplicate_filter);
-  else if (o->picture.max_megapixels < 0 || o->picture.max_megapixels > 268)
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "--max-megapixels %d is not within 1 .. 268",
-        o->picture.max_megapixels);
+  else if (defcn_picture_options_problem (&o->picture))
+    g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        defcn_picture_options_problem (&o->picture));
   else if (o->device.threads < 0)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--threads %d is negative", o->device.threads);

@@ -8,6 +8,7 @@
 #include "eval/calibrate.h"
 #include "eval/results.h"
 #include "eval/tracks.h"
+#include "picture_options.h"
 
 #include <signal.h>
 
@@ -309,9 +310,6 @@ check (const Options *o)
     return "--annotations are needed";
   if (!(o->read.max_damaged >= 0 && o->read.max_damaged <= 1))
     return "--max-damaged is not in 0 .. 1";
-  if (o->read.picture.max_megapixels < 0
-      || o->read.picture.max_megapixels > 268)
-    return "--max-megapixels is not in 1 .. 268";
   if (!(o->threshold <= 1) || !(o->duplicates >= 0 && o->duplicates <= 1))
     return "a score threshold is not in 0 .. 1";
   if (!(o->nms >= 0 && o->nms < 1))
@@ -326,7 +324,7 @@ check (const Options *o)
     return "--batch is not in 1 .. 64";
   if (o->limit < 0 || o->device.threads < 0)
     return "--limit and --threads are not negative";
-  return NULL;
+  return defcn_picture_options_problem (&o->read.picture);
 }
 
 /* --classes prints every class, --classes=NAMES takes only those. */
@@ -394,10 +392,6 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "share of damaged annotations that stops (0.1)", "SHARE" },
     { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->read.absolute_names,
         "pictures' file names may be absolute, or leave their folder", NULL },
-    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->read.picture.ignore_exif,
-        "take pixels as they are stored, whatever EXIF says", NULL },
-    { "max-megapixels", 0, 0, G_OPTION_ARG_INT, &o->read.picture.max_megapixels,
-        "largest picture (100)", "N" },
     { "reliability", 0, 0, G_OPTION_ARG_FILENAME, &o->reliability,
         "draw precision over the score here", "PNG" },
     { "calibrate", 0, 0, G_OPTION_ARG_NONE, &o->calibrate,
@@ -437,6 +431,7 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       "id twice is an error.");
   g_option_group_add_entries (group, entries);
   g_option_context_set_main_group (context, group);
+  defcn_picture_options_add (&o->read.picture, context);
   defcn_device_options_add (&o->device, context,
       DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT
           | DEFCN_DEVICE_OPTIONS_MAX_EDGE);

@@ -8,8 +8,8 @@
 
 #include "command.h"
 #include "data/output.h"
-#include "data/picture.h"
 #include "device_options.h"
+#include "picture_options.h"
 #include "progress.h"
 #include "tracker.h"
 
@@ -58,11 +58,9 @@ check (const Options *o)
     return "--max-lost is not within 0 .. 3600";
   if (o->confirm < 1)
     return "--confirm is not 1 or more";
-  if (o->picture.max_megapixels < 0 || o->picture.max_megapixels > 268)
-    return "--max-megapixels is not within 1 .. 268";
   if (o->device.threads < 0)
     return "--threads is negative";
-  return NULL;
+  return defcn_picture_options_problem (&o->picture);
 }
 
 static gboolean
@@ -86,10 +84,6 @@ parse (Options *o, int argc, char **argv, GError **error)
         "Pictures in a row until a track counts (3)", "N" },
     { "max-lost", 0, 0, G_OPTION_ARG_DOUBLE, &o->max_lost,
         "Seconds that an object may be out of sight (2)", "S" },
-    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->picture.ignore_exif,
-        "Take pixels as they are stored, whatever EXIF says", NULL },
-    { "max-megapixels", 0, 0, G_OPTION_ARG_INT, &o->picture.max_megapixels,
-        "Largest picture (100)", "N" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->folders, NULL,
         NULL },
     { NULL },
@@ -106,6 +100,7 @@ parse (Options *o, int argc, char **argv, GError **error)
       "was\nconfirmed are there too.  `defcn eval --tracks` measures it; "
       "pipelines/track.sh\ndoes the same with a video.");
   g_option_context_add_main_entries (context, entries, NULL);
+  defcn_picture_options_add (&o->picture, context);
   defcn_device_options_add (&o->device, context,
       DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT
           | DEFCN_DEVICE_OPTIONS_MAX_EDGE | DEFCN_DEVICE_OPTIONS_AUTOTUNE);
