@@ -67,9 +67,8 @@ parse (Options *o, int argc, char **argv, GError **error)
       g_option_context_new ("FILE|FOLDER... - find objects in pictures");
 
   g_option_context_set_summary (context,
-      "Finds objects in JPEG, PNG and WebP pictures.  Without --json, prints a "
-      "line "
-      "for each:\nfile, label, score, x1, y1, x2, y2 in pixels.");
+      "Finds objects in JPEG, PNG and WebP pictures.  Without --json, prints\n"
+      "a line for each: file, label, score, x1, y1, x2, y2 in pixels.");
   g_option_context_add_main_entries (context, entries, NULL);
   defcn_picture_options_add (&o->picture, context);
   defcn_device_options_add (&o->device, context,

@@ -342,6 +342,27 @@ on_classes (const char *name, const char *value, gpointer data, GError **error)
   return TRUE;
 }
 
+static const char summary[] =
+    "From one pass, three columns: all boxes, the local duplicate filter,\n"
+    "NMS.  COCO: the twelve figures and the duplicate rate, the share of\n"
+    "detections that overlap a better one (IoU > 0.7) on the same object.\n"
+    "CrowdHuman: AP50, mMR, Recall, no duplicates.  Both: precision, recall\n"
+    "and F1 (IoU 0.5) at the model's working threshold and at equal recall,\n"
+    "and the pictures of many objects alone.  Of the way that the model\n"
+    "works by its file: the threshold of best F1, and how far its scores are\n"
+    "from their precision (expected calibration error).";
+
+static const char description[] =
+    "--calibrate tries thresholds 0.01 apart and takes the one whose F1 is\n"
+    "best in the mean with two neighbours on either side, the higher of equal\n"
+    "ones.  All else in the file stays as it is.\n"
+    "\n"
+    "--tracks prints HOTA, MOTA, IDF1 and what they are made of, as TrackEval\n"
+    "does.  Annotations with the mark 0 are left out; where they have classes\n"
+    "(MOT16 and later) also those that are no pedestrians, and results that\n"
+    "match a person on a vehicle, a static person, a distractor or a\n"
+    "reflection.  A frame that has an id twice is an error.";
+
 static gboolean
 parse (Options *o, int *argc, char ***argv, GError **error)
 {
@@ -402,33 +423,8 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       g_option_context_new ("- measure a model on a data set");
   GOptionGroup *group = g_option_group_new ("eval", "", "", o, NULL);
 
-  g_option_context_set_summary (context,
-      "From one pass, three columns: all boxes, the local duplicate filter,\n"
-      "NMS.  COCO: the twelve figures and the duplicate rate, the share of\n"
-      "detections that overlap a better one (IoU > 0.7) on the same object.\n"
-      "CrowdHuman: AP50, mMR, Recall, no duplicates.  Both: precision, recall\n"
-      "and F1 (IoU 0.5) at the model's working threshold and at equal recall,\n"
-      "and the pictures of many objects alone.  Of the way that the model "
-      "works\n"
-      "by its file: the threshold of best F1, and how far its scores are from\n"
-      "their precision (expected calibration error).");
-  g_option_context_set_description (context,
-      "--calibrate tries thresholds 0.01 apart and takes the one whose F1 is\n"
-      "best in the mean with two neighbours on either side, the higher of "
-      "equal\n"
-      "ones.  All else in the file stays as it is.\n"
-      "\n"
-      "--tracks prints HOTA, MOTA, IDF1 and what they are made of, as "
-      "TrackEval "
-      "does.\n"
-      "Annotations with the mark 0 are left out; where they have classes "
-      "(MOT16 "
-      "and\n"
-      "later) also those that are no pedestrians, and results that match a "
-      "person on\n"
-      "a vehicle, a static person, a distractor or a reflection.  A frame that "
-      "has an\n"
-      "id twice is an error.");
+  g_option_context_set_summary (context, summary);
+  g_option_context_set_description (context, description);
   g_option_group_add_entries (group, entries);
   g_option_context_set_main_group (context, group);
   defcn_picture_options_add (&o->read.picture, context);

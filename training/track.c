@@ -92,13 +92,13 @@ parse (Options *o, int argc, char **argv, GError **error)
       g_option_context_new ("FOLDER... - follow objects through pictures");
 
   g_option_context_set_summary (context,
-      "Takes the JPEG, PNG and WebP pictures of each folder as a video, in "
-      "natural\norder (2.jpg before 10.jpg), and writes a line for every box "
+      "Takes the JPEG, PNG and WebP pictures of each folder as a video, in\n"
+      "natural order (2.jpg before 10.jpg), and writes a line for every box\n"
       "of a track:\n\n"
       "  frame, id, x, y, width, height, score, -1, -1, -1\n\n"
-      "Frames count from 1, boxes are in pixels.  Those found before a track "
-      "was\nconfirmed are there too.  `defcn eval --tracks` measures it; "
-      "pipelines/track.sh\ndoes the same with a video.");
+      "Frames count from 1, boxes are in pixels.  Those found before a track\n"
+      "was confirmed are there too.  `defcn eval --tracks` measures it;\n"
+      "pipelines/track.sh does the same with a video.");
   g_option_context_add_main_entries (context, entries, NULL);
   defcn_picture_options_add (&o->picture, context);
   defcn_device_options_add (&o->device, context,

@@ -86,10 +86,8 @@ defcn_folder_check_stems (const DefcnDataset *dataset, const char *taken,
     if ((other = g_tree_lookup (seen, stem))) {
       g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
           other == taken
-              ? "\"%s\", the names of classes, and \"%s\" would be one "
-                "file"
-              : "\"%s\" and \"%s\" would share one file of "
-                "annotations",
+              ? "\"%s\", the names of classes, and \"%s\" would be one file"
+              : "\"%s\" and \"%s\" would share one file of annotations",
           other, sample->name);
       g_free (stem);
       return FALSE;

@@ -17,6 +17,7 @@
 #define SAME 0.5           /* IoU of a result and the distractor it is on */
 #define PEDESTRIAN 1
 #define LAST_CLASS 13
+#define FORM "; lines of tracks are frame, id, x, y, width, height, .."
 
 static const int distractors[] = { 2, 7, 8, 12 };
 
@@ -74,18 +75,12 @@ read_line (GArray *rows, const char *path, guint number, const char *line,
   if (n < 0) {
     const gsize length = MIN ((gsize) (end - bad), strcspn (bad, ", \t\r\n"));
     g_autofree char *word = g_strndup (bad, MIN (length, 40));
-    g_autofree char *text =
-        g_strdup_printf ("\"%s\" is no number; lines of tracks are frame, id, "
-                         "x, y, width, "
-                         "height, ..",
-            word);
+    g_autofree char *text = g_strdup_printf ("\"%s\" is no number" FORM, word);
 
     return fail (error, path, number, text);
   }
   if (n < 6)
-    return fail (error, path, number,
-        "too few numbers; lines of tracks are frame, id, x, y, width, height, "
-        "..");
+    return fail (error, path, number, "too few numbers" FORM);
   if (!(v[0] >= 1 && v[0] <= MAX_FRAME))
     return fail (error, path, number, "the frame is not in 1 .. 10000000");
   if (!(fabs (v[1]) < 1e15))
