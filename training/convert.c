@@ -4,8 +4,8 @@
 #include "convert/notation.h"
 #include "data/file.h"
 #include "data/list.h"
-
 #include "error.h"
+#include "picture_options.h"
 
 #include <string.h>
 
@@ -43,8 +43,6 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "Share of damaged annotations that stops (0.1)", "SHARE" },
     { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->read.absolute_names,
         "Pictures' file names may be absolute, or leave their folder", NULL },
-    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->read.picture.ignore_exif,
-        "Sizes of pictures as they are stored, whatever EXIF says", NULL },
     { "force", 0, 0, G_OPTION_ARG_NONE, &o->force,
         "Write over what is at OUTPUT", NULL },
     { NULL },
@@ -62,6 +60,7 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       "  defcn convert data.yaml val.json --split val\n"
       "  defcn convert train.json Annotations/ --to voc\n");
   g_option_context_add_main_entries (context, entries, NULL);
+  defcn_picture_options_add (&o->read.picture, context);
   if (!g_option_context_parse (context, argc, argv, error))
     return FALSE;
   if (*argc != 3)
@@ -70,6 +69,9 @@ parse (Options *o, int *argc, char ***argv, GError **error)
   else if (!(o->read.max_damaged >= 0 && o->read.max_damaged <= 1))
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--max-damaged is not in 0 .. 1");
+  else if (defcn_picture_options_problem (&o->read.picture))
+    g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        defcn_picture_options_problem (&o->read.picture));
   else
     return TRUE;
   return FALSE;

@@ -847,6 +847,41 @@ test_convert (void)
   g_remove (back);
 }
 
+/* Sizes come from pictures, of which the largest is what --max-megapixels says,
+ * as the message about it does. */
+static void
+test_convert_large (void)
+{
+  g_autofree char *yolo = g_build_filename (folder, "yolo", NULL);
+  g_autofree char *picture_path = g_build_filename (yolo, "a.png", NULL);
+  g_autofree char *label = g_build_filename (yolo, "a.txt", NULL);
+  g_autofree char *path = g_build_filename (folder, "large.json", NULL);
+  g_autoptr (DefcnPicture) picture = defcn_picture_new (1100, 1000);
+  static const struct
+  {
+    const char *megapixels;
+    int status;
+    const char *done, *message;
+  } cases[] = { { "1", 0, ": 0 images", "more than 1 megapixels (max-mega" },
+    { "2", 0, ": 1 images, 1 objects", "" },
+    { "269", 2, "", "--max-megapixels" } };
+
+  g_assert_cmpint (g_mkdir (yolo, 0700), ==, 0);
+  g_assert_true (defcn_picture_save (picture, picture_path, NULL));
+  g_assert_true (g_file_set_contents (label, "0 .5 .5 .1 .1\n", -1, NULL));
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const char *const args[] = { "convert", yolo, path, "--force",
+      "--max-megapixels", cases[i].megapixels, NULL };
+    g_autofree char *out = NULL, *err = NULL;
+
+    g_assert_cmpint (tool_run (&out, &err, args), ==, cases[i].status);
+    g_assert_nonnull (strstr (out, cases[i].done));
+    g_assert_nonnull (strstr (err, cases[i].message));
+  }
+  remove_folder (yolo);
+  g_assert_cmpint (g_remove (path), ==, 0);
+}
+
 /* A model goes through import as foreign weights do: recognised, relabelled,
  * set, and told about; without what shapes do not tell it is refused. */
 static void
@@ -910,6 +945,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tool/info", test_info);
   g_test_add_func ("/tool/info/data", test_info_data);
   g_test_add_func ("/tool/convert", test_convert);
+  g_test_add_func ("/tool/convert/large", test_convert_large);
   g_test_add_func ("/tool/import", test_import);
 
   const int status = g_test_run ();
