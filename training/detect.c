@@ -5,7 +5,6 @@
 #include <glib/gstdio.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -120,32 +119,16 @@ compare_strings (gconstpointer a, gconstpointer b)
   return strcmp (*(char *const *) a, *(char *const *) b);
 }
 
-/* The pictures of a folder by name, without its subfolders. */
 static void
 list_folder (Run *run, GPtrArray *files, const char *folder)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, &error);
-  const guint first = files->len;
-  const char *name;
+  GPtrArray *found = defcn_picture_list (folder, compare_strings, &error);
 
-  if (!dir) {
+  if (found)
+    g_ptr_array_extend_and_steal (files, found);
+  else
     report (run, error->message);
-    return;
-  }
-  while ((name = g_dir_read_name (dir)))
-    if (defcn_picture_is_name (name))
-      g_ptr_array_add (files, g_build_filename (folder, name, NULL));
-  if (files->len == first) {
-    g_autofree char *message =
-        g_strdup_printf ("%s: no .jpg, .jpeg, .png or .webp in this folder",
-            folder);
-
-    report (run, message);
-  } else {
-    qsort (files->pdata + first, files->len - first, sizeof (gpointer),
-        compare_strings);
-  }
 }
 
 static GPtrArray *

@@ -1,9 +1,6 @@
 /* `defcn track`: folders of pictures, each a video -> tracks as MOT-challenge
  * writes them. */
 #include <errno.h>
-#include <glib/gstdio.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
@@ -155,28 +152,6 @@ compare_names (gconstpointer a, gconstpointer b)
   return compare_natural (*(char *const *) a, *(char *const *) b);
 }
 
-/* (transfer full): the pictures of @folder; NULL with @error for none. */
-static GPtrArray *
-list_pictures (const char *folder, GError **error)
-{
-  g_autoptr (GPtrArray) files = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, error);
-  const char *name;
-
-  if (!dir)
-    return NULL;
-  while ((name = g_dir_read_name (dir)))
-    if (defcn_picture_is_name (name))
-      g_ptr_array_add (files, g_build_filename (folder, name, NULL));
-  if (!files->len) {
-    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT,
-        "%s: no .jpg, .jpeg, .png or .webp in this folder", folder);
-    return NULL;
-  }
-  g_ptr_array_sort (files, compare_names);
-  return g_steal_pointer (&files);
-}
-
 static gboolean
 detect (Run *run, GArray *boxes, const char *path, DefcnTracker *tracker,
     GError **error)
@@ -300,7 +275,8 @@ check_path (const Options *o, const char *folder, const GPtrArray *files,
 static char *
 track_folder (Run *run, const char *folder, GError **error)
 {
-  g_autoptr (GPtrArray) files = list_pictures (folder, error);
+  g_autoptr (GPtrArray) files =
+      defcn_picture_list (folder, compare_names, error);
   g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
   g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (Row));
   g_autoptr (GHashTable) ids = g_hash_table_new (NULL, NULL);
