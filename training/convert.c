@@ -1,15 +1,10 @@
 /* `defcn convert`: annotations of one format into another. */
 #include "command.h"
-#include "convert/data_yaml.h"
 #include "convert/notation.h"
-#include "data/file.h"
+#include "convert/yolo_set.h"
 #include "data/list.h"
 #include "error.h"
 #include "picture_options.h"
-
-#include <string.h>
-
-#define MAX_LABELS (1 << 20) /* bytes */
 
 typedef struct
 {
@@ -92,36 +87,6 @@ check_output (const Options *o, const char *path, GError **error)
   return FALSE;
 }
 
-static gboolean
-read_labels (char ***labels, const Options *o, GError **error)
-{
-  g_autofree char *text = NULL;
-  gsize len;
-
-  if (!o->labels)
-    return TRUE;
-  if (g_str_has_suffix (o->labels, ".yaml")
-      || g_str_has_suffix (o->labels, ".yml")) {
-    g_auto (DefcnDataYaml) yaml = { 0 };
-
-    if (!defcn_data_yaml_read (&yaml, o->labels, error))
-      return FALSE;
-    if (!yaml.names) {
-      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: no \"names\"",
-          o->labels);
-      return FALSE;
-    }
-    g_ptr_array_add (yaml.names, NULL);
-    *labels = (char **) g_ptr_array_steal (yaml.names, NULL);
-    return TRUE;
-  }
-  if (!defcn_file_read_text (&text, &len, o->labels, MAX_LABELS, error))
-    return FALSE;
-  g_strchomp (text);
-  *labels = g_strsplit (text, "\n", -1);
-  return TRUE;
-}
-
 /* The chosen classes of YOLO's and VOC's, which are known only when all is
  * read. */
 static gboolean
@@ -161,8 +126,15 @@ run (const Options *o, const char *input, const char *output, GError **error)
                 : defcn_notation_guess (&from, input, error))
       || !(o->to ? defcn_notation_parse (&to, o->to, error)
                  : defcn_notation_guess (&to, output, error))
-      || !check_output (o, output, error) || !read_labels (&labels, o, error))
+      || !check_output (o, output, error))
     return FALSE;
+  if (o->labels) {
+    guint n_keypoints; /* of the rows the set's own is taken */
+
+    labels = defcn_yolo_set_read_names (o->labels, &n_keypoints, error);
+    if (!labels)
+      return FALSE;
+  }
   g_autoptr (DefcnDataset) dataset = defcn_notation_read (from, input,
       o->images, (const char *const *) labels, o->split, &o->read, error);
   if (!dataset || !choose (&dataset, o, error))

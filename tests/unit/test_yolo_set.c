@@ -245,6 +245,39 @@ test_counts (void)
   g_clear_pointer (&top, g_free);
 }
 
+/* Names of classes are lines of any text, or a data.yaml's. */
+static void
+test_names (void)
+{
+  static const struct
+  {
+    const char *file, *want; /* its names, or the error */
+    gboolean yaml;
+  } lists[] = { { "l.txt", "cat,a dog", FALSE }, { "l.names", "owl", FALSE },
+    { "l.yaml", "cat,1,dog", TRUE }, { "none.yml", "no \"names\"", TRUE },
+    { "lost", "/lost", FALSE } };
+
+  lay_out ("l.txt:cat|a~dog|| l.names:owl l.yaml:names:~{0:~cat,~2:~dog} "
+           "none.yml:path:~.");
+  for (gsize i = 0; i < G_N_ELEMENTS (lists); i++) {
+    g_autofree char *path = g_build_filename (top, lists[i].file, NULL);
+    g_autoptr (GError) error = NULL;
+    guint n_keypoints;
+
+    if (lists[i].yaml && !has_yaml)
+      continue;
+    g_auto (GStrv) names =
+        defcn_yolo_set_read_names (path, &n_keypoints, &error);
+    g_autofree char *text = names ? g_strjoinv (",", names) : NULL;
+    if (names)
+      g_assert_cmpstr (text, ==, lists[i].want);
+    else
+      g_assert_nonnull (strstr (error->message, lists[i].want));
+  }
+  remove_all (top);
+  g_clear_pointer (&top, g_free);
+}
+
 /* A file that would take libyaml minutes is refused at once. */
 static void
 test_deep (void)
@@ -307,6 +340,7 @@ main (int argc, char **argv)
       || !strstr (error->message, "libyaml");
   g_test_add_func ("/yolo-set/layouts", test_layouts);
   g_test_add_func ("/yolo-set/counts", test_counts);
+  g_test_add_func ("/yolo-set/names", test_names);
   g_test_add_func ("/yolo-set/circle", test_circle);
   g_test_add_func ("/yolo-set/deep", test_deep);
   return g_test_run ();

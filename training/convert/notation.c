@@ -59,7 +59,7 @@ defcn_notation_guess (DefcnNotation *format, const char *path, GError **error)
     *format = DEFCN_NOTATION_COCO;
   else if (g_str_has_suffix (path, ".odgt"))
     *format = DEFCN_NOTATION_CROWDHUMAN;
-  else if (g_str_has_suffix (path, ".yaml") || g_str_has_suffix (path, ".yml"))
+  else if (defcn_yolo_set_is_yaml (path))
     *format = DEFCN_NOTATION_YOLO;
   else if (holds (path, defcn_voc_is_file))
     *format = DEFCN_NOTATION_VOC;
