@@ -241,15 +241,12 @@ find_distracted (gboolean *gone, const DefcnMotRow *truth, guint n_truth,
 static int
 number_of (GHashTable *numbers, gint64 id)
 {
-  gint64 *key;
   gpointer number;
 
-  if (g_hash_table_lookup_extended (numbers, &id, NULL, &number))
-    return GPOINTER_TO_INT (number);
-  key = g_new (gint64, 1);
-  *key = id;
-  number = GINT_TO_POINTER ((int) g_hash_table_size (numbers));
-  g_hash_table_insert (numbers, key, number);
+  if (!g_hash_table_lookup_extended (numbers, &id, NULL, &number)) {
+    number = GINT_TO_POINTER ((int) g_hash_table_size (numbers));
+    g_hash_table_insert (numbers, g_memdup2 (&id, sizeof id), number);
+  }
   return GPOINTER_TO_INT (number);
 }
 
@@ -301,7 +298,7 @@ add_frame (DefcnMotSequence *s, Side *truth, Side *result, gboolean classes,
   DefcnMotFrame frame = { .truth = s->truth->len, .result = s->result->len };
   g_autofree gboolean *gone = g_new0 (gboolean, n_result + 1);
 
-  if (classes && !raw)
+  if (classes)
     find_distracted (gone, t, n_truth, r, n_result);
   for (guint i = 0; i < n_truth; i++)
     if (raw
@@ -322,32 +319,36 @@ add_frame (DefcnMotSequence *s, Side *truth, Side *result, gboolean classes,
   result->at += n_result;
 }
 
-/* Whether the annotations have classes; FALSE in *@good with @error for one
- * that there is not, or a result of another than pedestrians. */
 static gboolean
-check_classes (gboolean *good, const GArray *truth, const char *truth_path,
+has_classes (const GArray *truth)
+{
+  for (guint i = 0; i < truth->len; i++)
+    if (g_array_index (truth, DefcnMotRow, i).class > 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* Whether all annotations have a class that there is, and all results are
+ * pedestrians. */
+static gboolean
+check_classes (const GArray *truth, const char *truth_path,
     const GArray *result, const char *result_path, GError **error)
 {
-  gboolean classes = FALSE;
-
-  *good = TRUE;
-  for (guint i = 0; i < truth->len; i++)
-    classes |= g_array_index (truth, DefcnMotRow, i).class > 0;
-  for (guint i = 0; classes && *good && i < truth->len; i++) {
+  for (guint i = 0; i < truth->len; i++) {
     const DefcnMotRow *row = &g_array_index (truth, DefcnMotRow, i);
 
     if (row->class < 1 || row->class > LAST_CLASS)
-      *good = fail (error, truth_path, row->line,
+      return fail (error, truth_path, row->line,
           "the class is not in 1 .. 13, which others in the file are");
   }
-  for (guint i = 0; classes && *good && i < result->len; i++) {
+  for (guint i = 0; i < result->len; i++) {
     const DefcnMotRow *row = &g_array_index (result, DefcnMotRow, i);
 
     if (row->class > PEDESTRIAN)
-      *good = fail (error, result_path, row->line,
+      return fail (error, result_path, row->line,
           "only pedestrians are evaluated, class 1 (or -1)");
   }
-  return classes;
+  return TRUE;
 }
 
 /* Whether there are few enough to keep a number for each pair. */
@@ -370,16 +371,12 @@ defcn_mot_sequence_open (const char *truth_path, const char *result_path,
   g_autoptr (GArray) result =
       truth ? defcn_mot_read (result_path, error) : NULL;
   DefcnMotSequence *s;
-  gboolean classes, good;
 
   if (!result)
     return NULL;
-  classes =
-      check_classes (&good, truth, truth_path, result, result_path, error);
-  if (!raw && !good)
+  const gboolean classes = !raw && has_classes (truth);
+  if (classes && !check_classes (truth, truth_path, result, result_path, error))
     return NULL;
-  if (raw && error)
-    g_clear_error (error);
   s = g_new0 (DefcnMotSequence, 1);
   s->frames = g_array_new (FALSE, FALSE, sizeof (DefcnMotFrame));
   s->truth = g_array_new (FALSE, FALSE, sizeof (DefcnMotBox));

@@ -60,7 +60,7 @@ typedef struct
  * 0.5, with all annotations, gives to a distractor (classes 2, 7, 8, 12) go,
  * and annotations go that are no pedestrians or have the mark 0.  Without
  * classes: annotations with the mark 0 go and nothing else.  @raw: nothing at
- * all goes. Returns: (transfer full), NULL with @error, also for more than 50
+ * all goes.  Returns: (transfer full), NULL with @error, also for more than 50
  * million pairs of an object and a track. */
 DefcnMotSequence *defcn_mot_sequence_open (const char *truth,
     const char *result, gboolean raw, GError **error);
