@@ -19,6 +19,17 @@
 #define LAST_CLASS 13
 #define FORM "; lines of tracks are frame, id, x, y, width, height, .."
 
+/* A line. */
+typedef struct
+{
+  int frame; /* 1, 2, .. */
+  gint64 id;
+  double x1, y1, x2, y2;
+  double mark; /* 1 where the line ends before */
+  int class;   /* -1 likewise */
+  guint line;
+} Row;
+
 static const int distractors[] = { 2, 7, 8, 12 };
 
 static gboolean
@@ -89,7 +100,7 @@ read_line (GArray *rows, const char *path, guint number, const char *line,
     if (!(fabs (v[i]) < 1e9))
       return fail (error, path, number, "a coordinate is beyond 10^9");
 
-  const DefcnMotRow row = { .frame = (int) v[0],
+  const Row row = { .frame = (int) v[0],
     .id = (gint64) v[1],
     .x1 = v[2],
     .y1 = v[3],
@@ -105,7 +116,7 @@ read_line (GArray *rows, const char *path, guint number, const char *line,
 static int
 compare_lines (gconstpointer a, gconstpointer b)
 {
-  const DefcnMotRow *x = a, *y = b;
+  const Row *x = a, *y = b;
 
   if (x->frame != y->frame)
     return x->frame < y->frame ? -1 : 1;
@@ -115,7 +126,7 @@ compare_lines (gconstpointer a, gconstpointer b)
 static int
 compare_ids (gconstpointer a, gconstpointer b)
 {
-  const DefcnMotRow *x = a, *y = b;
+  const Row *x = a, *y = b;
 
   if (x->frame == y->frame && x->id != y->id)
     return x->id < y->id ? -1 : 1;
@@ -127,7 +138,7 @@ static gboolean
 check_frames (const GArray *rows, const char *path, GError **error)
 {
   for (guint i = MAX_BOXES; i < rows->len; i++) {
-    const DefcnMotRow *row = &g_array_index (rows, DefcnMotRow, i);
+    const Row *row = &g_array_index (rows, Row, i);
 
     if (row[-MAX_BOXES].frame != row->frame)
       continue;
@@ -147,8 +158,8 @@ check_ids (GArray *rows, const char *path, GError **error)
 
   g_array_sort (rows, compare_ids);
   for (guint i = 1; good && i < rows->len; i++) {
-    const DefcnMotRow *a = &g_array_index (rows, DefcnMotRow, i - 1);
-    const DefcnMotRow *b = &g_array_index (rows, DefcnMotRow, i);
+    const Row *a = &g_array_index (rows, Row, i - 1);
+    const Row *b = &g_array_index (rows, Row, i);
 
     if (a->frame != b->frame || a->id != b->id)
       continue;
@@ -162,10 +173,11 @@ check_ids (GArray *rows, const char *path, GError **error)
   return good;
 }
 
-GArray *
-defcn_mot_read (const char *path, GError **error)
+/* (transfer full): of Row, by frame, else as in the file. */
+static GArray *
+read_rows (const char *path, GError **error)
 {
-  g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (DefcnMotRow));
+  g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (Row));
   g_autofree char *data = NULL;
   gsize length;
   guint number = 0;
@@ -199,13 +211,13 @@ defcn_mot_iou (const DefcnMotBox *a, const DefcnMotBox *b)
 }
 
 static DefcnMotBox
-box_of (const DefcnMotRow *row)
+box_of (const Row *row)
 {
   return (DefcnMotBox){ 0, row->x1, row->y1, row->x2, row->y2 };
 }
 
 static gboolean
-is_distractor (const DefcnMotRow *row)
+is_distractor (const Row *row)
 {
   for (guint i = 0; i < G_N_ELEMENTS (distractors); i++)
     if (row->class == distractors[i])
@@ -215,8 +227,8 @@ is_distractor (const DefcnMotRow *row)
 
 /* Which of @n_result results are on a distractor.  @gone: one for each. */
 static void
-find_distracted (gboolean *gone, const DefcnMotRow *truth, guint n_truth,
-    const DefcnMotRow *result, guint n_result)
+find_distracted (gboolean *gone, const Row *truth, guint n_truth,
+    const Row *result, guint n_result)
 {
   g_autofree double *worth = g_new (double, (gsize) n_truth *n_result + 1);
   g_autofree int *column = g_new (int, n_truth + 1);
@@ -251,7 +263,7 @@ number_of (GHashTable *numbers, gint64 id)
 }
 
 static void
-add_box (GArray *boxes, GHashTable *numbers, const DefcnMotRow *row)
+add_box (GArray *boxes, GHashTable *numbers, const Row *row)
 {
   DefcnMotBox box = box_of (row);
 
@@ -273,7 +285,7 @@ count_frame (const Side *side, int frame)
   guint n = 0;
 
   while (side->at + n < side->rows->len
-      && g_array_index (side->rows, DefcnMotRow, side->at + n).frame == frame)
+      && g_array_index (side->rows, Row, side->at + n).frame == frame)
     n++;
   return n;
 }
@@ -282,7 +294,7 @@ static int
 next_frame (const Side *side)
 {
   return side->at < side->rows->len
-      ? g_array_index (side->rows, DefcnMotRow, side->at).frame
+      ? g_array_index (side->rows, Row, side->at).frame
       : G_MAXINT;
 }
 
@@ -293,8 +305,8 @@ add_frame (DefcnMotSequence *s, Side *truth, Side *result, gboolean classes,
   const int number = MIN (next_frame (truth), next_frame (result));
   const guint n_truth = count_frame (truth, number);
   const guint n_result = count_frame (result, number);
-  const DefcnMotRow *t = (const DefcnMotRow *) truth->rows->data + truth->at;
-  const DefcnMotRow *r = (const DefcnMotRow *) result->rows->data + result->at;
+  const Row *t = (const Row *) truth->rows->data + truth->at;
+  const Row *r = (const Row *) result->rows->data + result->at;
   DefcnMotFrame frame = { .truth = s->truth->len, .result = s->result->len };
   g_autofree gboolean *gone = g_new0 (gboolean, n_result + 1);
 
@@ -323,7 +335,7 @@ static gboolean
 has_classes (const GArray *truth)
 {
   for (guint i = 0; i < truth->len; i++)
-    if (g_array_index (truth, DefcnMotRow, i).class > 0)
+    if (g_array_index (truth, Row, i).class > 0)
       return TRUE;
   return FALSE;
 }
@@ -335,14 +347,14 @@ check_classes (const GArray *truth, const char *truth_path,
     const GArray *result, const char *result_path, GError **error)
 {
   for (guint i = 0; i < truth->len; i++) {
-    const DefcnMotRow *row = &g_array_index (truth, DefcnMotRow, i);
+    const Row *row = &g_array_index (truth, Row, i);
 
     if (row->class < 1 || row->class > LAST_CLASS)
       return fail (error, truth_path, row->line,
           "the class is not in 1 .. 13, which others in the file are");
   }
   for (guint i = 0; i < result->len; i++) {
-    const DefcnMotRow *row = &g_array_index (result, DefcnMotRow, i);
+    const Row *row = &g_array_index (result, Row, i);
 
     if (row->class > PEDESTRIAN)
       return fail (error, result_path, row->line,
@@ -367,9 +379,8 @@ DefcnMotSequence *
 defcn_mot_sequence_open (const char *truth_path, const char *result_path,
     gboolean raw, GError **error)
 {
-  g_autoptr (GArray) truth = defcn_mot_read (truth_path, error);
-  g_autoptr (GArray) result =
-      truth ? defcn_mot_read (result_path, error) : NULL;
+  g_autoptr (GArray) truth = read_rows (truth_path, error);
+  g_autoptr (GArray) result = truth ? read_rows (result_path, error) : NULL;
   DefcnMotSequence *s;
 
   if (!result)
