@@ -369,6 +369,8 @@ test_voc_files (void)
     { VOC ("a.png"), "<annotation>", "a.png", "b.xml: " },
     { VOC ("a.png"), VOC ("a.png"), "a.png b.png", NULL },
     { VOC ("b.png"), VOC ("b.png"), "b.png", "b.png is there twice" },
+    { VOC ("a&#10;a.png"), VOC ("b.png"), "b.png",
+        "1.xml: the picture's name has control characters" },
     { VOC ("c.png"), VOC (""), "c.png b.png", NULL },
   };
   g_autofree char *path = folder_file (folder, "voc");

@@ -240,6 +240,12 @@ add_sample (const Reader *r, GTree *seen, const char *file, GError **error)
     return TRUE;
   }
   g_tree_insert (seen, name, GINT_TO_POINTER (1));
+  if (defcn_dataset_has_controls (name)) {
+    defcn_dataset_skip (dataset, &dataset->n_bad_images,
+        g_strdup_printf ("%s: the picture's name has control characters",
+            r->path));
+    return TRUE;
+  }
   if (!defcn_dataset_check_name (dataset, name, error)) {
     g_prefix_error (error, "%s: ", r->path);
     return FALSE;

@@ -109,6 +109,8 @@ read_line (DefcnDataset *dataset, guint *n, GTree *ids, guint line,
         defcn_dataset_fail (error, dataset, "line %u: not a JSON object", line);
   else if (!id || !id[0] || strpbrk (id, "/\\"))
     skip (dataset, line, "\"ID\" is not a picture's name");
+  else if (defcn_dataset_has_controls (id))
+    skip (dataset, line, "\"ID\" has control characters");
   else if (!cJSON_IsArray (boxes))
     skip (dataset, line, "\"gtboxes\" is not an array");
   else if (!is_new (ids, id)) {

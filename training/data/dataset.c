@@ -399,6 +399,14 @@ defcn_dataset_is_label (const char *name)
 }
 
 gboolean
+defcn_dataset_has_controls (const char *name)
+{
+  while (*name && !g_ascii_iscntrl (*name))
+    name++;
+  return *name != '\0';
+}
+
+gboolean
 defcn_dataset_check_name (const DefcnDataset *dataset, const char *name,
     GError **error)
 {
