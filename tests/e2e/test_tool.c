@@ -1,9 +1,9 @@
 /* The commands of `defcn` but train and eval. */
-#include <glib/gstdio.h>
 #include <string.h>
 
 #include "detector.h"
 #include "data/picture.h"
+#include "folder.h"
 #include "tiny_model.h"
 #include "tool.h"
 
@@ -454,20 +454,6 @@ write_pictures (void)
   return pictures;
 }
 
-static void
-remove_folder (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree char *child = g_build_filename (path, name, NULL);
-
-    g_remove (child);
-  }
-  g_rmdir (path);
-}
-
 /* The command's boxes are the detector's own, rounded. */
 static void
 assert_detections (const cJSON *entry)
@@ -535,8 +521,8 @@ test_detect_folder (void)
     g_assert_cmpint (drawn->width, ==, 120);
   }
   cJSON_Delete (json);
-  remove_folder (in);
-  remove_folder (output);
+  folder_remove_all (in);
+  folder_remove_all (output);
   g_remove (file);
 }
 
@@ -605,7 +591,7 @@ test_detect_forms (void)
   g_assert_cmpmem (before, n_before, after, n_after);
   g_free (out);
   g_free (err);
-  remove_folder (in);
+  folder_remove_all (in);
   g_remove (lines);
 }
 
@@ -641,7 +627,7 @@ test_detect_order (void)
   g_assert_cmpuint (strlen (out_low), >, strlen (out_most));
   g_assert_cmpint (tool_run (&out_apart, &err_apart, apart), ==, 0);
   g_assert_cmpuint (strlen (out_apart), <, strlen (out_most));
-  remove_folder (in);
+  folder_remove_all (in);
 }
 
 /* Pictures of one name from two folders are numbered; a most of one is one; an
@@ -687,8 +673,8 @@ test_detect_names (void)
   g_assert_nonnull (strstr (out, "/a?b?c?1m.png\t"));
   g_free (out);
   g_free (err);
-  remove_folder (in);
-  remove_folder (output);
+  folder_remove_all (in);
+  folder_remove_all (output);
   g_remove (array);
 }
 
@@ -842,7 +828,7 @@ test_convert (void)
   g_assert_nonnull (strstr (err, "owl"));
   g_free (out);
   g_free (err);
-  remove_folder (voc);
+  folder_remove_all (voc);
   g_remove (path);
   g_remove (back);
 }
@@ -878,7 +864,7 @@ test_convert_large (void)
     g_assert_nonnull (strstr (out, cases[i].done));
     g_assert_nonnull (strstr (err, cases[i].message));
   }
-  remove_folder (yolo);
+  folder_remove_all (yolo);
   g_assert_cmpint (g_remove (path), ==, 0);
 }
 

@@ -21,20 +21,6 @@ put (const char *name, const char *text)
   g_assert_true (g_file_set_contents (path, text, -1, NULL));
 }
 
-static void
-remove_all (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree char *child = g_build_filename (path, name, NULL);
-
-    remove_all (child);
-  }
-  g_remove (path);
-}
-
 /* Files, " " between their names; a text may follow ":", with "|" for the ends
  * of its lines and "~" for a space. */
 static void
@@ -211,7 +197,7 @@ test_layouts (void)
                         : !error || !strstr (error->message, c->want))
       g_error ("%s: %s%s", c->tool, text ? text : "",
           error ? error->message : "");
-    remove_all (top);
+    folder_remove_all (top);
     g_clear_pointer (&top, g_free);
   }
 }
@@ -227,7 +213,7 @@ test_counts (void)
   g_autoptr (DefcnYoloSet) set = defcn_yolo_set_open (labels, NULL, NULL, NULL);
   g_assert_cmpuint (set->n_lonely, ==, 2);
   g_assert_true (g_str_has_suffix (set->lonely, "labels/b.txt"));
-  remove_all (top);
+  folder_remove_all (top);
   g_clear_pointer (&top, g_free);
   if (!has_yaml)
     return;
@@ -241,7 +227,7 @@ test_counts (void)
   g_assert_cmpstr (listed->missing, ==, "a.jpg");
   g_assert_cmpuint (listed->n_keypoints, ==, 51);
   g_assert_null (listed->names);
-  remove_all (top);
+  folder_remove_all (top);
   g_clear_pointer (&top, g_free);
 }
 
@@ -274,7 +260,7 @@ test_names (void)
     else
       g_assert_nonnull (strstr (error->message, lists[i].want));
   }
-  remove_all (top);
+  folder_remove_all (top);
   g_clear_pointer (&top, g_free);
 }
 
@@ -304,7 +290,7 @@ test_deep (void)
     g_assert_true (g_file_set_contents (path, text->str, text->len, NULL));
     g_assert_false (defcn_data_yaml_read (&yaml, path, &error));
     g_assert_nonnull (strstr (error->message, "nested deeper than 32"));
-    remove_all (top);
+    folder_remove_all (top);
     g_clear_pointer (&top, g_free);
   }
 }
@@ -324,8 +310,7 @@ test_circle (void)
       defcn_yolo_set_open (labels, images, NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (set->pictures->len, ==, 1);
-  g_unlink (link);
-  remove_all (top);
+  folder_remove_all (top);
   g_clear_pointer (&top, g_free);
 }
 
