@@ -1,6 +1,7 @@
 /* What formats of one file for every picture have in common. */
 #include "folder.h"
 
+#include "data/text_tree.h"
 #include "error.h"
 
 #include <errno.h>
@@ -50,12 +51,6 @@ defcn_folder_size (int size[2], const DefcnDataset *dataset, guint i,
   return TRUE;
 }
 
-static int
-compare_texts (gconstpointer a, gconstpointer b, gpointer data G_GNUC_UNUSED)
-{
-  return strcmp (a, b);
-}
-
 /* The file's name of a picture without its ending, from "/" on and the one way
  * that it can be said; (transfer full). */
 static char *
@@ -74,7 +69,7 @@ gboolean
 defcn_folder_check_stems (const DefcnDataset *dataset, const char *taken,
     GError **error)
 {
-  g_autoptr (GTree) seen = g_tree_new_full (compare_texts, NULL, g_free, NULL);
+  g_autoptr (GTree) seen = defcn_text_tree_new (g_free, NULL);
 
   if (taken)
     g_tree_insert (seen, g_strconcat ("/", taken, NULL), (gpointer) taken);

@@ -4,6 +4,7 @@
 #include "data/file.h"
 #include "data/image_name.h"
 #include "data/output.h"
+#include "data/text_tree.h"
 #include "error.h"
 
 #include <math.h>
@@ -281,12 +282,6 @@ read_file (DefcnDataset *dataset, guint *n, GTree *seen, const char *folder,
   return good;
 }
 
-static int
-by_text (gconstpointer a, gconstpointer b, gpointer data G_GNUC_UNUSED)
-{
-  return strcmp (a, b);
-}
-
 DefcnDataset *
 defcn_voc_read (const char *path, const char *images,
     const DefcnReadOptions *options, GError **error)
@@ -294,7 +289,7 @@ defcn_voc_read (const char *path, const char *images,
   g_autoptr (DefcnDataset) dataset = defcn_dataset_new (path, images, options);
   g_autoptr (GPtrArray) names =
       defcn_folder_list (path, defcn_voc_is_file, error);
-  g_autoptr (GTree) seen = g_tree_new_full (by_text, NULL, g_free, NULL);
+  g_autoptr (GTree) seen = defcn_text_tree_new (g_free, NULL);
   guint n = 0;
 
   for (guint i = 0; names && i < names->len; i++)
