@@ -1,7 +1,6 @@
 /* `defcn detect`: picture files and folders -> detections as text or JSON, and
  * annotated pictures. */
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <glib/gstdio.h>
 #include <math.h>
 #include <stdio.h>
@@ -295,12 +294,7 @@ open_detector (Run *run, GError **error)
   run->labels = g_new0 (char *, n + 1);
   for (int i = 0; i < n; i++)
     run->labels[i] = g_strdup (defcn_detector_label (run->detector, i));
-  if (o->output && g_mkdir_with_parents (o->output, 0777) != 0) {
-    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno),
-        "%s: cannot make this folder: %s", o->output, g_strerror (errno));
-    return FALSE;
-  }
-  return TRUE;
+  return !o->output || defcn_output_make_folder (o->output, error);
 }
 
 static gboolean

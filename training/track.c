@@ -1,6 +1,5 @@
 /* `defcn track`: folders of pictures, each a video -> tracks as MOT-challenge
  * writes them. */
-#include <errno.h>
 #include <string.h>
 
 #include "command.h"
@@ -333,12 +332,7 @@ check_names (const Options *o, GError **error)
         "%s: another folder's tracks have the name %s too", *folder, name);
     return FALSE;
   }
-  if (o->folders[1] && g_mkdir_with_parents (o->output, 0777) != 0) {
-    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno),
-        "%s: cannot make this folder: %s", o->output, g_strerror (errno));
-    return FALSE;
-  }
-  return TRUE;
+  return !o->folders[1] || defcn_output_make_folder (o->output, error);
 }
 
 static gboolean

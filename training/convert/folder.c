@@ -1,11 +1,10 @@
 /* What formats of one file for every picture have in common. */
 #include "folder.h"
 
+#include "data/output.h"
 #include "data/text_tree.h"
 #include "error.h"
 
-#include <errno.h>
-#include <glib/gstdio.h>
 #include <string.h>
 
 static int
@@ -112,10 +111,8 @@ defcn_folder_file (const char *folder, const char *name, const char *ending,
   file = g_strconcat (slashes, ending, NULL);
   char *path = g_build_filename (folder, file, NULL);
   below = g_path_get_dirname (path);
-  if (g_mkdir_with_parents (below, 0777) == 0)
+  if (defcn_output_make_folder (below, error))
     return path;
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-      "%s: cannot make this folder: %s", below, g_strerror (errno));
   g_free (path);
   return NULL;
 }
