@@ -35,6 +35,7 @@ typedef struct
   DefcnProgress *progress; /* NULL where the lines themselves are seen */
   GString *json;           /* what goes to the JSON file */
   GHashTable *names;       /* of the pictures written */
+  GHashTable *inputs;      /* identities of what is read, with --output */
   guint n_failed;
 } Run;
 
@@ -218,13 +219,30 @@ emit (Run *run, const char *path, const DefcnPicture *picture,
         json);
 }
 
-static gboolean
-is_same_file (const char *a, const char *b)
+/* What the file @path is, whatever names it has; (transfer full): NULL where
+ * there is none. */
+static char *
+identity_of (const char *path)
 {
-  GStatBuf sa, sb;
+  GStatBuf about;
 
-  return g_stat (a, &sa) == 0 && g_stat (b, &sb) == 0 && sa.st_dev == sb.st_dev
-      && sa.st_ino == sb.st_ino;
+  return g_stat (path, &about) == 0
+      ? g_strdup_printf ("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT,
+          (guint64) about.st_dev, (guint64) about.st_ino)
+      : NULL;
+}
+
+/* Whether nothing that is read, now or later, would be lost at @output. */
+static gboolean
+check_output (const Run *run, const char *output, GError **error)
+{
+  g_autofree char *identity = identity_of (output);
+
+  if (!identity || !g_hash_table_contains (run->inputs, identity))
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%s: is read too, it would be lost: give another --output", output);
+  return FALSE;
 }
 
 /* Under the picture's own name, numbered where two folders share one. */
@@ -243,11 +261,8 @@ write_annotated (Run *run, const char *path, DefcnPicture *picture,
 
   g_autofree char *output = g_build_filename (run->options->output, name, NULL);
   g_hash_table_add (run->names, g_steal_pointer (&name));
-  if (is_same_file (output, path)) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "%s: is the input itself; give another --output", output);
+  if (!check_output (run, output, error))
     return FALSE;
-  }
   defcn_draw_boxes (picture, boxes, (const char *const *) run->labels);
   return defcn_picture_save (picture, output, error);
 }
@@ -340,6 +355,12 @@ detect_all (Run *run, GError **error)
   g_autoptr (GPtrArray) files = list_inputs (run, run->options->inputs);
   if (!check_json (run->options, files, error))
     return FALSE;
+  for (guint i = 0; run->options->output && i < files->len; i++) {
+    char *identity = identity_of (files->pdata[i]);
+
+    if (identity)
+      g_hash_table_add (run->inputs, identity);
+  }
   if (!prints_to_terminal (run->options))
     run->progress = defcn_progress_new ("detect", files->len);
   for (guint i = 0; i < files->len; i++) {
@@ -373,11 +394,13 @@ defcn_detect_main (int argc, char **argv)
   } else {
     run.json = g_string_new (NULL);
     run.names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+    run.inputs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
     status = !detect_all (&run, &error) || run.n_failed > 0;
     if (error)
       g_printerr ("defcn detect: %s\n", error->message);
     g_string_free (run.json, TRUE);
     g_hash_table_unref (run.names);
+    g_hash_table_unref (run.inputs);
   }
   g_strfreev (run.labels);
   defcn_detector_free (run.detector);

@@ -533,6 +533,8 @@ test_detect_forms (void)
   g_autofree char *in = write_pictures ();
   g_autofree char *png = g_build_filename (in, "b.png", NULL);
   g_autofree char *lines = g_build_filename (folder, "out.jsonl", NULL);
+  g_autofree char *other = g_build_filename (folder, "other", NULL);
+  g_autofree char *twin = g_build_filename (other, "b.png", NULL);
   const char *const plain[] = { "detect", "--model", model, png,
     "--max-detections", "2", NULL };
   const char *const stdout_lines[] = { "detect", "--model", model, png, png,
@@ -541,6 +543,8 @@ test_detect_forms (void)
     "--json", lines, NULL };
   const char *const same[] = { "detect", "--model", model, png, "--output", in,
     NULL };
+  const char *const later[] = { "detect", "--model", model, twin, png,
+    "--output", in, NULL };
   const char *const json[] = { "detect", "--model", model, in, "--json", png,
     NULL };
   const char *const nowhere[] = { "detect", "--model", model, in, "--json",
@@ -578,6 +582,13 @@ test_detect_forms (void)
   g_assert_true (g_file_get_contents (png, &before, &n_before, NULL));
   g_assert_cmpint (tool_run (&out, &err, same), ==, 1);
   g_assert_nonnull (strstr (err, "--output"));
+  g_free (out);
+  g_free (err);
+  g_assert_cmpint (g_mkdir (other, 0700), ==, 0);
+  g_assert_true (g_file_set_contents (twin, before, n_before, NULL));
+  g_assert_cmpint (tool_run (&out, &err, later), ==, 1);
+  g_assert_nonnull (strstr (err, "b.png: is read too"));
+  folder_remove_all (other);
   g_free (out);
   g_free (err);
   g_assert_cmpint (tool_run (&out, &err, json), ==, 1);
