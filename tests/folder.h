@@ -51,6 +51,24 @@ folder_count (const char *folder)
   return n;
 }
 
+/* Removes @path, which need not be there: a file, a link or a folder with all
+ * that is in it. */
+static inline void
+folder_remove_all (const char *path)
+{
+  const gboolean is_link = g_file_test (path, G_FILE_TEST_IS_SYMLINK);
+  g_autoptr (GDir) dir = is_link ? NULL : g_dir_open (path, 0, NULL);
+  const char *name;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    g_autofree char *below = folder_file (path, name);
+
+    folder_remove_all (below);
+  }
+  g_remove (path);
+  g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+}
+
 /* Removes it with what is in it: files and empty folders. */
 static inline void
 folder_remove (char *folder)

@@ -1,15 +1,10 @@
 /* `defcn convert`: annotations of one format into another. */
 #include "command.h"
-#include "convert/data_yaml.h"
 #include "convert/notation.h"
-#include "data/file.h"
+#include "convert/yolo_set.h"
 #include "data/list.h"
-
 #include "error.h"
-
-#include <string.h>
-
-#define MAX_LABELS (1 << 20) /* bytes */
+#include "picture_options.h"
 
 typedef struct
 {
@@ -43,8 +38,6 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "Share of damaged annotations that stops (0.1)", "SHARE" },
     { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->read.absolute_names,
         "Pictures' file names may be absolute, or leave their folder", NULL },
-    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->read.picture.ignore_exif,
-        "Sizes of pictures as they are stored, whatever EXIF says", NULL },
     { "force", 0, 0, G_OPTION_ARG_NONE, &o->force,
         "Write over what is at OUTPUT", NULL },
     { NULL },
@@ -62,6 +55,7 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       "  defcn convert data.yaml val.json --split val\n"
       "  defcn convert train.json Annotations/ --to voc\n");
   g_option_context_add_main_entries (context, entries, NULL);
+  defcn_picture_options_add (&o->read.picture, context);
   if (!g_option_context_parse (context, argc, argv, error))
     return FALSE;
   if (*argc != 3)
@@ -70,6 +64,9 @@ parse (Options *o, int *argc, char ***argv, GError **error)
   else if (!(o->read.max_damaged >= 0 && o->read.max_damaged <= 1))
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--max-damaged is not in 0 .. 1");
+  else if (defcn_picture_options_problem (&o->read.picture))
+    g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        defcn_picture_options_problem (&o->read.picture));
   else
     return TRUE;
   return FALSE;
@@ -88,36 +85,6 @@ check_output (const Options *o, const char *path, GError **error)
   g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
       "%s: is there already: --force writes over it", path);
   return FALSE;
-}
-
-static gboolean
-read_labels (char ***labels, const Options *o, GError **error)
-{
-  g_autofree char *text = NULL;
-  gsize len;
-
-  if (!o->labels)
-    return TRUE;
-  if (g_str_has_suffix (o->labels, ".yaml")
-      || g_str_has_suffix (o->labels, ".yml")) {
-    g_auto (DefcnDataYaml) yaml = { 0 };
-
-    if (!defcn_data_yaml_read (&yaml, o->labels, error))
-      return FALSE;
-    if (!yaml.names) {
-      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: no \"names\"",
-          o->labels);
-      return FALSE;
-    }
-    g_ptr_array_add (yaml.names, NULL);
-    *labels = (char **) g_ptr_array_steal (yaml.names, NULL);
-    return TRUE;
-  }
-  if (!defcn_file_read_text (&text, &len, o->labels, MAX_LABELS, error))
-    return FALSE;
-  g_strchomp (text);
-  *labels = g_strsplit (text, "\n", -1);
-  return TRUE;
 }
 
 /* The chosen classes of YOLO's and VOC's, which are known only when all is
@@ -159,8 +126,15 @@ run (const Options *o, const char *input, const char *output, GError **error)
                 : defcn_notation_guess (&from, input, error))
       || !(o->to ? defcn_notation_parse (&to, o->to, error)
                  : defcn_notation_guess (&to, output, error))
-      || !check_output (o, output, error) || !read_labels (&labels, o, error))
+      || !check_output (o, output, error))
     return FALSE;
+  if (o->labels) {
+    guint n_keypoints; /* of the rows the set's own is taken */
+
+    labels = defcn_yolo_set_read_names (o->labels, &n_keypoints, error);
+    if (!labels)
+      return FALSE;
+  }
   g_autoptr (DefcnDataset) dataset = defcn_notation_read (from, input,
       o->images, (const char *const *) labels, o->split, &o->read, error);
   if (!dataset || !choose (&dataset, o, error))

@@ -1,20 +1,18 @@
 /* `defcn detect`: picture files and folders -> detections as text or JSON, and
  * annotated pictures. */
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <glib/gstdio.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "data/output.h"
-#include "data/picture.h"
 #include "device_options.h"
 #include "drawing/draw.h"
+#include "picture_options.h"
 #include "progress.h"
 #include "terminal.h"
 
@@ -37,6 +35,7 @@ typedef struct
   DefcnProgress *progress; /* NULL where the lines themselves are seen */
   GString *json;           /* what goes to the JSON file */
   GHashTable *names;       /* of the pictures written */
+  GHashTable *inputs;      /* identities of what is read, with --output */
   guint n_failed;
 } Run;
 
@@ -59,10 +58,6 @@ parse (Options *o, int argc, char **argv, GError **error)
         "0..1" },
     { "max-detections", 'n', 0, G_OPTION_ARG_INT, &o->max_detections,
         "Most detections of a picture (the model's own)", "N" },
-    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->picture.ignore_exif,
-        "Take pixels as they are stored, whatever EXIF says", NULL },
-    { "max-megapixels", 0, 0, G_OPTION_ARG_INT, &o->picture.max_megapixels,
-        "Largest picture (100)", "N" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
         NULL },
     { NULL },
@@ -71,10 +66,10 @@ parse (Options *o, int argc, char **argv, GError **error)
       g_option_context_new ("FILE|FOLDER... - find objects in pictures");
 
   g_option_context_set_summary (context,
-      "Finds objects in JPEG, PNG and WebP pictures.  Without --json, prints a "
-      "line "
-      "for each:\nfile, label, score, x1, y1, x2, y2 in pixels.");
+      "Finds objects in JPEG, PNG and WebP pictures.  Without --json, prints\n"
+      "a line for each: file, label, score, x1, y1, x2, y2 in pixels.");
   g_option_context_add_main_entries (context, entries, NULL);
+  defcn_picture_options_add (&o->picture, context);
   defcn_device_options_add (&o->device, context,
       DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT
           | DEFCN_DEVICE_OPTIONS_MAX_EDGE | DEFCN_DEVICE_OPTIONS_AUTOTUNE);
@@ -89,10 +84,9 @@ parse (Options *o, int argc, char **argv, GError **error)
   else if (o->duplicate_filter > 1 || isnan (o->duplicate_filter))
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--duplicate-filter %g is not within 0 .. 1", o->duplicate_filter);
-  else if (o->picture.max_megapixels < 0 || o->picture.max_megapixels > 268)
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "--max-megapixels %d is not within 1 .. 268",
-        o->picture.max_megapixels);
+  else if (defcn_picture_options_problem (&o->picture))
+    g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        defcn_picture_options_problem (&o->picture));
   else if (o->device.threads < 0)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--threads %d is negative", o->device.threads);
@@ -125,32 +119,16 @@ compare_strings (gconstpointer a, gconstpointer b)
   return strcmp (*(char *const *) a, *(char *const *) b);
 }
 
-/* The pictures of a folder by name, without its subfolders. */
 static void
 list_folder (Run *run, GPtrArray *files, const char *folder)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, &error);
-  const guint first = files->len;
-  const char *name;
+  GPtrArray *found = defcn_picture_list (folder, compare_strings, &error);
 
-  if (!dir) {
+  if (found)
+    g_ptr_array_extend_and_steal (files, found);
+  else
     report (run, error->message);
-    return;
-  }
-  while ((name = g_dir_read_name (dir)))
-    if (defcn_picture_is_name (name))
-      g_ptr_array_add (files, g_build_filename (folder, name, NULL));
-  if (files->len == first) {
-    g_autofree char *message =
-        g_strdup_printf ("%s: no .jpg, .jpeg, .png or .webp in this folder",
-            folder);
-
-    report (run, message);
-  } else {
-    qsort (files->pdata + first, files->len - first, sizeof (gpointer),
-        compare_strings);
-  }
 }
 
 static GPtrArray *
@@ -241,13 +219,30 @@ emit (Run *run, const char *path, const DefcnPicture *picture,
         json);
 }
 
-static gboolean
-is_same_file (const char *a, const char *b)
+/* What the file @path is, whatever names it has; (transfer full): NULL where
+ * there is none. */
+static char *
+identity_of (const char *path)
 {
-  GStatBuf sa, sb;
+  GStatBuf about;
 
-  return g_stat (a, &sa) == 0 && g_stat (b, &sb) == 0 && sa.st_dev == sb.st_dev
-      && sa.st_ino == sb.st_ino;
+  return g_stat (path, &about) == 0
+      ? g_strdup_printf ("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT,
+          (guint64) about.st_dev, (guint64) about.st_ino)
+      : NULL;
+}
+
+/* Whether nothing that is read, now or later, would be lost at @output. */
+static gboolean
+check_output (const Run *run, const char *output, GError **error)
+{
+  g_autofree char *identity = identity_of (output);
+
+  if (!identity || !g_hash_table_contains (run->inputs, identity))
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%s: is read too, it would be lost: give another --output", output);
+  return FALSE;
 }
 
 /* Under the picture's own name, numbered where two folders share one. */
@@ -266,11 +261,8 @@ write_annotated (Run *run, const char *path, DefcnPicture *picture,
 
   g_autofree char *output = g_build_filename (run->options->output, name, NULL);
   g_hash_table_add (run->names, g_steal_pointer (&name));
-  if (is_same_file (output, path)) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "%s: is the input itself; give another --output", output);
+  if (!check_output (run, output, error))
     return FALSE;
-  }
   defcn_draw_boxes (picture, boxes, (const char *const *) run->labels);
   return defcn_picture_save (picture, output, error);
 }
@@ -317,12 +309,7 @@ open_detector (Run *run, GError **error)
   run->labels = g_new0 (char *, n + 1);
   for (int i = 0; i < n; i++)
     run->labels[i] = g_strdup (defcn_detector_label (run->detector, i));
-  if (o->output && g_mkdir_with_parents (o->output, 0777) != 0) {
-    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno),
-        "%s: cannot make this folder: %s", o->output, g_strerror (errno));
-    return FALSE;
-  }
-  return TRUE;
+  return !o->output || defcn_output_make_folder (o->output, error);
 }
 
 static gboolean
@@ -368,6 +355,12 @@ detect_all (Run *run, GError **error)
   g_autoptr (GPtrArray) files = list_inputs (run, run->options->inputs);
   if (!check_json (run->options, files, error))
     return FALSE;
+  for (guint i = 0; run->options->output && i < files->len; i++) {
+    char *identity = identity_of (files->pdata[i]);
+
+    if (identity)
+      g_hash_table_add (run->inputs, identity);
+  }
   if (!prints_to_terminal (run->options))
     run->progress = defcn_progress_new ("detect", files->len);
   for (guint i = 0; i < files->len; i++) {
@@ -401,11 +394,13 @@ defcn_detect_main (int argc, char **argv)
   } else {
     run.json = g_string_new (NULL);
     run.names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+    run.inputs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
     status = !detect_all (&run, &error) || run.n_failed > 0;
     if (error)
       g_printerr ("defcn detect: %s\n", error->message);
     g_string_free (run.json, TRUE);
     g_hash_table_unref (run.names);
+    g_hash_table_unref (run.inputs);
   }
   g_strfreev (run.labels);
   defcn_detector_free (run.detector);

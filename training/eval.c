@@ -8,6 +8,7 @@
 #include "eval/calibrate.h"
 #include "eval/results.h"
 #include "eval/tracks.h"
+#include "picture_options.h"
 
 #include <signal.h>
 
@@ -309,9 +310,6 @@ check (const Options *o)
     return "--annotations are needed";
   if (!(o->read.max_damaged >= 0 && o->read.max_damaged <= 1))
     return "--max-damaged is not in 0 .. 1";
-  if (o->read.picture.max_megapixels < 0
-      || o->read.picture.max_megapixels > 268)
-    return "--max-megapixels is not in 1 .. 268";
   if (!(o->threshold <= 1) || !(o->duplicates >= 0 && o->duplicates <= 1))
     return "a score threshold is not in 0 .. 1";
   if (!(o->nms >= 0 && o->nms < 1))
@@ -326,7 +324,7 @@ check (const Options *o)
     return "--batch is not in 1 .. 64";
   if (o->limit < 0 || o->device.threads < 0)
     return "--limit and --threads are not negative";
-  return NULL;
+  return defcn_picture_options_problem (&o->read.picture);
 }
 
 /* --classes prints every class, --classes=NAMES takes only those. */
@@ -343,6 +341,27 @@ on_classes (const char *name, const char *value, gpointer data, GError **error)
   o->only = defcn_list_from_commas (value);
   return TRUE;
 }
+
+static const char summary[] =
+    "From one pass, three columns: all boxes, the local duplicate filter,\n"
+    "NMS.  COCO: the twelve figures and the duplicate rate, the share of\n"
+    "detections that overlap a better one (IoU > 0.7) on the same object.\n"
+    "CrowdHuman: AP50, mMR, Recall, no duplicates.  Both: precision, recall\n"
+    "and F1 (IoU 0.5) at the model's working threshold and at equal recall,\n"
+    "and the pictures of many objects alone.  Of the way that the model\n"
+    "works by its file: the threshold of best F1, and how far its scores are\n"
+    "from their precision (expected calibration error).";
+
+static const char description[] =
+    "--calibrate tries thresholds 0.01 apart and takes the one whose F1 is\n"
+    "best in the mean with two neighbours on either side, the higher of equal\n"
+    "ones.  All else in the file stays as it is.\n"
+    "\n"
+    "--tracks prints HOTA, MOTA, IDF1 and what they are made of, as TrackEval\n"
+    "does.  Annotations with the mark 0 are left out; where they have classes\n"
+    "(MOT16 and later) also those that are no pedestrians, and results that\n"
+    "match a person on a vehicle, a static person, a distractor or a\n"
+    "reflection.  A frame that has an id twice is an error.";
 
 static gboolean
 parse (Options *o, int *argc, char ***argv, GError **error)
@@ -394,10 +413,6 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "share of damaged annotations that stops (0.1)", "SHARE" },
     { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->read.absolute_names,
         "pictures' file names may be absolute, or leave their folder", NULL },
-    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->read.picture.ignore_exif,
-        "take pixels as they are stored, whatever EXIF says", NULL },
-    { "max-megapixels", 0, 0, G_OPTION_ARG_INT, &o->read.picture.max_megapixels,
-        "largest picture (100)", "N" },
     { "reliability", 0, 0, G_OPTION_ARG_FILENAME, &o->reliability,
         "draw precision over the score here", "PNG" },
     { "calibrate", 0, 0, G_OPTION_ARG_NONE, &o->calibrate,
@@ -408,35 +423,11 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       g_option_context_new ("- measure a model on a data set");
   GOptionGroup *group = g_option_group_new ("eval", "", "", o, NULL);
 
-  g_option_context_set_summary (context,
-      "From one pass, three columns: all boxes, the local duplicate filter,\n"
-      "NMS.  COCO: the twelve figures and the duplicate rate, the share of\n"
-      "detections that overlap a better one (IoU > 0.7) on the same object.\n"
-      "CrowdHuman: AP50, mMR, Recall, no duplicates.  Both: precision, recall\n"
-      "and F1 (IoU 0.5) at the model's working threshold and at equal recall,\n"
-      "and the pictures of many objects alone.  Of the way that the model "
-      "works\n"
-      "by its file: the threshold of best F1, and how far its scores are from\n"
-      "their precision (expected calibration error).");
-  g_option_context_set_description (context,
-      "--calibrate tries thresholds 0.01 apart and takes the one whose F1 is\n"
-      "best in the mean with two neighbours on either side, the higher of "
-      "equal\n"
-      "ones.  All else in the file stays as it is.\n"
-      "\n"
-      "--tracks prints HOTA, MOTA, IDF1 and what they are made of, as "
-      "TrackEval "
-      "does.\n"
-      "Annotations with the mark 0 are left out; where they have classes "
-      "(MOT16 "
-      "and\n"
-      "later) also those that are no pedestrians, and results that match a "
-      "person on\n"
-      "a vehicle, a static person, a distractor or a reflection.  A frame that "
-      "has an\n"
-      "id twice is an error.");
+  g_option_context_set_summary (context, summary);
+  g_option_context_set_description (context, description);
   g_option_group_add_entries (group, entries);
   g_option_context_set_main_group (context, group);
+  defcn_picture_options_add (&o->read.picture, context);
   defcn_device_options_add (&o->device, context,
       DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT
           | DEFCN_DEVICE_OPTIONS_MAX_EDGE);

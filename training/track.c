@@ -1,15 +1,11 @@
 /* `defcn track`: folders of pictures, each a video -> tracks as MOT-challenge
  * writes them. */
-#include <errno.h>
-#include <glib/gstdio.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
 #include "data/output.h"
-#include "data/picture.h"
 #include "device_options.h"
+#include "picture_options.h"
 #include "progress.h"
 #include "tracker.h"
 
@@ -58,11 +54,9 @@ check (const Options *o)
     return "--max-lost is not within 0 .. 3600";
   if (o->confirm < 1)
     return "--confirm is not 1 or more";
-  if (o->picture.max_megapixels < 0 || o->picture.max_megapixels > 268)
-    return "--max-megapixels is not within 1 .. 268";
   if (o->device.threads < 0)
     return "--threads is negative";
-  return NULL;
+  return defcn_picture_options_problem (&o->picture);
 }
 
 static gboolean
@@ -86,10 +80,6 @@ parse (Options *o, int argc, char **argv, GError **error)
         "Pictures in a row until a track counts (3)", "N" },
     { "max-lost", 0, 0, G_OPTION_ARG_DOUBLE, &o->max_lost,
         "Seconds that an object may be out of sight (2)", "S" },
-    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->picture.ignore_exif,
-        "Take pixels as they are stored, whatever EXIF says", NULL },
-    { "max-megapixels", 0, 0, G_OPTION_ARG_INT, &o->picture.max_megapixels,
-        "Largest picture (100)", "N" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->folders, NULL,
         NULL },
     { NULL },
@@ -98,14 +88,15 @@ parse (Options *o, int argc, char **argv, GError **error)
       g_option_context_new ("FOLDER... - follow objects through pictures");
 
   g_option_context_set_summary (context,
-      "Takes the JPEG, PNG and WebP pictures of each folder as a video, in "
-      "natural\norder (2.jpg before 10.jpg), and writes a line for every box "
+      "Takes the JPEG, PNG and WebP pictures of each folder as a video, in\n"
+      "natural order (2.jpg before 10.jpg), and writes a line for every box\n"
       "of a track:\n\n"
       "  frame, id, x, y, width, height, score, -1, -1, -1\n\n"
-      "Frames count from 1, boxes are in pixels.  Those found before a track "
-      "was\nconfirmed are there too.  `defcn eval --tracks` measures it; "
-      "pipelines/track.sh\ndoes the same with a video.");
+      "Frames count from 1, boxes are in pixels.  Those found before a track\n"
+      "was confirmed are there too.  `defcn eval --tracks` measures it;\n"
+      "pipelines/track.sh does the same with a video.");
   g_option_context_add_main_entries (context, entries, NULL);
+  defcn_picture_options_add (&o->picture, context);
   defcn_device_options_add (&o->device, context,
       DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT
           | DEFCN_DEVICE_OPTIONS_MAX_EDGE | DEFCN_DEVICE_OPTIONS_AUTOTUNE);
@@ -158,28 +149,6 @@ static int
 compare_names (gconstpointer a, gconstpointer b)
 {
   return compare_natural (*(char *const *) a, *(char *const *) b);
-}
-
-/* (transfer full): the pictures of @folder; NULL with @error for none. */
-static GPtrArray *
-list_pictures (const char *folder, GError **error)
-{
-  g_autoptr (GPtrArray) files = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, error);
-  const char *name;
-
-  if (!dir)
-    return NULL;
-  while ((name = g_dir_read_name (dir)))
-    if (defcn_picture_is_name (name))
-      g_ptr_array_add (files, g_build_filename (folder, name, NULL));
-  if (!files->len) {
-    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT,
-        "%s: no .jpg, .jpeg, .png or .webp in this folder", folder);
-    return NULL;
-  }
-  g_ptr_array_sort (files, compare_names);
-  return g_steal_pointer (&files);
 }
 
 static gboolean
@@ -305,7 +274,8 @@ check_path (const Options *o, const char *folder, const GPtrArray *files,
 static char *
 track_folder (Run *run, const char *folder, GError **error)
 {
-  g_autoptr (GPtrArray) files = list_pictures (folder, error);
+  g_autoptr (GPtrArray) files =
+      defcn_picture_list (folder, compare_names, error);
   g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
   g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (Row));
   g_autoptr (GHashTable) ids = g_hash_table_new (NULL, NULL);
@@ -362,12 +332,7 @@ check_names (const Options *o, GError **error)
         "%s: another folder's tracks have the name %s too", *folder, name);
     return FALSE;
   }
-  if (o->folders[1] && g_mkdir_with_parents (o->output, 0777) != 0) {
-    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno),
-        "%s: cannot make this folder: %s", o->output, g_strerror (errno));
-    return FALSE;
-  }
-  return TRUE;
+  return !o->folders[1] || defcn_output_make_folder (o->output, error);
 }
 
 static gboolean

@@ -1,9 +1,9 @@
 /* The commands of `defcn` but train and eval. */
-#include <glib/gstdio.h>
 #include <string.h>
 
 #include "detector.h"
 #include "data/picture.h"
+#include "folder.h"
 #include "tiny_model.h"
 #include "tool.h"
 
@@ -70,6 +70,8 @@ test_errors (void)
     { { "detect", "--model", model, "/dev" }, 1, "/dev" },
     { { "detect", "--model", model, "x.png", "--max-megapixels", "300" }, 2,
         "--max-megapixels" },
+    { { "track", "--model", model, "/", "--max-megapixels", "-1" }, 2,
+        "--max-megapixels" },
     { { "convert" }, 2, "INPUT" },
     { { "convert", "/nonexistent.json" }, 2, "OUTPUT" },
     { { "convert", "/nonexistent.json", "/nowhere/x.odgt" }, 1,
@@ -100,6 +102,8 @@ test_errors (void)
     { { "eval", "--model", model, "-i", "/" }, 2, "--annotations" },
     { { "eval", "-a", "x", "-i", "/" }, 2, "--model" },
     { { "eval", "-m", model, "-a", "x", "-i", "/", "y" }, 2, "unexpected" },
+    { { "eval", "-m", model, "-a", "x", "-i", "/", "--max-megapixels", "269" },
+        2, "--max-megapixels" },
     { { "eval", "-m", model, "-a", "x", "-i", "/", "--threshold", "nan" }, 2,
         "threshold" },
     { { "eval", "-m", model, "-a", "x", "-i", "/", "--threshold", "1.01" }, 2,
@@ -450,20 +454,6 @@ write_pictures (void)
   return pictures;
 }
 
-static void
-remove_folder (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree char *child = g_build_filename (path, name, NULL);
-
-    g_remove (child);
-  }
-  g_rmdir (path);
-}
-
 /* The command's boxes are the detector's own, rounded. */
 static void
 assert_detections (const cJSON *entry)
@@ -531,8 +521,8 @@ test_detect_folder (void)
     g_assert_cmpint (drawn->width, ==, 120);
   }
   cJSON_Delete (json);
-  remove_folder (in);
-  remove_folder (output);
+  folder_remove_all (in);
+  folder_remove_all (output);
   g_remove (file);
 }
 
@@ -543,6 +533,8 @@ test_detect_forms (void)
   g_autofree char *in = write_pictures ();
   g_autofree char *png = g_build_filename (in, "b.png", NULL);
   g_autofree char *lines = g_build_filename (folder, "out.jsonl", NULL);
+  g_autofree char *other = g_build_filename (folder, "other", NULL);
+  g_autofree char *twin = g_build_filename (other, "b.png", NULL);
   const char *const plain[] = { "detect", "--model", model, png,
     "--max-detections", "2", NULL };
   const char *const stdout_lines[] = { "detect", "--model", model, png, png,
@@ -551,6 +543,8 @@ test_detect_forms (void)
     "--json", lines, NULL };
   const char *const same[] = { "detect", "--model", model, png, "--output", in,
     NULL };
+  const char *const later[] = { "detect", "--model", model, twin, png,
+    "--output", in, NULL };
   const char *const json[] = { "detect", "--model", model, in, "--json", png,
     NULL };
   const char *const nowhere[] = { "detect", "--model", model, in, "--json",
@@ -590,6 +584,13 @@ test_detect_forms (void)
   g_assert_nonnull (strstr (err, "--output"));
   g_free (out);
   g_free (err);
+  g_assert_cmpint (g_mkdir (other, 0700), ==, 0);
+  g_assert_true (g_file_set_contents (twin, before, n_before, NULL));
+  g_assert_cmpint (tool_run (&out, &err, later), ==, 1);
+  g_assert_nonnull (strstr (err, "b.png: is read too"));
+  folder_remove_all (other);
+  g_free (out);
+  g_free (err);
   g_assert_cmpint (tool_run (&out, &err, json), ==, 1);
   g_assert_nonnull (strstr (err, "b.png: is read too"));
   g_free (out);
@@ -601,7 +602,7 @@ test_detect_forms (void)
   g_assert_cmpmem (before, n_before, after, n_after);
   g_free (out);
   g_free (err);
-  remove_folder (in);
+  folder_remove_all (in);
   g_remove (lines);
 }
 
@@ -637,7 +638,7 @@ test_detect_order (void)
   g_assert_cmpuint (strlen (out_low), >, strlen (out_most));
   g_assert_cmpint (tool_run (&out_apart, &err_apart, apart), ==, 0);
   g_assert_cmpuint (strlen (out_apart), <, strlen (out_most));
-  remove_folder (in);
+  folder_remove_all (in);
 }
 
 /* Pictures of one name from two folders are numbered; a most of one is one; an
@@ -683,8 +684,8 @@ test_detect_names (void)
   g_assert_nonnull (strstr (out, "/a?b?c?1m.png\t"));
   g_free (out);
   g_free (err);
-  remove_folder (in);
-  remove_folder (output);
+  folder_remove_all (in);
+  folder_remove_all (output);
   g_remove (array);
 }
 
@@ -838,9 +839,44 @@ test_convert (void)
   g_assert_nonnull (strstr (err, "owl"));
   g_free (out);
   g_free (err);
-  remove_folder (voc);
+  folder_remove_all (voc);
   g_remove (path);
   g_remove (back);
+}
+
+/* Sizes come from pictures, of which the largest is what --max-megapixels says,
+ * as the message about it does. */
+static void
+test_convert_large (void)
+{
+  g_autofree char *yolo = g_build_filename (folder, "yolo", NULL);
+  g_autofree char *picture_path = g_build_filename (yolo, "a.png", NULL);
+  g_autofree char *label = g_build_filename (yolo, "a.txt", NULL);
+  g_autofree char *path = g_build_filename (folder, "large.json", NULL);
+  g_autoptr (DefcnPicture) picture = defcn_picture_new (1100, 1000);
+  static const struct
+  {
+    const char *megapixels;
+    int status;
+    const char *done, *message;
+  } cases[] = { { "1", 0, ": 0 images", "more than 1 megapixels (max-mega" },
+    { "2", 0, ": 1 images, 1 objects", "" },
+    { "269", 2, "", "--max-megapixels" } };
+
+  g_assert_cmpint (g_mkdir (yolo, 0700), ==, 0);
+  g_assert_true (defcn_picture_save (picture, picture_path, NULL));
+  g_assert_true (g_file_set_contents (label, "0 .5 .5 .1 .1\n", -1, NULL));
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const char *const args[] = { "convert", yolo, path, "--force",
+      "--max-megapixels", cases[i].megapixels, NULL };
+    g_autofree char *out = NULL, *err = NULL;
+
+    g_assert_cmpint (tool_run (&out, &err, args), ==, cases[i].status);
+    g_assert_nonnull (strstr (out, cases[i].done));
+    g_assert_nonnull (strstr (err, cases[i].message));
+  }
+  folder_remove_all (yolo);
+  g_assert_cmpint (g_remove (path), ==, 0);
 }
 
 /* A model goes through import as foreign weights do: recognised, relabelled,
@@ -906,6 +942,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tool/info", test_info);
   g_test_add_func ("/tool/info/data", test_info_data);
   g_test_add_func ("/tool/convert", test_convert);
+  g_test_add_func ("/tool/convert/large", test_convert_large);
   g_test_add_func ("/tool/import", test_import);
 
   const int status = g_test_run ();

@@ -13,8 +13,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
       defcn_data_yaml_read (&yaml, fuzz_input_path (data, size), &error);
 
   fuzz_check (good ? &yaml : NULL, error);
-  for (guint i = 0; good && yaml.names && i < yaml.names->len; i++)
-    if (!yaml.names->pdata[i] || !*(char *) yaml.names->pdata[i])
+  for (guint i = 0; good && yaml.names && yaml.names[i]; i++)
+    if (!*yaml.names[i])
       g_error ("class %u has no name", i);
   for (int k = 0; good && k < DEFCN_DATA_YAML_N_SPLITS; k++)
     for (guint i = 0; yaml.splits[k] && i < yaml.splits[k]->len; i++)

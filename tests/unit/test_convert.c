@@ -30,20 +30,6 @@ path_of (DefcnNotation notation)
   return folder_file (folder, names[notation]);
 }
 
-static void
-remove_all (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree char *child = g_build_filename (path, name, NULL);
-
-    remove_all (child);
-  }
-  g_remove (path);
-}
-
 static DefcnDataset *
 read_text (const char *name, const char *text)
 {
@@ -75,7 +61,7 @@ through (DefcnNotation notation, const DefcnDataset *dataset,
   DefcnDataset *back = defcn_notation_read (notation, path, images, NULL, NULL,
       &defcn_read_defaults, &error);
   g_assert_no_error (error);
-  remove_all (path);
+  folder_remove_all (path);
   return back;
 }
 
@@ -272,7 +258,7 @@ test_yolo (void)
       "the name of class 1 is too long "
       "or has control characters"));
   g_clear_error (&error);
-  remove_all (labels);
+  folder_remove_all (labels);
 }
 
 #define OPEN8 "<a><a><a><a><a><a><a><a>"
@@ -350,7 +336,7 @@ test_voc (void)
     if (cases[i].words)
       g_assert_nonnull (strstr (dataset->damage->pdata[0], cases[i].words));
   }
-  remove_all (path);
+  folder_remove_all (path);
 }
 
 #define VOC(name) "<annotation><filename>" name "</filename></annotation>"
@@ -369,6 +355,8 @@ test_voc_files (void)
     { VOC ("a.png"), "<annotation>", "a.png", "b.xml: " },
     { VOC ("a.png"), VOC ("a.png"), "a.png b.png", NULL },
     { VOC ("b.png"), VOC ("b.png"), "b.png", "b.png is there twice" },
+    { VOC ("a&#10;a.png"), VOC ("b.png"), "b.png",
+        "1.xml: the picture's name has control characters" },
     { VOC ("c.png"), VOC (""), "c.png b.png", NULL },
   };
   g_autofree char *path = folder_file (folder, "voc");
@@ -395,7 +383,7 @@ test_voc_files (void)
     if (cases[i].words ? !strstr (notes, cases[i].words) : *notes != '\0')
       g_error ("%s", notes);
   }
-  remove_all (path);
+  folder_remove_all (path);
 }
 
 /* What cannot be told apart, or has no size, is said. */
@@ -467,7 +455,7 @@ test_refused (void)
     if (odd[i].words)
       g_assert_nonnull (strstr (error->message, odd[i].words));
     g_clear_error (&error);
-    remove_all (place);
+    folder_remove_all (place);
   }
 
   /* A name may come back into the folder of images, and not leave another. */

@@ -1038,6 +1038,8 @@ test_crowdhuman_damaged (void)
     { "{\"ID\":\"b\"}", "line 3: \"gtboxes\" is not an array" },
     { "{\"ID\":\"b\",\"gtboxes\":{}}", "line 3: \"gtboxes\" is not" },
     { "{\"ID\":\"\\u0061\",\"gtboxes\":[]}", "line 3: image a is there twice" },
+    { "{\"ID\":\"b\\u001b[2J\",\"gtboxes\":[]}",
+        "line 3: \"ID\" has control characters" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (lines); i++) {

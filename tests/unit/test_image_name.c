@@ -141,20 +141,6 @@ test_absolute (void)
   g_assert_cmpstr (path, ==, secret);
 }
 
-static void
-remove_all (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree char *child = g_build_filename (path, name, NULL);
-
-    remove_all (child);
-  }
-  g_remove (path);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -175,6 +161,6 @@ main (int argc, char **argv)
   g_test_add_func ("/image-name/absolute", test_absolute);
 
   const int status = g_test_run ();
-  remove_all (top);
+  folder_remove_all (top);
   return status;
 }

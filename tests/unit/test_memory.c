@@ -2,8 +2,7 @@
  * versions, nested and seen from within a container. */
 #include "data/memory.h"
 
-#include <glib/gstdio.h>
-#include <string.h>
+#include "folder.h"
 
 typedef struct
 {
@@ -80,26 +79,12 @@ static const Case cases[] = {
       4000 * 1024 },
 };
 
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree char *below = g_build_filename (path, name, NULL);
-
-    remove_tree (below);
-  }
-  g_assert_cmpint (g_remove (path), ==, 0);
-}
-
 /* The bytes that are left are those of the tightest limit. */
 static void
 test_case (gconstpointer data)
 {
   const Case *c = data;
-  g_autofree char *root = g_dir_make_tmp ("defcn-test-XXXXXX", NULL);
+  g_autofree char *root = folder_new ();
 
   for (gsize i = 0; i < G_N_ELEMENTS (c->files) && c->files[i].path; i++) {
     g_autofree char *path = g_build_filename (root, c->files[i].path, NULL);
@@ -109,7 +94,7 @@ test_case (gconstpointer data)
     g_assert_true (g_file_set_contents (path, c->files[i].text, -1, NULL));
   }
   g_assert_cmpuint (defcn_memory_available (root), ==, c->wanted);
-  remove_tree (root);
+  folder_remove_all (root);
 }
 
 /* This machine has some. */

@@ -21,20 +21,6 @@ put (const char *name, const char *text)
   g_assert_true (g_file_set_contents (path, text, -1, NULL));
 }
 
-static void
-remove_all (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree char *child = g_build_filename (path, name, NULL);
-
-    remove_all (child);
-  }
-  g_remove (path);
-}
-
 /* Files, " " between their names; a text may follow ":", with "|" for the ends
  * of its lines and "~" for a space. */
 static void
@@ -211,7 +197,7 @@ test_layouts (void)
                         : !error || !strstr (error->message, c->want))
       g_error ("%s: %s%s", c->tool, text ? text : "",
           error ? error->message : "");
-    remove_all (top);
+    folder_remove_all (top);
     g_clear_pointer (&top, g_free);
   }
 }
@@ -227,7 +213,7 @@ test_counts (void)
   g_autoptr (DefcnYoloSet) set = defcn_yolo_set_open (labels, NULL, NULL, NULL);
   g_assert_cmpuint (set->n_lonely, ==, 2);
   g_assert_true (g_str_has_suffix (set->lonely, "labels/b.txt"));
-  remove_all (top);
+  folder_remove_all (top);
   g_clear_pointer (&top, g_free);
   if (!has_yaml)
     return;
@@ -241,7 +227,40 @@ test_counts (void)
   g_assert_cmpstr (listed->missing, ==, "a.jpg");
   g_assert_cmpuint (listed->n_keypoints, ==, 51);
   g_assert_null (listed->names);
-  remove_all (top);
+  folder_remove_all (top);
+  g_clear_pointer (&top, g_free);
+}
+
+/* Names of classes are lines of any text, or a data.yaml's. */
+static void
+test_names (void)
+{
+  static const struct
+  {
+    const char *file, *want; /* its names, or the error */
+    gboolean yaml;
+  } lists[] = { { "l.txt", "cat,a dog", FALSE }, { "l.names", "owl", FALSE },
+    { "l.yaml", "cat,1,dog", TRUE }, { "none.yml", "no \"names\"", TRUE },
+    { "lost", "/lost", FALSE } };
+
+  lay_out ("l.txt:cat|a~dog|| l.names:owl l.yaml:names:~{0:~cat,~2:~dog} "
+           "none.yml:path:~.");
+  for (gsize i = 0; i < G_N_ELEMENTS (lists); i++) {
+    g_autofree char *path = g_build_filename (top, lists[i].file, NULL);
+    g_autoptr (GError) error = NULL;
+    guint n_keypoints;
+
+    if (lists[i].yaml && !has_yaml)
+      continue;
+    g_auto (GStrv) names =
+        defcn_yolo_set_read_names (path, &n_keypoints, &error);
+    g_autofree char *text = names ? g_strjoinv (",", names) : NULL;
+    if (names)
+      g_assert_cmpstr (text, ==, lists[i].want);
+    else
+      g_assert_nonnull (strstr (error->message, lists[i].want));
+  }
+  folder_remove_all (top);
   g_clear_pointer (&top, g_free);
 }
 
@@ -271,7 +290,7 @@ test_deep (void)
     g_assert_true (g_file_set_contents (path, text->str, text->len, NULL));
     g_assert_false (defcn_data_yaml_read (&yaml, path, &error));
     g_assert_nonnull (strstr (error->message, "nested deeper than 32"));
-    remove_all (top);
+    folder_remove_all (top);
     g_clear_pointer (&top, g_free);
   }
 }
@@ -291,8 +310,7 @@ test_circle (void)
       defcn_yolo_set_open (labels, images, NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (set->pictures->len, ==, 1);
-  g_unlink (link);
-  remove_all (top);
+  folder_remove_all (top);
   g_clear_pointer (&top, g_free);
 }
 
@@ -307,6 +325,7 @@ main (int argc, char **argv)
       || !strstr (error->message, "libyaml");
   g_test_add_func ("/yolo-set/layouts", test_layouts);
   g_test_add_func ("/yolo-set/counts", test_counts);
+  g_test_add_func ("/yolo-set/names", test_names);
   g_test_add_func ("/yolo-set/circle", test_circle);
   g_test_add_func ("/yolo-set/deep", test_deep);
   return g_test_run ();

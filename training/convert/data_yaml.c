@@ -17,6 +17,7 @@ typedef struct
   DefcnDataYaml *yaml;
   const char *path;
   yaml_document_t document;
+  GPtrArray *names; /* of char * */
 } Reader;
 
 G_GNUC_PRINTF (3, 4)
@@ -58,10 +59,10 @@ set_name (Reader *r, guint64 number, const char *name, GError **error)
   if (!name || number >= MAX_CLASSES)
     return fail (error, r, "\"names\" is no list of up to %d names",
         MAX_CLASSES);
-  name_up_to (r->yaml->names, number);
+  name_up_to (r->names, number);
   if (*name) {
-    g_free (r->yaml->names->pdata[number]);
-    r->yaml->names->pdata[number] = g_strdup (name);
+    g_free (r->names->pdata[number]);
+    r->names->pdata[number] = g_strdup (name);
   }
   return TRUE;
 }
@@ -70,8 +71,7 @@ set_name (Reader *r, guint64 number, const char *name, GError **error)
 static gboolean
 read_names (Reader *r, const yaml_node_t *node, GError **error)
 {
-  g_clear_pointer (&r->yaml->names, g_ptr_array_unref);
-  r->yaml->names = g_ptr_array_new_with_free_func (g_free);
+  g_ptr_array_set_size (r->names, 0);
   if (node->type == YAML_SEQUENCE_NODE) {
     const yaml_node_item_t *item = node->data.sequence.items.start;
 
@@ -182,8 +182,10 @@ read_document (Reader *r, GError **error)
   for (; pair < root->data.mapping.pairs.top; pair++)
     if (!read_pair (r, pair, error))
       return FALSE;
-  if (r->yaml->names && r->yaml->names->len == 0)
-    g_clear_pointer (&r->yaml->names, g_ptr_array_unref);
+  if (r->names->len > 0) {
+    g_ptr_array_add (r->names, NULL);
+    r->yaml->names = (char **) g_ptr_array_steal (r->names, NULL);
+  }
   return TRUE;
 }
 
@@ -224,7 +226,8 @@ check_depth (const Reader *r, const char *text, gsize len, GError **error)
 gboolean
 defcn_data_yaml_read (DefcnDataYaml *yaml, const char *path, GError **error)
 {
-  Reader r = { .yaml = yaml, .path = path };
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  Reader r = { .yaml = yaml, .path = path, .names = names };
   g_autofree char *text = NULL;
   yaml_parser_t parser;
   gsize len;
@@ -253,7 +256,7 @@ void
 defcn_data_yaml_clear (DefcnDataYaml *yaml)
 {
   g_clear_pointer (&yaml->path, g_free);
-  g_clear_pointer (&yaml->names, g_ptr_array_unref);
+  g_clear_pointer (&yaml->names, g_strfreev);
   for (int k = 0; k < DEFCN_DATA_YAML_N_SPLITS; k++)
     g_clear_pointer (&yaml->splits[k], g_ptr_array_unref);
 }

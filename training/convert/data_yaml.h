@@ -19,11 +19,11 @@ typedef enum
 /* What the file says; (transfer full). */
 typedef struct
 {
-  char *path;       /* root of the folders, or NULL */
-  GPtrArray *names; /* of char *, by class number; none: NULL.  A number that
-                       is left out is its own name */
-  GPtrArray
-      *splits[DEFCN_DATA_YAML_N_SPLITS]; /* of char *: folders, list files */
+  char *path;   /* root of the folders, or NULL */
+  char **names; /* by class number; none: NULL.  A number that is left out is
+                   its own name */
+  /* Of char *: folders, list files. */
+  GPtrArray *splits[DEFCN_DATA_YAML_N_SPLITS];
   guint n_keypoints; /* columns behind the box of a row, 0: none */
 } DefcnDataYaml;
 

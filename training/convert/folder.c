@@ -1,10 +1,10 @@
 /* What formats of one file for every picture have in common. */
 #include "folder.h"
 
+#include "data/output.h"
+#include "data/text_tree.h"
 #include "error.h"
 
-#include <errno.h>
-#include <glib/gstdio.h>
 #include <string.h>
 
 static int
@@ -50,12 +50,6 @@ defcn_folder_size (int size[2], const DefcnDataset *dataset, guint i,
   return TRUE;
 }
 
-static int
-compare_texts (gconstpointer a, gconstpointer b, gpointer data G_GNUC_UNUSED)
-{
-  return strcmp (a, b);
-}
-
 /* The file's name of a picture without its ending, from "/" on and the one way
  * that it can be said; (transfer full). */
 static char *
@@ -74,7 +68,7 @@ gboolean
 defcn_folder_check_stems (const DefcnDataset *dataset, const char *taken,
     GError **error)
 {
-  g_autoptr (GTree) seen = g_tree_new_full (compare_texts, NULL, g_free, NULL);
+  g_autoptr (GTree) seen = defcn_text_tree_new (g_free, NULL);
 
   if (taken)
     g_tree_insert (seen, g_strconcat ("/", taken, NULL), (gpointer) taken);
@@ -86,10 +80,8 @@ defcn_folder_check_stems (const DefcnDataset *dataset, const char *taken,
     if ((other = g_tree_lookup (seen, stem))) {
       g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
           other == taken
-              ? "\"%s\", the names of classes, and \"%s\" would be one "
-                "file"
-              : "\"%s\" and \"%s\" would share one file of "
-                "annotations",
+              ? "\"%s\", the names of classes, and \"%s\" would be one file"
+              : "\"%s\" and \"%s\" would share one file of annotations",
           other, sample->name);
       g_free (stem);
       return FALSE;
@@ -119,10 +111,8 @@ defcn_folder_file (const char *folder, const char *name, const char *ending,
   file = g_strconcat (slashes, ending, NULL);
   char *path = g_build_filename (folder, file, NULL);
   below = g_path_get_dirname (path);
-  if (g_mkdir_with_parents (below, 0777) == 0)
+  if (defcn_output_make_folder (below, error))
     return path;
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-      "%s: cannot make this folder: %s", below, g_strerror (errno));
   g_free (path);
   return NULL;
 }

@@ -46,7 +46,7 @@ has_yolo (const char *path)
   while (dir && (name = g_dir_read_name (dir))) {
     g_autofree char *below = g_build_filename (path, name, NULL);
 
-    if (holds (below, defcn_yolo_is_file))
+    if (holds (below, defcn_yolo_set_is_label))
       return TRUE;
   }
   return FALSE;
@@ -59,11 +59,11 @@ defcn_notation_guess (DefcnNotation *format, const char *path, GError **error)
     *format = DEFCN_NOTATION_COCO;
   else if (g_str_has_suffix (path, ".odgt"))
     *format = DEFCN_NOTATION_CROWDHUMAN;
-  else if (g_str_has_suffix (path, ".yaml") || g_str_has_suffix (path, ".yml"))
+  else if (defcn_yolo_set_is_yaml (path))
     *format = DEFCN_NOTATION_YOLO;
   else if (holds (path, defcn_voc_is_file))
     *format = DEFCN_NOTATION_VOC;
-  else if (holds (path, defcn_yolo_is_file) || has_yolo (path))
+  else if (holds (path, defcn_yolo_set_is_label) || has_yolo (path))
     *format = DEFCN_NOTATION_YOLO;
   else {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,

@@ -4,6 +4,7 @@
 #include "data/file.h"
 #include "data/image_name.h"
 #include "data/output.h"
+#include "data/text_tree.h"
 #include "error.h"
 
 #include <math.h>
@@ -240,6 +241,12 @@ add_sample (const Reader *r, GTree *seen, const char *file, GError **error)
     return TRUE;
   }
   g_tree_insert (seen, name, GINT_TO_POINTER (1));
+  if (defcn_dataset_has_controls (name)) {
+    defcn_dataset_skip (dataset, &dataset->n_bad_images,
+        g_strdup_printf ("%s: the picture's name has control characters",
+            r->path));
+    return TRUE;
+  }
   if (!defcn_dataset_check_name (dataset, name, error)) {
     g_prefix_error (error, "%s: ", r->path);
     return FALSE;
@@ -275,12 +282,6 @@ read_file (DefcnDataset *dataset, guint *n, GTree *seen, const char *folder,
   return good;
 }
 
-static int
-by_text (gconstpointer a, gconstpointer b, gpointer data G_GNUC_UNUSED)
-{
-  return strcmp (a, b);
-}
-
 DefcnDataset *
 defcn_voc_read (const char *path, const char *images,
     const DefcnReadOptions *options, GError **error)
@@ -288,7 +289,7 @@ defcn_voc_read (const char *path, const char *images,
   g_autoptr (DefcnDataset) dataset = defcn_dataset_new (path, images, options);
   g_autoptr (GPtrArray) names =
       defcn_folder_list (path, defcn_voc_is_file, error);
-  g_autoptr (GTree) seen = g_tree_new_full (by_text, NULL, g_free, NULL);
+  g_autoptr (GTree) seen = defcn_text_tree_new (g_free, NULL);
   guint n = 0;
 
   for (guint i = 0; names && i < names->len; i++)

@@ -25,12 +25,6 @@ typedef struct
   guint n_scored; /* rows with a confidence */
 } Reader;
 
-gboolean
-defcn_yolo_is_file (const char *name)
-{
-  return defcn_yolo_set_is_label (name);
-}
-
 /* The numbers of @line; FALSE where it has something else. */
 static gboolean
 parse_numbers (GArray *numbers, const char *line)

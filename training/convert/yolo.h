@@ -11,7 +11,6 @@
 
 G_BEGIN_DECLS
 
-gboolean defcn_yolo_is_file (const char *name);
 /* @path, @images, @split: as of defcn_yolo_set_open().  @labels: the names;
  * NULL: those of the set, or the numbers. */
 DefcnDataset *defcn_yolo_read (const char *path, const char *images,

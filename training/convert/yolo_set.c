@@ -30,8 +30,8 @@ defcn_yolo_set_is_label (const char *name)
       && !g_str_has_prefix (name, "README");
 }
 
-static gboolean
-is_yaml (const char *name)
+gboolean
+defcn_yolo_set_is_yaml (const char *name)
 {
   return g_str_has_suffix (name, ".yaml") || g_str_has_suffix (name, ".yml");
 }
@@ -86,10 +86,10 @@ find_file (const char *folder, IsFunc is)
 char *
 defcn_yolo_set_yaml (const char *path)
 {
-  if (is_yaml (path))
+  if (defcn_yolo_set_is_yaml (path))
     return g_strdup (path);
   g_autofree char *label = find_file (path, defcn_yolo_set_is_label);
-  return label ? NULL : find_file (path, is_yaml);
+  return label ? NULL : find_file (path, defcn_yolo_set_is_yaml);
 }
 
 /* Sorted, each once. */
@@ -341,10 +341,7 @@ read_splits (Splits *s, guint splits, GError **error)
       return FALSE;
   take_pictures (s->set, s->pictures, s->folders);
   s->set->n_keypoints = s->yaml.n_keypoints;
-  if (s->yaml.names) {
-    g_ptr_array_add (s->yaml.names, NULL);
-    s->set->names = (char **) g_ptr_array_steal (s->yaml.names, NULL);
-  }
+  s->set->names = g_steal_pointer (&s->yaml.names);
   return TRUE;
 }
 
@@ -373,27 +370,27 @@ open_yaml (DefcnYoloSet *set, const char *path, const char *split,
   return good;
 }
 
-/* The names in @path, one a line or of a data.yaml.  FALSE: it has none. */
-static gboolean
-read_names (DefcnYoloSet *set, const char *path)
+char **
+defcn_yolo_set_read_names (const char *path, guint *n_keypoints, GError **error)
 {
   g_auto (DefcnDataYaml) yaml = { 0 };
   g_autofree char *text = NULL;
   gsize len;
 
-  if (is_yaml (path)) {
-    if (!defcn_data_yaml_read (&yaml, path, NULL) || !yaml.names)
-      return FALSE;
-    set->n_keypoints = yaml.n_keypoints;
-    g_ptr_array_add (yaml.names, NULL);
-    set->names = (char **) g_ptr_array_steal (yaml.names, NULL);
-    return TRUE;
+  if (defcn_yolo_set_is_yaml (path)) {
+    if (!defcn_data_yaml_read (&yaml, path, error))
+      return NULL;
+    if (!yaml.names)
+      g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT, "%s: no \"names\"",
+          path);
+    else
+      *n_keypoints = yaml.n_keypoints;
+    return g_steal_pointer (&yaml.names);
   }
-  if (!defcn_file_read_text (&text, &len, path, MAX_BYTES, NULL))
-    return FALSE;
+  if (!defcn_file_read_text (&text, &len, path, MAX_BYTES, error))
+    return NULL;
   g_strchomp (text);
-  set->names = g_strsplit (text, "\n", -1);
-  return TRUE;
+  return g_strsplit (text, "\n", -1);
 }
 
 /* Looks for names beside the labels and up to two folders above. */
@@ -406,12 +403,15 @@ find_names (DefcnYoloSet *set, const char *labels)
     g_autoptr (GPtrArray) files = g_ptr_array_new_with_free_func (g_free);
     g_autofree char *plain = find_file (folder, is_names);
 
-    if (plain && read_names (set, plain))
+    if (plain)
+      set->names = defcn_yolo_set_read_names (plain, &set->n_keypoints, NULL);
+    if (set->names)
       return;
-    collect (files, folder, is_yaml, 0, NULL);
+    collect (files, folder, defcn_yolo_set_is_yaml, 0, NULL);
     g_ptr_array_sort (files, by_text);
     for (guint i = 0; i < files->len && !set->names; i++)
-      read_names (set, files->pdata[i]);
+      set->names =
+          defcn_yolo_set_read_names (files->pdata[i], &set->n_keypoints, NULL);
     char *above = g_path_get_dirname (folder);
     g_free (folder);
     folder = above;
@@ -506,7 +506,7 @@ defcn_yolo_set_open (const char *path, const char *images, const char *split,
 
   set->pictures = g_ptr_array_new_with_free_func (g_free);
   set->labels = g_ptr_array_new_with_free_func (g_free);
-  if (images && is_yaml (path)) {
+  if (images && defcn_yolo_set_is_yaml (path)) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
         "%s: says itself where the pictures are, --images is for a folder of "
         "labels",

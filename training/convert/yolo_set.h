@@ -28,8 +28,13 @@ typedef struct
   char *missing;       /* the first of them, or NULL */
 } DefcnYoloSet;
 
-/* Whether @name is that of a label file. */
+/* Whether @name is that of a label file, of a YAML file. */
 gboolean defcn_yolo_set_is_label (const char *name);
+gboolean defcn_yolo_set_is_yaml (const char *name);
+/* The names of classes in @path, one a line or of a data.yaml, which may say
+ * @n_keypoints too; (transfer full), NULL with @error where it has none. */
+char **defcn_yolo_set_read_names (const char *path, guint *n_keypoints,
+    GError **error);
 /* The data.yaml that @path is or, a folder without label files, has; (transfer
  * full), or NULL. */
 char *defcn_yolo_set_yaml (const char *path);

@@ -205,15 +205,6 @@ get_side (int *side, const cJSON *object, const char *key)
   return TRUE;
 }
 
-/* A name goes into messages, where it must not make lines of its own. */
-static gboolean
-has_controls (const char *name)
-{
-  while (*name && !g_ascii_iscntrl (*name))
-    name++;
-  return *name != '\0';
-}
-
 static gboolean
 read_image (Reader *r, const cJSON *object, guint i, GError **error)
 {
@@ -229,7 +220,7 @@ read_image (Reader *r, const cJSON *object, guint i, GError **error)
   g_autofree char *id_text = defcn_dataset_id (r->dataset, id);
   if (!name || !name[0])
     return skip (r, IMAGES, "image %s has no \"file_name\"", id_text);
-  if (has_controls (name))
+  if (defcn_dataset_has_controls (name))
     return skip (r, IMAGES, "image %s: \"file_name\" has control characters",
         id_text);
   if (!get_side (&width, object, "width")

@@ -2,8 +2,7 @@
 #include "coco_categories.h"
 
 #include "list.h"
-
-#include <string.h>
+#include "text_tree.h"
 
 struct _DefcnCocoCategories
 {
@@ -89,12 +88,6 @@ check_wanted (const DefcnCocoCategories *c, GError **error)
   return TRUE;
 }
 
-static int
-by_text (gconstpointer a, gconstpointer b)
-{
-  return strcmp (a, b);
-}
-
 /* Makes category @i one with the first of its name, among @names, or a class of
  * its own. */
 static void
@@ -127,7 +120,7 @@ number (DefcnCocoCategories *c, GTree *names, guint i)
 gboolean
 defcn_coco_categories_index (DefcnCocoCategories *c, GError **error)
 {
-  g_autoptr (GTree) names = g_tree_new (by_text);
+  g_autoptr (GTree) names = defcn_text_tree_new (NULL, NULL);
 
   if (c->all->len == 0)
     return defcn_dataset_fail (error, c->dataset, "no categories");
@@ -169,7 +162,7 @@ defcn_coco_categories_find (DefcnCocoCategories *c, gint64 id)
 static GTree *
 find_supers (const DefcnCocoCategories *c)
 {
-  GTree *supers = g_tree_new (by_text);
+  GTree *supers = defcn_text_tree_new (NULL, NULL);
 
   for (guint i = 0; i < c->all->len; i++) {
     const DefcnCocoCategory *category =

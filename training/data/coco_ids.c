@@ -2,6 +2,7 @@
 #include "coco_ids.h"
 
 #include "coco_annotation.h"
+#include "text_tree.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -14,16 +15,8 @@
 struct _DefcnCocoIds
 {
   DefcnDataset *dataset;
-  /* char *, JSON -> gint64 *; a tree, as texts that share a hash are easily
-   * made */
-  GTree *odd;
+  GTree *odd; /* char *, JSON -> gint64 * */
 };
-
-static int
-by_text (gconstpointer a, gconstpointer b, gpointer data G_GNUC_UNUSED)
-{
-  return strcmp (a, b);
-}
 
 DefcnCocoIds *
 defcn_coco_ids_new (DefcnDataset *dataset)
@@ -31,7 +24,7 @@ defcn_coco_ids_new (DefcnDataset *dataset)
   DefcnCocoIds *ids = g_new (DefcnCocoIds, 1);
 
   ids->dataset = dataset;
-  ids->odd = g_tree_new_full (by_text, NULL, g_free, g_free);
+  ids->odd = defcn_text_tree_new (g_free, g_free);
   if (dataset->odd_ids) {
     GHashTableIter iter;
     gpointer id, text;

@@ -4,6 +4,7 @@
 #include "error.h"
 #include "file.h"
 #include "json_value.h"
+#include "text_tree.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -73,12 +74,6 @@ skip (DefcnDataset *dataset, guint line, const char *wrong)
       g_strdup_printf ("line %u: %s", line, wrong));
 }
 
-static int
-by_text (gconstpointer a, gconstpointer b, gpointer data G_GNUC_UNUSED)
-{
-  return strcmp (a, b);
-}
-
 /* Whether @id is new among @ids, and notes it. */
 static gboolean
 is_new (GTree *ids, const char *id)
@@ -89,8 +84,7 @@ is_new (GTree *ids, const char *id)
   return TRUE;
 }
 
-/* @n: boxes so far.  @ids: char *, images so far; a tree, as texts that share a
- * hash are easily made. */
+/* @n: boxes so far.  @ids: char *, images so far. */
 static gboolean
 read_line (DefcnDataset *dataset, guint *n, GTree *ids, guint line,
     const char *text, gsize len, GError **error)
@@ -109,6 +103,8 @@ read_line (DefcnDataset *dataset, guint *n, GTree *ids, guint line,
         defcn_dataset_fail (error, dataset, "line %u: not a JSON object", line);
   else if (!id || !id[0] || strpbrk (id, "/\\"))
     skip (dataset, line, "\"ID\" is not a picture's name");
+  else if (defcn_dataset_has_controls (id))
+    skip (dataset, line, "\"ID\" has control characters");
   else if (!cJSON_IsArray (boxes))
     skip (dataset, line, "\"gtboxes\" is not an array");
   else if (!is_new (ids, id)) {
@@ -147,7 +143,7 @@ defcn_crowdhuman_open (const char *path, const char *image_dir,
   g_autoptr (DefcnDataset) dataset =
       defcn_dataset_new (path, image_dir, options);
   g_autoptr (GBytes) bytes = defcn_file_map_text (path, error);
-  g_autoptr (GTree) ids = g_tree_new_full (by_text, NULL, g_free, NULL);
+  g_autoptr (GTree) ids = defcn_text_tree_new (g_free, NULL);
   const gint64 category = 1;
   guint n = 0;
 

@@ -3,6 +3,7 @@
 
 #include "error.h"
 #include "image_name.h"
+#include "text_tree.h"
 
 #include <math.h>
 #include <string.h>
@@ -272,16 +273,10 @@ defcn_dataset_remove_classes (DefcnDataset *dataset, const gboolean *gone)
   dataset->category_ids = ids;
 }
 
-static int
-by_text (gconstpointer a, gconstpointer b)
-{
-  return strcmp (a, b);
-}
-
 GTree *
 defcn_dataset_index_labels (const GPtrArray *labels)
 {
-  GTree *index = g_tree_new (by_text);
+  GTree *index = defcn_text_tree_new (NULL, NULL);
 
   for (guint k = labels->len; k-- > 0;)
     g_tree_insert (index, labels->pdata[k], GUINT_TO_POINTER (k + 1));
@@ -396,6 +391,14 @@ defcn_dataset_is_label (const char *name)
     if (g_unichar_iscntrl (g_utf8_get_char (name)))
       return FALSE;
   return TRUE;
+}
+
+gboolean
+defcn_dataset_has_controls (const char *name)
+{
+  while (*name && !g_ascii_iscntrl (*name))
+    name++;
+  return *name != '\0';
 }
 
 gboolean

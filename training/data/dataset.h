@@ -129,6 +129,9 @@ void defcn_dataset_remark (DefcnDataset *dataset, char *what);
 DefcnDataset *defcn_dataset_match (const DefcnDataset *dataset,
     const char *const *labels, GError **error);
 
+/* Whether a picture's @name has control characters: it goes into messages,
+ * where it must not make lines of its own.  Such an image is skipped. */
+gboolean defcn_dataset_has_controls (const char *name);
 /* FALSE with @error that says what is wrong with a picture's @name: it leaves
  * the folder of images or is absolute, and the options did not allow it. */
 gboolean defcn_dataset_check_name (const DefcnDataset *dataset,

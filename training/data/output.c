@@ -119,6 +119,16 @@ defcn_output_write (const char *path, const char *text, gssize len,
   return defcn_output_close (output, error);
 }
 
+gboolean
+defcn_output_make_folder (const char *path, GError **error)
+{
+  if (g_mkdir_with_parents (path, 0777) == 0)
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%s: cannot make this folder: %s", path, g_strerror (errno));
+  return FALSE;
+}
+
 /* Whether a file made at @path would be there instead of @input. */
 static gboolean
 replaces (const char *path, const char *input)

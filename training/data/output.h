@@ -37,6 +37,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnOutput, defcn_output_free)
 gboolean defcn_output_write (const char *path, const char *text, gssize len,
     GError **error);
 
+/* Makes the folder @path and those above it, where they are not there.  FALSE
+ * with @error naming @path. */
+gboolean defcn_output_make_folder (const char *path, GError **error);
+
 /* What would only fail after the work that @path is for: whether a file can be
  * made there, and whether it would take the place of one of @inputs, which
  * ends with NULL (NULL: none).  FALSE with @error naming @path; TRUE for NULL

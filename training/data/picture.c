@@ -181,6 +181,27 @@ defcn_picture_is_name (const char *name)
   return FALSE;
 }
 
+GPtrArray *
+defcn_picture_list (const char *folder, GCompareFunc compare, GError **error)
+{
+  g_autoptr (GPtrArray) files = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, error);
+  const char *name;
+
+  if (!dir)
+    return NULL;
+  while ((name = g_dir_read_name (dir)))
+    if (defcn_picture_is_name (name))
+      g_ptr_array_add (files, g_build_filename (folder, name, NULL));
+  if (files->len == 0) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: no .jpg, .jpeg, .png or .webp in this folder", folder);
+    return NULL;
+  }
+  g_ptr_array_sort (files, compare);
+  return g_steal_pointer (&files);
+}
+
 typedef struct
 {
   struct jpeg_error_mgr base;

@@ -44,6 +44,11 @@ DefcnPicture *defcn_picture_load (const char *path, GError **error);
 gboolean defcn_picture_check (const char *path, GError **error);
 /* Whether @name ends as the names of pictures do that can be read. */
 gboolean defcn_picture_is_name (const char *name);
+/* Paths of the pictures in @folder by their names, sorted by @compare (of
+ * pointers to paths), without its subfolders; (transfer full), of char *.  NULL
+ * with @error naming @folder, also where there is none. */
+GPtrArray *defcn_picture_list (const char *folder, GCompareFunc compare,
+    GError **error);
 /* By extension: .png, else JPEG of quality 92.  As output.h writes. */
 gboolean defcn_picture_save (const DefcnPicture *picture, const char *path,
     GError **error);

@@ -17,6 +17,18 @@
 #define SAME 0.5           /* IoU of a result and the distractor it is on */
 #define PEDESTRIAN 1
 #define LAST_CLASS 13
+#define FORM "; lines of tracks are frame, id, x, y, width, height, .."
+
+/* A line. */
+typedef struct
+{
+  int frame; /* 1, 2, .. */
+  gint64 id;
+  double x1, y1, x2, y2;
+  double mark; /* 1 where the line ends before */
+  int class;   /* -1 likewise */
+  guint line;
+} Row;
 
 static const int distractors[] = { 2, 7, 8, 12 };
 
@@ -74,18 +86,12 @@ read_line (GArray *rows, const char *path, guint number, const char *line,
   if (n < 0) {
     const gsize length = MIN ((gsize) (end - bad), strcspn (bad, ", \t\r\n"));
     g_autofree char *word = g_strndup (bad, MIN (length, 40));
-    g_autofree char *text =
-        g_strdup_printf ("\"%s\" is no number; lines of tracks are frame, id, "
-                         "x, y, width, "
-                         "height, ..",
-            word);
+    g_autofree char *text = g_strdup_printf ("\"%s\" is no number" FORM, word);
 
     return fail (error, path, number, text);
   }
   if (n < 6)
-    return fail (error, path, number,
-        "too few numbers; lines of tracks are frame, id, x, y, width, height, "
-        "..");
+    return fail (error, path, number, "too few numbers" FORM);
   if (!(v[0] >= 1 && v[0] <= MAX_FRAME))
     return fail (error, path, number, "the frame is not in 1 .. 10000000");
   if (!(fabs (v[1]) < 1e15))
@@ -94,7 +100,7 @@ read_line (GArray *rows, const char *path, guint number, const char *line,
     if (!(fabs (v[i]) < 1e9))
       return fail (error, path, number, "a coordinate is beyond 10^9");
 
-  const DefcnMotRow row = { .frame = (int) v[0],
+  const Row row = { .frame = (int) v[0],
     .id = (gint64) v[1],
     .x1 = v[2],
     .y1 = v[3],
@@ -110,7 +116,7 @@ read_line (GArray *rows, const char *path, guint number, const char *line,
 static int
 compare_lines (gconstpointer a, gconstpointer b)
 {
-  const DefcnMotRow *x = a, *y = b;
+  const Row *x = a, *y = b;
 
   if (x->frame != y->frame)
     return x->frame < y->frame ? -1 : 1;
@@ -120,7 +126,7 @@ compare_lines (gconstpointer a, gconstpointer b)
 static int
 compare_ids (gconstpointer a, gconstpointer b)
 {
-  const DefcnMotRow *x = a, *y = b;
+  const Row *x = a, *y = b;
 
   if (x->frame == y->frame && x->id != y->id)
     return x->id < y->id ? -1 : 1;
@@ -132,7 +138,7 @@ static gboolean
 check_frames (const GArray *rows, const char *path, GError **error)
 {
   for (guint i = MAX_BOXES; i < rows->len; i++) {
-    const DefcnMotRow *row = &g_array_index (rows, DefcnMotRow, i);
+    const Row *row = &g_array_index (rows, Row, i);
 
     if (row[-MAX_BOXES].frame != row->frame)
       continue;
@@ -152,8 +158,8 @@ check_ids (GArray *rows, const char *path, GError **error)
 
   g_array_sort (rows, compare_ids);
   for (guint i = 1; good && i < rows->len; i++) {
-    const DefcnMotRow *a = &g_array_index (rows, DefcnMotRow, i - 1);
-    const DefcnMotRow *b = &g_array_index (rows, DefcnMotRow, i);
+    const Row *a = &g_array_index (rows, Row, i - 1);
+    const Row *b = &g_array_index (rows, Row, i);
 
     if (a->frame != b->frame || a->id != b->id)
       continue;
@@ -167,10 +173,11 @@ check_ids (GArray *rows, const char *path, GError **error)
   return good;
 }
 
-GArray *
-defcn_mot_read (const char *path, GError **error)
+/* (transfer full): of Row, by frame, else as in the file. */
+static GArray *
+read_rows (const char *path, GError **error)
 {
-  g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (DefcnMotRow));
+  g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (Row));
   g_autofree char *data = NULL;
   gsize length;
   guint number = 0;
@@ -204,13 +211,13 @@ defcn_mot_iou (const DefcnMotBox *a, const DefcnMotBox *b)
 }
 
 static DefcnMotBox
-box_of (const DefcnMotRow *row)
+box_of (const Row *row)
 {
   return (DefcnMotBox){ 0, row->x1, row->y1, row->x2, row->y2 };
 }
 
 static gboolean
-is_distractor (const DefcnMotRow *row)
+is_distractor (const Row *row)
 {
   for (guint i = 0; i < G_N_ELEMENTS (distractors); i++)
     if (row->class == distractors[i])
@@ -220,8 +227,8 @@ is_distractor (const DefcnMotRow *row)
 
 /* Which of @n_result results are on a distractor.  @gone: one for each. */
 static void
-find_distracted (gboolean *gone, const DefcnMotRow *truth, guint n_truth,
-    const DefcnMotRow *result, guint n_result)
+find_distracted (gboolean *gone, const Row *truth, guint n_truth,
+    const Row *result, guint n_result)
 {
   g_autofree double *worth = g_new (double, (gsize) n_truth *n_result + 1);
   g_autofree int *column = g_new (int, n_truth + 1);
@@ -246,20 +253,17 @@ find_distracted (gboolean *gone, const DefcnMotRow *truth, guint n_truth,
 static int
 number_of (GHashTable *numbers, gint64 id)
 {
-  gint64 *key;
   gpointer number;
 
-  if (g_hash_table_lookup_extended (numbers, &id, NULL, &number))
-    return GPOINTER_TO_INT (number);
-  key = g_new (gint64, 1);
-  *key = id;
-  number = GINT_TO_POINTER ((int) g_hash_table_size (numbers));
-  g_hash_table_insert (numbers, key, number);
+  if (!g_hash_table_lookup_extended (numbers, &id, NULL, &number)) {
+    number = GINT_TO_POINTER ((int) g_hash_table_size (numbers));
+    g_hash_table_insert (numbers, g_memdup2 (&id, sizeof id), number);
+  }
   return GPOINTER_TO_INT (number);
 }
 
 static void
-add_box (GArray *boxes, GHashTable *numbers, const DefcnMotRow *row)
+add_box (GArray *boxes, GHashTable *numbers, const Row *row)
 {
   DefcnMotBox box = box_of (row);
 
@@ -281,7 +285,7 @@ count_frame (const Side *side, int frame)
   guint n = 0;
 
   while (side->at + n < side->rows->len
-      && g_array_index (side->rows, DefcnMotRow, side->at + n).frame == frame)
+      && g_array_index (side->rows, Row, side->at + n).frame == frame)
     n++;
   return n;
 }
@@ -290,7 +294,7 @@ static int
 next_frame (const Side *side)
 {
   return side->at < side->rows->len
-      ? g_array_index (side->rows, DefcnMotRow, side->at).frame
+      ? g_array_index (side->rows, Row, side->at).frame
       : G_MAXINT;
 }
 
@@ -301,12 +305,12 @@ add_frame (DefcnMotSequence *s, Side *truth, Side *result, gboolean classes,
   const int number = MIN (next_frame (truth), next_frame (result));
   const guint n_truth = count_frame (truth, number);
   const guint n_result = count_frame (result, number);
-  const DefcnMotRow *t = (const DefcnMotRow *) truth->rows->data + truth->at;
-  const DefcnMotRow *r = (const DefcnMotRow *) result->rows->data + result->at;
+  const Row *t = (const Row *) truth->rows->data + truth->at;
+  const Row *r = (const Row *) result->rows->data + result->at;
   DefcnMotFrame frame = { .truth = s->truth->len, .result = s->result->len };
   g_autofree gboolean *gone = g_new0 (gboolean, n_result + 1);
 
-  if (classes && !raw)
+  if (classes)
     find_distracted (gone, t, n_truth, r, n_result);
   for (guint i = 0; i < n_truth; i++)
     if (raw
@@ -327,32 +331,36 @@ add_frame (DefcnMotSequence *s, Side *truth, Side *result, gboolean classes,
   result->at += n_result;
 }
 
-/* Whether the annotations have classes; FALSE in *@good with @error for one
- * that there is not, or a result of another than pedestrians. */
 static gboolean
-check_classes (gboolean *good, const GArray *truth, const char *truth_path,
+has_classes (const GArray *truth)
+{
+  for (guint i = 0; i < truth->len; i++)
+    if (g_array_index (truth, Row, i).class > 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* Whether all annotations have a class that there is, and all results are
+ * pedestrians. */
+static gboolean
+check_classes (const GArray *truth, const char *truth_path,
     const GArray *result, const char *result_path, GError **error)
 {
-  gboolean classes = FALSE;
-
-  *good = TRUE;
-  for (guint i = 0; i < truth->len; i++)
-    classes |= g_array_index (truth, DefcnMotRow, i).class > 0;
-  for (guint i = 0; classes && *good && i < truth->len; i++) {
-    const DefcnMotRow *row = &g_array_index (truth, DefcnMotRow, i);
+  for (guint i = 0; i < truth->len; i++) {
+    const Row *row = &g_array_index (truth, Row, i);
 
     if (row->class < 1 || row->class > LAST_CLASS)
-      *good = fail (error, truth_path, row->line,
+      return fail (error, truth_path, row->line,
           "the class is not in 1 .. 13, which others in the file are");
   }
-  for (guint i = 0; classes && *good && i < result->len; i++) {
-    const DefcnMotRow *row = &g_array_index (result, DefcnMotRow, i);
+  for (guint i = 0; i < result->len; i++) {
+    const Row *row = &g_array_index (result, Row, i);
 
     if (row->class > PEDESTRIAN)
-      *good = fail (error, result_path, row->line,
+      return fail (error, result_path, row->line,
           "only pedestrians are evaluated, class 1 (or -1)");
   }
-  return classes;
+  return TRUE;
 }
 
 /* Whether there are few enough to keep a number for each pair. */
@@ -371,20 +379,15 @@ DefcnMotSequence *
 defcn_mot_sequence_open (const char *truth_path, const char *result_path,
     gboolean raw, GError **error)
 {
-  g_autoptr (GArray) truth = defcn_mot_read (truth_path, error);
-  g_autoptr (GArray) result =
-      truth ? defcn_mot_read (result_path, error) : NULL;
+  g_autoptr (GArray) truth = read_rows (truth_path, error);
+  g_autoptr (GArray) result = truth ? read_rows (result_path, error) : NULL;
   DefcnMotSequence *s;
-  gboolean classes, good;
 
   if (!result)
     return NULL;
-  classes =
-      check_classes (&good, truth, truth_path, result, result_path, error);
-  if (!raw && !good)
+  const gboolean classes = !raw && has_classes (truth);
+  if (classes && !check_classes (truth, truth_path, result, result_path, error))
     return NULL;
-  if (raw && error)
-    g_clear_error (error);
   s = g_new0 (DefcnMotSequence, 1);
   s->frames = g_array_new (FALSE, FALSE, sizeof (DefcnMotFrame));
   s->truth = g_array_new (FALSE, FALSE, sizeof (DefcnMotBox));

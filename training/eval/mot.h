@@ -16,21 +16,6 @@
 
 G_BEGIN_DECLS
 
-typedef struct
-{
-  int frame; /* 1, 2, .. */
-  gint64 id;
-  double x1, y1, x2, y2;
-  double mark; /* 1 where the line ends before */
-  int class;   /* -1 likewise */
-  guint line;
-} DefcnMotRow;
-
-/* Returns: (transfer full): DefcnMotRow, by frame, else as in the file; NULL
- * with @error that names file and line: no numbers, fewer than six of them, a
- * frame below 1, an id that a frame has twice, more than 2000 boxes in one. */
-GArray *defcn_mot_read (const char *path, GError **error);
-
 /* A box of a sequence: @id counts from 0 without gaps. */
 typedef struct
 {
@@ -60,8 +45,10 @@ typedef struct
  * 0.5, with all annotations, gives to a distractor (classes 2, 7, 8, 12) go,
  * and annotations go that are no pedestrians or have the mark 0.  Without
  * classes: annotations with the mark 0 go and nothing else.  @raw: nothing at
- * all goes. Returns: (transfer full), NULL with @error, also for more than 50
- * million pairs of an object and a track. */
+ * all goes.  Returns: (transfer full); NULL with @error that names file and
+ * line: no numbers, fewer than six of them, a frame below 1, an id that a frame
+ * has twice, more than 2000 boxes in one, a class that there is not; or the
+ * file: more than 50 million pairs of an object and a track. */
 DefcnMotSequence *defcn_mot_sequence_open (const char *truth,
     const char *result, gboolean raw, GError **error);
 void defcn_mot_sequence_free (DefcnMotSequence *sequence);

@@ -5,6 +5,7 @@
 #include "data/coco_ids.h"
 #include "data/file.h"
 #include "data/json_value.h"
+#include "data/text_tree.h"
 #include "error.h"
 
 #include <math.h>
@@ -29,12 +30,6 @@ typedef struct
   GTree *stems;     /* char * -> index + 1, 0: of several; or NULL */
   int (*sizes)[2];  /* of the pictures, for an array of CrowdHuman's; or NULL */
 } Reader;
-
-static int
-by_text (gconstpointer a, gconstpointer b, gpointer data G_GNUC_UNUSED)
-{
-  return strcmp (a, b);
-}
 
 G_GNUC_PRINTF (3, 4)
 static gboolean
@@ -157,7 +152,7 @@ find_named (Reader *r, const cJSON *object)
   if (!id)
     return 0;
   if (!r->stems) {
-    r->stems = g_tree_new_full (by_text, NULL, g_free, NULL);
+    r->stems = defcn_text_tree_new (g_free, NULL);
     for (guint i = 0; i < r->dataset->samples->len; i++) {
       char *stem = stem_of (r, i);
       const gboolean twice =

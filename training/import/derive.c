@@ -206,8 +206,7 @@ defcn_derive_spec (gboolean *full, const DefcnForeign *foreign,
   if (*full && n_sides != 0 && n_sides != 4) {
     fail (error, foreign,
         "a detector with %d anchors at a location, as RetinaNet has, is not "
-        "one "
-        "of these: --backbone takes its backbone",
+        "one of these: --backbone takes its backbone",
         n_sides / 4);
     return NULL;
   }

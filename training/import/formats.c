@@ -15,11 +15,10 @@ static const struct
   const char *bytes, *what;
 } others[] = {
   { 0, 15, "version https:/",
-      "a pointer of git-lfs, not the file itself (git "
-      "lfs pull brings that)" },
+      "a pointer of git-lfs, not the file itself (git lfs pull brings that)" },
   { 257, 5, "ustar",
-      "a tar archive: unpack it; one of PyTorch before 0.1.10 "
-      "has to be loaded and saved by a newer one" },
+      "a tar archive: unpack it; one of PyTorch before 0.1.10 has to be loaded "
+      "and saved by a newer one" },
   { 0, 2, "\x1f\x8b", "compressed by gzip: unpack it" },
   { 0, 3, "BZh", "compressed by bzip2: unpack it" },
   { 0, 5,

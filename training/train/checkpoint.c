@@ -124,6 +124,16 @@ defcn_checkpoint_sizes (const DefcnCheckpoint *state, guint64 *checkpoint,
   defcn_weights_writer_free (writer);
 }
 
+/* Whether @line begins with one of @keys, which NULL ends. */
+static gboolean
+begins_with (const char *line, const char *const *keys)
+{
+  for (; *keys; keys++)
+    if (g_str_has_prefix (line, *keys))
+      return TRUE;
+  return FALSE;
+}
+
 /* Keys that may differ between a run and its continuation.  Another number of
  * iterations changes the schedule from here on, which is what it is for; the
  * lower ones are what the saved model is used with: only inference reads
@@ -139,13 +149,9 @@ is_free_key (const char *line)
     "nms_iou=", "duplicate_iou=", "working_threshold=",
     /* what it begins with, what it is watched on, what it may read */
     "init=", "val_annotations=", "val_images=", "max_damaged=",
-    "max_unreadable=", "absolute_names=", "max_megapixels=" };
+    "max_unreadable=", "absolute_names=", "max_megapixels=", NULL };
 
-  for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
-    if (g_str_has_prefix (line, keys[i]))
-      return TRUE;
-  }
-  return FALSE;
+  return begins_with (line, keys);
 }
 
 /* Keys of which a checkpoint from before them says nothing, whatever they
@@ -153,21 +159,19 @@ is_free_key (const char *line)
 static gboolean
 is_untold_key (const char *line)
 {
-  static const char *const keys[] = { "annotations=", "images=", "polygons=" };
+  static const char *const keys[] = { "annotations=", "images=", "polygons=",
+    NULL };
 
-  for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
-    if (g_str_has_prefix (line, keys[i]))
-      return TRUE;
-  }
-  return FALSE;
+  return begins_with (line, keys);
 }
 
 /* Whether the key of @line is that of the data. */
 static gboolean
 is_data_key (const char *line)
 {
-  return g_str_has_prefix (line, "annotations=")
-      || g_str_has_prefix (line, "images=");
+  static const char *const keys[] = { "annotations=", "images=", NULL };
+
+  return begins_with (line, keys);
 }
 
 /* Whether @line, key=value, is in @lines. */

@@ -109,11 +109,8 @@ lock_folder (DefcnRun *run, GError **error)
 {
   const char *folder = run->options->output;
 
-  if (g_mkdir_with_parents (folder, 0777) != 0) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "%s: cannot make this folder: %s", folder, g_strerror (errno));
+  if (!defcn_output_make_folder (folder, error))
     return FALSE;
-  }
   run->lock = g_open (folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (run->lock >= 0
       && (flock (run->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK))
