@@ -112,21 +112,15 @@ static void
 set_setup (GstDefcnDetect *self, gpointer field, const GValue *value,
     GParamSpec *pspec)
 {
-  GValue old = G_VALUE_INIT;
   gboolean refused;
 
-  g_value_init (&old, G_PARAM_SPEC_VALUE_TYPE (pspec));
   GST_OBJECT_LOCK (self);
-  gst_defcn_field_get (&old, field);
-  refused = self->worker && g_param_values_cmp (pspec, &old, value) != 0;
+  refused = self->worker && gst_defcn_field_differs (field, value, pspec);
   if (!self->worker)
     gst_defcn_field_set (field, value);
   GST_OBJECT_UNLOCK (self);
-  g_value_unset (&old);
   if (refused)
-    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
-        ("\"%s\" cannot be changed while the element runs.", pspec->name),
-        ("The old value goes on; set it in the state READY or NULL."));
+    gst_defcn_field_warn_fixed (GST_ELEMENT (self), pspec);
 }
 
 /* Which model runs where: while it runs, another one is asked for.  The same
@@ -135,17 +129,13 @@ static void
 set_model (GstDefcnDetect *self, gpointer field, const GValue *value,
     GParamSpec *pspec, GstDefcnProperty id)
 {
-  GValue old = G_VALUE_INIT;
   gboolean asks;
 
-  g_value_init (&old, G_PARAM_SPEC_VALUE_TYPE (pspec));
   GST_OBJECT_LOCK (self);
-  gst_defcn_field_get (&old, field);
   asks = self->worker
-      && (id == PROP_MODEL || g_param_values_cmp (pspec, &old, value) != 0);
+      && (id == PROP_MODEL || gst_defcn_field_differs (field, value, pspec));
   gst_defcn_field_set (field, value);
   GST_OBJECT_UNLOCK (self);
-  g_value_unset (&old);
   if (asks)
     gst_defcn_adopt_request (self,
         id == PROP_MODEL           ? GST_DEFCN_ASK_MODEL
