@@ -394,13 +394,10 @@ guint
 gst_defcn_meta_read_marks (GstBuffer *buffer, GArray *marks)
 {
   g_autoptr (GArray) sets = gst_defcn_set_read_all (buffer);
-  gpointer state = NULL;
-  GstStructure *s;
 
-  for (guint i = 0;
-       i < sets->len && (s = gst_defcn_set_next_mark (buffer, &state)); i++) {
+  for (guint i = 0; i < sets->len; i++) {
     const GstDefcnMark mark =
-        gst_defcn_set_mark (s, &g_array_index (sets, GstDefcnSet, i));
+        gst_defcn_set_mark (&g_array_index (sets, GstDefcnSet, i));
 
     g_array_append_val (marks, mark);
   }
