@@ -181,15 +181,6 @@ push_caps (GstHarness *h)
 }
 
 static void
-push_segment (GstHarness *h)
-{
-  GstSegment segment;
-
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
-}
-
-static void
 push_stream_start (GstHarness *h)
 {
   gst_harness_push_event (h, gst_event_new_stream_start ("other"));
@@ -240,7 +231,7 @@ test_drains (void)
     const char *seen;
   } cases[] = {
     { push_caps, "0 1 a 2 caps" },
-    { push_segment, "0 1 a 2 segment" },
+    { rig_push_segment, "0 1 a 2 segment" },
     { push_stream_start, "0 1 a 2 stream-start" },
     { push_gap, "0 1 a 2 gap" },
     { push_eos, "0 1 a 2 eos" },
@@ -295,7 +286,7 @@ test_flush (void)
   assert_seen (&seen, "");
   kept = gst_pad_get_sticky_event (src, GST_EVENT_TAG, 0);
   g_assert_nonnull (kept);
-  push_segment (h);
+  rig_push_segment (h);
   fake_detector_release ();
   for (guint i = 7; i < 12; i++)
     push (h, i);
@@ -643,9 +634,7 @@ live_and_die (void)
     push (h, i);
     push_custom (h, i % 4);
     if (i == 3) {
-      gst_harness_push_event (h, gst_event_new_flush_start ());
-      gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-      push_segment (h);
+      rig_flush (h);
     }
   }
   gst_harness_teardown (h);
