@@ -110,7 +110,7 @@ gst_defcn_worker_set_timeout (GstDefcnWorker *worker, guint timeout)
 {
   lock (worker);
   worker->shared->timeout = (gint64) timeout * 1000;
-  worker->shared->setup.batch_timeout = timeout;
+  worker->shared->setup.batch_timeout = (int) timeout;
   g_cond_broadcast (&worker->shared->work);
   unlock (worker);
 }

@@ -13,7 +13,6 @@
 
 static const GstDefcnModelSetup one_by_one = { .path = (char *) "any",
   .device = (char *) "cpu",
-  .precision = "auto",
   .workers = 1,
   .batch_size = 1 };
 
@@ -23,7 +22,7 @@ batches (guint size, guint timeout)
   GstDefcnModelSetup setup = one_by_one;
 
   setup.batch_size = size;
-  setup.batch_timeout = timeout;
+  setup.batch_timeout = (int) timeout;
   return setup;
 }
 
