@@ -67,3 +67,25 @@ gst_defcn_field_get (GValue *value, gconstpointer field)
       g_return_if_reached ();
   }
 }
+
+gboolean
+gst_defcn_field_differs (gconstpointer field, const GValue *value,
+    GParamSpec *pspec)
+{
+  GValue now = G_VALUE_INIT;
+  gboolean differs;
+
+  g_value_init (&now, G_PARAM_SPEC_VALUE_TYPE (pspec));
+  gst_defcn_field_get (&now, field);
+  differs = g_param_values_cmp (pspec, &now, value) != 0;
+  g_value_unset (&now);
+  return differs;
+}
+
+void
+gst_defcn_field_warn_fixed (GstElement *element, const GParamSpec *pspec)
+{
+  GST_ELEMENT_WARNING (element, RESOURCE, SETTINGS,
+      ("\"%s\" cannot be changed while the element runs.", pspec->name),
+      ("The old value goes on; set it in the state READY or NULL."));
+}

@@ -14,11 +14,19 @@
  */
 #pragma once
 
-#include <glib-object.h>
+#include <gst/gst.h>
 
 G_BEGIN_DECLS
 
 void gst_defcn_field_set (gpointer field, const GValue *value);
 void gst_defcn_field_get (GValue *value, gconstpointer field);
+
+/* Whether the field has another value than @value, as @pspec compares them. */
+gboolean gst_defcn_field_differs (gconstpointer field, const GValue *value,
+    GParamSpec *pspec);
+
+/* Says on the bus that the property keeps its value while @element runs; with
+ * no lock held. */
+void gst_defcn_field_warn_fixed (GstElement *element, const GParamSpec *pspec);
 
 G_END_DECLS

@@ -24,7 +24,7 @@ typedef struct
 {
   GArray *sets;           /* GstDefcnSet, those that are taken */
   const GArray *findings; /* GstDefcnFinding, theirs behind others' */
-  GstMetaInfo const *mark, *boxes;
+  const GstMetaInfo *mark, *boxes;
   gboolean with_ids; /* ROI metas too */
   guint n_rois;
 } Taking;
@@ -89,14 +89,13 @@ static guint
 count_ours (GstBuffer *buffer, const GArray *sets, gboolean *alone)
 {
   g_autoptr (GArray) all = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
-  guint objects, tracks, others, ours = 0;
+  guint ours = 0;
 
   gst_defcn_relations_read (buffer, all, 1, 1);
-  gst_defcn_relations_count (buffer, &objects, &tracks, &others);
   for (guint i = 0; i < all->len; i++)
     ours +=
         gst_defcn_set_has_id (sets, g_array_index (all, GstDefcnObject, i).id);
-  *alone = others == 0 && ours == objects;
+  *alone = ours == all->len && !gst_defcn_relations_has_others (buffer);
   return ours;
 }
 
@@ -104,20 +103,17 @@ void
 gst_defcn_finding_take_all (GstBuffer *buffer, GArray *findings)
 {
   g_autoptr (GArray) sets = gst_defcn_set_read_all (buffer);
-  g_autoptr (GArray) marks = g_array_new (FALSE, FALSE, sizeof (GstDefcnMark));
   const guint first = findings->len;
   Taking taking = { sets, findings, gst_meta_get_info (GST_DEFCN_META_NAME),
     gst_meta_get_info (GST_DEFCN_META_OBJECTS_NAME) };
 
-  gst_defcn_meta_read_marks (buffer, marks);
   for (guint i = 0; i < sets->len;) {
     const GstDefcnSet *set = &g_array_index (sets, GstDefcnSet, i);
-    GstDefcnFinding finding = { .mark = g_array_index (marks, GstDefcnMark, i),
+    GstDefcnFinding finding = { .mark = gst_defcn_set_mark (set),
       .ids = { set->first, set->last } };
 
     if (!set->boxes || !gst_structure_has_field (set->boxes, "objects")) {
       g_array_remove_index (sets, i);
-      g_array_remove_index (marks, i);
       continue;
     }
     finding.objects = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));

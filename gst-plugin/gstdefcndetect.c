@@ -98,34 +98,6 @@ GST_ELEMENT_REGISTER_DEFINE (defcndetect, "defcndetect", GST_RANK_NONE,
 
 /* Start and stop. */
 
-static GstDefcnSetup
-setup_copy (GstDefcnDetect *self)
-{
-  GstDefcnSetup copy;
-
-  GST_OBJECT_LOCK (self);
-  copy = self->setup;
-  copy.model = g_strdup (copy.model);
-  copy.device = g_strdup (copy.device);
-  copy.labels = g_strdup (copy.labels);
-  copy.labels_file = g_strdup (copy.labels_file);
-  copy.object_class = g_strdup (copy.object_class);
-  copy.instance_id = g_strdup (copy.instance_id);
-  GST_OBJECT_UNLOCK (self);
-  return copy;
-}
-
-static void
-setup_clear (GstDefcnSetup *setup)
-{
-  g_free (setup->model);
-  g_free (setup->device);
-  g_free (setup->labels);
-  g_free (setup->labels_file);
-  g_free (setup->object_class);
-  g_free (setup->instance_id);
-}
-
 static gboolean
 check_meta (GstDefcnDetect *self, GstDefcnMetaFlags meta)
 {
@@ -158,10 +130,13 @@ static gboolean
 start (GstBaseTransform *trans)
 {
   GstDefcnDetect *self = GST_DEFCN_DETECT (trans);
-  GstDefcnSetup setup = setup_copy (self);
-  const gboolean started =
-      check_meta (self, setup.meta) && gst_defcn_open (self, &setup);
+  GstDefcnSetup setup;
+  gboolean started;
 
+  GST_OBJECT_LOCK (self);
+  setup = gst_defcn_state_copy_setup (self);
+  GST_OBJECT_UNLOCK (self);
+  started = check_meta (self, setup.meta) && gst_defcn_open (self, &setup);
   if (started) {
     self->region = setup.region;
     self->meta = setup.meta;
@@ -180,7 +155,7 @@ start (GstBaseTransform *trans)
     gst_defcn_state_reset (self);
     reset_qos (self);
   }
-  setup_clear (&setup);
+  gst_defcn_state_clear_setup (&setup);
   return started;
 }
 

@@ -388,22 +388,16 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstDefcnPublish *self = GST_DEFCN_PUBLISH (object);
   gpointer field = G_STRUCT_MEMBER_P (object, fields[id]);
-  GValue old = G_VALUE_INIT;
   gboolean fixed, refused;
 
-  g_value_init (&old, G_PARAM_SPEC_VALUE_TYPE (pspec));
   GST_OBJECT_LOCK (self);
-  gst_defcn_field_get (&old, field);
   fixed = self->output && !(pspec->flags & GST_PARAM_MUTABLE_PLAYING);
-  refused = fixed && g_param_values_cmp (pspec, &old, value) != 0;
+  refused = fixed && gst_defcn_field_differs (field, value, pspec);
   if (!fixed)
     gst_defcn_field_set (field, value);
   GST_OBJECT_UNLOCK (self);
-  g_value_unset (&old);
   if (refused)
-    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
-        ("\"%s\" cannot be changed while the element runs.", pspec->name),
-        ("The old value goes on; set it in the state READY or NULL."));
+    gst_defcn_field_warn_fixed (GST_ELEMENT (self), pspec);
 }
 
 static void

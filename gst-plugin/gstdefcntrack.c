@@ -229,17 +229,15 @@ rule_of (GstDefcnTrack *self)
 }
 
 static void
-warn_lost (GstDefcnTrack *self, GstBuffer *buffer)
+warn_lost (GstDefcnTrack *self, guint lost)
 {
-  GstDefcnMark mark;
-
-  if (self->warned || !gst_defcn_meta_read_mark (buffer, &mark) || !mark.lost)
+  if (!lost || self->warned)
     return;
   self->warned = TRUE;
   GST_ELEMENT_WARNING (self, STREAM, FAILED,
       ("The boxes of %u objects are lost: since defcndetect the picture was "
        "cropped, turned or put into borders.",
-          mark.lost),
+          lost),
       ("Track before that, or detect after it."));
 }
 
@@ -296,12 +294,13 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   const GstDefcnFollowRule rule = rule_of (self);
   g_autoptr (GArray) findings = gst_defcn_finding_list_new ();
   GstDefcnMark mark;
+  const gboolean is_marked = gst_defcn_meta_read_mark (buffer, &mark);
 
-  warn_lost (self, buffer);
+  warn_lost (self, mark.lost);
   gst_defcn_finding_take_all (buffer, findings);
   if (findings->len)
     follow_detectors (self, buffer, findings, &rule, &time);
-  else if (!gst_defcn_meta_read_mark (buffer, &mark))
+  else if (!is_marked)
     follow_others (self, buffer, &rule, &time);
   GST_OBJECT_LOCK (self);
   self->tracks = gst_defcn_follower_tracks (self->follower);

@@ -160,6 +160,21 @@ attach_boxes (GstBuffer *buffer, const GArray *objects, guint set)
   }
 }
 
+void
+gst_defcn_meta_mark_to_structure (const GstDefcnMark *mark, guint n_objects,
+    GstStructure *s)
+{
+  gst_structure_set (s, "inferred", G_TYPE_BOOLEAN, mark->inferred, "reason",
+      G_TYPE_STRING, mark->reason, "repeated", G_TYPE_BOOLEAN, mark->repeated,
+      "inferred-timestamp", G_TYPE_UINT64, mark->timestamp, "model",
+      G_TYPE_STRING, mark->model, "n-objects", G_TYPE_UINT, n_objects, "fresh",
+      G_TYPE_BOOLEAN, mark->fresh, "model-name", G_TYPE_STRING,
+      mark->model_name, "detector", G_TYPE_STRING, mark->detector, "frame",
+      G_TYPE_UINT64, mark->frame, NULL);
+  if (mark->predicted)
+    gst_structure_set (s, "predicted", G_TYPE_BOOLEAN, TRUE, NULL);
+}
+
 /* @ids: of the first and the last object, the last less than the first where
  * there are none. */
 static void
@@ -169,16 +184,8 @@ attach_mark (GstBuffer *buffer, const GstDefcnMark *mark, guint set,
   GstStructure *s = gst_custom_meta_get_structure (
       gst_buffer_add_custom_meta (buffer, GST_DEFCN_META_NAME));
 
-  gst_structure_set (s, "inferred", G_TYPE_BOOLEAN, mark->inferred, "reason",
-      G_TYPE_STRING, mark->reason, "repeated", G_TYPE_BOOLEAN, mark->repeated,
-      "inferred-timestamp", G_TYPE_UINT64, mark->timestamp, "model",
-      G_TYPE_STRING, mark->model, "n-objects", G_TYPE_UINT, n_objects, "set",
-      G_TYPE_UINT, set, NULL);
-  gst_structure_set (s, "fresh", G_TYPE_BOOLEAN, mark->fresh, "model-name",
-      G_TYPE_STRING, mark->model_name, "detector", G_TYPE_STRING,
-      mark->detector, "frame", G_TYPE_UINT64, mark->frame, NULL);
-  if (mark->predicted)
-    gst_structure_set (s, "predicted", G_TYPE_BOOLEAN, TRUE, NULL);
+  gst_defcn_meta_mark_to_structure (mark, n_objects, s);
+  gst_structure_set (s, "set", G_TYPE_UINT, set, NULL);
   if (ids[0] <= ids[1])
     set_ints (s, "ids", ids, 2);
 }
@@ -394,13 +401,10 @@ guint
 gst_defcn_meta_read_marks (GstBuffer *buffer, GArray *marks)
 {
   g_autoptr (GArray) sets = gst_defcn_set_read_all (buffer);
-  gpointer state = NULL;
-  GstStructure *s;
 
-  for (guint i = 0;
-       i < sets->len && (s = gst_defcn_set_next_mark (buffer, &state)); i++) {
+  for (guint i = 0; i < sets->len; i++) {
     const GstDefcnMark mark =
-        gst_defcn_set_mark (s, &g_array_index (sets, GstDefcnSet, i));
+        gst_defcn_set_mark (&g_array_index (sets, GstDefcnSet, i));
 
     g_array_append_val (marks, mark);
   }

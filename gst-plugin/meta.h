@@ -118,6 +118,11 @@ gboolean gst_defcn_meta_read_mark (GstBuffer *buffer, GstDefcnMark *mark);
  * they come from; for a buffer without marks. */
 void gst_defcn_meta_tell_tracks (GstBuffer *buffer, const GArray *objects);
 
+/* Sets the fields of @mark in @structure, as in the custom meta, set and ids
+ * apart. */
+void gst_defcn_meta_mark_to_structure (const GstDefcnMark *mark,
+    guint n_objects, GstStructure *structure);
+
 /* Makes an unset @value a GstValueArray of structures {label, label_id,
  * confidence, x_min, x_max, y_min, y_max}, as in the custom meta. */
 void gst_defcn_meta_objects_to_value (GValue *value, const GArray *objects);

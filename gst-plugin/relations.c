@@ -110,28 +110,24 @@ gst_defcn_relations_set_track (GstBuffer *buffer, int id,
     add_track (relations, (guint) id, &object->track);
 }
 
-void
-gst_defcn_relations_count (GstBuffer *buffer, guint *objects, guint *tracks,
-    guint *others)
+gboolean
+gst_defcn_relations_has_others (GstBuffer *buffer)
 {
   GstAnalyticsRelationMeta *relations =
       gst_buffer_get_analytics_relation_meta (buffer);
   GstAnalyticsMtd mtd;
   gpointer state = NULL;
 
-  *objects = *tracks = *others = 0;
   while (relations
       && gst_analytics_relation_meta_iterate (relations, &state,
           GST_ANALYTICS_MTD_TYPE_ANY, &mtd)) {
     const GstAnalyticsMtdType type = gst_analytics_mtd_get_mtd_type (&mtd);
 
-    if (type == gst_analytics_od_mtd_get_mtd_type ())
-      ++*objects;
-    else if (type == gst_analytics_tracking_mtd_get_mtd_type ())
-      ++*tracks;
-    else
-      ++*others;
+    if (type != gst_analytics_od_mtd_get_mtd_type ()
+        && type != gst_analytics_tracking_mtd_get_mtd_type ())
+      return TRUE;
   }
+  return FALSE;
 }
 
 void
@@ -177,11 +173,10 @@ gst_defcn_relations_set_track (GstBuffer *buffer, int id,
 {
 }
 
-void
-gst_defcn_relations_count (GstBuffer *buffer, guint *objects, guint *tracks,
-    guint *others)
+gboolean
+gst_defcn_relations_has_others (GstBuffer *buffer)
 {
-  *objects = *tracks = *others = 0;
+  return FALSE;
 }
 
 void

@@ -30,9 +30,8 @@ void gst_defcn_relations_read (GstBuffer *buffer, GArray *objects, int width,
 void gst_defcn_relations_set_track (GstBuffer *buffer, int id,
     const GstDefcnObject *object);
 
-/* How many of each there are on @buffer. */
-void gst_defcn_relations_count (GstBuffer *buffer, guint *objects,
-    guint *tracks, guint *others);
+/* Whether there is something else on @buffer than objects and tracks. */
+gboolean gst_defcn_relations_has_others (GstBuffer *buffer);
 
 /* Takes the meta off @buffer, with all that is in it. */
 void gst_defcn_relations_remove (GstBuffer *buffer);

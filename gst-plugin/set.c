@@ -3,8 +3,6 @@
 
 #define MAX_SETS 64 /* detectors in a row */
 
-/* TRUE when the crop of @buffer is that which was noted with the boxes:
- * videocrop may leave the memory as it is and change no more than that. */
 gboolean
 gst_defcn_set_same_crop (GstBuffer *buffer, const GstStructure *boxes)
 {
@@ -29,9 +27,9 @@ gst_defcn_set_same_crop (GstBuffer *buffer, const GstStructure *boxes)
   return TRUE;
 }
 
-/* @meta of a buffer, one after the other. */
-GstStructure *
-gst_defcn_set_next_custom (GstBuffer *buffer, const char *name, gpointer *state)
+/* The metas called @name of a buffer, one after the other. */
+static GstStructure *
+next_custom (GstBuffer *buffer, const char *name, gpointer *state)
 {
   const GstMetaInfo *info = gst_meta_get_info (name);
   GstMeta *meta =
@@ -40,11 +38,10 @@ gst_defcn_set_next_custom (GstBuffer *buffer, const char *name, gpointer *state)
   return meta ? gst_custom_meta_get_structure ((GstCustomMeta *) meta) : NULL;
 }
 
-/* The next mark on @buffer: a frame that passed two detectors has two. */
 GstStructure *
 gst_defcn_set_next_mark (GstBuffer *buffer, gpointer *state)
 {
-  return gst_defcn_set_next_custom (buffer, GST_DEFCN_META_NAME, state);
+  return next_custom (buffer, GST_DEFCN_META_NAME, state);
 }
 
 static void
@@ -54,14 +51,12 @@ find_boxes (GstBuffer *buffer, GstDefcnSet *set)
   GstStructure *s;
   guint n;
 
-  while ((s = gst_defcn_set_next_custom (buffer, GST_DEFCN_META_OBJECTS_NAME,
-              &state)))
+  while ((s = next_custom (buffer, GST_DEFCN_META_OBJECTS_NAME, &state)))
     if (gst_structure_get_uint (s, "set", &n) && n == set->set
         && gst_defcn_set_same_crop (buffer, s))
       set->boxes = s;
 }
 
-/* Returns: (transfer full): the Sets of the marks on @buffer. */
 GArray *
 gst_defcn_set_read_all (GstBuffer *buffer)
 {
@@ -72,7 +67,7 @@ gst_defcn_set_read_all (GstBuffer *buffer)
   while (
       sets->len < MAX_SETS && (s = gst_defcn_set_next_mark (buffer, &state))) {
     const GValue *ids = gst_structure_get_value (s, "ids");
-    GstDefcnSet set = { .first = 0, .last = -1 };
+    GstDefcnSet set = { .first = 0, .last = -1, .mark = s };
 
     gst_structure_get_uint (s, "set", &set.set);
     gst_structure_get_uint (s, "n-objects", &set.n_objects);
@@ -91,7 +86,6 @@ gst_defcn_set_read_all (GstBuffer *buffer)
   return sets;
 }
 
-/* Whether a ROI meta or an ODMtd is one of a defcndetect. */
 gboolean
 gst_defcn_set_has_id (const GArray *sets, int id)
 {
@@ -142,8 +136,9 @@ interned_field (const GstStructure *s, const char *name)
 }
 
 GstDefcnMark
-gst_defcn_set_mark (const GstStructure *s, const GstDefcnSet *set)
+gst_defcn_set_mark (const GstDefcnSet *set)
 {
+  const GstStructure *s = set->mark;
   GstDefcnMark mark = { .timestamp = GST_CLOCK_TIME_NONE };
 
   gst_structure_get_boolean (s, "inferred", &mark.inferred);

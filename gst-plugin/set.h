@@ -17,13 +17,12 @@ typedef struct
   guint set, n_objects;
   int first, last; /* ids, none when last < first */
   GQuark detector;
-  GstStructure *boxes; /* borrowed; NULL: lost, if there were any */
+  const GstStructure *mark;  /* borrowed */
+  const GstStructure *boxes; /* borrowed; NULL: lost, if there were any */
 } GstDefcnSet;
 
-/* The metas called @name of a buffer, and its marks, one after the other: a
- * frame that passed two detectors has two. */
-GstStructure *gst_defcn_set_next_custom (GstBuffer *buffer, const char *name,
-    gpointer *state);
+/* The marks on @buffer, one after the other: a frame that passed two detectors
+ * has two. */
 GstStructure *gst_defcn_set_next_mark (GstBuffer *buffer, gpointer *state);
 
 /* TRUE when the crop of @buffer is that which was noted with the boxes:
@@ -40,8 +39,7 @@ gboolean gst_defcn_set_has_id (const GArray *sets, int id);
 /* Appends the boxes of @set, which has not lost them. */
 void gst_defcn_set_read_boxes (GArray *objects, const GstDefcnSet *set);
 
-/* The mark @structure of @set. */
-GstDefcnMark gst_defcn_set_mark (const GstStructure *structure,
-    const GstDefcnSet *set);
+/* What the mark of @set says. */
+GstDefcnMark gst_defcn_set_mark (const GstDefcnSet *set);
 
 G_END_DECLS

@@ -20,20 +20,16 @@ static void
 restore (GstDefcnDetect *self, const GstDefcnModelSetup *failed)
 {
   GstDefcnModelSetup runs = gst_defcn_worker_setup (self->worker);
-  GstDefcnSetup *s = &self->setup;
+  GstDefcnModelSetup *s = &self->setup.model;
 
-  if (g_strcmp0 (s->model, failed->path) == 0)
-    replace_string (&s->model, runs.path);
+  if (g_strcmp0 (s->path, failed->path) == 0)
+    replace_string (&s->path, runs.path);
   if (g_strcmp0 (s->device, failed->device) == 0)
     replace_string (&s->device, runs.device);
   if (s->threads == failed->threads)
     s->threads = runs.threads;
-  for (int i = 0; i <= GST_DEFCN_PRECISION_BF16; i++)
-    if (g_str_equal (gst_defcn_open_precision (s->precision), failed->precision)
-        && g_str_equal (gst_defcn_open_precision (i), runs.precision)) {
-      s->precision = i;
-      break;
-    }
+  if (s->precision == failed->precision)
+    s->precision = runs.precision;
   gst_defcn_model_setup_clear (&runs);
 }
 
@@ -58,8 +54,8 @@ updated (GObject *owner, const GstDefcnModelSetup *setup, const GError *why)
   runs = self->worker != NULL;
   if (runs && why)
     restore (self, setup);
-  else if (runs && self->setup.model) /* others' may have been another */
-    replace_string (&self->setup.model, setup->path);
+  else if (runs && self->setup.model.path) /* others' may have been another */
+    replace_string (&self->setup.model.path, setup->path);
   GST_OBJECT_UNLOCK (self);
   if (!runs) /* it has been stopped meanwhile */
     return;
@@ -80,6 +76,7 @@ updated (GObject *owner, const GstDefcnModelSetup *setup, const GError *why)
 void
 gst_defcn_adopt_request (GstDefcnDetect *self, GstDefcnAsk what)
 {
+  const GstDefcnModelSetup *set = &self->setup.model;
   GstDefcnModelSetup wanted;
   g_autofree char *own = NULL;
   g_autoptr (GError) error = NULL;
@@ -92,19 +89,18 @@ gst_defcn_adopt_request (GstDefcnDetect *self, GstDefcnAsk what)
   wanted = gst_defcn_worker_wanted (self->worker);
   switch (what) {
     case GST_DEFCN_ASK_MODEL:
-      own = self->setup.model && *self->setup.model
-          ? g_strdup (self->setup.model)
-          : gst_defcn_bundled_model ();
+      own = set->path && *set->path ? g_strdup (set->path)
+                                    : gst_defcn_bundled_model ();
       replace_string (&wanted.path, own);
       break;
     case GST_DEFCN_ASK_DEVICE:
-      replace_string (&wanted.device, self->setup.device);
+      replace_string (&wanted.device, set->device);
       break;
     case GST_DEFCN_ASK_PRECISION:
-      wanted.precision = gst_defcn_open_precision (self->setup.precision);
+      wanted.precision = set->precision;
       break;
     case GST_DEFCN_ASK_THREADS:
-      wanted.threads = self->setup.threads;
+      wanted.threads = set->threads;
       break;
   }
   gst_defcn_worker_reload (self->worker, &wanted, updated, &error);

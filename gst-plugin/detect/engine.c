@@ -50,11 +50,20 @@ threads_of (const GstDefcnModelSetup *setup)
   return MAX (g_get_num_processors () / setup->workers, 1);
 }
 
+/* The word of the core. */
+static const char *
+precision_word (GstDefcnPrecision precision)
+{
+  static const char *const words[] = { "auto", "fp32", "fp16", "bf16" };
+
+  return words[precision];
+}
+
 GstDefcnEngine *
 gst_defcn_engine_new (const GstDefcnModelSetup *setup, GError **error)
 {
   const DefcnDetectorOptions options = { .device = setup->device,
-    .precision = setup->precision,
+    .precision = precision_word (setup->precision),
     .threads = (int) threads_of (setup),
     .exact = setup->exact,
     .max_edge = (int) setup->max_edge,

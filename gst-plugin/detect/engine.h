@@ -10,16 +10,24 @@
 
 G_BEGIN_DECLS
 
+typedef enum
+{
+  GST_DEFCN_PRECISION_AUTO,
+  GST_DEFCN_PRECISION_FP32,
+  GST_DEFCN_PRECISION_FP16,
+  GST_DEFCN_PRECISION_BF16,
+} GstDefcnPrecision;
+
 /* What to open, and how. */
 typedef struct
 {
   char *path, *device;
-  const char *precision; /* static */
-  guint threads;         /* of each detector; 0: one per core, shared out */
+  GstDefcnPrecision precision;
+  guint threads; /* of each detector; 0: one per core, shared out */
   guint max_edge;
-  guint workers;       /* detectors, each with weights and memory of its own */
-  guint batch_size;    /* regions that go through the network together */
-  guint batch_timeout; /* ms that they wait for each other */
+  guint workers;     /* detectors, each with weights and memory of its own */
+  guint batch_size;  /* regions that go through the network together */
+  int batch_timeout; /* ms that they wait for each other */
   gboolean exact, autotune;
 } GstDefcnModelSetup;
 

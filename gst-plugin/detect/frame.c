@@ -270,15 +270,9 @@ post_detections (GstDefcnDetect *self, const FrameTime *t,
       G_TYPE_UINT64, t->timestamp, "stream-time", G_TYPE_UINT64, t->stream_time,
       "running-time", G_TYPE_UINT64, t->running_time, "duration", G_TYPE_UINT64,
       t->duration, "width", G_TYPE_INT, GST_VIDEO_INFO_WIDTH (&self->info),
-      "height", G_TYPE_INT, GST_VIDEO_INFO_HEIGHT (&self->info), "inferred",
-      G_TYPE_BOOLEAN, mark->inferred, "reason", G_TYPE_STRING, mark->reason,
-      "repeated", G_TYPE_BOOLEAN, mark->repeated, "inferred-timestamp",
-      G_TYPE_UINT64, mark->timestamp, "model", G_TYPE_STRING, mark->model,
-      "n-objects", G_TYPE_UINT, objects->len, NULL);
+      "height", G_TYPE_INT, GST_VIDEO_INFO_HEIGHT (&self->info), NULL);
 
-  gst_structure_set (s, "fresh", G_TYPE_BOOLEAN, mark->fresh, "model-name",
-      G_TYPE_STRING, mark->model_name, "detector", G_TYPE_STRING,
-      mark->detector, "frame", G_TYPE_UINT64, mark->frame, NULL);
+  gst_defcn_meta_mark_to_structure (mark, objects->len, s);
   gst_defcn_meta_objects_to_value (&value, objects);
   gst_structure_take_value (s, "objects", &value);
   gst_element_post_message (GST_ELEMENT (self),

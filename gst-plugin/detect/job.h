@@ -56,9 +56,7 @@ typedef struct
   GArray *objects;      /* GstDefcnObject, best first */
   DefcnTimings timings; /* of the passes that it had part in */
   guint64 waited;       /* for its first pass, behind others, nanoseconds */
-  guint company;        /* regions in its passes, all together */
-  guint passes;
-  GError *error; /* set: it failed */
+  GError *error;        /* set: it failed */
 } GstDefcnJob;
 
 /* Holds the pixels of @buffer, not the buffer: it stays writable for metas and

@@ -6,30 +6,15 @@
 
 #define GST_CAT_DEFAULT gst_defcn_detect_debug
 
-const char *
-gst_defcn_open_precision (GstDefcnPrecision precision)
-{
-  static const char *const words[] = { "auto", "fp32", "fp16", "bf16" };
-
-  return words[precision];
-}
-
 /* Borrows its strings. */
 static GstDefcnModelSetup
 model_setup (const GstDefcnSetup *setup)
 {
-  return (GstDefcnModelSetup){ .path = setup->model && *setup->model
-        ? setup->model
-        : NULL,
-    .device = setup->device,
-    .precision = gst_defcn_open_precision (setup->precision),
-    .threads = setup->threads,
-    .max_edge = setup->max_edge,
-    .workers = setup->workers,
-    .batch_size = setup->batch_size,
-    .batch_timeout = (guint) setup->batch_timeout,
-    .exact = setup->exact,
-    .autotune = setup->autotune };
+  GstDefcnModelSetup model = setup->model;
+
+  if (model.path && !*model.path)
+    model.path = NULL;
+  return model;
 }
 
 void
@@ -185,8 +170,8 @@ differences (const GstDefcnModelSetup *ours, const GstDefcnModelSetup *theirs)
       g_strcmp0 (ours->device, theirs->device) != 0
           && g_strcmp0 (ours->device, "auto") != 0);
   add_difference (text, "precision",
-      !g_str_equal (ours->precision, theirs->precision)
-          && !g_str_equal (ours->precision, "auto"));
+      ours->precision != theirs->precision
+          && ours->precision != GST_DEFCN_PRECISION_AUTO);
   add_difference (text, "threads",
       ours->threads != theirs->threads && ours->threads != 0);
   add_difference (text, "workers",

@@ -21,8 +21,6 @@ void gst_defcn_open_declare (GstDefcnDetect *self);
 /* It has gone. */
 void gst_defcn_open_withdraw (GstDefcnDetect *self);
 
-/* The word of the property. */
-const char *gst_defcn_open_precision (GstDefcnPrecision precision);
 /* Says what runs, on the bus. */
 void gst_defcn_open_announce (GstDefcnDetect *self, const char *path,
     const GstDefcnModelInfo *info);

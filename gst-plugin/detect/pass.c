@@ -129,15 +129,13 @@ take_boxes (GstDefcnJob *job, guint region, const GArray *boxes)
   }
 }
 
-/* What a job was given to know: a pass takes as long for each that is in it. */
+/* A pass takes as long for each that is in it. */
 static void
-take_times (GstDefcnJob *job, const DefcnTimings *t, guint n)
+take_times (GstDefcnJob *job, const DefcnTimings *t)
 {
   job->timings.preprocess += t->preprocess;
   job->timings.inference += t->inference;
   job->timings.postprocess += t->postprocess;
-  job->company += n;
-  job->passes++;
 }
 
 /* FALSE with @error: nothing was taken. */
@@ -163,7 +161,7 @@ run (GstDefcnPass *pass, DefcnDetector *detector, const GstDefcnJob *one,
     GstDefcnJob *job = pass->batch.jobs->pdata[i];
 
     if (!job->error && (!one || job == one))
-      take_times (job, &t, n);
+      take_times (job, &t);
   }
   for (guint i = 0; i < n; i++) {
     const GstDefcnUnit *u = &g_array_index (pass->units, GstDefcnUnit, i);

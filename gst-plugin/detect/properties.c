@@ -8,9 +8,9 @@
 /* Where the properties that are plain fields live in the element. */
 #define FIELD(member) G_STRUCT_OFFSET (GstDefcnDetect, member)
 static const gsize fields[] = {
-  [PROP_MODEL] = FIELD (setup.model),
-  [PROP_DEVICE] = FIELD (setup.device),
-  [PROP_PRECISION] = FIELD (setup.precision),
+  [PROP_MODEL] = FIELD (setup.model.path),
+  [PROP_DEVICE] = FIELD (setup.model.device),
+  [PROP_PRECISION] = FIELD (setup.model.precision),
   [PROP_THRESHOLD] = FIELD (live.threshold),
   [PROP_CLASS_THRESHOLDS] = FIELD (live.class_thresholds),
   [PROP_CLASSES] = FIELD (live.classes),
@@ -29,18 +29,18 @@ static const gsize fields[] = {
   [PROP_SKIP_STILL] = FIELD (live.skip_still),
   [PROP_MAX_STILL] = FIELD (live.max_still),
   [PROP_NO_BLOCK] = FIELD (live.no_block),
-  [PROP_THREADS] = FIELD (setup.threads),
-  [PROP_EXACT] = FIELD (setup.exact),
-  [PROP_MAX_EDGE] = FIELD (setup.max_edge),
-  [PROP_AUTOTUNE] = FIELD (setup.autotune),
+  [PROP_THREADS] = FIELD (setup.model.threads),
+  [PROP_EXACT] = FIELD (setup.model.exact),
+  [PROP_MAX_EDGE] = FIELD (setup.model.max_edge),
+  [PROP_AUTOTUNE] = FIELD (setup.model.autotune),
   [PROP_META] = FIELD (setup.meta),
   [PROP_MESSAGE] = FIELD (live.message),
   [PROP_STATS_INTERVAL] = FIELD (live.stats_interval),
   [PROP_QOS] = FIELD (live.qos),
   [PROP_MODEL_INSTANCE_ID] = FIELD (setup.instance_id),
-  [PROP_BATCH_SIZE] = FIELD (setup.batch_size),
-  [PROP_BATCH_TIMEOUT] = FIELD (setup.batch_timeout),
-  [PROP_WORKERS] = FIELD (setup.workers),
+  [PROP_BATCH_SIZE] = FIELD (setup.model.batch_size),
+  [PROP_BATCH_TIMEOUT] = FIELD (setup.model.batch_timeout),
+  [PROP_WORKERS] = FIELD (setup.model.workers),
   [PROP_NIREQ] = FIELD (setup.nireq),
 };
 
@@ -112,21 +112,15 @@ static void
 set_setup (GstDefcnDetect *self, gpointer field, const GValue *value,
     GParamSpec *pspec)
 {
-  GValue old = G_VALUE_INIT;
   gboolean refused;
 
-  g_value_init (&old, G_PARAM_SPEC_VALUE_TYPE (pspec));
   GST_OBJECT_LOCK (self);
-  gst_defcn_field_get (&old, field);
-  refused = self->worker && g_param_values_cmp (pspec, &old, value) != 0;
+  refused = self->worker && gst_defcn_field_differs (field, value, pspec);
   if (!self->worker)
     gst_defcn_field_set (field, value);
   GST_OBJECT_UNLOCK (self);
-  g_value_unset (&old);
   if (refused)
-    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
-        ("\"%s\" cannot be changed while the element runs.", pspec->name),
-        ("The old value goes on; set it in the state READY or NULL."));
+    gst_defcn_field_warn_fixed (GST_ELEMENT (self), pspec);
 }
 
 /* Which model runs where: while it runs, another one is asked for.  The same
@@ -135,17 +129,13 @@ static void
 set_model (GstDefcnDetect *self, gpointer field, const GValue *value,
     GParamSpec *pspec, GstDefcnProperty id)
 {
-  GValue old = G_VALUE_INIT;
   gboolean asks;
 
-  g_value_init (&old, G_PARAM_SPEC_VALUE_TYPE (pspec));
   GST_OBJECT_LOCK (self);
-  gst_defcn_field_get (&old, field);
   asks = self->worker
-      && (id == PROP_MODEL || g_param_values_cmp (pspec, &old, value) != 0);
+      && (id == PROP_MODEL || gst_defcn_field_differs (field, value, pspec));
   gst_defcn_field_set (field, value);
   GST_OBJECT_UNLOCK (self);
-  g_value_unset (&old);
   if (asks)
     gst_defcn_adopt_request (self,
         id == PROP_MODEL           ? GST_DEFCN_ASK_MODEL
@@ -158,7 +148,7 @@ static void
 set_timeout (GstDefcnDetect *self, int timeout)
 {
   GST_OBJECT_LOCK (self);
-  self->setup.batch_timeout = timeout;
+  self->setup.model.batch_timeout = timeout;
   if (self->worker)
     gst_defcn_worker_set_timeout (self->worker, (guint) timeout);
   GST_OBJECT_UNLOCK (self);
@@ -237,11 +227,11 @@ gst_defcn_properties_install (GObjectClass *klass)
 void
 gst_defcn_properties_init (GstDefcnDetect *self)
 {
-  self->setup.device = g_strdup (DEFAULT_DEVICE);
+  self->setup.model.device = g_strdup (DEFAULT_DEVICE);
   self->setup.meta = DEFAULT_META;
-  self->setup.max_edge = DEFCN_DETECTOR_MAX_EDGE;
-  self->setup.batch_size = 1;
-  self->setup.workers = 1;
+  self->setup.model.max_edge = DEFCN_DETECTOR_MAX_EDGE;
+  self->setup.model.batch_size = 1;
+  self->setup.model.workers = 1;
   self->setup.nireq = 1;
   self->live.threshold = DEFAULT_THRESHOLD;
   self->live.max_detections = DEFAULT_MAX_DETECTIONS;
@@ -256,12 +246,7 @@ gst_defcn_properties_init (GstDefcnDetect *self)
 void
 gst_defcn_properties_clear (GstDefcnDetect *self)
 {
-  g_free (self->setup.model);
-  g_free (self->setup.device);
-  g_free (self->setup.labels);
-  g_free (self->setup.labels_file);
-  g_free (self->setup.object_class);
-  g_free (self->setup.instance_id);
+  gst_defcn_state_clear_setup (&self->setup);
   g_free (self->live.class_thresholds);
   g_free (self->live.classes);
   g_free (self->live.roi);

@@ -60,6 +60,7 @@ load_wish (GstDefcnShared *s, GstDefcnUpdated updated, GObject **asker)
 
       s->engine = engine;
       s->setup = gst_defcn_model_setup_copy (&setup);
+      s->setup.batch_timeout = before.batch_timeout;
       engine = old; /* to be let go */
       gst_defcn_model_setup_clear (&before);
     }

@@ -13,11 +13,11 @@
 
 G_BEGIN_DECLS
 
-/* Opens @setup in place of the model of @shared, but for its workers and batch
- * size.  Of several the last one wins: those that it overtakes are not told of.
- * @updated: told once for the owner of each lane when the model has been
- * replaced, or for @asker alone when it has not.  FALSE with @error: there is
- * no thread for it, and nobody is told. */
+/* Opens @setup in place of the model of @shared, but for its workers, batch
+ * size and timeout.  Of several the last one wins: those that it overtakes are
+ * not told of.  @updated: told once for the owner of each lane when the model
+ * has been replaced, or for @asker alone when it has not.  FALSE with @error:
+ * there is no thread for it, and nobody is told. */
 gboolean gst_defcn_reload (GstDefcnShared *shared,
     const GstDefcnModelSetup *setup, GObject *asker, GstDefcnUpdated updated,
     GError **error);

@@ -29,16 +29,17 @@ static gboolean
 wait_for_batch (GstDefcnShared *s)
 {
   while (!s->quit) {
+    const gint64 timeout = (gint64) s->setup.batch_timeout * 1000;
     const guint n = gst_defcn_lanes_waiting (&s->lanes, s->most);
 
     if (n == 0) {
       g_cond_wait (&s->work, &s->lock);
       continue;
     }
-    if (n == s->most || s->timeout == 0 || !gst_defcn_lanes_expect (&s->lanes))
+    if (n == s->most || timeout == 0 || !gst_defcn_lanes_expect (&s->lanes))
       return TRUE;
     if (!g_cond_wait_until (&s->work, &s->lock,
-            gst_defcn_lanes_since (&s->lanes) + s->timeout))
+            gst_defcn_lanes_since (&s->lanes) + timeout))
       gst_defcn_lanes_give_up (&s->lanes);
   }
   return FALSE;
@@ -171,7 +172,6 @@ shared_new (const char *id, const GstDefcnModelSetup *setup, GError **error)
   gst_defcn_lanes_init (&s->lanes);
   s->id = g_strdup (id);
   s->most = MAX (setup->batch_size, 1);
-  s->timeout = (gint64) setup->batch_timeout * 1000;
   s->threads = g_ptr_array_new ();
   s->setup = gst_defcn_model_setup_copy (setup);
   s->engine = opened.engine;

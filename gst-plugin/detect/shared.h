@@ -3,9 +3,9 @@
  *
  * It has the engine, a thread for each of its detectors, and a lane for each
  * element (lanes.h).  A thread that is free takes what waits, a batch at most;
- * where that is less it waits for more until the first of them has waited
- * `timeout`, but only for lanes that have lately brought a frame and may bring
- * another: one that ends, is flushed or stalls is not waited for again.
+ * where that is less it waits for more until the first of them has waited for
+ * batch_timeout, but only for lanes that have lately brought a frame and may
+ * bring another: one that ends, is flushed or stalls is not waited for again.
  *
  * Thread rule: any thread.  What is guarded by the lock is so for worker.c,
  * which is the element's end of a lane.
@@ -32,9 +32,8 @@ typedef struct
   GMutex lock; /* guards what follows */
   GCond work;  /* for the threads: something waits, or quit */
   GstDefcnLanes lanes;
-  GstDefcnModelSetup setup; /* of the engine */
+  GstDefcnModelSetup setup; /* of the engine; the batch_timeout is of now */
   GstDefcnEngine *engine;   /* of frames from now on */
-  gint64 timeout;           /* us */
   guint at_work;            /* threads */
   gboolean quit;
   int width, height; /* of the last frame */

@@ -3,6 +3,29 @@
 
 GST_DEBUG_CATEGORY (gst_defcn_detect_debug);
 
+GstDefcnSetup
+gst_defcn_state_copy_setup (const GstDefcnDetect *self)
+{
+  GstDefcnSetup copy = self->setup;
+
+  copy.model = gst_defcn_model_setup_copy (&copy.model);
+  copy.labels = g_strdup (copy.labels);
+  copy.labels_file = g_strdup (copy.labels_file);
+  copy.object_class = g_strdup (copy.object_class);
+  copy.instance_id = g_strdup (copy.instance_id);
+  return copy;
+}
+
+void
+gst_defcn_state_clear_setup (GstDefcnSetup *setup)
+{
+  gst_defcn_model_setup_clear (&setup->model);
+  g_free (setup->labels);
+  g_free (setup->labels_file);
+  g_free (setup->object_class);
+  g_free (setup->instance_id);
+}
+
 /* How the model is used by all that share it. */
 static void
 add_load (GstStructure *s, const GstDefcnWorkerLoad *load)

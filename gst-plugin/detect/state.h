@@ -27,14 +27,6 @@ typedef struct _GstDefcnDetect GstDefcnDetect;
 
 typedef enum
 {
-  GST_DEFCN_PRECISION_AUTO,
-  GST_DEFCN_PRECISION_FP32,
-  GST_DEFCN_PRECISION_FP16,
-  GST_DEFCN_PRECISION_BF16,
-} GstDefcnPrecision;
-
-typedef enum
-{
   GST_DEFCN_FULL_FRAME,
   GST_DEFCN_ROI_LIST,
 } GstDefcnInferenceRegion;
@@ -47,13 +39,11 @@ typedef enum
 
 typedef struct
 {
-  char *model, *device, *labels, *labels_file, *object_class, *instance_id;
-  GstDefcnPrecision precision;
+  GstDefcnModelSetup model;
+  char *labels, *labels_file, *object_class, *instance_id;
   GstDefcnInferenceRegion region;
   GstDefcnTurning turning;
-  guint threads, max_edge, batch_size, workers, nireq;
-  int batch_timeout;
-  gboolean exact, autotune;
+  guint nireq;
   GstDefcnMetaFlags meta;
 } GstDefcnSetup;
 
@@ -103,6 +93,10 @@ struct _GstDefcnDetect
   guint run;                    /* discontinuities so far */
   gint64 last_stats;            /* monotonic us, when a message was posted */
 };
+
+/* A copy, to be cleared; with the object lock held. */
+GstDefcnSetup gst_defcn_state_copy_setup (const GstDefcnDetect *self);
+void gst_defcn_state_clear_setup (GstDefcnSetup *setup);
 
 /* Returns: (transfer full): "defcn-stats", with the lock not held. */
 GstStructure *gst_defcn_state_stats (GstDefcnDetect *self);

@@ -109,8 +109,7 @@ void
 gst_defcn_worker_set_timeout (GstDefcnWorker *worker, guint timeout)
 {
   lock (worker);
-  worker->shared->timeout = (gint64) timeout * 1000;
-  worker->shared->setup.batch_timeout = timeout;
+  worker->shared->setup.batch_timeout = (int) timeout;
   g_cond_broadcast (&worker->shared->work);
   unlock (worker);
 }
@@ -128,7 +127,7 @@ gst_defcn_worker_load (GstDefcnWorker *worker)
     .passes = s->passes,
     .regions = s->regions };
   if (load.batch_size > 1 && load.sharers > 1)
-    load.timeout = (guint) (s->timeout / 1000);
+    load.timeout = (guint) s->setup.batch_timeout;
   unlock (worker);
   return load;
 }

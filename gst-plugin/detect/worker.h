@@ -41,8 +41,7 @@ GstDefcnEngine *gst_defcn_worker_engine (GstDefcnWorker *worker);
  * is being opened, if one is. */
 GstDefcnModelSetup gst_defcn_worker_setup (GstDefcnWorker *worker);
 GstDefcnModelSetup gst_defcn_worker_wanted (GstDefcnWorker *worker);
-/* Opens @setup in the background, but for its workers and batch size, in place
- * of what runs (reload.h). */
+/* Opens @setup in the background, in place of what runs (reload.h). */
 gboolean gst_defcn_worker_reload (GstDefcnWorker *worker,
     const GstDefcnModelSetup *setup, GstDefcnUpdated updated, GError **error);
 /* How long a frame waits for others to share its pass, milliseconds; for all

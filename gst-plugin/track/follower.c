@@ -1,8 +1,6 @@
 /* Follows what the detectors of one stream find. */
 #include "follower.h"
 
-#include <math.h>
-
 /* Detectors that are remembered: one more, and the one that was away for the
  * longest is forgotten. */
 #define MAX_SOURCES 64

@@ -62,17 +62,6 @@ json_rig_push (GstHarness *h, GstBuffer *buffer)
 }
 
 void
-json_rig_flush (GstHarness *h)
-{
-  GstSegment segment;
-
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_harness_push_event (h, gst_event_new_flush_start ());
-  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
-}
-
-void
 json_rig_push_eos (GstHarness *h)
 {
   g_assert_true (gst_harness_push_event (h, gst_event_new_eos ()));

@@ -25,8 +25,6 @@ GstBuffer *json_rig_frame (guint i, const GstDefcnObject *objects, guint n,
 /* Pushes @buffer, which must come out as it is. */
 void json_rig_push (GstHarness *h, GstBuffer *buffer);
 void json_rig_push_eos (GstHarness *h);
-/* A flush and a new segment, as after a seek. */
-void json_rig_flush (GstHarness *h);
 
 /* (transfer full) */
 char *json_rig_contents (const char *path);

@@ -224,6 +224,23 @@ rig_frame_of (const GstVideoInfo *info, guint n)
   return buffer;
 }
 
+void
+rig_push_segment (GstHarness *h)
+{
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_harness_push_event (h, gst_event_new_segment (&segment));
+}
+
+void
+rig_flush (GstHarness *h)
+{
+  gst_harness_push_event (h, gst_event_new_flush_start ());
+  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+  rig_push_segment (h);
+}
+
 GstBuffer *
 rig_convert (GstBuffer *buffer, const GstVideoInfo *from,
     const GstVideoInfo *to)

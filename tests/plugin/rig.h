@@ -43,6 +43,10 @@ GstElement *rig_element (GstHarness *h);
 GstBuffer *rig_frame (GstHarness *h, guint n);
 GstBuffer *rig_frame_of (const GstVideoInfo *info, guint n);
 
+/* A segment of time from 0 on; after a flush, as of a seek. */
+void rig_push_segment (GstHarness *h);
+void rig_flush (GstHarness *h);
+
 /* @buffer of @from as one of @to, by GstVideoConverter; (transfer full). */
 GstBuffer *rig_convert (GstBuffer *buffer, const GstVideoInfo *from,
     const GstVideoInfo *to);

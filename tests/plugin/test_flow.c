@@ -65,15 +65,11 @@ static void
 test_eos_and_reuse (void)
 {
   GstHarness *h = rig_harness ("", CAPS);
-  GstSegment segment;
 
-  gst_segment_init (&segment, GST_FORMAT_TIME);
   gst_buffer_unref (pass (h, 0));
   g_assert_true (gst_harness_push_event (h, gst_event_new_eos ()));
   g_assert_cmpint (gst_harness_push (h, rig_frame (h, 1)), ==, GST_FLOW_EOS);
-  gst_harness_push_event (h, gst_event_new_flush_start ());
-  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  rig_flush (h);
   {
     g_autoptr (GstBuffer) out = pass (h, 5);
 
@@ -89,18 +85,14 @@ test_flush_forgets (void)
 {
   GstHarness *h =
       rig_harness ("inference-interval=5 repeat-detections=true", CAPS);
-  GstSegment segment;
 
-  gst_segment_init (&segment, GST_FORMAT_TIME);
   gst_buffer_unref (pass (h, 0));
   for (int i = 0; i < 3; i++) {
     g_autoptr (GstBuffer) skipped = pass (h, 1);
     g_autoptr (GstBuffer) first = NULL;
 
     g_assert_false (rig_mark (skipped).inferred);
-    gst_harness_push_event (h, gst_event_new_flush_start ());
-    gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-    gst_harness_push_event (h, gst_event_new_segment (&segment));
+    rig_flush (h);
     first = pass (h, 0);
     g_assert_true (rig_mark (first).inferred);
   }

@@ -181,15 +181,6 @@ push_caps (GstHarness *h)
 }
 
 static void
-push_segment (GstHarness *h)
-{
-  GstSegment segment;
-
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
-}
-
-static void
 push_stream_start (GstHarness *h)
 {
   gst_harness_push_event (h, gst_event_new_stream_start ("other"));
@@ -240,7 +231,7 @@ test_drains (void)
     const char *seen;
   } cases[] = {
     { push_caps, "0 1 a 2 caps" },
-    { push_segment, "0 1 a 2 segment" },
+    { rig_push_segment, "0 1 a 2 segment" },
     { push_stream_start, "0 1 a 2 stream-start" },
     { push_gap, "0 1 a 2 gap" },
     { push_eos, "0 1 a 2 eos" },
@@ -295,7 +286,7 @@ test_flush (void)
   assert_seen (&seen, "");
   kept = gst_pad_get_sticky_event (src, GST_EVENT_TAG, 0);
   g_assert_nonnull (kept);
-  push_segment (h);
+  rig_push_segment (h);
   fake_detector_release ();
   for (guint i = 7; i < 12; i++)
     push (h, i);
@@ -465,30 +456,6 @@ test_no_block (void)
   end (h, &seen);
 }
 
-static GstPadProbeReturn
-answer_latency (GstPad *pad, GstPadProbeInfo *info, gpointer data)
-{
-  GstQuery *query = GST_PAD_PROBE_INFO_QUERY (info);
-
-  if (GST_QUERY_TYPE (query) != GST_QUERY_LATENCY)
-    return GST_PAD_PROBE_OK;
-  gst_query_set_latency (query, TRUE, 5, GST_CLOCK_TIME_NONE);
-  return GST_PAD_PROBE_HANDLED;
-}
-
-static GstClockTime
-latency (GstHarness *h)
-{
-  g_autoptr (GstElement) element = rig_element (h);
-  g_autoptr (GstPad) src = gst_element_get_static_pad (element, "src");
-  g_autoptr (GstQuery) query = gst_query_new_latency ();
-  GstClockTime min;
-
-  g_assert_true (gst_pad_query (src, query));
-  gst_query_parse_latency (query, NULL, &min, NULL);
-  return min;
-}
-
 /* Frames that none waits behind. */
 static void
 push_apart (GstHarness *h, guint from, guint to)
@@ -514,18 +481,18 @@ test_latency (void)
   g_autoptr (GstQuery) query = gst_query_new_allocation (caps, TRUE);
   guint min, size;
 
-  gst_pad_add_probe (h->srcpad, GST_PAD_PROBE_TYPE_QUERY_UPSTREAM,
-      answer_latency, NULL, NULL);
+  gst_harness_set_upstream_latency (h, 5);
   push_apart (h, 0, 4);
   push_gap (h);
-  g_assert_cmpuint (latency (h), ==, 5 + 3 * FRAME + 321);
+  g_assert_cmpuint (gst_harness_query_latency (h), ==, 5 + 3 * FRAME + 321);
   gst_harness_set_src_caps_str (h,
       "video/x-raw,format=RGB,width=160,height=120,framerate=5/1");
   gst_bus_set_flushing (bus, TRUE);
   gst_bus_set_flushing (bus, FALSE);
   push_apart (h, 4, 16);
   gst_message_unref (rig_message (bus, GST_MESSAGE_LATENCY));
-  g_assert_cmpuint (latency (h), ==, 5 + 3 * (GST_SECOND / 5) + 321);
+  g_assert_cmpuint (gst_harness_query_latency (h), ==,
+      5 + 3 * (GST_SECOND / 5) + 321);
   g_assert_true (gst_pad_query (sink, query));
   gst_query_parse_nth_allocation_pool (query, 0, NULL, &size, &min, NULL);
   g_assert_cmpuint (min, ==, 5);
@@ -667,9 +634,7 @@ live_and_die (void)
     push (h, i);
     push_custom (h, i % 4);
     if (i == 3) {
-      gst_harness_push_event (h, gst_event_new_flush_start ());
-      gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-      push_segment (h);
+      rig_flush (h);
     }
   }
   gst_harness_teardown (h);

@@ -35,27 +35,10 @@ assert_passes (GstHarness *h, guint n, const char *reason, int of)
 }
 
 static void
-push_segment (GstHarness *h)
-{
-  GstSegment segment;
-
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
-}
-
-static void
-flush (GstHarness *h)
-{
-  gst_harness_push_event (h, gst_event_new_flush_start ());
-  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-  push_segment (h);
-}
-
-static void
 start_stream (GstHarness *h)
 {
   gst_harness_push_event (h, gst_event_new_stream_start ("another"));
-  push_segment (h);
+  rig_push_segment (h);
 }
 
 /* The caps alone, to another size each time. */
@@ -166,8 +149,8 @@ test_no_block_off (void)
 static void
 test_outdated (void)
 {
-  static void (*const breaks[]) (
-      GstHarness *) = { flush, start_stream, change_caps, push_segment };
+  static void (*const breaks[]) (GstHarness *) = { rig_flush, start_stream,
+    change_caps, rig_push_segment };
 
   for (guint i = 0; i < G_N_ELEMENTS (breaks); i++)
     for (int ended = 0; ended < 2; ended++) {
@@ -205,8 +188,8 @@ test_outdated (void)
 static void
 test_forgets (void)
 {
-  static void (*const breaks[]) (
-      GstHarness *) = { flush, start_stream, change_caps, push_segment };
+  static void (*const breaks[]) (GstHarness *) = { rig_flush, start_stream,
+    change_caps, rig_push_segment };
 
   for (guint i = 0; i < G_N_ELEMENTS (breaks); i++) {
     GstHarness *h =
@@ -361,7 +344,7 @@ test_ready_while_waiting (void)
   fake_detector_release ();
   g_thread_join (stopper);
   gst_element_set_state (element, GST_STATE_PLAYING);
-  push_segment (h);
+  rig_push_segment (h);
   gst_harness_teardown (h);
 }
 
@@ -450,8 +433,8 @@ test_qos_forgotten (void)
   {
     void (*what) (GstHarness *);
     gboolean late;
-  } cases[] = { { flush, FALSE }, { start_stream, FALSE },
-    { push_segment, FALSE }, { fake_detector_restart, FALSE },
+  } cases[] = { { rig_flush, FALSE }, { start_stream, FALSE },
+    { rig_push_segment, FALSE }, { fake_detector_restart, FALSE },
     { change_caps, TRUE } };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -486,7 +469,7 @@ test_flush_while_waiting (void)
       GST_FLOW_FLUSHING);
   g_assert_cmpuint (fake_detector_n_runs (), ==, 0);
   gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-  push_segment (h);
+  rig_push_segment (h);
   fake_detector_release ();
   assert_passes (h, 7, "", 7);
   g_assert_cmpuint (rig_stat (h, "inferred"), ==, 1);

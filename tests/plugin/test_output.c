@@ -81,10 +81,10 @@ test_array (void)
         json_rig_push (h, json_rig_frame (sum++, &o, 1, &looked));
       json_rig_push_eos (h);
       json_rig_assert_array (path, sum);
-      json_rig_flush (h);
+      rig_flush (h);
       json_rig_push_eos (h);
       json_rig_assert_array (path, sum);
-      json_rig_flush (h);
+      rig_flush (h);
     }
     /* After an empty array too. */
     json_rig_push (h, json_rig_frame (sum++, &o, 1, &looked));
@@ -149,7 +149,7 @@ test_pipe (void)
   for (int i = 0; i < 2; i++) {
     json_rig_push (h, json_rig_frame (i, &o, 1, &looked));
     json_rig_push_eos (h);
-    json_rig_flush (h);
+    rig_flush (h);
   }
   gst_harness_teardown (h);
   close (fds[1]);
@@ -972,7 +972,7 @@ test_flush (void)
     g_thread_join (thread);
     alarm (0);
     g_assert_cmpint (feeder.flow, ==, GST_FLOW_FLUSHING);
-    json_rig_flush (feeder.h);
+    rig_flush (feeder.h);
     reader = g_thread_new ("reader", read_thread, GINT_TO_POINTER (fds[0]));
     feeder.flow = GST_FLOW_OK;
     feeder.pushed = MANY - 10;

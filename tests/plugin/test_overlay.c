@@ -387,11 +387,9 @@ test_late (void)
 {
   GstHarness *h = overlay_rig_harness ("", "I420", W, H);
   GstVideoInfo info;
-  GstSegment segment;
 
   overlay_rig_info (&info, h);
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  rig_push_segment (h);
   gst_harness_push_upstream_event (h,
       gst_event_new_qos (GST_QOS_TYPE_UNDERFLOW, 2.0, GST_SECOND, GST_SECOND));
   g_assert_cmpint (gst_harness_push (h, overlay_rig_frame (&info, FALSE)), ==,

@@ -314,6 +314,30 @@ test_shared (void)
   g_assert_cmpint (fake_detector_n_open (), ==, 0);
 }
 
+/* A batch-timeout that is set while a model is being opened goes on with it:
+ * who joins with the same one has no other values. */
+static void
+test_timeout_meanwhile (void)
+{
+  const char *sharing =
+      "model=/dev/zero model-instance-id=x batch-size=2 batch-timeout=20";
+  Stream s[2];
+
+  start (&s[0], "model-instance-id=x batch-size=2");
+  fake_detector_hold_opening ();
+  g_object_set (s[0].element, "model", "/dev/zero", NULL);
+  fake_detector_wait_opening ();
+  g_object_set (s[0].element, "batch-timeout", 20, NULL);
+  fake_detector_release_opening ();
+  wait_told (&s[0].told, 1);
+  stream_init (&s[1], sharing);
+  fake_detector_restart (s[1].h); /* now that it has a bus */
+  assert_no_warning (&s[1]);
+  g_assert_cmpuint (gst_harness_query_latency (s[0].h), ==, 20 * GST_MSECOND);
+  for (int i = 0; i < 2; i++)
+    stream_clear (&s[i]);
+}
+
 /* Lists of classes are read anew: what the new model does not have is left out
  * with a warning that names it, and comes back with one that has it.  What is
  * set then is checked against the new one. */
@@ -520,6 +544,7 @@ main (int argc, char **argv)
   g_test_add_func ("/reload/failure", test_failure);
   g_test_add_func ("/reload/last-wins", test_last_wins);
   g_test_add_func ("/reload/shared", test_shared);
+  g_test_add_func ("/reload/timeout-meanwhile", test_timeout_meanwhile);
   g_test_add_func ("/reload/classes", test_classes);
   g_test_add_func ("/reload/labels", test_labels);
   g_test_add_func ("/reload/stop", test_stop);

@@ -371,13 +371,11 @@ static void
 test_orientation_of_stream (void)
 {
   GstHarness *h = fake_detector_finding ("");
-  GstSegment segment;
 
   push_tag (h, "rotate-90", GST_TAG_SCOPE_STREAM);
   gst_buffer_unref (fake_detector_pass (h, 0));
   gst_harness_push_event (h, gst_event_new_stream_start ("another"));
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  rig_push_segment (h);
   gst_buffer_unref (fake_detector_pass (h, 1));
   g_assert_cmpint (fake_detector_image (0).orientation, ==,
       DEFCN_ORIENTATION_RIGHT);

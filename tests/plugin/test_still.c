@@ -164,23 +164,6 @@ test_bounded (void)
 }
 
 static void
-push_segment (GstHarness *h)
-{
-  GstSegment segment;
-
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
-}
-
-static void
-flush (GstHarness *h)
-{
-  gst_harness_push_event (h, gst_event_new_flush_start ());
-  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-  push_segment (h);
-}
-
-static void
 set_threshold (GstHarness *h)
 {
   g_autoptr (GstElement) element = rig_element (h);
@@ -201,7 +184,7 @@ static void
 test_looks_anew (void)
 {
   static void (*const what[]) (
-      GstHarness *) = { push_segment, flush, set_threshold, restart };
+      GstHarness *) = { rig_push_segment, rig_flush, set_threshold, restart };
   GstHarness *h;
   GstBuffer *in;
 

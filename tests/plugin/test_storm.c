@@ -27,15 +27,6 @@ is_flushed (const Stream *s)
 }
 
 static void
-push_segment (GstHarness *h)
-{
-  GstSegment segment;
-
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_harness_push_event (h, gst_event_new_segment (&segment));
-}
-
-static void
 push_event (GstHarness *h, guint kind, guint n)
 {
   g_autoptr (GstQuery) query = NULL;
@@ -60,7 +51,7 @@ push_event (GstHarness *h, guint kind, guint n)
       gst_harness_set_src_caps_str (h, caps);
       break;
     case 4:
-      push_segment (h);
+      rig_push_segment (h);
       break;
     default:
       break;
@@ -201,7 +192,7 @@ flush (Stream *s)
   }
   gst_pad_push_event (pad, gst_event_new_flush_stop (TRUE));
   if (s->h)
-    push_segment (s->h);
+    rig_push_segment (s->h);
   g_mutex_unlock (&s->lock);
   fake_detector_let (4);
   g_usleep (500);

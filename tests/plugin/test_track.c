@@ -592,13 +592,12 @@ test_regions (void)
 }
 
 static void
-push_segment (GstHarness *h, GstClockTime start, GstClockTime base)
+push_segment_from (GstHarness *h, GstClockTime start)
 {
   GstSegment segment;
 
   gst_segment_init (&segment, GST_FORMAT_TIME);
   segment.start = segment.time = start;
-  segment.base = base;
   g_assert_true (gst_harness_push_event (h, gst_event_new_segment (&segment)));
 }
 
@@ -621,15 +620,13 @@ happen (GstHarness *h, Happening what)
 {
   switch (what) {
     case FLUSH:
-      gst_harness_push_event (h, gst_event_new_flush_start ());
-      gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-      push_segment (h, 0, 0);
+      rig_flush (h);
       break;
     case SAME_SEGMENT:
-      push_segment (h, 0, 0);
+      rig_push_segment (h);
       break;
     case OTHER_SEGMENT:
-      push_segment (h, 40 * GST_MSECOND, 0);
+      push_segment_from (h, 40 * GST_MSECOND);
       break;
     case STREAM:
       gst_harness_push_event (h, gst_event_new_stream_start ("another"));
