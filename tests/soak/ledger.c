@@ -115,6 +115,14 @@ ledger_watch (Ledger *ledger, GstPad *into, GstPad *from, gboolean stamp)
 }
 
 void
+ledger_die (Ledger *ledger)
+{
+  g_mutex_lock (&ledger->lock);
+  ledger->flushing = TRUE;
+  g_mutex_unlock (&ledger->lock);
+}
+
+void
 ledger_forget (Ledger *ledger)
 {
   g_mutex_lock (&ledger->lock);

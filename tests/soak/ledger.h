@@ -28,6 +28,10 @@ void ledger_clear (Ledger *ledger);
  * @stamp: frames have no numbers yet (they come out of a decoder). */
 void ledger_watch (Ledger *ledger, GstPad *into, GstPad *from, gboolean stamp);
 
+/* The sink has returned an error or the end: queues before it discard, and may
+ * go on behind a SEGMENT event.  Nothing is lost until a flush or a stop. */
+void ledger_die (Ledger *ledger);
+
 /* Nothing is under way any more: the chain has stopped. */
 void ledger_forget (Ledger *ledger);
 

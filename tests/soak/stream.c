@@ -80,6 +80,7 @@ sink_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   if (!dying)
     return GST_PAD_PROBE_OK;
   g_atomic_int_set (&self->dying, 0);
+  ledger_die (&self->ledger);
   gst_buffer_unref (GST_PAD_PROBE_INFO_BUFFER (info));
   info->data = NULL;
   GST_PAD_PROBE_INFO_FLOW_RETURN (info) = dying;
@@ -390,6 +391,7 @@ dying_sink (Stream *self)
     GST_FLOW_NOT_LINKED };
 
   excuse (self, OTHER);
+  excuse (self, READ); /* a queue may discard a CAPS event, too */
   g_atomic_int_set (&self->dying, ways[draw (self, G_N_ELEMENTS (ways))]);
 }
 

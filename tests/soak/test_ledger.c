@@ -14,7 +14,8 @@ push (GstHarness *h, guint64 number)
 }
 
 /* Frames that go into one element and come out of another: each case is what
- * comes out of 1 to 4, 'f' a flush, 'e' the end, 's' a stop. */
+ * comes out of 1 to 4, 'f' a flush, 'e' the end, 's' a stop, 'd' the sink's
+ * death. */
 static void
 test_ledger (void)
 {
@@ -25,7 +26,8 @@ test_ledger (void)
   } cases[] = { { "1234e", 0, 0 }, { "123", 0, 0 }, { "124e", 1, 0 },
     { "34e", 2, 0 }, { "e", 4, 0 }, { "12e", 2, 0 }, { "2134e", 1, 1 },
     { "12344e", 0, 1 }, { "12fe", 0, 0 }, { "4fe", 3, 0 }, { "1s", 0, 0 },
-    { "1se", 0, 0 }, { "1f3e", 0, 1 } };
+    { "1se", 0, 0 }, { "1f3e", 0, 1 }, { "1d4e", 0, 0 }, { "3d4", 2, 0 },
+    { "1de", 0, 0 }, { "1df3e", 0, 1 } };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     GstHarness *in = gst_harness_new ("identity");
@@ -48,6 +50,8 @@ test_ledger (void)
         gst_harness_push_event (out, gst_event_new_eos ());
       } else if (*c == 's') {
         ledger_forget (&ledger);
+      } else if (*c == 'd') {
+        ledger_die (&ledger);
       } else if (*c == 'f') {
         gst_harness_push_event (in, gst_event_new_flush_start ());
         gst_harness_push_event (out, gst_event_new_flush_start ());
