@@ -314,6 +314,40 @@ test_shared (void)
   g_assert_cmpint (fake_detector_n_open (), ==, 0);
 }
 
+static gpointer
+to_playing (gpointer element)
+{
+  gst_element_set_state (element, GST_STATE_PLAYING);
+  return NULL;
+}
+
+/* What is set while the first model is being opened is not lost: another one
+ * takes its place then, and what cannot change any more is refused. */
+static void
+test_set_while_opening (void)
+{
+  Stream s;
+  GThread *thread;
+
+  start (&s, "");
+  gst_element_set_state (s.element, GST_STATE_READY);
+  fake_detector_hold_opening ();
+  thread = g_thread_new ("start", to_playing, s.element);
+  fake_detector_wait_opening ();
+  g_object_set (s.element, "model", "/dev/zero", "precision", 3,
+      "batch-timeout", 7, "labels", "a,b,c", NULL);
+  assert_warning (&s, "labels");
+  assert_property (&s, "labels", "NULL");
+  fake_detector_release_opening ();
+  g_thread_join (thread);
+  wait_told (&s.told, 1);
+  gst_harness_set_src_caps_str (s.h, FAKE_DETECTOR_CAPS);
+  assert_model (&s, 0, "7ea", "zero");
+  g_assert_cmpstr (fake_detector_options ().precision, ==, "bf16");
+  assert_no_warning (&s);
+  stream_clear (&s);
+}
+
 /* A batch-timeout that is set while a model is being opened goes on with it:
  * who joins with the same one has no other values. */
 static void
@@ -544,6 +578,7 @@ main (int argc, char **argv)
   g_test_add_func ("/reload/failure", test_failure);
   g_test_add_func ("/reload/last-wins", test_last_wins);
   g_test_add_func ("/reload/shared", test_shared);
+  g_test_add_func ("/reload/set-while-opening", test_set_while_opening);
   g_test_add_func ("/reload/timeout-meanwhile", test_timeout_meanwhile);
   g_test_add_func ("/reload/classes", test_classes);
   g_test_add_func ("/reload/labels", test_labels);
