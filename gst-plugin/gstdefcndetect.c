@@ -135,8 +135,12 @@ start (GstBaseTransform *trans)
 
   GST_OBJECT_LOCK (self);
   setup = gst_defcn_state_copy_setup (self);
+  self->opening = TRUE;
   GST_OBJECT_UNLOCK (self);
   started = check_meta (self, setup.meta) && gst_defcn_open (self, &setup);
+  GST_OBJECT_LOCK (self);
+  self->opening = FALSE;
+  GST_OBJECT_UNLOCK (self);
   if (started) {
     self->region = setup.region;
     self->meta = setup.meta;
