@@ -76,6 +76,7 @@
  * Since: 0.1
  */
 #include "gstdefcndetect.h"
+#include "detect/adopt.h"
 #include "detect/cudaframe.h"
 #include "detect/frame.h"
 #include "detect/open.h"
@@ -141,6 +142,8 @@ start (GstBaseTransform *trans)
   GST_OBJECT_LOCK (self);
   self->opening = FALSE;
   GST_OBJECT_UNLOCK (self);
+  if (started)
+    gst_defcn_adopt_changes (self, &setup.model);
   if (started) {
     self->region = setup.region;
     self->meta = setup.meta;

@@ -1,6 +1,5 @@
 /* The model of a defcndetect, from its start to its stop. */
 #include "open.h"
-#include "adopt.h"
 #include "bundled.h"
 
 #include "object.h"
@@ -204,24 +203,6 @@ warn_differences (GstDefcnDetect *self, const GstDefcnSetup *setup,
         ("Those of the element that names the model, and starts first, hold."));
 }
 
-/* What has been set since @opened was read is asked for as if it came now. */
-static void
-ask_again (GstDefcnDetect *self, const GstDefcnModelSetup *opened)
-{
-  const GstDefcnModelSetup *set = &self->setup.model;
-  gboolean differs[GST_DEFCN_ASK_THREADS + 1];
-
-  GST_OBJECT_LOCK (self);
-  differs[GST_DEFCN_ASK_MODEL] = g_strcmp0 (set->path, opened->path) != 0;
-  differs[GST_DEFCN_ASK_DEVICE] = g_strcmp0 (set->device, opened->device) != 0;
-  differs[GST_DEFCN_ASK_PRECISION] = set->precision != opened->precision;
-  differs[GST_DEFCN_ASK_THREADS] = set->threads != opened->threads;
-  GST_OBJECT_UNLOCK (self);
-  for (guint i = 0; i < G_N_ELEMENTS (differs); i++)
-    if (differs[i])
-      gst_defcn_adopt_request (self, (GstDefcnAsk) i);
-}
-
 gboolean
 gst_defcn_open (GstDefcnDetect *self, const GstDefcnSetup *setup)
 {
@@ -234,7 +215,6 @@ gst_defcn_open (GstDefcnDetect *self, const GstDefcnSetup *setup)
   warn_differences (self, setup, &theirs);
   gst_defcn_open_announce (self, theirs.path, gst_defcn_worker_info (worker));
   gst_defcn_model_setup_clear (&theirs);
-  ask_again (self, &setup->model);
   return TRUE;
 }
 
