@@ -258,6 +258,8 @@ build_head (DefcnNet *net, const DefcnSpec *spec, DefcnPlan *plan)
   }
   if (spec->filter)
     build_filter (net, spec, towers, plan);
+  if (spec->centerness)
+    conv_head (net, plan->centerness, towers, "head.centerness", 1, 0);
 }
 
 DefcnPlan *

@@ -25,6 +25,7 @@ typedef struct
   DefcnTensor *logits[DEFCN_N_LEVELS]; /* (n, h, w, n_classes) */
   DefcnTensor *deltas[DEFCN_N_LEVELS]; /* (n, h, w, 4), input pixels */
   DefcnTensor *filter[DEFCN_N_LEVELS]; /* (n, h, w, 1); NULL without 3DMF */
+  DefcnTensor *centerness[DEFCN_N_LEVELS]; /* (n, h, w, 1); NULL without it */
   /* (n, h, w, n_classes) of the auxiliary classifier; NULL without */
   DefcnTensor *aux_logits[DEFCN_N_LEVELS];
 } DefcnPlan;

@@ -243,6 +243,18 @@ finish (GArray *boxes, const DefcnDecodeRule *rule)
     g_array_set_size (boxes, max);
 }
 
+/* The scores of baselines with centerness, of those above the threshold. */
+static void
+weigh (Candidate *candidates, gsize n, const DefcnLevel *level, int n_classes)
+{
+  for (gsize i = 0; i < n; i++) {
+    Candidate *c = &candidates[i];
+
+    c->score =
+        sqrtf (c->score * sigmoid (level->centerness[c->index / n_classes]));
+  }
+}
+
 void
 defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
     int n_classes, const DefcnDecodeRule *rule)
@@ -260,10 +272,15 @@ defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
     return;
 
   g_autofree Candidate *candidates = g_new (Candidate, room);
-  for (int i = 0; i < n_levels; i++)
-    len += collect_level (candidates + len,
+  for (int i = 0; i < n_levels; i++) {
+    const gsize n = collect_level (candidates + len,
         MIN ((gsize) rule->topk, (gsize) levels[i].h * levels[i].w), &heads, i,
         lowest, rule->duplicate_iou);
+
+    if (levels[i].centerness)
+      weigh (candidates + len, n, &levels[i], n_classes);
+    len += n;
+  }
   qsort (candidates, len, sizeof *candidates, compare_candidates);
 
   for (gsize i = 0; i < len && (has_nms (rule) || boxes->len < max); i++) {

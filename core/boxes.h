@@ -30,9 +30,10 @@ typedef struct
 typedef struct
 {
   int h, w, stride;
-  const float *logits; /* (h, w, n_classes) */
-  const float *deltas; /* (h, w, 4): l, t, r, b in input pixels */
-  const float *filter; /* (h, w, 1), NULL without 3DMF */
+  const float *logits;     /* (h, w, n_classes) */
+  const float *deltas;     /* (h, w, 4): l, t, r, b in input pixels */
+  const float *filter;     /* (h, w, 1), NULL without 3DMF */
+  const float *centerness; /* (h, w, 1), logits; NULL without */
   /* (h, w, n_classes), of the auxiliary loss; NULL: that has @logits */
   const float *aux_logits;
 } DefcnLevel;
@@ -58,7 +59,9 @@ defcn_boxes_drops (float iou)
  * = sigmoid (logit) * sigmoid (filter), those above the threshold, decoded to
  * input pixels around ((x + 0.5) stride, (y + 0.5) stride), all levels by score
  * descending (ties: lower index), NMS if any, the best max_detections.  @boxes:
- * array of DefcnBox, emptied first.
+ * array of DefcnBox, emptied first.  With centerness (FCOS, ATSS) the score of
+ * what is above the threshold becomes sqrt (score * sigmoid (centerness)) before
+ * it is sorted.
  *
  * The local duplicate filter (not in the paper; kin to tab. 5's 3DMF as post-
  * processing) comes before all of that: a score goes if its tube has a better

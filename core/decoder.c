@@ -49,9 +49,18 @@ defcn_decoder_seek (DefcnDecoder *decoder, float threshold, float duplicate_iou)
   decoder->sought_iou = duplicate_iou;
 }
 
+/* Scores with centerness are the host's to make. */
+static gboolean
+is_sought (const DefcnPlan *plan)
+{
+  return plan->centerness[0] == NULL;
+}
+
 void
 defcn_decoder_find (DefcnDecoder *decoder, const DefcnPlan *plan)
 {
+  if (!is_sought (plan))
+    return;
   decoder->be->pass->find (decoder->be, plan->logits, plan->deltas,
       plan->filter, DEFCN_N_LEVELS);
 }
@@ -88,7 +97,7 @@ suits (const DefcnDecoder *decoder, const DefcnDecodeRule *rule)
 static gboolean
 find_candidates (DefcnDecoder *decoder, int image, const DefcnDecodeRule *rule)
 {
-  if (!decoder->be->pass || rule->topk <= 0)
+  if (!decoder->be->pass || rule->topk <= 0 || !is_sought (decoder->plan))
     return FALSE;
   if (!suits (decoder, rule)) {
     defcn_decoder_seek (decoder,

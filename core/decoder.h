@@ -23,7 +23,8 @@ DefcnDecoder *defcn_decoder_new (DefcnBackend *be, int n_classes);
 void defcn_decoder_free (DefcnDecoder *decoder);
 
 /* Of a backend with a pass (pass.h): tells it what to look for, and queues the
- * search in the heads of @plan, the same work every time. */
+ * search in the heads of @plan, the same work every time; heads with centerness
+ * come to the host instead. */
 void defcn_decoder_seek (DefcnDecoder *decoder, float threshold,
     float duplicate_iou);
 void defcn_decoder_find (DefcnDecoder *decoder, const DefcnPlan *plan);

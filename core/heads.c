@@ -1,6 +1,12 @@
 /* The head outputs of a plan, level by level. */
 #include "heads.h"
 
+static gsize
+len_of (const DefcnTensor *head)
+{
+  return head ? defcn_tensor_len (head) : 0;
+}
+
 gsize
 defcn_heads_len (const DefcnPlan *plan)
 {
@@ -8,9 +14,8 @@ defcn_heads_len (const DefcnPlan *plan)
 
   for (int i = 0; i < DEFCN_N_LEVELS; i++)
     len += defcn_tensor_len (plan->logits[i])
-        + defcn_tensor_len (plan->deltas[i])
-        + (plan->filter[i] ? defcn_tensor_len (plan->filter[i]) : 0)
-        + (plan->aux_logits[i] ? defcn_tensor_len (plan->aux_logits[i]) : 0);
+        + defcn_tensor_len (plan->deltas[i]) + len_of (plan->filter[i])
+        + len_of (plan->centerness[i]) + len_of (plan->aux_logits[i]);
   return len;
 }
 
@@ -47,6 +52,7 @@ defcn_heads_download (DefcnLevel levels[DEFCN_N_LEVELS], float *values,
     levels[i].logits = download (be, &at, plan->logits[i]);
     levels[i].deltas = download (be, &at, plan->deltas[i]);
     levels[i].filter = download (be, &at, plan->filter[i]);
+    levels[i].centerness = download (be, &at, plan->centerness[i]);
     levels[i].aux_logits = download (be, &at, plan->aux_logits[i]);
   }
 }
@@ -61,6 +67,8 @@ defcn_heads_next (DefcnLevel levels[DEFCN_N_LEVELS], int n_classes)
     levels[i].deltas += locations * 4;
     if (levels[i].filter)
       levels[i].filter += locations;
+    if (levels[i].centerness)
+      levels[i].centerness += locations;
     if (levels[i].aux_logits)
       levels[i].aux_logits += locations * n_classes;
   }

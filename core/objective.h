@@ -100,6 +100,26 @@ defcn_objective_focal_product (float *dcls, float *dfilter, float cls, float f,
   return loss;
 }
 
+/* How near a location is to the middle of its object, of its sides @t: 0 at an
+ * edge or outside, 1 in the middle (FCOS, arXiv 1904.01355, eq. 3). */
+DEFCN_OBJECTIVE float
+defcn_objective_centerness (const float *t)
+{
+  const float x = MIN (t[0], t[2]) / MAX (t[0], t[2]);
+  const float y = MIN (t[1], t[3]) / MAX (t[1], t[3]);
+
+  return sqrtf (MAX (x, 0) * MAX (y, 0));
+}
+
+/* Binary cross entropy of the logit @x with the target @t; *@dx is the
+ * derivative by it. */
+DEFCN_OBJECTIVE float
+defcn_objective_bce (float *dx, float x, float t)
+{
+  *dx = defcn_objective_sigmoid (x) - t;
+  return MAX (x, 0) - x * t + log1pf (expf (-fabsf (x)));
+}
+
 /* Slope of min (a, b) by a; half on equality. */
 DEFCN_OBJECTIVE float
 defcn_objective_min_slope (float a, float b)

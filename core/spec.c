@@ -38,6 +38,10 @@ typedef struct
 #f, FIELD_FLOAT, G_STRUCT_OFFSET(DefcnSpec, f), lo, hi                     \
   }
 
+#define OPTIONAL_BOOL(f)                                                       \
+  {                                                                            \
+#f, FIELD_BOOL, G_STRUCT_OFFSET(DefcnSpec, f), 0, 1, TRUE                  \
+  }
 #define OPTIONAL_FLOAT(f, lo, hi)                                              \
   {                                                                            \
 #f, FIELD_FLOAT, G_STRUCT_OFFSET(DefcnSpec, f), lo, hi, TRUE               \
@@ -61,6 +65,7 @@ static const Field fields[] = {
   BOOL (filter_norm),
   INT (tau, 0, 8),
   INT (phi, 1, 15),
+  OPTIONAL_BOOL (centerness),
   FLOAT (threshold, 0, 1),
   INT (topk, 1, 1000000),
   INT (max_detections, 1, 100000),

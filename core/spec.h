@@ -34,6 +34,7 @@ typedef struct
   gboolean filter;           /* 3DMF branch */
   gboolean filter_norm;      /* group norm in it */
   int tau, phi;              /* 2, 3 */
+  gboolean centerness;       /* FCOS's third output, of baselines */
   /* Training alone, in no file: the auxiliary loss has a classifier of its own
    * on the class tower.  The paper's is on the coarse one. */
   gboolean aux_classifier;

@@ -188,6 +188,8 @@ print_network (const DefcnSpec *s)
   if (s->filter)
     g_print (", 3DMF tau %d phi %d%s", s->tau, s->phi,
         s->filter_norm ? "" : " without norm");
+  if (s->centerness)
+    g_print (", centerness");
   g_print ("\n");
 }
 

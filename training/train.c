@@ -27,6 +27,7 @@ add_losses (DefcnStepLosses *sum, const DefcnStepLosses *losses)
   sum->cls += losses->cls;
   sum->box += losses->box;
   sum->aux += losses->aux;
+  sum->centerness += losses->centerness;
   sum->total += losses->total;
   sum->n_foreground += losses->n_foreground;
 }
@@ -117,6 +118,8 @@ log_updates (DefcnRun *run, GError **error)
   cJSON_AddNumberToObject (line, "loss_cls", run->sum.cls / n);
   cJSON_AddNumberToObject (line, "loss_box", run->sum.box / n);
   cJSON_AddNumberToObject (line, "loss_aux", run->sum.aux / n);
+  if (run->recipe->spec->centerness)
+    cJSON_AddNumberToObject (line, "loss_centerness", run->sum.centerness / n);
   cJSON_AddNumberToObject (line, "foreground", run->sum.n_foreground / n);
   cJSON_AddNumberToObject (line, "grad_norm", run->norm / n);
   cJSON_AddNumberToObject (line, "images_per_second", n * batch / seconds);

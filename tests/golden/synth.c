@@ -170,6 +170,10 @@ recipe_of (const cJSON *config, GError **error)
           is_string (config, "third_output", "filter") ? "filter=true"
                                                        : "filter=false",
           error)
+      && defcn_recipe_set (recipe,
+          is_string (config, "third_output", "centerness") ? "centerness=true"
+                                                           : "centerness=false",
+          error)
       && set_number (recipe, "alpha",
           testing_golden_number (poto, "ALPHA", recipe->step.assign.alpha),
           error)

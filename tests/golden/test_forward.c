@@ -58,6 +58,7 @@ compare_heads (const DefcnModel *model, const DefcnPlan *plan,
     g_autofree char *logits = g_strdup_printf ("logits.p%d", l + 3);
     g_autofree char *deltas = g_strdup_printf ("deltas.p%d", l + 3);
     g_autofree char *filter = g_strdup_printf ("filter.p%d", l + 3);
+    g_autofree char *centerness = g_strdup_printf ("centerness.p%d", l + 3);
 
     if (l < 3) {
       g_autofree char *res = g_strdup_printf ("backbone.res%d", l + 3);
@@ -69,6 +70,8 @@ compare_heads (const DefcnModel *model, const DefcnPlan *plan,
     compare_tensor (model, plan->deltas[l], file, deltas);
     if (plan->filter[l])
       compare_tensor (model, plan->filter[l], file, filter);
+    if (plan->centerness[l])
+      compare_tensor (model, plan->centerness[l], file, centerness);
   }
 }
 

@@ -40,7 +40,8 @@ check_losses (const DefcnStepLosses *found, const cJSON *want, double tolerance)
     const char *name;
     double value;
   } losses[] = { { "loss_cls", found->cls }, { "loss_box_reg", found->box },
-    { "loss_cls_aux", found->aux }, { "total", found->total } };
+    { "loss_cls_aux", found->aux }, { "loss_centerness", found->centerness },
+    { "total", found->total } };
 
   g_assert_true (cJSON_HasObjectItem (want, "total"));
   for (gsize k = 0; k < G_N_ELEMENTS (losses); k++) {
@@ -208,7 +209,7 @@ static gboolean
 is_output (const DefcnParam *p)
 {
   static const char *const prefixes[] = { "head.cls_score.", "head.bbox_pred.",
-    "head.filter.", "head.scales." };
+    "head.filter.", "head.centerness.", "head.scales." };
 
   for (gsize k = 0; k < G_N_ELEMENTS (prefixes); k++)
     if (g_str_has_prefix (p->name, prefixes[k]))

@@ -766,6 +766,42 @@ test_decode_nms_rule (void)
   }
 }
 
+/* The threshold and the best of a level go by the class, the order and NMS by
+ * the geometric mean with the centerness. */
+static void
+test_decode_centerness (void)
+{
+  static const float logits[] = { 0, 2, -4, 1 }, centerness[] = { 4, -4, 9, 0 };
+  static const float deltas[] = { 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 12, 4, -4,
+    4 }; /* the last one's box is the one before the last's */
+  const DefcnLevel level = { .h = 1,
+    .w = 4,
+    .stride = 8,
+    .logits = logits,
+    .deltas = deltas,
+    .centerness = centerness };
+  DefcnDecodeRule rule = { .threshold = 0.05f,
+    .topk = 10,
+    .max_detections = 10,
+    .nms_iou = 0.6f };
+  static const float want[][2] = { { 0.7008f, 0 }, { 0.6046f, 16 },
+    { 0.1259f, 8 } }; /* score, left */
+  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+
+  defcn_boxes_decode (boxes, &level, 1, 1, &rule);
+  g_assert_cmpuint (boxes->len, ==, 3);
+  for (guint i = 0; i < 3; i++) {
+    const DefcnBox *b = &g_array_index (boxes, DefcnBox, i);
+
+    g_assert_cmpfloat_with_epsilon (b->score, want[i][0], 1e-4);
+    g_assert_cmpfloat (b->x1, ==, want[i][1]);
+  }
+  rule.topk = 1; /* the best class, though its centerness is the least */
+  defcn_boxes_decode (boxes, &level, 1, 1, &rule);
+  g_assert_cmpuint (boxes->len, ==, 1);
+  g_assert_cmpfloat (g_array_index (boxes, DefcnBox, 0).x1, ==, 8);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -776,6 +812,7 @@ main (int argc, char **argv)
   g_test_add_func ("/boxes/decode/threshold", test_threshold);
   g_test_add_func ("/boxes/decode/nan", test_decode_survives_nan);
   g_test_add_func ("/boxes/decode/nms", test_decode_nms_rule);
+  g_test_add_func ("/boxes/decode/centerness", test_decode_centerness);
   g_test_add_func ("/boxes/duplicates", test_duplicates);
   g_test_add_func ("/boxes/duplicates/people", test_duplicates_of_people);
   g_test_add_func ("/boxes/duplicates/by-hand", test_duplicates_by_hand);

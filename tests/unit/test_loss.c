@@ -444,6 +444,78 @@ test_left_alone (void)
     g_assert_true (k == 1 ? dx.filter[k] == 0 : dx.filter[k] != 0);
 }
 
+/* Targets of the centerness, with a location outside of its object. */
+static void
+test_centerness (void)
+{
+  static const struct
+  {
+    float sides[4];
+    double value;
+  } cases[] = { { { 5, 5, 5, 5 }, 1 }, { { 1, 2, 3, 2 }, sqrt (1 / 3.0) },
+    { { 3, 1, 1, 4 }, sqrt (1 / 12.0) }, { { 0, 2, 3, 2 }, 0 },
+    { { -1, 2, 3, 2 }, 0 }, { { -1, -2, 3, 2 }, 0 } };
+
+  for (gsize k = 0; k < G_N_ELEMENTS (cases); k++)
+    g_assert_cmpfloat_with_epsilon (defcn_objective_centerness (cases[k].sides),
+        cases[k].value, 1e-6);
+  for (double x = -40; x <= 40; x += 8)
+    for (double t = 0; t <= 1; t += 0.25) {
+      const double want = MAX (x, 0) - x * t + log1p (exp (-fabs (x)));
+      float slope;
+
+      g_assert_cmpfloat_with_epsilon (defcn_objective_bce (&slope, x, t), want,
+          1e-6 * MAX (1, want));
+      g_assert_cmpfloat_with_epsilon (slope, sigmoid (x) - t, 1e-6);
+    }
+}
+
+/* Boxes weigh by their centerness, and it has a loss of its own: both of the
+ * foreground alone, with the slopes that differences have. */
+static void
+test_weighted (void)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (9);
+  g_autoptr (DefcnAssignment) a = random_assignment (rand);
+  DefcnLevel levels[N_LEVELS];
+  DefcnLevelGrad grads[N_LEVELS];
+  float centerness[N_LOCATIONS], slopes[N_LOCATIONS] = { 0 };
+  Heads x, dx = { 0 };
+  double boxes = 0, weights = 0, own = 0;
+
+  random_heads (&x, rand);
+  point_at (levels, grads, &x, &dx, BARE);
+  for (int l = 0; l < N_LEVELS; l++) {
+    levels[l].centerness = centerness + (l == 0 ? 0 : 12);
+    grads[l].centerness = slopes + (l == 0 ? 0 : 12);
+  }
+  for (int j = 0; j < N_LOCATIONS; j++)
+    centerness[j] = g_rand_double_range (rand, -3, 3);
+  const double loss = defcn_loss_centerness (grads, levels, N_LEVELS, a, 0.5);
+  const double box = defcn_loss_giou_weighted (grads, levels, N_LEVELS, a, 0.5);
+  for (int j = 0; j < N_LOCATIONS; j++) {
+    float d[4], slope;
+
+    if (a->objects[j] < 0) {
+      g_assert_cmpfloat (slopes[j], ==, 0);
+      g_assert_cmpfloat (dx.deltas[4 * j], ==, 0);
+      continue;
+    }
+    const float t = defcn_objective_centerness (a->targets[j]);
+    weights += t;
+    boxes += t * defcn_objective_giou (d, &x.deltas[4 * j], a->targets[j]);
+    own += defcn_objective_bce (&slope, centerness[j], t);
+    g_assert_cmpfloat_with_epsilon (slopes[j], 0.5 * slope, 1e-6);
+    for (int i = 0; i < 4; i++)
+      g_assert_cmpfloat_with_epsilon (dx.deltas[4 * j + i], 0.5 * t * d[i],
+          1e-6);
+  }
+  g_assert_cmpfloat (weights, >, 0);
+  g_assert_cmpfloat_with_epsilon (box, 0.5 * boxes, 1e-6);
+  g_assert_cmpfloat_with_epsilon (loss, 0.5 * own, 1e-6);
+  g_assert_cmpfloat_with_epsilon (defcn_loss_centerness_sum (a), weights, 1e-6);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -460,5 +532,7 @@ main (int argc, char **argv)
   g_test_add_func ("/loss/box", test_box);
   g_test_add_func ("/loss/foreground", test_foreground);
   g_test_add_func ("/loss/left-alone", test_left_alone);
+  g_test_add_func ("/loss/centerness", test_centerness);
+  g_test_add_func ("/loss/weighted", test_weighted);
   return g_test_run ();
 }

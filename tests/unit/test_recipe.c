@@ -49,6 +49,7 @@ test_keys (void)
     "filter_norm=false",
     "tau=4",
     "phi=7",
+    "centerness=true",
     "short_edge=97",
     "test_long_edge=98",
     "threshold=0.125",
@@ -134,6 +135,7 @@ test_keys (void)
     !r->spec->filter_norm,
     r->spec->tau == 4,
     r->spec->phi == 7,
+    r->spec->centerness,
     r->spec->input.short_edge == 97,
     r->spec->input.long_edge == 98,
     r->spec->threshold == 0.125f,
@@ -241,25 +243,26 @@ test_preset_values (void)
     "absolute_names=false", "exif=true", "max_megapixels=100",
     "backbone=resnet50", "pixels=msra", "stride_in_1x1=true", "freeze_at=2",
     "fpn_channels=256", "p6_from_c5=false", "tower_depth=4", "norm_groups=32",
-    "filter=true", "filter_norm=true", "tau=2", "phi=3", "short_edge=800",
-    "test_long_edge=1333", "threshold=0.05", "max_detections=100", "nms_iou=0",
-    "duplicate_iou=0", "working_threshold=0.3", "assigner=poto", "alpha=0.8",
-    "final_alpha=-1", "alpha_hold=0.7", "additive=false", "radius=1.5",
-    "aux_topk=9", "aux_assigner=quality-atss", "aux_classifier=false",
-    "skip_unplaced=false", "ignore_regions=false", "reg_weight=2",
-    "aux_reg_weight=0", "batch=16", "micro_batch=0", "group=2", "workers=2",
-    "cache=-1", "seed=1", "max_unreadable=0.01",
-    "short_edges=640;672;704;736;768;800", "long_edge=1333", "flip=0.5",
-    "color=0", "crop=0", "expand=0", "mosaic=0", "canvas_width=0",
-    "canvas_height=0", "scale_min=0.5", "scale_max=1.5", "optimizer=sgd",
-    "lr=0.01", "backbone_lr=1", "momentum=0.9", "weight_decay=0.0001",
-    "clip_norm=0", "schedule=step", "iterations=270000", "epochs=0",
-    "steps=210000;250000", "warmup=1000", "warmup_factor=0.001",
+    "filter=true", "filter_norm=true", "tau=2", "phi=3", "centerness=false",
+    "short_edge=800", "test_long_edge=1333", "threshold=0.05",
+    "max_detections=100", "nms_iou=0", "duplicate_iou=0",
+    "working_threshold=0.3", "assigner=poto", "alpha=0.8", "final_alpha=-1",
+    "alpha_hold=0.7", "additive=false", "radius=1.5", "aux_topk=9",
+    "aux_assigner=quality-atss", "aux_classifier=false", "skip_unplaced=false",
+    "ignore_regions=false", "reg_weight=2", "aux_reg_weight=0", "batch=16",
+    "micro_batch=0", "group=2", "workers=2", "cache=-1", "seed=1",
+    "max_unreadable=0.01", "short_edges=640;672;704;736;768;800",
+    "long_edge=1333", "flip=0.5", "color=0", "crop=0", "expand=0", "mosaic=0",
+    "canvas_width=0", "canvas_height=0", "scale_min=0.5", "scale_max=1.5",
+    "optimizer=sgd", "lr=0.01", "backbone_lr=1", "momentum=0.9",
+    "weight_decay=0.0001", "clip_norm=0", "schedule=step", "iterations=270000",
+    "epochs=0", "steps=210000;250000", "warmup=1000", "warmup_factor=0.001",
     "final_lr=0.01", "cooldown=0.2", "ema=0", "eval_interval=10000",
     "checkpoint_interval=1000", "log_interval=20", "threads=0",
     "precision=fp32", NULL };
-#define CROWD                                                                  \
-  "radius=0 short_edges=800 long_edge=1400 test_long_edge=1400 "               \
+#define CROWD "radius=0 " CROWD_SIZES
+#define CROWD_SIZES                                                            \
+  "short_edges=800 long_edge=1400 test_long_edge=1400 "                        \
   "max_detections=500 iterations=30000 steps=20000;25000 "                     \
   "eval_interval=5000 group=0 "
   static const struct
@@ -268,6 +271,11 @@ test_preset_values (void)
   } cases[] = {
     { "coco.fcos",
         "assigner=fcos filter=false aux_topk=0 reg_weight=1 nms_iou=0.6" },
+    { "coco.fcos.ctr",
+        "assigner=fcos filter=false centerness=true aux_topk=0 reg_weight=1 "
+        "nms_iou=0.6" },
+    { "coco.atss",
+        "assigner=atss filter=false centerness=true aux_topk=0 nms_iou=0.6" },
     { "coco.loss", "assigner=loss filter=false aux_topk=0" },
     { "coco.center", "assigner=center filter=false aux_topk=0" },
     { "coco.poto", "filter=false aux_topk=0" },
@@ -287,6 +295,12 @@ test_preset_values (void)
     { "coco.poto.3dmf.aux.quality_fcos", "aux_assigner=quality-fcos" },
     { "coco.poto.3dmf.aux.quality_topk", "aux_assigner=quality-topk" },
     { "coco.poto.3dmf_wo_gn.aux", "filter_norm=false" },
+    { "crowdhuman.fcos",
+        "assigner=fcos filter=false centerness=true aux_topk=0 reg_weight=1 "
+        "nms_iou=0.6 radius=1.5 " CROWD_SIZES },
+    { "crowdhuman.atss",
+        "assigner=atss filter=false centerness=true aux_topk=0 "
+        "nms_iou=0.6 " CROWD },
     { "crowdhuman.poto", CROWD "filter=false aux_topk=0" },
     { "crowdhuman.poto.3dmf", CROWD "aux_topk=0" },
     { "crowdhuman.poto.3dmf.aux", CROWD },
@@ -420,7 +434,7 @@ test_finish (void)
 {
   static const struct
   {
-    const char *assignment, *words, *before[2];
+    const char *assignment, *words, *before[4];
   } cases[] = {
     { "annotations=", "annotations and images" },
     { "images=", "annotations and images" },
@@ -434,6 +448,11 @@ test_finish (void)
     { "canvas_width=64", "canvas_width and canvas_height" },
     { "scale_min=2", "scale_min is above scale_max" },
     { "assigner=fcos", "set filter=false" },
+    { "centerness=true", "centerness is for the assigners fcos and atss" },
+    { "assigner=loss", "centerness is for the assigners fcos and atss",
+        { "filter=false", "centerness=true", "aux_topk=0" } },
+    { "assigner=atss", "set aux_topk=0",
+        { "filter=false", "centerness=true" } },
     { "assigner=fcos", "set radius to 0 or more",
         { "filter=false", "radius=-1" } },
     { "micro_batch=3", "micro_batch=3 does not divide batch=16" },
@@ -459,7 +478,7 @@ test_finish (void)
     g_autoptr (GError) error = NULL;
     g_autoptr (DefcnRecipe) recipe = whole_recipe ();
 
-    for (int k = 0; k < 2 && cases[i].before[k]; k++)
+    for (int k = 0; k < 4 && cases[i].before[k]; k++)
       g_assert_true (defcn_recipe_set (recipe, cases[i].before[k], NULL));
     g_assert_true (defcn_recipe_set (recipe, cases[i].assignment, NULL));
     g_assert_false (defcn_recipe_finish (recipe, &error));

@@ -122,6 +122,7 @@ test_fields (void)
     .filter_norm = FALSE,
     .tau = 6,
     .phi = 5,
+    .centerness = TRUE,
     .threshold = 0.375f,
     .topk = 17,
     .max_detections = 19,
@@ -141,7 +142,7 @@ test_fields (void)
       "\"stride_in_1x1\":false,\"freeze_at\":4,\"fpn_channels\":39,"
       "\"p6_from_c5\":true,\"tower_depth\":9,\"norm_groups\":13,"
       "\"norm_reg_targets\":false,\"filter\":false,\"filter_norm\":false,"
-      "\"tau\":6,\"phi\":5,\"threshold\":0.375,\"topk\":17,"
+      "\"tau\":6,\"phi\":5,\"centerness\":true,\"threshold\":0.375,\"topk\":17,"
       "\"max_detections\":19,\"nms_iou\":0.625,\"duplicate_iou\":0.875,"
       "\"working_threshold\":0.4375,\"short_edge\":21,"
       "\"long_edge\":22,\"divisor\":64,\"bgr\":false,\"mean\":[1,2,3],"
@@ -317,7 +318,7 @@ test_published (void)
       "\"freeze_at\":2,\"fpn_channels\":256,\"p6_from_c5\":false,"
       "\"tower_depth\":4,\"norm_groups\":32,\"norm_reg_targets\":true,"
       "\"filter\":true,\"filter_norm\":true,\"tau\":2,\"phi\":3,"
-      "\"threshold\":0.05"));
+      "\"centerness\":false,\"threshold\":0.05"));
   g_assert_cmpfloat (read->threshold, ==, 0.05f);
   g_assert_cmpfloat (read->input.mean[2], ==, 123.675f);
   g_assert_nonnull (strstr (json,

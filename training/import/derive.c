@@ -24,7 +24,6 @@ static const struct
 {
   const char *part, *what;
 } unknown_parts[] = {
-  { "head.centerness.", "a centerness branch" },
   { ".conv2_offset.", "deformable convolutions" },
 };
 
@@ -169,6 +168,10 @@ derive_head (DefcnSpec *spec, const DefcnForeign *foreign)
       dim (foreign, "backbone.top_block.p6.weight", 1) != spec->fpn_channels;
   spec->tower_depth = count_tower (foreign);
   spec->filter = defcn_foreign_lookup (foreign, "head.filter.weight") != NULL;
+  spec->centerness =
+      defcn_foreign_lookup (foreign, "head.centerness.weight") != NULL;
+  if (spec->centerness) /* a one-to-many baseline */
+    spec->nms_iou = 0.6f;
   spec->filter_norm =
       defcn_foreign_lookup (foreign, "head.max3d.norm.weight") != NULL;
   if (spec->n_classes == 1) { /* the CrowdHuman configurations */

@@ -1,4 +1,4 @@
-/* Focal and GIoU losses with their gradients. */
+/* Focal, GIoU and centerness losses with their gradients. */
 #include "loss.h"
 
 #include "objective.h"
@@ -89,9 +89,9 @@ defcn_loss_aux (DefcnLevelGrad *grads, const DefcnLevel *levels, int n_levels,
       levels[0].aux_logits != NULL);
 }
 
-double
-defcn_loss_giou (DefcnLevelGrad *grads, const DefcnLevel *levels, int n_levels,
-    const DefcnAssignment *assignment, double scale)
+static double
+giou (DefcnLevelGrad *grads, const DefcnLevel *levels, int n_levels,
+    const DefcnAssignment *assignment, double scale, gboolean weighted)
 {
   double sum = 0;
   int first = 0;
@@ -100,16 +100,68 @@ defcn_loss_giou (DefcnLevelGrad *grads, const DefcnLevel *levels, int n_levels,
     const int n = levels[l].h * levels[l].w;
 
     for (int j = 0; j < n; j++) {
+      const float *t = assignment->targets[first + j];
       float d[4];
 
       if (assignment->objects[first + j] < 0)
         continue;
-      sum += defcn_objective_giou (d, levels[l].deltas + 4 * (gsize) j,
-          assignment->targets[first + j]);
+      const double weight = weighted ? defcn_objective_centerness (t) : 1;
+      sum += weight
+          * defcn_objective_giou (d, levels[l].deltas + 4 * (gsize) j, t);
       for (int i = 0; grads && grads[l].deltas && i < 4; i++)
-        grads[l].deltas[4 * (gsize) j + i] += scale * d[i];
+        grads[l].deltas[4 * (gsize) j + i] += scale * weight * d[i];
     }
     first += n;
   }
   return sum * scale;
+}
+
+double
+defcn_loss_giou (DefcnLevelGrad *grads, const DefcnLevel *levels, int n_levels,
+    const DefcnAssignment *assignment, double scale)
+{
+  return giou (grads, levels, n_levels, assignment, scale, FALSE);
+}
+
+double
+defcn_loss_giou_weighted (DefcnLevelGrad *grads, const DefcnLevel *levels,
+    int n_levels, const DefcnAssignment *assignment, double scale)
+{
+  return giou (grads, levels, n_levels, assignment, scale, TRUE);
+}
+
+double
+defcn_loss_centerness (DefcnLevelGrad *grads, const DefcnLevel *levels,
+    int n_levels, const DefcnAssignment *assignment, double scale)
+{
+  double sum = 0;
+  int first = 0;
+
+  for (int l = 0; l < n_levels; l++) {
+    const int n = levels[l].h * levels[l].w;
+
+    for (int j = 0; j < n; j++) {
+      float d;
+
+      if (assignment->objects[first + j] < 0)
+        continue;
+      sum += defcn_objective_bce (&d, levels[l].centerness[j],
+          defcn_objective_centerness (assignment->targets[first + j]));
+      if (grads && grads[l].centerness)
+        grads[l].centerness[j] += scale * d;
+    }
+    first += n;
+  }
+  return sum * scale;
+}
+
+double
+defcn_loss_centerness_sum (const DefcnAssignment *assignment)
+{
+  double sum = 0;
+
+  for (int j = 0; j < assignment->n_locations; j++)
+    if (assignment->objects[j] >= 0)
+      sum += defcn_objective_centerness (assignment->targets[j]);
+  return sum;
 }

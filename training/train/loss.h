@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 /* Gradients beside a DefcnLevel: same shapes, added to.  NULL: not wanted. */
 typedef struct
 {
-  float *logits, *deltas, *filter, *aux_logits;
+  float *logits, *deltas, *filter, *aux_logits, *centerness;
 } DefcnLevelGrad;
 
 /* Focal loss (arXiv 1708.02002) of the one-to-one branch, on the product of the
@@ -28,5 +28,15 @@ double defcn_loss_aux (DefcnLevelGrad *grads, const DefcnLevel *levels,
  * the weight (2.0; 1.0 for FCOS). */
 double defcn_loss_giou (DefcnLevelGrad *grads, const DefcnLevel *levels,
     int n_levels, const DefcnAssignment *assignment, double scale);
+
+/* The same, each location times its centerness. */
+double defcn_loss_giou_weighted (DefcnLevelGrad *grads,
+    const DefcnLevel *levels, int n_levels, const DefcnAssignment *assignment,
+    double scale);
+/* Binary cross entropy of the centerness of the foreground locations. */
+double defcn_loss_centerness (DefcnLevelGrad *grads, const DefcnLevel *levels,
+    int n_levels, const DefcnAssignment *assignment, double scale);
+/* The centerness of all foreground locations together. */
+double defcn_loss_centerness_sum (const DefcnAssignment *assignment);
 
 G_END_DECLS

@@ -13,7 +13,8 @@
 static const char defaults[] =
     "backbone=resnet50\npixels=msra\nstride_in_1x1=true\nfreeze_at=2\n"
     "fpn_channels=256\np6_from_c5=false\ntower_depth=4\nnorm_groups=32\n"
-    "filter=true\nfilter_norm=true\ntau=2\nphi=3\nshort_edge=800\n"
+    "filter=true\nfilter_norm=true\ntau=2\nphi=3\ncenterness=false\n"
+    "short_edge=800\n"
     "test_long_edge=1333\nthreshold=0.05\nmax_detections=100\nnms_iou=0\n"
     "duplicate_iou=0\nworking_threshold=0.3\n"
     "assigner=poto\nalpha=0.8\nfinal_alpha=-1\nalpha_hold=0.7\nadditive=false\n"
@@ -45,6 +46,12 @@ static const struct
 } presets[] = {
   { "coco.fcos",
       "assigner=fcos\nfilter=false\naux_topk=0\nreg_weight=1\nnms_iou=0.6\n" },
+  { "coco.fcos.ctr",
+      "assigner=fcos\nfilter=false\ncenterness=true\naux_topk=0\n"
+      "reg_weight=1\nnms_iou=0.6\n" },
+  { "coco.atss",
+      "assigner=atss\nfilter=false\ncenterness=true\naux_topk=0\n"
+      "nms_iou=0.6\n" },
   { "coco.loss", "assigner=loss\nfilter=false\naux_topk=0\n" },
   { "coco.center", "assigner=center\nfilter=false\naux_topk=0\n" },
   { "coco.poto", "filter=false\naux_topk=0\n" },
@@ -64,6 +71,12 @@ static const struct
   { "coco.poto.3dmf.aux.quality_fcos", "aux_assigner=quality-fcos\n" },
   { "coco.poto.3dmf.aux.quality_topk", "aux_assigner=quality-topk\n" },
   { "coco.poto.3dmf_wo_gn.aux", "filter_norm=false\n" },
+  { "crowdhuman.fcos",
+      CROWDHUMAN "assigner=fcos\nradius=1.5\nfilter=false\n"
+                 "centerness=true\naux_topk=0\nreg_weight=1\nnms_iou=0.6\n" },
+  { "crowdhuman.atss",
+      CROWDHUMAN "assigner=atss\nfilter=false\ncenterness=true\n"
+                 "aux_topk=0\nnms_iou=0.6\n" },
   { "crowdhuman.poto", CROWDHUMAN "filter=false\naux_topk=0\n" },
   { "crowdhuman.poto.3dmf", CROWDHUMAN "aux_topk=0\n" },
   { "crowdhuman.poto.3dmf.aux", CROWDHUMAN },
@@ -358,6 +371,14 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
   if (recipe->spec->aux_classifier && recipe->step.assign.aux_topk == 0) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
         "recipe: aux_classifier without an auxiliary loss: set aux_topk");
+    return FALSE;
+  }
+  if (recipe->spec->centerness
+      && (assigner->has_quality || assigner->has_predictions
+          || recipe->step.assign.aux_topk > 0)) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: centerness is for the assigners fcos and atss, without an "
+        "auxiliary loss: set aux_topk=0");
     return FALSE;
   }
   if (recipe->step.assign.radius < 0 && !assigner->has_quality

@@ -86,6 +86,8 @@ static const Key keys[] = {
   SPEC ("filter_norm", KEY_BOOL, filter_norm, 0, 1, "group norm in it"),
   SPEC ("tau", KEY_INT, tau, 0, 8, "3DMF: neighbouring levels, even"),
   SPEC ("phi", KEY_INT, phi, 1, 15, "3DMF: window, odd"),
+  SPEC ("centerness", KEY_BOOL, centerness, 0, 1,
+      "third output of FCOS and ATSS, which weighs boxes and scores"),
   SPEC ("short_edge", KEY_INT, input.short_edge, 32, 16384,
       "input size at inference: short side"),
   SPEC ("test_long_edge", KEY_INT, input.long_edge, 32, 16384,

@@ -27,6 +27,12 @@ struct _DefcnStep
   GArray *ignored;                         /* DefcnPositive */
 };
 
+static gboolean
+has_centerness (const DefcnStep *step)
+{
+  return defcn_model_spec (step->model)->centerness;
+}
+
 DefcnStep *
 defcn_step_new (DefcnModel *model, const DefcnStepRule *rule)
 {
@@ -35,7 +41,7 @@ defcn_step_new (DefcnModel *model, const DefcnStepRule *rule)
   step->model = model;
   step->rule = *rule;
   step->scaler = defcn_scaler_new ();
-  if (defcn_model_backend (model)->learner
+  if (defcn_model_backend (model)->learner && !has_centerness (step)
       && !defcn_assign_needs_heads (&rule->assign))
     step->qualities = defcn_qualities_new ();
   step->positives = g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
@@ -173,7 +179,7 @@ download_heads (DefcnStep *step, const DefcnPlan *plan, int n)
 
       step->grads[i][l] = (DefcnLevelGrad){ beside (step, level->logits),
         beside (step, level->deltas), beside (step, level->filter),
-        beside (step, level->aux_logits) };
+        beside (step, level->aux_logits), beside (step, level->centerness) };
     }
   }
 }
@@ -237,6 +243,8 @@ forward (DefcnStep *step, DefcnExample *const *examples, int n,
     defcn_assign_run (a, &step->rule.assign, levels, DEFCN_N_LEVELS,
         examples[i]->objects, step->qualities, i);
     counts->n_foreground += a->n_foreground;
+    if (has_centerness (step))
+      counts->sum_centerness += defcn_loss_centerness_sum (a);
     if (step->rule.assign.aux_topk > 0) {
       DefcnAssignment *aux = assignment_at (step->aux, i, r, n_classes);
 
@@ -284,8 +292,15 @@ host_losses (DefcnStep *step, const DefcnPlan *plan, int n,
 
     losses->cls +=
         defcn_loss_focal (grads, levels, DEFCN_N_LEVELS, a, scales.cls_scale);
-    losses->box +=
-        defcn_loss_giou (grads, levels, DEFCN_N_LEVELS, a, scales.box_scale);
+    if (has_centerness (step)) {
+      losses->box += defcn_loss_giou_weighted (grads, levels, DEFCN_N_LEVELS, a,
+          step->rule.reg_weight / MAX (1, losses->sum_centerness));
+      losses->centerness += defcn_loss_centerness (grads, levels,
+          DEFCN_N_LEVELS, a, scales.cls_scale);
+    } else {
+      losses->box +=
+          defcn_loss_giou (grads, levels, DEFCN_N_LEVELS, a, scales.box_scale);
+    }
     if (!scales.has_aux)
       continue;
     losses->aux += defcn_loss_aux (grads, levels, DEFCN_N_LEVELS,
@@ -300,6 +315,7 @@ host_losses (DefcnStep *step, const DefcnPlan *plan, int n,
     upload_gradient (be, plan->logits[l], first->logits);
     upload_gradient (be, plan->deltas[l], first->deltas);
     upload_gradient (be, plan->filter[l], first->filter);
+    upload_gradient (be, plan->centerness[l], first->centerness);
     upload_gradient (be, plan->aux_logits[l], first->aux_logits);
   }
 }
@@ -425,7 +441,7 @@ defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
     return FALSE;
   if (!defcn_params_on_device (params))
     defcn_params_download_gradients (params);
-  losses->total = losses->cls + losses->box + losses->aux;
+  losses->total = losses->cls + losses->box + losses->aux + losses->centerness;
   return TRUE;
 }
 

@@ -18,11 +18,13 @@ typedef struct
 } DefcnStepRule;
 
 /* As they enter the total: over the number of foregrounds, of the auxiliary
- * ones for aux (classes and boxes), of the whole batch. */
+ * ones for aux (classes and boxes), of the whole batch; box over their
+ * centerness where that is an output. */
 typedef struct
 {
-  double cls, box, aux, total;
+  double cls, box, aux, centerness, total;
   int n_foreground, n_foreground_aux;
+  double sum_centerness; /* targets of all foregrounds, with such an output */
 } DefcnStepLosses;
 
 typedef struct _DefcnStep DefcnStep;
