@@ -57,8 +57,8 @@ def counted(work):
 
 
 def pair(people, found):
-    """(missed, extra): rows of either that have none of the other near them;
-    the nearest two go together first."""
+    """{index of one of @people: index of what was counted for them}: the
+    nearest two go together first."""
     pairs = sorted((abs(p[0] - f[0]), i, k) for i, p in enumerate(people)
                    for k, f in enumerate(found)
                    if p[1] == f[1] and abs(p[0] - f[0]) <= NEAR)
@@ -66,24 +66,31 @@ def pair(people, found):
     for _, i, k in pairs:
         if i not in of_people and k not in of_found:
             of_people[i], of_found[k] = k, i
+    return of_people
+
+
+def table(people, found):
+    """(missed, extra): rows of either that have none of the other near them;
+    prints all."""
+    pairs = pair(people, found)
     print("# frame seen  counted  direction")
     for i, (frame, direction, who) in enumerate(people):
-        own = found[of_people[i]][0] if i in of_people else "-"
+        own = found[pairs[i]][0] if i in pairs else "-"
         print("# %10d  %7s  %-8s  %s" % (frame, own, direction, who))
-    missed = [p for i, p in enumerate(people) if i not in of_people]
-    extra = [f for k, f in enumerate(found) if k not in of_found]
+    extra = [f for k, f in enumerate(found) if k not in pairs.values()]
     for frame, direction in extra:
         print("# %10s  %7d  %-8s" % ("-", frame, direction))
-    return missed, extra
+    return [p for i, p in enumerate(people) if i not in pairs], extra
 
 
 def check_pair():
     """The comparison itself."""
     people = [(10, "forward", "a"), (12, "forward", "b"), (50, "backward", "c")]
-    assert pair(people, []) == (people, [])
-    assert pair([], [(1, "forward")]) == ([], [(1, "forward")])
+    assert pair(people, []) == pair([], [(1, "forward")]) == {}
     assert pair(people, [(11, "forward"), (13, "forward"), (51, "forward")]) \
-        == (people[2:], [(51, "forward")])
+        == {0: 0, 1: 1}
+    assert pair(people, [(51, "backward"), (24, "forward")]) == {2: 0, 1: 1}
+    assert pair(people, [(66, "backward")]) == {}
 
 
 def of(rows, direction):
@@ -101,7 +108,7 @@ def main():
             return 0
         found, sums = counted(work)
     people = seen()
-    missed, extra = pair(people, found)
+    missed, extra = table(people, found)
     both = ("forward", "backward")
     print("# by eye %s, counted %s" % tuple(
         " and ".join("%d %s" % (n, d) for n, d in zip(ns, both))
