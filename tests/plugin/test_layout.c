@@ -294,6 +294,29 @@ test_shapes (void)
       < 1e-12);
 }
 
+/* To the nearest point between the ends, in heights of the picture. */
+static void
+test_distance (void)
+{
+  static const GstDefcnPoint a = { 0.25, 0.5 }, b = { 0.75, 0.5 };
+  static const struct
+  {
+    GstDefcnPoint p;
+    double aspect, distance;
+  } cases[] = {
+    { { 0.5, 0.75 }, 1, 0.25 },
+    { { 0.5, 0.25 }, 2, 0.25 },
+    { { 0, 0.5 }, 1, 0.25 },
+    { { 1, 0.5 }, 2, 0.5 },
+    { { 0.25, 0.5 }, 1, 0 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    g_assert_true (gst_defcn_shape_distance (a, b, cases[i].p, cases[i].aspect)
+        == cases[i].distance);
+  g_assert_true (gst_defcn_shape_distance (a, a, b, 1) == 0.5);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -305,5 +328,6 @@ main (int argc, char **argv)
   g_test_add_func ("/layout/refused-files", test_refused_files);
   g_test_add_func ("/layout/limits", test_limits);
   g_test_add_func ("/layout/shapes", test_shapes);
+  g_test_add_func ("/layout/distance", test_distance);
   return rig_run ();
 }
