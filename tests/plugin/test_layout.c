@@ -173,8 +173,9 @@ test_refused (void)
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autoptr (GArray) layout = gst_defcn_layout_new ();
     g_autoptr (GError) error = NULL;
+    g_autofree char *shown = g_strescape (cases[i].text, NULL);
 
-    g_test_message ("%s", cases[i].text);
+    g_test_message ("%s", shown);
     g_assert_false (
         gst_defcn_text_parse (layout, cases[i].text, &defaults, &error));
     g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS);
@@ -225,8 +226,9 @@ test_refused_files (void)
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autoptr (GArray) layout = gst_defcn_layout_new ();
     g_autoptr (GError) error = NULL;
+    g_autofree char *shown = g_strescape (cases[i].text, NULL);
 
-    g_test_message ("%s", cases[i].text);
+    g_test_message ("%s", shown);
     g_assert_false (gst_defcn_config_parse (layout, cases[i].text, "f.json",
         &defaults, &error));
     g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS);
