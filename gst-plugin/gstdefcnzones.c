@@ -94,7 +94,8 @@
  * |[
  * gst-launch-1.0 -q filesrc location=in.mp4 ! decodebin !
  *     defcndetect model=coco.safetensors threshold=0.1 ! defcntrack !
- *     defcnzones zones="door: line 0.1,0.5 0.9,0.5; yard: polygon 0,0 1,0 1,1" !
+ *     defcnzones
+ *     zones="door: line 0.1,0.5 0.9,0.5; yard: polygon 0,0 1,0 1,1" !
  *     defcnpublish ! fakesink
  * ]| Writes who goes through a door and how many are in a yard.
  * |[

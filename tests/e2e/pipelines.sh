@@ -130,8 +130,8 @@ PY
 # what is refused.
 count () {
   local config="$work/the \"zones\".json" said
-  printf '{"zones": [{"name": "all", "points": [[0, 0], [1, 0], [1, 1], [0, 1]]}]}' \
-    > "$config"
+  printf '{"zones": [{"name": "all", "points": %s}]}' \
+    '[[0, 0], [1, 0], [1, 1], [0, 1]]' > "$config"
   "$sources/pipelines/count.sh" "$work/in.mp4" \
     'all: polygon 0,0 1,0 1,1 0,1; high: line 0,0 1,0' > "$work/count.txt" &&
     "$sources/pipelines/count.sh" "$work/in.mp4" "$config" \
@@ -143,6 +143,8 @@ count () {
     grep -q '^all: occupancy [3-9], entered [3-9], left 0$' \
       "$work/count.txt" &&
     cmp <(grep -v ^high: "$work/count.txt") "$work/count2.txt" || return 1
+  "$sources/pipelines/count.sh" "$work/in.mp4" | tail -n 1 |
+    grep -x 'middle: forward 0, backward 0' || return 1
   said=$("$sources/pipelines/count.sh" "$work/in.mp4" 'a: line 0,0' 2>&1) &&
     return 1
   grep 'a line has two points, not 1' <<< "$said"
