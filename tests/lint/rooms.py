@@ -36,10 +36,11 @@ ROOMS = {
     "core/onednn/kernels": set(),
     "core/cuda": {"core"},
     "gst-plugin": {"gst-plugin/detect", "gst-plugin/publish",
-                   "gst-plugin/track"},
+                   "gst-plugin/track", "gst-plugin/zones"},
     "gst-plugin/detect": {"core", "gst-plugin"},
     "gst-plugin/publish": {"gst-plugin"},
     "gst-plugin/track": {"core", "gst-plugin"},
+    "gst-plugin/zones": {"gst-plugin"},
     # A program of GStreamer's elements, which knows ours by their names alone.
     "pipelines/live": set(),
     "training": {"core", "training/bench", "training/convert",
@@ -59,7 +60,8 @@ ROOMS = {
 # share.  Of the core all may be.
 SHARED = {
     "gst-plugin": {"gst-plugin/field", "gst-plugin/finding", "gst-plugin/list",
-                   "gst-plugin/meta", "gst-plugin/object", "gst-plugin/view"},
+                   "gst-plugin/meta", "gst-plugin/object",
+                   "gst-plugin/scene", "gst-plugin/view"},
     "training": {"training/progress", "training/metrics",
                  "training/device_options"},
 }
