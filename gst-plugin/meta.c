@@ -1,7 +1,9 @@
 /* Detections on a buffer, written and read. */
 #include "meta.h"
 
+#include "custom.h"
 #include "relations.h"
+#include "scene.h"
 #include "set.h"
 
 #define MAX_SIDE 1000000 /* pixels, of what others write */
@@ -25,63 +27,16 @@ gst_defcn_meta_flags_get_type (void)
   return type;
 }
 
-/* Scalers keep the display aspect or put borders around the picture; with less
- * than two pixels of borders no box moves by more than one. */
-static gboolean
-keeps_aspect (const GstVideoMetaTransform *scale)
-{
-  const GstVideoInfo *in = scale->in_info, *out = scale->out_info;
-  const double from = (double) in->width * in->par_n / in->par_d / in->height;
-  const double to = (double) out->width * out->par_n / out->par_d / out->height;
-
-  return from > to ? out->height * (1 - to / from) < 2
-                   : out->width * (1 - from / to) < 2;
-}
-
-static gboolean
-copy_field (GQuark name, const GValue *value, gpointer to)
-{
-  gst_structure_id_set_value (to, name, value);
-  return TRUE;
-}
-
-/* What comes with the boxes into another buffer. */
-static gboolean
-transform_boxes (GstBuffer *to, GstCustomMeta *meta, GstBuffer *from,
-    GQuark type, gpointer data, gpointer user_data)
-{
-  GstStructure *s = gst_custom_meta_get_structure (meta), *copy;
-  const gboolean is_copy = GST_META_TRANSFORM_IS_COPY (type);
-
-  if (!gst_defcn_set_same_crop (from, s))
-    return FALSE;
-  if (is_copy
-          ? ((const GstMetaTransformCopy *) data)->region
-          : !GST_VIDEO_META_TRANSFORM_IS_SCALE (type) || !keeps_aspect (data))
-    return FALSE;
-  copy = gst_custom_meta_get_structure (
-      gst_buffer_add_custom_meta (to, GST_DEFCN_META_OBJECTS_NAME));
-  gst_structure_foreach (s, copy_field, copy);
-  if (!is_copy) /* a picture that was made is as large as its frame */
-    gst_structure_remove_field (copy, "crop");
-  return TRUE;
-}
-
 void
 gst_defcn_meta_register (void)
 {
   static gsize done = 0;
-  static const gchar *none[] = { NULL };
-  static const gchar *geometry[] = { GST_META_TAG_VIDEO_STR,
-    GST_META_TAG_VIDEO_SIZE_STR, GST_META_TAG_VIDEO_ORIENTATION_STR, NULL };
 
   if (!g_once_init_enter (&done))
     return;
-  if (!gst_meta_get_info (GST_DEFCN_META_NAME))
-    gst_meta_register_custom (GST_DEFCN_META_NAME, none, NULL, NULL, NULL);
-  if (!gst_meta_get_info (GST_DEFCN_META_OBJECTS_NAME))
-    gst_meta_register_custom (GST_DEFCN_META_OBJECTS_NAME, geometry,
-        transform_boxes, NULL, NULL);
+  gst_defcn_custom_register (GST_DEFCN_META_NAME);
+  gst_defcn_custom_register_geometry (GST_DEFCN_META_OBJECTS_NAME);
+  gst_defcn_scene_register ();
   g_once_init_leave (&done, 1);
 }
 
@@ -125,27 +80,11 @@ next_set (GstBuffer *buffer)
   return set;
 }
 
-static void
-set_ints (GstStructure *s, const char *field, const int *values, guint n)
-{
-  GValue array = G_VALUE_INIT, item = G_VALUE_INIT;
-
-  g_value_init (&array, GST_TYPE_ARRAY);
-  g_value_init (&item, G_TYPE_INT);
-  for (guint i = 0; i < n; i++) {
-    g_value_set_int (&item, values[i]);
-    gst_value_array_append_value (&array, &item);
-  }
-  gst_structure_take_value (s, field, &array);
-}
-
 /* @objects: NULL where nobody wants them, and nothing can be lost. */
 static void
 attach_boxes (GstBuffer *buffer, const GArray *objects, guint set)
 {
-  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
-  GstStructure *s = gst_custom_meta_get_structure (
-      gst_buffer_add_custom_meta (buffer, GST_DEFCN_META_OBJECTS_NAME));
+  GstStructure *s = gst_defcn_custom_add (buffer, GST_DEFCN_META_OBJECTS_NAME);
   GValue value = G_VALUE_INIT;
 
   gst_structure_set (s, "set", G_TYPE_UINT, set, NULL);
@@ -153,11 +92,7 @@ attach_boxes (GstBuffer *buffer, const GArray *objects, guint set)
     gst_defcn_meta_objects_to_value (&value, objects);
     gst_structure_take_value (s, "objects", &value);
   }
-  if (crop) {
-    const int edges[] = { crop->x, crop->y, crop->width, crop->height };
-
-    set_ints (s, "crop", edges, G_N_ELEMENTS (edges));
-  }
+  gst_defcn_custom_note_crop (buffer, s);
 }
 
 void
@@ -181,8 +116,7 @@ static void
 attach_mark (GstBuffer *buffer, const GstDefcnMark *mark, guint set,
     guint n_objects, const int ids[2])
 {
-  GstStructure *s = gst_custom_meta_get_structure (
-      gst_buffer_add_custom_meta (buffer, GST_DEFCN_META_NAME));
+  GstStructure *s = gst_defcn_custom_add (buffer, GST_DEFCN_META_NAME);
 
   gst_defcn_meta_mark_to_structure (mark, n_objects, s);
   gst_structure_set (s, "set", G_TYPE_UINT, set, NULL);
@@ -191,7 +125,7 @@ attach_mark (GstBuffer *buffer, const GstDefcnMark *mark, guint set,
   if (mark->partial)
     gst_structure_set (s, "partial", G_TYPE_BOOLEAN, TRUE, NULL);
   if (ids[0] <= ids[1])
-    set_ints (s, "ids", ids, 2);
+    gst_defcn_custom_set_ints (s, "ids", ids, 2);
 }
 
 /* As gvatrack does, which has no room for more. */

@@ -1,47 +1,14 @@
 /* The sets of metas on a buffer: a mark and its boxes each. */
 #include "set.h"
 
+#include "custom.h"
+
 #define MAX_SETS 64 /* detectors in a row */
-
-gboolean
-gst_defcn_set_same_crop (GstBuffer *buffer, const GstStructure *boxes)
-{
-  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
-  const GValue *noted = gst_structure_get_value (boxes, "crop");
-  guint now[4] = { 0 };
-
-  if (!crop || !noted)
-    return !crop && !noted;
-  now[0] = crop->x;
-  now[1] = crop->y;
-  now[2] = crop->width;
-  now[3] = crop->height;
-  if (!GST_VALUE_HOLDS_ARRAY (noted) || gst_value_array_get_size (noted) != 4)
-    return FALSE;
-  for (guint i = 0; i < 4; i++) {
-    const GValue *v = gst_value_array_get_value (noted, i);
-
-    if (!G_VALUE_HOLDS_INT (v) || g_value_get_int (v) != (int) now[i])
-      return FALSE;
-  }
-  return TRUE;
-}
-
-/* The metas called @name of a buffer, one after the other. */
-static GstStructure *
-next_custom (GstBuffer *buffer, const char *name, gpointer *state)
-{
-  const GstMetaInfo *info = gst_meta_get_info (name);
-  GstMeta *meta =
-      info ? gst_buffer_iterate_meta_filtered (buffer, state, info->api) : NULL;
-
-  return meta ? gst_custom_meta_get_structure ((GstCustomMeta *) meta) : NULL;
-}
 
 GstStructure *
 gst_defcn_set_next_mark (GstBuffer *buffer, gpointer *state)
 {
-  return next_custom (buffer, GST_DEFCN_META_NAME, state);
+  return gst_defcn_custom_next (buffer, GST_DEFCN_META_NAME, state);
 }
 
 static void
@@ -51,9 +18,10 @@ find_boxes (GstBuffer *buffer, GstDefcnSet *set)
   GstStructure *s;
   guint n;
 
-  while ((s = next_custom (buffer, GST_DEFCN_META_OBJECTS_NAME, &state)))
+  while (
+      (s = gst_defcn_custom_next (buffer, GST_DEFCN_META_OBJECTS_NAME, &state)))
     if (gst_structure_get_uint (s, "set", &n) && n == set->set
-        && gst_defcn_set_same_crop (buffer, s))
+        && gst_defcn_custom_same_crop (buffer, s))
       set->boxes = s;
 }
 

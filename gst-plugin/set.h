@@ -25,10 +25,6 @@ typedef struct
  * has two. */
 GstStructure *gst_defcn_set_next_mark (GstBuffer *buffer, gpointer *state);
 
-/* TRUE when the crop of @buffer is that which was noted with the boxes:
- * videocrop may leave the memory as it is and change no more than that. */
-gboolean gst_defcn_set_same_crop (GstBuffer *buffer, const GstStructure *boxes);
-
 /* Returns: (transfer full): the sets of the marks on @buffer, in their order.
  */
 GArray *gst_defcn_set_read_all (GstBuffer *buffer);

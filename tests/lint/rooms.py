@@ -59,7 +59,8 @@ ROOMS = {
 # share.  Of the core all may be.
 SHARED = {
     "gst-plugin": {"gst-plugin/field", "gst-plugin/finding", "gst-plugin/list",
-                   "gst-plugin/meta", "gst-plugin/object", "gst-plugin/view"},
+                   "gst-plugin/meta", "gst-plugin/object",
+                   "gst-plugin/scene", "gst-plugin/view"},
     "training": {"training/progress", "training/metrics",
                  "training/device_options"},
 }
