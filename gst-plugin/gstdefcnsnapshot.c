@@ -456,7 +456,7 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   take_rule (self);
   advance (self, buffer);
   rule = (GstDefcnDueRule){ self->rule.on, self->classes, self->rule.threshold,
-    self->rule.interval };
+    self->rule.interval, self->rule.what == GST_DEFCN_SNAPSHOT_FRAME };
   g_array_set_size (self->due, 0);
   gst_defcn_due_find (self->due, &self->state, &rule, buffer, self->info.width,
       self->info.height, self->now);

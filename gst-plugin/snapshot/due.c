@@ -43,6 +43,13 @@ score_of (const Frame *frame, const GstDefcnObject *object)
                                                    : 0;
 }
 
+/* One that a tracker has not confirmed yet is not. */
+static gboolean
+is_untracked (const GstDefcnObject *object)
+{
+  return object->track.id <= 0 && !object->track.state;
+}
+
 /* Appends @due, of a track, if the keeper wants it. */
 static void
 ask (Frame *frame, GstDefcnDue *due, GstDefcnKeeperEvent event)
@@ -125,31 +132,48 @@ find_tracks (Frame *frame)
   }
 }
 
-/* All of a frame, then none until the interval is over. */
+/* The object, (nullable), that nobody tracks and that has the best score. */
+static const GstDefcnObject *
+best_untracked (const Frame *frame)
+{
+  const GstDefcnObject *best = NULL;
+
+  for (guint i = 0; i < frame->objects->len; i++) {
+    const GstDefcnObject *o =
+        &g_array_index (frame->objects, GstDefcnObject, i);
+
+    if (is_untracked (o) && is_wanted (frame->rule, o)
+        && (!best || o->confidence > best->confidence))
+      best = o;
+  }
+  return best;
+}
+
+/* All of a frame, or the frame once, then none until the interval is over. */
 static void
 find_untracked (Frame *frame)
 {
   guint64 *last = &frame->state->untracked;
-  gboolean any = FALSE;
+  const GstDefcnObject *best = best_untracked (frame);
 
-  if (!(frame->rule->on & GST_DEFCN_SNAPSHOT_ON_OBJECT) || !frame->looked
+  if (!best || !(frame->rule->on & GST_DEFCN_SNAPSHOT_ON_OBJECT)
+      || !frame->looked
       || (*last <= frame->now && frame->now - *last < frame->rule->interval))
     return;
+  *last = frame->now;
   for (guint i = 0; i < frame->objects->len; i++) {
-    GstDefcnDue due = { .object =
-                            g_array_index (frame->objects, GstDefcnObject, i),
+    const GstDefcnObject *o =
+        &g_array_index (frame->objects, GstDefcnObject, i);
+    const GstDefcnDue due = { .object = *o,
       .has_box = TRUE,
       .is_new = TRUE,
-      .event = g_quark_from_static_string ("object") };
+      .event = g_quark_from_static_string ("object"),
+      .score = score_of (frame, o) };
 
-    if (due.object.track.id > 0 || !is_wanted (frame->rule, &due.object))
-      continue;
-    due.score = score_of (frame, &due.object);
-    g_array_append_val (frame->due, due);
-    any = TRUE;
+    if (is_untracked (o) && is_wanted (frame->rule, o)
+        && (o == best || !frame->rule->once_a_frame))
+      g_array_append_val (frame->due, due);
   }
-  if (any)
-    *last = frame->now;
 }
 
 void

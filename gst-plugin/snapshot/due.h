@@ -26,6 +26,7 @@ typedef struct
   char **classes;  /* names, NULL: all */
   float threshold; /* least confidence; one that is not known is enough for 0 */
   guint64 interval;
+  gboolean once_a_frame; /* of untracked objects the best alone */
 } GstDefcnDueRule;
 
 typedef struct

@@ -58,8 +58,9 @@ install_when (GObjectClass *klass)
    * with an id (defcntrack).  `zone`: one that enters a zone of defcnzones or
    * stays in it for longer than its loitering time; `line`: one that crosses a
    * line.  `object`: an object that is there, in a frame that was looked at: of
-   * a track a picture every #GstDefcnSnapshot:interval, of those without tracks
-   * all of one frame, and then none until the interval is over.
+   * a track a picture every #GstDefcnSnapshot:interval; where nobody tracks, of
+   * all objects in a frame (or of the frame, once), and then none until the
+   * interval is over.
    *
    * Since: 0.3
    */
