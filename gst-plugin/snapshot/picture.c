@@ -36,7 +36,8 @@ max_sub (const GstVideoFormatInfo *format, gboolean vertical)
   return sub;
 }
 
-/* Whether GStreamer unpacks such frames from any column on. */
+/* Whether GStreamer unpacks such frames from any column on: of pixels of 64 bits
+ * it begins elsewhere. */
 static gboolean
 starts_anywhere (const GstVideoFormatInfo *format)
 {
@@ -44,7 +45,8 @@ starts_anywhere (const GstVideoFormatInfo *format)
       | GST_VIDEO_FORMAT_FLAG_PALETTE;
 
   for (guint c = 0; c < GST_VIDEO_FORMAT_INFO_N_COMPONENTS (format); c++)
-    if (GST_VIDEO_FORMAT_INFO_PSTRIDE (format, c) == 0)
+    if (GST_VIDEO_FORMAT_INFO_PSTRIDE (format, c) == 0
+        || GST_VIDEO_FORMAT_INFO_PSTRIDE (format, c) > 4)
       return FALSE;
   return !(GST_VIDEO_FORMAT_INFO_FLAGS (format) & odd);
 }
