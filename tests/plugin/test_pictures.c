@@ -89,6 +89,10 @@ test_long_names (void)
   wide = expand ("d/x{label}.jpg", text->str, NULL);
   g_assert_true (g_utf8_validate (wide, -1, NULL));
   g_assert_cmpuint (strlen (wide), ==, 1 + 26 * 3 + 4);
+  whole = expand ("d/{label}{source}{label}.jpg", text->str, text->str);
+  g_assert_true (g_utf8_validate (whole, -1, NULL));
+  g_assert_cmpuint (strlen (whole), ==, 65 * 3 + 4);
+  g_free (whole);
   g_string_free (text, TRUE);
 
   whole = expand ("d/{label}{label}{source}{source}{label}/x.jpeg", many, many);
