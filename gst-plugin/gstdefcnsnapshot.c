@@ -7,7 +7,7 @@
  * (#GstDefcnSnapshot:what), when something happens (#GstDefcnSnapshot:on):
  * defcntrack has a new track, defcnzones sees one enter a zone or cross a line,
  * or, without any of these, an object is there.  Frames pass unchanged and
- * uncopied.
+ * uncopied.  Put it before defcnoverlay for pictures without boxes in them.
  *
  * The picture is written at once.  For as long as #GstDefcnSnapshot:interval
  * from then on a better moment of the same track, by its score, replaces it,
@@ -16,12 +16,12 @@
  *
  * Nothing here waits for the disk.  Of a frame of which a picture is due, that
  * part is copied, and made RGB, by the thread that brings it: as much as one of
- * videoconvert's frames costs, and nothing for all other frames.  Another thread
- * encodes and writes.  What comes while #GstDefcnSnapshot:queue-size pictures
- * wait is dropped and counted (#GstDefcnSnapshot:stats), and the next good
- * moment of that track is tried instead.  A disk that is full or gone is said
- * once by a WARNING, and used again when it is back.  At EOS and when it stops
- * the element waits for pictures, five seconds at most.
+ * videoconvert's frames costs, and nothing for all other frames.  Another
+ * thread encodes and writes.  What comes while #GstDefcnSnapshot:queue-size
+ * pictures wait is dropped and counted (#GstDefcnSnapshot:stats), and the next
+ * good moment of that track is tried instead.  A disk that is full or gone is
+ * said once by a WARNING, and used again when it is back.  At EOS and when it
+ * stops the element waits for pictures, five seconds at most.
  *
  * A file that is there already is never replaced, the new one gets a number
  * ("a-2.jpg"), unless nothing in #GstDefcnSnapshot:location tells one from the

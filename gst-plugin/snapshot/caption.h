@@ -22,8 +22,8 @@ typedef struct
 GstDefcnSlot *gst_defcn_caption_slot (const GstDefcnTemplate *template,
     const GstDefcnDue *due, const GstDefcnMoment *moment, guint64 n);
 
-/* Returns: (transfer full): the message about @take, which has its slot, picture
- * and redaction, without what the writer knows. */
+/* Returns: (transfer full): the message about @take, which has its slot,
+ * picture and redaction, without what the writer knows. */
 GstStructure *gst_defcn_caption_about (const GstDefcnDue *due,
     const GstDefcnTake *take, const GstDefcnMoment *moment);
 

@@ -46,8 +46,8 @@ typedef struct
   guint64 untracked; /* running time, or G_MAXUINT64 */
 } GstDefcnDueState;
 
-/* Appends to @due (GstDefcnDue) those of @buffer, a frame of @width x @height at
- * the running time @now: a track once. */
+/* Appends to @due (GstDefcnDue) those of @buffer, a frame of @width x @height
+ * at the running time @now: a track once. */
 void gst_defcn_due_find (GArray *due, GstDefcnDueState *state,
     const GstDefcnDueRule *rule, GstBuffer *buffer, int width, int height,
     guint64 now);

@@ -31,7 +31,8 @@ typedef struct
 
 void gst_defcn_file_clear (GstDefcnFile *file);
 
-/* Returns: (transfer full).  @depth: how many folders below @path have files. */
+/* Returns: (transfer full).  @depth: how many folders below @path have files.
+ */
 GstDefcnFolder *gst_defcn_folder_open (const char *path, guint depth);
 void gst_defcn_folder_close (GstDefcnFolder *folder);
 
@@ -57,8 +58,8 @@ gboolean gst_defcn_folder_write (GstDefcnFolder *folder, GstDefcnFile *file,
 
 /* Deletes the oldest pictures made here until there are @max_files and
  * @max_bytes of them at most, 0: any; but not @keep, the last one.  Where there
- * was need to it goes on to a sixteenth less, so as not to list the folder every
- * time.  Returns how many. */
+ * was need to it goes on to a sixteenth less, so as not to list the folder
+ * every time.  Returns how many. */
 guint gst_defcn_folder_limit (GstDefcnFolder *folder, guint64 max_files,
     guint64 max_bytes, const GstDefcnFile *keep);
 

@@ -36,8 +36,8 @@ max_sub (const GstVideoFormatInfo *format, gboolean vertical)
   return sub;
 }
 
-/* Whether GStreamer unpacks such frames from any column on: of pixels of 64 bits
- * it begins elsewhere. */
+/* Whether GStreamer unpacks such frames from any column on: of pixels of 64
+ * bits it begins elsewhere. */
 static gboolean
 starts_anywhere (const GstVideoFormatInfo *format)
 {

@@ -113,9 +113,9 @@ install_what (GObjectClass *klass)
    *
    * Makes blocks of the objects of these classes in every picture, too coarse
    * to tell a face.  Of the whole picture where a box may be missing: nobody
-   * looked at the frame, boxes are lost, an object has no class, or the detector
-   * does not tell of a class that is named here.  The message says which
-   * (`redacted`).
+   * looked at the frame, boxes are lost, an object has no class, or the
+   * detector does not tell of a class that is named here.  The message says
+   * which (`redacted`).
    *
    * Since: 0.3
    */
@@ -137,10 +137,10 @@ install_where (GObjectClass *klass)
   /**
    * GstDefcnSnapshot:location:
    *
-   * Path of the pictures, with fields: {source}, {label}, {id} (of the track, 0:
-   * none), {time} (UTC, 20261130T125801.123Z), {pts} (ms of the stream),
-   * {event} (as in the message), {place} (zone or line), {n} (0, 1, ..); `{{` is
-   * a brace.  What stands before the first part with a field is the folder,
+   * Path of the pictures, with fields: {source}, {label}, {id} (of the track,
+   * 0: none), {time} (UTC, 20261130T125801.123Z), {pts} (ms of the stream),
+   * {event} (as in the message), {place} (zone or line), {n} (0, 1, ..); `{{`
+   * is a brace.  What stands before the first part with a field is the folder,
    * which is made when the element starts; folders below are made as they come.
    *
    * Since: 0.3

@@ -1,8 +1,8 @@
 /* The thread that encodes and writes pictures, and the bounded queue before it.
  *
  * Whoever pushes never waits for the disk.  Takes of one slot go to one file,
- * the later in the place of the earlier; one that still waits is replaced in the
- * queue.
+ * the later in the place of the earlier; one that still waits is replaced in
+ * the queue.
  *
  * Thread rule: one thread pushes; the others may be called from any.
  */
@@ -75,9 +75,9 @@ void gst_defcn_writer_push (GstDefcnWriter *writer, GstDefcnTake *take);
 /* Waits until all is written, for @timeout at most; FALSE then. */
 gboolean gst_defcn_writer_drain (GstDefcnWriter *writer, GstClockTime timeout);
 
-/* The same, and then ends the thread.  One that hangs in a file system that does
- * not answer is left alone and ends once it does.  Returns how many takes were
- * not written. */
+/* The same, and then ends the thread.  One that hangs in a file system that
+ * does not answer is left alone and ends once it does.  Returns how many takes
+ * were not written. */
 guint gst_defcn_writer_close (GstDefcnWriter *writer, GstClockTime timeout);
 
 G_END_DECLS

@@ -177,8 +177,8 @@ jpeg_new (int side)
   return bytes;
 }
 
-/* What is encoded comes back, of any size, rows padded or not, and the file says
- * whose it is; what is no picture is refused. */
+/* What is encoded comes back, of any size, rows padded or not, and the file
+ * says whose it is; what is no picture is refused. */
 static void
 test_jpeg (void)
 {
@@ -242,8 +242,8 @@ slope_new (const GstVideoInfo *rgb)
   return buffer;
 }
 
-/* A part of a frame of any format is the same part of the whole, converted; also
- * in a frame of long lines, and behind a crop. */
+/* A part of a frame of any format is the same part of the whole, converted;
+ * also in a frame of long lines, and behind a crop. */
 static void
 test_parts (void)
 {
@@ -466,8 +466,9 @@ test_below (void)
   folder_remove (away);
 }
 
-/* The oldest of ours go, with their records, wherever they are and whoever wrote
- * them; files of others stay, however old, and so does the last picture. */
+/* The oldest of ours go, with their records, wherever they are and whoever
+ * wrote them; files of others stay, however old, and so does the last picture.
+ */
 static void
 test_limits (void)
 {
@@ -527,8 +528,8 @@ test_limits (void)
   g_free (path);
 }
 
-/* Two who have one folder open know of each other's; many pictures make room for
- * a sixteenth, so that it is not listed for each. */
+/* Two who have one folder open know of each other's; many pictures make room
+ * for a sixteenth, so that it is not listed for each. */
 static void
 test_shared_limit (void)
 {
@@ -573,7 +574,8 @@ test_leftovers (void)
 
 #define S GST_SECOND
 
-/* When a picture begins, when a better one replaces it, and when none is due. */
+/* When a picture begins, when a better one replaces it, and when none is due.
+ */
 static void
 test_keeper (void)
 {

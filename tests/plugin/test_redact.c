@@ -34,8 +34,8 @@ redaction_of (const GstDefcnObject *objects, guint n, double margin)
   return r;
 }
 
-/* Pixels as GStreamer unpacks them, alpha first: 0 where there is none, whatever
- * the byte in its place has. */
+/* Pixels as GStreamer unpacks them, alpha first: 0 where there is none,
+ * whatever the byte in its place has. */
 static guint *
 unpack (GstVideoFrame *frame)
 {
