@@ -62,8 +62,7 @@ ask (Frame *frame, GstDefcnDue *due, GstDefcnKeeperEvent event)
   due->score = score_of (frame, &due->object);
   verdict = gst_defcn_keeper_ask (frame->state->keeper, id, event, due->score,
       frame->now, frame->rule->interval);
-  if (verdict == GST_DEFCN_KEEPER_NOTHING
-      || (verdict == GST_DEFCN_KEEPER_BETTER && !frame->looked))
+  if (verdict == GST_DEFCN_KEEPER_NOTHING)
     return;
   due->is_new = verdict == GST_DEFCN_KEEPER_BEGIN;
   g_array_append_val (frame->due, *due);

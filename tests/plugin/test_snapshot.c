@@ -152,15 +152,17 @@ rig_close (Rig *rig)
   g_free (rig->folder);
 }
 
-/* The next message about a picture; (transfer full). */
+/* The next message, which is about a picture; (transfer full). */
 static GstStructure *
 rig_picture (Rig *rig)
 {
-  g_autoptr (GstMessage) message = rig_message (rig->bus, GST_MESSAGE_ELEMENT);
-  GstStructure *s = gst_structure_copy (gst_message_get_structure (message));
+  g_autoptr (GstMessage) message = rig_message (rig->bus,
+      GST_MESSAGE_ELEMENT | GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+  const GstStructure *s = gst_message_get_structure (message);
 
+  g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_ELEMENT);
   g_assert_true (gst_structure_has_name (s, "defcn-snapshot"));
-  return s;
+  return gst_structure_copy (s);
 }
 
 static void
