@@ -72,6 +72,7 @@
 #include "snapshot/specs.h"
 #include "snapshot/template.h"
 #include "snapshot/writer.h"
+#include "timing.h"
 #include "view.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_defcn_snapshot_debug);
@@ -316,26 +317,6 @@ take_rule (GstDefcnSnapshot *self)
   GST_OBJECT_UNLOCK (self);
 }
 
-/* Without timestamps frames are as far apart as the caps say, or 1/25 s. */
-static void
-advance (GstDefcnSnapshot *self, GstBuffer *buffer)
-{
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  const GstVideoInfo *info = &self->info;
-  GstClockTime running = GST_CLOCK_TIME_NONE;
-
-  if (segment->format == GST_FORMAT_TIME && GST_BUFFER_PTS_IS_VALID (buffer))
-    running = gst_segment_to_running_time (segment, GST_FORMAT_TIME,
-        GST_BUFFER_PTS (buffer));
-  if (GST_CLOCK_TIME_IS_VALID (running))
-    self->now = running;
-  else if (info->fps_n > 0)
-    self->now +=
-        gst_util_uint64_scale_int (GST_SECOND, info->fps_d, info->fps_n);
-  else
-    self->now += GST_SECOND / 25;
-}
-
 static GstClockTime
 stream_time (GstDefcnSnapshot *self, GstBuffer *buffer)
 {
@@ -454,7 +435,8 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   GstDefcnDueRule rule;
 
   take_rule (self);
-  advance (self, buffer);
+  self->now = (guint64) gst_defcn_timing_next ((gint64) self->now,
+      &base->segment, &self->info, GST_BUFFER_PTS (buffer));
   rule = (GstDefcnDueRule){ self->rule.on, self->classes, self->rule.threshold,
     self->rule.interval, self->rule.what == GST_DEFCN_SNAPSHOT_FRAME };
   g_array_set_size (self->due, 0);

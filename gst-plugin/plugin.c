@@ -4,6 +4,7 @@
 #include "gstdefcnpublish.h"
 #include "gstdefcnsnapshot.h"
 #include "gstdefcntrack.h"
+#include "gstdefcnzones.h"
 #include "meta.h"
 #include "publish/place.h"
 
@@ -21,6 +22,7 @@ plugin_init (GstPlugin *plugin)
   any |= GST_ELEMENT_REGISTER (defcnpublish, plugin);
   any |= GST_ELEMENT_REGISTER (defcnsnapshot, plugin);
   any |= GST_ELEMENT_REGISTER (defcntrack, plugin);
+  any |= GST_ELEMENT_REGISTER (defcnzones, plugin);
   return any;
 }
 

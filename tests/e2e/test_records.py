@@ -4,6 +4,8 @@ says.  Prints TAP.  Usage: test_records.py SOURCES BUILD"""
 import copy
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -97,6 +99,74 @@ def test_tracked(work):
         assert len(record["objects"]) >= 3
         assert ids == (list(range(1, len(ids) + 1)) if i >= 6 else [])
         assert i < 6 or len(ids) >= 3
+
+
+def test_counted(work):
+    """Places with their counts in every record, events where they happen; a
+    crop takes away the places and leaves the events."""
+    zones = ["!", "defcntrack", "confirm=1", "!", "defcnzones", "zones="
+             "all: polygon 0,0 1,0 1,1 loitering=100; cut: line 0,1 1,0"]
+    found = records(work, detect("threshold=0.1") + zones, 3)
+    assert all([p["name"] for p in r["places"]] == ["all", "cut"]
+               for r in found)
+    zone = found[-1]["places"][0]
+    assert zone["kind"] == "zone" and zone["entered"] == zone["occupancy"] >= 1
+    assert zone["classes"][0]["label"] == "person"
+    assert zone["classes"][0]["entered"] == zone["entered"]
+    assert found[-1]["places"][1]["forward"] == 0
+    events = found[0]["events"]
+    assert {e["type"] for e in events} == {"zone-entered"}
+    ids = {o["id"]: o for o in found[0]["objects"] if "id" in o}
+    for e in events:
+        box = ids[e["object_id"]]["detection"]["bounding_box"]
+        assert e["bounding_box"] == box and e["place"] == "all"
+    cropped = records(work, detect("threshold=0.1") + zones
+                      + ["!", "videocrop", "left=100"], 3)
+    assert all("places" not in r for r in cropped)
+    assert [[e["object_id"] for e in r.get("events", [])] for r in cropped] \
+        == [[e["object_id"] for e in r.get("events", [])] for r in found]
+    assert all("bounding_box" not in e for e in cropped[0]["events"])
+
+
+def readme(comment):
+    """The README's command below that comment, as it stands there."""
+    with open(SOURCES + "/README.md") as file:
+        text = file.read()
+    return re.search(r"# %s\n((?:    .*\n)+?)(?:    #|\n)"
+                     % re.escape(comment), text).group(1)
+
+
+def typed(work, comment):
+    """What it prints."""
+    environment = dict(os.environ, GST_PLUGIN_PATH=BUILD + "/gst-plugin",
+                       GST_REGISTRY=work + "/registry.bin")
+    return subprocess.run(["bash", "-c", readme(comment)], cwd=work,
+                          env=environment, stdout=subprocess.PIPE,
+                          universal_newlines=True, check=True).stdout
+
+
+def test_readme(work):
+    """The README's command for counting, on a single frame."""
+    shutil.copy(SOURCES + "/pipelines/demo.jpg", work + "/in.mp4")
+    typed(work, "counts in every record, and what happened in the frames where "
+          "it did")
+    with open(work + "/counts.jsonl") as file:
+        record, = [json.loads(line) for line in file]
+    assert [(p["name"], p["kind"]) for p in record["places"]] \
+        == [("road", "line"), ("grass", "zone")]
+
+
+def test_readme_jq(work):
+    """The README's command for what has happened."""
+    if not shutil.which("jq"):
+        raise tap.Skipped("jq is not there")
+    with open(work + "/counts.jsonl", "w") as file:
+        file.write('{"timestamp": 500000000, "events": [{"type": '
+                   '"line-crossed", "place": "road", "direction": "forward", '
+                   '"object_id": 3}, {"type": "zone-left", "place": "grass", '
+                   '"object_id": 4}]}\n{"timestamp": 1}\n')
+    assert typed(work, "what happened, read with jq") \
+        == "0.5 road forward #3\n0.5 grass zone-left #4\n"
 
 
 def test_lost(work):
