@@ -395,6 +395,26 @@ take_new (GstDefcnSnapshot *self, const GstDefcnDue *due, GstDefcnSlot *slot,
   return g_steal_pointer (&take);
 }
 
+/* (transfer full): the file for @due; NULL where that of its track has been
+ * forgotten, there being too many, since it was found. */
+static GstDefcnSlot *
+slot_for (GstDefcnSnapshot *self, const GstDefcnDue *due,
+    const GstDefcnMoment *moment)
+{
+  const gint64 id = due->object.track.id;
+  GstDefcnSlot *slot;
+
+  if (!due->is_new) {
+    slot = gst_defcn_keeper_slot (self->state.keeper, id);
+    return slot ? gst_defcn_slot_ref (slot) : NULL;
+  }
+  slot = gst_defcn_caption_slot (self->template, due, moment, self->n++);
+  if (id > 0)
+    gst_defcn_keeper_begin (self->state.keeper, id, gst_defcn_slot_ref (slot),
+        self->now);
+  return slot;
+}
+
 static void
 take_picture (GstDefcnSnapshot *self, const GstDefcnDue *due,
     const GstDefcnMoment *moment, GstBuffer *buffer)
@@ -402,14 +422,11 @@ take_picture (GstDefcnSnapshot *self, const GstDefcnDue *due,
   const gint64 id = due->object.track.id;
   const GstDefcnPixels part =
       part_of (self, due, self->info.width, self->info.height);
-  GstDefcnKeeper *keeper = self->state.keeper;
-  g_autoptr (GstDefcnSlot) slot = due->is_new
-      ? gst_defcn_caption_slot (self->template, due, moment, self->n++)
-      : gst_defcn_slot_ref (gst_defcn_keeper_slot (keeper, id));
+  g_autoptr (GstDefcnSlot) slot = slot_for (self, due, moment);
   GstDefcnTake *take;
 
-  if (due->is_new && id > 0)
-    gst_defcn_keeper_begin (keeper, id, gst_defcn_slot_ref (slot), self->now);
+  if (!slot)
+    return;
   if (!gst_defcn_writer_has_room (self->writer, slot, self->rule.queue_size,
           gst_defcn_picture_size (&part))) {
     GST_OBJECT_LOCK (self);
@@ -423,7 +440,7 @@ take_picture (GstDefcnSnapshot *self, const GstDefcnDue *due,
     return;
   gst_defcn_writer_push (self->writer, take);
   if (id > 0)
-    gst_defcn_keeper_taken (keeper, id, due->score);
+    gst_defcn_keeper_taken (self->state.keeper, id, due->score);
 }
 
 static GstFlowReturn

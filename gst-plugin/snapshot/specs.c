@@ -164,7 +164,8 @@ install_where (GObjectClass *klass)
    *
    * How many pictures the folder may have, of this element and others: the
    * oldest go, with their JSON, whatever run they are of.  Files that no
-   * defcnsnapshot has written are not counted and not touched.  Elements of one
+   * defcnsnapshot has written are not counted and not touched; a copy of a
+   * picture is one.  Elements of one
    * process keep to it together; those of several may each have a sixteenth
    * more.
    *

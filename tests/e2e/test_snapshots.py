@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Pictures of people in a street video: one of each track, the best, and none
-of whom the detector itself finds once they are redacted.  Prints TAP.
+"""Pictures of people in a street video: one of each track, the best; one of
+each who goes over a line; and none in which the detector finds anybody once
+people are redacted.  Prints TAP.
 Usage: test_snapshots.py SOURCES BUILD"""
 import glob
 import json
@@ -20,6 +21,7 @@ FRAMES, FPS = 120, 10
 STEP = 0.05  # by which a better score is better
 INTERVAL = 3  # seconds, shorter than the people are there
 HIDDEN = 0.02  # share of people that may still be found
+LINE = "0.43,0.66 0.43,0.33"  # over the road, as in the README
 MODEL = SOURCES + "/pipelines/models/person.safetensors"
 DETECT = "defcndetect model=%s threshold=0.1" % MODEL
 
@@ -81,6 +83,13 @@ def check_best(tracks, pictures):
     return wrong
 
 
+def crossings(lines):
+    """Names of the pictures that there should be."""
+    return sorted("%s-%d-%d.jpg" % (event["place"], event["object_id"],
+                                    line["timestamp"] // 1000000)
+                  for line in lines for event in line.get("events", ()))
+
+
 def people(path):
     return sum(item["detection"]["confidence"] >= 0.36
                for line in records(path) for item in line["objects"])
@@ -102,11 +111,11 @@ def main():
                " ! %s ! defcntrack ! tee name=t"
                " t. ! queue ! defcnsnapshot sidecar=true interval=%d000000000"
                "   location='all/{label}-{id}.jpg' ! fakesink"
-               " t. ! queue ! defcnsnapshot on=object what=frame interval=0"
-               "   queue-size=1000 redact=person quality=95"
-               "   location='hidden/{n}.jpg' classes=nobody ! fakesink"
-               " t. ! queue ! defcnpublish location=tracks.jsonl ! fakesink"
-               % (FRAMES, DETECT, INTERVAL))
+               " t. ! queue ! defcnzones zones='road: line %s'"
+               " ! defcnsnapshot on=line what=frame interval=0"
+               "   location='road/{place}-{id}-{pts}.jpg'"
+               " ! defcnpublish location=tracks.jsonl ! fakesink"
+               % (FRAMES, DETECT, INTERVAL, LINE))
         pictures = {}
         for path in glob.glob(work + "/all/*.json"):
             with open(path) as file:
@@ -122,9 +131,10 @@ def main():
                  for about in pictures.values()]
         good &= tap(2, all(sizes) and len(sizes) == len(glob.glob(
             work + "/all/*.jpg")), "pictures as large as they say")
-        good &= tap(3, not os.path.exists(work + "/hidden")
-                    or not os.listdir(work + "/hidden"),
-                    "none of a class that is not there")
+        crossed = crossings(records(work + "/tracks.jsonl"))
+        good &= tap(3, len(crossed) > 1
+                    and sorted(os.listdir(work + "/road")) == crossed,
+                    "a picture of each who goes over the line", crossed)
         if not has("jpegdec") or not has("multifilesrc"):
             print("ok 4 # SKIP no jpegdec or multifilesrc")
             return good

@@ -579,6 +579,28 @@ test_objects (void)
   }
 }
 
+/* More tracks than are remembered: some have no better picture, and that is all.
+ */
+static void
+test_crowd (void)
+{
+  const guint many = 4150, more = 100;
+  g_autofree GstDefcnObject *o = g_new (GstDefcnObject, many + more);
+  Rig rig;
+
+  rig_open (&rig, "{id}.jpg", "queue-size=2");
+  for (guint i = 0; i < many + more; i++)
+    o[i] = person (i + 1, 0.5);
+  push_objects (&rig, 10, o, many, TRUE);
+  for (guint i = 0; i < many; i++)
+    o[i].confidence = 0.9;
+  push_objects (&rig, 10, o, many + more, TRUE);
+  rig_end (&rig);
+  g_assert_cmpuint (stat_of (rig.h, "written"), >, 0);
+  g_assert_cmpuint (stat_of (rig.h, "failed"), ==, 0);
+  rig_close (&rig);
+}
+
 /* A full disk is said once and counted; once there is room it goes on, and the
  * track has its picture after all. */
 static void
@@ -1077,6 +1099,7 @@ main (int argc, char **argv)
   g_test_add_func ("/snapshot/events", test_events);
   g_test_add_func ("/snapshot/event-moments", test_event_moments);
   g_test_add_func ("/snapshot/objects", test_objects);
+  g_test_add_func ("/snapshot/crowd", test_crowd);
   g_test_add_func ("/snapshot/full", test_full);
   g_test_add_func ("/snapshot/vanished", test_vanished);
   g_test_add_func ("/snapshot/slow", test_slow);
