@@ -579,7 +579,8 @@ test_objects (void)
   }
 }
 
-/* More tracks than are remembered: some have no better picture, and that is all.
+/* More tracks than are remembered: some have no better picture, and that is
+ * all.
  */
 static void
 test_crowd (void)
