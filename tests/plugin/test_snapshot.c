@@ -580,8 +580,7 @@ test_objects (void)
 }
 
 /* More tracks than are remembered: some have no better picture, and that is
- * all.
- */
+ * all. */
 static void
 test_crowd (void)
 {
