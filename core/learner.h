@@ -61,6 +61,7 @@ typedef struct
   guint n_truths, n_windows;
   gsize n_values; /* of all windows */
   float alpha;
+  gboolean additive; /* of windows: (1 - alpha) p + alpha IoU instead */
   /* Best locations per object and level by the auxiliary logits and without
    * filter, 0: none. */
   int topk;

@@ -19,9 +19,18 @@ static const struct
   [DEFCN_DTYPE_F32] = { "F32", 4 },
   [DEFCN_DTYPE_F16] = { "F16", 2 },
   [DEFCN_DTYPE_BF16] = { "BF16", 2 },
-  [DEFCN_DTYPE_I32] = { "I32", 4 },
+  [DEFCN_DTYPE_F64] = { "F64", 8 },
   [DEFCN_DTYPE_I64] = { "I64", 8 },
+  [DEFCN_DTYPE_I32] = { "I32", 4 },
+  [DEFCN_DTYPE_I16] = { "I16", 2 },
+  [DEFCN_DTYPE_I8] = { "I8", 1 },
+  [DEFCN_DTYPE_U64] = { "U64", 8 },
+  [DEFCN_DTYPE_U32] = { "U32", 4 },
+  [DEFCN_DTYPE_U16] = { "U16", 2 },
   [DEFCN_DTYPE_U8] = { "U8", 1 },
+  [DEFCN_DTYPE_BOOL] = { "BOOL", 1 },
+  [DEFCN_DTYPE_F8_E4M3] = { "F8_E4M3", 1 },
+  [DEFCN_DTYPE_F8_E5M2] = { "F8_E5M2", 1 },
 };
 
 struct _DefcnWeights
@@ -134,8 +143,7 @@ read_tensor (DefcnWeights *weights, const cJSON *item, const char *data,
         t.name);
   if (!read_dtype (&t, item))
     return fail (error, weights,
-        "tensor \"%s\": its dtype is none of F32, F16, BF16, I32, I64, U8",
-        t.name);
+        "tensor \"%s\": its dtype is none of safetensors", t.name);
   if (!read_shape (&t, item))
     return fail (error, weights,
         "tensor \"%s\": its shape is not up to %d sizes that fit memory",
@@ -378,16 +386,29 @@ defcn_weights_hash (const DefcnWeights *weights)
 }
 
 static float
-value_of (DefcnDtype dtype, guint32 word)
+value_of (DefcnDtype dtype, guint64 word)
 {
+  const guint32 half = (guint32) word;
+  double wide;
   float value;
 
   if (dtype == DEFCN_DTYPE_F16)
-    return defcn_half_to_float (word);
+    return defcn_half_to_float (half);
   if (dtype == DEFCN_DTYPE_BF16)
-    return defcn_half_bfloat_to_float (word);
-  memcpy (&value, &word, sizeof value);
+    return defcn_half_bfloat_to_float (half);
+  if (dtype == DEFCN_DTYPE_F64) {
+    memcpy (&wide, &word, sizeof wide);
+    return (float) wide;
+  }
+  memcpy (&value, &half, sizeof value);
   return value;
+}
+
+static gboolean
+is_float (DefcnDtype dtype)
+{
+  return dtype == DEFCN_DTYPE_F64 || dtype == DEFCN_DTYPE_F32
+      || dtype == DEFCN_DTYPE_F16 || dtype == DEFCN_DTYPE_BF16;
 }
 
 gboolean
@@ -396,15 +417,15 @@ defcn_weights_read (const DefcnWeights *weights, const DefcnWeightsTensor *t,
 {
   const guint8 *src = t->data;
 
-  if (t->dtype != DEFCN_DTYPE_F32 && t->dtype != DEFCN_DTYPE_F16
-      && t->dtype != DEFCN_DTYPE_BF16)
-    return fail (error, weights, "tensor \"%s\" is %s, wanted a float type",
-        t->name, dtypes[t->dtype].name);
+  if (!is_float (t->dtype))
+    return fail (error, weights,
+        "tensor \"%s\" is %s, wanted F64, F32, F16 or BF16", t->name,
+        dtypes[t->dtype].name);
   for (gsize i = 0; i < t->len; i++) {
-    guint32 word = 0;
+    guint64 word = 0;
 
     memcpy (&word, src + i * dtypes[t->dtype].bytes, dtypes[t->dtype].bytes);
-    dst[i] = value_of (t->dtype, GUINT32_FROM_LE (word));
+    dst[i] = value_of (t->dtype, GUINT64_FROM_LE (word));
     if (!isfinite (dst[i]))
       return fail (error, weights,
           "tensor \"%s\": element %" G_GSIZE_FORMAT " is %g", t->name, i,

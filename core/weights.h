@@ -3,8 +3,9 @@
  * Format: 8 bytes little-endian header length N; N bytes of JSON, an object
  * that maps each tensor's name to {"dtype", "shape", "data_offsets": [begin,
  * end]} and "__metadata__" to an object of strings; then the data, dense and
- * little-endian.  dtypes read: F32, F16, BF16, I32, I64, U8.  A model's own
- * keys in the metadata are specified at the top of model.h.
+ * little-endian.  dtypes read: F64, F32, F16, BF16; others of safetensors may be
+ * in the file: I64, I32, I16, I8, U64, U32, U16, U8, BOOL, F8_E4M3, F8_E5M2.  A
+ * model's own keys in the metadata are specified at the top of model.h.
  *
  * The loader trusts nothing: header length, JSON, every offset, shape, product
  * of dims, gap and overlap, duplicate names.  Errors are DEFCN_ERROR_FORMAT
@@ -25,9 +26,18 @@ typedef enum
   DEFCN_DTYPE_F32,
   DEFCN_DTYPE_F16,
   DEFCN_DTYPE_BF16,
-  DEFCN_DTYPE_I32,
+  DEFCN_DTYPE_F64,
   DEFCN_DTYPE_I64,
+  DEFCN_DTYPE_I32,
+  DEFCN_DTYPE_I16,
+  DEFCN_DTYPE_I8,
+  DEFCN_DTYPE_U64,
+  DEFCN_DTYPE_U32,
+  DEFCN_DTYPE_U16,
   DEFCN_DTYPE_U8,
+  DEFCN_DTYPE_BOOL,
+  DEFCN_DTYPE_F8_E4M3,
+  DEFCN_DTYPE_F8_E5M2,
 } DefcnDtype;
 
 typedef struct
@@ -64,9 +74,9 @@ const DefcnWeightsTensor *defcn_weights_lookup (const DefcnWeights *weights,
 /* Lower-case hex SHA-256 of the whole file; (transfer full). */
 char *defcn_weights_hash (const DefcnWeights *weights);
 
-/* Converts @t (F32, F16, BF16) to float in the file's order.  @dst holds
+/* Converts @t (F64, F32, F16, BF16) to float in the file's order.  @dst holds
  * @t->len floats.  FALSE with an error that names file and tensor if a value
- * is NaN or infinite, or the dtype is an integer one. */
+ * is NaN or infinite, or the dtype is another one. */
 gboolean defcn_weights_read (const DefcnWeights *weights,
     const DefcnWeightsTensor *t, float *dst, GError **error);
 

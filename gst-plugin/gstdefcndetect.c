@@ -76,6 +76,7 @@
  * Since: 0.1
  */
 #include "gstdefcndetect.h"
+#include "detect/adopt.h"
 #include "detect/cudaframe.h"
 #include "detect/frame.h"
 #include "detect/open.h"
@@ -135,8 +136,14 @@ start (GstBaseTransform *trans)
 
   GST_OBJECT_LOCK (self);
   setup = gst_defcn_state_copy_setup (self);
+  self->opening = TRUE;
   GST_OBJECT_UNLOCK (self);
   started = check_meta (self, setup.meta) && gst_defcn_open (self, &setup);
+  GST_OBJECT_LOCK (self);
+  self->opening = FALSE;
+  GST_OBJECT_UNLOCK (self);
+  if (started)
+    gst_defcn_adopt_changes (self, &setup.model);
   if (started) {
     self->region = setup.region;
     self->meta = setup.meta;

@@ -25,11 +25,11 @@ iou_of (const DefcnTruth *t, const float *d, int x, int y, int stride)
   return boxes_iou (truth, boxes_at (d, x, y, stride));
 }
 
-/* Eq. 4; not a number is -1.  @auxiliary: by the auxiliary logits, without the
- * filter. */
+/* Eq. 4, or the sum of table 4; not a number is -1.  @auxiliary: by the auxiliary
+ * logits, without the filter. */
 __device__ static inline float
 quality_of (const Batch *batch, const DefcnTruth *t, int l, int location,
-    float alpha, bool auxiliary)
+    float alpha, bool additive, bool auxiliary)
 {
   const BatchLevel *level = &batch->at[l];
   const gsize row = (gsize) t->image * level->h * level->w + location;
@@ -38,20 +38,22 @@ quality_of (const Batch *batch, const DefcnTruth *t, int l, int location,
   const float iou = iou_of (t, level->deltas + row * 4, location % level->w,
       location / level->w, level->stride);
 
-  if (iou == 0 && alpha > 0) /* most pairs */
+  if (iou == 0 && alpha > 0 && !additive) /* most pairs */
     return isnan (logit) ? -1 : 0;
 
   float p = defcn_objective_sigmoid (logit);
   if (!auxiliary && level->filter)
     p *= defcn_objective_sigmoid (level->filter[row]);
-  const float quality = powf (p, 1 - alpha) * powf (iou, alpha);
+  const float quality = additive ? (1 - alpha) * p + alpha * iou
+                                 : powf (p, 1 - alpha) * powf (iou, alpha);
   return isnan (quality) ? -1 : quality;
 }
 
 /* One block per window. */
 __global__ void
 window_kernel (float *values, const __grid_constant__ Batch batch,
-    const DefcnTruth *truths, const DefcnWindow *windows, float alpha)
+    const DefcnTruth *truths, const DefcnWindow *windows, float alpha,
+    bool additive)
 {
   const DefcnWindow window = windows[blockIdx.x];
   const DefcnTruth truth = truths[window.truth];
@@ -61,7 +63,8 @@ window_kernel (float *values, const __grid_constant__ Batch batch,
     const int x = window.x + i % window.w, y = window.y + i / window.w;
 
     values[window.first + i] =
-        quality_of (&batch, &truth, window.level, y * w + x, alpha, false);
+        quality_of (&batch, &truth, window.level, y * w + x, alpha, additive,
+            false);
   }
 }
 
@@ -115,7 +118,8 @@ best_kernel (DefcnRanked *best, float *scratch,
 
   best += ((gsize) blockIdx.y * batch.n + blockIdx.x) * topk;
   for (int j = threadIdx.x; j < n; j += CUDA_THREADS)
-    quality[j] = quality_of (&batch, &truth, blockIdx.x, j, alpha, true);
+    quality[j] =
+        quality_of (&batch, &truth, blockIdx.x, j, alpha, false, true);
   for (int k = 0; k < topk; k++) {
     DefcnRanked own = { -1, 0 };
 
@@ -184,7 +188,7 @@ cuda_qualities (DefcnBackend *base, const DefcnHeads *heads,
       query->n_windows * sizeof (DefcnWindow));
   if (query->n_windows > 0)
     LAUNCH (window_kernel, query->n_windows, CUDA_THREADS / 2, be->stream)
-  (found, batch, truths, windows, query->alpha);
+  (found, batch, truths, windows, query->alpha, query->additive);
   for (guint i = 0; per_truth > 0 && i < n; i += TRUTHS_AT_ONCE)
     LAUNCH (best_kernel, dim3 (batch.n, MIN (TRUTHS_AT_ONCE, n - i)),
         CUDA_THREADS, be->stream)

@@ -110,6 +110,23 @@ gst_defcn_adopt_request (GstDefcnDetect *self, GstDefcnAsk what)
   gst_defcn_model_setup_clear (&wanted);
 }
 
+void
+gst_defcn_adopt_changes (GstDefcnDetect *self, const GstDefcnModelSetup *opened)
+{
+  const GstDefcnModelSetup *set = &self->setup.model;
+  gboolean differs[GST_DEFCN_ASK_THREADS + 1];
+
+  GST_OBJECT_LOCK (self);
+  differs[GST_DEFCN_ASK_MODEL] = g_strcmp0 (set->path, opened->path) != 0;
+  differs[GST_DEFCN_ASK_DEVICE] = g_strcmp0 (set->device, opened->device) != 0;
+  differs[GST_DEFCN_ASK_PRECISION] = set->precision != opened->precision;
+  differs[GST_DEFCN_ASK_THREADS] = set->threads != opened->threads;
+  GST_OBJECT_UNLOCK (self);
+  for (guint i = 0; i < G_N_ELEMENTS (differs); i++)
+    if (differs[i])
+      gst_defcn_adopt_request (self, (GstDefcnAsk) i);
+}
+
 static void
 warn_unknown (GstDefcnDetect *self, const GstDefcnModelInfo *info,
     const GString *unknown)

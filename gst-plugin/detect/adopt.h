@@ -18,6 +18,9 @@ typedef enum
 /* Asks for what runs, or is being opened, with the one property that has been
  * set.  From any thread, without locks. */
 void gst_defcn_adopt_request (GstDefcnDetect *self, GstDefcnAsk what);
+/* Asks for what has been set otherwise since @opened, which runs, was read. */
+void gst_defcn_adopt_changes (GstDefcnDetect *self,
+    const GstDefcnModelSetup *opened);
 
 /* Returns: (transfer full): the model for a frame that has just come; labels
  * and settings are for it.  The streaming thread's. */

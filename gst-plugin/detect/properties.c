@@ -115,8 +115,9 @@ set_setup (GstDefcnDetect *self, gpointer field, const GValue *value,
   gboolean refused;
 
   GST_OBJECT_LOCK (self);
-  refused = self->worker && gst_defcn_field_differs (field, value, pspec);
-  if (!self->worker)
+  refused = (self->worker || self->opening)
+      && gst_defcn_field_differs (field, value, pspec);
+  if (!refused)
     gst_defcn_field_set (field, value);
   GST_OBJECT_UNLOCK (self);
   if (refused)

@@ -56,6 +56,7 @@ struct _GstDefcnDetect
   GstDefcnLive live;
   GstDefcnSettings *settings; /* NULL unless started */
   GstDefcnWorker *worker;     /* NULL unless started, and its info */
+  gboolean opening;           /* it will be that of `setup` as it was then */
   gboolean adapted; /* to a model that lacks some of the classes in `live` */
   GstDefcnStats stats;
   GstClockTime earliest_time; /* of QoS: what runs before is too late */

@@ -2,7 +2,9 @@
  * predictions: qualities, assignments, losses, gradients. */
 #include "train/loss.h"
 #include "assign/assign.h"
+#include "assign/atss.h"
 #include "assign/auxiliary.h"
+#include "assign/center.h"
 #include "assign/fcos.h"
 #include "assign/poto.h"
 
@@ -45,6 +47,8 @@ typedef struct
 #define POTO &defcn_poto_hungarian
 #define ARGMAX &defcn_poto_argmax
 #define FCOS &defcn_fcos_assigner
+#define CENTER &defcn_center_assigner
+#define ATSS &defcn_atss_assigner
 
 static const Case cases[] = {
   { "nothing", PLAIN, 80, 1, 0, TRUE, { POTO, 0.8f, 1.5f, 9 } },
@@ -94,6 +98,23 @@ static const Case cases[] = {
   { "aux-boxes-none", PLAIN, 5, 2, 0, TRUE, { POTO, 0.8f, 1.5f, 9 }, 1 },
   { "all", IGNORED, 20, 3, 18, TRUE, { POTO, 0.8f, 1.5f, 9, TRUE, TRUE }, 0.75,
       TRUE },
+  { "anywhere", PLAIN, 5, 2, 7, TRUE, { POTO, 0.8f, -1, 9 } },
+  { "anywhere-broken", BROKEN, 5, 2, 7, TRUE, { ARGMAX, 0.8f, -1, 0 } },
+  { "sum", PLAIN, 5, 2, 9, TRUE, { POTO, 0.5f, 1.5f, 9, FALSE, FALSE, TRUE } },
+  { "sum-broken", BROKEN, 5, 2, 9, TRUE,
+      { POTO, 0.8f, 1.5f, 9, TRUE, FALSE, TRUE } },
+  { "sum-class-alone", PLAIN, 5, 1, 6, FALSE,
+      { ARGMAX, 0, 1.5f, 0, FALSE, FALSE, TRUE } },
+  { "center", PLAIN, 5, 2, 9, FALSE, { CENTER, 0.8f, 1.5f, 0 } },
+  { "atss", PLAIN, 5, 2, 9, FALSE, { ATSS, 0.8f, 1.5f, 0 } },
+  { "aux-topk", PLAIN, 5, 2, 9, TRUE,
+      { POTO, 0.8f, 1.5f, 9, FALSE, FALSE, FALSE,
+          DEFCN_AUXILIARY_QUALITY_TOPK },
+      0.5 },
+  { "aux-fcos", PLAIN, 5, 2, 9, TRUE,
+      { POTO, 0.8f, 1.5f, 9, FALSE, FALSE, FALSE, DEFCN_AUXILIARY_FCOS }, 0.5 },
+  { "aux-atss", IGNORED, 5, 2, 9, TRUE,
+      { POTO, 0.8f, 1.5f, 9, FALSE, TRUE, FALSE, DEFCN_AUXILIARY_ATSS } },
   { "classifier", PLAIN, 80, 2, 9, TRUE, { POTO, 0.8f, 1.5f, 9 }, 0, TRUE },
   { "classifier-bare", PLAIN, 1, 2, 9, FALSE, { ARGMAX, 0.8f, 1.5f, 9 }, 0,
       TRUE },

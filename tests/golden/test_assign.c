@@ -389,6 +389,107 @@ test_case (gconstpointer data)
   heads_clear (&heads);
 }
 
+/* Variants of the paper that have no reference code (tables 3, 4 and 9), from
+ * the head outputs of ops/. */
+typedef struct
+{
+  const char *name;
+  gboolean additive, aux;
+  DefcnAuxiliaryKind kind;
+  float alpha, radius;
+} Proposed;
+
+static const Proposed proposed[] = {
+  { "poto_mul_global", FALSE, FALSE, 0, 0.8f, -1 },
+  { "poto_mul_center_a0", FALSE, FALSE, 0, 0, 1.5f },
+  { "poto_mul_center_a1", FALSE, FALSE, 0, 1, 1.5f },
+  { "poto_add_center_a0.2", TRUE, FALSE, 0, 0.2f, 1.5f },
+  { "poto_add_center_a0.5", TRUE, FALSE, 0, 0.5f, 1.5f },
+  { "poto_add_center_a0.8", TRUE, FALSE, 0, 0.8f, 1.5f },
+  { "aux_quality_fcos", FALSE, TRUE, DEFCN_AUXILIARY_QUALITY_FCOS, 0.8f, 1.5f },
+  { "aux_quality_topk", FALSE, TRUE, DEFCN_AUXILIARY_QUALITY_TOPK, 0.8f, 1.5f },
+};
+
+/* The locations of the objects, by their order in the file, and the total. */
+static void
+check_matches (const DefcnWeights *file, const Proposed *p, const Heads *heads,
+    const DefcnAssignRule *rule, const GArray *objects,
+    const DefcnAssignment *a)
+{
+  g_autofree char *truths_name = g_strconcat (p->name, ".gt_idx", NULL);
+  g_autofree char *shifts_name = g_strconcat (p->name, ".shift_idx", NULL);
+  g_autofree char *total_name = g_strconcat (p->name, ".total", NULL);
+  gsize n;
+  g_autofree int *truths = testing_golden_ints (file, truths_name, &n);
+  g_autofree int *locations = testing_golden_ints (file, shifts_name, NULL);
+  g_autofree float *want = testing_golden_floats (file, total_name, NULL);
+  g_autofree DefcnPoint *points =
+      defcn_points_new (heads->levels, DEFCN_N_LEVELS, heads->n_classes);
+  double total = 0;
+
+  g_assert_cmpint (a->n_foreground, ==, n);
+  for (gsize k = 0; k < n; k++)
+    g_assert_cmpint (a->objects[locations[k]], ==, truths[k]);
+  for (int j = 0; j < a->n_locations; j++) {
+    const int i = a->objects[j];
+    const DefcnObject *o =
+        i < 0 ? NULL : &g_array_index (objects, DefcnObject, i);
+    float quality;
+
+    if (!o)
+      continue;
+    defcn_poto_qualities (&quality, rule, &points[j], 1, &o, 1);
+    total += quality;
+  }
+  g_assert_cmpfloat_with_epsilon (total, want[0], 1e-5);
+}
+
+static void
+check_proposed (const DefcnWeights *file, const DefcnWeights *inputs,
+    const Proposed *p)
+{
+  const DefcnAssignRule rule = { .assigner = defcn_assign_find ("poto"),
+    .alpha = p->alpha,
+    .radius = p->radius,
+    .aux_topk = 9,
+    .additive = p->additive,
+    .auxiliary = p->kind };
+  g_autoptr (GArray) objects = read_objects (inputs);
+  Heads heads;
+
+  g_test_message ("%s", p->name);
+  heads_read (&heads, inputs, TRUE);
+  g_autoptr (DefcnAssignment) a =
+      defcn_assignment_new (defcn_points_count (heads.levels, DEFCN_N_LEVELS),
+          heads.n_classes);
+  if (p->aux) {
+    g_autofree char *name = g_strconcat (p->name, ".classes", NULL);
+    g_autofree int *classes = testing_golden_ints (file, name, NULL);
+
+    defcn_auxiliary_run (a, &rule, heads.levels, DEFCN_N_LEVELS, objects, NULL,
+        0);
+    for (int j = 0; j < a->n_locations; j++)
+      g_assert_cmpint (a->classes[j], ==, classes[j]);
+  } else {
+    defcn_assign_run (a, &rule, heads.levels, DEFCN_N_LEVELS, objects, NULL, 0);
+    check_matches (file, p, &heads, &rule, objects, a);
+  }
+  heads_clear (&heads);
+}
+
+static void
+test_proposed (gconstpointer data)
+{
+  const char *below = data;
+  g_autofree char *base = g_path_get_basename (below);
+  g_autofree char *input = g_strconcat ("ops/", base, NULL);
+  g_autoptr (DefcnWeights) file = testing_golden_open (below);
+  g_autoptr (DefcnWeights) inputs = file ? testing_golden_open (input) : NULL;
+
+  for (gsize i = 0; inputs && i < G_N_ELEMENTS (proposed); i++)
+    check_proposed (file, inputs, &proposed[i]);
+}
+
 static void
 case_free (gpointer data)
 {
@@ -441,6 +542,8 @@ main (int argc, char **argv)
   testing_golden_add ("/golden/match", "ops/pairwise_iou*.safetensors",
       test_pairwise_iou);
   testing_golden_add ("/golden/match", "ops/hungarian*.json", test_hungarian);
+  testing_golden_add ("/golden/proposed", "proposed/assign_*.safetensors",
+      test_proposed);
   cJSON *json = add_cases ();
   const int status = g_test_run ();
   cJSON_Delete (json);

@@ -1,8 +1,11 @@
 /* Label assignment on predictions small enough to work out by hand. */
 #include "assign/assign.h"
 
+#include "assign/atss.h"
 #include "assign/auxiliary.h"
+#include "assign/center.h"
 #include "assign/fcos.h"
+#include "assign/foreground_loss.h"
 #include "assign/poto.h"
 
 #include <math.h>
@@ -79,6 +82,10 @@ static const DefcnAssignRule poto = { &defcn_poto_hungarian, 0.8f, 1.5f, 9 };
 static const DefcnAssignRule inside = { &defcn_poto_hungarian, 0.8f, 0, 9 };
 static const DefcnAssignRule argmax = { &defcn_poto_argmax, 0.8f, 1.5f, 9 };
 static const DefcnAssignRule fcos = { &defcn_fcos_assigner, 0.8f, 1.5f, 9 };
+static const DefcnAssignRule center = { &defcn_center_assigner, 0.8f, 1.5f, 9 };
+static const DefcnAssignRule atss = { &defcn_atss_assigner, 0.8f, 1.5f, 9 };
+static const DefcnAssignRule loss = { &defcn_foreground_loss_assigner, 0.8f,
+  1.5f, 9 };
 
 static DefcnAssignment *
 run (const Scene *s, const DefcnAssignRule *rule, const DefcnObject *objects,
@@ -388,7 +395,7 @@ static void
 test_ignored (void)
 {
   static const DefcnAssignRule *const rules[] = { &poto, &inside, &argmax,
-    &fcos };
+    &fcos, &center, &atss, &loss };
   const DefcnObject objects[] = { object (8, 8, 56, 56, -1),
     object (8, 8, 56, 56, 1), object (0, 0, 40, 40, -1) };
 
@@ -653,7 +660,10 @@ test_names (void)
     g_assert_cmpstr (defcn_assign_find (names[i])->name, ==, names[i]);
   g_assert_true (defcn_assign_find ("poto") == &defcn_poto_hungarian);
   g_assert_true (defcn_assign_find ("argmax") == &defcn_poto_argmax);
+  g_assert_true (defcn_assign_find ("loss") == &defcn_foreground_loss_assigner);
+  g_assert_true (defcn_assign_find ("center") == &defcn_center_assigner);
   g_assert_true (defcn_assign_find ("fcos") == &defcn_fcos_assigner);
+  g_assert_true (defcn_assign_find ("atss") == &defcn_atss_assigner);
   g_assert_null (defcn_assign_find ("pot"));
   g_assert_null (defcn_assign_find (""));
 }
@@ -731,7 +741,7 @@ static void
 test_regions (void)
 {
   static const DefcnAssignRule *const rules[] = { &poto, &inside, &argmax,
-    &fcos };
+    &fcos, &center, &atss, &loss };
   /* the centres of P3 are at 4, 12 .., of P4 at 8, 24 .. */
   const DefcnObject objects[] = { object (12, 4, 44, 52, -1),
     object (8, 8, 56, 56, 1), object (100, 100, 103, 103, -1) };
@@ -781,6 +791,248 @@ test_aux_targets (void)
   check (a, s, objects, both, 2);
 }
 
+/* The nearest location of the level of the object's size, of both levels where
+ * that is on their border; one that is not inside the object, too.  The smaller
+ * of two objects has it, the first of equals. */
+static void
+test_center (void)
+{
+  g_autofree Scene *s = scene_new (3, 8, FALSE);
+  const DefcnObject small = object (19, 17, 23, 23, 0);  /* at (21, 20) */
+  const DefcnObject thin = object (9, 8, 10, 9, 0);      /* between cells */
+  const DefcnObject larger = object (17, 15, 25, 25, 1); /* around small */
+  const DefcnObject wide = object (-12, 16, 108, 24, 1);
+  const DefcnObject nested[] = { larger, small, small };
+  static const int alone[][2] = { { 18, 0 } }, nearby[][2] = { { 9, 0 } };
+  static const int smaller[][2] = { { 18, 1 } };
+  /* 60 either way from (48, 20): P3's nearest, at 44, reaches 64 to the right,
+   * as P4's at 40 does beyond */
+  static const int twice[][2] = { { 21, 0 }, { 64 + 6, 0 } };
+
+  g_autoptr (DefcnAssignment) a = run (s, &center, &small, 1);
+  check (a, s, &small, alone, 1);
+  g_autoptr (DefcnAssignment) b = run (s, &center, &thin, 1);
+  check (b, s, &thin, nearby, 1);
+  g_autoptr (DefcnAssignment) c = run (s, &center, nested, 3);
+  check (c, s, nested, smaller, 1);
+  g_autoptr (DefcnAssignment) d = run (s, &center, &wide, 1);
+  check (d, s, &wide, twice, 2);
+}
+
+/* Of the 9 nearest of each level those whose anchor, 64 wide on P3, overlaps
+ * more than mean and deviation, and which are inside. */
+static void
+test_atss (void)
+{
+  g_autofree Scene *s = scene_new (3, 8, FALSE);
+  g_autofree DefcnPoint *points =
+      defcn_points_new (s->levels, s->n_levels, N_CLASSES);
+  /* P3's anchor around its location 27, at (28, 28) */
+  const DefcnObject o = object (-4, -4, 60, 60, 1);
+  const DefcnObject thin = object (0, 27, 60, 29, 0);
+  const DefcnObject three[] = { object (-12, -12, 60, 60, 0), o, o };
+  g_autoptr (DefcnAssignment) a = run (s, &atss, &o, 1);
+
+  g_assert_cmpint (a->objects[27], ==, 0);
+  g_assert_cmpint (a->n_foreground, >, 1);
+  for (int j = 0; j < s->n; j++) {
+    if (a->objects[j] < 0)
+      continue;
+    g_assert_cmpint (points[j].level, ==, 0);
+    g_assert_cmpfloat (ABS (points[j].x - 28), <=, 8);
+    g_assert_cmpfloat (ABS (points[j].y - 28), <=, 8);
+  }
+
+  /* what is predicted does not count */
+  predict (s, 40, &o, 1);
+  g_autoptr (DefcnAssignment) b = run (s, &atss, &o, 1);
+  for (int j = 0; j < s->n; j++)
+    g_assert_cmpint (a->objects[j], ==, b->objects[j]);
+
+  /* all of a thin one are inside it */
+  g_autoptr (DefcnAssignment) c = run (s, &atss, &thin, 1);
+  g_assert_cmpint (c->n_foreground, >, 0);
+  for (int j = 0; j < s->n; j++)
+    if (c->objects[j] >= 0)
+      g_assert_true (defcn_point_allowed (&points[j], &thin, 0));
+
+  g_autoptr (DefcnAssignment) d = run (s, &atss, three, 3);
+  g_assert_cmpint (d->objects[27], ==, 1);
+}
+
+/* The cheapest location by classes and box, near the middle; with no number
+ * anywhere the first that is free, or with skip_unplaced none. */
+static void
+test_foreground_loss (void)
+{
+  g_autofree Scene *s = scene_new (1, 8, FALSE);
+  const DefcnObject o = object (8, 8, 56, 56, 1);
+  const DefcnObject two[] = { o, o };
+  static const int by_box[][2] = { { 28, 0 } }, by_class[][2] = { { 35, 0 } };
+  DefcnAssignRule rule = loss;
+
+  predict (s, 27, &o, 0.5f);
+  predict (s, 28, &o, 0.93f);
+  predict (s, 35, &o, 0.925f);
+  predict (s, 0, &o, 1); /* not allowed */
+  g_autoptr (DefcnAssignment) a = run (s, &loss, &o, 1);
+  check (a, s, &o, by_box, 1);
+  s->logits[35 * N_CLASSES + 1] = 9; /* its class */
+  g_autoptr (DefcnAssignment) b = run (s, &loss, &o, 1);
+  check (b, s, &o, by_class, 1);
+  s->logits[35 * N_CLASSES] = 9; /* another one as well */
+  g_autoptr (DefcnAssignment) c = run (s, &loss, &o, 1);
+  check (c, s, &o, by_box, 1);
+  g_autoptr (DefcnAssignment) d = run (s, &loss, two, 2);
+  g_assert_cmpint (d->n_foreground, ==, 2);
+  g_assert_cmpint (d->objects[28], >=, 0);
+  g_assert_cmpint (d->objects[27], >=, 0);
+
+  for (int j = 0; j < s->n * N_CLASSES; j++)
+    s->logits[j] = NAN;
+  g_autoptr (DefcnAssignment) e = run (s, &loss, &o, 1);
+  g_assert_cmpint (e->n_foreground, ==, 1);
+  rule.skip_unplaced = TRUE;
+  g_autoptr (DefcnAssignment) f = run (s, &rule, &o, 1);
+  g_assert_cmpint (f->n_foreground, ==, 0);
+}
+
+/* A radius below 0 is no prior at all. */
+static void
+test_anywhere (void)
+{
+  g_autofree Scene *s = scene_new (2, 8, FALSE);
+  const DefcnObject o = object (8, 8, 24, 24, 0);
+  static const int far[][2] = { { 63, 0 } };
+  DefcnAssignRule rule = poto;
+
+  predict (s, 63, &o, 0.95f);
+  g_autoptr (DefcnAssignment) near = run (s, &poto, &o, 1);
+  g_assert_cmpint (near->objects[63], ==, -1);
+  rule.radius = -1;
+  g_autoptr (DefcnAssignment) a = run (s, &rule, &o, 1);
+  check (a, s, &o, far, 1);
+}
+
+/* The sum of class and box takes what the product does not: a sure class with a
+ * box beside the object. */
+static void
+test_additive (void)
+{
+  g_autofree Scene *s = scene_new (1, 8, FALSE);
+  const DefcnObject o = object (8, 8, 56, 56, 1);
+  static const int product[][2] = { { 27, 0 } }, sum[][2] = { { 28, 0 } };
+  DefcnAssignRule rule = poto;
+
+  predict (s, 27, &o, 0.5f);         /* IoU .25, p 1/2 */
+  s->logits[28 * N_CLASSES + 1] = 9; /* no box */
+  g_autoptr (DefcnAssignment) a = run (s, &rule, &o, 1);
+  check (a, s, &o, product, 1);
+  rule.alpha = 0.5f;
+  rule.additive = TRUE; /* 1/2 against 3/8 */
+  g_autoptr (DefcnAssignment) b = run (s, &rule, &o, 1);
+  check (b, s, &o, sum, 1);
+  rule.alpha = 0.8f; /* 1/5 against 3/10 */
+  g_autoptr (DefcnAssignment) c = run (s, &rule, &o, 1);
+  check (c, s, &o, product, 1);
+  rule.alpha = 0.5f;
+  g_autoptr (DefcnAssignment) aux = run_aux (s, &rule, &o, 1);
+  g_assert_cmpint (aux->objects[27], ==, 0); /* the product */
+  g_assert_cmpint (aux->objects[28], ==, -1);
+  s->logits[27 * N_CLASSES + 1] = NAN;
+  rule.alpha = 0.8f;
+  g_autoptr (DefcnAssignment) d = run (s, &rule, &o, 1);
+  check (d, s, &o, sum, 1);
+}
+
+/* The best of all levels, one of which is not inside the object. */
+static void
+test_aux_topk (void)
+{
+  g_autofree Scene *s = scene_new (2, 8, TRUE);
+  const DefcnObject o = object (8, 8, 56, 56, 1);
+  static const int want[][2] = { { 27, 0 }, { 64 + 9, 0 } };
+  DefcnAssignRule rule = poto;
+
+  predict (s, 27, &o, 0.95f);
+  predict (s, 28, &o, 0.9f);
+  predict (s, 64 + 9, &o, 0.93f); /* at (24, 24) of P4 */
+  predict (s, 0, &o, 1);
+  rule.auxiliary = DEFCN_AUXILIARY_QUALITY_TOPK;
+  rule.aux_topk = 3;
+  g_autoptr (DefcnAssignment) a = run_aux (s, &rule, &o, 1);
+  check (a, s, &o, want, 2);
+}
+
+/* All near the middle on the level of the best of them; of two objects the
+ * better one. */
+static void
+test_aux_quality_fcos (void)
+{
+  g_autofree Scene *s = scene_new (2, 8, TRUE);
+  g_autofree DefcnPoint *points =
+      defcn_points_new (s->levels, s->n_levels, N_CLASSES);
+  const DefcnObject o = object (8, 8, 56, 56, 1);
+  const DefcnObject two[] = { object (6, 6, 58, 58, 1), o };
+  DefcnAssignRule rule = poto;
+
+  rule.auxiliary = DEFCN_AUXILIARY_QUALITY_FCOS;
+  rule.radius = 0; /* that of the other assignment */
+  for (int level = 0; level < 2; level++) {
+    int n = 0;
+
+    predict (s, 27, &o, level == 0 ? 0.95f : 0.8f);
+    predict (s, 64 + 9, &o, 0.9f);
+    predict (s, 64, &o, 1); /* not in the middle */
+    g_autoptr (DefcnAssignment) a = run_aux (s, &rule, &o, 1);
+    g_autoptr (DefcnAssignment) both = run_aux (s, &rule, two, 2);
+    for (int j = 0; j < s->n; j++) {
+      const gboolean wanted = points[j].level == level
+          && defcn_point_allowed (&points[j], &o, 1.5f);
+
+      g_assert_cmpint (a->objects[j], ==, wanted ? 0 : -1);
+      n += wanted;
+    }
+    g_assert_cmpint (a->n_foreground, ==, n);
+    g_assert_cmpint (both->objects[level == 0 ? 27 : 64 + 9], ==, 1);
+  }
+}
+
+/* Those of table 9 that other assigners are, and which predictions the host has
+ * to have for each. */
+static void
+test_aux_kinds (void)
+{
+  static const struct
+  {
+    DefcnAuxiliaryKind kind;
+    const DefcnAssignRule *as;
+  } plain[] = { { DEFCN_AUXILIARY_ATSS, &atss },
+    { DEFCN_AUXILIARY_FCOS, &fcos } };
+  g_autofree Scene *s = scene_new (2, 8, TRUE);
+  const DefcnObject o = object (8, 8, 56, 56, 1);
+  DefcnAssignRule rule = inside;
+
+  for (gsize k = 0; k < G_N_ELEMENTS (plain); k++) {
+    rule.auxiliary = plain[k].kind;
+    g_autoptr (DefcnAssignment) a = run_aux (s, &rule, &o, 1);
+    g_autoptr (DefcnAssignment) b = run (s, plain[k].as, &o, 1);
+    g_assert_cmpint (a->n_foreground, >, 1);
+    for (int j = 0; j < s->n; j++)
+      g_assert_cmpint (a->classes[j], ==, b->classes[j]);
+  }
+  g_assert_cmpuint (g_strv_length ((char **) defcn_auxiliary_names ()), ==, 5);
+  for (int kind = 0; kind < 5; kind++) {
+    rule.auxiliary = kind;
+    g_assert_cmpint (defcn_assign_needs_heads (&rule), ==,
+        kind == DEFCN_AUXILIARY_QUALITY_FCOS);
+  }
+  rule.auxiliary = DEFCN_AUXILIARY_QUALITY_FCOS;
+  rule.aux_topk = 0;
+  g_assert_false (defcn_assign_needs_heads (&rule));
+  g_assert_true (defcn_assign_needs_heads (&loss));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -809,5 +1061,13 @@ main (int argc, char **argv)
   g_test_add_func ("/assign/aux-small", test_aux_small);
   g_test_add_func ("/assign/aux-targets", test_aux_targets);
   g_test_add_func ("/assign/regions", test_regions);
+  g_test_add_func ("/assign/center", test_center);
+  g_test_add_func ("/assign/atss", test_atss);
+  g_test_add_func ("/assign/foreground-loss", test_foreground_loss);
+  g_test_add_func ("/assign/anywhere", test_anywhere);
+  g_test_add_func ("/assign/additive", test_additive);
+  g_test_add_func ("/assign/aux-topk", test_aux_topk);
+  g_test_add_func ("/assign/aux-quality-fcos", test_aux_quality_fcos);
+  g_test_add_func ("/assign/aux-kinds", test_aux_kinds);
   return g_test_run ();
 }

@@ -865,7 +865,8 @@ test_bad_npy (void)
   g_assert_true (defcn_numpy_parse (&array, data, size, "x", NULL));
 }
 
-/* Safetensors of every kind of number. */
+/* Safetensors of every kind of number; those that no weights are of are left
+ * out. */
 static void
 test_safetensors (void)
 {
@@ -875,21 +876,36 @@ test_safetensors (void)
       "\"f32\":{\"dtype\":\"F32\",\"shape\":[2,1],\"data_offsets\":[24,32]},"
       "\"f16\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[32,36]},"
       "\"bf16\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[36,40]},"
-      "\"u8\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[40,42]}}";
+      "\"u8\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[40,42]},"
+      "\"i8\":{\"dtype\":\"I8\",\"shape\":[2],\"data_offsets\":[42,44]},"
+      "\"i16\":{\"dtype\":\"I16\",\"shape\":[2],\"data_offsets\":[44,48]},"
+      "\"f64\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[48,64]},"
+      "\"bool\":{\"dtype\":\"BOOL\",\"shape\":[2],"
+      "\"data_offsets\":[64,66]},"
+      "\"f8\":{\"dtype\":\"F8_E4M3\",\"shape\":[2],"
+      "\"data_offsets\":[66,68]},"
+      "\"u32\":{\"dtype\":\"U32\",\"shape\":[1],\"data_offsets\":[68,72]}}";
   static const char data[] =
       "\7\0\0\0\0\0\0\0\xfe\xff\xff\xff\xff\xff\xff\xff" /* 7 -2 */
       "\5\0\0\0\xfd\xff\xff\xff"                         /* 5 -3 */
       "\0\0\xc0\x3f\0\0\0\xc0"                           /* 1.5 -2 */
       "\0\x3e\0\xc0"                                     /* likewise */
       "\xc0\x3f\0\xc0"                                   /* likewise */
-      "\3\xc8";                                          /* 3 200 */
+      "\3\xc8"                                           /* 3 200 */
+      "\3\xfe"                                           /* 3 -2 */
+      "\3\0\xfe\xff"                                     /* 3 -2 */
+      "\0\0\0\0\0\0\xf8\x3f\0\0\0\0\0\0\0\xc0"           /* 1.5 -2 */
+      "\0\1"                                             /* no, yes */
+      "\1\2"
+      "\1\0\0\0";
   static const struct
   {
     const char *name;
     float values[2];
   } cases[] = { { "i64", { 7, -2 } }, { "i32", { 5, -3 } },
     { "f32", { 1.5f, -2 } }, { "f16", { 1.5f, -2 } }, { "bf16", { 1.5f, -2 } },
-    { "u8", { 3, 200 } } };
+    { "u8", { 3, 200 } }, { "i8", { 3, -2 } }, { "i16", { 3, -2 } },
+    { "f64", { 1.5f, -2 } }, { "bool", { 0, 1 } } };
   g_autoptr (GByteArray) file = g_byte_array_new ();
   const guint64 len = GUINT64_TO_LE (sizeof header - 1);
   g_autoptr (GError) error = NULL;

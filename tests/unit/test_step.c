@@ -3,6 +3,7 @@
 #include "train/step.h"
 
 #include "assign/assign.h"
+#include "assign/auxiliary.h"
 #include "assign/poto.h"
 
 #include <math.h>
@@ -542,6 +543,8 @@ view (DefcnLevel levels[DEFCN_N_LEVELS], const DefcnHeads *heads, int i)
   }
 }
 
+static float query_radius; /* of the rule that is asked for */
+
 static void
 download (DefcnBackend *be, const DefcnHeads *heads)
 {
@@ -563,12 +566,14 @@ static DefcnRanked
 ranked (const DefcnPoint *points, int n, const DefcnObject *object, float alpha,
     int k)
 {
+  const DefcnAssignRule rule = { .alpha = alpha };
+
   for (int j = 0; j < n; j++) {
-    const float q = defcn_poto_quality (&points[j], object, alpha, TRUE);
+    const float q = defcn_poto_quality (&points[j], object, &rule, TRUE);
     int better = 0;
 
     for (int m = 0; m < n; m++) {
-      const float other = defcn_poto_quality (&points[m], object, alpha, TRUE);
+      const float other = defcn_poto_quality (&points[m], object, &rule, TRUE);
 
       better += other > q || (other == q && m < j);
     }
@@ -583,6 +588,8 @@ qualities (DefcnBackend *be, const DefcnHeads *heads,
     const DefcnQualityQuery *query, float *values, DefcnRanked *best,
     GError **error)
 {
+  const DefcnAssignRule rule = { .alpha = query->alpha,
+    .additive = query->additive };
   const int n_levels = heads->n_levels;
   gsize n_values = 0;
 
@@ -601,7 +608,7 @@ qualities (DefcnBackend *be, const DefcnHeads *heads,
         defcn_points_new (levels, n_levels, heads->logits[0]->c);
     int first[DEFCN_N_LEVELS] = { 0 }, n_allowed = 0;
     for (int j = 0; j < defcn_points_count (levels, n_levels); j++)
-      n_allowed += defcn_point_allowed (&points[j], &o, RADIUS);
+      n_allowed += defcn_point_allowed (&points[j], &o, query_radius);
     for (int l = 1; l < n_levels; l++)
       first[l] = first[l - 1] + levels[l - 1].h * levels[l - 1].w;
     for (; w < query->n_windows && query->windows[w].truth == (int) t; w++) {
@@ -613,8 +620,8 @@ qualities (DefcnBackend *be, const DefcnHeads *heads,
         const DefcnPoint *point =
             &points[first[window->level] + y * levels[window->level].w + x];
 
-        g_assert_true (defcn_point_allowed (point, &o, RADIUS));
-        values[n_values] = defcn_poto_quality (point, &o, query->alpha, FALSE);
+        g_assert_true (defcn_point_allowed (point, &o, query_radius));
+        values[n_values] = defcn_poto_quality (point, &o, &rule, FALSE);
         n_allowed--;
       }
     }
@@ -738,39 +745,65 @@ make_strange (Rig *rig)
   g_array_append_val (rig->examples[1]->objects, large);
 }
 
+/* A step of @rule with a backend that has a learner is one without. */
+static void
+check_learner (const DefcnStepRule *rule)
+{
+  static const DefcnLearner learner = { qualities, losses, sums };
+  const gboolean aux_classifier = rule->assign.aux_topk > 1;
+  gsize len;
+  Rig host, device;
+
+  query_radius = rule->assign.radius;
+  rig_init_with (&host, rule, NULL, aux_classifier);
+  rig_init_with (&device, rule, &learner, aux_classifier);
+  make_strange (&host);
+  make_strange (&device);
+  add_regions (&host);
+  add_regions (&device);
+  const DefcnStepLosses want = run (&host, N_IMAGES, N_IMAGES);
+  g_autofree float *gradients = gradients_of (&host, &len);
+  for (int micro = N_IMAGES; micro > 0; micro--) {
+    const DefcnStepLosses found = run (&device, N_IMAGES, micro);
+
+    assert_losses (&found, &want);
+    assert_gradients (&device, gradients, len);
+  }
+  rig_clear (&host);
+  rig_clear (&device);
+}
+
 /* What such a backend is asked makes the same step, with every assigner. */
 static void
 test_learner (void)
 {
-  static const DefcnLearner learner = { qualities, losses, sums };
   static const int aux_topks[] = { 0, 1, 9 };
-  const char *const *names = defcn_assign_names ();
 
-  for (; *names; names++) {
+  for (const char *const *names = defcn_assign_names (); *names; names++) {
     for (gsize a = 0; a < 2 * G_N_ELEMENTS (aux_topks); a++) {
       const int aux_topk = aux_topks[a / 2];
-      const gboolean aux_classifier = aux_topk > 1;
       const DefcnStepRule rule =
           a % 2 ? whole_rule_of (*names, aux_topk) : rule_of (*names, aux_topk);
-      gsize len;
-      Rig host, device;
 
-      rig_init_with (&host, &rule, NULL, aux_classifier);
-      rig_init_with (&device, &rule, &learner, aux_classifier);
-      make_strange (&host);
-      make_strange (&device);
-      add_regions (&host);
-      add_regions (&device);
-      const DefcnStepLosses want = run (&host, N_IMAGES, N_IMAGES);
-      g_autofree float *gradients = gradients_of (&host, &len);
-      for (int micro = N_IMAGES; micro > 0; micro--) {
-        const DefcnStepLosses found = run (&device, N_IMAGES, micro);
+      check_learner (&rule);
+    }
+  }
+}
 
-        assert_losses (&found, &want);
-        assert_gradients (&device, gradients, len);
+/* And with every rule of tables 3, 4 and 9. */
+static void
+test_learner_rules (void)
+{
+  for (int kind = 0; defcn_auxiliary_names ()[kind]; kind++) {
+    for (int additive = 0; additive < 2; additive++) {
+      for (int radius = -1; radius < 2; radius++) {
+        DefcnStepRule rule = rule_of ("poto", 9);
+
+        rule.assign.auxiliary = kind;
+        rule.assign.additive = additive;
+        rule.assign.radius = radius;
+        check_learner (&rule);
       }
-      rig_clear (&host);
-      rig_clear (&device);
     }
   }
 }
@@ -834,6 +867,7 @@ main (int argc, char **argv)
   g_test_add_func ("/step/ignored", test_ignored);
   g_test_add_func ("/step/alpha", test_alpha);
   g_test_add_func ("/step/learner", test_learner);
+  g_test_add_func ("/step/learner-rules", test_learner_rules);
   g_test_add_func ("/step/aux-classifier", test_aux_classifier);
   return g_test_run ();
 }

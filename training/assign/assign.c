@@ -1,13 +1,19 @@
 /* Label assignment: from the rule to the way it asks for. */
 #include "assign.h"
 
+#include "atss.h"
+#include "center.h"
 #include "fcos.h"
+#include "foreground_loss.h"
 #include "poto.h"
 
 static const DefcnAssigner *const assigners[] = {
   &defcn_poto_hungarian,
   &defcn_poto_argmax,
+  &defcn_foreground_loss_assigner,
+  &defcn_center_assigner,
   &defcn_fcos_assigner,
+  &defcn_atss_assigner,
 };
 
 const DefcnAssigner *
@@ -31,6 +37,14 @@ defcn_assign_names (void)
     g_once_init_leave (&filled, 1);
   }
   return names;
+}
+
+gboolean
+defcn_assign_needs_heads (const DefcnAssignRule *rule)
+{
+  return rule->assigner->has_predictions
+      || (rule->aux_topk > 0
+          && rule->auxiliary == DEFCN_AUXILIARY_QUALITY_FCOS);
 }
 
 void
@@ -57,7 +71,8 @@ defcn_assign_run (DefcnAssignment *out, const DefcnAssignRule *rule,
     .objects = kept,
     .quality = quality,
     .n_points = n,
-    .n_objects = n_kept };
+    .n_objects = n_kept,
+    .n_classes = out->n_classes };
 
   if (quality && qualities)
     defcn_qualities_fill (qualities, quality, image, n);

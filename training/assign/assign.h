@@ -18,6 +18,11 @@ const DefcnAssigner *defcn_assign_find (const char *name);
 /* Names of the assigners, NULL-terminated. */
 const char *const *defcn_assign_names (void);
 
+/* Whether the matching reads predictions that no backend computes the qualities
+ * of: defcn_assign_run() and defcn_auxiliary_run() then need those of @levels.
+ */
+gboolean defcn_assign_needs_heads (const DefcnAssignRule *rule);
+
 /* Fills @out.  @objects: array of DefcnObject in input pixels; label < 0 is
  * left out first.  @levels: predictions of the image (fp32 after the box
  * branch).  @qualities: NULL, or what a backend has computed for the same rule

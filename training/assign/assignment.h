@@ -12,17 +12,30 @@ G_BEGIN_DECLS
 
 typedef struct _DefcnAssigner DefcnAssigner;
 
+/* One-to-many assignments of the auxiliary loss, table 9. */
+typedef enum
+{
+  DEFCN_AUXILIARY_QUALITY_ATSS,
+  DEFCN_AUXILIARY_QUALITY_TOPK,
+  DEFCN_AUXILIARY_QUALITY_FCOS,
+  DEFCN_AUXILIARY_ATSS,
+  DEFCN_AUXILIARY_FCOS,
+} DefcnAuxiliaryKind;
+
 typedef struct
 {
   const DefcnAssigner *assigner;
   float alpha;  /* POTO, 0.8 */
-  float radius; /* centre sampling in strides, 1.5; 0: inside the box */
+  float radius; /* centre sampling in strides, 1.5; 0: inside the box; below 0:
+                   anywhere, "global" in table 3 */
   int aux_topk; /* auxiliary one-to-many assignment, 9; 0: no aux loss */
   /* POTO: an object that no allowed location is left for, or none with a number
    * for its quality, has none.  The reference gives it one all the same: P3's
    * first, where that is free. */
   gboolean skip_unplaced;
   gboolean ignore_regions; /* background in an ignored object has no class */
+  gboolean additive; /* quality is a sum, "Add" in table 4, not a product */
+  DefcnAuxiliaryKind auxiliary;
 } DefcnAssignRule;
 
 /* What an assigner is told of an image. */
@@ -32,7 +45,7 @@ typedef struct
   const DefcnPoint *points;          /* n_points */
   const DefcnObject *const *objects; /* n_objects, none of them ignored */
   const float *quality;              /* (n_objects, n_points), eq. 4, or NULL */
-  int n_points, n_objects;
+  int n_points, n_objects, n_classes;
 } DefcnAssignInput;
 
 /* A way of assigning; the table of them is in assign.c. */
@@ -42,6 +55,7 @@ struct _DefcnAssigner
   /* It goes by the quality of eq. 4 and so, with 3DMF, by the filter; the
    * others never see it and train without. */
   gboolean has_quality;
+  gboolean has_predictions; /* it reads those of the points itself */
   /* @winners: for every point the index of its object, -1 for background. */
   void (*run) (int *winners, const DefcnAssignInput *input);
 };

@@ -12,15 +12,12 @@ static const float ranges[DEFCN_N_LEVELS][2] = {
   { 512, INFINITY },
 };
 
-static gboolean
-wants (const DefcnAssignRule *rule, const DefcnPoint *point,
-    const DefcnObject *object)
+gboolean
+defcn_fcos_in_range (const DefcnPoint *point, const DefcnObject *object)
 {
   const float *range = ranges[MIN (point->level, DEFCN_N_LEVELS - 1)];
   float t[4];
 
-  if (!defcn_point_allowed (point, object, rule->radius))
-    return FALSE;
   defcn_point_targets (t, point, object);
   const float longest = MAX (MAX (t[0], t[1]), MAX (t[2], t[3]));
   return longest >= range[0] && longest <= range[1];
@@ -35,9 +32,11 @@ match (int *winners, const DefcnAssignInput *input)
     winners[j] = -1;
     for (int i = 0; i < input->n_objects; i++) {
       const DefcnObject *o = input->objects[i];
+      const DefcnPoint *p = &input->points[j];
       const float area = (o->x2 - o->x1) * (o->y2 - o->y1);
 
-      if (area < smallest && wants (input->rule, &input->points[j], o)) {
+      if (area < smallest && defcn_point_allowed (p, o, input->rule->radius)
+          && defcn_fcos_in_range (p, o)) {
         smallest = area;
         winners[j] = i;
       }

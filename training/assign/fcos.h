@@ -12,4 +12,9 @@ G_BEGIN_DECLS
 
 extern const DefcnAssigner defcn_fcos_assigner;
 
+/* Whether the level of @point is for objects of @object's size: by the longest
+ * way from it to a side. */
+gboolean defcn_fcos_in_range (const DefcnPoint *point,
+    const DefcnObject *object);
+
 G_END_DECLS

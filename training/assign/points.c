@@ -1,6 +1,8 @@
 /* Locations, their predictions and the spatial prior. */
 #include "points.h"
 
+#include <math.h>
+
 int
 defcn_points_count (const DefcnLevel *levels, int n_levels)
 {
@@ -34,6 +36,7 @@ defcn_points_new (const DefcnLevel *levels, int n_levels, int n_classes)
           continue;
 
         const float *d = level->deltas + 4 * i;
+        p->deltas = d;
         p->logits = level->logits + i * n_classes;
         p->aux_logits =
             level->aux_logits ? level->aux_logits + i * n_classes : p->logits;
@@ -46,6 +49,16 @@ defcn_points_new (const DefcnLevel *levels, int n_levels, int n_classes)
     }
   }
   return points;
+}
+
+int
+defcn_points_level_end (const DefcnPoint *points, int n_points, int first)
+{
+  int end = first;
+
+  while (end < n_points && points[end].level == points[first].level)
+    end++;
+  return end;
 }
 
 void
@@ -63,6 +76,11 @@ defcn_object_prior (const DefcnObject *object, float stride, float radius)
 {
   float x1 = object->x1, y1 = object->y1, x2 = object->x2, y2 = object->y2;
 
+  if (radius < 0)
+    return (DefcnBox){ .x1 = -INFINITY,
+      .y1 = -INFINITY,
+      .x2 = INFINITY,
+      .y2 = INFINITY };
   if (radius > 0) {
     const float cx = (x1 + x2) / 2, cy = (y1 + y2) / 2;
     const float reach = stride * radius;

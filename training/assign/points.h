@@ -15,6 +15,7 @@ typedef struct
   float stride;            /* of its level */
   int level;               /* 0 for P3 */
   DefcnBox box;            /* predicted, corners alone */
+  const float *deltas;     /* l, t, r, b, borrowed; NULL: no predictions */
   const float *logits;     /* of all classes, borrowed */
   const float *aux_logits; /* those of the auxiliary loss, likewise */
   const float *filter;     /* one logit, borrowed; NULL without 3DMF */
@@ -26,12 +27,15 @@ int defcn_points_count (const DefcnLevel *levels, int n_levels);
  * without values the points have the centre alone. */
 DefcnPoint *defcn_points_new (const DefcnLevel *levels, int n_levels,
     int n_classes);
+/* One more than the last of @n_points that is on the level of @first. */
+int defcn_points_level_end (const DefcnPoint *points, int n_points, int first);
 
 /* l, t, r, b from @point to the sides of @object; negative outside. */
 void defcn_point_targets (float targets[4], const DefcnPoint *point,
     const DefcnObject *object);
 /* Where the centres of @object's locations may lie on a level of @stride: its
- * box, cut to @radius strides around its centre unless @radius is 0 or less. */
+ * box, cut to @radius strides around its centre; uncut with a radius of 0, and
+ * anywhere with one below. */
 DefcnBox defcn_object_prior (const DefcnObject *object, float stride,
     float radius);
 /* Whether @at is strictly between the bounds of a prior. */
@@ -40,8 +44,7 @@ defcn_point_between (float at, float low, float high)
 {
   return at - low > 0 && high - at > 0;
 }
-/* Spatial prior: strictly inside the object's box, cut to @radius strides
- * around its centre unless @radius is 0 or less. */
+/* Spatial prior: strictly inside defcn_object_prior(). */
 gboolean defcn_point_allowed (const DefcnPoint *point,
     const DefcnObject *object, float radius);
 

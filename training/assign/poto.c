@@ -8,8 +8,10 @@
 
 float
 defcn_poto_quality (const DefcnPoint *point, const DefcnObject *object,
-    float alpha, gboolean auxiliary)
+    const DefcnAssignRule *rule, gboolean auxiliary)
 {
+  const gboolean additive = rule->additive && !auxiliary;
+  const float alpha = rule->alpha;
   const float *logits = auxiliary ? point->aux_logits : point->logits;
   const DefcnBox box = { .x1 = object->x1,
     .y1 = object->y1,
@@ -17,13 +19,14 @@ defcn_poto_quality (const DefcnPoint *point, const DefcnObject *object,
     .y2 = object->y2 };
   const float iou = defcn_box_iou (&box, &point->box);
 
-  if (iou == 0 && alpha > 0) /* most pairs: spare the powers */
+  if (iou == 0 && alpha > 0 && !additive) /* most pairs: spare the powers */
     return isnan (logits[object->label]) ? -1 : 0;
 
   float p = defcn_objective_sigmoid (logits[object->label]);
   if (!auxiliary && point->filter)
     p *= defcn_objective_sigmoid (*point->filter);
-  const float quality = powf (p, 1 - alpha) * powf (iou, alpha);
+  const float quality = additive ? (1 - alpha) * p + alpha * iou
+                                 : powf (p, 1 - alpha) * powf (iou, alpha);
   return isnan (quality) ? -1 : quality;
 }
 
@@ -32,7 +35,7 @@ masked_quality (const DefcnAssignRule *rule, const DefcnPoint *point,
     const DefcnObject *object)
 {
   return defcn_point_allowed (point, object, rule->radius)
-      ? defcn_poto_quality (point, object, rule->alpha, FALSE)
+      ? defcn_poto_quality (point, object, rule, FALSE)
       : -1;
 }
 

@@ -9,11 +9,12 @@
 G_BEGIN_DECLS
 
 /* Quality of @point for @object, eq. 4: p^(1 - alpha) IoU^alpha, p the class
- * probability, times that of the filter; @auxiliary: by the auxiliary logits
- * and without the filter.  No prior.  A quality that is not a number (a
+ * probability, times that of the filter, or with an additive rule (1 - alpha) p
+ * + alpha IoU (table 4); @auxiliary: by the auxiliary logits and without the
+ * filter, always the product.  No prior.  A quality that is not a number (a
  * diverged network) is -1. */
 float defcn_poto_quality (const DefcnPoint *point, const DefcnObject *object,
-    float alpha, gboolean auxiliary);
+    const DefcnAssignRule *rule, gboolean auxiliary);
 
 /* (@n_objects, @n_points): the same with filter and prior, -1 outside that. */
 void defcn_poto_qualities (float *quality, const DefcnAssignRule *rule,

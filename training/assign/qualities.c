@@ -128,6 +128,15 @@ defcn_qualities_add (DefcnQualities *q, const DefcnLevel *levels, int n_levels,
   end_image (q);
 }
 
+/* Whether the auxiliary assignment wants the best of every level. */
+static gboolean
+is_ranked (const DefcnAssignRule *rule)
+{
+  return rule->aux_topk > 0
+      && (rule->auxiliary == DEFCN_AUXILIARY_QUALITY_ATSS
+          || rule->auxiliary == DEFCN_AUXILIARY_QUALITY_TOPK);
+}
+
 gboolean
 defcn_qualities_run (DefcnQualities *q, DefcnBackend *be,
     const DefcnHeads *heads, GError **error)
@@ -139,7 +148,8 @@ defcn_qualities_run (DefcnQualities *q, DefcnBackend *be,
     .n_windows = q->windows->len,
     .n_values = q->n_values,
     .alpha = q->rule.alpha,
-    .topk = MAX (q->rule.aux_topk, 0),
+    .additive = q->rule.additive,
+    .topk = is_ranked (&q->rule) ? q->rule.aux_topk : 0,
   };
   const gsize n_best = (gsize) query.n_truths * q->n_levels * query.topk;
 

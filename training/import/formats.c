@@ -71,13 +71,19 @@ describe (const guint8 *data, gsize size)
 static DefcnForeign *
 open_safetensors (GBytes *bytes, const char *name, GError **error)
 {
-  static const DefcnElement elements[] = {
-    [DEFCN_DTYPE_F32] = DEFCN_ELEMENT_F32,
-    [DEFCN_DTYPE_F16] = DEFCN_ELEMENT_F16,
-    [DEFCN_DTYPE_BF16] = DEFCN_ELEMENT_BF16,
-    [DEFCN_DTYPE_I32] = DEFCN_ELEMENT_I32,
-    [DEFCN_DTYPE_I64] = DEFCN_ELEMENT_I64,
-    [DEFCN_DTYPE_U8] = DEFCN_ELEMENT_U8,
+  /* One more than the element; 0: no weights. */
+  static const int elements[] = {
+    [DEFCN_DTYPE_F32] = 1 + DEFCN_ELEMENT_F32,
+    [DEFCN_DTYPE_F16] = 1 + DEFCN_ELEMENT_F16,
+    [DEFCN_DTYPE_BF16] = 1 + DEFCN_ELEMENT_BF16,
+    [DEFCN_DTYPE_F64] = 1 + DEFCN_ELEMENT_F64,
+    [DEFCN_DTYPE_I64] = 1 + DEFCN_ELEMENT_I64,
+    [DEFCN_DTYPE_I32] = 1 + DEFCN_ELEMENT_I32,
+    [DEFCN_DTYPE_I16] = 1 + DEFCN_ELEMENT_I16,
+    [DEFCN_DTYPE_I8] = 1 + DEFCN_ELEMENT_I8,
+    [DEFCN_DTYPE_U8] = 1 + DEFCN_ELEMENT_U8,
+    [DEFCN_DTYPE_BOOL] = 1 + DEFCN_ELEMENT_U8,
+    [DEFCN_DTYPE_F8_E5M2] = 0,
   };
   g_autoptr (DefcnWeights) weights =
       defcn_weights_open_bytes (bytes, name, error);
@@ -88,10 +94,11 @@ open_safetensors (GBytes *bytes, const char *name, GError **error)
       defcn_foreign_new (name, "safetensors", g_bytes_get_size (bytes));
   for (guint i = 0; i < defcn_weights_count (weights); i++) {
     const DefcnWeightsTensor *t = defcn_weights_get (weights, i);
-    DefcnForeignArray array = { .data = t->data,
-      .element = elements[t->dtype],
-      .n_dims = t->n_dims };
+    DefcnForeignArray array = { .data = t->data, .n_dims = t->n_dims };
 
+    if (elements[t->dtype] == 0)
+      continue;
+    array.element = (DefcnElement) (elements[t->dtype] - 1);
     array.bytes = t->len * defcn_foreign_element_size (array.element);
     memcpy (array.dims, t->dims, sizeof array.dims);
     defcn_foreign_array_dense (&array, FALSE);

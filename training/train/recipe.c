@@ -16,9 +16,10 @@ static const char defaults[] =
     "filter=true\nfilter_norm=true\ntau=2\nphi=3\nshort_edge=800\n"
     "test_long_edge=1333\nthreshold=0.05\nmax_detections=100\nnms_iou=0\n"
     "duplicate_iou=0\nworking_threshold=0.3\n"
-    "assigner=poto\nalpha=0.8\nfinal_alpha=-1\nalpha_hold=0.7\nradius=1.5\n"
-    "aux_topk=9\naux_classifier=false\nskip_unplaced=false\n"
-    "ignore_regions=false\nreg_weight=2\naux_reg_weight=0\n"
+    "assigner=poto\nalpha=0.8\nfinal_alpha=-1\nalpha_hold=0.7\nadditive=false\n"
+    "radius=1.5\naux_topk=9\naux_assigner=quality-atss\n"
+    "aux_classifier=false\nskip_unplaced=false\nignore_regions=false\n"
+    "reg_weight=2\naux_reg_weight=0\n"
     "holdout=0\nclasses=\nbackground=false\npolygons=false\n"
     "max_damaged=0.1\nabsolute_names=false\nexif=true\nmax_megapixels=100\n"
     "batch=16\nmicro_batch=0\ngroup=2\nworkers=2\ncache=-1\nseed=1\n"
@@ -44,7 +45,12 @@ static const struct
 } presets[] = {
   { "coco.fcos",
       "assigner=fcos\nfilter=false\naux_topk=0\nreg_weight=1\nnms_iou=0.6\n" },
+  { "coco.loss", "assigner=loss\nfilter=false\naux_topk=0\n" },
+  { "coco.center", "assigner=center\nfilter=false\naux_topk=0\n" },
   { "coco.poto", "filter=false\naux_topk=0\n" },
+  { "coco.poto.inside", "filter=false\naux_topk=0\nradius=0\n" },
+  { "coco.poto.global", "filter=false\naux_topk=0\nradius=-1\n" },
+  { "coco.poto.add", "filter=false\naux_topk=0\nadditive=true\n" },
   { "coco.poto.argmax", "assigner=argmax\nfilter=false\naux_topk=0\n" },
   { "coco.poto.6x",
       "filter=false\naux_topk=0\niterations=540000\nsteps=480000;520000\n" },
@@ -53,6 +59,10 @@ static const struct
   { "coco.poto.3dmf", "aux_topk=0\n" },
   { "coco.poto.3dmf_wo_gn", "filter_norm=false\naux_topk=0\n" },
   { "coco.poto.3dmf.aux", "" },
+  { "coco.poto.3dmf.aux.fcos", "aux_assigner=fcos\n" },
+  { "coco.poto.3dmf.aux.atss", "aux_assigner=atss\n" },
+  { "coco.poto.3dmf.aux.quality_fcos", "aux_assigner=quality-fcos\n" },
+  { "coco.poto.3dmf.aux.quality_topk", "aux_assigner=quality-topk\n" },
   { "coco.poto.3dmf_wo_gn.aux", "filter_norm=false\n" },
   { "crowdhuman.poto", CROWDHUMAN "filter=false\naux_topk=0\n" },
   { "crowdhuman.poto.3dmf", CROWDHUMAN "aux_topk=0\n" },
@@ -348,6 +358,14 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
   if (recipe->spec->aux_classifier && recipe->step.assign.aux_topk == 0) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
         "recipe: aux_classifier without an auxiliary loss: set aux_topk");
+    return FALSE;
+  }
+  if (recipe->step.assign.radius < 0 && !assigner->has_quality
+      && !assigner->has_predictions) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: assigner %s without predictions takes no location anywhere: "
+        "set radius to 0 or more",
+        assigner->name);
     return FALSE;
   }
   if (recipe->spec->filter && !assigner->has_quality) {

@@ -2,6 +2,7 @@
 #include "recipe_keys.h"
 
 #include "assign/assign.h"
+#include "assign/auxiliary.h"
 #include "data/list.h"
 
 #include <math.h>
@@ -17,6 +18,7 @@ typedef enum
   KEY_FLOAT,
   KEY_DOUBLE,
   KEY_ASSIGNER,
+  KEY_AUXILIARY,
   KEY_OPTIMIZER,
   KEY_SCHEDULE,
   KEY_EDGES, /* list of int, at most 16, count behind it */
@@ -101,10 +103,13 @@ static const Key keys[] = {
       "alpha at the last iteration, -1: alpha stays"),
   TOP ("alpha_hold", KEY_DOUBLE, alpha_hold, 0, 1,
       "first part of the iterations, where alpha stays"),
-  TOP ("radius", KEY_FLOAT, step.assign.radius, 0, 100,
-      "centre sampling in strides, 0: inside the box"),
+  TOP ("additive", KEY_BOOL, step.assign.additive, 0, 1,
+      "quality is (1 - alpha) p + alpha IoU, as in table 4"),
+  TOP ("radius", KEY_FLOAT, step.assign.radius, -1, 100,
+      "centre sampling in strides, 0: inside the box, -1: anywhere"),
   TOP ("aux_topk", KEY_INT, step.assign.aux_topk, 0, 100,
       "candidates per level of the auxiliary loss, 0: no such loss"),
+  TOP ("aux_assigner", KEY_AUXILIARY, step.assign.auxiliary, 0, 0, NULL),
   SPEC ("aux_classifier", KEY_BOOL, aux_classifier, 0, 1,
       "it has a classifier of its own, which inference has not"),
   TOP ("skip_unplaced", KEY_BOOL, step.assign.skip_unplaced, 0, 1,
@@ -189,6 +194,7 @@ static const char *const *
 words_of (const Key *key)
 {
   return key->type == KEY_ASSIGNER ? defcn_assign_names ()
+      : key->type == KEY_AUXILIARY ? defcn_auxiliary_names ()
       : key->type == KEY_OPTIMIZER ? optimizers
       : key->type == KEY_SCHEDULE  ? schedules
                                    : NULL;
@@ -309,6 +315,7 @@ set_key (DefcnRecipe *recipe, const Key *key, const char *text, GError **error)
         return FALSE;
       *(const DefcnAssigner **) field = defcn_assign_find (text);
       return TRUE;
+    case KEY_AUXILIARY:
     case KEY_OPTIMIZER:
     case KEY_SCHEDULE:
       return parse_word (field, key, text, error);
@@ -444,6 +451,7 @@ append_value (GString *text, const Key *key, gconstpointer field)
     case KEY_ASSIGNER:
       g_string_append (text, (*(const DefcnAssigner *const *) field)->name);
       break;
+    case KEY_AUXILIARY:
     case KEY_OPTIMIZER:
     case KEY_SCHEDULE:
       g_string_append (text, words_of (key)[*(const int *) field]);

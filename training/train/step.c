@@ -1,5 +1,6 @@
 /* One training step up to the gradients.  The heads stay where they are if the
- * backend has a learner; else they come to the host and gradients go back. */
+ * backend has a learner that does for the rule; else they come to the host and
+ * gradients go back. */
 #include "step.h"
 
 #include "assign/assign.h"
@@ -20,7 +21,7 @@ struct _DefcnStep
   DefcnLevel (*levels)[DEFCN_N_LEVELS];    /* per image */
   DefcnLevelGrad (*grads)[DEFCN_N_LEVELS]; /* per image */
   GPtrArray *assignments, *aux;            /* of DefcnAssignment, per image */
-  DefcnQualities *qualities;               /* NULL: backend without learner */
+  DefcnQualities *qualities;               /* NULL: heads come to the host */
   GArray *positives, *aux_positives;       /* DefcnPositive */
   GArray *targets, *aux_targets;           /* float[4], of the positives */
   GArray *ignored;                         /* DefcnPositive */
@@ -34,7 +35,8 @@ defcn_step_new (DefcnModel *model, const DefcnStepRule *rule)
   step->model = model;
   step->rule = *rule;
   step->scaler = defcn_scaler_new ();
-  if (defcn_model_backend (model)->learner)
+  if (defcn_model_backend (model)->learner
+      && !defcn_assign_needs_heads (&rule->assign))
     step->qualities = defcn_qualities_new ();
   step->positives = g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
   step->aux_positives = g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
