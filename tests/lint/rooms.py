@@ -36,9 +36,11 @@ ROOMS = {
     "core/onednn/kernels": set(),
     "core/cuda": {"core"},
     "gst-plugin": {"gst-plugin/detect", "gst-plugin/publish",
-                   "gst-plugin/track", "gst-plugin/zones"},
+                   "gst-plugin/snapshot", "gst-plugin/track",
+                   "gst-plugin/zones"},
     "gst-plugin/detect": {"core", "gst-plugin"},
     "gst-plugin/publish": {"gst-plugin"},
+    "gst-plugin/snapshot": {"gst-plugin"},
     "gst-plugin/track": {"core", "gst-plugin"},
     "gst-plugin/zones": {"gst-plugin"},
     # A program of GStreamer's elements, which knows ours by their names alone.
@@ -60,7 +62,7 @@ ROOMS = {
 # share.  Of the core all may be.
 SHARED = {
     "gst-plugin": {"gst-plugin/field", "gst-plugin/finding", "gst-plugin/list",
-                   "gst-plugin/meta", "gst-plugin/object",
+                   "gst-plugin/meta", "gst-plugin/object", "gst-plugin/redact",
                    "gst-plugin/scene", "gst-plugin/view"},
     "training": {"training/progress", "training/metrics",
                  "training/device_options"},
