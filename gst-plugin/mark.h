@@ -21,6 +21,10 @@ typedef struct
   guint64 frame;          /* number of the frame in that element, from 0 */
   guint lost;             /* read only: objects whose boxes are lost */
   gboolean predicted;     /* of earlier frames, moved on by defcntrack */
+  /* Interned names of the classes that are told of, as gst_defcn_list_split()
+   * takes them; NULL or "" when not known. */
+  const char *classes;
+  gboolean partial; /* not of the whole frame, or not all that was found */
 } GstDefcnMark;
 
 G_END_DECLS

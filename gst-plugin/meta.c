@@ -120,6 +120,10 @@ attach_mark (GstBuffer *buffer, const GstDefcnMark *mark, guint set,
 
   gst_defcn_meta_mark_to_structure (mark, n_objects, s);
   gst_structure_set (s, "set", G_TYPE_UINT, set, NULL);
+  if (mark->classes && *mark->classes)
+    gst_structure_set (s, "classes", G_TYPE_STRING, mark->classes, NULL);
+  if (mark->partial)
+    gst_structure_set (s, "partial", G_TYPE_BOOLEAN, TRUE, NULL);
   if (ids[0] <= ids[1])
     gst_defcn_custom_set_ints (s, "ids", ids, 2);
 }
@@ -355,7 +359,8 @@ gst_defcn_meta_read_mark (GstBuffer *buffer, GstDefcnMark *mark)
     .model = "",
     .timestamp = GST_CLOCK_TIME_NONE,
     .model_name = "",
-    .detector = "" };
+    .detector = "",
+    .classes = "" };
   gst_defcn_meta_read_marks (buffer, marks);
   for (guint i = 0; i < marks->len; i++) {
     *mark = g_array_index (marks, GstDefcnMark, i);

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "layout.h"
+
 #define GLYPH_WIDTH 5
 #define GLYPH_HEIGHT 7
 #define CELL_WIDTH 6
@@ -157,23 +159,6 @@ gst_defcn_paint_init (GstDefcnPaint *paint, const GstVideoInfo *info,
   }
 }
 
-/* Whether every component is a byte of its own, and where GStreamer says: of
- * VYUY it says that U is first, and converts as if V were. */
-static gboolean
-is_bytes (const GstVideoFormatInfo *format)
-{
-  const guint odd = GST_VIDEO_FORMAT_FLAG_COMPLEX | GST_VIDEO_FORMAT_FLAG_TILED
-      | GST_VIDEO_FORMAT_FLAG_PALETTE;
-
-  for (guint c = 0; c < GST_VIDEO_FORMAT_INFO_N_COMPONENTS (format); c++)
-    if (GST_VIDEO_FORMAT_INFO_DEPTH (format, c) != 8
-        || GST_VIDEO_FORMAT_INFO_SHIFT (format, c) != 0
-        || GST_VIDEO_FORMAT_INFO_PSTRIDE (format, c) == 0)
-      return FALSE;
-  return !(GST_VIDEO_FORMAT_INFO_FLAGS (format) & odd)
-      && GST_VIDEO_FORMAT_INFO_FORMAT (format) != GST_VIDEO_FORMAT_VYUY;
-}
-
 /* One component's samples that the rectangle touches. */
 static void
 fill_component (GstVideoFrame *frame, guint c, guint8 value, int x1, int y1,
@@ -218,11 +203,7 @@ fill_unpacked (GstVideoFrame *frame, const GstDefcnPaint *paint, int x1, int y1,
           gst_video_format_get_info (format->unpack_format))
       > 8;
   const gboolean is_yuv = !GST_VIDEO_FORMAT_INFO_IS_RGB (format);
-  /* GStreamer packs the last column of an odd UYVP beyond the row's end. */
-  const gboolean by_twos =
-      GST_VIDEO_FRAME_FORMAT (frame) == GST_VIDEO_FORMAT_UYVP;
-  const int width =
-      GST_VIDEO_FRAME_WIDTH (frame) / (1 + by_twos) * (1 + by_twos);
+  const int width = gst_defcn_layout_packed_width (frame);
   int w_sub = 0, h_sub = 0;
   g_autofree guint16 *line = g_new (guint16, (gsize) 4 * (width + 64));
 
@@ -261,7 +242,7 @@ gst_defcn_paint_rect (GstVideoFrame *frame, const GstDefcnPaint *paint, int x,
 
   if (x1 >= x2 || y1 >= y2)
     return;
-  if (!is_bytes (frame->info.finfo)) {
+  if (!gst_defcn_layout_is_bytes (frame->info.finfo)) {
     fill_unpacked (frame, paint, x1, y1, x2, y2);
     return;
   }

@@ -103,6 +103,17 @@ interned_field (const GstStructure *s, const char *name)
   return text ? g_quark_to_string (gst_defcn_object_label (text)) : "";
 }
 
+/* Whoever wrote it in this process has interned it; of others' nothing is kept.
+ */
+static const char *
+known_field (const GstStructure *s, const char *name)
+{
+  const char *text = gst_structure_get_string (s, name);
+  const GQuark known = text ? g_quark_try_string (text) : 0;
+
+  return known ? g_quark_to_string (known) : "";
+}
+
 GstDefcnMark
 gst_defcn_set_mark (const GstDefcnSet *set)
 {
@@ -114,11 +125,13 @@ gst_defcn_set_mark (const GstDefcnSet *set)
   gst_structure_get_uint64 (s, "inferred-timestamp", &mark.timestamp);
   gst_structure_get_boolean (s, "fresh", &mark.fresh);
   gst_structure_get_boolean (s, "predicted", &mark.predicted);
+  gst_structure_get_boolean (s, "partial", &mark.partial);
   gst_structure_get_uint64 (s, "frame", &mark.frame);
   mark.reason = interned_field (s, "reason");
   mark.model = interned_field (s, "model");
   mark.model_name = interned_field (s, "model-name");
   mark.detector = interned_field (s, "detector");
+  mark.classes = known_field (s, "classes");
   mark.lost = set->boxes ? 0 : set->n_objects;
   return mark;
 }

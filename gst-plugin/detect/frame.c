@@ -118,6 +118,18 @@ set_regions (GstDefcnDetect *self, GstDefcnJob *job, GstBuffer *buffer)
   }
 }
 
+/* Whether there may be more in the frame than @job tells of. */
+static gboolean
+is_partial (const GstDefcnJob *job)
+{
+  const GstDefcnPixels *all = &job->view.visible;
+  const DefcnRegion *r =
+      &g_array_index (job->regions, GstDefcnRegion, 0).rectangle;
+
+  return job->regions->len != 1 || r->w < all->w || r->h < all->h
+      || (int) job->objects->len >= job->settings->max_detections;
+}
+
 /* Keeps the result of @job; FALSE, with an error posted, if it failed. */
 static gboolean
 take_result (GstDefcnDetect *self, const GstDefcnJob *job)
@@ -132,6 +144,8 @@ take_result (GstDefcnDetect *self, const GstDefcnJob *job)
   self->last = g_array_ref (job->objects);
   self->last_info = gst_defcn_model_info_ref (job->info);
   self->last_time = job->timestamp;
+  self->last_classes = gst_defcn_settings_told (job->settings, job->info);
+  self->last_partial = is_partial (job);
   GST_OBJECT_LOCK (self);
   gst_defcn_stats_add (&self->stats, &job->timings, job->waited,
       job->objects->len);
@@ -325,7 +339,9 @@ report (GstDefcnDetect *self, const GstDefcnSettings *settings,
     .fresh = looked || fresh,
     .model_name = info->name,
     .detector = self->detector,
-    .frame = self->frames };
+    .frame = self->frames,
+    .classes = known ? self->last_classes : "",
+    .partial = known && self->last_partial };
 
   gst_defcn_meta_attach (buffer, objects, &mark, self->meta,
       GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info));

@@ -345,6 +345,33 @@ settings_new (const GstDefcnLive *live, const GstDefcnModelInfo *info,
   return g_steal_pointer (&s);
 }
 
+static void
+append_name (GString *list, const char *name)
+{
+  if (list->len)
+    g_string_append_c (list, ',');
+  for (const char *c = name; *c; c++) {
+    if (*c == ',' || *c == '\\')
+      g_string_append_c (list, '\\');
+    g_string_append_c (list, *c);
+  }
+}
+
+const char *
+gst_defcn_settings_told (const GstDefcnSettings *s,
+    const GstDefcnModelInfo *info)
+{
+  GString *list = g_string_new (NULL);
+  const char *interned;
+
+  for (int i = 0; i < info->n_classes; i++)
+    if ((s->class_thresholds ? s->class_thresholds[i] : s->threshold) < 1)
+      append_name (list, info->labels[i]);
+  interned = g_intern_string (list->str);
+  g_string_free (list, TRUE);
+  return interned;
+}
+
 GstDefcnSettings *
 gst_defcn_settings_new (const GstDefcnLive *live, const GstDefcnModelInfo *info,
     GError **error)

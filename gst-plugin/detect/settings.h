@@ -88,6 +88,10 @@ GstDefcnSettings *gst_defcn_settings_new (const GstDefcnLive *live,
 GstDefcnSettings *gst_defcn_settings_new_adapted (const GstDefcnLive *live,
     const GstDefcnModelInfo *info, GString *unknown);
 GstDefcnSettings *gst_defcn_settings_ref (GstDefcnSettings *settings);
+/* Returns: interned: the names of the classes of @info that can be told of, a
+ * comma between them and a backslash before one within. */
+const char *gst_defcn_settings_told (const GstDefcnSettings *settings,
+    const GstDefcnModelInfo *info);
 void gst_defcn_settings_unref (GstDefcnSettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstDefcnSettings, gst_defcn_settings_unref)
 

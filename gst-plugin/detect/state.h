@@ -81,6 +81,8 @@ struct _GstDefcnDetect
   GArray *last;  /* GstDefcnObject of that one, NULL before it */
   GstDefcnModelInfo *last_info; /* of what has found them, or NULL */
   GstClockTime last_time;       /* its PTS */
+  const char *last_classes;     /* what it could tell of, interned */
+  gboolean last_partial;        /* and whether there may be more of that */
   gboolean pending; /* a job runs whose result goes to a later frame */
   guint looked;     /* frames in flight that are being looked at */
   guint nireq;      /* frames in flight at most, as of start() */
