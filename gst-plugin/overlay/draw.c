@@ -8,7 +8,6 @@
 #define PLACE_COLOR 0x00e5ff /* none of the objects' */
 #define SMALLEST_FONT 10
 
-/* So that the dots of the dot font are larger by one for every 400 rows. */
 int
 gst_defcn_draw_font_size (int width, int height)
 {

@@ -317,8 +317,8 @@ gst_defcn_paint_line (GstDefcnCanvas *canvas, const GstDefcnPaint *paint,
 
   for (int i = 0; i <= steps; i++) {
     const double t = steps ? (double) i / steps : 0;
-    const int x = (int) floor (x1 + t * dx) - w / 2;
-    const int y = (int) floor (y1 + t * dy) - h / 2;
+    const int x = (int) floor (x1 + t * dx + 0.5) - w / 2;
+    const int y = (int) floor (y1 + t * dy + 0.5) - h / 2;
 
     gst_defcn_paint_rect (canvas, paint, x, y, w, h);
   }

@@ -61,8 +61,9 @@ void gst_defcn_paint_rect (GstDefcnCanvas *canvas, const GstDefcnPaint *paint,
 void gst_defcn_paint_mask (GstDefcnCanvas *canvas, const GstDefcnPaint *paint,
     int x, int y, const GstDefcnMask *mask);
 
-/* A line of @thickness pixels, both ends included; they are finite, and not
- * further from the frame than it is large, which is what it takes time for. */
+/* A line of @thickness pixels between two pixels, both included; they are
+ * finite, and not further from the frame than it is large, which is what it
+ * takes time for. */
 void gst_defcn_paint_line (GstDefcnCanvas *canvas, const GstDefcnPaint *paint,
     double x1, double y1, double x2, double y2, int thickness);
 

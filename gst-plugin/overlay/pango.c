@@ -17,14 +17,19 @@ gst_defcn_pango_is_there (void)
   return TRUE;
 }
 
+/* Families there are always, and a font only if one is installed. */
 static gboolean
-has_fonts (PangoFontMap *map)
+has_fonts (GstDefcnPango *pango)
 {
-  g_autofree PangoFontFamily **families = NULL;
-  int n = 0;
+  PangoFontDescription *description =
+      pango_font_description_from_string ("Sans");
+  PangoFont *font =
+      pango_font_map_load_font (pango->map, pango->context, description);
+  const gboolean found = font != NULL;
 
-  pango_font_map_list_families (map, &families, &n);
-  return n > 0;
+  g_clear_object (&font);
+  pango_font_description_free (description);
+  return found;
 }
 
 static void
@@ -59,7 +64,7 @@ gst_defcn_pango_new (const char *font, int size, int max_width)
   pango_cairo_context_set_font_options (pango->context, options);
   cairo_font_options_destroy (options);
   pango->layout = pango_layout_new (pango->context);
-  if (!has_fonts (pango->map)) {
+  if (!has_fonts (pango)) {
     gst_defcn_pango_free (pango);
     return NULL;
   }

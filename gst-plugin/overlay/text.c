@@ -59,7 +59,8 @@ gst_defcn_text_has_pango (void)
 static int
 dot_size (const GstDefcnText *text)
 {
-  return MAX (text->size / GST_DEFCN_DOTS_HEIGHT, 1);
+  return MAX ((text->size + GST_DEFCN_DOTS_HEIGHT / 2) / GST_DEFCN_DOTS_HEIGHT,
+      1);
 }
 
 GstDefcnTextBorder
@@ -80,6 +81,12 @@ gst_defcn_text_trim (GstDefcnText *text)
     return;
   g_hash_table_remove_all (text->runs);
   text->bytes = 0;
+}
+
+guint
+gst_defcn_text_count (const GstDefcnText *text)
+{
+  return g_hash_table_size (text->runs);
 }
 
 const GstDefcnRun *

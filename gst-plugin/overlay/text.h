@@ -17,9 +17,9 @@ typedef struct _GstDefcnText GstDefcnText;
 
 /* @font: a Pango font description such as "Noto Sans Bold", without a size, or
  * GST_DEFCN_TEXT_DOTS; NULL: the best there is.  @size: of the em in pixels, of
- * the dot font the height of its line, of which whole dots fit.  @max_width: of
- * a run in pixels, longer ones are cut.  Never fails: where there is no Pango,
- * or no font that it would find, it is the dots. */
+ * the dot font the height of its line, rounded to whole dots.  @max_width: of a
+ * run in pixels, longer ones are cut.  Never fails: where there is no Pango, or
+ * no font that it would find, it is the dots. */
 GstDefcnText *gst_defcn_text_new (const char *font, int size, int max_width);
 void gst_defcn_text_free (GstDefcnText *text);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstDefcnText, gst_defcn_text_free)
@@ -41,5 +41,7 @@ const GstDefcnRun *gst_defcn_text_run (GstDefcnText *text, const char *string);
 
 /* For between two frames: lets go of runs when there are many. */
 void gst_defcn_text_trim (GstDefcnText *text);
+/* How many are kept. */
+guint gst_defcn_text_count (const GstDefcnText *text);
 
 G_END_DECLS

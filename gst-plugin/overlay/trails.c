@@ -146,6 +146,19 @@ gst_defcn_trails_are_seen (const GstDefcnTrails *trails)
   return FALSE;
 }
 
+guint
+gst_defcn_trails_count (const GstDefcnTrails *trails)
+{
+  GHashTableIter iter;
+  gpointer value;
+  guint n = 0;
+
+  g_hash_table_iter_init (&iter, trails->table);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    n += ((const Trail *) value)->points->len;
+  return n;
+}
+
 static void
 draw_trail (const GstDefcnTrails *trails, const Trail *trail,
     GstDefcnCanvas *canvas, int thickness)

@@ -31,6 +31,9 @@ void gst_defcn_trails_follow (GstDefcnTrails *trails, const GArray *objects,
 /* Whether there is anything to draw, a line at least. */
 gboolean gst_defcn_trails_are_seen (const GstDefcnTrails *trails);
 
+/* How many points are kept, of all trails. */
+guint gst_defcn_trails_count (const GstDefcnTrails *trails);
+
 /* Draws into the canvas' clip, which is the picture; the lines are @thickness
  * wide where an object is and 1 where its trail ends. */
 void gst_defcn_trails_draw (const GstDefcnTrails *trails,
