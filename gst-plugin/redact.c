@@ -300,7 +300,8 @@ pixelate_unpacked (GstVideoFrame *frame, const Side *across, const Side *down)
 static void
 pixelate (GstVideoFrame *frame, const double ltrb[4], double longer)
 {
-  const int block = MAX (UNIT, (int) ceil (longer / BLOCKS));
+  const int units = MAX (1, (int) ceil (longer / BLOCKS / UNIT));
+  const int block = units * UNIT;
   const Side across =
       side_of (ltrb[0], ltrb[2], block, GST_VIDEO_FRAME_WIDTH (frame));
   const Side down =

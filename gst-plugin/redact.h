@@ -53,11 +53,11 @@ gboolean gst_defcn_redact_is_needed (const GstDefcnRedaction *redaction);
  * overlay draws on.  @picture: where in it the picture lies that boxes are
  * shares of; may reach beyond it (a frame that is cut out of the picture).
  *
- * Blocks are a sixth of the box's longer side, the widening not counted, and 8
- * pixels at least: a face of a person is one or two of them.  They begin and
- * end at multiples of 8 pixels of the frame, or at its end, so that no sample
- * of subsampled chroma is shared with the outside; every component of a block
- * gets its mean. */
+ * Blocks have at least a sixth of the box's longer side, the widening not
+ * counted, and 8 pixels: a face of a person is one or two of them.  They begin
+ * and end at multiples of 8 pixels of the frame, or at its end, so that no
+ * sample of subsampled chroma is shared with the outside; every component of a
+ * block gets its mean. */
 void gst_defcn_redact_apply (const GstDefcnRedaction *redaction,
     GstVideoFrame *frame, const GstDefcnPixels *picture);
 
