@@ -3,9 +3,9 @@
  * @title: defcnpublish
  * @short_description: writes detections as JSON
  *
- * Writes one JSON record for every frame that carries detections (with
- * #GstDefcnPublish:add-empty-results, for every frame) to a file, to standard
- * output or to a file descriptor.  Frames pass untouched.  The records have the
+ * Writes one JSON record for every frame that carries detections or events of
+ * defcnzones (with #GstDefcnPublish:add-empty-results, for every frame) to a
+ * file, to standard output or to a file descriptor.  Frames pass untouched.  The records have the
  * schema of DL Streamer's gvametaconvert, and say besides whether the frame was
  * looked at ("inferred", "reason").
  *
@@ -321,6 +321,8 @@ record_of (GstDefcnPublish *self, GstBuffer *buffer)
       g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
   guint lost;
   g_autoptr (GArray) marks = read_marks (self, buffer, &lost);
+  g_autoptr (GArray) places = gst_defcn_scene_places_new ();
+  g_autoptr (GArray) events = gst_defcn_scene_events_new ();
   g_autofree char *source = NULL, *utc = NULL, *captured = NULL;
   g_autoptr (GDateTime) now = NULL;
   GstDefcnRecord record = { GST_VIDEO_INFO_WIDTH (&self->info),
@@ -334,8 +336,10 @@ record_of (GstDefcnPublish *self, GstBuffer *buffer)
   const int indent = self->started_format == FORMAT_JSON ? self->indent : -1;
   source = g_strdup (self->source);
   GST_OBJECT_UNLOCK (self);
-  if (objects->len == 0 && !add_empty && !lost)
+  gst_defcn_scene_read_events (buffer, events);
+  if (objects->len == 0 && !add_empty && !lost && !events->len)
     return NULL;
+  gst_defcn_scene_read_places (buffer, places);
 
   if (with_utc) {
     now = g_date_time_new_now_utc ();
@@ -349,6 +353,8 @@ record_of (GstDefcnPublish *self, GstBuffer *buffer)
   record.utc = utc;
   record.captured = captured;
   record.marks = marks;
+  record.places = places;
+  record.events = events;
   return gst_defcn_record_to_json (&record, objects, indent);
 }
 

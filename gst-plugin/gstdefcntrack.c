@@ -60,6 +60,7 @@
 #include <gst/video/video.h>
 
 #include "field.h"
+#include "timing.h"
 #include "track/follower.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_defcn_track_debug);
@@ -149,18 +150,6 @@ set_caps (GstBaseTransform *base, GstCaps *in, GstCaps *out)
   return TRUE;
 }
 
-/* Whether running time is another after @event. */
-static gboolean
-shifts_time (const GstSegment *old, GstEvent *event)
-{
-  const GstSegment *new;
-
-  gst_event_parse_segment (event, &new);
-  return old->format != new->format || old->rate != new->rate
-      || old->start != new->start || old->base != new->base
-      || old->time != new->time || old->offset != new->offset;
-}
-
 static gboolean
 sink_event (GstBaseTransform *base, GstEvent *event)
 {
@@ -170,7 +159,7 @@ sink_event (GstBaseTransform *base, GstEvent *event)
   if (self->follower
       && (type == GST_EVENT_FLUSH_STOP || type == GST_EVENT_STREAM_START
           || (type == GST_EVENT_SEGMENT
-              && shifts_time (&base->segment, event)))) {
+              && gst_defcn_timing_shifts (&base->segment, event)))) {
     GST_DEBUG_OBJECT (self, "%s: all tracks end", GST_EVENT_TYPE_NAME (event));
     gst_defcn_follower_reset (self->follower);
   }
@@ -178,36 +167,13 @@ sink_event (GstBaseTransform *base, GstEvent *event)
       ->sink_event (base, event);
 }
 
-/* GST_CLOCK_TIME_NONE where the stream does not go by time. */
-static GstClockTime
-running_time (GstDefcnTrack *self, GstClockTime pts)
-{
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  guint64 running;
-
-  if (segment->format != GST_FORMAT_TIME || !GST_CLOCK_TIME_IS_VALID (pts))
-    return GST_CLOCK_TIME_NONE;
-  if (gst_segment_to_running_time_full (segment, GST_FORMAT_TIME, pts, &running)
-      != 1)
-    return GST_CLOCK_TIME_NONE; /* before the segment begins */
-  return MIN (running, G_MAXINT64);
-}
-
-/* Without timestamps frames are as far apart as the caps say, or 1/25 s. */
 static GstDefcnFollowTime
 frame_time (GstDefcnTrack *self, GstBuffer *buffer)
 {
   const GstVideoInfo *info = &self->info;
-  const GstClockTime running = running_time (self, GST_BUFFER_PTS (buffer));
-  const gint64 step = info->fps_n > 0
-      ? (gint64) gst_util_uint64_scale_int (GST_SECOND, info->fps_d,
-          info->fps_n)
-      : GST_SECOND / 25;
 
-  if (GST_CLOCK_TIME_IS_VALID (running))
-    self->time = (gint64) running;
-  else
-    self->time += step;
+  self->time = gst_defcn_timing_next (self->time,
+      &GST_BASE_TRANSFORM (self)->segment, info, GST_BUFFER_PTS (buffer));
   return (GstDefcnFollowTime){ self->time, self->time, GST_BUFFER_PTS (buffer),
     GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info) };
 }
@@ -259,7 +225,9 @@ follow_detectors (GstDefcnTrack *self, GstBuffer *buffer, GArray *findings,
 {
   for (guint i = 0; i < findings->len; i++) {
     GstDefcnFinding *finding = &g_array_index (findings, GstDefcnFinding, i);
-    const GstClockTime found = running_time (self, finding->mark.timestamp);
+    const GstClockTime found =
+        gst_defcn_timing_running (&GST_BASE_TRANSFORM (self)->segment,
+            finding->mark.timestamp);
     GstDefcnFollowTime own = *time;
 
     if (!finding->mark.inferred && GST_CLOCK_TIME_IS_VALID (found)

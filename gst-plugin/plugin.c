@@ -3,6 +3,7 @@
 #include "gstdefcnoverlay.h"
 #include "gstdefcnpublish.h"
 #include "gstdefcntrack.h"
+#include "gstdefcnzones.h"
 #include "meta.h"
 #include "publish/place.h"
 
@@ -19,6 +20,7 @@ plugin_init (GstPlugin *plugin)
   any |= GST_ELEMENT_REGISTER (defcnoverlay, plugin);
   any |= GST_ELEMENT_REGISTER (defcnpublish, plugin);
   any |= GST_ELEMENT_REGISTER (defcntrack, plugin);
+  any |= GST_ELEMENT_REGISTER (defcnzones, plugin);
   return any;
 }
 

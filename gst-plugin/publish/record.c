@@ -46,6 +46,17 @@ add_parent (cJSON *item, const GstDefcnObject *object)
         g_quark_to_string (object->parent));
 }
 
+static void
+add_box (cJSON *item, const GstDefcnObject *object)
+{
+  cJSON *box = cJSON_AddObjectToObject (item, "bounding_box");
+
+  add_double (box, "x_min", object->x_min);
+  add_double (box, "x_max", object->x_max);
+  add_double (box, "y_min", object->y_min);
+  add_double (box, "y_max", object->y_max);
+}
+
 static cJSON *
 object_to_json (const GstDefcnObject *object, int width, int height)
 {
@@ -53,12 +64,8 @@ object_to_json (const GstDefcnObject *object, int width, int height)
   const GstDefcnPixels p = gst_defcn_object_pixels (object, width, height);
   cJSON *item = cJSON_CreateObject ();
   cJSON *detection = cJSON_AddObjectToObject (item, "detection");
-  cJSON *box = cJSON_AddObjectToObject (detection, "bounding_box");
 
-  add_double (box, "x_min", object->x_min);
-  add_double (box, "x_max", object->x_max);
-  add_double (box, "y_min", object->y_min);
-  add_double (box, "y_max", object->y_max);
+  add_box (detection, object);
   if (object->confidence >= 0)
     add_double (detection, "confidence", object->confidence);
   cJSON_AddStringToObject (detection, "label", label);
@@ -162,6 +169,95 @@ add_mark (cJSON *object, const GstDefcnMark *mark)
   if (mark->predicted)
     cJSON_AddBoolToObject (object, "predicted", TRUE);
   add_time (object, "inferred_timestamp", mark->timestamp);
+}
+
+static void
+add_counts (cJSON *object, const GstDefcnSceneCount *count, gboolean is_line)
+{
+  if (is_line) {
+    add_integer (object, "forward", count->forward);
+    add_integer (object, "backward", count->backward);
+    return;
+  }
+  add_integer (object, "occupancy", count->occupancy);
+  add_integer (object, "entered", count->entered);
+  add_integer (object, "left", count->left);
+  add_integer (object, "dwell_mean", count->dwell_mean);
+  add_integer (object, "dwell_max", count->dwell_max);
+}
+
+static const char *
+text_of (GQuark text)
+{
+  return text ? g_quark_to_string (text) : "";
+}
+
+static void
+add_places (cJSON *object, const GArray *places)
+{
+  cJSON *array = cJSON_AddArrayToObject (object, "places");
+
+  for (guint i = 0; i < places->len; i++) {
+    const GstDefcnScenePlace *p =
+        &g_array_index (places, GstDefcnScenePlace, i);
+    cJSON *place = cJSON_CreateObject ();
+    cJSON *classes;
+
+    cJSON_AddStringToObject (place, "name", text_of (p->name));
+    cJSON_AddStringToObject (place, "kind", p->is_line ? "line" : "zone");
+    add_counts (place, &p->all, p->is_line);
+    classes = cJSON_AddArrayToObject (place, "classes");
+    for (guint k = 0; k < p->classes->len; k++) {
+      const GstDefcnSceneCount *count =
+          &g_array_index (p->classes, GstDefcnSceneCount, k);
+      cJSON *class = cJSON_CreateObject ();
+
+      cJSON_AddStringToObject (class, "label", text_of (count->label));
+      add_counts (class, count, p->is_line);
+      cJSON_AddItemToArray (classes, class);
+    }
+    cJSON_AddItemToArray (array, place);
+  }
+}
+
+static cJSON *
+event_to_json (const GstDefcnSceneEvent *event)
+{
+  const GstDefcnObject *o = &event->object;
+  cJSON *item = cJSON_CreateObject ();
+
+  cJSON_AddStringToObject (item, "type", text_of (event->type));
+  cJSON_AddStringToObject (item, "place", text_of (event->place));
+  add_text (item, "direction", text_of (event->direction));
+  add_text (item, "reason", text_of (event->reason));
+  add_time (item, "dwell", event->dwell);
+  if (o->track.id > 0)
+    add_integer (item, "object_id", (guint64) o->track.id);
+  cJSON_AddStringToObject (item, "label", text_of (o->label));
+  if (o->label_id >= 0)
+    cJSON_AddNumberToObject (item, "label_id", o->label_id);
+  if (o->confidence >= 0)
+    add_double (item, "confidence", o->confidence);
+  if (o->x_min < o->x_max)
+    add_box (item, o);
+  if (o->track.predicted)
+    cJSON_AddBoolToObject (item, "predicted", TRUE);
+  return item;
+}
+
+static void
+add_scene (cJSON *object, const GstDefcnRecord *record)
+{
+  if (record->places && record->places->len)
+    add_places (object, record->places);
+  if (record->events && record->events->len) {
+    cJSON *array = cJSON_AddArrayToObject (object, "events");
+
+    for (guint i = 0; i < record->events->len; i++)
+      cJSON_AddItemToArray (array,
+          event_to_json (
+              &g_array_index (record->events, GstDefcnSceneEvent, i)));
+  }
 }
 
 /* What holds of a frame as a whole. */
@@ -273,6 +369,7 @@ gst_defcn_record_to_json (const GstDefcnRecord *record, const GArray *objects,
   add_times (object, record);
   if (record->marks->len)
     add_marks (object, record->marks);
+  add_scene (object, record);
   cJSON_AddNumberToObject (object, "schema", GST_DEFCN_RECORD_SCHEMA);
 
   g_autofree char *valid = NULL, *escaped = NULL;

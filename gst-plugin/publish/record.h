@@ -5,6 +5,7 @@
 #pragma once
 
 #include "meta.h"
+#include "scene.h"
 
 #include <cjson/cJSON.h>
 
@@ -28,6 +29,9 @@ typedef struct
   /* GstDefcnMark of every defcndetect that saw the frame, its timestamp in
    * stream time; none is left out */
   const GArray *marks;
+  /* GstDefcnScenePlace and GstDefcnSceneEvent of every defcnzones; NULL and
+   * none are left out */
+  const GArray *places, *events;
 } GstDefcnRecord;
 
 /* The record in gvametaconvert's schema, "objects": [{"detection":
@@ -43,9 +47,18 @@ typedef struct
  * record too: "inferred" when every detector looked, "lost", how many objects
  * have lost their boxes on the way, "reason" of the first that did not look, or
  * "lost", "fresh", "repeated" and "predicted" when one is, the earliest
- * "inferred_timestamp".  Numbers read back to the same bits.  Valid UTF-8, with
- * U+FFFD for bytes that are not.  @indent: below 0 one line, else the spaces of
- * a level.  (transfer full) */
+ * "inferred_timestamp".
+ *
+ * What defcnzones says is in "places", an array of {"name", "kind": "zone" or
+ * "line", counts, "classes": [{"label", counts}]}, where counts are
+ * "occupancy", "entered", "left", "dwell_mean" and "dwell_max" (ns) of a zone,
+ * "forward" and "backward" of a line; and in "events", an array of {"type",
+ * "place", "direction", "reason", "dwell" (ns), "object_id", "label",
+ * "label_id", "confidence", "bounding_box", "predicted"}, as in scene.h.
+ *
+ * Numbers read back to the same bits.  Valid UTF-8, with U+FFFD for bytes that
+ * are not.  @indent: below 0 one line, else the spaces of a level.  (transfer
+ * full) */
 char *gst_defcn_record_to_json (const GstDefcnRecord *record,
     const GArray *objects, int indent);
 

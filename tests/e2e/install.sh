@@ -73,7 +73,7 @@ installed_files () {
   local file
   for file in models/person.md models/person.ini record.schema.json \
     pipelines/file.sh pipelines/camera.sh pipelines/rtsp.sh \
-    pipelines/track.sh; do
+    pipelines/track.sh pipelines/count.sh; do
     [ -e "$data/$file" ] || { echo "no $file"; return 1; }
   done
 }

@@ -99,6 +99,33 @@ def test_tracked(work):
         assert i < 6 or len(ids) >= 3
 
 
+def test_counted(work):
+    """Places with their counts in every record, events where they happen; a
+    crop takes away the places and leaves the events."""
+    zones = ["!", "defcntrack", "confirm=1", "!", "defcnzones", "zones="
+             "all: polygon 0,0 1,0 1,1 loitering=100; cut: line 0,1 1,0"]
+    found = records(work, detect("threshold=0.1") + zones, 3)
+    assert all([p["name"] for p in r["places"]] == ["all", "cut"]
+               for r in found)
+    zone = found[-1]["places"][0]
+    assert zone["kind"] == "zone" and zone["entered"] == zone["occupancy"] >= 1
+    assert zone["classes"][0]["label"] == "person"
+    assert zone["classes"][0]["entered"] == zone["entered"]
+    assert found[-1]["places"][1]["forward"] == 0
+    events = found[0]["events"]
+    assert {e["type"] for e in events} == {"zone-entered"}
+    ids = {o["id"]: o for o in found[0]["objects"] if "id" in o}
+    for e in events:
+        box = ids[e["object_id"]]["detection"]["bounding_box"]
+        assert e["bounding_box"] == box and e["place"] == "all"
+    cropped = records(work, detect("threshold=0.1") + zones
+                      + ["!", "videocrop", "left=100"], 3)
+    assert all("places" not in r for r in cropped)
+    assert [[e["object_id"] for e in r.get("events", [])] for r in cropped] \
+        == [[e["object_id"] for e in r.get("events", [])] for r in found]
+    assert all("bounding_box" not in e for e in cropped[0]["events"])
+
+
 def test_lost(work):
     """What a crop takes away."""
     record, = records(work, detect() + ["!", "videocrop", "left=100"])

@@ -1,5 +1,6 @@
 /* What the records of defcnpublish say. */
 #include "json_rig.h"
+#include "scene.h"
 
 #include <glib/gstdio.h>
 #include <math.h>
@@ -53,6 +54,108 @@ test_record (void)
   g_assert_null (json_rig_at (r, "reason"));
   g_assert_null (json_rig_at (r, "repeated"));
   g_assert_null (json_rig_at (r, "timestamp_utc"));
+}
+
+/* A zone with somebody in it, and a line. */
+static GArray *
+places_new (void)
+{
+  static const double points[] = { 0, 0, 1, 0, 1, 1 };
+  GArray *places = gst_defcn_scene_places_new ();
+
+  for (guint line = 0; line < 2; line++) {
+    const GstDefcnSceneCount count = { g_quark_from_string ("dog"), 1, 7, 6, 5,
+      G_MAXUINT64, 3, 2 };
+    GstDefcnScenePlace place = { g_quark_from_string (line ? "door" : "yard"),
+      line, g_array_new (FALSE, FALSE, sizeof (double)), count,
+      g_array_new (FALSE, FALSE, sizeof count) };
+
+    g_array_append_vals (place.points, points, line ? 4 : 6);
+    g_array_append_val (place.classes, count);
+    g_array_append_val (places, place);
+  }
+  return places;
+}
+
+static GArray *
+events_new (void)
+{
+  const GstDefcnObject o = json_rig_object ("dog");
+  GstDefcnSceneEvent list[] = {
+    { g_quark_from_string ("zone-left"), g_quark_from_string ("yard"), 0,
+        g_quark_from_string ("lost"), 4, o },
+    { g_quark_from_string ("line-crossed"), g_quark_from_string ("door"),
+        g_quark_from_string ("forward"), 0, GST_CLOCK_TIME_NONE, o },
+  };
+  GArray *events = gst_defcn_scene_events_new ();
+
+  list[0].object.track.id = G_GINT64_CONSTANT (1) << 40;
+  list[0].object.track.state = g_quark_from_string ("confirmed");
+  list[0].object.track.predicted = TRUE;
+  list[1].object = (GstDefcnObject){ .confidence = -1, .label_id = -1 };
+  g_array_append_vals (events, list, G_N_ELEMENTS (list));
+  return events;
+}
+
+/* What defcnzones says: all counts and all of an event, and a frame in which
+ * something happened has a record though nobody is there. */
+static void
+test_scene (void)
+{
+  g_autofree char *path = rig_file ("scene.jsonl", "");
+  g_autofree char *text = NULL;
+  GstHarness *h = json_rig_harness (path, "");
+  g_autoptr (GArray) places = places_new ();
+  g_autoptr (GArray) events = events_new ();
+
+  for (guint i = 0; i < 3; i++) {
+    const GstDefcnObject o = json_rig_object ("dog");
+    GstBuffer *buffer = json_rig_frame (i, &o, i == 2, &looked);
+
+    gst_defcn_scene_attach (buffer, places, i == 1 ? events : NULL);
+    json_rig_push (h, buffer);
+  }
+  gst_harness_teardown (h);
+  text = json_rig_contents (path);
+
+  JSON_RIG_AUTO *json = json_rig_parse_lines (text);
+  cJSON *r = cJSON_GetArrayItem (json, 0);
+  g_assert_cmpint (cJSON_GetArraySize (json), ==, 2);
+  g_assert_true (json_rig_number (r, "pts") == 40000000);
+  g_assert_cmpstr (json_rig_string (r, "places.0.name"), ==, "yard");
+  g_assert_cmpstr (json_rig_string (r, "places.0.kind"), ==, "zone");
+  g_assert_true (json_rig_number (r, "places.0.occupancy") == 1);
+  g_assert_true (json_rig_number (r, "places.0.entered") == 7);
+  g_assert_true (json_rig_number (r, "places.0.left") == 6);
+  g_assert_true (json_rig_number (r, "places.0.dwell_mean") == 5);
+  g_assert_nonnull (strstr (text, "\"dwell_max\":18446744073709551615"));
+  g_assert_null (json_rig_at (r, "places.0.forward"));
+  g_assert_cmpstr (json_rig_string (r, "places.1.kind"), ==, "line");
+  g_assert_true (json_rig_number (r, "places.1.forward") == 3);
+  g_assert_true (json_rig_number (r, "places.1.classes.0.backward") == 2);
+  g_assert_cmpstr (json_rig_string (r, "places.1.classes.0.label"), ==, "dog");
+  g_assert_null (json_rig_at (r, "places.1.occupancy"));
+
+  g_assert_cmpstr (json_rig_string (r, "events.0.type"), ==, "zone-left");
+  g_assert_cmpstr (json_rig_string (r, "events.0.place"), ==, "yard");
+  g_assert_cmpstr (json_rig_string (r, "events.0.reason"), ==, "lost");
+  g_assert_true (json_rig_number (r, "events.0.dwell") == 4);
+  g_assert_true (json_rig_number (r, "events.0.object_id") == 1099511627776.0);
+  g_assert_cmpstr (json_rig_string (r, "events.0.label"), ==, "dog");
+  g_assert_true (json_rig_number (r, "events.0.label_id") == 2);
+  g_assert_true (json_rig_number (r, "events.0.confidence") == 0.875);
+  g_assert_true (json_rig_number (r, "events.0.bounding_box.x_max") == 0.75);
+  g_assert_true (cJSON_IsTrue (json_rig_at (r, "events.0.predicted")));
+  g_assert_null (json_rig_at (r, "events.0.direction"));
+  g_assert_cmpstr (json_rig_string (r, "events.1.direction"), ==, "forward");
+  for (const char *const *name =
+           (const char *const[]){ "reason", "dwell", "object_id", "label_id",
+               "confidence", "bounding_box", "predicted", NULL };
+       *name; name++)
+    g_assert_null (cJSON_GetObjectItem (json_rig_at (r, "events.1"), *name));
+  r = cJSON_GetArrayItem (json, 1);
+  g_assert_true (json_rig_number (r, "places.0.entered") == 7);
+  g_assert_null (json_rig_at (r, "events"));
 }
 
 /* A source does not need tags, nor they a source; an object without a label has
@@ -971,6 +1074,7 @@ main (int argc, char **argv)
   g_setenv ("TZ", "XXX-5:45", TRUE); /* not that of timestamp-utc */
   rig_init (&argc, &argv);
   g_test_add_func ("/publish/record", test_record);
+  g_test_add_func ("/publish/scene", test_scene);
   g_test_add_func ("/publish/by-themselves", test_by_themselves);
   g_test_add_func ("/publish/address", test_address);
   g_test_add_func ("/publish/shared", test_shared);
