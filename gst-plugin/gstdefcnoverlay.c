@@ -80,9 +80,6 @@
 GST_DEBUG_CATEGORY_STATIC (gst_defcn_overlay_debug);
 #define GST_CAT_DEFAULT gst_defcn_overlay_debug
 
-/* Width of the lines of zones, in pixels. */
-#define LINE 2
-
 #define CAPS GST_VIDEO_CAPS_MAKE (GST_VIDEO_FORMATS_ALL)
 
 struct _GstDefcnOverlay
@@ -284,15 +281,17 @@ static void
 draw (GstDefcnOverlay *self, GstDefcnView *view)
 {
   const GstDefcnStyle *style = &self->frame_style;
+  const GstDefcnPixels *visible = &view->visible;
   const int thickness = (int) style->thickness;
-  GstDefcnText *text = text_for (self, view->visible.w, view->visible.h);
+  const int line = gst_defcn_draw_line_width (visible->w, visible->h);
+  GstDefcnText *text = text_for (self, visible->w, visible->h);
   GstDefcnCanvas canvas;
 
   if (gst_defcn_redact_is_needed (&self->redaction))
-    gst_defcn_redact_apply (&self->redaction, &view->frame, &view->visible);
-  gst_defcn_canvas_begin (&canvas, &view->frame, &view->visible);
-  gst_defcn_draw_places (&canvas, text, self->places, LINE);
-  gst_defcn_trails_draw (self->trails, &canvas, 2 * LINE);
+    gst_defcn_redact_apply (&self->redaction, &view->frame, visible);
+  gst_defcn_canvas_begin (&canvas, &view->frame, visible);
+  gst_defcn_draw_places (&canvas, text, self->places, line);
+  gst_defcn_trails_draw (self->trails, &canvas, 2 * line);
   gst_defcn_draw_boxes (&canvas, self->objects, &style->colors, thickness);
   if (style->show_labels)
     gst_defcn_draw_labels (&canvas, text, self->objects, &style->colors,

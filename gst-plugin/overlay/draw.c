@@ -14,6 +14,12 @@ gst_defcn_draw_font_size (int width, int height)
   return MAX (MIN (width, height) * 9 / 400, SMALLEST_FONT);
 }
 
+int
+gst_defcn_draw_line_width (int width, int height)
+{
+  return MAX (MIN (width, height) / 300, 2);
+}
+
 /* Text on a strip of colour. */
 typedef struct
 {

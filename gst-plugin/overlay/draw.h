@@ -13,6 +13,8 @@ G_BEGIN_DECLS
 
 /* Pixels of text that can be read in a picture of @width x @height. */
 int gst_defcn_draw_font_size (int width, int height);
+/* Pixels of the lines of zones, likewise. */
+int gst_defcn_draw_line_width (int width, int height);
 
 /* A box for each of @objects (GstDefcnObject), the first on top. */
 void gst_defcn_draw_boxes (GstDefcnCanvas *canvas, const GArray *objects,
