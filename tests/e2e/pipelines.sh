@@ -126,6 +126,14 @@ for path, first in zip(sys.argv[1:], (3, 5)):
 PY
 }
 
+# The same ids in a video, which has all frames.
+track_video () {
+  "$sources/pipelines/track.sh" "$work/in.mp4" 1 "$work/shown.mp4" \
+    > "$work/track3.txt" && cmp "$work/track.txt" "$work/track3.txt" &&
+    decode "$work/shown.mp4" "$work/shown.raw" &&
+    has_frames "$work/shown.raw" 12 $gray_size
+}
+
 # A queue drops frames when the machine is busy: one at least arrives.
 camera () {
   FRAMES=10 timeout --kill-after=5 60 "$sources/pipelines/camera.sh" test \
@@ -226,3 +234,4 @@ fi
 ok "names that look like elements" hostile_names
 ok "addresses without what opens them" login
 ok "track.sh gives people ids" track
+ok "and shows them in a video" track_video
