@@ -210,7 +210,7 @@ login () {
       rtsp://host/.../1 ]
 }
 
-echo "1..11"
+echo "1..12"
 gst-launch-1.0 -q -e filesrc location="$sources/pipelines/demo.jpg" ! jpegdec \
   ! imagefreeze num-buffers=12 ! videoconvert ! videoscale \
   ! video/x-raw,format=I420,width=384,height=288,framerate=10/1 \
