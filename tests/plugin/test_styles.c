@@ -648,6 +648,11 @@ test_redact (void)
       assert_warning (&rig, "unrecognisable");
     assert_no_warning (&rig);
   }
+  gst_harness_set_src_caps_str (rig.h,
+      "video/x-raw,format=GRAY8,width=640,height=480,framerate=25/1");
+  gst_buffer_unref (
+      gst_harness_push_and_pull (rig.h, frame_of (&rig, NULL, 0, NULL)));
+  assert_warning (&rig, "unrecognisable");
   tear_down (&rig);
 }
 

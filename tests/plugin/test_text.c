@@ -152,6 +152,8 @@ test_sizes (void)
       g_test_message ("%d x %d: %d, H is %d x %d", w, h, size, run->mask.w,
           run->mask.h);
       g_assert_cmpint (run->mask.h, >=, 7);
+      g_assert_cmpint (gst_defcn_draw_line_width (w, h), ==,
+          MAX (2, MIN (w, h) / 300));
       g_assert_cmpint (run->mask.h * 80, >=, MIN (w, h));
       g_assert_cmpint (run->mask.h * 20, <=, MIN (w, h));
     }
