@@ -1,5 +1,6 @@
 /* What labels of defcnoverlay say, and which colours things have. */
-#include <glib.h>
+#include "rig.h"
+
 #include <string.h>
 
 #include "overlay/colors.h"
@@ -234,8 +235,7 @@ test_order (void)
 int
 main (int argc, char **argv)
 {
-  g_test_init (&argc, &argv, NULL);
-  gst_init (&argc, &argv);
+  rig_init_bare (&argc, &argv);
   g_test_add_func ("/label/fields", test_fields);
   g_test_add_func ("/label/unknown", test_unknown);
   g_test_add_func ("/label/extremes", test_extremes);
@@ -243,5 +243,5 @@ main (int argc, char **argv)
   g_test_add_func ("/label/class-colors", test_class_colors);
   g_test_add_func ("/label/refused-colors", test_refused_colors);
   g_test_add_func ("/label/order", test_order);
-  return g_test_run ();
+  return rig_run ();
 }

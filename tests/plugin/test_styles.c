@@ -656,6 +656,34 @@ test_redact (void)
   tear_down (&rig);
 }
 
+/* What is drawn lies over what is redacted. */
+static void
+test_redact_below (void)
+{
+  const GstDefcnObject o =
+      overlay_rig_object (96, 96, 160, 160, W, H, "person");
+  GstDefcnMark looked = overlay_rig_looked;
+  g_autoptr (GstBuffer) in = NULL;
+  GstBuffer *buffer;
+  GstVideoFrame frame;
+  Rig rig;
+
+  looked.classes = g_intern_static_string ("person");
+  set_up (&rig, "redact=person color=0xffffff", "GRAY8");
+  in = frame_of (&rig, &o, 1, &looked);
+  fill_noise (in);
+  buffer = overlay_rig_draw_frame (&frame, rig.h, gst_buffer_ref (in));
+  for (int at = 96; at < 160; at++) {
+    g_assert_cmpuint (overlay_rig_sample (&frame, 0, at, 96), ==, 255);
+    g_assert_cmpuint (overlay_rig_sample (&frame, 0, 159, at), ==, 255);
+  }
+  for (int x = 98; x < 103; x++) /* in a block of it */
+    g_assert_cmpuint (overlay_rig_sample (&frame, 0, x, 102), ==,
+        overlay_rig_sample (&frame, 0, 98, 101));
+  done (&frame, buffer);
+  tear_down (&rig);
+}
+
 /* By how much boxes are widened, from the next frame on. */
 static void
 test_redact_margin (void)
@@ -775,6 +803,7 @@ main (int argc, char **argv)
   g_test_add_func ("/styles/zones", test_zones);
   g_test_add_func ("/styles/odd-zones", test_odd_zones);
   g_test_add_func ("/styles/redact", test_redact);
+  g_test_add_func ("/styles/redact-below", test_redact_below);
   g_test_add_func ("/styles/redact-margin", test_redact_margin);
   g_test_add_func ("/styles/properties", test_properties);
   g_test_add_func ("/styles/steady", test_steady);
