@@ -358,6 +358,50 @@ test_blend (void)
   }
 }
 
+/* Chroma that pixels share is blended by the mean of their covers, of bytes and
+ * of what is not, and set by a rectangle that touches one of them. */
+static void
+test_chroma (void)
+{
+  static const GstVideoFormat formats[] = { GST_VIDEO_FORMAT_I420,
+    GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_I420_10LE };
+  guint8 cover[4] = { 0, 255, 255, 100 };
+  const GstDefcnMask mask = { 2, 2, 2, cover };
+
+  for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
+    GstVideoInfo info;
+    g_autoptr (GstBuffer) buffer = NULL;
+    GstVideoFrame frame;
+    GstDefcnCanvas canvas;
+    GstDefcnPaint blue;
+    int u[3];
+
+    gst_video_info_set_format (&info, formats[i], 16, 16);
+    buffer = gst_buffer_new_allocate (NULL, info.size, NULL);
+    gst_buffer_memset (buffer, 0, 0, -1);
+    g_assert_true (
+        gst_video_frame_map (&frame, &info, buffer, GST_MAP_READWRITE));
+    gst_defcn_canvas_begin (&canvas, &frame, NULL);
+    gst_defcn_paint_init (&blue, &info, 0x0000ff); /* U is 240 */
+    gst_defcn_paint_mask (&canvas, &blue, 4, 8, &mask);
+    gst_defcn_paint_rect (&canvas, &blue, 11, 13, 1, 1);
+    gst_defcn_canvas_end (&canvas);
+    for (int k = 0; k < 3; k++) {
+      static const int at[][2] = { { 4, 8 }, { 10, 12 }, { 2, 2 } };
+      const guint8 *sample = overlay_rig_at (&frame, 1, at[k][0], at[k][1]);
+
+      u[k] = GST_VIDEO_INFO_COMP_DEPTH (&info, 1) > 8
+          ? GST_READ_UINT16_LE (sample) / 4
+          : *sample;
+    }
+    gst_video_frame_unmap (&frame);
+    g_test_message ("%s: %d %d %d", info.finfo->name, u[0], u[1], u[2]);
+    g_assert_cmpint (ABS (u[0] - 240 * (255 + 255 + 100) / 4 / 255), <=, 2);
+    g_assert_cmpint (ABS (u[1] - 240), <=, 1);
+    g_assert_cmpint (u[2], ==, 0);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -371,5 +415,6 @@ main (int argc, char **argv)
   g_test_add_func ("/text/no-fonts", test_no_fonts);
   g_test_add_func ("/text/any-format", test_any_format);
   g_test_add_func ("/text/blend", test_blend);
+  g_test_add_func ("/text/chroma", test_chroma);
   return rig_run ();
 }
