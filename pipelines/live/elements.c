@@ -14,6 +14,10 @@
   "defcnoverlay name=overlay ! jpegenc name=jpeg ! "                           \
   "appsink name=sink sync=false max-buffers=1 drop=true"
 
+/* Of the longer side of a box: boxes are behind the picture by the time that a
+ * look takes. */
+#define REDACT_MARGIN 0.3
+
 /* Where the plugin is as installed, from the program's folder, and as built. */
 gboolean
 live_elements_find_plugin (void)
@@ -151,7 +155,8 @@ set_page (GstBin *bin, const LiveCameraConfig *camera, GError **error)
 
   g_object_set (page, "caps", caps, NULL);
   g_object_set (jpeg, "quality", (int) camera->page_quality, NULL);
-  return set (overlay, "redact", camera->redact, error);
+  return set (overlay, "redact", camera->redact, error)
+      && set_double (overlay, "redact-margin", REDACT_MARGIN, error);
 }
 
 /* Sources. */

@@ -497,9 +497,9 @@ assert_count (GstVideoFrame *frame, int x, int y, const char *text)
   gst_video_frame_unmap (&wanted);
 }
 
-/* A zone has its outline, its name and who is in it; a line an arrow to the side
- * that is forward and both its counts; without objects too.  show-zones=false
- * leaves frames alone. */
+/* A zone has its outline, its name and who is in it; a line an arrow to the
+ * side that is forward and both its counts; without objects too.
+ * show-zones=false leaves frames alone. */
 static void
 test_zones (void)
 {

@@ -194,8 +194,8 @@ test_back (void)
   }
 }
 
-/* In a frame of another size, or that is part of a larger one, the line is where
- * the picture is, and nowhere else. */
+/* In a frame of another size, or that is part of a larger one, the line is
+ * where the picture is, and nowhere else. */
 static void
 test_picture (void)
 {
