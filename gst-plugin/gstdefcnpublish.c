@@ -5,9 +5,10 @@
  *
  * Writes one JSON record for every frame that carries detections or events of
  * defcnzones (with #GstDefcnPublish:add-empty-results, for every frame) to a
- * file, to standard output or to a file descriptor.  Frames pass untouched.  The records have the
- * schema of DL Streamer's gvametaconvert, and say besides whether the frame was
- * looked at ("inferred", "reason").
+ * file, to standard output or to a file descriptor.  Frames pass untouched.
+ * The records have the schema of DL Streamer's gvametaconvert, and say besides
+ * whether the frame was looked at ("inferred", "reason"), and what defcnzones
+ * has counted ("places", "events").
  *
  * With #GstDefcnPublish:file-format json the file is one array, complete when
  * EOS has passed or the element stops, whichever comes first.  Records that

@@ -27,14 +27,17 @@
  * and `\ ` a blank within one), `min-time` and `loitering` (ms, of zones),
  * `anchor`, `hysteresis` and `resolution`, each for the property of that name.
  * A #GstDefcnZones:config file says the same as JSON:
- * |[
+ *
+ * ```json
  * {"resolution": "1920x1080", "min-time": 200,
  *  "zones": [{"name": "yard", "points": [[0, 0], [1920, 0], [960, 1080]],
  *             "classes": ["person"], "loitering": 10000}],
  *  "lines": [{"name": "door", "points": [[0.1, 0.5], [0.9, 0.5]],
  *             "anchor": "centre"}]}
- * ]| where what stands beside `zones` and `lines` is for all that say nothing
- * of their own.
+ * ```
+ *
+ * What stands beside `zones` and `lines` is for all that say nothing of their
+ * own.
  *
  * Coordinates are 0..1 of the picture.  A place that has one above 1 is in
  * pixels, of a picture of #GstDefcnZones:resolution, or if nobody says that of
@@ -91,7 +94,8 @@
  * |[
  * gst-launch-1.0 -q filesrc location=in.mp4 ! decodebin !
  *     defcndetect model=coco.safetensors threshold=0.1 ! defcntrack !
- *     defcnzones zones="door: line 0.1,0.5 0.9,0.5; yard: polygon 0,0 1,0 1,1" !
+ *     defcnzones
+ *     zones="door: line 0.1,0.5 0.9,0.5; yard: polygon 0,0 1,0 1,1" !
  *     defcnpublish ! fakesink
  * ]| Writes who goes through a door and how many are in a yard.
  * |[
@@ -111,28 +115,18 @@
 #include "meta.h"
 #include "scene.h"
 #include "timing.h"
-#include "zones/config.h"
 #include "zones/counter.h"
-#include "zones/text.h"
+#include "zones/drawing.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_defcn_zones_debug);
 #define GST_CAT_DEFAULT gst_defcn_zones_debug
 
-#define DEFAULT_HYSTERESIS 0.1f
 #define DEFAULT_LOST_AFTER 2000 /* ms, as long as defcntrack keeps a track */
 #define MAX_MS (7 * 24 * 3600 * 1000u)
 
 enum
 {
-  PROP_0,
-  PROP_ZONES,
-  PROP_CONFIG,
-  PROP_RESOLUTION,
-  PROP_ANCHOR,
-  PROP_HYSTERESIS,
-  PROP_MIN_TIME,
-  PROP_LOITERING,
-  PROP_LOST_AFTER,
+  PROP_LOST_AFTER = GST_DEFCN_DRAWING_LAST,
   PROP_MESSAGE,
   PROP_STATS,
 };
@@ -142,10 +136,8 @@ struct _GstDefcnZones
   GstBaseTransform parent;
 
   /* properties, under the object lock; what is drawn is set under both */
-  char *zones, *config, *resolution;
-  int anchor;
-  float hysteresis;
-  guint min_time, loitering, lost_after;
+  GstDefcnDrawing drawing;
+  guint lost_after;
   gboolean message;
   GArray *layout; /* for the next frame, NULL: as it is */
 
@@ -172,61 +164,29 @@ G_DEFINE_TYPE (GstDefcnZones, gst_defcn_zones, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE (defcnzones, "defcnzones", GST_RANK_NONE,
     GST_TYPE_DEFCN_ZONES)
 
-/* What the properties and the text of the file draw; (transfer full). */
-static GArray *
-draw (GstDefcnZones *self, const char *config_text, GError **error)
-{
-  g_autoptr (GArray) layout = gst_defcn_layout_new ();
-  g_autofree char *zones = NULL, *config = NULL, *resolution = NULL;
-  GstDefcnLayoutOptions defaults = { 0 };
-
-  GST_OBJECT_LOCK (self);
-  zones = g_strdup (self->zones);
-  config = g_strdup (self->config);
-  resolution = g_strdup (self->resolution);
-  defaults.anchor = (GstDefcnAnchor) self->anchor;
-  defaults.hysteresis = self->hysteresis;
-  defaults.min_time = self->min_time;
-  defaults.loitering = self->loitering;
-  GST_OBJECT_UNLOCK (self);
-  if (resolution && *resolution
-      && !gst_defcn_layout_set_option (&defaults, "resolution", resolution,
-          error))
-    return NULL;
-  if (config_text
-      && !gst_defcn_config_parse (layout, config_text, config, &defaults,
-          error))
-    return NULL;
-  if (zones && !gst_defcn_text_parse (layout, zones, &defaults, error)) {
-    g_prefix_error (error, "zones: ");
-    return NULL;
-  }
-  return g_steal_pointer (&layout);
-}
-
 /* With the lock for edits: takes what is drawn for the next frame.  @read: the
  * file anew. */
 static gboolean
 redraw (GstDefcnZones *self, gboolean read, GError **error)
 {
-  g_autofree char *config = NULL, *text = NULL;
-  GArray *layout, *old;
+  GstDefcnDrawing drawing;
+  char *text = NULL;
+  GArray *layout = NULL, *old;
 
   GST_OBJECT_LOCK (self);
-  config = g_strdup (self->config);
+  drawing = gst_defcn_drawing_copy (&self->drawing);
   GST_OBJECT_UNLOCK (self);
   if (!read)
     text = g_strdup (self->config_text);
-  else if (config && *config
-      && !g_file_get_contents (config, &text, NULL, error)) {
-    g_prefix_error (error, "config: ");
+  if (!read || gst_defcn_drawing_read (&text, &drawing, error))
+    layout = gst_defcn_drawing_layout (&drawing, text, error);
+  gst_defcn_drawing_clear (&drawing);
+  if (!layout) {
+    g_free (text);
     return FALSE;
   }
-  layout = draw (self, text, error);
-  if (!layout)
-    return FALSE;
   g_free (self->config_text);
-  self->config_text = g_steal_pointer (&text);
+  self->config_text = text;
   GST_OBJECT_LOCK (self);
   old = self->layout;
   self->layout = layout;
@@ -456,25 +416,13 @@ stats_of (GstDefcnZones *self)
   return s;
 }
 
-#define FIELD(member) G_STRUCT_OFFSET (GstDefcnZones, member)
-static const gsize fields[] = {
-  [PROP_ZONES] = FIELD (zones),
-  [PROP_CONFIG] = FIELD (config),
-  [PROP_RESOLUTION] = FIELD (resolution),
-  [PROP_ANCHOR] = FIELD (anchor),
-  [PROP_HYSTERESIS] = FIELD (hysteresis),
-  [PROP_MIN_TIME] = FIELD (min_time),
-  [PROP_LOITERING] = FIELD (loitering),
-  [PROP_LOST_AFTER] = FIELD (lost_after),
-  [PROP_MESSAGE] = FIELD (message),
-};
-
 /* What is drawn is drawn anew, or if that fails stays as it was. */
 static void
 set_drawn (GstDefcnZones *self, guint id, const GValue *value,
     GParamSpec *pspec)
 {
-  gpointer field = G_STRUCT_MEMBER_P (self, fields[id]);
+  gpointer field =
+      G_STRUCT_MEMBER_P (&self->drawing, gst_defcn_drawing_field (id));
   GValue old = G_VALUE_INIT;
   GError *error = NULL;
 
@@ -484,7 +432,7 @@ set_drawn (GstDefcnZones *self, guint id, const GValue *value,
   gst_defcn_field_get (&old, field);
   gst_defcn_field_set (field, value);
   GST_OBJECT_UNLOCK (self);
-  if (self->running && !redraw (self, id == PROP_CONFIG, &error)) {
+  if (self->running && !redraw (self, id == GST_DEFCN_DRAWING_CONFIG, &error)) {
     GST_OBJECT_LOCK (self);
     gst_defcn_field_set (field, &old);
     GST_OBJECT_UNLOCK (self);
@@ -502,25 +450,38 @@ set_drawn (GstDefcnZones *self, guint id, const GValue *value,
 static void
 set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
-  if (id < PROP_LOST_AFTER) {
-    set_drawn (GST_DEFCN_ZONES (object), id, value, pspec);
+  GstDefcnZones *self = GST_DEFCN_ZONES (object);
+
+  if (id < GST_DEFCN_DRAWING_LAST) {
+    set_drawn (self, id, value, pspec);
     return;
   }
-  GST_OBJECT_LOCK (object);
-  gst_defcn_field_set (G_STRUCT_MEMBER_P (object, fields[id]), value);
-  GST_OBJECT_UNLOCK (object);
+  GST_OBJECT_LOCK (self);
+  if (id == PROP_LOST_AFTER)
+    self->lost_after = g_value_get_uint (value);
+  else
+    self->message = g_value_get_boolean (value);
+  GST_OBJECT_UNLOCK (self);
 }
 
 static void
 get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
+  GstDefcnZones *self = GST_DEFCN_ZONES (object);
+
   if (id == PROP_STATS) {
-    g_value_take_boxed (value, stats_of (GST_DEFCN_ZONES (object)));
+    g_value_take_boxed (value, stats_of (self));
     return;
   }
-  GST_OBJECT_LOCK (object);
-  gst_defcn_field_get (value, G_STRUCT_MEMBER_P (object, fields[id]));
-  GST_OBJECT_UNLOCK (object);
+  GST_OBJECT_LOCK (self);
+  if (id == PROP_LOST_AFTER)
+    g_value_set_uint (value, self->lost_after);
+  else if (id == PROP_MESSAGE)
+    g_value_set_boolean (value, self->message);
+  else
+    gst_defcn_field_get (value,
+        G_STRUCT_MEMBER_P (&self->drawing, gst_defcn_drawing_field (id)));
+  GST_OBJECT_UNLOCK (self);
 }
 
 static void
@@ -528,9 +489,7 @@ finalize (GObject *object)
 {
   GstDefcnZones *self = GST_DEFCN_ZONES (object);
 
-  g_free (self->zones);
-  g_free (self->config);
-  g_free (self->resolution);
+  gst_defcn_drawing_clear (&self->drawing);
   g_free (self->config_text);
   g_clear_pointer (&self->layout, g_array_unref);
   gst_defcn_counter_free (self->counter);
@@ -540,52 +499,12 @@ finalize (GObject *object)
 }
 
 static void
-install_drawn (GObjectClass *klass, GParamFlags flags)
-{
-  g_object_class_install_property (klass, PROP_ZONES,
-      g_param_spec_string ("zones", "Zones",
-          "Zones and lines: \"NAME: polygon X,Y X,Y X,Y ..; NAME: line X,Y "
-          "X,Y\", in 0..1 of the picture or in pixels, with options "
-          "classes=A,B min-time=MS loitering=MS anchor=A hysteresis=H "
-          "resolution=WxH",
-          NULL, flags));
-  g_object_class_install_property (klass, PROP_CONFIG,
-      g_param_spec_string ("config", "Config",
-          "JSON file of zones and lines, besides those of \"zones\"; setting "
-          "it again reads it again",
-          NULL, flags));
-  g_object_class_install_property (klass, PROP_RESOLUTION,
-      g_param_spec_string ("resolution", "Resolution",
-          "WIDTHxHEIGHT of the picture that points in pixels refer to (NULL: "
-          "the one that there is when they come into force)",
-          NULL, flags));
-  g_object_class_install_property (klass, PROP_ANCHOR,
-      g_param_spec_enum ("anchor", "Anchor",
-          "Point of its box that an object is at", GST_TYPE_DEFCN_ANCHOR,
-          GST_DEFCN_ANCHOR_FEET, flags));
-  g_object_class_install_property (klass, PROP_HYSTERESIS,
-      g_param_spec_float ("hysteresis", "Hysteresis",
-          "How far beyond a border or a line an object has to be to have left "
-          "or crossed it, of its height",
-          0, 1, DEFAULT_HYSTERESIS, flags));
-  g_object_class_install_property (klass, PROP_MIN_TIME,
-      g_param_spec_uint ("min-time", "Min. time",
-          "How long an object has to be in a zone to have entered it, in ms", 0,
-          MAX_MS, 0, flags));
-  g_object_class_install_property (klass, PROP_LOITERING,
-      g_param_spec_uint ("loitering", "Loitering",
-          "How long an object is in a zone until there is an event zone-dwell, "
-          "in ms (0: never)",
-          0, MAX_MS, 0, flags));
-}
-
-static void
 install_properties (GObjectClass *klass)
 {
   const GParamFlags flags =
       G_PARAM_READWRITE | GST_PARAM_MUTABLE_PLAYING | G_PARAM_STATIC_STRINGS;
 
-  install_drawn (klass, flags);
+  gst_defcn_drawing_install (klass);
   g_object_class_install_property (klass, PROP_LOST_AFTER,
       g_param_spec_uint ("lost-after", "Lost after",
           "How long a track may be out of sight until it leaves its zones, in "
@@ -630,7 +549,6 @@ gst_defcn_zones_class_init (GstDefcnZonesClass *klass)
       "Filter/Analyzer/Video",
       "Counts who is in which zone and who goes over which line",
       "The defcn authors");
-  gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_ANCHOR, 0);
   base->start = GST_DEBUG_FUNCPTR (start);
   base->stop = GST_DEBUG_FUNCPTR (stop);
   base->set_caps = GST_DEBUG_FUNCPTR (set_caps);
@@ -641,8 +559,7 @@ gst_defcn_zones_class_init (GstDefcnZonesClass *klass)
 static void
 gst_defcn_zones_init (GstDefcnZones *self)
 {
-  self->anchor = GST_DEFCN_ANCHOR_FEET;
-  self->hysteresis = DEFAULT_HYSTERESIS;
+  gst_defcn_drawing_init (&self->drawing);
   self->lost_after = DEFAULT_LOST_AFTER;
   g_mutex_init (&self->edit);
   g_mutex_init (&self->counting);

@@ -95,8 +95,8 @@ void gst_defcn_scene_attach (GstBuffer *buffer, const GArray *places,
 guint gst_defcn_scene_read_places (GstBuffer *buffer, GArray *places);
 guint gst_defcn_scene_read_events (GstBuffer *buffer, GArray *events);
 
-/* Makes an unset @value a GstValueArray of structures as in the metas, empty for
- * NULL.  @with_boxes: each event with its x_min, x_max, y_min and y_max. */
+/* Makes an unset @value a GstValueArray of structures as in the metas, empty
+ * for NULL.  @with_boxes: each event with its x_min, x_max, y_min and y_max. */
 void gst_defcn_scene_places_to_value (GValue *value, const GArray *places);
 void gst_defcn_scene_events_to_value (GValue *value, const GArray *events,
     gboolean with_boxes);

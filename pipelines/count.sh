@@ -10,7 +10,7 @@
 #   middle: forward 3, backward 1
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
-[ $# -ge 1 ] && [ $# -le 2 ] ||
+[ $# = 1 ] || [ $# = 2 ] ||
   { echo "usage: count.sh FILE [ZONES]" >&2; exit 2; }
 
 zones=${2:-middle: line 0.5,1 0.5,0}

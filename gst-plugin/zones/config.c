@@ -24,8 +24,7 @@ read_points (GArray *points, const cJSON *array, GError **error)
   const cJSON *item;
   GstDefcnPoint p;
 
-  cJSON_ArrayForEach (item, array)
-  {
+  for (item = array->child; item; item = item->next) {
     if (!read_point (&p, item))
       break;
     g_array_append_val (points, p);
@@ -42,8 +41,7 @@ read_labels (GstDefcnLayoutOptions *options, const cJSON *array, GError **error)
   g_autoptr (GPtrArray) labels = g_ptr_array_new ();
   const cJSON *item;
 
-  cJSON_ArrayForEach (item, array)
-  {
+  for (item = array->child; item; item = item->next) {
     if (!cJSON_IsString (item))
       break;
     g_ptr_array_add (labels, item->valuestring);
@@ -78,8 +76,7 @@ read_members (GArray *points, GstDefcnLayoutOptions *options, const cJSON *item,
 {
   const cJSON *member;
 
-  cJSON_ArrayForEach (member, item)
-  {
+  for (member = item->child; member; member = member->next) {
     if (strcmp (member->string, "name") == 0)
       continue;
     if (strcmp (member->string, "points") == 0
@@ -123,9 +120,10 @@ read_places (GArray *layout, const cJSON *array,
 
   if (!cJSON_IsArray (array))
     return gst_defcn_layout_fail (error, "\"%s\" is no array", array->string);
-  cJSON_ArrayForEach (item, array) if (!read_place (layout, item,
-                                           strcmp (array->string, "lines") == 0,
-                                           defaults, error)) return FALSE;
+  for (item = array->child; item; item = item->next)
+    if (!read_place (layout, item, strcmp (array->string, "lines") == 0,
+            defaults, error))
+      return FALSE;
   return TRUE;
 }
 
@@ -145,10 +143,12 @@ read_file (GArray *layout, const cJSON *file, GstDefcnLayoutOptions *options,
 
   if (!cJSON_IsObject (file))
     return gst_defcn_layout_fail (error, "no JSON object");
-  cJSON_ArrayForEach (member, file) if (!is_list (member)
-      && !read_option (options, member, error)) return FALSE;
-  cJSON_ArrayForEach (member, file) if (is_list (member)
-      && !read_places (layout, member, options, error)) return FALSE;
+  for (member = file->child; member; member = member->next)
+    if (!is_list (member) && !read_option (options, member, error))
+      return FALSE;
+  for (member = file->child; member; member = member->next)
+    if (is_list (member) && !read_places (layout, member, options, error))
+      return FALSE;
   return TRUE;
 }
 

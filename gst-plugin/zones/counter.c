@@ -4,14 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#define NS_PER_MS G_GINT64_CONSTANT (1000000)
+#include "tally.h"
 
-typedef struct
-{
-  GstDefcnSceneCount count; /* occupancy: of tracks */
-  guint loose;              /* and of objects without a track */
-  double dwell;             /* ns, of all who have left */
-} Tally;
+#define NS_PER_MS G_GINT64_CONSTANT (1000000)
 
 typedef struct
 {
@@ -20,8 +15,8 @@ typedef struct
   GArray *shares; /* double, x and y in turn, which are GstDefcnPoints too */
   GstDefcnLayoutOptions options;
   GstDefcnPoint min, max;
-  double length;   /* of a line, in heights of the picture */
-  GArray *tallies; /* Tally, the first of all labels */
+  double length; /* of a line, in heights of the picture */
+  GstDefcnTally *tally;
 } Place;
 
 typedef enum
@@ -85,7 +80,7 @@ clear_place (gpointer data)
 
   g_clear_pointer (&place->shares, g_array_unref);
   g_clear_pointer (&place->options.labels, g_array_unref);
-  g_clear_pointer (&place->tallies, g_array_unref);
+  g_clear_pointer (&place->tally, gst_defcn_tally_free);
 }
 
 static void
@@ -135,18 +130,6 @@ place_at (const GstDefcnCounter *counter, guint i)
   return &g_array_index (counter->places, Place, i);
 }
 
-static Tally *
-tally_of (Place *place, GQuark label)
-{
-  Tally new = { .count = { .label = label } };
-
-  for (guint i = 0; i < place->tallies->len; i++)
-    if (g_array_index (place->tallies, Tally, i).count.label == label)
-      return &g_array_index (place->tallies, Tally, i);
-  g_array_append_val (place->tallies, new);
-  return &g_array_index (place->tallies, Tally, place->tallies->len - 1);
-}
-
 static GstDefcnSceneEvent *
 add_event (GArray *events, const char *type, const Place *place,
     const GstDefcnObject *object)
@@ -158,30 +141,6 @@ add_event (GArray *events, const char *type, const Place *place,
 
   g_array_append_val (events, event);
   return &g_array_index (events, GstDefcnSceneEvent, events->len - 1);
-}
-
-static void
-enter (GArray *events, Place *place, Visit *visit, const GstDefcnObject *object)
-{
-  Tally *own = tally_of (place, visit->label), *all = tally_of (place, 0);
-
-  visit->phase = INSIDE;
-  own->count.occupancy++;
-  own->count.entered++;
-  if (own != all) {
-    all->count.occupancy++;
-    all->count.entered++;
-  }
-  add_event (events, "zone-entered", place, object);
-}
-
-static void
-add_leave (Tally *tally, guint64 dwell)
-{
-  tally->count.occupancy--;
-  tally->count.left++;
-  tally->dwell += (double) dwell;
-  tally->count.dwell_max = MAX (tally->count.dwell_max, dwell);
 }
 
 /* @until: when it was in the zone for the last time. */
@@ -197,9 +156,7 @@ leave (GArray *events, Place *place, Visit *visit, const GstDefcnObject *object,
   *visit = (Visit){ .phase = OUTSIDE };
   if (!had_entered)
     return;
-  add_leave (tally_of (place, 0), dwell);
-  if (label)
-    add_leave (tally_of (place, label), dwell);
+  gst_defcn_tally_leave (place->tally, label, dwell);
   event = add_event (events, "zone-left", place, object);
   event->dwell = dwell;
   event->reason = g_quark_from_static_string (reason);
@@ -277,33 +234,17 @@ judge_zone (Pass *pass, Place *place, Visit *visit, const GstDefcnObject *o)
     return;
   }
   if (visit->phase == COMING
-      && now - visit->since >= place->options.min_time * NS_PER_MS)
-    enter (pass->events, place, visit, o);
+      && now - visit->since >= place->options.min_time * NS_PER_MS) {
+    visit->phase = INSIDE;
+    gst_defcn_tally_enter (place->tally, visit->label);
+    add_event (pass->events, "zone-entered", place, o);
+  }
   if (visit->phase == INSIDE && place->options.loitering && !visit->told
       && now - visit->since >= place->options.loitering * NS_PER_MS) {
     visit->told = TRUE;
     add_event (pass->events, "zone-dwell", place, o)->dwell =
         (guint64) (now - visit->since);
   }
-}
-
-static void
-add_crossing (Tally *tally, gboolean forward)
-{
-  if (forward)
-    tally->count.forward++;
-  else
-    tally->count.backward++;
-}
-
-static void
-cross (Pass *pass, Place *place, const GstDefcnObject *o, gboolean forward)
-{
-  add_crossing (tally_of (place, 0), forward);
-  if (o->label)
-    add_crossing (tally_of (place, o->label), forward);
-  add_event (pass->events, "line-crossed", place, o)->direction =
-      g_quark_from_static_string (forward ? "forward" : "backward");
 }
 
 /* @before: where the track was seen last, NULL: it is new. */
@@ -326,8 +267,11 @@ judge_line (Pass *pass, Place *place, Visit *visit,
   if (fabs (side) * pass->frame->aspect <= margin (place, o) * place->length)
     return;
   if (visit->side == -sign && visit->net * sign > 0
-      && counts_label (place, o->label))
-    cross (pass, place, o, sign > 0);
+      && counts_label (place, o->label)) {
+    gst_defcn_tally_cross (place->tally, o->label, sign > 0);
+    add_event (pass->events, "line-crossed", place, o)->direction =
+        g_quark_from_static_string (sign > 0 ? "forward" : "backward");
+  }
   visit->side = sign;
   visit->net = 0;
 }
@@ -370,9 +314,7 @@ judge_loose (Pass *pass, const GstDefcnObject *o)
     if (place->is_line || !counts_label (place, o->label)
         || !is_inside (place, anchor_of (o, place->options.anchor)))
       continue;
-    tally_of (place, 0)->loose++;
-    if (o->label)
-      tally_of (place, o->label)->loose++;
+    gst_defcn_tally_see (place->tally, o->label);
   }
 }
 
@@ -386,8 +328,8 @@ prepare_places (GstDefcnCounter *counter, const GstDefcnCounterFrame *frame)
     if (place->is_line)
       place->length =
           hypot ((c[1].x - c[0].x) * frame->aspect, c[1].y - c[0].y);
-    for (guint k = 0; frame->known && k < place->tallies->len; k++)
-      g_array_index (place->tallies, Tally, k).loose = 0;
+    if (frame->known)
+      gst_defcn_tally_forget (place->tally);
   }
 }
 
@@ -454,28 +396,15 @@ gst_defcn_counter_break (GstDefcnCounter *counter)
   while (g_hash_table_iter_next (&iter, NULL, &track))
     leave_all (counter, track, counter->pending);
   g_hash_table_remove_all (counter->tracks);
-  for (guint i = 0; i < counter->places->len; i++) {
-    GArray *tallies = place_at (counter, i)->tallies;
-
-    for (guint k = 0; k < tallies->len; k++)
-      g_array_index (tallies, Tally, k).loose = 0;
-  }
+  for (guint i = 0; i < counter->places->len; i++)
+    gst_defcn_tally_forget (place_at (counter, i)->tally);
 }
 
 void
 gst_defcn_counter_reset (GstDefcnCounter *counter)
 {
-  for (guint i = 0; i < counter->places->len; i++) {
-    GArray *tallies = place_at (counter, i)->tallies;
-
-    for (guint k = 0; k < tallies->len; k++) {
-      Tally *tally = &g_array_index (tallies, Tally, k);
-
-      *tally = (Tally){ .count = { .label = tally->count.label,
-                            .occupancy = tally->count.occupancy },
-        .loose = tally->loose };
-    }
-  }
+  for (guint i = 0; i < counter->places->len; i++)
+    gst_defcn_tally_reset (place_at (counter, i)->tally);
 }
 
 static Place
@@ -485,13 +414,11 @@ place_new (const GstDefcnLayoutPlace *drawn, int width, int height)
     .is_line = drawn->is_line,
     .shares = gst_defcn_layout_shares (drawn, width, height),
     .options = drawn->options,
-    .tallies = g_array_new (FALSE, FALSE, sizeof (Tally)) };
+    .tally = gst_defcn_tally_new () };
   const GstDefcnPoint *c = corners (&place);
-  const Tally all = { { 0 } };
 
   if (place.options.labels)
     g_array_ref (place.options.labels);
-  g_array_append_val (place.tallies, all);
   place.min = place.max = c[0];
   for (guint i = 1; i < n_corners (&place); i++) {
     place.min.x = MIN (place.min.x, c[i].x);
@@ -533,10 +460,10 @@ move_visits (GstDefcnCounter *counter, Track *track, const int *new_index,
 static void
 inherit (Place *place, Place *old)
 {
-  GArray *tallies = place->tallies;
+  GstDefcnTally *own = place->tally;
 
-  place->tallies = old->tallies;
-  old->tallies = tallies;
+  place->tally = old->tally;
+  old->tally = own;
 }
 
 GQuark
@@ -576,35 +503,16 @@ gst_defcn_counter_set_layout (GstDefcnCounter *counter, const GArray *layout,
   return beyond;
 }
 
-static GstDefcnSceneCount
-count_of (const Tally *tally)
-{
-  GstDefcnSceneCount count = tally->count;
-
-  count.occupancy += tally->loose;
-  if (count.left)
-    count.dwell_mean = (guint64) (tally->dwell / (double) count.left);
-  return count;
-}
-
 void
 gst_defcn_counter_read (const GstDefcnCounter *counter, GArray *places)
 {
   for (guint i = 0; i < counter->places->len; i++) {
     const Place *from = place_at (counter, i);
-    const GstDefcnScenePlace to = { .name = from->name,
+    GstDefcnScenePlace to = { .name = from->name,
       .is_line = from->is_line,
-      .points = g_array_ref (from->shares),
-      .all = count_of (&g_array_index (from->tallies, Tally, 0)),
-      .classes = g_array_sized_new (FALSE, FALSE, sizeof (GstDefcnSceneCount),
-          from->tallies->len) };
+      .points = g_array_ref (from->shares) };
 
-    for (guint k = 1; k < from->tallies->len; k++) {
-      const GstDefcnSceneCount count =
-          count_of (&g_array_index (from->tallies, Tally, k));
-
-      g_array_append_val (to.classes, count);
-    }
+    to.classes = gst_defcn_tally_read (from->tally, &to.all);
     g_array_append_val (places, to);
   }
 }

@@ -134,6 +134,30 @@ track_video () {
     has_frames "$work/shown.raw" 12 $gray_size
 }
 
+# Who stands in a zone, by a text and by a file whose name has to be quoted, and
+# what is refused.
+count () {
+  local config="$work/the \"zones\".json" said
+  printf '{"zones": [{"name": "all", "points": %s}]}' \
+    '[[0, 0], [1, 0], [1, 1], [0, 1]]' > "$config"
+  "$sources/pipelines/count.sh" "$work/in.mp4" \
+    'all: polygon 0,0 1,0 1,1 0,1; high: line 0,0 1,0' > "$work/count.txt" &&
+    "$sources/pipelines/count.sh" "$work/in.mp4" "$config" \
+      > "$work/count2.txt" || return 1
+  cat "$work/count.txt"
+  [ "$(grep -c '^0\.[0-9] all zone-entered #[0-9]* person$' \
+    "$work/count.txt")" -ge 3 ] &&
+    grep -qx 'high: forward 0, backward 0' "$work/count.txt" &&
+    grep -q '^all: occupancy [3-9], entered [3-9], left 0$' \
+      "$work/count.txt" &&
+    cmp <(grep -v ^high: "$work/count.txt") "$work/count2.txt" || return 1
+  "$sources/pipelines/count.sh" "$work/in.mp4" | tail -n 1 |
+    grep -x 'middle: forward 0, backward 0' || return 1
+  said=$("$sources/pipelines/count.sh" "$work/in.mp4" 'a: line 0,0' 2>&1) &&
+    return 1
+  grep 'a line has two points, not 1' <<< "$said"
+}
+
 # A queue drops frames when the machine is busy: one at least arrives.
 camera () {
   FRAMES=10 timeout --kill-after=5 60 "$sources/pipelines/camera.sh" test \
@@ -210,7 +234,7 @@ login () {
       rtsp://host/.../1 ]
 }
 
-echo "1..12"
+echo "1..13"
 gst-launch-1.0 -q -e filesrc location="$sources/pipelines/demo.jpg" ! jpegdec \
   ! imagefreeze num-buffers=12 ! videoconvert ! videoscale \
   ! video/x-raw,format=I420,width=384,height=288,framerate=10/1 \
@@ -235,3 +259,4 @@ ok "names that look like elements" hostile_names
 ok "addresses without what opens them" login
 ok "track.sh gives people ids" track
 ok "and shows them in a video" track_video
+ok "count.sh counts who stands there" count

@@ -4,6 +4,8 @@ says.  Prints TAP.  Usage: test_records.py SOURCES BUILD"""
 import copy
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -124,6 +126,47 @@ def test_counted(work):
     assert [[e["object_id"] for e in r.get("events", [])] for r in cropped] \
         == [[e["object_id"] for e in r.get("events", [])] for r in found]
     assert all("bounding_box" not in e for e in cropped[0]["events"])
+
+
+def readme(comment):
+    """The README's command below that comment, as it stands there."""
+    with open(SOURCES + "/README.md") as file:
+        text = file.read()
+    return re.search(r"# %s\n((?:    .*\n)+?)(?:    #|\n)"
+                     % re.escape(comment), text).group(1)
+
+
+def typed(work, comment):
+    """What it prints."""
+    environment = dict(os.environ, GST_PLUGIN_PATH=BUILD + "/gst-plugin",
+                       GST_REGISTRY=work + "/registry.bin")
+    return subprocess.run(["bash", "-c", readme(comment)], cwd=work,
+                          env=environment, stdout=subprocess.PIPE,
+                          universal_newlines=True, check=True).stdout
+
+
+def test_readme(work):
+    """The README's command for counting, on a single frame."""
+    shutil.copy(SOURCES + "/pipelines/demo.jpg", work + "/in.mp4")
+    typed(work, "counts in every record, and what happened in the frames where "
+          "it did")
+    with open(work + "/counts.jsonl") as file:
+        record, = [json.loads(line) for line in file]
+    assert [(p["name"], p["kind"]) for p in record["places"]] \
+        == [("road", "line"), ("grass", "zone")]
+
+
+def test_readme_jq(work):
+    """The README's command for what has happened."""
+    if not shutil.which("jq"):
+        raise tap.Skipped("jq is not there")
+    with open(work + "/counts.jsonl", "w") as file:
+        file.write('{"timestamp": 500000000, "events": [{"type": '
+                   '"line-crossed", "place": "road", "direction": "forward", '
+                   '"object_id": 3}, {"type": "zone-left", "place": "grass", '
+                   '"object_id": 4}]}\n{"timestamp": 1}\n')
+    assert typed(work, "what happened, read with jq") \
+        == "0.5 road forward #3\n0.5 grass zone-left #4\n"
 
 
 def test_lost(work):

@@ -264,6 +264,23 @@ def coco():
     write('coco', 'empty', '')
 
 
+def drawings():
+    write('drawing', 'empty', '')
+    write('drawing', 'text', 'door: line 0.1,0.5 0.9,0.5 classes=person,a\\,b; '
+          'yard: polygon 0,0 1,0 1,1 min-time=200 loitering=500 '
+          'anchor=centre hysteresis=0\n')
+    write('drawing', 'pixels', 'a: polygon 0,0 640,480 640,0 0,480 '
+          'resolution=640x480;b: line 3,3 600,400')
+    write('drawing', 'config', json.dumps({
+        'resolution': '1280x720', 'anchor': 'head', 'classes': ['person'],
+        'zones': [{'name': 'yard', 'points': [[0, 0], [1280, 0], [640, 720]],
+                   'loitering': 300}],
+        'lines': [{'name': 'door', 'points': [[0.5, 0], [0.5, 1]],
+                   'classes': [], 'hysteresis': 0.5}]}))
+    write('drawing', 'wrong', '{"zones": [{"name": "a", "points": [[0, 1e999], '
+          '[1, "0"]]}]}')
+
+
 def mot():
     row = '%d,%d,%g,%g,%g,%g,%g,%d,-1,-1\n'
     boxes = [(frame, i, 10 * i + frame, 20, 8, 16, i != 2, i)
@@ -391,6 +408,7 @@ if __name__ == '__main__':
     foreign()
     coco()
     mot()
+    drawings()
     odgt()
     pictures()
     results()

@@ -241,6 +241,9 @@ static const Walk zones[] = {
   /* not seen any more: it was there until it was seen last */
   { ZONE, "0.5,0.5 0.5,0.5 - - - - - - -", ENTERED ", " LEFT " lost 40ms" },
   { ZONE, "0.5,0.5 - - - - - 0.5,0.5", ENTERED },
+  /* out of the picture */
+  { "Z: polygon 0,0 1,0 1,1 0,1", "0.9,1 0.99,1 - - - - - -",
+      ENTERED ", " LEFT " lost 40ms" },
   /* for long enough */
   { ZONE " min-time=80", "0.5,0.5 0.5,0.5 0.1,0.5", "" },
   { ZONE " min-time=80", "0.5,0.5 0.5,0.5 0.5,0.5 0.1,0.5",

@@ -251,6 +251,9 @@ main (int argc, char **argv)
         "repeat-detections=true" },
     { "regions", "roi=\"0,0,32,32;32,0,32,32\"" },
     { "track", "inference-interval=2 ! defcntrack confirm=1 ! defcnoverlay" },
+    { "zones",
+        "threshold=0.1 ! defcntrack confirm=1 ! defcnzones "
+        "message=true zones=\"a: polygon 0,0 1,0 1,1 0,1\"" },
     { "no-device", "device=cuda:7" },
     { "no-class", "class-thresholds=cat=1" },
     { "no-label", "labels=a" },

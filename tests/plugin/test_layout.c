@@ -173,8 +173,9 @@ test_refused (void)
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autoptr (GArray) layout = gst_defcn_layout_new ();
     g_autoptr (GError) error = NULL;
+    g_autofree char *shown = g_strescape (cases[i].text, NULL);
 
-    g_test_message ("%s", cases[i].text);
+    g_test_message ("%s", shown);
     g_assert_false (
         gst_defcn_text_parse (layout, cases[i].text, &defaults, &error));
     g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS);
@@ -225,8 +226,9 @@ test_refused_files (void)
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autoptr (GArray) layout = gst_defcn_layout_new ();
     g_autoptr (GError) error = NULL;
+    g_autofree char *shown = g_strescape (cases[i].text, NULL);
 
-    g_test_message ("%s", cases[i].text);
+    g_test_message ("%s", shown);
     g_assert_false (gst_defcn_config_parse (layout, cases[i].text, "f.json",
         &defaults, &error));
     g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS);
@@ -294,6 +296,29 @@ test_shapes (void)
       < 1e-12);
 }
 
+/* To the nearest point between the ends, in heights of the picture. */
+static void
+test_distance (void)
+{
+  static const GstDefcnPoint a = { 0.25, 0.5 }, b = { 0.75, 0.5 };
+  static const struct
+  {
+    GstDefcnPoint p;
+    double aspect, distance;
+  } cases[] = {
+    { { 0.5, 0.75 }, 1, 0.25 },
+    { { 0.5, 0.25 }, 2, 0.25 },
+    { { 0, 0.5 }, 1, 0.25 },
+    { { 1, 0.5 }, 2, 0.5 },
+    { { 0.25, 0.5 }, 1, 0 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    g_assert_true (gst_defcn_shape_distance (a, b, cases[i].p, cases[i].aspect)
+        == cases[i].distance);
+  g_assert_true (gst_defcn_shape_distance (a, a, b, 1) == 0.5);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -305,5 +330,6 @@ main (int argc, char **argv)
   g_test_add_func ("/layout/refused-files", test_refused_files);
   g_test_add_func ("/layout/limits", test_limits);
   g_test_add_func ("/layout/shapes", test_shapes);
+  g_test_add_func ("/layout/distance", test_distance);
   return rig_run ();
 }
