@@ -40,9 +40,9 @@
  * #GstDefcnOverlay:redact-margin of their longer side, become coarse blocks.
  * It fails closed: where it is not certain that the boxes of all that were
  * found are there the whole picture becomes blocks, and a warning says why; so
- * it does on frames that nobody looked at and that have no repeated or predicted
- * boxes.  Whom the detector does not find is not hidden, nor who has left the
- * widened box since the last look.
+ * it does on frames that nobody looked at and that have no repeated or
+ * predicted boxes.  Whom the detector does not find is not hidden, nor who has
+ * left the widened box since the last look.
  *
  * Lines of zones and trails are as wide as suits the size of the picture.
  *

@@ -46,9 +46,10 @@
  *   model-name          string   its name without folders
  *   detector            string   name of the element
  *   classes             string   names of the classes that are told of, a comma
- *                                between them (a backslash before one within)
- *   partial             boolean  regions alone were looked at, or there was
- *                                more than max-detections; absent: no
+ *                                between them (a backslash before one within),
+ *                                as of the last look; absent before it
+ *   partial             boolean  that was at regions alone, or found as much as
+ *                                max-detections lets through; absent: no
  *   frame               uint64   frames that the element had passed before
  *   n-objects           uint     how many objects the frame has
  *   set                 uint     0, or one more than the last mark's before it

@@ -2,6 +2,7 @@
 #include "gstdefcndetect.h"
 #include "gstdefcnoverlay.h"
 #include "gstdefcnpublish.h"
+#include "gstdefcnsnapshot.h"
 #include "gstdefcntrack.h"
 #include "gstdefcnzones.h"
 #include "meta.h"
@@ -19,6 +20,7 @@ plugin_init (GstPlugin *plugin)
   any |= GST_ELEMENT_REGISTER (defcndetect, plugin);
   any |= GST_ELEMENT_REGISTER (defcnoverlay, plugin);
   any |= GST_ELEMENT_REGISTER (defcnpublish, plugin);
+  any |= GST_ELEMENT_REGISTER (defcnsnapshot, plugin);
   any |= GST_ELEMENT_REGISTER (defcntrack, plugin);
   any |= GST_ELEMENT_REGISTER (defcnzones, plugin);
   return any;

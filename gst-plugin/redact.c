@@ -161,7 +161,8 @@ side_edge (const Side *side, int i)
       : side->from + (int) (length * i / side->blocks) / UNIT * UNIT;
 }
 
-/* One component's samples of the pixels from x[0], y[0] to before x[1], y[1]. */
+/* One component's samples of the pixels from x[0], y[0] to before x[1], y[1].
+ */
 static void
 average_block (GstVideoFrame *frame, guint c, const int x[2], const int y[2])
 {

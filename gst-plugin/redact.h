@@ -11,7 +11,7 @@
  * and who comes into the picture between two looks is seen until the next.
  *
  *   // once for every frame, before anything is drawn
- *   gst_defcn_redact_judge (&redaction, buffer, classes, margin, width, height);
+ *   gst_defcn_redact_judge (&redaction, buffer, classes, margin, w, h);
  *   if (gst_defcn_redact_is_needed (&redaction))   // make it writable, map it
  *     gst_defcn_redact_apply (&redaction, &view.frame, &view.visible);
  *   gst_defcn_redact_clear (&redaction);

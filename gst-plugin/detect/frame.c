@@ -340,8 +340,8 @@ report (GstDefcnDetect *self, const GstDefcnSettings *settings,
     .model_name = info->name,
     .detector = self->detector,
     .frame = self->frames,
-    .classes = known ? self->last_classes : "",
-    .partial = known && self->last_partial };
+    .classes = self->last ? self->last_classes : "",
+    .partial = self->last && self->last_partial };
 
   gst_defcn_meta_attach (buffer, objects, &mark, self->meta,
       GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info));

@@ -34,8 +34,8 @@ redaction_of (const GstDefcnObject *objects, guint n, double margin)
   return r;
 }
 
-/* Pixels as GStreamer unpacks them, alpha first: 0 where there is none, whatever
- * the byte in its place has. */
+/* Pixels as GStreamer unpacks them, alpha first: 0 where there is none,
+ * whatever the byte in its place has. */
 static guint *
 unpack (GstVideoFrame *frame)
 {
@@ -468,8 +468,8 @@ test_two (void)
 
 #define CAPS "video/x-raw,format=RGB,width=64,height=64,framerate=25/1"
 
-/* defcndetect tells which classes it may report, and if it has seen all; so it
- * is behind a converter and a tracker. */
+/* defcndetect tells which classes it may report, and if it has seen all, of
+ * frames between two looks too; so it is behind a converter and a tracker. */
 static void
 test_detector (void)
 {
@@ -485,6 +485,9 @@ test_detector (void)
     { "roi=0,0,32,64", "person,car,dog", TRUE },
     { "roi=0,0,64,64", "person,car,dog", FALSE },
     { "threshold=0 max-detections=1", "person,car,dog", TRUE },
+    { "classes=car inference-interval=2", "car", FALSE },
+    { "inference-interval=2 repeat-detections=true roi=0,0,9,9",
+        "person,car,dog", TRUE },
   };
 
   for (guint i = 0; i < 2 * G_N_ELEMENTS (cases); i++) {
@@ -495,16 +498,21 @@ test_detector (void)
                 "defcntrack"
               : "");
     GstHarness *h = gst_harness_new_parse (launch);
-    g_autoptr (GstBuffer) buffer = NULL;
-    GstDefcnMark mark;
 
     g_test_message ("%s", launch);
     gst_harness_set_src_caps_str (h, CAPS);
-    buffer = gst_harness_push_and_pull (h, rig_frame (h, 0));
-    g_assert_nonnull (buffer);
-    mark = rig_mark (buffer);
-    g_assert_cmpstr (mark.classes, ==, cases[i / 2].classes);
-    g_assert_cmpint (mark.partial, ==, cases[i / 2].partial);
+    for (guint n = 0; n < 2; n++) {
+      g_autoptr (GstBuffer) buffer =
+          gst_harness_push_and_pull (h, rig_frame (h, n));
+      GstDefcnMark mark;
+
+      g_assert_nonnull (buffer);
+      mark = rig_mark (buffer);
+      g_assert_cmpstr (mark.classes, ==, cases[i / 2].classes);
+      g_assert_cmpint (mark.partial, ==, cases[i / 2].partial);
+      g_assert_cmpint (mark.inferred, ==,
+          n == 0 || !strstr (launch, "inference-interval"));
+    }
     gst_harness_teardown (h);
   }
 }
