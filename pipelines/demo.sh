@@ -10,9 +10,9 @@
 #   --output DIR    folder for the results (demo-out)
 #   --no-install    install no packages
 #
-# Installs what is missing, builds, runs the detector and the tracker, writes the
-# annotated video DIR/NAME.mp4, everybody with an id and where they have been,
-# and the detections DIR/NAME.jsonl, prints frames per second.
+# Installs what is missing, builds, runs the detector and the tracker, writes
+# the annotated video DIR/NAME.mp4, everybody with an id and where they have
+# been, and the detections DIR/NAME.jsonl, prints frames per second.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 
