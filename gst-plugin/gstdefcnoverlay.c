@@ -335,20 +335,35 @@ sink_event (GstBaseTransform *base, GstEvent *event)
       ->sink_event (base, event);
 }
 
+/* Finding fonts takes its time in a process that has not yet done so, which no
+ * frame shall wait for. */
+static void
+find_font (const char *font)
+{
+  g_autoptr (GstDefcnText) text = gst_defcn_text_new (font, 10, 100);
+
+  gst_defcn_text_run (text, "0");
+}
+
 static gboolean
 start (GstBaseTransform *base)
 {
   GstDefcnOverlay *self = GST_DEFCN_OVERLAY (base);
+  g_autofree char *font = NULL;
   g_autoptr (GError) error = NULL;
 
   self->time = 0;
   GST_OBJECT_LOCK (self);
   self->started = gst_defcn_style_parse (&self->style, &error);
+  font = g_strdup (self->style.font);
   GST_OBJECT_UNLOCK (self);
-  if (!error)
-    return TRUE;
-  GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message), (NULL));
-  return FALSE;
+  if (error) {
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message),
+        (NULL));
+    return FALSE;
+  }
+  find_font (font);
+  return TRUE;
 }
 
 static gboolean
