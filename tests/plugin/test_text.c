@@ -89,7 +89,7 @@ test_literal (void)
 
   if (skip_without_pango ())
     return;
-  text = gst_defcn_text_new ("DejaVu Sans Mono", 20, 1920);
+  text = gst_defcn_text_new ("Monospace", 20, 1920);
   line = gst_defcn_text_run (text, "x");
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {
     const GstDefcnRun *run = gst_defcn_text_run (text, texts[i]);
@@ -165,7 +165,7 @@ test_sizes (void)
   for (int size = 8; size <= 64; size *= 2) {
     g_autoptr (GstDefcnText) text = gst_defcn_text_new (NULL, size, 9999);
     g_autoptr (GstDefcnText) mono =
-        gst_defcn_text_new ("DejaVu Sans Mono Bold", size, 9999);
+        gst_defcn_text_new ("Monospace Bold", size, 9999);
     const GstDefcnRun *run = gst_defcn_text_run (text, "person");
 
     g_assert_cmpint (run->advance, >, before * 3 / 2);
