@@ -19,9 +19,10 @@
  * of which a field is not known, such as the id where nobody tracks, is left
  * out.
  *
- * Labels are of any script where the plugin was built with Pango, in
- * #GstDefcnOverlay:font; else, or with `font=dots`, they are drawn in a font of
- * dots of printable ASCII, with '?' for the rest.
+ * Labels are of any script that a font is installed for, in
+ * #GstDefcnOverlay:font, where the plugin was built with Pango; else, or with
+ * `font=dots`, they are drawn in a font of dots of printable ASCII, with '?'
+ * for the rest.
  *
  * The colour of an object is #GstDefcnOverlay:color, unless that is 0; else
  * what #GstDefcnOverlay:class-colors says of its class; else one by its class
