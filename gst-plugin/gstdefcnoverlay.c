@@ -12,6 +12,41 @@
  * put into borders after defcndetect, its boxes are lost: nothing is drawn, and
  * a warning says so.
  *
+ * #GstDefcnOverlay:label-format says what a label tells.  Text between braces
+ * is a field: `label`, `class` (its number), `confidence`, `id`, `age` (whole
+ * seconds since defcntrack has found it first), `state` ("new" or "confirmed")
+ * and `detector` (the name of the element); "{{" and "}}" are braces.  A word
+ * of which a field is not known, such as the id where nobody tracks, is left
+ * out.
+ *
+ * Labels are of any script that a font is installed for, in
+ * #GstDefcnOverlay:font, where the plugin was built with Pango; else, or with
+ * `font=dots`, they are drawn in a font of dots of printable ASCII, with '?'
+ * for the rest.
+ *
+ * The colour of an object is #GstDefcnOverlay:color, unless that is 0; else
+ * what #GstDefcnOverlay:class-colors says of its class; else one by its class
+ * or its id (#GstDefcnOverlay:color-by).
+ *
+ * #GstDefcnOverlay:trails draws where tracked objects have been, a line for
+ * each id from the middle of the lower edge of its box, the thinner the older.
+ * A seek and a new stream begin anew; another size of the picture does not.
+ *
+ * Zones and lines of defcnzones are drawn with their names and counts
+ * (#GstDefcnOverlay:show-zones): a zone with the number of objects in it, a
+ * line with an arrow to the side that is forward and "forward/backward".
+ *
+ * #GstDefcnOverlay:redact makes objects of these classes unrecognisable,
+ * before anything is drawn: their boxes, widened by
+ * #GstDefcnOverlay:redact-margin of their longer side, become coarse blocks.
+ * It fails closed: where it is not certain that the boxes of all that were
+ * found are there the whole picture becomes blocks, and a warning says why; so
+ * it does on frames that nobody looked at and that have no repeated or
+ * predicted boxes.  Whom the detector does not find is not hidden, nor who has
+ * left the widened box since the last look.
+ *
+ * Lines of zones and trails are as wide as suits the size of the picture.
+ *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 filesrc location=in.mp4 ! decodebin !
@@ -23,15 +58,28 @@
  *     defcnoverlay thickness=4 color=0xff0000 hide-labels="car,bus" !
  *     videoconvert ! autovideosink
  * ]| Draws thick red boxes around everything but cars and buses.
+ * |[
+ * gst-launch-1.0 filesrc location=in.mp4 ! decodebin !
+ *     defcndetect model=coco.safetensors threshold=0.1 ! defcntrack !
+ *     defcnoverlay color-by=id trails=3
+ *     label-format="{label} #{id} {age}s" ! videoconvert ! autovideosink
+ * ]| Shows who is who, for how long, and where everybody has been.
+ * |[
+ * gst-launch-1.0 filesrc location=in.mp4 ! decodebin !
+ *     defcndetect model=coco.safetensors ! defcnoverlay redact=person
+ *     hide-labels=person ! videoconvert ! autovideosink
+ * ]| Shows everything but who the people are.
  *
  * Since: 0.1
  */
 #include "gstdefcnoverlay.h"
 
-#include "field.h"
-#include "list.h"
 #include "meta.h"
-#include "paint.h"
+#include "overlay/draw.h"
+#include "overlay/style.h"
+#include "overlay/trails.h"
+#include "redact.h"
+#include "scene.h"
 #include "view.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_defcn_overlay_debug);
@@ -39,42 +87,30 @@ GST_DEBUG_CATEGORY_STATIC (gst_defcn_overlay_debug);
 
 #define CAPS GST_VIDEO_CAPS_MAKE (GST_VIDEO_FORMATS_ALL)
 
-#define DEFAULT_SHOW_LABELS TRUE
-#define DEFAULT_THICKNESS 2
-#define DEFAULT_COLOR 0
-
-enum
-{
-  PROP_0,
-  PROP_SHOW_LABELS,
-  PROP_THICKNESS,
-  PROP_COLOR,
-  PROP_HIDE_LABELS,
-};
-
-/* How boxes are drawn. */
-typedef struct
-{
-  gboolean show_labels;
-  guint thickness;
-  guint color; /* 0: by class */
-} Style;
-
 struct _GstDefcnOverlay
 {
   GstVideoFilter parent;
 
-  /* properties, under the object lock */
-  Style style;
-  char *hide_labels;
-  char **hidden; /* hide_labels, split */
+  /* under the object lock */
+  GstDefcnStyle style; /* the properties */
+  gboolean started;
+  gboolean anew; /* the trails */
 
   /* Streaming thread: what the current frame gets.  Decided once for each,
    * lest a property that is set meanwhile has a frame drawn on that nobody
    * made writable. */
-  Style frame_style;
+  GstDefcnStyle frame_style;
   GArray *objects; /* GstDefcnObject */
-  gboolean warned; /* of lost boxes, since the caps */
+  GArray *places;  /* GstDefcnScenePlace */
+  GstDefcnRedaction redaction;
+
+  GstDefcnTrails *trails;
+  gint64 time; /* running time of the last frame */
+  GstDefcnText *text;
+  char *text_font;
+  int text_size, text_width;
+  gboolean warned;          /* of lost boxes, since the caps */
+  gboolean warned_redacted; /* that a whole picture was, likewise */
 };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
@@ -86,108 +122,7 @@ G_DEFINE_TYPE (GstDefcnOverlay, gst_defcn_overlay, GST_TYPE_VIDEO_FILTER)
 GST_ELEMENT_REGISTER_DEFINE (defcnoverlay, "defcnoverlay", GST_RANK_NONE,
     GST_TYPE_DEFCN_OVERLAY)
 
-/* Bright colours that differ for neighbouring classes. */
-static guint32
-class_color (int label_id)
-{
-  static const guint32 colors[] = { 0x2ecc40, 0xff4136, 0x0074d9, 0xff851b,
-    0xb10dc9, 0x39cccc, 0xf012be, 0xffdc00, 0x01ff70, 0x7fdbff };
-
-  return colors[MAX (label_id, 0) % G_N_ELEMENTS (colors)];
-}
-
-static guint32
-box_color (const GstDefcnObject *object, const Style *style)
-{
-  return style->color ? style->color : class_color (object->label_id);
-}
-
-/* White on dark colours, by their luma, and black on others. */
-static guint32
-ink_color (guint32 rgb)
-{
-  const guint luma =
-      299 * (rgb >> 16 & 255) + 587 * (rgb >> 8 & 255) + 114 * (rgb & 255);
-
-  return luma < 110 * 1000 ? 0xffffff : 0x000000;
-}
-
-static GstDefcnPixels
-object_pixels (const GstDefcnObject *object, const GstDefcnView *view)
-{
-  const GstDefcnPixels *all = &view->visible;
-  GstDefcnPixels p = gst_defcn_object_pixels (object, all->w, all->h);
-
-  p.x += all->x;
-  p.y += all->y;
-  return p;
-}
-
-/* (transfer full): "#ID CLASS CONFIDENCE", as much of it as is known. */
-static char *
-label_text (const GstDefcnObject *object)
-{
-  GString *text = g_string_new (NULL);
-
-  if (object->track.id)
-    g_string_append_printf (text, "#%" G_GINT64_FORMAT " ", object->track.id);
-  g_string_append (text,
-      object->label ? g_quark_to_string (object->label) : "?");
-  if (object->confidence >= 0)
-    g_string_append_printf (text, " %.2f", object->confidence);
-  return g_string_free (text, FALSE);
-}
-
-static void
-draw_label (GstDefcnView *view, const GstDefcnObject *object,
-    const Style *style)
-{
-  GstVideoFrame *frame = &view->frame;
-  const GstDefcnPixels *all = &view->visible;
-  const GstDefcnPixels box = object_pixels (object, view);
-  const guint32 color = box_color (object, style);
-  const int scale = MAX (1, all->h / 400);
-  const int height = 9 * scale;
-  g_autofree char *text = label_text (object);
-  const int width = gst_defcn_paint_text_width (text, scale) + scale;
-  /* Inside the picture as far as it fits. */
-  const int x = MAX (MIN (box.x, all->x + all->w - width), all->x);
-  const int y = MAX (box.y - height, all->y);
-  GstDefcnPaint back, ink;
-
-  gst_defcn_paint_init (&back, &frame->info, color);
-  gst_defcn_paint_init (&ink, &frame->info, ink_color (color));
-  gst_defcn_paint_rect (frame, &back, x, y, width, height);
-  gst_defcn_paint_text (frame, &ink, x + scale, y + scale, scale, text);
-}
-
-static void
-draw_box (GstDefcnView *view, const GstDefcnObject *object, const Style *style)
-{
-  GstVideoFrame *frame = &view->frame;
-  const GstDefcnPixels box = object_pixels (object, view);
-  /* Lines stay inside a box that is smaller than they are wide. */
-  const int thickness = (int) style->thickness;
-  const int across = MIN (thickness, box.w), right = box.x + box.w - across;
-  const int down = MIN (thickness, box.h), bottom = box.y + box.h - down;
-  GstDefcnPaint paint;
-
-  gst_defcn_paint_init (&paint, &frame->info, box_color (object, style));
-  gst_defcn_paint_rect (frame, &paint, box.x, box.y, box.w, down);
-  gst_defcn_paint_rect (frame, &paint, box.x, bottom, box.w, down);
-  gst_defcn_paint_rect (frame, &paint, box.x, box.y, across, box.h);
-  gst_defcn_paint_rect (frame, &paint, right, box.y, across, box.h);
-}
-
-/* The best on top, and no label under a box. */
-static void
-draw_objects (GstDefcnView *view, const GArray *objects, const Style *style)
-{
-  for (guint i = objects->len; i-- > 0;)
-    draw_box (view, &g_array_index (objects, GstDefcnObject, i), style);
-  for (guint i = style->show_labels ? objects->len : 0; i-- > 0;)
-    draw_label (view, &g_array_index (objects, GstDefcnObject, i), style);
-}
+/* What the current frame gets. */
 
 static void
 warn_lost (GstDefcnOverlay *self, guint lost)
@@ -202,31 +137,102 @@ warn_lost (GstDefcnOverlay *self, guint lost)
       ("Draw before that, or detect after it."));
 }
 
-/* Takes the detections of @buffer that are not hidden, and the style. */
+static void
+warn_redacted (GstDefcnOverlay *self)
+{
+  if (!self->redaction.why || self->warned_redacted)
+    return;
+  self->warned_redacted = TRUE;
+  GST_ELEMENT_WARNING (self, STREAM, FAILED,
+      ("A whole picture is made unrecognisable: %s.", self->redaction.why),
+      ("Others may be too, which nothing says again."));
+}
+
+/* With the lock held. */
+static void
+hide_objects (GstDefcnOverlay *self)
+{
+  const char *const *hidden = (const char *const *) self->style.hidden;
+
+  for (guint i = self->objects->len; hidden && i-- > 0;) {
+    const GQuark label = g_array_index (self->objects, GstDefcnObject, i).label;
+
+    if (label && g_strv_contains (hidden, g_quark_to_string (label)))
+      g_array_remove_index (self->objects, i);
+  }
+}
+
+/* Without timestamps frames are as far apart as the caps say, or 1/25 s. */
+static gint64
+frame_time (GstDefcnOverlay *self, GstBuffer *buffer)
+{
+  const GstVideoInfo *info = &GST_VIDEO_FILTER (self)->in_info;
+  const GstClockTime running =
+      gst_segment_to_running_time (&GST_BASE_TRANSFORM (self)->segment,
+          GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
+
+  if (GST_CLOCK_TIME_IS_VALID (running))
+    self->time = (gint64) running;
+  else if (info->fps_n > 0)
+    self->time += (gint64) gst_util_uint64_scale_int (GST_SECOND, info->fps_d,
+        info->fps_n);
+  else
+    self->time += GST_SECOND / 25;
+  return self->time;
+}
+
+static void
+follow (GstDefcnOverlay *self, GstBuffer *buffer, gboolean anew)
+{
+  const float keep = self->frame_style.trails;
+  const gint64 now = frame_time (self, buffer);
+
+  if (keep <= 0 || anew)
+    gst_defcn_trails_clear (self->trails);
+  if (keep > 0)
+    gst_defcn_trails_follow (self->trails, self->objects,
+        &self->frame_style.colors, now, (gint64) (keep * GST_SECOND));
+}
+
+/* Takes what @buffer has that is not hidden, and the style. */
 static void
 decide (GstDefcnOverlay *self, GstBuffer *buffer)
 {
   const GstVideoInfo *info = &GST_VIDEO_FILTER (self)->in_info;
+  const int width = GST_VIDEO_INFO_WIDTH (info);
+  const int height = GST_VIDEO_INFO_HEIGHT (info);
   GstDefcnMark mark;
+  gboolean anew;
 
   g_array_set_size (self->objects, 0);
-  gst_defcn_meta_read (buffer, self->objects, GST_VIDEO_INFO_WIDTH (info),
-      GST_VIDEO_INFO_HEIGHT (info));
+  g_array_set_size (self->places, 0);
+  gst_defcn_redact_clear (&self->redaction);
+  gst_defcn_meta_read (buffer, self->objects, width, height);
   GST_OBJECT_LOCK (self);
-  self->frame_style = self->style;
-  for (guint i = self->objects->len; self->hidden && i-- > 0;) {
-    const GQuark label = g_array_index (self->objects, GstDefcnObject, i).label;
-
-    if (label
-        && g_strv_contains ((const char *const *) self->hidden,
-            g_quark_to_string (label)))
-      g_array_remove_index (self->objects, i);
-  }
+  gst_defcn_style_take (&self->frame_style, &self->style);
+  hide_objects (self);
+  gst_defcn_redact_judge (&self->redaction, buffer,
+      (const char *const *) self->style.redacted, self->style.redact_margin,
+      width, height);
+  anew = self->anew;
+  self->anew = FALSE;
   GST_OBJECT_UNLOCK (self);
+  if (self->frame_style.show_zones)
+    gst_defcn_scene_read_places (buffer, self->places);
+  follow (self, buffer, anew);
   if (gst_defcn_meta_read_mark (buffer, &mark)
       && (mark.repeated || mark.predicted))
     self->frame_style.thickness = 1;
   warn_lost (self, mark.lost);
+  warn_redacted (self);
+}
+
+static gboolean
+has_anything (const GstDefcnOverlay *self)
+{
+  return self->objects->len || self->places->len
+      || gst_defcn_trails_are_seen (self->trails)
+      || gst_defcn_redact_is_needed (&self->redaction);
 }
 
 /* The base class makes the buffer writable, a copy of the frame if others hold
@@ -237,7 +243,7 @@ prepare_output_buffer (GstBaseTransform *base, GstBuffer *in, GstBuffer **out)
   GstDefcnOverlay *self = GST_DEFCN_OVERLAY (base);
 
   decide (self, in);
-  if (self->objects->len == 0) {
+  if (!has_anything (self)) {
     *out = in;
     return GST_FLOW_OK;
   }
@@ -250,7 +256,52 @@ set_info (GstVideoFilter *filter, GstCaps *in, GstVideoInfo *in_info,
     GstCaps *out, GstVideoInfo *out_info)
 {
   GST_DEFCN_OVERLAY (filter)->warned = FALSE;
+  GST_DEFCN_OVERLAY (filter)->warned_redacted = FALSE;
   return TRUE;
+}
+
+/* In the font and the size that the frame wants. */
+static GstDefcnText *
+text_for (GstDefcnOverlay *self, int width, int height)
+{
+  const guint wanted = self->frame_style.font_size;
+  const int size =
+      wanted ? (int) wanted : gst_defcn_draw_font_size (width, height);
+
+  if (!self->text || size != self->text_size || width != self->text_width
+      || g_strcmp0 (self->frame_style.font, self->text_font) != 0) {
+    gst_defcn_text_free (self->text);
+    g_free (self->text_font);
+    self->text_font = g_strdup (self->frame_style.font);
+    self->text_size = size;
+    self->text_width = width;
+    self->text = gst_defcn_text_new (self->text_font, size, width);
+  }
+  gst_defcn_text_trim (self->text);
+  return self->text;
+}
+
+/* The best on top, and no label under a box. */
+static void
+draw (GstDefcnOverlay *self, GstDefcnView *view)
+{
+  const GstDefcnStyle *style = &self->frame_style;
+  const GstDefcnPixels *visible = &view->visible;
+  const int thickness = (int) style->thickness;
+  const int line = gst_defcn_draw_line_width (visible->w, visible->h);
+  GstDefcnText *text = text_for (self, visible->w, visible->h);
+  GstDefcnCanvas canvas;
+
+  if (gst_defcn_redact_is_needed (&self->redaction))
+    gst_defcn_redact_apply (&self->redaction, &view->frame, visible);
+  gst_defcn_canvas_begin (&canvas, &view->frame, visible);
+  gst_defcn_draw_places (&canvas, text, self->places, line);
+  gst_defcn_trails_draw (self->trails, &canvas, 2 * line);
+  gst_defcn_draw_boxes (&canvas, self->objects, &style->colors, thickness);
+  if (style->show_labels)
+    gst_defcn_draw_labels (&canvas, text, self->objects, &style->colors,
+        style->label);
+  gst_defcn_canvas_end (&canvas);
 }
 
 /* Maps by itself: GstVideoFilter would map even what is not drawn on. */
@@ -261,47 +312,103 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   g_autoptr (GError) error = NULL;
   GstDefcnView view;
 
-  if (self->objects->len == 0)
+  if (!has_anything (self))
     return GST_FLOW_OK;
   if (!gst_defcn_view_map (&view, buffer, &GST_VIDEO_FILTER (self)->in_info,
           GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF, &error)) {
     GST_ELEMENT_ERROR (self, STREAM, FAILED, ("%s", error->message), (NULL));
     return GST_FLOW_ERROR;
   }
-  draw_objects (&view, self->objects, &self->frame_style);
+  draw (self, &view);
   gst_defcn_view_unmap (&view);
   return GST_FLOW_OK;
 }
 
-#define FIELD(member) G_STRUCT_OFFSET (GstDefcnOverlay, member)
-static const gsize fields[] = {
-  [PROP_SHOW_LABELS] = FIELD (style.show_labels),
-  [PROP_THICKNESS] = FIELD (style.thickness),
-  [PROP_COLOR] = FIELD (style.color),
-  [PROP_HIDE_LABELS] = FIELD (hide_labels),
-};
-
-/* With the lock held. */
-static void
-split_hidden (GstDefcnOverlay *self)
+static gboolean
+sink_event (GstBaseTransform *base, GstEvent *event)
 {
-  g_strfreev (self->hidden);
-  self->hidden =
-      self->hide_labels ? gst_defcn_list_split (self->hide_labels) : NULL;
-  for (guint i = 0; self->hidden && self->hidden[i]; i++)
-    g_strstrip (self->hidden[i]);
+  GstDefcnOverlay *self = GST_DEFCN_OVERLAY (base);
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP
+      || GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START)
+    gst_defcn_trails_clear (self->trails);
+  return GST_BASE_TRANSFORM_CLASS (gst_defcn_overlay_parent_class)
+      ->sink_event (base, event);
 }
 
+/* Finding fonts takes its time in a process that has not yet done so, which no
+ * frame shall wait for. */
+static void
+find_font (const char *font)
+{
+  g_autoptr (GstDefcnText) text = gst_defcn_text_new (font, 10, 100);
+
+  gst_defcn_text_run (text, "0");
+}
+
+static gboolean
+start (GstBaseTransform *base)
+{
+  GstDefcnOverlay *self = GST_DEFCN_OVERLAY (base);
+  g_autofree char *font = NULL;
+  g_autoptr (GError) error = NULL;
+
+  self->time = 0;
+  GST_OBJECT_LOCK (self);
+  self->started = gst_defcn_style_parse (&self->style, &error);
+  font = g_strdup (self->style.font);
+  GST_OBJECT_UNLOCK (self);
+  if (error) {
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message),
+        (NULL));
+    return FALSE;
+  }
+  find_font (font);
+  return TRUE;
+}
+
+static gboolean
+stop (GstBaseTransform *base)
+{
+  GstDefcnOverlay *self = GST_DEFCN_OVERLAY (base);
+
+  GST_OBJECT_LOCK (self);
+  self->started = FALSE;
+  GST_OBJECT_UNLOCK (self);
+  gst_defcn_trails_clear (self->trails);
+  g_clear_pointer (&self->text, gst_defcn_text_free);
+  return TRUE;
+}
+
+static void
+warn_font (GstDefcnOverlay *self, const char *font)
+{
+  if (font && !g_str_equal (font, GST_DEFCN_TEXT_DOTS)
+      && !gst_defcn_text_has_pango ())
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+        ("font: the plugin was built without Pango, and has the font \"%s\" "
+         "alone.",
+            GST_DEFCN_TEXT_DOTS),
+        (NULL));
+}
+
+/* A string that does not parse is refused while the element runs; what it has
+ * when it starts is checked there. */
 static void
 set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstDefcnOverlay *self = GST_DEFCN_OVERLAY (object);
+  g_autoptr (GError) error = NULL;
 
   GST_OBJECT_LOCK (self);
-  gst_defcn_field_set (G_STRUCT_MEMBER_P (self, fields[id]), value);
-  if (id == PROP_HIDE_LABELS)
-    split_hidden (self);
+  gst_defcn_style_set (&self->style, id, value, self->started, &error);
+  self->anew |= id == GST_DEFCN_STYLE_HIDE_LABELS;
   GST_OBJECT_UNLOCK (self);
+  if (id == GST_DEFCN_STYLE_FONT)
+    warn_font (self, g_value_get_string (value));
+  if (error)
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", error->message),
+        ("The old value goes on."));
 }
 
 static void
@@ -310,7 +417,7 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   GstDefcnOverlay *self = GST_DEFCN_OVERLAY (object);
 
   GST_OBJECT_LOCK (self);
-  gst_defcn_field_get (value, G_STRUCT_MEMBER_P (self, fields[id]));
+  gst_defcn_style_get (&self->style, id, value);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -319,36 +426,15 @@ finalize (GObject *object)
 {
   GstDefcnOverlay *self = GST_DEFCN_OVERLAY (object);
 
-  g_free (self->hide_labels);
-  g_strfreev (self->hidden);
+  gst_defcn_style_clear (&self->style);
+  gst_defcn_style_clear (&self->frame_style);
+  g_free (self->text_font);
+  gst_defcn_redact_clear (&self->redaction);
+  gst_defcn_trails_free (self->trails);
+  gst_defcn_text_free (self->text);
   g_array_unref (self->objects);
+  g_array_unref (self->places);
   G_OBJECT_CLASS (gst_defcn_overlay_parent_class)->finalize (object);
-}
-
-static void
-install_properties (GObjectClass *klass)
-{
-  const GParamFlags flags =
-      G_PARAM_READWRITE | GST_PARAM_MUTABLE_PLAYING | G_PARAM_STATIC_STRINGS;
-
-  g_object_class_install_property (klass, PROP_SHOW_LABELS,
-      g_param_spec_boolean ("show-labels", "Show labels",
-          "Draw id, class and confidence above the box", DEFAULT_SHOW_LABELS,
-          flags));
-  g_object_class_install_property (klass, PROP_THICKNESS,
-      g_param_spec_uint ("thickness", "Thickness",
-          "Width of the lines in pixels; those of repeated and predicted boxes "
-          "are always thin",
-          1, 100, DEFAULT_THICKNESS, flags));
-  g_object_class_install_property (klass, PROP_COLOR,
-      g_param_spec_uint ("color", "Colour",
-          "Colour of all boxes and labels, 0xRRGGBB; 0: one per class", 0,
-          0xffffff, DEFAULT_COLOR, flags));
-  g_object_class_install_property (klass, PROP_HIDE_LABELS,
-      g_param_spec_string ("hide-labels", "Hide labels",
-          "Classes that are not drawn: person,car (\\\\, for a comma within a "
-          "name)",
-          NULL, flags));
 }
 
 static void
@@ -360,15 +446,20 @@ gst_defcn_overlay_class_init (GstDefcnOverlayClass *klass)
 
   GST_DEBUG_CATEGORY_INIT (gst_defcn_overlay_debug, "defcnoverlay", 0,
       "draws detections");
+  gst_defcn_meta_register ();
   object->set_property = set_property;
   object->get_property = get_property;
   object->finalize = finalize;
-  install_properties (object);
+  gst_defcn_style_install (object);
   gst_element_class_add_static_pad_template (element, &sink_template);
   gst_element_class_add_static_pad_template (element, &src_template);
   gst_element_class_set_static_metadata (element, "Detection overlay",
       "Analyzer/Visualization/Video", "Draws detections into the picture",
       "The defcn authors");
+  gst_type_mark_as_plugin_api (GST_TYPE_DEFCN_COLOR_BY, 0);
+  base->start = GST_DEBUG_FUNCPTR (start);
+  base->stop = GST_DEBUG_FUNCPTR (stop);
+  base->sink_event = GST_DEBUG_FUNCPTR (sink_event);
   base->prepare_output_buffer = GST_DEBUG_FUNCPTR (prepare_output_buffer);
   base->transform_ip = GST_DEBUG_FUNCPTR (transform_ip);
   GST_VIDEO_FILTER_CLASS (klass)->set_info = GST_DEBUG_FUNCPTR (set_info);
@@ -377,9 +468,10 @@ gst_defcn_overlay_class_init (GstDefcnOverlayClass *klass)
 static void
 gst_defcn_overlay_init (GstDefcnOverlay *self)
 {
-  self->style =
-      (Style){ DEFAULT_SHOW_LABELS, DEFAULT_THICKNESS, DEFAULT_COLOR };
+  gst_defcn_style_init (&self->style);
   self->objects = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  self->places = gst_defcn_scene_places_new ();
+  self->trails = gst_defcn_trails_new ();
   /* Drawing is quick: a late frame that is thrown away here is lost, and
    * whoever was late is upstream. */
   gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);

@@ -10,9 +10,9 @@
 #   --output DIR    folder for the results (demo-out)
 #   --no-install    install no packages
 #
-# Installs what is missing, builds, runs the detector, writes the annotated
-# video DIR/NAME.mp4 and the detections DIR/NAME.jsonl, prints frames per
-# second.
+# Installs what is missing, builds, runs the detector and the tracker, writes
+# the annotated video DIR/NAME.mp4, everybody with an id and where they have
+# been, and the detections DIR/NAME.jsonl, prints frames per second.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -35,7 +35,8 @@ done
 packages=(
   gcc meson ninja-build pkg-config libglib2.0-dev libgstreamer1.0-dev
   libgstreamer-plugins-base1.0-dev libdnnl-dev libcjson-dev libjpeg-dev
-  libpng-dev libwebp-dev libyaml-dev libcairo2-dev libzip-dev gstreamer1.0-tools
+  libpng-dev libwebp-dev libyaml-dev libcairo2-dev libpango1.0-dev libzip-dev
+  gstreamer1.0-tools
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   gstreamer1.0-plugins-ugly gstreamer1.0-libav python3
 )
@@ -111,14 +112,21 @@ name=$(basename -- "${source%.*}")
 case $source in rtsp*) name=rtsp ;; esac
 
 # A live source must never wait for the network: frames pass meanwhile with the
-# last boxes.
+# boxes where everybody should be by now.
 detect=(defcndetect "model=$(quote "$model")" "threshold=${threshold:--1}")
 [ -z "$live" ] || detect+=(no-block=true repeat-detections=true)
+# pipelines/demo.jpg is frame 200 of what is drawn, counted from 0:
+#   gst-launch-1.0 filesrc location=demo-out/vtest.avi ! decodebin \
+#     ! defcndetect ! defcntrack keep-low=true \
+#     ! defcnoverlay color-by=id trails=2 ! videoconvert ! jpegenc quality=75 \
+#     ! multifilesink location=demo-%d.jpg
+#
+# keep-low: what has no id is drawn as well, whatever the threshold.
 launch=(gst-launch-1.0 -e -q "${read[@]}" ! queue max-size-buffers=8
-  ! "${detect[@]}"
+  ! "${detect[@]}" ! defcntrack keep-low=true
   ! defcnpublish "location=$(quote "$output/$name.jsonl")"
   "source=$(quote "$name")" add-empty-results=true ! tee name=t
-  t. ! queue ! defcnoverlay ! videoconvert
+  t. ! queue ! defcnoverlay color-by=id trails=2 ! videoconvert
   ! x264enc tune=zerolatency speed-preset=veryfast ! h264parse ! mp4mux
   ! filesink "location=$(quote "$output/$name.mp4")"
   t. ! queue ! fakesink sync=false)

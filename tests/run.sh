@@ -10,8 +10,8 @@ packages=(
   gcc g++ meson ninja-build pkg-config python3 clang-format
   libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   libgstreamer-plugins-bad1.0-dev libgstrtspserver-1.0-dev libdnnl-dev
-  libcjson-dev libjpeg-dev libpng-dev libwebp-dev libcairo2-dev libzip-dev
-  libyaml-dev libsoup-3.0-dev locales jq
+  libcjson-dev libjpeg-dev libpng-dev libwebp-dev libcairo2-dev libpango1.0-dev
+  libzip-dev libyaml-dev libsoup-3.0-dev locales jq fonts-dejavu-core
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
 )

@@ -156,6 +156,7 @@ static const Key camera_keys[] = {
   { "page-width", C (page_width), KIND_UINT, 16, 8192 },
   { "page-fps", C (page_fps), KIND_UINT, 1, 60 },
   { "page-quality", C (page_quality), KIND_UINT, 1, 100 },
+  { "redact", C (redact), KIND_TEXT },
 };
 #undef C
 
@@ -502,6 +503,7 @@ live_config_camera_copy (const LiveCameraConfig *camera)
   copy->classes = g_strdup (camera->classes);
   copy->regions = g_strdup (camera->regions);
   copy->protocol = g_strdup (camera->protocol);
+  copy->redact = g_strdup (camera->redact);
   return copy;
 }
 
@@ -516,6 +518,7 @@ live_config_camera_free (LiveCameraConfig *camera)
   g_free (camera->classes);
   g_free (camera->regions);
   g_free (camera->protocol);
+  g_free (camera->redact);
   g_free (camera);
 }
 

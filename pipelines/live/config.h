@@ -41,6 +41,7 @@ typedef struct
   guint page_width;     /* pixels of the pictures of the page, at most */
   guint page_fps;       /* while somebody looks */
   guint page_quality;   /* of JPEG */
+  char *redact;         /* classes that the page does not show; NULL: none */
 } LiveCameraConfig;
 
 typedef struct

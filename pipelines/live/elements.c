@@ -11,8 +11,12 @@
   "repeat-detections=true ! defcnpublish name=publish ! "                      \
   "queue name=second leaky=downstream max-size-buffers=1 max-size-bytes=0 "    \
   "max-size-time=0 ! videoconvertscale ! capsfilter name=page ! "              \
-  "defcnoverlay ! jpegenc name=jpeg ! "                                        \
+  "defcnoverlay name=overlay ! jpegenc name=jpeg ! "                           \
   "appsink name=sink sync=false max-buffers=1 drop=true"
+
+/* Of the longer side of a box: boxes are behind the picture by the time that a
+ * look takes. */
+#define REDACT_MARGIN 0.3
 
 /* Where the plugin is as installed, from the program's folder, and as built. */
 gboolean
@@ -136,11 +140,13 @@ set_publisher (GstElement *publish, const LiveCameraConfig *camera, int records,
   return set (publish, "source", camera->name, error);
 }
 
-/* Smaller if it is wider, in square pixels, with its aspect. */
-static void
-set_page (GstBin *bin, const LiveCameraConfig *camera)
+/* Smaller if it is wider, in square pixels, with its aspect; without those who
+ * shall not be recognised. */
+static gboolean
+set_page (GstBin *bin, const LiveCameraConfig *camera, GError **error)
 {
   g_autoptr (GstElement) page = gst_bin_get_by_name (bin, "page");
+  g_autoptr (GstElement) overlay = gst_bin_get_by_name (bin, "overlay");
   g_autoptr (GstElement) jpeg = gst_bin_get_by_name (bin, "jpeg");
   g_autoptr (GstCaps) caps = gst_caps_new_simple ("video/x-raw", "width",
       GST_TYPE_INT_RANGE, 1, (int) camera->page_width, "height",
@@ -149,6 +155,8 @@ set_page (GstBin *bin, const LiveCameraConfig *camera)
 
   g_object_set (page, "caps", caps, NULL);
   g_object_set (jpeg, "quality", (int) camera->page_quality, NULL);
+  return set (overlay, "redact", camera->redact, error)
+      && set_double (overlay, "redact-margin", REDACT_MARGIN, error);
 }
 
 /* Sources. */
@@ -276,10 +284,10 @@ live_elements_new (const LiveCameraConfig *camera, const LiveConfig *config,
   first = gst_bin_get_by_name (bin, "first");
   detect = gst_bin_get_by_name (bin, "detect");
   publish = gst_bin_get_by_name (bin, "publish");
-  set_page (bin, camera);
   /* No other one could be lost. */
   gst_pipeline_use_clock (GST_PIPELINE (pipeline), clock);
-  if (!set_detector (detect, camera, config, error)
+  if (!set_page (bin, camera, error)
+      || !set_detector (detect, camera, config, error)
       || !set_publisher (publish, camera, records, error)
       || !(g_str_has_prefix (camera->uri, "test:")
               ? add_test (bin, first, camera, error)

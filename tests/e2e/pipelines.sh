@@ -126,6 +126,14 @@ for path, first in zip(sys.argv[1:], (3, 5)):
 PY
 }
 
+# The same ids in a video, which has all frames.
+track_video () {
+  "$sources/pipelines/track.sh" "$work/in.mp4" 1 "$work/shown.mp4" \
+    > "$work/track3.txt" && cmp "$work/track.txt" "$work/track3.txt" &&
+    decode "$work/shown.mp4" "$work/shown.raw" &&
+    has_frames "$work/shown.raw" 12 $gray_size
+}
+
 # Who stands in a zone, by a text and by a file whose name has to be quoted, and
 # what is refused.
 count () {
@@ -226,7 +234,7 @@ login () {
       rtsp://host/.../1 ]
 }
 
-echo "1..12"
+echo "1..13"
 gst-launch-1.0 -q -e filesrc location="$sources/pipelines/demo.jpg" ! jpegdec \
   ! imagefreeze num-buffers=12 ! videoconvert ! videoscale \
   ! video/x-raw,format=I420,width=384,height=288,framerate=10/1 \
@@ -250,4 +258,5 @@ fi
 ok "names that look like elements" hostile_names
 ok "addresses without what opens them" login
 ok "track.sh gives people ids" track
+ok "and shows them in a video" track_video
 ok "count.sh counts who stands there" count

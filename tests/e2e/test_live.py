@@ -369,6 +369,31 @@ def test_slow(work):
         live.close()
 
 
+def test_redact(work):
+    """Noise takes much of a JPEG, and coarse blocks little: who is redacted is
+    in no picture of the page, and where nobody is there it is as it is."""
+    noise = dict(uri="test://snow")
+    live = live_rig.Live(
+        BUILD, work, live_group(records="none") + group("open", **noise)
+        + group("nobody", redact="person", **noise)
+        + group("unknown", redact="unicorn", **noise))
+
+    def size(name):
+        status, _, picture = live.ask("/snapshot/%s.jpg" % name)
+        return len(picture) if status == 200 else 0
+
+    try:
+        whole = wait(lambda: size("open"))
+        tap.ok("what no model tells of hides the whole picture",
+               wait(lambda: 0 < size("unknown") < whole / 4), whole)
+        tap.ok("a picture without a person is shown",
+               wait(lambda: size("nobody") > whole / 2), whole)
+        tap.ok("and the other one is not", size("unknown") < whole / 4)
+    finally:
+        live.stop()
+        live.close()
+
+
 def ends(connection):
     """Whether the other side has ended it."""
     try:
@@ -742,6 +767,7 @@ def main():
         test_check(work)
         test_fleet(work)
         test_slow(work)
+        test_redact(work)
         test_refusals(work)
         test_token(work)
         test_variable(work)

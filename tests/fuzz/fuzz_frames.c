@@ -6,8 +6,9 @@
 #include "detect/convert.h"
 #include "detect/job.h"
 #include "meta.h"
-#include "paint.h"
+#include "overlay/draw.h"
 #include "scaler.h"
+#include "scene.h"
 #include "view.h"
 
 /* The input as numbers, zeros behind its end. */
@@ -204,31 +205,39 @@ look (GstBuffer *buffer, const GstVideoInfo *info)
   }
 }
 
+/* In dots: fonts are the distribution's. */
 static void
 draw (GstBuffer *buffer, const GstVideoInfo *info)
 {
+  const GstDefcnColors red = { .color = 0xff0000 };
   g_autoptr (GArray) objects =
       g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
+  g_autoptr (GArray) places = gst_defcn_scene_places_new ();
+  g_autoptr (GstDefcnText) text =
+      gst_defcn_text_new (GST_DEFCN_TEXT_DOTS, 10, info->width);
+  g_autoptr (GstDefcnLabel) label =
+      gst_defcn_label_new (GST_DEFCN_LABEL_DEFAULT, NULL);
   g_autoptr (GError) error = NULL;
   GstDefcnMark mark;
   GstDefcnView view;
+  GstDefcnCanvas canvas;
   GstDefcnPaint paint;
 
   gst_defcn_meta_read_mark (buffer, &mark);
   gst_defcn_meta_read (buffer, objects, info->width, info->height);
+  gst_defcn_scene_read_places (buffer, places);
   if (!gst_defcn_view_map (&view, buffer, info, GST_MAP_READWRITE, &error))
     return;
+  g_array_set_size (objects, MIN (objects->len, 4));
+  g_array_set_size (places, MIN (places->len, 4));
+  gst_defcn_canvas_begin (&canvas, &view.frame, &view.visible);
+  gst_defcn_draw_places (&canvas, text, places, 2);
+  gst_defcn_draw_boxes (&canvas, objects, &red, 3);
+  gst_defcn_draw_labels (&canvas, text, objects, &red, label);
   gst_defcn_paint_init (&paint, &view.frame.info, 0xff0000);
-  for (guint i = 0; i < MIN (objects->len, 4); i++) {
-    const GstDefcnPixels p =
-        gst_defcn_object_pixels (&g_array_index (objects, GstDefcnObject, i),
-            view.visible.w, view.visible.h);
-
-    gst_defcn_paint_rect (&view.frame, &paint, view.visible.x + p.x,
-        view.visible.y + p.y, p.w, p.h);
-  }
-  gst_defcn_paint_rect (&view.frame, &paint, view.visible.x, view.visible.y,
+  gst_defcn_paint_rect (&canvas, &paint, view.visible.x, view.visible.y,
       view.visible.w, view.visible.h);
+  gst_defcn_canvas_end (&canvas);
   gst_defcn_view_unmap (&view);
 }
 

@@ -35,10 +35,11 @@ ROOMS = {
     "core/onednn": {"core", "core/onednn/kernels"},
     "core/onednn/kernels": set(),
     "core/cuda": {"core"},
-    "gst-plugin": {"gst-plugin/detect", "gst-plugin/publish",
-                   "gst-plugin/snapshot", "gst-plugin/track",
-                   "gst-plugin/zones"},
+    "gst-plugin": {"gst-plugin/detect", "gst-plugin/overlay",
+                   "gst-plugin/publish", "gst-plugin/snapshot",
+                   "gst-plugin/track", "gst-plugin/zones"},
     "gst-plugin/detect": {"core", "gst-plugin"},
+    "gst-plugin/overlay": {"gst-plugin"},
     "gst-plugin/publish": {"gst-plugin"},
     "gst-plugin/snapshot": {"gst-plugin"},
     "gst-plugin/track": {"core", "gst-plugin"},
@@ -61,9 +62,10 @@ ROOMS = {
 # The modules at the top of a tree that its rooms may include: what the doors
 # share.  Of the core all may be.
 SHARED = {
-    "gst-plugin": {"gst-plugin/field", "gst-plugin/finding", "gst-plugin/list",
-                   "gst-plugin/meta", "gst-plugin/object", "gst-plugin/redact",
-                   "gst-plugin/scene", "gst-plugin/view"},
+    "gst-plugin": {"gst-plugin/field", "gst-plugin/finding",
+                   "gst-plugin/layout", "gst-plugin/list", "gst-plugin/meta",
+                   "gst-plugin/object", "gst-plugin/redact", "gst-plugin/scene",
+                   "gst-plugin/view"},
     "training": {"training/progress", "training/metrics",
                  "training/device_options"},
 }

@@ -6,7 +6,8 @@ const GstDefcnMark overlay_rig_looked = { TRUE, "", FALSE, 0, "c0ffee" };
 GstHarness *
 overlay_rig_harness (const char *properties, const char *format, int w, int h)
 {
-  g_autofree char *launch = g_strconcat ("defcnoverlay ", properties, NULL);
+  g_autofree char *launch =
+      g_strconcat ("defcnoverlay font=dots ", properties, NULL);
   g_autofree char *caps = g_strdup_printf (
       "video/x-raw,format=%s,width=%d,height=%d,framerate=25/1", format, w, h);
   GstHarness *harness = gst_harness_new_parse (launch);

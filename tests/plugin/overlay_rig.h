@@ -4,12 +4,13 @@
 
 #include "rig.h"
 
-#include "paint.h"
+#include "overlay/paint.h"
 
 /* The mark of a frame that went through the network. */
 extern const GstDefcnMark overlay_rig_looked;
 
-/* "defcnoverlay PROPERTIES" with caps set. */
+/* "defcnoverlay PROPERTIES" with caps set; in the dot font unless these name
+ * another. */
 GstHarness *overlay_rig_harness (const char *properties, const char *format,
     int w, int h);
 /* Of the harness's caps. */

@@ -35,6 +35,15 @@ static const struct
   { "overlay", "color", { "0", "255", "16711680", "1" } },
   { "overlay", "hide-labels", { "person", "", "car,dog", "x" } },
   { "overlay", "show-labels", { "true", "false", "true", "false" } },
+  { "overlay", "label-format", { "{label}", "{id} {age}s", "{none}", "{" } },
+  { "overlay", "class-colors", { "person=0xff0000", "car", "", "a=#000001" } },
+  { "overlay", "color-by", { "class", "id", "class", "id" } },
+  { "overlay", "font", { "dots", "Sans", "Sans Bold", "\xff" } },
+  { "overlay", "font-size", { "0", "8", "30", "500" } },
+  { "overlay", "trails", { "0", "1", "0.1", "600" } },
+  { "overlay", "show-zones", { "true", "false", "true", "false" } },
+  { "overlay", "redact", { "", "person", "person,car", "unicorn" } },
+  { "overlay", "redact-margin", { "0", "0.1", "1", "10" } },
 };
 
 /* While it runs: a bad value is refused then, and an error when it starts. */

@@ -113,6 +113,7 @@ static const struct
   { A "page-fps = 3 # few\n", "[camera a] page-fps: \"3 # few\" is no whole" },
   { A "all-frames = 2\n", "[camera a] all-frames: \"2\" is neither true nor" },
   { A "classes =\n", "[camera a] classes: it is empty" },
+  { A "redact =\n", "[camera a] redact: it is empty" },
   { A "classes = a\x01z\n", "[camera a] classes: there is a control char" },
   { A "rtsp-protocol = tcq\n", "[camera a] rtsp-protocol: \"tcq\" is none of" },
   { A "regions = 1,2,3\n", "[camera a] regions: \"1,2,3\" is no x,y,width" },
@@ -191,7 +192,7 @@ test_equal (void)
     "regions=1,1,1,1", "class-thresholds=x=0.5", "max-detections=5",
     "inference-interval=2", "skip-still=2.5", "all-frames=true",
     "rtsp-protocol=udp", "rtsp-latency=1", "timeout=11", "page-width=320",
-    "page-fps=5", "page-quality=50" };
+    "page-fps=5", "page-quality=50", "redact=person" };
   g_autoptr (LiveConfig) a = parse (A, NULL);
   g_autoptr (LiveConfig) same = parse ("[live]\nthreads=2\n" A, NULL);
   g_autoptr (LiveConfig) moved = parse ("[camera a]\nuri=test://snow\n", NULL);
