@@ -15,14 +15,15 @@ def run(scope, shared=None):
     print("1..%d" % len(tests))
     failed = 0
     for number, call in enumerate(tests, 1):
+        name = " ".join(call.__doc__.split())
         with tempfile.TemporaryDirectory() as folder:
             try:
                 call(shared or folder)
-                print("ok %d - %s" % (number, call.__doc__))
+                print("ok %d - %s" % (number, name))
             except Skipped as reason:
-                print("ok %d - %s # SKIP %s" % (number, call.__doc__, reason))
+                print("ok %d - %s # SKIP %s" % (number, name, reason))
             except Exception:  # every kind is a failure
                 failed = 1
-                print("not ok %d - %s" % (number, call.__doc__))
+                print("not ok %d - %s" % (number, name))
                 print("# " + traceback.format_exc().replace("\n", "\n# "))
     return failed
