@@ -40,7 +40,8 @@
  *   repeated            boolean  the objects are those of an earlier frame,
  *   inferred-timestamp  uint64   which has this PTS
  *   predicted           boolean  the objects are where those of earlier frames
- *                                should be by now, says defcntrack; absent: no
+ *                                should be by now, says defcntrack, or that
+ *                                there are none; absent: no
  *   fresh               boolean  no frame before this one told of that result
  *   model               string   SHA-256 of the model file
  *   model-name          string   its name without folders

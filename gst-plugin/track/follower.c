@@ -251,8 +251,8 @@ gst_defcn_follower_follow (GstDefcnFollower *f, GstDefcnFinding *finding,
     predict (f, source, finding->objects, time);
     g_array_sort (finding->objects, compare_confidence);
     mark->repeated = FALSE;
-    mark->predicted = finding->objects->len > 0;
-    mark->timestamp = mark->predicted ? source->looked : GST_CLOCK_TIME_NONE;
+    mark->predicted = GST_CLOCK_TIME_IS_VALID (source->looked);
+    mark->timestamp = source->looked;
   }
   finding->flags = source->flags;
 }

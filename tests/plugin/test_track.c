@@ -323,6 +323,26 @@ test_predicted (void)
   }
 }
 
+/* That nobody is anywhere is a prediction as well, once somebody has looked. */
+static void
+test_predicted_nobody (void)
+{
+  GstHarness *h = harness_new ("defcntrack");
+
+  for (guint i = 0; i < 6; i++) {
+    GstDefcnMark mark = i == 3 ? looked : skipped;
+    g_autoptr (GArray) found = NULL;
+    g_autoptr (GstBuffer) buffer = track_mark (h, i, NULL, 0, &mark, &found);
+
+    g_assert_true (gst_defcn_meta_read_mark (buffer, &mark));
+    g_assert_cmpuint (found->len, ==, 0);
+    g_assert_cmpuint (mark.predicted, ==, i > 3);
+    g_assert_cmpuint (mark.timestamp, ==,
+        i < 3 ? GST_CLOCK_TIME_NONE : 3 * STEP);
+  }
+  gst_harness_teardown (h);
+}
+
 /* What is found late counts for its own frame: the boxes are ahead of it. */
 static void
 test_late (void)
@@ -902,6 +922,7 @@ main (int argc, char **argv)
   g_test_add_func ("/track/conversion", test_conversion);
   g_test_add_func ("/track/low-scores", test_low_scores);
   g_test_add_func ("/track/predicted", test_predicted);
+  g_test_add_func ("/track/predicted-nobody", test_predicted_nobody);
   g_test_add_func ("/track/late", test_late);
   g_test_add_func ("/track/clipped", test_clipped);
   g_test_add_func ("/track/two-detectors", test_two_detectors);
