@@ -60,8 +60,8 @@ defcn_boxes_drops (float iou)
  * input pixels around ((x + 0.5) stride, (y + 0.5) stride), all levels by score
  * descending (ties: lower index), NMS if any, the best max_detections.  @boxes:
  * array of DefcnBox, emptied first.  With centerness (FCOS, ATSS) the score of
- * what is above the threshold becomes sqrt (score * sigmoid (centerness)) before
- * it is sorted.
+ * what is above the threshold becomes sqrt (score * sigmoid (centerness))
+ * before it is sorted.
  *
  * The local duplicate filter (not in the paper; kin to tab. 5's 3DMF as post-
  * processing) comes before all of that: a score goes if its tube has a better

@@ -3,9 +3,9 @@
  * Format: 8 bytes little-endian header length N; N bytes of JSON, an object
  * that maps each tensor's name to {"dtype", "shape", "data_offsets": [begin,
  * end]} and "__metadata__" to an object of strings; then the data, dense and
- * little-endian.  dtypes read: F64, F32, F16, BF16; others of safetensors may be
- * in the file: I64, I32, I16, I8, U64, U32, U16, U8, BOOL, F8_E4M3, F8_E5M2.  A
- * model's own keys in the metadata are specified at the top of model.h.
+ * little-endian.  dtypes read: F64, F32, F16, BF16; others of safetensors may
+ * be in the file: I64, I32, I16, I8, U64, U32, U16, U8, BOOL, F8_E4M3, F8_E5M2.
+ * A model's own keys in the metadata are specified at the top of model.h.
  *
  * The loader trusts nothing: header length, JSON, every offset, shape, product
  * of dims, gap and overlap, duplicate names.  Errors are DEFCN_ERROR_FORMAT

@@ -25,8 +25,8 @@ iou_of (const DefcnTruth *t, const float *d, int x, int y, int stride)
   return boxes_iou (truth, boxes_at (d, x, y, stride));
 }
 
-/* Eq. 4, or the sum of table 4; not a number is -1.  @auxiliary: by the auxiliary
- * logits, without the filter. */
+/* Eq. 4, or the sum of table 4; not a number is -1.  @auxiliary: by the
+ * auxiliary logits, without the filter. */
 __device__ static inline float
 quality_of (const Batch *batch, const DefcnTruth *t, int l, int location,
     float alpha, bool additive, bool auxiliary)
@@ -62,9 +62,8 @@ window_kernel (float *values, const __grid_constant__ Batch batch,
   for (int i = threadIdx.x; i < n; i += blockDim.x) {
     const int x = window.x + i % window.w, y = window.y + i / window.w;
 
-    values[window.first + i] =
-        quality_of (&batch, &truth, window.level, y * w + x, alpha, additive,
-            false);
+    values[window.first + i] = quality_of (&batch, &truth, window.level,
+        y * w + x, alpha, additive, false);
   }
 }
 
@@ -118,8 +117,7 @@ best_kernel (DefcnRanked *best, float *scratch,
 
   best += ((gsize) blockIdx.y * batch.n + blockIdx.x) * topk;
   for (int j = threadIdx.x; j < n; j += CUDA_THREADS)
-    quality[j] =
-        quality_of (&batch, &truth, blockIdx.x, j, alpha, false, true);
+    quality[j] = quality_of (&batch, &truth, blockIdx.x, j, alpha, false, true);
   for (int k = 0; k < topk; k++) {
     DefcnRanked own = { -1, 0 };
 
