@@ -1,0 +1,27 @@
+/* The steps of a network as ONNX nodes.
+ *
+ * Thread rule: as onnx.h.
+ */
+#pragma once
+
+#include "architecture.h"
+#include "onnx.h"
+
+G_BEGIN_DECLS
+
+/* The heads' values by name, one for each level: (n, c, h, w). */
+typedef struct
+{
+  const char *logits[DEFCN_N_LEVELS]; /* c: classes */
+  const char *ltrb[DEFCN_N_LEVELS];   /* c: left, top, right, bottom; pixels */
+  const char *filter[DEFCN_N_LEVELS]; /* c: 1; NULL without 3DMF */
+} DefcnExportHeads;
+
+/* Appends all steps of @plan, whose input is @input: (n, 3, h, w), h and w any
+ * multiples of 32, whatever size @plan was made for.  Frozen batch norms are in
+ * the weights, as @plan has them; weights have the names of the model file.
+ * @plan, @be: borrowed until @onnx is freed. */
+void defcn_export_network (DefcnExportHeads *heads, DefcnOnnx *onnx,
+    const char *input, const DefcnPlan *plan, DefcnBackend *be);
+
+G_END_DECLS
