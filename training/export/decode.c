@@ -328,6 +328,9 @@ defcn_export_decode (DefcnExportBoxes *boxes, DefcnOnnx *onnx,
   boxes->k = MIN ((gint64) k * DEFCN_N_LEVELS, rule->max_detections);
   top (o, &boxes->scores, &at, concat (o, 1, found[1], DEFCN_N_LEVELS),
       boxes->k);
-  boxes->labels = take (o, concat (o, 1, found[2], DEFCN_N_LEVELS), at);
-  boxes->boxes = take_boxes (o, concat (o, 1, found[0], DEFCN_N_LEVELS), at);
+  boxes->scores = defcn_onnx_call (o, "scores");
+  take (o, concat (o, 1, found[2], DEFCN_N_LEVELS), at);
+  boxes->labels = defcn_onnx_call (o, "labels");
+  take_boxes (o, concat (o, 1, found[0], DEFCN_N_LEVELS), at);
+  boxes->boxes = defcn_onnx_call (o, "boxes");
 }

@@ -100,17 +100,15 @@ add_input (const Export *e)
 
 /* @values: one of each level, of @t's channels and size; none without 3DMF. */
 static void
-add_heads (const Export *e, const char *name, const char *const *values,
-    DefcnTensor *const *t)
+add_heads (const Export *e, const char *const *values, DefcnTensor *const *t)
 {
   for (int l = 0; l < DEFCN_N_LEVELS && values[l]; l++) {
-    g_autofree char *full = g_strdup_printf ("%s_p%d", name, l + 3);
     g_autofree char *h = g_strdup_printf ("height_p%d", l + 3);
     g_autofree char *w = g_strdup_printf ("width_p%d", l + 3);
     const DefcnOnnxDim dims[] = { batch_dim (e), { t[l]->c },
       side_dim (e, t[l]->h, h), side_dim (e, t[l]->w, w) };
 
-    defcn_onnx_output (e->onnx, full, values[l], DEFCN_ONNX_FLOAT, dims, 4);
+    defcn_onnx_output (e->onnx, values[l], DEFCN_ONNX_FLOAT, dims, 4);
   }
 }
 
@@ -123,11 +121,9 @@ add_boxes (const Export *e, const DefcnExportHeads *heads)
 
   defcn_export_decode (&found, e->onnx, heads, e->spec->n_classes, &rule);
   const DefcnOnnxDim dims[] = { batch_dim (e), { found.k }, { 4 } };
-  defcn_onnx_output (e->onnx, "boxes", found.boxes, DEFCN_ONNX_FLOAT, dims, 3);
-  defcn_onnx_output (e->onnx, "scores", found.scores, DEFCN_ONNX_FLOAT, dims,
-      2);
-  defcn_onnx_output (e->onnx, "labels", found.labels, DEFCN_ONNX_INT64, dims,
-      2);
+  defcn_onnx_output (e->onnx, found.boxes, DEFCN_ONNX_FLOAT, dims, 3);
+  defcn_onnx_output (e->onnx, found.scores, DEFCN_ONNX_FLOAT, dims, 2);
+  defcn_onnx_output (e->onnx, found.labels, DEFCN_ONNX_INT64, dims, 2);
   return found.k;
 }
 
@@ -171,7 +167,6 @@ describe (const Export *e, const DefcnWeights *weights)
   const DefcnSpec *spec = e->spec;
   const DefcnInputRule *rule = &spec->input;
   g_autofree char *hash = defcn_weights_hash (weights);
-  g_autofree char *json = defcn_spec_to_json (spec);
   cJSON *names = cJSON_CreateObject ();
   const struct
   {
@@ -197,7 +192,8 @@ describe (const Export *e, const DefcnWeights *weights)
     { "duplicate_iou", number (spec->duplicate_iou) },
     { "nms_iou", number (spec->nms_iou) },
     { "model_sha256", cJSON_CreateString (hash) },
-    { "defcn.spec", cJSON_CreateString (json) },
+    { "defcn.spec",
+        cJSON_CreateString (defcn_weights_metadata (weights, "defcn.spec")) },
   };
 
   for (int i = 0; i < spec->n_classes; i++) {
@@ -248,9 +244,9 @@ export_model (Export *e, DefcnModel *model, const DefcnWeights *weights,
     result->k = add_boxes (e, &heads);
     result->nms = defcn_boxes_drops (e->spec->nms_iou);
   } else {
-    add_heads (e, "logits", heads.logits, e->plan->logits);
-    add_heads (e, "ltrb", heads.ltrb, e->plan->deltas);
-    add_heads (e, "filter", heads.filter, e->plan->filter);
+    add_heads (e, heads.logits, e->plan->logits);
+    add_heads (e, heads.ltrb, e->plan->deltas);
+    add_heads (e, heads.filter, e->plan->filter);
   }
   describe (e, weights);
   result->size = defcn_onnx_size (e->onnx);

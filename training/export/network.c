@@ -142,9 +142,11 @@ emit_tube_max (const Export *e, const DefcnNode *node)
 {
   DefcnOnnx *o = e->onnx;
   const char *levels[DEFCN_MAX_INPUTS];
-  const char *shape =
-      defcn_onnx_add (o, "Shape", value_of (e, node->x[1 + node->self]), NULL);
+  const char *shape = NULL;
 
+  if (node->n_levels > 1)
+    shape = defcn_onnx_add (o, "Shape", value_of (e, node->x[1 + node->self]),
+        NULL);
   for (int i = 0; i < node->n_levels; i++) {
     levels[i] = value_of (e, node->x[1 + i]);
     if (i == node->self)
@@ -181,6 +183,20 @@ emit_box (const Export *e, const DefcnNode *node)
 static const char *(*const emitters[DEFCN_N_OPS]) (const Export *e,
     const DefcnNode *node) = { DEFCN_OPS (EMIT) };
 
+/* Gives the value of the last step, @y, its name if it is that of a head. */
+static const char *
+call_head (DefcnOnnx *onnx, const char *value, const char *head,
+    const DefcnTensor *y, DefcnTensor *const *heads)
+{
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    g_autofree char *name = g_strdup_printf ("%s_p%d", head, l + 3);
+
+    if (y == heads[l])
+      return defcn_onnx_call (onnx, name);
+  }
+  return value;
+}
+
 void
 defcn_export_network (DefcnExportHeads *heads, DefcnOnnx *onnx,
     const char *input, const DefcnPlan *plan, DefcnBackend *be)
@@ -191,10 +207,14 @@ defcn_export_network (DefcnExportHeads *heads, DefcnOnnx *onnx,
   g_hash_table_insert (values, plan->input, (gpointer) input);
   for (guint i = 0; i < defcn_net_count (plan->net); i++) {
     const DefcnNode *node = defcn_net_node (plan->net, i);
+    const char *value;
 
     defcn_onnx_scope (onnx, node->name);
-    g_hash_table_insert (values, node->y,
-        (gpointer) emitters[node->kind](&e, node));
+    value = emitters[node->kind](&e, node);
+    value = call_head (onnx, value, "logits", node->y, plan->logits);
+    value = call_head (onnx, value, "ltrb", node->y, plan->deltas);
+    value = call_head (onnx, value, "filter", node->y, plan->filter);
+    g_hash_table_insert (values, node->y, (gpointer) value);
   }
   for (int l = 0; l < DEFCN_N_LEVELS; l++) {
     heads->logits[l] = value_of (&e, plan->logits[l]);

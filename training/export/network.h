@@ -9,12 +9,15 @@
 
 G_BEGIN_DECLS
 
-/* The heads' values by name, one for each level: (n, c, h, w). */
+/* The heads' values, one for each level: (n, c, h, w). */
 typedef struct
 {
-  const char *logits[DEFCN_N_LEVELS]; /* c: classes */
-  const char *ltrb[DEFCN_N_LEVELS];   /* c: left, top, right, bottom; pixels */
-  const char *filter[DEFCN_N_LEVELS]; /* c: 1; NULL without 3DMF */
+  /* logits_p3 ..; c: classes */
+  const char *logits[DEFCN_N_LEVELS];
+  /* ltrb_p3 ..; c: left, top, right, bottom in pixels */
+  const char *ltrb[DEFCN_N_LEVELS];
+  /* filter_p3 ..; c: 1; NULL without 3DMF */
+  const char *filter[DEFCN_N_LEVELS];
 } DefcnExportHeads;
 
 /* Appends all steps of @plan, whose input is @input: (n, 3, h, w), h and w any

@@ -77,7 +77,7 @@ struct _DefcnOnnx
   guint n_nodes;
   GByteArray *node;      /* the last, not yet in @graph; NULL: none */
   const char *node_name; /* and what its outputs' names begin with */
-  guint n_outputs;       /* and how many it has */
+  GPtrArray *outputs;    /* and these */
   GByteArray *graph;     /* without @tensors */
   GByteArray *model;     /* what comes before the graph */
   GHashTable *constants; /* GBytes of the initializer -> name */
@@ -99,6 +99,7 @@ defcn_onnx_new (void)
 
   onnx->names = g_string_chunk_new (4096);
   onnx->scope = "";
+  onnx->outputs = g_ptr_array_new ();
   onnx->graph = g_byte_array_new ();
   onnx->model = g_byte_array_new ();
   onnx->constants = g_hash_table_new_full (g_bytes_hash, g_bytes_equal,
@@ -127,6 +128,7 @@ defcn_onnx_free (DefcnOnnx *onnx)
   g_hash_table_unref (onnx->constants);
   g_byte_array_unref (onnx->model);
   g_byte_array_unref (onnx->graph);
+  g_ptr_array_unref (onnx->outputs);
   g_string_chunk_free (onnx->names);
   g_free (onnx);
 }
@@ -149,6 +151,9 @@ finish_node (DefcnOnnx *onnx)
 {
   if (!onnx->node)
     return;
+  for (guint i = 0; i < onnx->outputs->len; i++)
+    defcn_protobuf_string (onnx->node, NODE_OUTPUT, onnx->outputs->pdata[i]);
+  g_ptr_array_set_size (onnx->outputs, 0);
   defcn_protobuf_message (onnx->graph, GRAPH_NODE, onnx->node);
   g_clear_pointer (&onnx->node, g_byte_array_unref);
 }
@@ -163,23 +168,34 @@ begin_node (DefcnOnnx *onnx, const char *op, const char *const *inputs, int n)
   finish_node (onnx);
   onnx->node = g_byte_array_new ();
   onnx->node_name = keep (onnx, name);
-  onnx->n_outputs = 0;
   for (int i = 0; i < n; i++)
     defcn_protobuf_string (onnx->node, NODE_INPUT, inputs[i]);
   defcn_protobuf_string (onnx->node, NODE_NAME, name);
   defcn_protobuf_string (onnx->node, NODE_OP_TYPE, op);
 }
 
+/* An output of the last node, @name is kept. */
+static const char *
+add_output (DefcnOnnx *onnx, const char *name)
+{
+  g_ptr_array_add (onnx->outputs, (gpointer) name);
+  return name;
+}
+
 const char *
 defcn_onnx_also (DefcnOnnx *onnx)
 {
-  g_autofree char *name = onnx->n_outputs == 0
-      ? g_strdup (onnx->node_name)
-      : g_strdup_printf ("%s.%u", onnx->node_name, onnx->n_outputs);
+  g_autofree char *name =
+      g_strdup_printf ("%s.%u", onnx->node_name, onnx->outputs->len);
 
-  onnx->n_outputs++;
-  defcn_protobuf_string (onnx->node, NODE_OUTPUT, name);
-  return keep (onnx, name);
+  return add_output (onnx, keep (onnx, name));
+}
+
+const char *
+defcn_onnx_call (DefcnOnnx *onnx, const char *name)
+{
+  onnx->outputs->pdata[0] = (gpointer) keep (onnx, name);
+  return onnx->outputs->pdata[0];
 }
 
 const char *
@@ -187,7 +203,7 @@ defcn_onnx_add_all (DefcnOnnx *onnx, const char *op, const char *const *inputs,
     int n)
 {
   begin_node (onnx, op, inputs, n);
-  return defcn_onnx_also (onnx);
+  return add_output (onnx, onnx->node_name);
 }
 
 const char *
@@ -410,11 +426,9 @@ defcn_onnx_input (DefcnOnnx *onnx, const char *name, DefcnOnnxType type,
 }
 
 void
-defcn_onnx_output (DefcnOnnx *onnx, const char *name, const char *value,
-    DefcnOnnxType type, const DefcnOnnxDim *dims, int n_dims)
+defcn_onnx_output (DefcnOnnx *onnx, const char *name, DefcnOnnxType type,
+    const DefcnOnnxDim *dims, int n_dims)
 {
-  begin_node (onnx, "Identity", &value, 1);
-  defcn_protobuf_string (onnx->node, NODE_OUTPUT, name);
   add_value (onnx, GRAPH_OUTPUT, name, type, dims, n_dims);
 }
 

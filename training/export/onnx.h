@@ -3,7 +3,7 @@
  *   DefcnOnnx *onnx = defcn_onnx_new ();
  *   const char *x = defcn_onnx_input (onnx, "images", DEFCN_ONNX_FLOAT, ..);
  *   x = defcn_onnx_add (onnx, "Sigmoid", x, NULL);
- *   defcn_onnx_output (onnx, "scores", x, DEFCN_ONNX_FLOAT, ..);
+ *   defcn_onnx_output (onnx, x, DEFCN_ONNX_FLOAT, ..);
  *   if (!defcn_onnx_save (onnx, "scores.onnx", &error)) ..
  *
  * Opset 17 is the oldest that has all that is used here and in engines of today
@@ -57,6 +57,9 @@ const char *defcn_onnx_add_all (DefcnOnnx *onnx, const char *op,
     const char *const *inputs, int n);
 /* Another output of the last node. */
 const char *defcn_onnx_also (DefcnOnnx *onnx);
+/* Names the first output of the last node, which nothing has read yet.
+ * Returns: @name, kept. */
+const char *defcn_onnx_call (DefcnOnnx *onnx, const char *name);
 /* Attributes of the last node. */
 void defcn_onnx_int (DefcnOnnx *onnx, const char *name, gint64 value);
 void defcn_onnx_ints (DefcnOnnx *onnx, const char *name, const gint64 *values,
@@ -82,9 +85,9 @@ const char *defcn_onnx_tensor (DefcnOnnx *onnx, const char *name,
 /* Returns: @name, kept. */
 const char *defcn_onnx_input (DefcnOnnx *onnx, const char *name,
     DefcnOnnxType type, const DefcnOnnxDim *dims, int n_dims);
-/* Gives @value out as @name. */
-void defcn_onnx_output (DefcnOnnx *onnx, const char *name, const char *value,
-    DefcnOnnxType type, const DefcnOnnxDim *dims, int n_dims);
+/* The value @name is given out. */
+void defcn_onnx_output (DefcnOnnx *onnx, const char *name, DefcnOnnxType type,
+    const DefcnOnnxDim *dims, int n_dims);
 /* An entry of metadata_props. */
 void defcn_onnx_metadata (DefcnOnnx *onnx, const char *key, const char *value);
 
