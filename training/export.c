@@ -146,7 +146,7 @@ print_summary (const DefcnExporterResult *done, const Options *o)
     g_print ("images  float [%s, 3, %s, %s], %s, sides in multiples of %d\n", n,
         h, w, spec->input.bgr ? "BGR" : "RGB", spec->input.divisor);
   if (e->decode)
-    g_print ("boxes   float [%s, %d, 4], scores float, labels int64 [%s, %d]\n",
+    g_print ("boxes   float [%s, %d, 4], scores float, labels int32 [%s, %d]\n",
         n, done->k, n, done->k);
   else
     g_print ("heads   logits_p3 .. p7, ltrb_p3 .. p7%s\n",

@@ -20,13 +20,14 @@ import sys
 
 import tap
 
-DEFCN, CORE_PASS, SOURCES = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+DEFCN, CORE_PASS = map(os.path.abspath, sys.argv[1:3])
+SOURCES = pathlib.Path(sys.argv[3]).resolve()
 PERSON = SOURCES / "pipelines/models/person.safetensors"
 SMALL = SOURCES / "pipelines/models/person-small.safetensors"
 KINDS = subprocess.run([CORE_PASS, "kinds"], check=True, capture_output=True,
                        text=True).stdout.split()
 LEVELS = (3, 4, 5, 6, 7)
-FLOAT, UINT8, INT64 = 1, 2, 7
+FLOAT, UINT8, INT32, INT64 = 1, 2, 6, 7
 
 
 def fields(data):
@@ -177,8 +178,8 @@ def ends(values):
 
 
 def folded(weights, layer):
-    """Weight and bias of a convolution with its batch norm in them, the ends of
-    the weight alone."""
+    """Weight and bias of a convolution with its batch norm in them; of the
+    weight the ends."""
     weight = weights[layer + ".weight"]
     rows = weights.shape(layer + ".weight")[0]
     size = len(weight) // rows
@@ -342,7 +343,7 @@ def test_shapes(folder):
     assert model.inputs == {"images": (UINT8, ["batch", 150, 350, 3])}
     assert model.outputs == {"boxes": (FLOAT, ["batch", 100, 4]),
                              "scores": (FLOAT, ["batch", 100]),
-                             "labels": (INT64, ["batch", 100])}
+                             "labels": (INT32, ["batch", 100])}
     export(make(folder, "resnet101-tau4"), out, "--decode", "-b", "2")
     model = Model(out)
     assert model.outputs["boxes"] == (FLOAT, [2, 35, 4])  # 5 levels of 7
@@ -370,6 +371,8 @@ def test_metadata(folder):
                           ("duplicate_iou",) * 2, ("nms_iou",) * 2):
             assert abs(float(found[key]) - spec[name]) < 1e-6, key
         assert found["normalized"] == "false"
+        for name in Model(out).outputs:  # GStreamer's onnxinference looks so
+            assert found[name] == "defcn-" + name
         assert json.loads(found["defcn.spec"]) == spec
         said = subprocess.run([DEFCN, "info", "--json", path], check=True,
                               capture_output=True, text=True).stdout
@@ -529,12 +532,12 @@ def test_told(folder):
     assert not export(PERSON, out, "--decode").stderr
 
 
-# Run by a Python that has onnxruntime: (ONNX, what the core made) pairs.
+# Run by a Python that has the engine: its name, then pairs of an ONNX file and
+# what the core made.
 COMPARE = r"""
 import json, struct, sys
 import numpy as np
 import onnx
-import onnxruntime
 
 
 def read(path):
@@ -573,20 +576,40 @@ def boxes_error(found, core):
     return worst
 
 
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = 1
-options.log_severity_level = 3
-for path, out in zip(sys.argv[1::2], sys.argv[2::2]):
-    onnx.checker.check_model(path, full_check=True)
+def onnxruntime_session(path):
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options,
                                            ["CPUExecutionProvider"])
+    return lambda images, names: dict(
+        zip(names, session.run(names, {"images": images})))
+
+
+def openvino_session(path):
+    import openvino
+    engine = openvino.Core()
+    network = engine.compile_model(engine.read_model(path), "CPU", {
+        "INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"})
+
+    def run(images, names):
+        values = network([images])
+        return {name: values[name] for name in names}
+
+    return run
+
+
+for path, out in zip(sys.argv[2::2], sys.argv[3::2]):
+    onnx.checker.check_model(path, full_check=True)
+    graph = onnx.load(path).graph
+    kind = graph.input[0].type.tensor_type.elem_type
     core = read(out)
-    of_bytes = session.get_inputs()[0].type == "tensor(uint8)"
-    images = core["pixels"].astype(np.uint8) if of_bytes else core["input"]
-    names = [output.name for output in session.get_outputs()]
-    found = dict(zip(names, session.run(None, {"images": images})))
+    found = globals()[sys.argv[1] + "_session"](path)(
+        core["pixels"].astype(np.uint8) if kind == onnx.TensorProto.UINT8
+        else core["input"], [output.name for output in graph.output])
     if "boxes" in found:
-        n = int((core["scores"] > 0).sum() / len(images))
+        n = int((core["scores"] > 0).sum() / len(core["pixels"]))
         print("%g %d boxes" % (boxes_error(found, core), n))
     else:
         assert set(found) == {n for n in core if "_p" in n}
@@ -609,11 +632,11 @@ def onnx_python():
     return onnx_python.found
 
 
-def compare(pairs):
+def compare(pairs, engine):
     """Largest errors, and what was compared."""
     done = subprocess.run(
-        [onnx_python(), "-c", COMPARE, *(str(p) for p in
-                                         itertools.chain(*pairs))],
+        [onnx_python(), "-c", COMPARE, engine,
+         *(str(p) for p in itertools.chain(*pairs))],
         capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -629,11 +652,11 @@ def core_pass(folder, path, n, w, h):
     return out
 
 
-def check_runtime(folder, path, *options, sizes):
+def check_runtime(folder, path, *options, sizes, engine="onnxruntime"):
     onnx = pathlib.Path(folder, path.stem + "-" + "".join(options) + ".onnx")
     export(path, onnx, *options)
     pairs = [(onnx, core_pass(folder, path, n, w, h)) for n, w, h in sizes]
-    for (_, out), (error, line) in zip(pairs, compare(pairs)):
+    for (_, out), (error, line) in zip(pairs, compare(pairs, engine)):
         print("# %s %s: %s" % (out.stem, " ".join(options), line))
         assert error <= 1e-4, (out.stem, options, line)
 
@@ -673,6 +696,55 @@ def test_runtime_fixed(folder):
                           *more, sizes=[(3, 320, 128)])
         check_runtime(folder, path, "--size", "310x128", "--decode",
                       "--preprocess", sizes=[(3, 310, 128)])
+
+
+def test_runtime_openvino(folder):
+    """OpenVINO gives the same"""
+    python = onnx_python()
+    if subprocess.run([python, "-c", "import openvino"],
+                      stderr=subprocess.DEVNULL).returncode:
+        raise tap.Skipped("%s has no openvino" % python)
+    for options in ([], ["--decode", "--preprocess"]):
+        check_runtime(folder, PERSON, *options, sizes=[(3, 320, 128)],
+                      engine="openvino")
+
+
+def readme(folder, python):
+    """What README's commands and its snippet print, in @folder."""
+    text = (SOURCES / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Use the model elsewhere\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"(?:^    .*\n)+", section, re.M)
+    command, snippet = (re.sub("^    ", "", b, flags=re.M) for b in blocks)
+    command = command.replace("build/training/defcn", DEFCN).replace(
+        "pipelines/", "%s/pipelines/" % SOURCES)
+    subprocess.run(["sh", "-e", "-c", command], check=True, cwd=folder,
+                   stdout=subprocess.DEVNULL)
+    done = subprocess.run([python, "-c", snippet], cwd=folder,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_runtime_readme(folder):
+    """README's commands find the people that defcn finds"""
+    python = onnx_python()
+    if subprocess.run([python, "-c", "import PIL"],
+                      stderr=subprocess.DEVNULL).returncode:
+        raise tap.Skipped("%s has no pillow" % python)
+    picture = pathlib.Path(folder, "street.jpg")
+    picture.write_bytes((SOURCES / "pipelines/demo.jpg").read_bytes())
+    numbers = [float(x) for x in re.findall(r"-?\d[\d.e+-]*",
+                                            readme(folder, python))]
+    found = list(zip(*[iter(numbers)] * 4))
+    said = subprocess.run([DEFCN, "detect", "--json", "-", "--model", PERSON,
+                           picture], check=True, capture_output=True,
+                          text=True).stdout
+    wanted = [d["box"] for d in json.loads(said)["detections"]]
+    print("# %d boxes, defcn has %d" % (len(found), len(wanted)))
+    same = sum(any(max(abs(a - b) for a, b in zip(box, other)) < 12
+                   for other in found) for box in wanted)
+    # pillow makes pictures smaller in another way
+    assert len(wanted) > 3 and same >= 0.7 * len(wanted), (found, wanted)
 
 
 if __name__ == "__main__":

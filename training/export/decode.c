@@ -329,7 +329,9 @@ defcn_export_decode (DefcnExportBoxes *boxes, DefcnOnnx *onnx,
   top (o, &boxes->scores, &at, concat (o, 1, found[1], DEFCN_N_LEVELS),
       boxes->k);
   boxes->scores = defcn_onnx_call (o, "scores");
-  take (o, concat (o, 1, found[2], DEFCN_N_LEVELS), at);
+  /* what onnxinference and older TensorRT give out too */
+  ADD ("Cast", take (o, concat (o, 1, found[2], DEFCN_N_LEVELS), at));
+  defcn_onnx_int (o, "to", DEFCN_ONNX_INT32);
   boxes->labels = defcn_onnx_call (o, "labels");
   take_boxes (o, concat (o, 1, found[0], DEFCN_N_LEVELS), at);
   boxes->boxes = defcn_onnx_call (o, "boxes");

@@ -98,6 +98,18 @@ add_input (const Export *e)
       : defcn_onnx_input (e->onnx, "images", DEFCN_ONNX_FLOAT, floats, 4);
 }
 
+/* GStreamer's onnxinference 1.26 takes no model whose metadata do not say, under
+ * the names of its outputs, what its tensors are called. */
+static void
+add_output (const Export *e, const char *name, DefcnOnnxType type,
+    const DefcnOnnxDim *dims, int n_dims)
+{
+  g_autofree char *id = g_strconcat ("defcn-", name, NULL);
+
+  defcn_onnx_output (e->onnx, name, type, dims, n_dims);
+  defcn_onnx_metadata (e->onnx, name, id);
+}
+
 /* @values: one of each level, of @t's channels and size; none without 3DMF. */
 static void
 add_heads (const Export *e, const char *const *values, DefcnTensor *const *t)
@@ -108,7 +120,7 @@ add_heads (const Export *e, const char *const *values, DefcnTensor *const *t)
     const DefcnOnnxDim dims[] = { batch_dim (e), { t[l]->c },
       side_dim (e, t[l]->h, h), side_dim (e, t[l]->w, w) };
 
-    defcn_onnx_output (e->onnx, values[l], DEFCN_ONNX_FLOAT, dims, 4);
+    add_output (e, values[l], DEFCN_ONNX_FLOAT, dims, 4);
   }
 }
 
@@ -121,9 +133,9 @@ add_boxes (const Export *e, const DefcnExportHeads *heads)
 
   defcn_export_decode (&found, e->onnx, heads, e->spec->n_classes, &rule);
   const DefcnOnnxDim dims[] = { batch_dim (e), { found.k }, { 4 } };
-  defcn_onnx_output (e->onnx, found.boxes, DEFCN_ONNX_FLOAT, dims, 3);
-  defcn_onnx_output (e->onnx, found.scores, DEFCN_ONNX_FLOAT, dims, 2);
-  defcn_onnx_output (e->onnx, found.labels, DEFCN_ONNX_INT64, dims, 2);
+  add_output (e, found.boxes, DEFCN_ONNX_FLOAT, dims, 3);
+  add_output (e, found.scores, DEFCN_ONNX_FLOAT, dims, 2);
+  add_output (e, found.labels, DEFCN_ONNX_INT32, dims, 2);
   return found.k;
 }
 

@@ -30,6 +30,7 @@ typedef enum
 {
   DEFCN_ONNX_FLOAT = 1,
   DEFCN_ONNX_UINT8 = 2,
+  DEFCN_ONNX_INT32 = 6,
   DEFCN_ONNX_INT64 = 7,
 } DefcnOnnxType;
 
