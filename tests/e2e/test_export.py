@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 
+import onnx_eval
 import tap
 
 DEFCN, CORE_PASS = map(os.path.abspath, sys.argv[1:3])
@@ -406,6 +407,75 @@ def test_decode_nodes(folder):
         turned = [node for node in model.of("Gather")
                   if node.attributes.get("axis") == 3]
         assert len(turned) == spec["bgr"]
+
+
+def evaluate(model, scope, core):
+    """What the nodes of @scope make of @core, a safetensors file with values of
+    their inputs' names."""
+    nodes = [node for node in model.nodes if node.name.startswith(scope + "/")]
+    made = {name for node in nodes for name in node.outputs}
+    values = {}
+    for name in {name for node in nodes for name in node.inputs} - made:
+        if name in model.constants:
+            constant = model.constants[name]
+            values[name] = onnx_eval.Array(constant.dims, constant.values)
+        elif name == "images":
+            values[name] = onnx_eval.Array(core.shape("pixels"),
+                                           core["pixels"])
+        elif name:
+            values[name] = onnx_eval.Array(core.shape(name), core[name])
+    onnx_eval.run(nodes, values)
+    return values, nodes[-1].outputs[0]
+
+
+def found_in(boxes, box, score, label):
+    """Whether one of @boxes is the same, to rounding."""
+    return any(label == b[2] and abs(score - b[1]) < 1e-5
+               and near(b[0], box, 1e-4) for b in boxes)
+
+
+def test_decode_values(folder):
+    """boxes, scores and labels are the core's, computed by the specification"""
+    out = pathlib.Path(folder, "values.onnx")
+    for kind, n, w, h in (
+            ("resnet18", 2, 96, 64), ("mobilenetv2", 1, 96, 160),
+            ("resnext50", 1, 64, 96), ("resnet34-baseline", 1, 96, 64),
+            ("resnet101-tau4", 1, 128, 64)):
+        path = make(folder, kind)
+        export(path, out, "--decode")
+        core = Weights(core_pass(folder, path, n, w, h))
+        values, _ = evaluate(Model(out), "decode", core)
+        k, most = values["scores"].shape[1], core.shape("scores")[1]
+        for i in range(n):
+            sides = []
+            for of, m in ((lambda x: values[x].values, k),
+                          (lambda x: core[x], most)):
+                scores, labels = (of(x)[i * m:(i + 1) * m]
+                                  for x in ("scores", "labels"))
+                sides.append([(list(of("boxes")[4 * (i * m + j):][:4]), s, c)
+                              for j, (s, c) in enumerate(zip(scores, labels))
+                              if s > 0])
+            assert len(sides[0]) == min(k, len(sides[1])) > 9, sides
+            assert [b[1] for b in sides[0]] == sorted(
+                (b[1] for b in sides[0]), reverse=True)
+            last = sides[0][-1][1]
+            for a, b in (sides, sides[::-1]):
+                for box in a:
+                    assert box[1] <= last + 1e-5 or found_in(b, *box), (
+                        kind, box)
+
+
+def test_preprocess_values(folder):
+    """pictures of bytes become what the network takes, padded"""
+    out = pathlib.Path(folder, "values.onnx")
+    for kind, w, h in (("resnet18", 40, 33), ("resnext50", 32, 50),
+                       ("resnet101-tau4", 64, 40)):
+        path = make(folder, kind)
+        export(path, out, "--preprocess")
+        core = Weights(core_pass(folder, path, 2, w, h))
+        values, last = evaluate(Model(out), "preprocess", core)
+        assert list(values[last].shape) == core.shape("input"), kind
+        assert near(values[last].values, core["input"]), kind
 
 
 def test_same_bytes(folder):
