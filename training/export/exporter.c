@@ -98,8 +98,8 @@ add_input (const Export *e)
       : defcn_onnx_input (e->onnx, "images", DEFCN_ONNX_FLOAT, floats, 4);
 }
 
-/* GStreamer's onnxinference 1.26 takes no model whose metadata do not say, under
- * the names of its outputs, what its tensors are called. */
+/* GStreamer's onnxinference 1.26 takes no model whose metadata do not say,
+ * under the names of its outputs, what its tensors are called. */
 static void
 add_output (const Export *e, const char *name, DefcnOnnxType type,
     const DefcnOnnxDim *dims, int n_dims)
