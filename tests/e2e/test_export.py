@@ -783,6 +783,22 @@ def test_runtime_openvino(folder):
                       engine="openvino")
 
 
+def test_onnxinference(folder):
+    """GStreamer's onnxinference takes what is exported, boxes and heads"""
+    if subprocess.run(["gst-inspect-1.0", "--exists",
+                       "onnxinference"]).returncode:
+        raise tap.Skipped("GStreamer has no onnxinference")
+    onnx = pathlib.Path(folder, "inference.onnx")
+    for options in (["--decode", "--preprocess"], ["--preprocess"]):
+        export(SMALL, onnx, *options, "--size", "96x64", "--batch", "1")
+        done = subprocess.run(
+            ["gst-launch-1.0", "videotestsrc", "num-buffers=2", "!",
+             "video/x-raw,format=RGB,width=96,height=64", "!",
+             "onnxinference", "model-file=%s" % onnx, "!", "fakesink"],
+            capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 def readme(folder, python):
     """What README's commands and its snippet print, in @folder."""
     text = (SOURCES / "README.md").read_text(encoding="utf-8")
