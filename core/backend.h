@@ -1,11 +1,11 @@
 /* A backend: a memory space plus one row of functions per kind of op.
  *
- * How to add an op, x, in five files: here its line in DEFCN_OPS, and in
+ * How to add an op, x, in six files: here its line in DEFCN_OPS, and in
  * DefcnNode what only it reads; reference/x.c, which defines defcn_x_reference,
- * forward above backward; its builder in net.h and net.c; rows of cases in
- * tests/ops/checkops.c.  The enum, the reference's rows and the list of sources
- * come from DEFCN_OPS.  A device whose constructor sets no row refuses to plan
- * a net that has such a step.
+ * forward above backward; its builder in net.h and net.c; its form in ONNX in
+ * training/export/network.c; rows of cases in tests/ops/checkops.c.  The enum,
+ * the reference's rows and the list of sources come from DEFCN_OPS.  A device
+ * whose constructor sets no row refuses to plan a net that has such a step.
  *
  * How to add it to a device: a file in its folder, named in its list of sources
  * and its header, and one assignment in its constructor.

@@ -6,6 +6,7 @@
 int defcn_train_main (int argc, char **argv);
 int defcn_eval_main (int argc, char **argv);
 int defcn_detect_main (int argc, char **argv);
+int defcn_export_main (int argc, char **argv);
 int defcn_import_main (int argc, char **argv);
 int defcn_info_main (int argc, char **argv);
 int defcn_convert_main (int argc, char **argv);

@@ -20,6 +20,7 @@ static const struct
   { "detect", defcn_detect_main, "find objects in pictures" },
   { "track", defcn_track_main, "follow objects through pictures" },
   { "import", defcn_import_main, "convert weights of other programs" },
+  { "export", defcn_export_main, "write a model for other programs (ONNX)" },
   { "convert", defcn_convert_main, "turn annotations into another format" },
   { "info", defcn_info_main, "tell what a model file holds" },
   { "bench", defcn_bench_main, "measure a network stage by stage" },

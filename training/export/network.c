@@ -1,0 +1,227 @@
+/* The steps of a network as ONNX nodes. */
+#include "network.h"
+
+#define NORM_EPSILON 1e-5f
+
+typedef struct
+{
+  DefcnOnnx *onnx;
+  DefcnBackend *be;
+  GHashTable *values; /* DefcnTensor -> name of its value */
+} Export;
+
+static const char *
+value_of (const Export *e, const DefcnTensor *t)
+{
+  return g_hash_table_lookup (e->values, t);
+}
+
+/* OHWI -> OIHW; vectors stay what they are. */
+static void
+fill (float *values, gconstpointer tensor, gpointer be)
+{
+  const DefcnTensor *t = tensor;
+  const gsize hw = (gsize) t->h * t->w, row = hw * t->c;
+  g_autofree float *dense = g_new (float, defcn_tensor_len (t));
+
+  ((DefcnBackend *) be)->download (be, t, dense, t->data);
+  for (int o = 0; o < t->n; o++)
+    for (int i = 0; i < t->c; i++)
+      for (gsize k = 0; k < hw; k++)
+        values[o * row + i * hw + k] = dense[o * row + k * t->c + i];
+}
+
+/* A parameter under the name that it has in the model file. */
+static const char *
+parameter (const Export *e, const DefcnNode *node, const char *suffix,
+    const DefcnTensor *t, const gint64 *dims, int n_dims)
+{
+  g_autofree char *name = g_strconcat (node->name, suffix, NULL);
+
+  return defcn_onnx_tensor (e->onnx, name, dims, n_dims, fill, t, e->be);
+}
+
+static const char *
+rectify (const Export *e, const DefcnNode *node, const char *y)
+{
+  return node->relu ? defcn_onnx_add (e->onnx, "Relu", y, NULL) : y;
+}
+
+static const char *
+emit_conv (const Export *e, const DefcnNode *node)
+{
+  DefcnOnnx *o = e->onnx;
+  const DefcnTensor *w = node->w;
+  const gint64 dims[] = { w->n, w->c, w->h, w->w }, n = w->n;
+  const gint64 pads[] = { node->pad, node->pad, node->pad, node->pad };
+  const gint64 strides[] = { node->stride, node->stride };
+  const char *inputs[] = { value_of (e, node->x[0]),
+    parameter (e, node, ".weight", w, dims, 4),
+    node->b ? parameter (e, node, ".bias", node->b, &n, 1) : NULL };
+  const char *y = defcn_onnx_add_all (o, "Conv", inputs, node->b ? 3 : 2);
+
+  defcn_onnx_int (o, "group", node->groups);
+  defcn_onnx_ints (o, "kernel_shape", dims + 2, 2);
+  defcn_onnx_ints (o, "pads", pads, 4);
+  defcn_onnx_ints (o, "strides", strides, 2);
+  if (node->x[1])
+    y = defcn_onnx_add (o, "Add", y, value_of (e, node->x[1]), NULL);
+  return rectify (e, node, y);
+}
+
+/* The maximum of a square window; the border counts as -inf. */
+static const char *
+pool (DefcnOnnx *o, const char *x, int size, int stride)
+{
+  const int pad = size / 2;
+  const char *y = defcn_onnx_add (o, "MaxPool", x, NULL);
+
+  defcn_onnx_ints (o, "kernel_shape", (gint64[]){ size, size }, 2);
+  defcn_onnx_ints (o, "pads", (gint64[]){ pad, pad, pad, pad }, 4);
+  defcn_onnx_ints (o, "strides", (gint64[]){ stride, stride }, 2);
+  return y;
+}
+
+static const char *
+emit_max_pool (const Export *e, const DefcnNode *node)
+{
+  return pool (e->onnx, value_of (e, node->x[0]), node->size, node->stride);
+}
+
+static const char *
+emit_relu (const Export *e, const DefcnNode *node)
+{
+  return defcn_onnx_add (e->onnx, "Relu", value_of (e, node->x[0]), NULL);
+}
+
+/* Opset 17 has none: as PyTorch writes it, an instance norm of the groups. */
+static const char *
+emit_group_norm (const Export *e, const DefcnNode *node)
+{
+  DefcnOnnx *o = e->onnx;
+  const gint64 dims[] = { node->w->c, 1, 1 };
+  const char *x = value_of (e, node->x[0]), *shape, *y;
+  g_autofree float *ones = g_new (float, node->groups);
+  g_autofree float *zeros = g_new0 (float, node->groups);
+
+  for (int i = 0; i < node->groups; i++)
+    ones[i] = 1;
+  shape = defcn_onnx_add (o, "Shape", x, NULL);
+  y = defcn_onnx_add (o, "Reshape", x,
+      defcn_onnx_int64s (o, (gint64[]){ 0, node->groups, -1 }, 3), NULL);
+  y = defcn_onnx_add (o, "InstanceNormalization", y,
+      defcn_onnx_floats (o, ones, node->groups),
+      defcn_onnx_floats (o, zeros, node->groups), NULL);
+  defcn_onnx_float (o, "epsilon", NORM_EPSILON);
+  y = defcn_onnx_add (o, "Reshape", y, shape, NULL);
+  y = defcn_onnx_add (o, "Mul", y,
+      parameter (e, node, ".weight", node->w, dims, 3), NULL);
+  y = defcn_onnx_add (o, "Add", y,
+      parameter (e, node, ".bias", node->b, dims, 3), NULL);
+  return rectify (e, node, y);
+}
+
+static const char *
+emit_upsample_add (const Export *e, const DefcnNode *node)
+{
+  DefcnOnnx *o = e->onnx;
+  const float twice[] = { 1, 1, 2, 2 };
+  const char *y = defcn_onnx_add (o, "Resize", value_of (e, node->x[1]), "",
+      defcn_onnx_floats (o, twice, 4), NULL);
+
+  defcn_onnx_string (o, "mode", "nearest");
+  defcn_onnx_string (o, "coordinate_transformation_mode", "asymmetric");
+  defcn_onnx_string (o, "nearest_mode", "floor");
+  return defcn_onnx_add (o, "Add", value_of (e, node->x[0]), y, NULL);
+}
+
+/* Eq. 5, 6: all levels have the same n and c, so the shape of the tube's own
+ * is that of the others once they are resized. */
+static const char *
+emit_tube_max (const Export *e, const DefcnNode *node)
+{
+  DefcnOnnx *o = e->onnx;
+  const char *levels[DEFCN_MAX_INPUTS];
+  const char *shape = NULL;
+
+  if (node->n_levels > 1)
+    shape = defcn_onnx_add (o, "Shape", value_of (e, node->x[1 + node->self]),
+        NULL);
+  for (int i = 0; i < node->n_levels; i++) {
+    levels[i] = value_of (e, node->x[1 + i]);
+    if (i == node->self)
+      continue;
+    levels[i] = defcn_onnx_add (o, "Resize", levels[i], "", "", shape, NULL);
+    defcn_onnx_string (o, "mode", "linear");
+    defcn_onnx_string (o, "coordinate_transformation_mode", "half_pixel");
+  }
+  const char *y = node->n_levels > 1
+      ? defcn_onnx_add_all (o, "Max", levels, node->n_levels)
+      : levels[0];
+  y = pool (o, y, node->phi, 1);
+  y = defcn_onnx_add (o, "Add", value_of (e, node->x[0]), y, NULL);
+  return rectify (e, node, y);
+}
+
+static const char *
+emit_box (const Export *e, const DefcnNode *node)
+{
+  DefcnOnnx *o = e->onnx;
+  const gint64 one = 1;
+  const char *y = defcn_onnx_add (o, "Mul", value_of (e, node->x[0]),
+      parameter (e, node, ".scale", node->w, &one, 1), NULL);
+
+  if (node->exponential)
+    return defcn_onnx_add (o, "Exp", y, NULL);
+  y = defcn_onnx_add (o, "Relu", y, NULL);
+  return defcn_onnx_add (o, "Mul", y, defcn_onnx_number (o, node->factor),
+      NULL);
+}
+
+/* An op without its function here does not compile. */
+#define EMIT(NAME, name) [DEFCN_OP_##NAME] = emit_##name,
+static const char *(*const emitters[DEFCN_N_OPS]) (const Export *e,
+    const DefcnNode *node) = { DEFCN_OPS (EMIT) };
+
+/* Gives the value of the last step, @y, its name if it is that of a head. */
+static const char *
+call_head (DefcnOnnx *onnx, const char *value, const char *head,
+    const DefcnTensor *y, DefcnTensor *const *heads)
+{
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    g_autofree char *name = g_strdup_printf ("%s_p%d", head, l + 3);
+
+    if (y == heads[l])
+      return defcn_onnx_call (onnx, name);
+  }
+  return value;
+}
+
+void
+defcn_export_network (DefcnExportHeads *heads, DefcnOnnx *onnx,
+    const char *input, const DefcnPlan *plan, DefcnBackend *be)
+{
+  g_autoptr (GHashTable) values = g_hash_table_new (NULL, NULL);
+  const Export e = { onnx, be, values };
+
+  g_hash_table_insert (values, plan->input, (gpointer) input);
+  for (guint i = 0; i < defcn_net_count (plan->net); i++) {
+    const DefcnNode *node = defcn_net_node (plan->net, i);
+    const char *value;
+
+    defcn_onnx_scope (onnx, node->name);
+    value = emitters[node->kind](&e, node);
+    value = call_head (onnx, value, "logits", node->y, plan->logits);
+    value = call_head (onnx, value, "ltrb", node->y, plan->deltas);
+    value = call_head (onnx, value, "filter", node->y, plan->filter);
+    value = call_head (onnx, value, "centerness", node->y, plan->centerness);
+    g_hash_table_insert (values, node->y, (gpointer) value);
+  }
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    heads->logits[l] = value_of (&e, plan->logits[l]);
+    heads->ltrb[l] = value_of (&e, plan->deltas[l]);
+    heads->filter[l] = plan->filter[l] ? value_of (&e, plan->filter[l]) : NULL;
+    heads->centerness[l] =
+        plan->centerness[l] ? value_of (&e, plan->centerness[l]) : NULL;
+  }
+}
