@@ -37,6 +37,8 @@ ROOMS = {
     "core/cuda": {"core"},
     "gst-plugin": {"gst-plugin/detect", "gst-plugin/publish",
                    "gst-plugin/track"},
+    # Modules that the plugin opens by name.
+    "gst-plugin/brokers": {"gst-plugin/publish"},
     "gst-plugin/detect": {"core", "gst-plugin"},
     "gst-plugin/publish": {"gst-plugin"},
     "gst-plugin/track": {"core", "gst-plugin"},
