@@ -134,14 +134,14 @@ on_delivery (rd_kafka_t *producer, const rd_kafka_message_t *message,
       gst_defcn_outbox_set_up (self->outbox);
       gst_defcn_outbox_sent (self->outbox, item);
       break;
-    /* Those of a producer that ends are taken again, if there is time. */
     case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
     case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
-    case RD_KAFKA_RESP_ERR__FATAL:
       break;
     default:
-      gst_defcn_outbox_refused (self->outbox, item,
-          rd_kafka_err2str (message->err));
+      /* Those of a producer that ends are taken again by the next. */
+      if (!rd_kafka_fatal_error (producer, NULL, 0))
+        gst_defcn_outbox_refused (self->outbox, item,
+            rd_kafka_err2str (message->err));
   }
 }
 

@@ -232,6 +232,31 @@ test_refused (void)
   broker_rig_end (h, bus);
 }
 
+/* A producer that has lost track of what has arrived is replaced by another,
+ * which sends what that had not: nothing is dropped. */
+static void
+test_replaced (void)
+{
+  g_autoptr (Cluster) cluster = new_cluster ();
+  g_autoptr (GstBus) bus = NULL;
+  g_autofree char *warning = NULL, *info = NULL;
+  GstHarness *h =
+      broker_rig_harness (&bus, "method=kafka;address=%s", cluster->address);
+
+  broker_rig_push (h, 10);
+  broker_rig_wait_stat (h, "sent", 10);
+  rd_kafka_mock_push_request_errors (cluster->mock, 0 /* Produce */, 1,
+      RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+  broker_rig_push (h, 10);
+  broker_rig_wait_stat (h, "sent", 20);
+  warning =
+      broker_rig_message (bus, GST_MESSAGE_WARNING, GST_RESOURCE_ERROR_WRITE);
+  info =
+      broker_rig_message (bus, GST_MESSAGE_INFO, GST_RESOURCE_ERROR_OPEN_WRITE);
+  assert_heard (h, cluster, 20);
+  broker_rig_end (h, bus);
+}
+
 /* Stopping right behind the records, or the EOS, waits for them. */
 static void
 test_drains (void)
@@ -373,6 +398,7 @@ main (int argc, char **argv)
   g_test_add_func ("/kafka/outage", test_outage);
   g_test_add_func ("/kafka/slow", test_slow);
   g_test_add_func ("/kafka/refused", test_refused);
+  g_test_add_func ("/kafka/replaced", test_replaced);
   g_test_add_func ("/kafka/drains", test_drains);
   g_test_add_func ("/kafka/nobody", test_nobody);
   g_test_add_func ("/kafka/settings", test_settings);
