@@ -8,6 +8,7 @@
 #include <gmodule.h>
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
+#include <netdb.h>
 #include <poll.h>
 #include <string.h>
 
@@ -40,7 +41,8 @@ typedef struct
 
   GstDefcnOutbox *outbox;
   struct mosquitto *mosq;
-  gboolean v3; /* the broker knows no version 5 */
+  gboolean v3;    /* the broker knows no version 5 */
+  gboolean waits; /* for each of several addresses, while it connects */
   gboolean answered, gone;
   int code;          /* of the answer */
   char *first_error; /* that the library wrote down; or NULL */
@@ -367,6 +369,20 @@ is_unsupported (const Client *self)
 }
 
 static gboolean
+has_several_addresses (const Client *self)
+{
+  const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+  struct addrinfo *list;
+  gboolean several;
+
+  if (getaddrinfo (self->host, NULL, &hints, &list) != 0)
+    return FALSE;
+  several = list->ai_next != NULL;
+  freeaddrinfo (list);
+  return several;
+}
+
+static gboolean
 connect_client (Client *self, GError **error)
 {
   gint64 end;
@@ -378,8 +394,9 @@ connect_client (Client *self, GError **error)
   if (!set_up_client (self, error))
     return FALSE;
   errno = 0;
-  code = mosquitto_connect_async (self->mosq, self->host, self->port,
-      self->keep_alive);
+  code =
+      (self->waits ? mosquitto_connect : mosquitto_connect_async) (self->mosq,
+          self->host, self->port, self->keep_alive);
   /* Names and certificates have been looked up. */
   end = g_get_monotonic_time () + CONNECT_TIME;
   while (code == MOSQ_ERR_SUCCESS && !self->answered
@@ -514,12 +531,16 @@ run (gpointer data, GstDefcnOutbox *outbox)
       wait = 1;
       serve (self, &error);
     }
-    const gboolean again = !connected && is_unsupported (self);
+    const gboolean old = !connected && is_unsupported (self);
+    /* Without waiting the library tries the first address alone. */
+    const gboolean others = !connected && !self->answered && !self->waits
+        && has_several_addresses (self);
+
     disconnect_client (self);
-    if (again) {
-      self->v3 = TRUE;
+    self->v3 |= old;
+    self->waits = others || (connected && self->waits);
+    if (old || others)
       continue;
-    }
     if (!error || gst_defcn_outbox_is_over (outbox))
       continue;
     gst_defcn_outbox_set_down (outbox, error);

@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <mosquitto.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -355,6 +356,46 @@ test_will (void)
   wait_heard (listener, "here online");
   g_subprocess_force_exit (killed);
   wait_heard (listener, "here offline");
+}
+
+static gboolean
+has_ipv6 (void)
+{
+  struct sockaddr_in6 address = { .sin6_family = AF_INET6,
+    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+  const int fd = socket (AF_INET6, SOCK_STREAM, 0);
+  const gboolean has =
+      bind (fd, (struct sockaddr *) &address, sizeof address) == 0;
+
+  close (fd);
+  return has;
+}
+
+/* A host of several addresses is found at that where the broker is, whichever
+ * comes first, without a word. */
+static void
+test_addresses (void)
+{
+  const guint16 other = broker_rig_port (NULL);
+  g_autofree char *settings =
+      g_strdup_printf (ANYBODY "\nlistener %u ::1", other);
+  g_autoptr (Broker) broker = has_ipv6 () ? new_broker (settings) : NULL;
+  const guint ports[] = { broker ? broker->port : 0, other };
+
+  if (!broker) {
+    g_test_skip ("no IPv6, or no mosquitto");
+    return;
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (ports); i++) {
+    g_autoptr (GstBus) bus = NULL;
+    GstHarness *h =
+        broker_rig_harness (&bus, "method=mqtt;address=localhost:%u", ports[i]);
+
+    broker_rig_push (h, 3);
+    broker_rig_wait_stat (h, "sent", 3);
+    broker_rig_assert_quiet (bus, GST_MESSAGE_WARNING);
+    broker_rig_end (h, bus);
+  }
 }
 
 /* QoS 0, a retained record, no status, a topic and an address as they are
@@ -977,6 +1018,7 @@ main (int argc, char **argv)
   mosquitto_lib_init ();
   g_test_add_func ("/mqtt/records", test_records);
   g_test_add_func ("/mqtt/will", test_will);
+  g_test_add_func ("/mqtt/addresses", test_addresses);
   g_test_add_func ("/mqtt/other-settings", test_other_settings);
   g_test_add_func ("/mqtt/outage", test_outage);
   if (g_test_slow ())
