@@ -45,6 +45,7 @@ typedef struct
   gboolean waits; /* for each of several addresses, while it connects */
   gboolean answered, gone;
   int code;          /* of the answer */
+  int failure;       /* of the library, where there was none */
   char *first_error; /* that the library wrote down; or NULL */
   GPtrArray *flight; /* GstDefcnOutboxItem that are not acknowledged */
 } Client;
@@ -360,12 +361,17 @@ turn (Client *self, int timeout)
   return mosquitto_loop (self->mosq, 0, 1);
 }
 
+/* The answer of an older broker is none of version 5; not every libmosquitto
+ * reads it all the same. */
 static gboolean
 is_unsupported (const Client *self)
 {
-  return !self->v3
-      && (self->code == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION
-          || self->code == CONNACK_REFUSED_PROTOCOL_VERSION);
+  if (self->v3)
+    return FALSE;
+  return self->answered ? self->code == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION
+          || self->code == CONNACK_REFUSED_PROTOCOL_VERSION
+                        : self->failure == MOSQ_ERR_PROTOCOL
+          || self->failure == MOSQ_ERR_MALFORMED_PACKET;
 }
 
 static gboolean
@@ -408,6 +414,7 @@ connect_client (Client *self, GError **error)
     }
     code = turn (self, CONNECT_POLL);
   }
+  self->failure = code;
   if (self->answered && self->code != 0)
     return set_refusal (self, error);
   return self->answered || set_error (self, code, error);
