@@ -368,25 +368,25 @@ test_password (void)
   broker_rig_end (h, bus);
 }
 
-static const char *steady_address;
+static guint16 steady_port;
 
 static void
 steady_cycle (void)
 {
   g_autoptr (GstBus) bus = NULL;
   GstHarness *h = broker_rig_harness (&bus,
-      "method=kafka;address=%s;drain-timeout=0", steady_address);
+      "method=kafka;address=127.0.0.1:%u;drain-timeout=0", steady_port);
 
+  broker_rig_push (h, 1);
   broker_rig_end (h, bus);
 }
 
-/* Starts and stops, while it connects, leave no memory behind. */
+/* Starts and stops leave no memory behind, while it connects to nobody: a
+ * cluster that is played would have its own in the same heap. */
 static void
 test_steady (void)
 {
-  g_autoptr (Cluster) cluster = new_cluster ();
-
-  steady_address = cluster->address;
+  steady_port = broker_rig_port (NULL);
   rig_assert_steady (steady_cycle);
 }
 
