@@ -62,7 +62,7 @@ if [ -n "$make" ]; then
 else
   run+=(/src/defcn/build-trixie -Dwerror=true -Ddebug=false -Donednn=enabled
     -Dplugin=enabled -Dtraining=enabled -Danalytics=enabled -Dlive=enabled
-    -Dsnapshot=enabled -Dpango=enabled)
+    -Dsnapshot=enabled -Dpango=enabled -Dmqtt=enabled -Dkafka=enabled)
 fi
 chroot "$chroot" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
   LC_ALL=C.UTF-8 DEFCN_GOLDEN=/src/golden CI="${CI:-}" "${run[@]}"

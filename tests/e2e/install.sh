@@ -69,11 +69,24 @@ module () {
   fi
 }
 
+# brokers PLUGINS FOLDER: the plugin there finds those of its modules that were
+# built; nobody answers at that port.
+brokers () {
+  local name said
+  for name in mqtt kafka; do
+    [ -e "$build/gst-plugin/brokers/libdefcn-$name.so" ] || continue
+    [ -e "$2/libdefcn-$name.so" ] || { echo "no $2/*$name.so"; return 1; }
+    said=$(GST_PLUGIN_PATH=$1 gst-launch-1.0 -q videotestsrc num-buffers=1 \
+      ! defcnpublish method=$name address=127.0.0.1:9 drain-timeout=0 \
+      ! fakesink 2>&1) || { echo "$said"; return 1; }
+  done
+}
+
 installed_files () {
   local file
   for file in models/person.md models/person.ini record.schema.json \
     pipelines/file.sh pipelines/camera.sh pipelines/rtsp.sh \
-    pipelines/track.sh pipelines/count.sh; do
+    pipelines/track.sh pipelines/count.sh pipelines/mqtt.sh; do
     [ -e "$data/$file" ] || { echo "no $file"; return 1; }
   done
 }
@@ -111,7 +124,7 @@ without_model () {
   grep "There is no model file \"$prefix/.*person.safetensors\"" <<< "$said"
 }
 
-echo "1..12"
+echo "1..14"
 ok "meson install into a folder" install
 ok "it has models, schema and examples" installed_files
 ok "a pipeline without a model's name" finds_people staged
@@ -122,6 +135,8 @@ ok "the module as installed" module "$plugins" \
   "$root/$4/defcn/libdefcn-cuda.so"
 ok "the module as built" module "$build/gst-plugin" \
   "$build/core/cuda/libdefcn-cuda.so"
+ok "brokers as installed" brokers "$plugins" "$root/$4/defcn"
+ok "brokers as built" brokers "$build/gst-plugin" "$build/gst-plugin/brokers"
 ok "many cameras, as installed and as built" live
 ok "without the model it is named" without_model
 ok "a pipeline from the build" finds_people env \

@@ -234,7 +234,34 @@ login () {
       rtsp://host/.../1 ]
 }
 
-echo "1..13"
+mosquitto=$(PATH=$PATH:/usr/sbin command -v mosquitto)
+
+# A broker of its own hears a record for every frame, and that they have ended.
+mqtt () {
+  local port address
+  port=$(python3 -c 'import socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])')
+  address=127.0.0.1:$port
+  printf '%s\n' "user $(id -un)" "listener $port 127.0.0.1" \
+    "allow_anonymous true" > "$work/mosquitto.conf"
+  "$mosquitto" -c "$work/mosquitto.conf" 2> "$work/mosquitto.log" &
+  pids+=($!)
+  wait_for mosquitto_pub -p "$port" -t defcn/before -n || return 1
+  # Until the last word.
+  mosquitto_sub -p "$port" -t 'defcn/#' -v > "$work/mqtt.txt" &
+  pids+=($!)
+  mosquitto_pub -p "$port" -t defcn/before -m ready -r
+  wait_for has_lines "$work/mqtt.txt" 1 || return 1
+  "$sources/pipelines/mqtt.sh" "$work/in.mp4" "$address" || return 1
+  wait_for grep -q '^defcn/in.mp4/status offline$' "$work/mqtt.txt" ||
+    return 1
+  sed -n 's#^defcn/in.mp4 ##p' "$work/mqtt.txt" > "$work/mqtt.jsonl"
+  json_lines "$work/mqtt.jsonl" in.mp4 12 12
+}
+
+echo "1..14"
 gst-launch-1.0 -q -e filesrc location="$sources/pipelines/demo.jpg" ! jpegdec \
   ! imagefreeze num-buffers=12 ! videoconvert ! videoscale \
   ! video/x-raw,format=I420,width=384,height=288,framerate=10/1 \
@@ -260,3 +287,10 @@ ok "addresses without what opens them" login
 ok "track.sh gives people ids" track
 ok "and shows them in a video" track_video
 ok "count.sh counts who stands there" count
+if [ -n "$mosquitto" ] && command -v mosquitto_sub >/dev/null &&
+  [ -e "$DEFCN_BUILD/gst-plugin/brokers/libdefcn-mqtt.so" ]; then
+  ok "mqtt.sh to a local broker" mqtt
+else
+  number=$((number + 1))
+  echo "ok $number - mqtt.sh # SKIP no mosquitto, or built without MQTT"
+fi

@@ -38,6 +38,8 @@ ROOMS = {
     "gst-plugin": {"gst-plugin/detect", "gst-plugin/overlay",
                    "gst-plugin/publish", "gst-plugin/snapshot",
                    "gst-plugin/track", "gst-plugin/zones"},
+    # Modules that the plugin opens by name.
+    "gst-plugin/brokers": {"gst-plugin/publish"},
     "gst-plugin/detect": {"core", "gst-plugin"},
     "gst-plugin/overlay": {"gst-plugin"},
     "gst-plugin/publish": {"gst-plugin"},

@@ -1,0 +1,72 @@
+/* The properties of defcnpublish. */
+#pragma once
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  GST_DEFCN_PUBLISH_FILE,
+  GST_DEFCN_PUBLISH_MQTT,
+  GST_DEFCN_PUBLISH_KAFKA,
+} GstDefcnPublishMethod;
+
+typedef enum
+{
+  GST_DEFCN_PUBLISH_JSON_LINES,
+  GST_DEFCN_PUBLISH_JSON,
+} GstDefcnPublishFormat;
+
+enum
+{
+  PROP_0,
+  PROP_LOCATION,
+  PROP_FD,
+  PROP_METHOD,
+  PROP_FILE_FORMAT,
+  PROP_APPEND,
+  PROP_ADD_EMPTY_RESULTS,
+  PROP_SOURCE,
+  PROP_TAGS,
+  PROP_JSON_INDENT,
+  PROP_TIMESTAMP_UTC,
+  PROP_ADDRESS,
+  PROP_TOPIC,
+  PROP_STATUS_TOPIC,
+  PROP_CLIENT_ID,
+  PROP_USERNAME,
+  PROP_PASSWORD_FILE,
+  PROP_CA_FILE,
+  PROP_CERTIFICATE_FILE,
+  PROP_KEY_FILE,
+  PROP_TLS_VERIFY,
+  PROP_MQTT_QOS,
+  PROP_RETAIN,
+  PROP_KEEP_ALIVE,
+  PROP_MAX_RECONNECT_INTERVAL,
+  PROP_KAFKA_CONFIG,
+  PROP_MAX_RECORDS,
+  PROP_MAX_BYTES,
+  PROP_DRAIN_TIMEOUT,
+  PROP_STATS,
+};
+
+#define GST_DEFCN_PUBLISH_DEFAULT_LOCATION "-"
+#define GST_DEFCN_PUBLISH_DEFAULT_FD -1
+#define GST_DEFCN_PUBLISH_DEFAULT_INDENT -1
+#define GST_DEFCN_PUBLISH_DEFAULT_QOS 1
+#define GST_DEFCN_PUBLISH_DEFAULT_KEEP_ALIVE 30
+#define GST_DEFCN_PUBLISH_DEFAULT_RECONNECT 30
+#define GST_DEFCN_PUBLISH_DEFAULT_RECORDS 10000
+#define GST_DEFCN_PUBLISH_DEFAULT_BYTES (16 * 1024 * 1024)
+#define GST_DEFCN_PUBLISH_DEFAULT_DRAIN 5000
+
+/* Of GstDefcnPublishMethod: those that were not built say so. */
+GType gst_defcn_publish_method_get_type (void);
+/* Of GstDefcnPublishFormat. */
+GType gst_defcn_publish_format_get_type (void);
+
+void gst_defcn_publish_install_properties (GObjectClass *klass);
+
+G_END_DECLS
