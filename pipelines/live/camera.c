@@ -69,6 +69,7 @@ add_stats (LiveBranchStats *sum, const LiveBranchStats *stats)
   sum->last_frame = stats->last_frame;
   sum->inferred += stats->inferred;
   sum->objects += stats->objects;
+  sum->tracks += stats->tracks;
   sum->skipped_interval += stats->skipped_interval;
   sum->skipped_qos += stats->skipped_qos;
   sum->skipped_busy += stats->skipped_busy;

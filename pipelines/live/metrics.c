@@ -108,6 +108,12 @@ objects (const LiveCamera *camera)
 }
 
 static double
+tracks (const LiveCamera *camera)
+{
+  return (double) live_camera_stats (camera).tracks;
+}
+
+static double
 records (const LiveCamera *camera)
 {
   return (double) camera->records;
@@ -140,6 +146,8 @@ static const Metric metrics[] = {
       "Frames that went through the network.", inferences },
   { PREFIX "camera_objects_total", "counter", "Objects that were found.",
       objects },
+  { PREFIX "camera_tracks_total", "counter",
+      "Objects that were followed and have got an id.", tracks },
   { PREFIX "camera_records_total", "counter", "Records that were published.",
       records },
   { PREFIX "camera_pictures_total", "counter",

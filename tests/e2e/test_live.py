@@ -19,6 +19,7 @@ import urllib.parse
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 import live_rig  # noqa: E402
+import street  # noqa: E402
 from live_rig import wait  # noqa: E402
 
 SOURCES, BUILD = sys.argv[1:3]
@@ -719,6 +720,50 @@ def test_reason(work):
         live.close()
 
 
+def test_track(work):
+    """Objects have ids where that is said: they begin at the camera's
+    threshold, and are known by lower scores from then on."""
+    if not street.copy(SOURCES, work + "/street.avi"):
+        tap.skip("people have ids", "no vtest.avi")
+        return
+    uri = "file://%s/street.avi" % work
+    live = live_rig.Live(
+        BUILD, work, live_group(inference_interval=1, threshold=0.5)
+        + group("ids", uri=uri, track="true", inference_interval=2)
+        + group("none", uri=uri))
+
+    def objects(name):
+        return [(o.get("object_id"), o["detection"].get("confidence", 1))
+                for record in live.records() if record["source"] == name
+                for o in record["objects"]]
+
+    def followed():
+        found = objects("ids")
+        seen = [of for of, _ in found if of]
+        return (any(seen.count(of) >= 20 for of in set(seen))
+                and any(of and score < 0.5 for of, score in found))
+    try:
+        tap.ok("people have ids, also by low scores", wait(followed),
+               live.log())
+        tap.ok("and nobody begins by one", all(
+            of or score >= 0.5 for of, score in objects("ids")),
+            objects("ids"))
+        wait(lambda: objects("none"))
+        tap.ok("nor has anybody one elsewhere", objects("none") and all(
+            of is None and score >= 0.5 for of, score in objects("none")))
+        count = 'defcn_live_camera_tracks_total{camera="%s"}'
+        tap.ok("ids are counted", wait(
+            lambda: live.metrics()[count % "ids"] >= len(
+                {of for of, _ in objects("ids") if of}) - 1 > 0)
+            and live.metrics()[count % "none"] == 0, live.metrics())
+        tap.ok("the page says how many", [
+            "tracks" in camera for camera in json.loads(
+                first_state(live))["cameras"]] == [True, False])
+    finally:
+        live.stop()
+        live.close()
+
+
 def test_full(work):
     """A place that takes no records stops no camera."""
     if not os.path.exists("/dev/full"):
@@ -748,6 +793,7 @@ def main():
         test_full(work)
         test_model(work)
         test_reason(work)
+        test_track(work)
         test_stuck(work)
     return tap.end()
 
