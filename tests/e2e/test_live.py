@@ -8,8 +8,10 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -604,6 +606,104 @@ def test_variable(work):
         live.close()
 
 
+def start_proxy(work, port):
+    """nginx with the file of the example, of which nothing but places, ports
+    and the certificate is another; (process, port)."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        own = free.getsockname()[1]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days",
+         "2", "-subj", "/CN=cameras.example.org", "-addext",
+         "subjectAltName=DNS:cameras.example.org", "-keyout",
+         work + "/key.pem", "-out", work + "/cert.pem"], check=True,
+        stderr=subprocess.DEVNULL)
+    with open(SOURCES + "/pipelines/live/nginx.conf") as file:
+        server = file.read()
+    for old, new in (("listen 443 ssl", "listen 127.0.0.1:%d ssl" % own),
+                     ("/etc/ssl/certs/cameras.pem", work + "/cert.pem"),
+                     ("/etc/ssl/private/cameras.key", work + "/key.pem"),
+                     ("127.0.0.1:8080", "127.0.0.1:%d" % port)):
+        assert server.count(old) == 1, old
+        server = server.replace(old, new)
+    with open(work + "/nginx.conf", "w") as file:
+        file.write("daemon off; pid %s/nginx.pid; error_log %s/nginx.log;\n"
+                   "events {}\nhttp {\naccess_log off;\n" % (work, work)
+                   + "".join("%s_temp_path %s/%s;\n" % (kind, work, kind)
+                             for kind in ("client_body", "proxy", "fastcgi",
+                                          "uwsgi", "scgi"))
+                   + server + "}\n")
+    return subprocess.Popen(["nginx", "-e", work + "/nginx.log", "-c",
+                             work + "/nginx.conf"]), own
+
+
+class Secure:
+    """Who asks over TLS, and knows the certificate."""
+
+    def __init__(self, work, port):
+        self.port = port
+        self.context = ssl.create_default_context(cafile=work + "/cert.pem")
+
+    def connect(self, path, method="GET", body=None, **headers):
+        raw = socket.create_connection(("127.0.0.1", self.port),
+                                       live_rig.PATIENCE)
+        connection = http.client.HTTPConnection("cameras.example.org")
+        connection.sock = self.context.wrap_socket(
+            raw, server_hostname="cameras.example.org")
+        connection.request(method, path, body, headers)
+        return connection, connection.getresponse()
+
+    def ask(self, *words, **headers):
+        connection, response = self.connect(*words, **headers)
+        answer = response.status, response.headers, response.read()
+        connection.close()
+        return answer
+
+
+def test_proxy(work):
+    """The page over TLS, by the example of a proxy."""
+    if not shutil.which("nginx") or not shutil.which("openssl"):
+        tap.skip("the page over TLS", "no nginx, or no openssl")
+        return
+    live = live_rig.Live(
+        BUILD, work, live_group(records="none", hosts="cameras.example.org",
+                                token_file=write_token(work, 0o600))
+        + group("a", uri="test://ball"))
+    proxy, port = start_proxy(work, live.port)
+    secure = Secure(work, port)
+    try:
+        def there():
+            try:
+                return secure.ask("/")
+            except OSError:
+                return None
+        found = wait(there)
+        tap.ok("over TLS one is asked for the token", found
+               and found[0] == 303 and found[1]["Location"] == "/login", found)
+        status, headers, _ = secure.ask(
+            "/login", "POST", "token=" + TOKEN,
+            Origin="https://cameras.example.org")
+        cookie = headers["Set-Cookie"] or ""
+        tap.ok("and has a cookie that goes over TLS alone", status == 303
+               and "HttpOnly" in cookie and "secure" in cookie.lower(), headers)
+        word = cookie.split(";")[0]
+        tap.ok("another page's request is refused there too", secure.ask(
+            "/metrics", Cookie=word, Origin="https://evil.example")[0] == 403)
+        connection, response = secure.connect("/stream", Cookie=word)
+        kinds = {next(live_rig.parts(response))[0] for _ in range(4)}
+        tap.ok("pictures come while the response goes on",
+               response.status == 200 and kinds == {"J", "S"}, kinds)
+        connection.close()
+        tap.ok("who leaves the proxy makes room",
+               wait(lambda: secure.ask("/metrics", Authorization="Bearer "
+                                       + TOKEN)[2].count(
+                                           b"defcn_live_clients 0\n") == 1))
+    finally:
+        proxy.terminate()
+        proxy.wait()
+        live.stop()
+        live.close()
+
+
 def test_stuck(work):
     """A camera whose state change never returns, a FIFO that nobody writes:
     neither the others nor the end wait for it, and it is not tried for ever."""
@@ -790,6 +890,7 @@ def main():
         test_refusals(work)
         test_token(work)
         test_variable(work)
+        test_proxy(work)
         test_full(work)
         test_model(work)
         test_reason(work)
