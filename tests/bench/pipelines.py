@@ -77,8 +77,9 @@ class Launcher:
                 f"! {rest}")
 
     def run(self, name, streams=1, threads=0, hogs=0, more=""):
-        """With @more properties of the detectors.  Frames per second of all streams while all run, CPU milliseconds of
-        a frame, and the peak of the process's memory in MB."""
+        """Frames per second of all streams while all run, CPU milliseconds of
+        a frame, and the peak of the process's memory in MB.  @more: properties
+        of every detector."""
         frames = WARM + max(self.frames // streams, WARM)
         if name == "decode":
             frames *= DECODE_ONLY

@@ -4,8 +4,8 @@ process, each with its own model, and with one model for all; memory, CPU time
 and frames looked at.  A table, and a plot as SVG.
 
 Every stream looks at every so many frames (--interval), so that two cores carry
-64 of them.  It is measured once each has been looked at, so that the plan of the
-first look is in no figure; who has to wait too long for that is told of."""
+64 of them.  It is measured once each has been looked at, so that the plan of
+the first look is in no figure; who has to wait too long for that is told of."""
 import argparse
 import datetime
 import os

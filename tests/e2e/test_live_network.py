@@ -81,8 +81,8 @@ class Host:
         self.inside = ["nsenter", "-t", str(self.process.pid), "-n"]
         wait(lambda: os.readlink("/proc/self/ns/net") != os.readlink(
             "/proc/%d/ns/net" % self.process.pid))
-        ip("link", "add", "name", self.cable, "type", "veth", "peer", "name", "net",
-           "netns", str(self.process.pid))
+        ip("link", "add", "name", self.cable, "type", "veth", "peer", "name",
+           "net", "netns", str(self.process.pid))
         ip("address", "add", self.near + "/30", "dev", self.cable)
         ip("link", "set", self.cable, "up")
         self.do("ip", "address", "add", self.address + "/30", "dev", "net")
@@ -305,7 +305,7 @@ def size_of(live):
 
 
 def loop(live, hosts):
-    """Over and over; what it has in memory after a while is what it may have."""
+    """Over and over; what it has after a while is what it may have."""
     begun, n, good, first = time.monotonic(), 0, True, None
     while time.monotonic() - begun < SECONDS:
         seen = cut_and_heal(live, hosts)
