@@ -211,6 +211,7 @@ read_stats (LiveBranch *branch)
   stats->skipped_still = count (s, "skipped-still");
   stats->inference_p50 = (double) count (s, "inference-p50") / GST_SECOND;
   stats->inference_p95 = (double) count (s, "inference-p95") / GST_SECOND;
+  stats->model_bytes = count (s, "model-bytes");
   g_mutex_unlock (&branch->lock);
 }
 

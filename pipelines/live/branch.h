@@ -40,6 +40,7 @@ typedef struct
   guint64 skipped_interval, skipped_qos, skipped_busy, skipped_region,
       skipped_still;
   double inference_p50, inference_p95;
+  guint64 model_bytes; /* of the model that all share */
 } LiveBranchStats;
 
 /* Starts it.  @records: where lines are written to, closed by the branch.  NULL

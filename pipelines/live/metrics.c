@@ -219,6 +219,18 @@ add_times (GString *text, const GPtrArray *cameras)
   }
 }
 
+/* One for all; who has just started may not know. */
+static double
+model_bytes (const GPtrArray *cameras)
+{
+  guint64 most = 0;
+
+  for (guint i = 0; i < cameras->len; i++)
+    most = MAX (most,
+        live_camera_stats (g_ptr_array_index (cameras, i)).model_bytes);
+  return (double) most;
+}
+
 static guint
 count_entries (const char *folder)
 {
@@ -265,6 +277,9 @@ live_metrics_text (LiveFleet *fleet, LiveStream *stream)
   add_cameras (text, fleet->cameras);
   add_skipped (text, fleet->cameras);
   add_times (text, fleet->cameras);
+  single (text, PREFIX "model_bytes", "gauge",
+      "Memory of the model's weights and activations; 0: not known.",
+      model_bytes (fleet->cameras));
   single (text, PREFIX "records_written_total", "counter",
       "Records that were written.", (double) written);
   single (text, PREFIX "records_dropped_total", "counter",

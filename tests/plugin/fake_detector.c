@@ -680,6 +680,13 @@ defcn_detector_description (const DefcnDetector *detector)
   return "fake, 1 thread, fp32";
 }
 
+/* More with every run. */
+gsize
+defcn_detector_bytes (const DefcnDetector *detector)
+{
+  return 1000 + fake_detector_n_runs ();
+}
+
 const char *
 defcn_detector_passed_over (const DefcnDetector *detector)
 {
