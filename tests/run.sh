@@ -11,7 +11,7 @@ packages=(
   libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   libgstreamer-plugins-bad1.0-dev libgstrtspserver-1.0-dev libdnnl-dev
   libcjson-dev libjpeg-dev libpng-dev libwebp-dev libcairo2-dev libzip-dev
-  libyaml-dev libsoup-3.0-dev locales
+  libyaml-dev libsoup-3.0-dev locales iproute2
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
 )

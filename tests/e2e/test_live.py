@@ -226,6 +226,9 @@ def test_metrics(live, fleet):
     tap.ok("frames that stand still are skipped, where that is said",
            wait(lambda: live.metrics()[still] > 20)
            and samples[still.replace(escaped, "a")] == 0, samples)
+    tap.ok("the model says what it takes", wait(
+        lambda: 10e6 < live.metrics()["defcn_live_model_bytes"] < 500e6),
+        samples)
     tap.ok("labels are escaped",
            'defcn_live_camera_up{camera="%s"} 1' % escaped in text, text)
     tap.ok("only the black hole is down", [
@@ -820,6 +823,81 @@ def test_reason(work):
         live.close()
 
 
+def test_sizes(work):
+    """A camera that changes its size and shape at every turn is looked at in
+    each of them and never lost."""
+    sizes = [(160, 120), (320, 240), (240, 320), (1024, 64), (160, 120)]
+    camera = live_rig.Camera(live_rig.make_picture()).serve()
+    live = live_rig.Live(
+        BUILD, work, live_group(inference_interval=1, track="true")
+        + group("a", uri="http://127.0.0.1:%d/" % camera.port))
+    try:
+        def looked(width, height):
+            return any(record["inferred"] or record["fresh"]
+                       for record in live.records()[before:]
+                       if record["resolution"] == {"width": width,
+                                                   "height": height})
+        wait(lambda: running(live, ["a"]))
+        losses = live.camera("a")["losses"]
+        found = []
+        for width, height in sizes:
+            before = len(live.records())
+            camera.picture = live_rig.make_picture(width, height)
+            found.append(wait(lambda: looked(width, height)))
+        tap.ok("a camera may change its size", all(found)
+               and live.camera("a")["losses"] == losses, (found, live.log()))
+        tap.ok("and is shown in the last one", wait(
+            lambda: live.ask("/snapshot/a.jpg")[0] == 200))
+    finally:
+        live.stop()
+        live.close()
+
+
+def whole(line):
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def test_killed(work):
+    """Who is killed leaves at most one line that is none, and whoever comes
+    next, at the same port too, goes on in the same file."""
+    path = work + "/killed.jsonl"
+    text = (live_group(records=path, inference_interval=1000)
+            + "".join(group("c%d" % i, uri="test://ball") for i in range(30)))
+    live = live_rig.Live(BUILD, work, text)
+
+    def lines():
+        with open(path) as file:
+            return file.read().splitlines()
+    try:
+        tap.ok("thirty cameras run", wait(
+            lambda: live.health()[1]["running"] == 30), live.log())
+        said = refused(work, live_group(port=live.port, records="none"))
+        tap.ok("another one at its port is told so", said and
+               "port %d" % live.port in said and "in use" in said, said)
+        wait(lambda: len(lines()) > 300)
+        live.process.kill()
+        live.process.wait()
+        with open(path, "a") as file:
+            file.write('{"objects":[')
+        before = len(lines())
+        again = live_rig.Live(BUILD, work, text.replace(
+            "port = 0", "port = %d" % live.port))
+        tap.ok("after a kill another one goes on, at its port", wait(
+            lambda: len(lines()) > before + 100)
+            and again.port == live.port, again.log())
+        status, _ = again.stop()
+        again.close()
+        broken = [line for line in lines() if not whole(line)]
+        tap.ok("and no record is lost to the line that was cut off",
+               status == 0 and broken == ['{"objects":['], broken)
+    finally:
+        live.close()
+
+
 def test_track(work):
     """Objects have ids where that is said: they begin at the camera's
     threshold, and are known by lower scores from then on."""
@@ -895,6 +973,8 @@ def main():
         test_model(work)
         test_reason(work)
         test_track(work)
+        test_sizes(work)
+        test_killed(work)
         test_stuck(work)
     return tap.end()
 
