@@ -560,6 +560,12 @@ defcn_detector_description (const DefcnDetector *d)
   return d->description;
 }
 
+gsize
+defcn_detector_bytes (const DefcnDetector *d)
+{
+  return defcn_model_bytes (d->model);
+}
+
 const char *
 defcn_detector_passed_over (const DefcnDetector *d)
 {

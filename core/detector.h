@@ -123,6 +123,10 @@ const char *defcn_detector_hash (const DefcnDetector *detector);
 const char *defcn_detector_device (const DefcnDetector *detector);
 /* The same in words, borrowed: "onednn, 2 threads, fp32", "cuda, fp16". */
 const char *defcn_detector_description (const DefcnDetector *detector);
+/* Memory that weights and activations take by now, in bytes: more with every
+ * new size of pictures, up to a limit, less when an old one goes.  What the
+ * engine packs for itself, some tenth more, is not in it. */
+gsize defcn_detector_bytes (const DefcnDetector *detector);
 /* Why "auto" did not take CUDA, borrowed; NULL if it did or was not asked. */
 const char *defcn_detector_passed_over (const DefcnDetector *detector);
 /* What went wrong with a file of autotune, borrowed until the next run; NULL:

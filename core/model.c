@@ -276,6 +276,19 @@ defcn_model_backend (const DefcnModel *model)
   return model->be;
 }
 
+gsize
+defcn_model_bytes (const DefcnModel *model)
+{
+  gsize bytes = 0;
+
+  for (guint i = 0; i < defcn_params_count (model->params); i++)
+    bytes += defcn_param_len (defcn_params_get (model->params, i));
+  bytes *= 2 * sizeof (float); /* the effective ones are as large */
+  for (const GList *l = model->plans.head; l; l = l->next)
+    bytes += defcn_net_bytes (((const DefcnPlan *) l->data)->net);
+  return bytes;
+}
+
 /* Drops the plans least recently used until what is kept fits the limits. */
 static void
 trim_plans (DefcnModel *model)

@@ -45,6 +45,9 @@ void defcn_model_save_training (const DefcnModel *model,
 const DefcnSpec *defcn_model_spec (const DefcnModel *model);
 DefcnParams *defcn_model_params (const DefcnModel *model);
 DefcnBackend *defcn_model_backend (const DefcnModel *model);
+/* Memory of its weights, as they are and as steps read them, and of activations
+ * of its plans; what the backend packs for its steps comes on top. */
+gsize defcn_model_bytes (const DefcnModel *model);
 
 /* The plan for @n images of @h x @w, multiples of the rule's divisor, made on
  * first use and kept: as many of the last used as the backend has memory for

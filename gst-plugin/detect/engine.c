@@ -81,6 +81,9 @@ gst_defcn_engine_new (const GstDefcnModelSetup *setup, GError **error)
     g_ptr_array_add (engine->detectors, detector);
   }
   engine->info = info_of (engine->detectors->pdata[0], setup->path);
+  engine->bytes = g_new0 (gpointer, engine->detectors->len);
+  for (guint i = 0; i < engine->detectors->len; i++)
+    gst_defcn_engine_weigh (engine, i);
   return g_steal_pointer (&engine);
 }
 
@@ -97,6 +100,7 @@ engine_clear (gpointer data)
 
   g_ptr_array_unref (engine->detectors);
   gst_defcn_model_info_unref (engine->info);
+  g_free (engine->bytes);
 }
 
 void
@@ -104,6 +108,23 @@ gst_defcn_engine_unref (GstDefcnEngine *engine)
 {
   if (engine)
     g_atomic_rc_box_release_full (engine, engine_clear);
+}
+
+void
+gst_defcn_engine_weigh (GstDefcnEngine *engine, guint at)
+{
+  g_atomic_pointer_set (&engine->bytes[at],
+      GSIZE_TO_POINTER (defcn_detector_bytes (engine->detectors->pdata[at])));
+}
+
+guint64
+gst_defcn_engine_bytes (const GstDefcnEngine *engine)
+{
+  guint64 bytes = 0;
+
+  for (guint i = 0; i < engine->detectors->len; i++)
+    bytes += GPOINTER_TO_SIZE (g_atomic_pointer_get (&engine->bytes[i]));
+  return bytes;
 }
 
 gboolean
@@ -121,9 +142,11 @@ gst_defcn_engine_try (GstDefcnEngine *engine, int width, int height,
 
   if (!black)
     return TRUE; /* where that is too much frames will say so */
-  for (guint i = 0; i < engine->detectors->len; i++)
+  for (guint i = 0; i < engine->detectors->len; i++) {
     if (!defcn_detector_run (engine->detectors->pdata[i], &boxes, &image, &all,
             1, error))
       return FALSE;
+    gst_defcn_engine_weigh (engine, i);
+  }
   return TRUE;
 }

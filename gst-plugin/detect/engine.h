@@ -38,6 +38,7 @@ typedef struct
 {
   GPtrArray *detectors;    /* DefcnDetector, `workers` of them */
   GstDefcnModelInfo *info; /* with the file's labels */
+  gpointer *bytes;         /* atomic, GSIZE_TO_POINTER(): of each detector */
 } GstDefcnEngine;
 
 /* Takes as long as opening the model does; NULL with the core's @error. */
@@ -46,6 +47,11 @@ GstDefcnEngine *gst_defcn_engine_new (const GstDefcnModelSetup *setup,
 GstDefcnEngine *gst_defcn_engine_ref (GstDefcnEngine *engine);
 void gst_defcn_engine_unref (GstDefcnEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstDefcnEngine, gst_defcn_engine_unref)
+
+/* Looks at what detector @at takes, whose thread this is; and what all of them
+ * took when it was last looked, bytes, for any thread. */
+void gst_defcn_engine_weigh (GstDefcnEngine *engine, guint at);
+guint64 gst_defcn_engine_bytes (const GstDefcnEngine *engine);
 
 /* Runs every detector once on a picture of that size, so that what cannot work
  * fails now, and what has to be planned is. */

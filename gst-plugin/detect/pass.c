@@ -233,6 +233,7 @@ gst_defcn_pass_run (GstDefcnPass *pass, guint at)
     if (jobs->len == 1)
       ((GstDefcnJob *) jobs->pdata[0])->error = g_steal_pointer (&error);
   }
+  gst_defcn_engine_weigh (engine, at);
   for (guint i = 0; i < jobs->len; i++)
     end_job (pass, jobs->pdata[i]);
 }

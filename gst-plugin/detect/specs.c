@@ -480,8 +480,10 @@ install_report_properties (GObjectClass *klass)
    * preprocess-p95, the same of inference, postprocess, wait (behind other
    * frames) and total (all uint64, times in nanoseconds over the last 128
    * inferences), model-hash and device (strings); and of the model with all who
-   * share it sharers, workers, batch-size (uint) and batch-mean (double), which
-   * is how many regions went through the network together on average.
+   * share it sharers, workers, batch-size (uint), batch-mean (double), which
+   * is how many regions went through the network together on average, and
+   * model-bytes (uint64), the memory that weights and activations take by now
+   * (without what oneDNN or cuDNN pack for themselves, some tenth more).
    *
    * Since: 0.1
    */

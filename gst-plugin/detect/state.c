@@ -33,7 +33,8 @@ add_load (GstStructure *s, const GstDefcnWorkerLoad *load)
   gst_structure_set (s, "sharers", G_TYPE_UINT, load->sharers, "workers",
       G_TYPE_UINT, load->workers, "batch-size", G_TYPE_UINT, load->batch_size,
       "batch-mean", G_TYPE_DOUBLE,
-      load->passes ? (double) load->regions / load->passes : 0.0, NULL);
+      load->passes ? (double) load->regions / load->passes : 0.0, "model-bytes",
+      G_TYPE_UINT64, load->bytes, NULL);
 }
 
 GstStructure *

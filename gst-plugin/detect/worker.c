@@ -125,7 +125,8 @@ gst_defcn_worker_load (GstDefcnWorker *worker)
     .batch_size = s->most,
     .workers = s->threads->len,
     .passes = s->passes,
-    .regions = s->regions };
+    .regions = s->regions,
+    .bytes = s->engine ? gst_defcn_engine_bytes (s->engine) : 0 };
   if (load.batch_size > 1 && load.sharers > 1)
     load.timeout = (guint) s->setup.batch_timeout;
   unlock (worker);

@@ -53,6 +53,7 @@ typedef struct
   guint sharers, batch_size, workers;
   guint64 passes, regions; /* since it was opened */
   guint timeout;           /* ms, that a frame may really have to wait */
+  guint64 bytes;           /* that the model takes */
 } GstDefcnWorkerLoad;
 
 GstDefcnWorkerLoad gst_defcn_worker_load (GstDefcnWorker *worker);

@@ -16,6 +16,7 @@ typedef enum
 struct _LiveBranch
 {
   GstElement *pipeline, *detect;
+  GstElement *track; /* NULL: it does not */
   int records;
   LiveBranchEvents events;
   gpointer user;
@@ -39,6 +40,7 @@ branch_free (gpointer data)
   LiveBranch *branch = data;
 
   g_clear_object (&branch->detect);
+  g_clear_object (&branch->track);
   g_clear_object (&branch->pipeline);
   g_async_queue_unref (branch->commands);
   g_clear_pointer (&branch->picture, g_bytes_unref);
@@ -191,13 +193,17 @@ read_stats (LiveBranch *branch)
 {
   g_autoptr (GstStructure) s = NULL;
   LiveBranchStats *stats = &branch->stats;
+  guint64 tracks = 0;
 
+  if (branch->track)
+    g_object_get (branch->track, "tracks", &tracks, NULL);
   g_object_get (branch->detect, "stats", &s, NULL);
   if (!s)
     return;
   g_mutex_lock (&branch->lock);
   stats->inferred = count (s, "inferred");
   stats->objects = count (s, "objects");
+  stats->tracks = tracks;
   stats->skipped_interval = count (s, "skipped-interval");
   stats->skipped_qos = count (s, "skipped-qos");
   stats->skipped_busy = count (s, "skipped-busy");
@@ -205,6 +211,7 @@ read_stats (LiveBranch *branch)
   stats->skipped_still = count (s, "skipped-still");
   stats->inference_p50 = (double) count (s, "inference-p50") / GST_SECOND;
   stats->inference_p95 = (double) count (s, "inference-p95") / GST_SECOND;
+  stats->model_bytes = count (s, "model-bytes");
   g_mutex_unlock (&branch->lock);
 }
 
@@ -302,6 +309,7 @@ live_branch_new (const LiveCameraConfig *camera, const LiveConfig *config,
   branch = g_atomic_rc_box_new0 (LiveBranch);
   branch->pipeline = pipeline;
   branch->detect = gst_bin_get_by_name (GST_BIN (pipeline), "detect");
+  branch->track = gst_bin_get_by_name (GST_BIN (pipeline), "track");
   branch->records = records;
   branch->events = *events;
   branch->user = user;

@@ -36,9 +36,11 @@ typedef struct
   guint64 frames;    /* that were published */
   gint64 last_frame; /* g_get_monotonic_time(); 0: there was none */
   guint64 inferred, objects;
+  guint64 tracks; /* objects that have got an id */
   guint64 skipped_interval, skipped_qos, skipped_busy, skipped_region,
       skipped_still;
   double inference_p50, inference_p95;
+  guint64 model_bytes; /* of the model that all share */
 } LiveBranchStats;
 
 /* Starts it.  @records: where lines are written to, closed by the branch.  NULL

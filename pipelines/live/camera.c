@@ -69,6 +69,7 @@ add_stats (LiveBranchStats *sum, const LiveBranchStats *stats)
   sum->last_frame = stats->last_frame;
   sum->inferred += stats->inferred;
   sum->objects += stats->objects;
+  sum->tracks += stats->tracks;
   sum->skipped_interval += stats->skipped_interval;
   sum->skipped_qos += stats->skipped_qos;
   sum->skipped_busy += stats->skipped_busy;
@@ -76,6 +77,7 @@ add_stats (LiveBranchStats *sum, const LiveBranchStats *stats)
   sum->skipped_still += stats->skipped_still;
   sum->inference_p50 = stats->inference_p50;
   sum->inference_p95 = stats->inference_p95;
+  sum->model_bytes = stats->model_bytes;
 }
 
 static void
@@ -86,6 +88,7 @@ let_go (LiveCamera *camera)
   add_stats (&camera->past, &stats);
   camera->past.last_frame = 0;
   camera->past.inference_p50 = camera->past.inference_p95 = 0;
+  camera->past.model_bytes = 0;
   g_clear_pointer (&camera->picture, g_bytes_unref);
   camera->fps = 0;
   camera->ending++;

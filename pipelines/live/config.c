@@ -149,6 +149,7 @@ static const Key camera_keys[] = {
   { "max-detections", C (max_detections), KIND_UINT, 1, 1000 },
   { "inference-interval", C (interval), KIND_UINT, 1, 10000 },
   { "skip-still", C (skip_still), KIND_DOUBLE, 0, 255 },
+  { "track", C (track), KIND_BOOLEAN },
   { "all-frames", C (all_frames), KIND_BOOLEAN },
   { "rtsp-protocol", C (protocol), KIND_TEXT, .choices = "auto|tcp|udp" },
   { "rtsp-latency", C (latency), KIND_UINT, 0, 60000 },

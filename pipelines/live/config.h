@@ -34,6 +34,7 @@ typedef struct
   guint max_detections; /* 0: the model's */
   guint interval;       /* every so many frames are looked at */
   double skip_still;    /* steps of 255 luma that are a change; 0: any */
+  gboolean track;       /* objects have ids */
   gboolean all_frames;  /* records of frames with nothing on them too */
   char *protocol;       /* of RTSP: auto, tcp, udp */
   guint latency;        /* of RTSP, ms */

@@ -5,10 +5,16 @@
 
 #include "uri.h"
 
-#define TAIL                                                                   \
+/* The lowest score that is worth anything for an object that is known. */
+#define TRACK_THRESHOLD 0.1
+
+#define HEAD                                                                   \
   "queue name=first leaky=downstream max-size-buffers=2 max-size-bytes=0 "     \
   "max-size-time=0 ! defcndetect name=detect no-block=true "                   \
-  "repeat-detections=true ! defcnpublish name=publish ! "                      \
+  "repeat-detections=true ! "
+#define TRACK "defcntrack name=track ! "
+#define TAIL                                                                   \
+  "defcnpublish name=publish ! "                                               \
   "queue name=second leaky=downstream max-size-buffers=1 max-size-bytes=0 "    \
   "max-size-time=0 ! videoconvertscale ! capsfilter name=page ! "              \
   "defcnoverlay name=overlay ! jpegenc name=jpeg ! "                           \
@@ -103,6 +109,17 @@ set_double (GstElement *element, const char *name, double number,
   return set (element, name, g_ascii_dtostr (text, sizeof text, number), error);
 }
 
+/* Of the detector: whom the tracker knows it finds by scores below the
+ * camera's threshold, from which on others are somebody. */
+static double
+lowest_score (const LiveCameraConfig *camera)
+{
+  if (!camera->track)
+    return camera->threshold;
+  return camera->threshold < 0 ? TRACK_THRESHOLD
+                               : MIN (camera->threshold, TRACK_THRESHOLD);
+}
+
 static gboolean
 set_detector (GstElement *detect, const LiveCameraConfig *camera,
     const LiveConfig *config, GError **error)
@@ -121,7 +138,7 @@ set_detector (GstElement *detect, const LiveCameraConfig *camera,
       && (config->batch_timeout < 0
           || set_uint (detect, "batch-timeout", (guint) config->batch_timeout,
               error))
-      && set_double (detect, "threshold", camera->threshold, error)
+      && set_double (detect, "threshold", lowest_score (camera), error)
       && set (detect, "class-thresholds", camera->class_thresholds, error)
       && set (detect, "classes", camera->classes, error)
       && set (detect, "roi", camera->regions, error)
@@ -129,6 +146,19 @@ set_detector (GstElement *detect, const LiveCameraConfig *camera,
           || set_uint (detect, "max-detections", camera->max_detections, error))
       && set_uint (detect, "inference-interval", camera->interval, error)
       && set_double (detect, "skip-still", camera->skip_still, error);
+}
+
+/* An object is one after some looks whose mean is better than that of one. */
+static gboolean
+set_tracker (GstElement *track, const LiveCameraConfig *camera, GError **error)
+{
+  const double threshold = camera->threshold;
+
+  if (!track || threshold < 0)
+    return TRUE;
+  return set_double (track, "high-threshold", threshold, error)
+      && set_double (track, "confirm-threshold",
+          MIN (threshold + 0.2, (threshold + 1) / 2), error);
 }
 
 static gboolean
@@ -272,8 +302,10 @@ live_elements_new (const LiveCameraConfig *camera, const LiveConfig *config,
     int records, GError **error)
 {
   g_autoptr (GstElement) pipeline =
-      gst_parse_launch_full (TAIL, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);
-  g_autoptr (GstElement) first = NULL, detect = NULL, publish = NULL;
+      gst_parse_launch_full (camera->track ? HEAD TRACK TAIL : HEAD TAIL, NULL,
+          GST_PARSE_FLAG_FATAL_ERRORS, error);
+  g_autoptr (GstElement) first = NULL, detect = NULL, track = NULL;
+  g_autoptr (GstElement) publish = NULL;
   g_autoptr (GstClock) clock = gst_system_clock_obtain ();
   GstBin *bin;
 
@@ -283,11 +315,13 @@ live_elements_new (const LiveCameraConfig *camera, const LiveConfig *config,
   bin = GST_BIN (pipeline);
   first = gst_bin_get_by_name (bin, "first");
   detect = gst_bin_get_by_name (bin, "detect");
+  track = gst_bin_get_by_name (bin, "track");
   publish = gst_bin_get_by_name (bin, "publish");
   /* No other one could be lost. */
   gst_pipeline_use_clock (GST_PIPELINE (pipeline), clock);
   if (!set_page (bin, camera, error)
       || !set_detector (detect, camera, config, error)
+      || !set_tracker (track, camera, error)
       || !set_publisher (publish, camera, records, error)
       || !(g_str_has_prefix (camera->uri, "test:")
               ? add_test (bin, first, camera, error)

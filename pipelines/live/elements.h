@@ -1,6 +1,6 @@
 /* The elements of a branch and their properties.
  *
- *   source ! queue ! defcndetect ! defcnpublish
+ *   source ! queue ! defcndetect [! defcntrack] ! defcnpublish
  *     ! queue ! videoconvertscale ! defcnoverlay ! jpegenc ! appsink
  *
  * Both queues are leaky: who is late loses frames, and holds up nobody.  Boxes
@@ -17,8 +17,8 @@
 G_BEGIN_DECLS
 
 /* (transfer full): in the state NULL, with elements of the names "detect",
- * "publish", "second" and "sink".  @records: for defcnpublish.
- * NULL and @error of the domain GST_CORE_ERROR. */
+ * "publish", "second" and "sink", and "track" where objects are followed.
+ * @records: for defcnpublish.  NULL and @error of the domain GST_CORE_ERROR. */
 GstElement *live_elements_new (const LiveCameraConfig *camera,
     const LiveConfig *config, int records, GError **error);
 

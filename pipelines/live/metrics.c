@@ -108,6 +108,12 @@ objects (const LiveCamera *camera)
 }
 
 static double
+tracks (const LiveCamera *camera)
+{
+  return (double) live_camera_stats (camera).tracks;
+}
+
+static double
 records (const LiveCamera *camera)
 {
   return (double) camera->records;
@@ -140,6 +146,8 @@ static const Metric metrics[] = {
       "Frames that went through the network.", inferences },
   { PREFIX "camera_objects_total", "counter", "Objects that were found.",
       objects },
+  { PREFIX "camera_tracks_total", "counter",
+      "Objects that were followed and have got an id.", tracks },
   { PREFIX "camera_records_total", "counter", "Records that were published.",
       records },
   { PREFIX "camera_pictures_total", "counter",
@@ -211,6 +219,18 @@ add_times (GString *text, const GPtrArray *cameras)
   }
 }
 
+/* One for all; who has just started may not know. */
+static double
+model_bytes (const GPtrArray *cameras)
+{
+  guint64 most = 0;
+
+  for (guint i = 0; i < cameras->len; i++)
+    most = MAX (most,
+        live_camera_stats (g_ptr_array_index (cameras, i)).model_bytes);
+  return (double) most;
+}
+
 static guint
 count_entries (const char *folder)
 {
@@ -257,6 +277,9 @@ live_metrics_text (LiveFleet *fleet, LiveStream *stream)
   add_cameras (text, fleet->cameras);
   add_skipped (text, fleet->cameras);
   add_times (text, fleet->cameras);
+  single (text, PREFIX "model_bytes", "gauge",
+      "Memory of the model's weights and activations; 0: not known.",
+      model_bytes (fleet->cameras));
   single (text, PREFIX "records_written_total", "counter",
       "Records that were written.", (double) written);
   single (text, PREFIX "records_dropped_total", "counter",

@@ -6,6 +6,7 @@
 #include <glib-unix.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_LINE (1 << 20)
@@ -50,6 +51,27 @@ open_place (const char *place)
 {
   return open (place,
       O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+}
+
+/* Whether it is a file whose last line has no end: who wrote it was killed, or
+ * the disk was full. */
+static gboolean
+is_cut (int fd)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", fd);
+  struct stat info;
+  char last = '\n';
+  int again;
+
+  if (fstat (fd, &info) != 0 || !S_ISREG (info.st_mode) || info.st_size == 0)
+    return FALSE;
+  again = open (path, O_RDONLY | O_CLOEXEC); /* that one cannot be read from */
+  if (again < 0)
+    return FALSE;
+  if (pread (again, &last, 1, info.st_size - 1) != 1)
+    last = '\n';
+  close (again);
+  return last != '\n';
 }
 
 static void
@@ -104,6 +126,8 @@ write_line (LiveRecords *records, const char *line)
     records->fd = open_place (records->place);
     if (records->fd < 0)
       tell (records, errno);
+    else
+      records->cut = is_cut (records->fd);
   }
   if (records->fd < 0)
     return FALSE;
@@ -251,6 +275,7 @@ live_records_new (const char *place, GError **error)
   records->place = file ? g_strdup (place) : NULL;
   records->none = none;
   records->fd = fd;
+  records->cut = !none && is_cut (fd);
   g_mutex_init (&records->lock);
   g_cond_init (&records->changed);
   g_queue_init (&records->lines);

@@ -2,7 +2,8 @@
  *
  * Every branch writes into a pipe of its own, which the main loop reads; a
  * thread writes.  A place that is slow, full or gone costs records, which are
- * counted, and holds up no camera.  Lines never mix.
+ * counted, and holds up no camera.  Lines never mix, nor with one that was cut
+ * off at the end of the file.
  *
  * Thread rule: the main thread.
  */

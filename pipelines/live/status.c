@@ -88,6 +88,8 @@ live_status_page (LiveFleet *fleet, gboolean login)
     cJSON_AddStringToObject (object, "uri", camera->shown);
     cJSON_AddNumberToObject (object, "inferences", (double) stats.inferred);
     cJSON_AddNumberToObject (object, "objects", (double) stats.objects);
+    if (camera->config->track)
+      cJSON_AddNumberToObject (object, "tracks", (double) stats.tracks);
     cJSON_AddNumberToObject (object, "inference_ms",
         rounded (stats.inference_p50 * 1000));
     cJSON_AddNumberToObject (object, "records", (double) camera->records);

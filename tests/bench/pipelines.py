@@ -64,11 +64,11 @@ class Launcher:
         self.environment = {"OMP_WAIT_POLICY": "passive", **os.environ,
                             "GST_PLUGIN_PATH": ":".join(filter(None, path))}
 
-    def describe(self, name, stream, frames, threads):
+    def describe(self, name, stream, frames, threads, more):
         rest = PIPELINES[name].format(
             count=f"identity name=count{stream} silent=false",
             detect=f"defcndetect model={shlex.quote(str(MODEL))} device=cpu "
-                   f"threads={threads} threshold=0.3",
+                   f"threads={threads} threshold=0.3 {more}",
             publish=f"defcnpublish location={self.folder}/found.jsonl "
                     "add-empty-results=true",
             folder=self.folder)
@@ -76,14 +76,16 @@ class Launcher:
                 f"! identity eos-after={frames} ! queue max-size-buffers=8 "
                 f"! {rest}")
 
-    def run(self, name, streams=1, threads=0, hogs=0):
+    def run(self, name, streams=1, threads=0, hogs=0, more=""):
         """Frames per second of all streams while all run, CPU milliseconds of
-        a frame, and the peak of the process's memory in MB."""
+        a frame, and the peak of the process's memory in MB.  @more: properties
+        of every detector."""
         frames = WARM + max(self.frames // streams, WARM)
         if name == "decode":
             frames *= DECODE_ONLY
         words = shlex.split(" ".join(
-            self.describe(name, i, frames, threads) for i in range(streams)))
+            self.describe(name, i, frames, threads, more)
+            for i in range(streams)))
         with busy(hogs), tempfile.TemporaryFile("w+") as errors:
             process = subprocess.Popen(
                 ["gst-launch-1.0", "-v", *words], env=self.environment,

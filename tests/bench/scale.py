@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """What one more stream costs: 1 to 64 live streams of synthetic pictures in one
-process, each with its own model, and where defcndetect has model-instance-id
-with one model for all; memory, CPU time and frames looked at.  A table, and a
-plot as SVG."""
+process, each with its own model, and with one model for all; memory, CPU time
+and frames looked at.  A table, and a plot as SVG.
+
+Every stream looks at every so many frames (--interval), so that two cores carry
+64 of them.  It is measured once each has been looked at, so that the plan of
+the first look is in no figure; who has to wait too long for that is told of."""
 import argparse
 import datetime
 import os
@@ -16,8 +19,11 @@ import result
 from process import cpu_seconds, memory
 from street import environment
 
-HEAD = ["streams", "sharing", "fps of a stream", "looked at per s",
-        "cores", "ms of CPU a look", "memory (MB)", "MB a further stream"]
+HEAD = ["streams", "sharing", "fps of a stream", "looked at per s", "of wanted",
+        "cores", "ms of CPU a look", "cores a further stream", "memory (MB)",
+        "MB a further stream"]
+# Seconds until every stream has been looked at, and a part of them for each.
+PATIENCE, PATIENCE_EACH = 60, 5
 
 
 def options():
@@ -26,35 +32,30 @@ def options():
                         type=pathlib.Path, metavar="FOLDER")
     parser.add_argument("--model", default=result.TREE
                         / "pipelines/models/person.safetensors", metavar="FILE")
-    parser.add_argument("--streams", default="1,2,4,8,16,32,64",
-                        metavar="N,..", help="(1,2,4,8,16,32,64)")
-    parser.add_argument("--fps", type=int, default=5, metavar="N",
-                        help="frames a second of every source (5)")
+    parser.add_argument("--streams", default="1,4,16,64",
+                        metavar="N,..", help="(1,4,16,64)")
+    parser.add_argument("--fps", type=int, default=10, metavar="N",
+                        help="frames a second of every source (10)")
+    parser.add_argument("--interval", type=int, default=20, metavar="N",
+                        help="every so many are looked at (20)")
     parser.add_argument("--size", default="640x360", metavar="WxH",
                         help="of the pictures (640x360)")
     parser.add_argument("--detect", default="threads=1 no-block=true",
                         metavar="PROPERTIES", help="(threads=1 no-block=true)")
-    parser.add_argument("--shared", default="model-instance-id=all "
-                        "batch-size=8 batch-timeout=20",
+    parser.add_argument("--shared", default="model-instance-id=all workers=2",
                         metavar="PROPERTIES", help="of those that share "
-                        "(model-instance-id=all batch-size=8 batch-timeout=20)")
-    parser.add_argument("--warm", type=float, default=10, metavar="SECONDS",
-                        help="before it is measured (10)")
-    parser.add_argument("--seconds", type=float, default=30, metavar="N",
-                        help="measured (30)")
+                        "(model-instance-id=all workers=2); batch-size=8 "
+                        "batch-timeout=20 besides for batches")
+    parser.add_argument("--warm", type=float, default=2, metavar="SECONDS",
+                        help="between all first looks and the measurement (2)")
+    parser.add_argument("--seconds", type=float, default=16, metavar="N",
+                        help="measured (16)")
     parser.add_argument("--save", metavar="FILE.json",
                         help="also write JSON, a table as FILE.md and a plot "
                         "as FILE.svg")
     given = parser.parse_args()
     given.streams = [int(n) for n in given.streams.split(",")]
     return given
-
-
-def can_share(given, folder):
-    text = subprocess.run(["gst-inspect-1.0", "defcndetect"], text=True,
-                          capture_output=True, check=True,
-                          env=environment(given.build, folder)).stdout
-    return "model-instance-id" in text
 
 
 def launch(given, folder, n, properties):
@@ -65,31 +66,43 @@ def launch(given, folder, n, properties):
                   f"video/x-raw,format=NV12,width={width},height={height},"
                   f"framerate={given.fps}/1", "!", "queue",
                   "leaky=downstream", "max-size-buffers=2", "!", "defcndetect",
-                  f"model={given.model}", *given.detect.split(), *properties,
+                  f"model={given.model}",
+                  f"inference-interval={given.interval}",
+                  *given.detect.split(), *properties,
                   "!", "defcnpublish", "add-empty-results=true",
                   f"location={folder}/{i}.json", "!", "fakesink", "sync=false"]
     return subprocess.Popen(["gst-launch-1.0", "-q", *words],
                             env=environment(given.build, folder))
 
 
-def looked(folder, n):
-    """Frames, and those that were looked at, until now."""
-    frames = inferred = 0
-    for i in range(n):
+def lines(folder, i):
+    """A stream's records so far, whole lines."""
+    try:
         with open(f"{folder}/{i}.json", encoding="utf-8") as file:
-            for line in file:
-                frames += 1
-                inferred += '"fresh":true' in line
-    return frames, inferred
+            return [line for line in file if line.endswith("\n")]
+    except FileNotFoundError:
+        return []
+
+
+def looked(folder, n):
+    """Of every stream: frames, and those that were looked at, until now."""
+    return [(len(seen), sum('"fresh":true' in line for line in seen))
+            for seen in (lines(folder, i) for i in range(n))]
 
 
 def wait_all(process, folder, n):
-    """Until every stream has given a frame."""
-    while not all(os.path.exists(f"{folder}/{i}.json")
-                  and os.path.getsize(f"{folder}/{i}.json")
-                  for i in range(n)):
+    """Until every stream has been looked at once: the plans are there."""
+    until = time.monotonic() + PATIENCE + PATIENCE_EACH * n
+    while True:
         if process.poll() is not None:
             sys.exit(f"{n} streams: gst-launch-1.0 ended by itself")
+        slow = sum(looks == 0 for _, looks in looked(folder, n))
+        if not slow:
+            return
+        if time.monotonic() > until:
+            print(f"{n} streams: {slow} were not looked at within "
+                  f"{PATIENCE + PATIENCE_EACH * n} s", file=sys.stderr)
+            return
         time.sleep(0.2)
 
 
@@ -100,7 +113,7 @@ def measure(given, n, sharing):
         try:
             wait_all(process, folder, n)
             time.sleep(given.warm)
-            frames, inferred = looked(folder, n)
+            before = looked(folder, n)
             cpu, begin = cpu_seconds(process.pid), time.monotonic()
             time.sleep(given.seconds)
             took = time.monotonic() - begin
@@ -110,37 +123,47 @@ def measure(given, n, sharing):
         finally:
             process.kill()
             process.wait()
-    looks = after[1] - inferred
-    return {"streams": n, "sharing": sharing,
-            "fps": (after[0] - frames) / took / n, "looks": looks / took,
-            "cores": cpu / took, "ms": 1000 * cpu / max(looks, 1),
-            "memory": resident}
+    frames, looks = (sum(a[k] - b[k] for a, b in zip(after, before))
+                     for k in (0, 1))
+    if not looks:
+        sys.exit(f"{n} streams: nothing was looked at in {took:.0f} s, of "
+                 f"{frames} frames; take more --seconds, or fewer --streams")
+    return {"streams": n, "sharing": sharing, "fps": frames / took / n,
+            "looks": looks / took,
+            "wanted": looks / took / (n * given.fps / given.interval),
+            "cores": cpu / took, "ms": 1000 * cpu / looks, "memory": resident}
 
 
 def add_differences(rows):
-    """Memory of a further stream: since the row of fewer streams before it."""
+    """What a further stream takes: since the row of fewer streams before it."""
     before = {}
     for row in rows:
         last = before.get(row["sharing"])
-        row["further"] = None if last is None else (
-            (row["memory"] - last["memory"])
-            / (row["streams"] - last["streams"]))
+        for key in ("memory", "cores"):
+            row["further_" + key] = None if last is None else (
+                (row[key] - last[key]) / (row["streams"] - last["streams"]))
         before[row["sharing"]] = row
 
 
 def cells(row):
+    def further(key, digits):
+        value = row["further_" + key]
+        return "-" if value is None else f"{value:.{digits}f}"
     return [str(row["streams"]),
             "one model" if row["sharing"] else "each its own",
-            f"{row['fps']:.1f}", f"{row['looks']:.1f}", f"{row['cores']:.2f}",
-            f"{row['ms']:.1f}", f"{row['memory']:.0f}",
-            "-" if row["further"] is None else f"{row['further']:.1f}"]
+            f"{row['fps']:.1f}", f"{row['looks']:.1f}",
+            f"{100 * row['wanted']:.0f} %", f"{row['cores']:.2f}",
+            f"{row['ms']:.1f}", further("cores", 3), f"{row['memory']:.0f}",
+            further("memory", 1)]
 
 
 def curve(rows, key, x, y, colour):
     points = " ".join(f"{x(row['streams']):.1f},{y(row[key]):.1f}"
                       for row in rows)
+    dots = [f'<circle cx="{point.split(",")[0]}" cy="{point.split(",")[1]}" '
+            f'r="3" fill="{colour}"/>' for point in points.split()]
     return (f'<polyline fill="none" stroke="{colour}" stroke-width="2" '
-            f'points="{points}"/>')
+            f'points="{points}"/>' + "".join(dots))
 
 
 def chart(rows, key, title, left):
@@ -181,14 +204,10 @@ def plot(path, rows):
 
 def main():
     given = options()
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        ways = [False, True] if can_share(given, folder) else [False]
-    if len(ways) == 1:
-        print("defcndetect has no model-instance-id: nothing is shared")
+    rows, load = [], os.getloadavg()[0]
     print(result.line(HEAD))
     print(result.line("---" for _ in HEAD))
-    for sharing in ways:
+    for sharing in (False, True):
         for n in given.streams:
             rows.append(measure(given, n, sharing))
             add_differences(rows)
@@ -196,16 +215,18 @@ def main():
     if given.save:
         about = {"date": datetime.date.today().isoformat(),
                  "commit": result.commit(), "cores": os.cpu_count(),
-                 "load": os.getloadavg()[0],
+                 "load": load,
                  "model": os.path.basename(given.model), "fps": given.fps,
-                 "size": given.size, "detect": given.detect,
+                 "interval": given.interval, "size": given.size,
+                 "detect": given.detect,
                  "shared": given.shared, "seconds": given.seconds}
         result.save(given.save, about, rows,
-                    [f"{given.size} at {given.fps} frames a second, "
-                     f"{about['model']}, {given.detect}, "
-                     f"{about['cores']} cores, defcn {about['commit']}, "
-                     f"{about['date']}."], HEAD,
-                    cells)
+                    [f"{given.size} at {given.fps} frames a second, of which "
+                     f"every {given.interval}th is looked at, "
+                     f"{about['model']}, {given.detect}; sharing: "
+                     f"{given.shared}; {about['cores']} cores, load "
+                     f"{about['load']:.1f} before, defcn {about['commit']}, "
+                     f"{about['date']}."], HEAD, cells)
         plot(pathlib.Path(given.save).with_suffix(".svg"), rows)
 
 

@@ -60,12 +60,13 @@ def make_video(path, pattern, frames=20):
         check=True)
 
 
-def make_picture():
+def make_picture(width=160, height=120):
     """One JPEG picture."""
     return subprocess.run(
         ["gst-launch-1.0", "-q", "videotestsrc", "num-buffers=1", "!",
-         "video/x-raw,format=I420,width=160,height=120", "!", "jpegenc", "!",
-         "fdsink", "fd=1"], check=True, stdout=subprocess.PIPE).stdout
+         "video/x-raw,format=I420,width=%d,height=%d" % (width, height), "!",
+         "jpegenc", "!", "fdsink", "fd=1"], check=True,
+        stdout=subprocess.PIPE).stdout
 
 
 class Listener:

@@ -1,6 +1,6 @@
 /* A camera to test against: serves a moving test picture as H.264 video on
- * rtsp://127.0.0.1:PORT/camera for SECONDS, PORT printed on standard output.
- *   rtsp_server [SECONDS [PORT]] */
+ * rtsp://ADDRESS:PORT/camera for SECONDS, PORT printed on standard output.
+ *   rtsp_server [SECONDS [PORT [ADDRESS]]]     (30, any, 127.0.0.1) */
 #include <gst/rtsp-server/rtsp-server.h>
 
 #include <stdlib.h>
@@ -23,7 +23,7 @@ main (int argc, char **argv)
       gst_rtsp_server_get_mount_points (server);
   GstRTSPMediaFactory *factory = gst_rtsp_media_factory_new ();
 
-  gst_rtsp_server_set_address (server, "127.0.0.1");
+  gst_rtsp_server_set_address (server, argc > 3 ? argv[3] : "127.0.0.1");
   gst_rtsp_server_set_service (server, argc > 2 ? argv[2] : "0");
   gst_rtsp_media_factory_set_launch (factory,
       "( videotestsrc is-live=true pattern=ball ! "

@@ -8,8 +8,10 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -19,6 +21,7 @@ import urllib.parse
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 import live_rig  # noqa: E402
+import street  # noqa: E402
 from live_rig import wait  # noqa: E402
 
 SOURCES, BUILD = sys.argv[1:3]
@@ -223,6 +226,9 @@ def test_metrics(live, fleet):
     tap.ok("frames that stand still are skipped, where that is said",
            wait(lambda: live.metrics()[still] > 20)
            and samples[still.replace(escaped, "a")] == 0, samples)
+    tap.ok("the model says what it takes", wait(
+        lambda: 10e6 < live.metrics()["defcn_live_model_bytes"] < 500e6),
+        samples)
     tap.ok("labels are escaped",
            'defcn_live_camera_up{camera="%s"} 1' % escaped in text, text)
     tap.ok("only the black hole is down", [
@@ -628,6 +634,104 @@ def test_variable(work):
         live.close()
 
 
+def start_proxy(work, port):
+    """nginx with the file of the example, of which nothing but places, ports
+    and the certificate is another; (process, port)."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        own = free.getsockname()[1]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days",
+         "2", "-subj", "/CN=cameras.example.org", "-addext",
+         "subjectAltName=DNS:cameras.example.org", "-keyout",
+         work + "/key.pem", "-out", work + "/cert.pem"], check=True,
+        stderr=subprocess.DEVNULL)
+    with open(SOURCES + "/pipelines/live/nginx.conf") as file:
+        server = file.read()
+    for old, new in (("listen 443 ssl", "listen 127.0.0.1:%d ssl" % own),
+                     ("/etc/ssl/certs/cameras.pem", work + "/cert.pem"),
+                     ("/etc/ssl/private/cameras.key", work + "/key.pem"),
+                     ("127.0.0.1:8080", "127.0.0.1:%d" % port)):
+        assert server.count(old) == 1, old
+        server = server.replace(old, new)
+    with open(work + "/nginx.conf", "w") as file:
+        file.write("daemon off; pid %s/nginx.pid; error_log %s/nginx.log;\n"
+                   "events {}\nhttp {\naccess_log off;\n" % (work, work)
+                   + "".join("%s_temp_path %s/%s;\n" % (kind, work, kind)
+                             for kind in ("client_body", "proxy", "fastcgi",
+                                          "uwsgi", "scgi"))
+                   + server + "}\n")
+    return subprocess.Popen(["nginx", "-e", work + "/nginx.log", "-c",
+                             work + "/nginx.conf"]), own
+
+
+class Secure:
+    """Who asks over TLS, and knows the certificate."""
+
+    def __init__(self, work, port):
+        self.port = port
+        self.context = ssl.create_default_context(cafile=work + "/cert.pem")
+
+    def connect(self, path, method="GET", body=None, **headers):
+        raw = socket.create_connection(("127.0.0.1", self.port),
+                                       live_rig.PATIENCE)
+        connection = http.client.HTTPConnection("cameras.example.org")
+        connection.sock = self.context.wrap_socket(
+            raw, server_hostname="cameras.example.org")
+        connection.request(method, path, body, headers)
+        return connection, connection.getresponse()
+
+    def ask(self, *words, **headers):
+        connection, response = self.connect(*words, **headers)
+        answer = response.status, response.headers, response.read()
+        connection.close()
+        return answer
+
+
+def test_proxy(work):
+    """The page over TLS, by the example of a proxy."""
+    if not shutil.which("nginx") or not shutil.which("openssl"):
+        tap.skip("the page over TLS", "no nginx, or no openssl")
+        return
+    live = live_rig.Live(
+        BUILD, work, live_group(records="none", hosts="cameras.example.org",
+                                token_file=write_token(work, 0o600))
+        + group("a", uri="test://ball"))
+    proxy, port = start_proxy(work, live.port)
+    secure = Secure(work, port)
+    try:
+        def there():
+            try:
+                return secure.ask("/")
+            except OSError:
+                return None
+        found = wait(there)
+        tap.ok("over TLS one is asked for the token", found
+               and found[0] == 303 and found[1]["Location"] == "/login", found)
+        status, headers, _ = secure.ask(
+            "/login", "POST", "token=" + TOKEN,
+            Origin="https://cameras.example.org")
+        cookie = headers["Set-Cookie"] or ""
+        tap.ok("and has a cookie that goes over TLS alone", status == 303
+               and "HttpOnly" in cookie and "secure" in cookie.lower(), headers)
+        word = cookie.split(";")[0]
+        tap.ok("another page's request is refused there too", secure.ask(
+            "/metrics", Cookie=word, Origin="https://evil.example")[0] == 403)
+        connection, response = secure.connect("/stream", Cookie=word)
+        kinds = {next(live_rig.parts(response))[0] for _ in range(4)}
+        tap.ok("pictures come while the response goes on",
+               response.status == 200 and kinds == {"J", "S"}, kinds)
+        connection.close()
+        tap.ok("who leaves the proxy makes room",
+               wait(lambda: secure.ask("/metrics", Authorization="Bearer "
+                                       + TOKEN)[2].count(
+                                           b"defcn_live_clients 0\n") == 1))
+    finally:
+        proxy.terminate()
+        proxy.wait()
+        live.stop()
+        live.close()
+
+
 def test_stuck(work):
     """A camera whose state change never returns, a FIFO that nobody writes:
     neither the others nor the end wait for it, and it is not tried for ever."""
@@ -744,6 +848,125 @@ def test_reason(work):
         live.close()
 
 
+def test_sizes(work):
+    """A camera that changes its size and shape at every turn is looked at in
+    each of them and never lost."""
+    sizes = [(160, 120), (320, 240), (240, 320), (1024, 64), (160, 120)]
+    camera = live_rig.Camera(live_rig.make_picture()).serve()
+    live = live_rig.Live(
+        BUILD, work, live_group(inference_interval=1, track="true")
+        + group("a", uri="http://127.0.0.1:%d/" % camera.port))
+    try:
+        def looked(width, height):
+            return any(record["inferred"] or record["fresh"]
+                       for record in live.records()[before:]
+                       if record["resolution"] == {"width": width,
+                                                   "height": height})
+        wait(lambda: running(live, ["a"]))
+        losses = live.camera("a")["losses"]
+        found = []
+        for width, height in sizes:
+            before = len(live.records())
+            camera.picture = live_rig.make_picture(width, height)
+            found.append(wait(lambda: looked(width, height)))
+        tap.ok("a camera may change its size", all(found)
+               and live.camera("a")["losses"] == losses, (found, live.log()))
+        tap.ok("and is shown in the last one", wait(
+            lambda: live.ask("/snapshot/a.jpg")[0] == 200))
+    finally:
+        live.stop()
+        live.close()
+
+
+def whole(line):
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def test_killed(work):
+    """Who is killed leaves at most one line that is none, and whoever comes
+    next, at the same port too, goes on in the same file."""
+    path = work + "/killed.jsonl"
+    text = (live_group(records=path, inference_interval=1000)
+            + "".join(group("c%d" % i, uri="test://ball") for i in range(30)))
+    live = live_rig.Live(BUILD, work, text)
+
+    def lines():
+        with open(path) as file:
+            return file.read().splitlines()
+    try:
+        tap.ok("thirty cameras run", wait(
+            lambda: live.health()[1]["running"] == 30), live.log())
+        said = refused(work, live_group(port=live.port, records="none"))
+        tap.ok("another one at its port is told so", said and
+               "port %d" % live.port in said and "in use" in said, said)
+        wait(lambda: len(lines()) > 300)
+        live.process.kill()
+        live.process.wait()
+        with open(path, "a") as file:
+            file.write('{"objects":[')
+        before = len(lines())
+        again = live_rig.Live(BUILD, work, text.replace(
+            "port = 0", "port = %d" % live.port))
+        tap.ok("after a kill another one goes on, at its port", wait(
+            lambda: len(lines()) > before + 100)
+            and again.port == live.port, again.log())
+        status, _ = again.stop()
+        again.close()
+        broken = [line for line in lines() if not whole(line)]
+        tap.ok("and no record is lost to the line that was cut off",
+               status == 0 and broken == ['{"objects":['], broken)
+    finally:
+        live.close()
+
+
+def test_track(work):
+    """Objects have ids where that is said: they begin at the camera's
+    threshold, and are known by lower scores from then on."""
+    if not street.copy(SOURCES, work + "/street.avi"):
+        tap.skip("people have ids", "no vtest.avi")
+        return
+    uri = "file://%s/street.avi" % work
+    live = live_rig.Live(
+        BUILD, work, live_group(inference_interval=1, threshold=0.5)
+        + group("ids", uri=uri, track="true", inference_interval=2)
+        + group("none", uri=uri))
+
+    def objects(name):
+        return [(o.get("object_id"), o["detection"].get("confidence", 1))
+                for record in live.records() if record["source"] == name
+                for o in record["objects"]]
+
+    def followed():
+        found = objects("ids")
+        seen = [of for of, _ in found if of]
+        return (any(seen.count(of) >= 20 for of in set(seen))
+                and any(of and score < 0.5 for of, score in found))
+    try:
+        tap.ok("people have ids, also by low scores", wait(followed),
+               live.log())
+        tap.ok("and nobody begins by one", all(
+            of or score >= 0.5 for of, score in objects("ids")),
+            objects("ids"))
+        wait(lambda: objects("none"))
+        tap.ok("nor has anybody one elsewhere", objects("none") and all(
+            of is None and score >= 0.5 for of, score in objects("none")))
+        count = 'defcn_live_camera_tracks_total{camera="%s"}'
+        tap.ok("ids are counted", wait(
+            lambda: live.metrics()[count % "ids"] >= len(
+                {of for of, _ in objects("ids") if of}) - 1 > 0)
+            and live.metrics()[count % "none"] == 0, live.metrics())
+        tap.ok("the page says how many", [
+            "tracks" in camera for camera in json.loads(
+                first_state(live))["cameras"]] == [True, False])
+    finally:
+        live.stop()
+        live.close()
+
+
 def test_full(work):
     """A place that takes no records stops no camera."""
     if not os.path.exists("/dev/full"):
@@ -771,9 +994,13 @@ def main():
         test_refusals(work)
         test_token(work)
         test_variable(work)
+        test_proxy(work)
         test_full(work)
         test_model(work)
         test_reason(work)
+        test_track(work)
+        test_sizes(work)
+        test_killed(work)
         test_stuck(work)
     return tap.end()
 

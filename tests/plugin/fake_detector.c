@@ -59,7 +59,7 @@ static gboolean held, waiting, failing;
 static guint n_let; /* runs that are not held */
 static const char *passed_over, *tuning_problem;
 static int open_error = -1, n_open;
-static guint n_passes, n_models;
+static guint n_passes, n_models, pace;
 static gboolean opening_held, opening;
 static const char *other_label;
 static DefcnDetectorOptions options;
@@ -132,7 +132,7 @@ fake_detector_reset (void)
   g_array_set_size (seen, 0);
   held = failing = opening_held = FALSE;
   passed_over = tuning_problem = other_label = NULL;
-  n_passes = n_models = n_let = 0;
+  n_passes = n_models = n_let = pace = 0;
   open_error = -1;
   g_mutex_unlock (&lock);
 }
@@ -173,6 +173,14 @@ fake_detector_set_failing (gboolean fail)
 {
   g_mutex_lock (&lock);
   failing = fail;
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_detector_set_pace (guint ms)
+{
+  g_mutex_lock (&lock);
+  pace = ms;
   g_mutex_unlock (&lock);
 }
 
@@ -561,9 +569,14 @@ defcn_detector_run_by (DefcnDetector *detector, GArray **boxes,
     const DefcnDecodeRule *rules, int n, GError **error)
 {
   gboolean good;
+  guint ms;
 
   for (int i = 0; i < n; i++)
     g_array_set_size (boxes[i], 0);
+  g_mutex_lock (&lock);
+  ms = pace;
+  g_mutex_unlock (&lock);
+  g_usleep (ms * 1000);
   g_mutex_lock (&lock);
   if (held && n_let) {
     n_let--;
@@ -665,6 +678,13 @@ const char *
 defcn_detector_description (const DefcnDetector *detector)
 {
   return "fake, 1 thread, fp32";
+}
+
+/* More with every run. */
+gsize
+defcn_detector_bytes (const DefcnDetector *detector)
+{
+  return 1000 + fake_detector_n_runs ();
 }
 
 const char *

@@ -4,7 +4,7 @@
  *
  * What has to happen at a certain moment is made to happen there: a test holds
  * the detector, waits until it works, does what it has to do, and lets it go.
- * Nothing here rests on time.
+ * Nothing here rests on time, but for set_pace().
  *
  * Thread rule: any thread.
  */
@@ -35,6 +35,9 @@ void fake_detector_add_run (const DefcnBox *boxes, guint n,
     DefcnTimings timings);
 /* The next runs fail. */
 void fake_detector_set_failing (gboolean failing);
+
+/* What every pass takes of the clock, ms; 0 at first. */
+void fake_detector_set_pace (guint ms);
 
 /* While it is held every run waits. */
 void fake_detector_hold (void);

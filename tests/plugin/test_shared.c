@@ -628,7 +628,8 @@ test_meanwhile (void)
   }
 }
 
-/* The statistics say who shares the model and how full its passes were. */
+/* The statistics say who shares the model, how full its passes were and what it
+ * takes, as after the last one: one worker's 1000 and 6 runs. */
 static void
 test_stats (void)
 {
@@ -636,6 +637,7 @@ test_stats (void)
   g_autoptr (GstElement) element = NULL;
   g_autoptr (GstStructure) stats = NULL;
   guint sharers, workers, size;
+  guint64 bytes;
   double mean;
 
   fake_detector_reset ();
@@ -648,9 +650,11 @@ test_stats (void)
   g_object_set (element, "roi", "0,0,9,9;1,1,9,9;2,2,9,9", NULL);
   gst_buffer_unref (fake_detector_pass (h[1], 0));
   g_object_get (element, "stats", &stats, NULL);
-  g_assert_true (gst_structure_get (stats, "sharers", G_TYPE_UINT, &sharers,
-      "workers", G_TYPE_UINT, &workers, "batch-size", G_TYPE_UINT, &size,
-      "batch-mean", G_TYPE_DOUBLE, &mean, NULL));
+  g_assert_true (
+      gst_structure_get (stats, "sharers", G_TYPE_UINT, &sharers, "workers",
+          G_TYPE_UINT, &workers, "batch-size", G_TYPE_UINT, &size, "batch-mean",
+          G_TYPE_DOUBLE, &mean, "model-bytes", G_TYPE_UINT64, &bytes, NULL));
+  g_assert_cmpuint (bytes, ==, 1006);
   g_assert_cmpuint (sharers, ==, 2);
   g_assert_cmpuint (workers, ==, 1);
   g_assert_cmpuint (size, ==, 4);

@@ -2,13 +2,15 @@
 # Races between threads: the plugin and the core on the reference backend under
 # clang's ThreadSanitizer, beside GLib and GStreamer as the distribution has
 # them, which a preloaded library speaks for (annotate.c).
-#   tests/races/run.sh [SECONDS]     of the soak (30)
+#   tests/races/run.sh [SECONDS [TRACE]]
+# of the soak (30), which says a line every TRACE seconds (never).
 # First it is seen to see: a race that is there is found, and what is handed
 # over by a lock, a queue, a bus or a count of references is none.  TAP.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 build=build-tsan
 seconds=${1:-30}
+trace=${2:-0}
 logs=$build/races
 tests="inflight moments reload setup shared still worker"
 failed=0
@@ -35,8 +37,8 @@ case_ () {
     TSAN_OPTIONS="ignore_noninstrumented_modules=1 exitcode=66 history_size=4" \
     OMP_NUM_THREADS=1 DEFCN_TEST_SOURCES=$PWD DEFCN_TEST_BUILD=$PWD/$build \
     LD_PRELOAD=$PWD/$build/tests/races/libannotate.so \
-    "$@" >"$logs/$name" 2>&1
-  status=$?
+    "$@" 2>&1 | tee "$logs/$name" | sed -un 's/^[0-9]* s: /# &/p'
+  status=${PIPESTATUS[0]}
   if [ $status -eq "$wanted" ]; then
     echo "ok $n - $name"
   else
@@ -58,5 +60,5 @@ for test in $tests; do
 done
 # The memory of the sanitizer itself grows.
 case_ soak 0 $build/tests/soak/soak --device reference --streams 3 \
-  --seconds "$seconds" --slope 1000000
+  --seconds "$seconds" --slope 1000000 --trace "$trace"
 exit $failed

@@ -1,9 +1,10 @@
 /* Overload: a live camera at 30 frames a second before a network that takes
  * 200 ms for one, with each of the ways to live with that.
  *
- *   overload [--seconds N] [--case N] [--late MS]
+ *   overload [--seconds N] [--case N] [--late MS] [--trace N]
  *
- * A run of @seconds for every way; prints a table and TAP.  The delay is put
+ * A run of @seconds for every way; prints a table and TAP, and a line every
+ * so many seconds of --trace.  The delay is put
  * in place of the network (defcn_detector_run_by is wrapped by the linker), so
  * that it is the same on any machine and takes none of its processor. */
 #include <gst/gst.h>
@@ -50,6 +51,9 @@ __wrap_defcn_detector_timings (const DefcnDetector *detector,
   *timings = (DefcnTimings){ 0, DELAY * 1000, 0 };
 }
 
+/* Seconds between two lines; 0: none. */
+static int trace;
+
 typedef struct
 {
   const char *name, *queue, *detect, *sink;
@@ -68,6 +72,9 @@ typedef struct
   guint in, out, known, reordered;
   guint64 last;
   gboolean failed;
+  /* What was said last. */
+  const char *name;
+  guint seconds, said_in, said_out, said_ages, said_latencies;
 } Run;
 
 static GstPadProbeReturn
@@ -127,6 +134,44 @@ percentile (const GArray *values, guint percent)
            : 0;
 }
 
+/* Of the values since @from, in ms. */
+static double
+percentile_since (const GArray *values, guint from, guint percent)
+{
+  g_autoptr (GArray) some = g_array_new (FALSE, FALSE, sizeof (guint64));
+
+  if (values->len > from)
+    g_array_append_vals (some, &g_array_index (values, guint64, from),
+        values->len - from);
+  g_array_sort (some, compare);
+  return percentile (some, percent);
+}
+
+/* Since the last time. */
+static gboolean
+say (gpointer data)
+{
+  Run *run = data;
+
+  g_mutex_lock (&run->lock);
+  run->seconds += (guint) trace;
+  g_print ("# %u s: %s: in %u, out %u, age p50 %.0f p95 %.0f max %.0f ms, "
+           "latency p50 %.0f p95 %.0f max %.0f ms\n",
+      run->seconds, run->name, run->in - run->said_in, run->out - run->said_out,
+      percentile_since (run->ages, run->said_ages, 50),
+      percentile_since (run->ages, run->said_ages, 95),
+      percentile_since (run->ages, run->said_ages, 100),
+      percentile_since (run->latencies, run->said_latencies, 50),
+      percentile_since (run->latencies, run->said_latencies, 95),
+      percentile_since (run->latencies, run->said_latencies, 100));
+  run->said_in = run->in;
+  run->said_out = run->out;
+  run->said_ages = run->ages->len;
+  run->said_latencies = run->latencies->len;
+  g_mutex_unlock (&run->lock);
+  return G_SOURCE_CONTINUE;
+}
+
 static gboolean
 on_message (GstBus *bus, GstMessage *message, gpointer data)
 {
@@ -160,6 +205,7 @@ play (Run *run, const Case *c, const char *model, guint seconds)
   g_autoptr (GstPad) pad = NULL;
   g_autoptr (GstBus) bus = NULL;
   g_autoptr (GError) error = NULL;
+  guint sayer = 0;
 
   run->pipeline = gst_parse_launch (launch, &error);
   if (error)
@@ -173,7 +219,11 @@ play (Run *run, const Case *c, const char *model, guint seconds)
   gst_bus_add_watch (bus, on_message, run);
   gst_element_set_state (run->pipeline, GST_STATE_PLAYING);
   g_timeout_add (seconds * 1000, quit, loop);
+  if (trace > 0)
+    sayer = g_timeout_add_seconds ((guint) trace, say, run);
   g_main_loop_run (loop);
+  if (sayer)
+    g_source_remove (sayer);
 }
 
 /* What the detector counted. */
@@ -210,7 +260,7 @@ holds (const Case *c, const Run *run, guint64 looked, guint seconds,
 static gboolean
 measure (const Case *c, const char *model, guint seconds, double late)
 {
-  Run run = { 0 };
+  Run run = { .name = c->name };
   guint64 looked;
   gboolean good;
   g_autoptr (GstBus) bus = NULL;
@@ -269,6 +319,8 @@ main (int argc, char **argv)
     { "case", 0, 0, G_OPTION_ARG_INT, &only, "this one alone", "N" },
     { "late", 0, 0, G_OPTION_ARG_INT, &late,
         "what a busy machine may add to bounds, in ms", "MS" },
+    { "trace", 0, 0, G_OPTION_ARG_INT, &trace,
+        "say a line every so many seconds", "N" },
     { NULL },
   };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);

@@ -45,7 +45,8 @@ typedef struct
 {
   const Options *options;
   GPtrArray *streams;
-  gint quit; /* atomic */
+  gint quit;  /* atomic */
+  int traced; /* s, when it was said last */
 } Soak;
 
 static gpointer
@@ -103,17 +104,26 @@ check_progress (Soak *soak, guint64 *frames, gint64 *since)
   }
 }
 
-/* What is allocated, beside what the process has. */
+/* What has gone by, what is allocated, and what the process has. */
 static void
 trace (Soak *soak, double seconds)
 {
-  const struct mallinfo2 heap = mallinfo2 ();
+  const int step = soak->options->trace;
+  struct mallinfo2 heap;
+  StreamCounts counts;
 
-  if (soak->options->trace && (int) seconds % soak->options->trace == 0)
-    g_printerr ("%.0f s: resident %" G_GUINT64_FORMAT " KB, heap %zu KB, "
-                "mapped %zu KB, free %zu KB, %u threads, %u descriptors\n",
-        seconds, growth_resident (), heap.uordblks / 1024, heap.hblkhd / 1024,
-        heap.fordblks / 1024, growth_threads (), growth_descriptors ());
+  if (!step || seconds < soak->traced + step)
+    return;
+  soak->traced = (int) seconds / step * step;
+  heap = mallinfo2 ();
+  counts = total (soak->streams);
+  g_printerr ("%.0f s: %" G_GUINT64_FORMAT " frames, %u faults, "
+              "%" G_GUINT64_FORMAT " lost, %u unexpected errors, resident "
+              "%" G_GUINT64_FORMAT " KB, heap %zu KB, mapped %zu KB, "
+              "free %zu KB, %u threads, %u descriptors\n",
+      seconds, counts.frames, counts.faults, counts.lost, counts.unexpected,
+      growth_resident (), heap.uordblks / 1024, heap.hblkhd / 1024,
+      heap.fordblks / 1024, growth_threads (), growth_descriptors ());
 }
 
 /* The means of the blocks of the last two thirds of the time: samples that are
@@ -297,7 +307,7 @@ main (int argc, char **argv)
     { "slope", 0, 0, G_OPTION_ARG_INT, &options.slope,
         "growth of memory that passes (64)", "KB/MIN" },
     { "trace", 0, 0, G_OPTION_ARG_INT, &options.trace,
-        "print memory every so many seconds (never)", "N" },
+        "say a line every so many seconds (never)", "N" },
     { "device", 0, 0, G_OPTION_ARG_STRING, &options.device,
         "of the detectors (cpu)", "NAME" },
     { NULL },

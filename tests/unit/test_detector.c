@@ -122,6 +122,29 @@ test_run (void)
   noise_clear (&image);
 }
 
+/* What it takes is more with every new size of pictures, and no more with one
+ * that was there. */
+static void
+test_bytes (void)
+{
+  g_autoptr (DefcnDetector) d = open_detector ();
+  DefcnImage wide = noise (200, 150, 1), high = noise (150, 200, 2);
+  gsize bytes = defcn_detector_bytes (d);
+
+  g_assert_cmpuint (bytes, >, 0);
+  for (int i = 0; i < 2; i++) {
+    const DefcnImage *image = i ? &high : &wide;
+
+    g_array_unref (detect (d, image, NULL));
+    g_assert_cmpuint (defcn_detector_bytes (d), >, bytes);
+    bytes = defcn_detector_bytes (d);
+    g_array_unref (detect (d, image, NULL));
+    g_assert_cmpuint (defcn_detector_bytes (d), ==, bytes);
+  }
+  noise_clear (&wide);
+  noise_clear (&high);
+}
+
 /* A model that wants pictures larger than one allows is refused, with both
  * numbers. */
 static void
@@ -741,6 +764,7 @@ main (int argc, char **argv)
 
   g_test_add_func ("/detector/properties", test_properties);
   g_test_add_func ("/detector/run", test_run);
+  g_test_add_func ("/detector/bytes", test_bytes);
   g_test_add_func ("/detector/autotune", test_autotune);
   g_test_add_func ("/detector/max-edge", test_max_edge);
   g_test_add_func ("/detector/region", test_region);

@@ -44,6 +44,7 @@ test_defaults (void)
   g_assert_cmpuint (camera (config, 0)->interval, ==, 1);
   g_assert_cmpfloat (camera (config, 0)->skip_still, ==, 0);
   g_assert_null (camera (config, 0)->regions);
+  g_assert_false (camera (config, 0)->track);
 }
 
 /* A camera has what [live] says for all, and its own word before that, wherever
@@ -57,6 +58,7 @@ test_common (void)
              "regions = 0,0,10,20; 5,6,7,8\n"
              "# comment\n[live]\nthreshold = .25\nclasses = person\nport=0\n"
              "hosts = a.example, b.example\nall-frames=yes\n"
+             "track = true\n"
              "class-thresholds = person=0.6,big=car=1\nbatch-timeout=0\n"
              "[camera \xc3\xa4<&\"\\]\nuri=test://snow\n",
           &error);
@@ -71,6 +73,7 @@ test_common (void)
   g_assert_cmpfloat (camera (config, 1)->threshold, ==, 0.25);
   g_assert_null (camera (config, 1)->regions);
   g_assert_true (camera (config, 1)->all_frames);
+  g_assert_true (camera (config, 1)->track);
   g_assert_cmpuint (config->port, ==, 0);
   g_assert_cmpint (config->batch_timeout, ==, 0);
   g_assert_cmpstr (config->hosts[0], ==, "a.example");
@@ -111,6 +114,7 @@ static const struct
   { A "timeout = -1\n", "[camera a] timeout: -1 is not between" },
   { A "timeout = 99999999999999999999\n", "[camera a] timeout: 9999" },
   { A "page-fps = 3 # few\n", "[camera a] page-fps: \"3 # few\" is no whole" },
+  { A "track = maybe\n", "[camera a] track: \"maybe\" is neither true" },
   { A "all-frames = 2\n", "[camera a] all-frames: \"2\" is neither true nor" },
   { A "classes =\n", "[camera a] classes: it is empty" },
   { A "redact =\n", "[camera a] redact: it is empty" },
@@ -190,7 +194,7 @@ test_equal (void)
 {
   static const char *const changes[] = { "threshold=0.1", "classes=x",
     "regions=1,1,1,1", "class-thresholds=x=0.5", "max-detections=5",
-    "inference-interval=2", "skip-still=2.5", "all-frames=true",
+    "inference-interval=2", "skip-still=2.5", "track=true", "all-frames=true",
     "rtsp-protocol=udp", "rtsp-latency=1", "timeout=11", "page-width=320",
     "page-fps=5", "page-quality=50", "redact=person" };
   g_autoptr (LiveConfig) a = parse (A, NULL);

@@ -110,6 +110,35 @@ test_lines (void)
   folder_remove (folder);
 }
 
+/* A line that somebody was killed at is no part of the next one, nor when the
+ * file is opened again. */
+static void
+test_cut (void)
+{
+  char *folder = folder_new ();
+  g_autofree char *path = folder_write (folder, "r", "1\n{\"obj", 7);
+  LiveRecords *records = live_records_new (path, NULL);
+  Told told = { g_string_new (NULL), FALSE };
+  const int to = add (records, &told);
+  int other;
+
+  put (to, "2\n");
+  wait_for (records, 1, 0);
+  assert_file (path, "1\n{\"obj\n2\n");
+  other = open (path, O_WRONLY | O_APPEND);
+  put (other, "{");
+  close (other);
+  live_records_reopen (records);
+  put (to, "3\n");
+  wait_for (records, 2, 0);
+  put (to, "4\n");
+  end (to, &told);
+  live_records_free (records, G_USEC_PER_SEC);
+  assert_file (path, "1\n{\"obj\n2\n{\n3\n4\n");
+  g_string_free (told.lines, TRUE);
+  folder_remove (folder);
+}
+
 /* A file that was moved is begun anew when that is said. */
 static void
 test_moved (void)
@@ -224,6 +253,7 @@ main (int argc, char **argv)
   g_log_set_default_handler (on_log, NULL);
   signal (SIGPIPE, SIG_IGN);
   g_test_add_func ("/live/records/lines", test_lines);
+  g_test_add_func ("/live/records/cut", test_cut);
   g_test_add_func ("/live/records/moved", test_moved);
   g_test_add_func ("/live/records/reader", test_reader);
   g_test_add_func ("/live/records/none", test_none);

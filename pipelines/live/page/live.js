@@ -56,6 +56,8 @@ class Tile {
     this.value("inferences", camera.inferences.toLocaleString("en"));
     this.value("inference time", camera.inference_ms.toFixed(0) + " ms");
     this.value("objects", camera.objects.toLocaleString("en"));
+    if (camera.tracks !== undefined)
+      this.value("tracks", camera.tracks.toLocaleString("en"));
     this.value("records", camera.records.toLocaleString("en"));
     this.value("losses", camera.losses.toLocaleString("en"));
     this.value("state", camera.state);
