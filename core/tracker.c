@@ -418,11 +418,11 @@ defcn_tracker_tracks (const DefcnTracker *t, int *n)
   return (const DefcnTrack *) t->tracks->data;
 }
 
-void
+gboolean
 defcn_tracker_predict (const DefcnTracker *t, GArray *tracks, gint64 time)
 {
   if (!t->began || time < t->time || time - t->time > t->options.max_lost)
-    return;
+    return FALSE;
   for (guint i = 0; i < t->tracks->len; i++) {
     DefcnTrack track = *track_at (t, i);
     DefcnMotion motion = *motion_at (t, i);
@@ -434,6 +434,7 @@ defcn_tracker_predict (const DefcnTracker *t, GArray *tracks, gint64 time)
     track.detection = -1;
     g_array_append_val (tracks, track);
   }
+  return TRUE;
 }
 
 void

@@ -103,9 +103,10 @@ void defcn_tracker_update (DefcnTracker *tracker, const DefcnBox *boxes, int n,
 const DefcnTrack *defcn_tracker_tracks (const DefcnTracker *tracker, int *n);
 
 /* Appends to @tracks (DefcnTrack) those found in the last frame that was looked
- * at, where they should be at @time; for a frame that was not.  None when
- * nothing was looked at for max_lost, or @time is before that. */
-void defcn_tracker_predict (const DefcnTracker *tracker, GArray *tracks,
+ * at, where they should be at @time; for a frame that was not.  FALSE, and
+ * none, when nothing was looked at for max_lost, or @time is before that: then
+ * nobody knows. */
+gboolean defcn_tracker_predict (const DefcnTracker *tracker, GArray *tracks,
     gint64 time);
 
 /* Ends all tracks, without telling; serials and ids go on. */

@@ -188,16 +188,18 @@ drop_low (GArray *objects, const GstDefcnFollowRule *rule)
   }
 }
 
-/* Where what was found last should be by now, as far as it is in the frame. */
-static void
+/* Where what was found last should be by now, as far as it is in the frame;
+ * FALSE: that was too long ago, or before a break. */
+static gboolean
 predict (GstDefcnFollower *f, const Source *source, GArray *objects,
     const GstDefcnFollowTime *time)
 {
   const double wide = aspect (time);
+  gboolean known;
 
   g_array_set_size (objects, 0);
   g_array_set_size (f->tracks, 0);
-  defcn_tracker_predict (source->tracker, f->tracks, time->now);
+  known = defcn_tracker_predict (source->tracker, f->tracks, time->now);
   for (guint i = 0; i < f->tracks->len; i++) {
     const DefcnTrack *track = &g_array_index (f->tracks, DefcnTrack, i);
     GstDefcnObject o = { .x_min = CLAMP (track->box.x1 / wide, 0, 1),
@@ -217,6 +219,7 @@ predict (GstDefcnFollower *f, const Source *source, GArray *objects,
     set_track (&o, track, time);
     g_array_append_val (objects, o);
   }
+  return known;
 }
 
 static int
@@ -248,11 +251,11 @@ gst_defcn_follower_follow (GstDefcnFollower *f, GstDefcnFinding *finding,
     if (!rule->keep_low)
       drop_low (finding->objects, rule);
   } else {
-    predict (f, source, finding->objects, time);
+    mark->predicted = predict (f, source, finding->objects, time)
+        && GST_CLOCK_TIME_IS_VALID (source->looked);
     g_array_sort (finding->objects, compare_confidence);
     mark->repeated = FALSE;
-    mark->predicted = GST_CLOCK_TIME_IS_VALID (source->looked);
-    mark->timestamp = source->looked;
+    mark->timestamp = mark->predicted ? source->looked : GST_CLOCK_TIME_NONE;
   }
   finding->flags = source->flags;
 }

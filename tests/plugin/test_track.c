@@ -323,6 +323,39 @@ test_predicted (void)
   }
 }
 
+/* When the last look was too long ago, or before a seek, nothing is predicted,
+ * and the mark says no more than that nobody has looked. */
+static void
+test_not_predicted (void)
+{
+  GstHarness *h = harness_new ("defcntrack max-lost=120000000"); /* 3 frames */
+  const GstDefcnObject o = person (100, 200, 0.9);
+
+  for (guint i = 0; i < 8; i++) {
+    const gboolean knows = i > 0 && i < 4;
+    GstDefcnMark mark = i ? skipped : looked;
+    g_autoptr (GArray) found = NULL;
+    g_autoptr (GstBuffer) buffer = track_mark (h, i, &o, !i, &mark, &found);
+
+    g_assert_true (gst_defcn_meta_read_mark (buffer, &mark));
+    g_assert_cmpuint (mark.predicted, ==, knows);
+    g_assert_false (mark.repeated);
+    g_assert_cmpuint (mark.timestamp, ==, (i < 4 ? 0 : GST_CLOCK_TIME_NONE));
+    g_assert_cmpuint (found->len, ==, i < 4);
+  }
+  track_one (h, 8, 100);
+  rig_flush (h);
+  for (guint i = 9; i < 11; i++) {
+    GstDefcnMark mark = skipped;
+    g_autoptr (GArray) found = NULL;
+    g_autoptr (GstBuffer) buffer = track_mark (h, i, NULL, 0, &mark, &found);
+
+    g_assert_true (gst_defcn_meta_read_mark (buffer, &mark));
+    g_assert_false (mark.predicted);
+  }
+  gst_harness_teardown (h);
+}
+
 /* That nobody is anywhere is a prediction as well, once somebody has looked. */
 static void
 test_predicted_nobody (void)
@@ -923,6 +956,7 @@ main (int argc, char **argv)
   g_test_add_func ("/track/low-scores", test_low_scores);
   g_test_add_func ("/track/predicted", test_predicted);
   g_test_add_func ("/track/predicted-nobody", test_predicted_nobody);
+  g_test_add_func ("/track/not-predicted", test_not_predicted);
   g_test_add_func ("/track/late", test_late);
   g_test_add_func ("/track/clipped", test_clipped);
   g_test_add_func ("/track/two-detectors", test_two_detectors);

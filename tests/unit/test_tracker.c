@@ -364,7 +364,7 @@ test_predict (void)
   g_autoptr (GArray) tracks = g_array_new (FALSE, FALSE, sizeof (DefcnTrack));
   gint64 last = 0;
 
-  defcn_tracker_predict (t, tracks, 0);
+  g_assert_false (defcn_tracker_predict (t, tracks, 0));
   g_assert_cmpuint (tracks->len, ==, 0);
   for (int i = 0; i < 30; i++) {
     const DefcnBox boxes[] = { person (100 + 4 * i, 200 - 2 * i, 0.9),
@@ -378,7 +378,7 @@ test_predict (void)
     const DefcnTrack *track;
 
     g_array_set_size (tracks, 0);
-    defcn_tracker_predict (t, tracks, last + i * 40 * MS);
+    g_assert_true (defcn_tracker_predict (t, tracks, last + i * 40 * MS));
     /* Of who was not found there is nothing to see. */
     g_assert_cmpuint (tracks->len, ==, 1);
     track = &g_array_index (tracks, DefcnTrack, 0);
@@ -389,8 +389,8 @@ test_predict (void)
     g_assert_cmpfloat (defcn_box_iou (&track->box, &there), >, 0.9);
   }
   g_array_set_size (tracks, 0);
-  defcn_tracker_predict (t, tracks, last + 2001 * MS);
-  defcn_tracker_predict (t, tracks, last - 1);
+  g_assert_false (defcn_tracker_predict (t, tracks, last + 2001 * MS));
+  g_assert_false (defcn_tracker_predict (t, tracks, last - 1));
   g_assert_cmpuint (tracks->len, ==, 0);
 }
 
