@@ -21,8 +21,9 @@
  *
  * Frames that defcndetect did not look at (its `inference-interval`, `no-block`
  * or `qos`) get the boxes of the objects where they should be by now, marked as
- * `predicted`: also instead of repeated ones.  What defcndetect tells late,
- * with `no-block`, counts for the frame that it is of.
+ * `predicted`: also instead of repeated ones.  When the last look was
+ * #GstDefcnTrack:max-lost ago nothing is predicted any more.  What defcndetect
+ * tells late, with `no-block`, counts for the frame that it is of.
  *
  * Low scores are what keeps an object through an occlusion, and defcndetect
  * leaves them out unless told otherwise: give it `threshold=0.1` and

@@ -50,7 +50,8 @@
  *                                between them (a backslash before one within),
  *                                as of the last look; absent before it
  *   partial             boolean  that was at regions alone, or found as much as
- *                                max-detections lets through; absent: no
+ *                                max-detections lets through, or more than
+ *                                defcntrack can predict; absent: no
  *   frame               uint64   frames that the element had passed before
  *   n-objects           uint     how many objects the frame has
  *   set                 uint     0, or one more than the last mark's before it

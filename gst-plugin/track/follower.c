@@ -15,6 +15,7 @@ typedef struct
   GHashTable *label_ids;   /* label -> label_id + 1 */
   GstDefcnMetaFlags flags; /* of its last objects */
   GstClockTime looked;     /* PTS of what it found last */
+  gboolean missing;        /* something of that has no track to predict */
 } Source;
 
 struct _GstDefcnFollower
@@ -188,6 +189,19 @@ drop_low (GArray *objects, const GstDefcnFollowRule *rule)
   }
 }
 
+/* What becomes of the boxes of the last update, found in this frame or not. */
+static void
+settle (Source *source, GArray *objects, const GstDefcnFollowRule *rule,
+    const GstDefcnFollowTime *time)
+{
+  set_tracks (source, objects, time);
+  if (!rule->keep_low)
+    drop_low (objects, rule);
+  source->missing = FALSE;
+  for (guint i = 0; i < objects->len; i++)
+    source->missing |= !g_array_index (objects, GstDefcnObject, i).track.state;
+}
+
 /* Where what was found last should be by now, as far as it is in the frame;
  * FALSE: that was too long ago, or before a break. */
 static gboolean
@@ -244,17 +258,15 @@ gst_defcn_follower_follow (GstDefcnFollower *f, GstDefcnFinding *finding,
     source->flags = finding->flags;
   if (mark->inferred || (mark->repeated && mark->fresh)) {
     update (f, source, finding->objects, time);
+    settle (source, finding->objects, rule, time);
     source->looked = mark->timestamp;
   }
-  if (mark->inferred) {
-    set_tracks (source, finding->objects, time);
-    if (!rule->keep_low)
-      drop_low (finding->objects, rule);
-  } else {
+  if (!mark->inferred) {
     mark->predicted = predict (f, source, finding->objects, time)
         && GST_CLOCK_TIME_IS_VALID (source->looked);
     g_array_sort (finding->objects, compare_confidence);
     mark->repeated = FALSE;
+    mark->partial |= source->missing;
     mark->timestamp = mark->predicted ? source->looked : GST_CLOCK_TIME_NONE;
   }
   finding->flags = source->flags;

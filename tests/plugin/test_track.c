@@ -323,6 +323,36 @@ test_predicted (void)
   }
 }
 
+/* What is kept without a track is not there in frames that nobody looks at:
+ * those do not tell of all.  It may come late too. */
+static void
+test_kept_not_predicted (void)
+{
+  const GstDefcnObject o[] = { person (100, 200, 0.9), person (400, 200, 0.2) };
+
+  for (int late = 0; late < 2; late++)
+    for (int keep = 0; keep < 2; keep++) {
+      GstHarness *h =
+          harness_new (keep ? "defcntrack keep-low=true" : "defcntrack");
+
+      for (guint i = 0; i < 4; i++) {
+        const gboolean has_low = i < 2, comes = i % 2 == 0;
+        GstDefcnMark mark = comes && !late ? looked : skipped;
+        g_autoptr (GArray) found = NULL;
+        g_autoptr (GstBuffer) buffer = NULL;
+
+        mark.repeated = mark.fresh = comes && late;
+        mark.timestamp = i / 2 * 2 * STEP;
+        buffer = track_mark (h, i, o, comes ? 1 + has_low : 0, &mark, &found);
+        g_assert_true (gst_defcn_meta_read_mark (buffer, &mark));
+        g_assert_cmpint (mark.partial, ==, keep && has_low && !mark.inferred);
+        g_assert_cmpuint (found->len, ==,
+            1 + (keep && has_low && mark.inferred));
+      }
+      gst_harness_teardown (h);
+    }
+}
+
 /* When the last look was too long ago, or before a seek, nothing is predicted,
  * and the mark says no more than that nobody has looked. */
 static void
@@ -957,6 +987,7 @@ main (int argc, char **argv)
   g_test_add_func ("/track/predicted", test_predicted);
   g_test_add_func ("/track/predicted-nobody", test_predicted_nobody);
   g_test_add_func ("/track/not-predicted", test_not_predicted);
+  g_test_add_func ("/track/kept-not-predicted", test_kept_not_predicted);
   g_test_add_func ("/track/late", test_late);
   g_test_add_func ("/track/clipped", test_clipped);
   g_test_add_func ("/track/two-detectors", test_two_detectors);
