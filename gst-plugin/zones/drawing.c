@@ -2,6 +2,7 @@
 #include "drawing.h"
 
 #include <gst/gst.h>
+#include <string.h>
 
 #include "config.h"
 #include "text.h"
@@ -89,12 +90,25 @@ gboolean
 gst_defcn_drawing_read (char **text, const GstDefcnDrawing *drawing,
     GError **error)
 {
+  const char *path = drawing->config;
+  gsize size = 0;
+  gboolean good;
+
   *text = NULL;
-  if (!drawing->config || !*drawing->config
-      || g_file_get_contents (drawing->config, text, NULL, error))
+  if (!path || !*path)
     return TRUE;
-  g_prefix_error (error, "config: ");
-  return FALSE;
+  if (g_file_test (path, G_FILE_TEST_EXISTS)
+      && !g_file_test (path, G_FILE_TEST_IS_REGULAR))
+    good = gst_defcn_layout_fail (error, "%s is no regular file", path);
+  else
+    good = g_file_get_contents (path, text, &size, error);
+  if (good && strlen (*text) < size) {
+    g_clear_pointer (text, g_free);
+    good = gst_defcn_layout_fail (error, "%s is no text", path);
+  }
+  if (!good)
+    g_prefix_error (error, "config: ");
+  return good;
 }
 
 GArray *

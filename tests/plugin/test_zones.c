@@ -404,6 +404,7 @@ test_refused (void)
     { "zones", "\xff: line 0,0 1,1", "no UTF-8" },
     { "config", "/nowhere/zones.json", "config: " },
     { "config", "/nowhere/\xff.json", "config: " },
+    { "config", "/dev/null", "config: /dev/null is no regular file" },
     { "resolution", "640", "resolution is \"640\"" },
   };
   GstHarness *h = harness_new ("zones=\"" ZONE "\"");
@@ -481,6 +482,9 @@ test_config (void)
   assert_warns (bus, "no JSON");
   step (h, 5, 1, 0.5, 0.4,
       "line-crossed M #1 backward, line-crossed L #1 backward");
+  g_assert_true (g_file_set_contents (path, "{}\0{}", 5, NULL));
+  g_object_set (zones, "config", path, NULL);
+  assert_warns (bus, "is no text");
   g_object_set (zones, "config", NULL, NULL);
   step (h, 6, 1, 0.5, 0.8, "line-crossed L #1 forward");
   gst_harness_teardown (h);
