@@ -166,7 +166,7 @@ name_topic (GstDefcnPublish *self, const char *source, GError **error)
 
   if (!topic)
     return FALSE;
-  key = source && *source ? gst_defcn_topic_source (source) : NULL;
+  key = source && *source ? gst_defcn_record_source (source) : NULL;
   g_clear_pointer (&self->topic_name, g_ref_string_release);
   g_clear_pointer (&self->key, g_ref_string_release);
   self->topic_name = g_ref_string_new (topic);

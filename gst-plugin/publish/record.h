@@ -62,4 +62,9 @@ typedef struct
 char *gst_defcn_record_to_json (const GstDefcnRecord *record,
     const GArray *objects, int indent);
 
+/* (transfer full): @source as records have it: an address without user,
+ * password and what cameras take for them in its query; valid UTF-8, with
+ * U+FFFD for bytes that are not.  NULL for none. */
+char *gst_defcn_record_source (const char *source);
+
 G_END_DECLS
