@@ -67,6 +67,7 @@
 #include "list.h"
 #include "meta.h"
 #include "redact.h"
+#include "publish/record.h"
 #include "snapshot/caption.h"
 #include "snapshot/due.h"
 #include "snapshot/specs.h"
@@ -307,7 +308,7 @@ take_rule (GstDefcnSnapshot *self)
   if (self->is_changed) {
     clear_rule (self);
     self->rule = self->live;
-    self->rule.source = g_strdup (self->live.source);
+    self->rule.source = gst_defcn_record_source (self->live.source);
     self->rule.classes = g_strdup (self->live.classes);
     self->rule.redact = g_strdup (self->live.redact);
     self->classes = split (self->rule.classes);
