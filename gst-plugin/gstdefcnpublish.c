@@ -469,6 +469,8 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   refused = fixed && gst_defcn_field_differs (field, value, pspec);
   if (!fixed)
     gst_defcn_field_set (field, value);
+  if (id == PROP_SOURCE)
+    gst_defcn_record_hide_login (&self->source);
   if (id == PROP_ADDRESS && !fixed)
     self->had_login = gst_defcn_topic_take_login_off (self->broker.address);
   if (self->outbox && (id == PROP_MAX_RECORDS || id == PROP_MAX_BYTES))

@@ -308,7 +308,7 @@ take_rule (GstDefcnSnapshot *self)
   if (self->is_changed) {
     clear_rule (self);
     self->rule = self->live;
-    self->rule.source = gst_defcn_record_source (self->live.source);
+    self->rule.source = g_strdup (self->live.source);
     self->rule.classes = g_strdup (self->live.classes);
     self->rule.redact = g_strdup (self->live.redact);
     self->classes = split (self->rule.classes);
@@ -503,6 +503,8 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   refused = fixed && gst_defcn_field_differs (field, value, pspec);
   if (!fixed)
     gst_defcn_field_set (field, value);
+  if (id == PROP_SOURCE)
+    gst_defcn_record_hide_login (&self->live.source);
   self->is_changed = TRUE;
   GST_OBJECT_UNLOCK (self);
   if (refused)

@@ -155,6 +155,14 @@ gst_defcn_record_source (const char *source)
   return g_utf8_make_valid (shown, -1);
 }
 
+void
+gst_defcn_record_hide_login (char **source)
+{
+  g_autofree char *given = *source;
+
+  *source = gst_defcn_record_source (given);
+}
+
 static void
 add_source (cJSON *object, const char *source)
 {

@@ -67,4 +67,8 @@ char *gst_defcn_record_to_json (const GstDefcnRecord *record,
  * U+FFFD for bytes that are not.  NULL for none. */
 char *gst_defcn_record_source (const char *source);
 
+/* The same in place, for a property: others see properties, in pictures of a
+ * pipeline too.  *@source: (transfer full) (nullable) */
+void gst_defcn_record_hide_login (char **source);
+
 G_END_DECLS

@@ -832,7 +832,7 @@ test_sidecar (void)
 }
 
 /* An address that a picture is of has lost user and password in its name, in
- * the message and beside it. */
+ * the message, beside it and in the property. */
 static void
 test_login (void)
 {
@@ -852,7 +852,8 @@ test_login (void)
     g_autofree char *properties =
         g_strdup_printf ("sidecar=true source=\"%s\"", cases[i].source);
     g_autofree char *name = g_strconcat (cases[i].name, ".json", NULL);
-    g_autofree char *path = NULL, *text = NULL, *said = NULL;
+    g_autofree char *path = NULL, *text = NULL, *said = NULL, *seen = NULL;
+    GstElement *element;
 
     rig_open (&rig, "{source}-{id}.jpg", properties);
     push_person (&rig, 10, 7, 0.5);
@@ -862,6 +863,10 @@ test_login (void)
         cases[i].shown);
     said = gst_structure_to_string (s);
     g_assert_null (strstr (said, "secret"));
+    element = element_of (rig.h);
+    g_object_get (element, "source", &seen, NULL);
+    g_assert_cmpstr (seen, ==, cases[i].shown);
+    g_clear_object (&element);
     path = g_build_filename (rig.folder, name, NULL);
     g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
     g_assert_null (strstr (text, "secret"));
