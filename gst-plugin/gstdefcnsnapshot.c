@@ -318,17 +318,6 @@ take_rule (GstDefcnSnapshot *self)
   GST_OBJECT_UNLOCK (self);
 }
 
-static GstClockTime
-stream_time (GstDefcnSnapshot *self, GstBuffer *buffer)
-{
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-
-  if (segment->format != GST_FORMAT_TIME || !GST_BUFFER_PTS_IS_VALID (buffer))
-    return GST_CLOCK_TIME_NONE;
-  return gst_segment_to_stream_time (segment, GST_FORMAT_TIME,
-      GST_BUFFER_PTS (buffer));
-}
-
 /* *@source: (transfer full), its owner. */
 static GstDefcnMoment
 moment_of (GstDefcnSnapshot *self, GstBuffer *buffer, char **source)
@@ -336,7 +325,9 @@ moment_of (GstDefcnSnapshot *self, GstBuffer *buffer, char **source)
   *source = self->rule.source ? g_strdup (self->rule.source)
                               : gst_object_get_name (GST_OBJECT (self));
   return (GstDefcnMoment){ *source, GST_BUFFER_PTS (buffer),
-    stream_time (self, buffer), self->now };
+    gst_defcn_timing_stream (&GST_BASE_TRANSFORM (self)->segment,
+        GST_BUFFER_PTS (buffer)),
+    self->now };
 }
 
 static GstDefcnPixels

@@ -2,15 +2,7 @@
 #include "describe.h"
 
 #include "capture.h"
-
-/* GST_CLOCK_TIME_NONE where the stream does not go by time. */
-static GstClockTime
-stream_time (const GstSegment *segment, GstClockTime pts)
-{
-  if (segment->format != GST_FORMAT_TIME || !GST_CLOCK_TIME_IS_VALID (pts))
-    return GST_CLOCK_TIME_NONE;
-  return gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts);
-}
+#include "timing.h"
 
 /* (transfer full).  *@lost: how many objects have lost their boxes. */
 static GArray *
@@ -23,7 +15,7 @@ read_marks (GstBuffer *buffer, const GstSegment *segment, guint *lost)
   for (guint i = 0; i < marks->len; i++) {
     GstDefcnMark *mark = &g_array_index (marks, GstDefcnMark, i);
 
-    mark->timestamp = stream_time (segment, mark->timestamp);
+    mark->timestamp = gst_defcn_timing_stream (segment, mark->timestamp);
     *lost += mark->lost;
   }
   return marks;
@@ -56,7 +48,7 @@ gst_defcn_describe_frame (GstBuffer *buffer, const GstSegment *segment,
   captured = gst_defcn_capture_utc (buffer);
   if (marks->len)
     record.frame = g_array_index (marks, GstDefcnMark, 0).frame;
-  record.timestamp = stream_time (segment, GST_BUFFER_PTS (buffer));
+  record.timestamp = gst_defcn_timing_stream (segment, GST_BUFFER_PTS (buffer));
   record.pts = GST_BUFFER_PTS (buffer);
   record.utc = utc;
   record.captured = captured;

@@ -68,7 +68,7 @@ SHARED = {
     "gst-plugin": {"gst-plugin/field", "gst-plugin/finding", "gst-plugin/list",
                    "gst-plugin/meta", "gst-plugin/object", "gst-plugin/redact",
                    "gst-plugin/samples", "gst-plugin/scene",
-                   "gst-plugin/view"},
+                   "gst-plugin/timing", "gst-plugin/view"},
     "training": {"training/progress", "training/metrics",
                  "training/device_options"},
 }
