@@ -64,7 +64,7 @@
 
 #include "field.h"
 #include "publish/brokers.h"
-#include "publish/capture.h"
+#include "publish/describe.h"
 #include "publish/outbox.h"
 #include "publish/output.h"
 #include "publish/properties.h"
@@ -166,7 +166,7 @@ name_topic (GstDefcnPublish *self, const char *source, GError **error)
 
   if (!topic)
     return FALSE;
-  key = source && *source ? gst_defcn_topic_source (source) : NULL;
+  key = source && *source ? gst_defcn_record_source (source) : NULL;
   g_clear_pointer (&self->topic_name, g_ref_string_release);
   g_clear_pointer (&self->key, g_ref_string_release);
   self->topic_name = g_ref_string_new (topic);
@@ -363,80 +363,28 @@ set_caps (GstBaseTransform *base, GstCaps *in, GstCaps *out)
   return FALSE;
 }
 
-/* GST_CLOCK_TIME_NONE where the stream does not go by time. */
-static GstClockTime
-stream_time (GstDefcnPublish *self, GstClockTime pts)
-{
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-
-  if (segment->format != GST_FORMAT_TIME || !GST_CLOCK_TIME_IS_VALID (pts))
-    return GST_CLOCK_TIME_NONE;
-  return gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts);
-}
-
-/* (transfer full).  *@lost: how many objects have lost their boxes. */
-static GArray *
-read_marks (GstDefcnPublish *self, GstBuffer *buffer, guint *lost)
-{
-  GArray *marks = g_array_new (FALSE, FALSE, sizeof (GstDefcnMark));
-
-  *lost = 0;
-  gst_defcn_meta_read_marks (buffer, marks);
-  for (guint i = 0; i < marks->len; i++) {
-    GstDefcnMark *mark = &g_array_index (marks, GstDefcnMark, i);
-
-    mark->timestamp = stream_time (self, mark->timestamp);
-    *lost += mark->lost;
-  }
-  return marks;
-}
-
 /* The record of @buffer as text; NULL when there is nothing to say. */
 static char *
 record_of (GstDefcnPublish *self, GstBuffer *buffer)
 {
-  g_autoptr (GArray) objects =
-      g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
-  guint lost;
-  g_autoptr (GArray) marks = read_marks (self, buffer, &lost);
-  g_autoptr (GArray) places = gst_defcn_scene_places_new ();
-  g_autoptr (GArray) events = gst_defcn_scene_events_new ();
-  g_autofree char *source = NULL, *utc = NULL, *captured = NULL;
-  g_autoptr (GDateTime) now = NULL;
-  GstDefcnRecord record = { GST_VIDEO_INFO_WIDTH (&self->info),
-    GST_VIDEO_INFO_HEIGHT (&self->info),
-    stream_time (self, GST_BUFFER_PTS (buffer)), GST_BUFFER_PTS (buffer),
-    self->frames++,
-    self->output ? gst_defcn_output_records (self->output) : self->records };
+  g_autofree char *source = NULL;
+  GstDefcnDescribeOptions options = { .indent = -1 };
+  GstDefcnRecord rest = { .width = GST_VIDEO_INFO_WIDTH (&self->info),
+    .height = GST_VIDEO_INFO_HEIGHT (&self->info),
+    .frame = self->frames++,
+    .seq =
+        self->output ? gst_defcn_output_records (self->output) : self->records,
+    .tags = self->started_tags };
 
-  gst_defcn_meta_read (buffer, objects, record.width, record.height);
   GST_OBJECT_LOCK (self);
-  const gboolean add_empty = self->add_empty, with_utc = self->utc;
-  const int indent = self->output && self->format == GST_DEFCN_PUBLISH_JSON
-      ? self->indent
-      : -1;
-  source = g_strdup (self->source);
+  options.add_empty = self->add_empty;
+  options.utc = self->utc;
+  if (self->output && self->format == GST_DEFCN_PUBLISH_JSON)
+    options.indent = self->indent;
+  rest.source = source = g_strdup (self->source);
   GST_OBJECT_UNLOCK (self);
-  gst_defcn_scene_read_events (buffer, events);
-  if (objects->len == 0 && !add_empty && !lost && !events->len)
-    return NULL;
-  gst_defcn_scene_read_places (buffer, places);
-
-  if (with_utc) {
-    now = g_date_time_new_now_utc ();
-    utc = g_date_time_format (now, "%Y-%m-%dT%H:%M:%S.%fZ");
-  }
-  captured = gst_defcn_capture_utc (buffer);
-  if (marks->len)
-    record.frame = g_array_index (marks, GstDefcnMark, 0).frame;
-  record.source = source;
-  record.tags = self->started_tags;
-  record.utc = utc;
-  record.captured = captured;
-  record.marks = marks;
-  record.places = places;
-  record.events = events;
-  return gst_defcn_record_to_json (&record, objects, indent);
+  return gst_defcn_describe_frame (buffer, &GST_BASE_TRANSFORM (self)->segment,
+      &rest, &options);
 }
 
 /* Takes @text. */
@@ -521,6 +469,8 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   refused = fixed && gst_defcn_field_differs (field, value, pspec);
   if (!fixed)
     gst_defcn_field_set (field, value);
+  if (id == PROP_SOURCE)
+    gst_defcn_record_hide_login (&self->source);
   if (id == PROP_ADDRESS && !fixed)
     self->had_login = gst_defcn_topic_take_login_off (self->broker.address);
   if (self->outbox && (id == PROP_MAX_RECORDS || id == PROP_MAX_BYTES))

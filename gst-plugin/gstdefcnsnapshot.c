@@ -67,6 +67,7 @@
 #include "list.h"
 #include "meta.h"
 #include "redact.h"
+#include "publish/record.h"
 #include "snapshot/caption.h"
 #include "snapshot/due.h"
 #include "snapshot/specs.h"
@@ -317,17 +318,6 @@ take_rule (GstDefcnSnapshot *self)
   GST_OBJECT_UNLOCK (self);
 }
 
-static GstClockTime
-stream_time (GstDefcnSnapshot *self, GstBuffer *buffer)
-{
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-
-  if (segment->format != GST_FORMAT_TIME || !GST_BUFFER_PTS_IS_VALID (buffer))
-    return GST_CLOCK_TIME_NONE;
-  return gst_segment_to_stream_time (segment, GST_FORMAT_TIME,
-      GST_BUFFER_PTS (buffer));
-}
-
 /* *@source: (transfer full), its owner. */
 static GstDefcnMoment
 moment_of (GstDefcnSnapshot *self, GstBuffer *buffer, char **source)
@@ -335,7 +325,9 @@ moment_of (GstDefcnSnapshot *self, GstBuffer *buffer, char **source)
   *source = self->rule.source ? g_strdup (self->rule.source)
                               : gst_object_get_name (GST_OBJECT (self));
   return (GstDefcnMoment){ *source, GST_BUFFER_PTS (buffer),
-    stream_time (self, buffer), self->now };
+    gst_defcn_timing_stream (&GST_BASE_TRANSFORM (self)->segment,
+        GST_BUFFER_PTS (buffer)),
+    self->now };
 }
 
 static GstDefcnPixels
@@ -502,6 +494,8 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
   refused = fixed && gst_defcn_field_differs (field, value, pspec);
   if (!fixed)
     gst_defcn_field_set (field, value);
+  if (id == PROP_SOURCE)
+    gst_defcn_record_hide_login (&self->live.source);
   self->is_changed = TRUE;
   GST_OBJECT_UNLOCK (self);
   if (refused)

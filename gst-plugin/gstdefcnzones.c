@@ -334,11 +334,7 @@ post_events (GstDefcnZones *self, GstBuffer *buffer, const GArray *events)
 {
   const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
   const GstClockTime pts = GST_BUFFER_PTS (buffer);
-  const gboolean is_timed =
-      segment->format == GST_FORMAT_TIME && GST_CLOCK_TIME_IS_VALID (pts);
-  const GstClockTime stream = is_timed
-      ? gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts)
-      : GST_CLOCK_TIME_NONE;
+  const GstClockTime stream = gst_defcn_timing_stream (segment, pts);
   GValue value = G_VALUE_INIT;
   GstStructure *s = gst_structure_new (GST_DEFCN_META_EVENTS_NAME, "timestamp",
       G_TYPE_UINT64, pts, "stream-time", G_TYPE_UINT64, stream, "running-time",

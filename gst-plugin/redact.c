@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "layout.h"
 #include "list.h"
 #include "meta.h"
+#include "samples.h"
 #include "set.h"
 
 #define UNIT 8       /* pixels that no subsampled sample reaches beyond */
@@ -272,7 +272,7 @@ pixelate_unpacked (GstVideoFrame *frame, const Side *across, const Side *down)
       GST_VIDEO_FORMAT_INFO_BITS (
           gst_video_format_get_info (format->unpack_format))
       > 8;
-  const int width = gst_defcn_layout_packed_width (frame);
+  const int width = gst_defcn_samples_packed_width (frame);
   g_autofree guint16 *pixels =
       g_new (guint16, (gsize) COMPONENTS * (width + 64));
   const gsize n_sums = (gsize) COMPONENTS * across->blocks;
@@ -310,7 +310,7 @@ pixelate (GstVideoFrame *frame, const double ltrb[4], double longer)
 
   if (across.from >= across.to || down.from >= down.to)
     return;
-  if (gst_defcn_layout_is_bytes (frame->info.finfo))
+  if (gst_defcn_samples_are_bytes (frame->info.finfo))
     pixelate_bytes (frame, &across, &down);
   else
     pixelate_unpacked (frame, &across, &down);

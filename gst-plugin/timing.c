@@ -1,5 +1,11 @@
-/* When a frame is, for elements that compare frames with earlier ones. */
+/* When a frame is. */
 #include "timing.h"
+
+static gboolean
+goes_by_time (const GstSegment *segment, GstClockTime pts)
+{
+  return segment->format == GST_FORMAT_TIME && GST_CLOCK_TIME_IS_VALID (pts);
+}
 
 gboolean
 gst_defcn_timing_shifts (const GstSegment *old, GstEvent *event)
@@ -17,12 +23,20 @@ gst_defcn_timing_running (const GstSegment *segment, GstClockTime pts)
 {
   guint64 running;
 
-  if (segment->format != GST_FORMAT_TIME || !GST_CLOCK_TIME_IS_VALID (pts))
+  if (!goes_by_time (segment, pts))
     return GST_CLOCK_TIME_NONE;
   if (gst_segment_to_running_time_full (segment, GST_FORMAT_TIME, pts, &running)
       != 1)
     return GST_CLOCK_TIME_NONE; /* before the segment begins */
   return MIN (running, G_MAXINT64);
+}
+
+GstClockTime
+gst_defcn_timing_stream (const GstSegment *segment, GstClockTime pts)
+{
+  if (!goes_by_time (segment, pts))
+    return GST_CLOCK_TIME_NONE;
+  return gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts);
 }
 
 gint64

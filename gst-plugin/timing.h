@@ -1,4 +1,4 @@
-/* When a frame is, for elements that compare frames with earlier ones.
+/* When a frame is.
  *
  * Thread rule: re-entrant.
  */
@@ -14,6 +14,11 @@ gboolean gst_defcn_timing_shifts (const GstSegment *old, GstEvent *event);
 /* Running time of @pts; GST_CLOCK_TIME_NONE where the stream does not go by
  * time, and before its segment begins. */
 GstClockTime gst_defcn_timing_running (const GstSegment *segment,
+    GstClockTime pts);
+
+/* Stream time of @pts; GST_CLOCK_TIME_NONE where the stream does not go by
+ * time, and outside of its segment. */
+GstClockTime gst_defcn_timing_stream (const GstSegment *segment,
     GstClockTime pts);
 
 /* The running time of a frame, the one before having been at @last.  Without

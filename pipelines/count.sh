@@ -8,6 +8,13 @@
 # counted:
 #   12.4 middle line-crossed forward #7 person
 #   middle: forward 3, backward 1
+#
+# pipelines/count.jpg is frame 580, counted from 0, of what is drawn with the
+# README's zones:
+#   gst-launch-1.0 filesrc location=demo-out/vtest.avi ! decodebin \
+#     ! defcndetect threshold=0.1 ! defcntrack ! defcnzones zones=... \
+#     ! defcnoverlay color-by=id trails=2 ! videoconvert ! jpegenc quality=75 \
+#     ! multifilesink location=count-%d.jpg
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 [ $# = 1 ] || [ $# = 2 ] ||

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "layout.h"
+#include "samples.h"
 
 static guint8
 to_byte (double value)
@@ -72,7 +72,7 @@ rows_new (const GstVideoFrame *frame)
   const GstVideoFormatInfo *format = frame->info.finfo;
   Rows *rows = g_new0 (Rows, 1);
 
-  rows->width = gst_defcn_layout_packed_width (frame);
+  rows->width = gst_defcn_samples_packed_width (frame);
   rows->is_wide = GST_VIDEO_FORMAT_INFO_BITS (
                       gst_video_format_get_info (format->unpack_format))
       > 8;
@@ -127,7 +127,7 @@ gst_defcn_canvas_begin (GstDefcnCanvas *canvas, GstVideoFrame *frame,
     GST_VIDEO_FRAME_HEIGHT (frame) };
 
   *canvas = (GstDefcnCanvas){ frame, clip ? *clip : all,
-    gst_defcn_layout_is_bytes (frame->info.finfo) ? NULL : rows_new (frame) };
+    gst_defcn_samples_are_bytes (frame->info.finfo) ? NULL : rows_new (frame) };
 }
 
 void

@@ -136,21 +136,40 @@ without_credentials (const char *text)
   return g_regex_replace (named, text, -1, 0, "\\1...", 0, NULL);
 }
 
-/* Of an address without the user and the password: records are kept, and go to
- * others. */
-static void
-add_source (cJSON *object, const char *source)
+/* Records are kept, and go to others. */
+char *
+gst_defcn_record_source (const char *source)
 {
-  const char *scheme = strstr (source, "://");
+  const char *scheme = source ? strstr (source, "://") : NULL;
   const char *host = scheme ? scheme + strlen ("://") : source;
   const char *at = scheme ? end_of_login (host) : NULL;
   const char *rest = at ? at + 1 : host;
   g_autofree char *hidden =
       scheme && strchr (rest, '=') ? without_credentials (rest) : NULL;
-  g_autofree char *shown = g_strdup_printf ("%.*s%s", (int) (host - source),
-      source, hidden ? hidden : rest);
+  g_autofree char *shown = NULL;
 
-  cJSON_AddStringToObject (object, "source", shown);
+  if (!source)
+    return NULL;
+  shown = g_strdup_printf ("%.*s%s", (int) (host - source), source,
+      hidden ? hidden : rest);
+  return g_utf8_make_valid (shown, -1);
+}
+
+void
+gst_defcn_record_hide_login (char **source)
+{
+  g_autofree char *given = *source;
+
+  *source = gst_defcn_record_source (given);
+}
+
+static void
+add_source (cJSON *object, const char *source)
+{
+  g_autofree char *shown = gst_defcn_record_source (source);
+
+  if (shown)
+    cJSON_AddStringToObject (object, "source", shown);
 }
 
 static void
@@ -362,8 +381,7 @@ gst_defcn_record_to_json (const GstDefcnRecord *record, const GArray *objects,
   resolution = cJSON_AddObjectToObject (object, "resolution");
   cJSON_AddNumberToObject (resolution, "width", record->width);
   cJSON_AddNumberToObject (resolution, "height", record->height);
-  if (record->source)
-    add_source (object, record->source);
+  add_source (object, record->source);
   if (record->tags)
     cJSON_AddRawToObject (object, "tags", record->tags);
   add_times (object, record);

@@ -62,4 +62,13 @@ typedef struct
 char *gst_defcn_record_to_json (const GstDefcnRecord *record,
     const GArray *objects, int indent);
 
+/* (transfer full): @source as records have it: an address without user,
+ * password and what cameras take for them in its query; valid UTF-8, with
+ * U+FFFD for bytes that are not.  NULL for none. */
+char *gst_defcn_record_source (const char *source);
+
+/* The same in place, for a property: others see properties, in pictures of a
+ * pipeline too.  *@source: (transfer full) (nullable) */
+void gst_defcn_record_hide_login (char **source);
+
 G_END_DECLS

@@ -20,23 +20,6 @@ static const struct
   [GST_DEFCN_TOPIC_PATH] = { "path", 4095 },
 };
 
-char *
-gst_defcn_topic_source (const char *source)
-{
-  g_autoptr (GArray) none = g_array_new (FALSE, FALSE, sizeof (GstDefcnObject));
-  const GstDefcnRecord record = { .source = source,
-    .timestamp = GST_CLOCK_TIME_NONE,
-    .pts = GST_CLOCK_TIME_NONE,
-    .marks = none };
-  g_autofree char *text = gst_defcn_record_to_json (&record, none, -1);
-  cJSON *json = cJSON_Parse (text);
-  char *shown = g_strdup (
-      cJSON_GetStringValue (cJSON_GetObjectItemCaseSensitive (json, "source")));
-
-  cJSON_Delete (json);
-  return shown;
-}
-
 static gboolean
 is_of_kafka (char c)
 {
@@ -109,7 +92,7 @@ gst_defcn_topic_new (GstDefcnTopicKind kind, const char *template,
   const char *fault;
 
   if (strstr (template, PLACEHOLDER)) {
-    shown = gst_defcn_topic_source (source);
+    shown = gst_defcn_record_source (source);
     if (!shown || !*shown) {
       g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
           "\"%s\" wants the property \"source\", which is not set", template);

@@ -26,10 +26,6 @@ typedef enum
 char *gst_defcn_topic_new (GstDefcnTopicKind kind, const char *template,
     const char *source, GError **error);
 
-/* (transfer full): @source as records have it, an address without user and
- * password; NULL for none. */
-char *gst_defcn_topic_source (const char *source);
-
 /* Takes user and password off @address (nullable), or a list of them, in place:
  * nobody who looks at a property shall find them there.  Whether there were
  * any. */

@@ -152,8 +152,9 @@ install_where (GObjectClass *klass)
           GST_DEFCN_SNAPSHOT_LOCATION, READY));
   g_object_class_install_property (klass, PROP_SOURCE,
       g_param_spec_string ("source", "Source",
-          "What {source} stands for; unset: the element's name", NULL,
-          PLAYING));
+          "What {source} stands for, an address without user and password; "
+          "unset: the element's name",
+          NULL, PLAYING));
   g_object_class_install_property (klass, PROP_SIDECAR,
       g_param_spec_boolean ("sidecar", "Sidecar",
           "Write what the message says beside the picture too, as .json", FALSE,

@@ -132,6 +132,16 @@ machine_paths ()
       '(^|[^[:alnum:]_.])[/](work|home|root|Users|mnt)/[[:alnum:]_]' /dev/null
 }
 
+# Links of documents, to others and to pictures, that lead nowhere.
+dead_links ()
+{
+  all_files | grep '\.md$' | while read -r file; do
+    grep -oE '\]\([^):#]+' "$file" | cut -c3- | while read -r to; do
+      [ -e "$(dirname "$file")/$to" ] || echo "$file: $to"
+    done
+  done
+}
+
 check 'core includes no GStreamer' "$(includes 'gst/|glib-object\.h' core)"
 check 'training includes no GStreamer' "$(includes 'gst/' training)"
 rooms=$(python3 tests/lint/rooms.py . "$build" 2>&1) ||
@@ -166,6 +176,7 @@ else
 fi
 
 check 'no line over 80 columns' "$(long_lines)"
+check 'links of documents lead somewhere' "$(dead_links)"
 check 'no paths of machines' "$(machine_paths)"
 
 plugin=$(find "$build/gst-plugin" -name 'libgst*.so' 2>/dev/null | head -n 1)

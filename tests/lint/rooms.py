@@ -65,10 +65,10 @@ ROOMS = {
 # The modules at the top of a tree that its rooms may include: what the doors
 # share.  Of the core all may be.
 SHARED = {
-    "gst-plugin": {"gst-plugin/field", "gst-plugin/finding",
-                   "gst-plugin/layout", "gst-plugin/list", "gst-plugin/meta",
-                   "gst-plugin/object", "gst-plugin/redact", "gst-plugin/scene",
-                   "gst-plugin/view"},
+    "gst-plugin": {"gst-plugin/field", "gst-plugin/finding", "gst-plugin/list",
+                   "gst-plugin/meta", "gst-plugin/object", "gst-plugin/redact",
+                   "gst-plugin/samples", "gst-plugin/scene",
+                   "gst-plugin/timing", "gst-plugin/view"},
     "training": {"training/progress", "training/metrics",
                  "training/device_options"},
 }

@@ -266,6 +266,16 @@ main (int argc, char **argv)
     { "zones",
         "threshold=0.1 ! defcntrack confirm=1 ! defcnzones "
         "message=true zones=\"a: polygon 0,0 1,0 1,1 0,1\"" },
+    { "styles",
+        "threshold=0 ! defcntrack confirm=1 high-threshold=0 "
+        "confirm-threshold=0 ! defcnzones zones=\"a: line 0,0 1,1\" "
+        "! defcnoverlay trails=2 color-by=id redact=person" },
+    { "publish", "! defcnpublish location=/dev/null source=a tags=\"{}\"" },
+    /* Nobody listens there; a build without says so. */
+    { "mqtt",
+        "! defcnpublish method=mqtt address=127.0.0.1:1 drain-timeout=0" },
+    { "kafka",
+        "! defcnpublish method=kafka address=127.0.0.1:1 drain-timeout=0" },
 #ifdef HAVE_SNAPSHOT
     { "snapshot",
         "threshold=0 ! defcntrack confirm=1 high-threshold=0 "

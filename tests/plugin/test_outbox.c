@@ -505,6 +505,8 @@ test_topic (void)
         "Gr\xc3\xbc\xc3\x9f" },
     { GST_DEFCN_TOPIC_MQTT, "x/{source}", "rtsp://me:secret@cam/1",
         "x/rtsp:__cam_1" },
+    { GST_DEFCN_TOPIC_MQTT, "x/{source}", "http://cam/?user=me&pwd=secret",
+        "x/http:__cam_?user=...&pwd=..." },
     { GST_DEFCN_TOPIC_MQTT, "plain", NULL, "plain" },
     { GST_DEFCN_TOPIC_MQTT, "x/{source}", NULL, NULL },
     { GST_DEFCN_TOPIC_MQTT, "x/{source}", "", NULL },

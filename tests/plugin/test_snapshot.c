@@ -831,6 +831,49 @@ test_sidecar (void)
   rig_close (&rig);
 }
 
+/* An address that a picture is of has lost user and password in its name, in
+ * the message, beside it and in the property. */
+static void
+test_login (void)
+{
+  static const struct
+  {
+    const char *source, *shown, *name;
+  } cases[] = {
+    { "rtsp://me:secret@cam/1", "rtsp://cam/1", "rtsp___cam_1-7" },
+    { "http://cam/?user=me&pwd=secret", "http://cam/?user=...&pwd=...",
+        "http___cam__user=...&pwd=...-7" },
+    { "door", "door", "door-7" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Rig rig;
+    g_autoptr (GstStructure) s = NULL;
+    g_autofree char *properties =
+        g_strdup_printf ("sidecar=true source=\"%s\"", cases[i].source);
+    g_autofree char *name = g_strconcat (cases[i].name, ".json", NULL);
+    g_autofree char *path = NULL, *text = NULL, *said = NULL, *seen = NULL;
+    GstElement *element;
+
+    rig_open (&rig, "{source}-{id}.jpg", properties);
+    push_person (&rig, 10, 7, 0.5);
+    s = rig_picture (&rig);
+    rig_end (&rig);
+    g_assert_cmpstr (gst_structure_get_string (s, "source"), ==,
+        cases[i].shown);
+    said = gst_structure_to_string (s);
+    g_assert_null (strstr (said, "secret"));
+    element = element_of (rig.h);
+    g_object_get (element, "source", &seen, NULL);
+    g_assert_cmpstr (seen, ==, cases[i].shown);
+    g_clear_object (&element);
+    path = g_build_filename (rig.folder, name, NULL);
+    g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+    g_assert_null (strstr (text, "secret"));
+    rig_close (&rig);
+  }
+}
+
 /* How much the pixels of the picture of @s differ from their neighbours', in
  * the middle of blocks, inside (@inside) or outside of the person. */
 static double
@@ -1107,6 +1150,7 @@ main (int argc, char **argv)
   g_test_add_func ("/snapshot/shared", test_shared);
   g_test_add_func ("/snapshot/limits", test_limits);
   g_test_add_func ("/snapshot/sidecar", test_sidecar);
+  g_test_add_func ("/snapshot/login", test_login);
   g_test_add_func ("/snapshot/redact", test_redact);
   g_test_add_func ("/snapshot/layouts", test_layouts);
   g_test_add_func ("/snapshot/unreadable", test_unreadable);

@@ -2,8 +2,8 @@
  * they are of through everything else. */
 #include "data/augment.h"
 
+#include "patches.h"
 #include "scaler.h"
-#include "scene.h"
 
 #include <math.h>
 
@@ -15,12 +15,12 @@ static const DefcnAugment plain = { .short_edges = { 100 },
 static DefcnPicture *
 quarters_new (int width, int height, GArray **objects)
 {
-  DefcnPicture *picture = scene_new (width, height);
+  DefcnPicture *picture = patch_picture_new (width, height);
   const int w = width / 2, h = height / 2;
 
   *objects = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
   for (int k = 0; k < 4; k++)
-    scene_paint (picture, *objects, k, k % 2 * w + w / 5, k / 2 * h + h / 4,
+    patch_paint (picture, *objects, k, k % 2 * w + w / 5, k / 2 * h + h / 4,
         k % 2 * w + w - w / 6, k / 2 * h + h - h / 7);
   return picture;
 }
@@ -46,9 +46,9 @@ check_example (const char *name, guint32 seed, const DefcnExample *example,
 
   for (int label = 0; label < 4; label++) {
     const DefcnObject *o = object_of (example, label);
-    const SceneExtent e = scene_find (example, label, 0, 0, w, h);
+    const PatchExtent e = patch_find (example, label, 0, 0, w, h);
 
-    if (o && !scene_fits (&e, o, within))
+    if (o && !patch_fits (&e, o, within))
       g_error ("%s, seed %u: box %d is %g %g %g %g, its colour %d %d %d %d",
           name, seed, label, o->x1, o->y1, o->x2, o->y2, e.x1, e.y1, e.x2,
           e.y2);
@@ -232,7 +232,7 @@ test_dropped (void)
     { { 1, 10, 9, 11, .label = 0 }, FALSE },
     { { 19, 9, 30, 30, .label = 0 }, TRUE },
   };
-  g_autoptr (DefcnPicture) picture = scene_new (20, 10);
+  g_autoptr (DefcnPicture) picture = patch_picture_new (20, 10);
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autoptr (GArray) objects =
@@ -273,17 +273,17 @@ test_regions (void)
     g_autoptr (GArray) objects =
         g_array_new (FALSE, FALSE, sizeof (DefcnObject));
     g_autoptr (GRand) rand = g_rand_new_with_seed (k);
-    g_autoptr (DefcnPicture) picture = scene_new (80, 60);
+    g_autoptr (DefcnPicture) picture = patch_picture_new (80, 60);
 
     /* one that reaches over the edge, painted within */
-    scene_paint (picture, objects, 1, 40, 8, 80, 50);
+    patch_paint (picture, objects, 1, 40, 8, 80, 50);
     DefcnObject *o = &g_array_index (objects, DefcnObject, 0);
     o->crowd = TRUE;
     o->x2 = 300;
     g_autoptr (DefcnExample) example =
         defcn_augment_run (&augments[k / 120], picture, objects, rand);
     const int w = example->width, h = example->height;
-    const SceneExtent e = scene_find (example, 1, 0, 0, w, h);
+    const PatchExtent e = patch_find (example, 1, 0, 0, w, h);
 
     g_assert_cmpuint (example->objects->len, <=, 1);
     if (example->objects->len == 0) {
@@ -295,7 +295,7 @@ test_regions (void)
     g_assert_cmpint (o->label, ==, -1);
     g_assert_true (
         o->x1 >= 0 && o->y1 >= 0 && o->x2 <= w && o->y2 <= h && o->x1 < o->x2);
-    if (e.n > 0 && !scene_fits (&e, o, 3))
+    if (e.n > 0 && !patch_fits (&e, o, 3))
       g_error ("case %u: %g %g %g %g, its colour %d %d %d %d", k, o->x1, o->y1,
           o->x2, o->y2, e.x1, e.y1, e.x2, e.y2);
     slivers += k / 120 == 3; /* less than a quarter of 260 x 42 */
@@ -318,13 +318,13 @@ test_crop_target (void)
     g_autoptr (GArray) objects =
         g_array_new (FALSE, FALSE, sizeof (DefcnObject));
     g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
-    g_autoptr (DefcnPicture) picture = scene_new (80, 60);
+    g_autoptr (DefcnPicture) picture = patch_picture_new (80, 60);
     const DefcnObject crowd = { 70, 50, 80, 60, .crowd = seed % 2,
       .label = seed % 2 - 1 };
 
     for (int k = 0; k < 5; k++)
       g_array_append_val (objects, crowd);
-    scene_paint (picture, objects, 0, 1, 1, 9, 7);
+    patch_paint (picture, objects, 0, 1, 1, 9, 7);
     g_autoptr (DefcnExample) example =
         defcn_augment_run (&augment, picture, objects, rand);
     g_assert_nonnull (object_of (example, 0));
@@ -349,7 +349,7 @@ test_no_objects (void)
     g_autoptr (GArray) objects =
         g_array_new (FALSE, FALSE, sizeof (DefcnObject));
     g_autoptr (GRand) rand = g_rand_new_with_seed (i);
-    g_autoptr (DefcnPicture) picture = scene_new (size[0], size[1]);
+    g_autoptr (DefcnPicture) picture = patch_picture_new (size[0], size[1]);
     g_autoptr (DefcnExample) example =
         defcn_augment_run (&augment, picture, objects, rand);
 
@@ -370,10 +370,10 @@ test_chances (void)
     .flip = 0.5f };
   g_autoptr (GRand) rand = g_rand_new_with_seed (5);
   g_autoptr (GArray) objects = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
-  g_autoptr (DefcnPicture) picture = scene_new (20, 20);
+  g_autoptr (DefcnPicture) picture = patch_picture_new (20, 20);
   int drawn[4] = { 0 }, flipped = 0;
 
-  scene_paint (picture, objects, 0, 0, 0, 10, 20);
+  patch_paint (picture, objects, 0, 0, 0, 10, 20);
   for (int i = 0; i < 600; i++) {
     g_autoptr (DefcnExample) example =
         defcn_augment_run (&augment, picture, objects, rand);
@@ -388,10 +388,10 @@ test_chances (void)
 }
 
 /* The picture's place in the example: where its white is. */
-static SceneExtent
+static PatchExtent
 find_white (const DefcnExample *example)
 {
-  SceneExtent e = { 0, G_MAXINT, G_MAXINT, -1, -1 };
+  PatchExtent e = { 0, G_MAXINT, G_MAXINT, -1, -1 };
 
   for (int y = 0; y < example->height; y++) {
     for (int x = 0; x < example->width; x++) {
@@ -469,7 +469,7 @@ test_expand (void)
     g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
     g_autoptr (DefcnExample) example =
         defcn_augment_run (&augment, picture, objects, rand);
-    const SceneExtent e = find_white (example);
+    const PatchExtent e = find_white (example);
 
     g_assert_cmpint (example->width, ==, 100);
     g_assert_cmpint (example->height, ==, 100);
@@ -505,7 +505,7 @@ test_canvas (void)
     g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
     g_autoptr (DefcnExample) example =
         defcn_augment_run (&augment, picture, objects, rand);
-    const SceneExtent e = find_white (example);
+    const PatchExtent e = find_white (example);
 
     spread_add (&size, e.x2 - e.x1);
     spread_add (&left, e.x1 / (double) (120 - (e.x2 - e.x1)));
@@ -534,10 +534,10 @@ test_crop (void)
     g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
     g_autoptr (GArray) objects =
         g_array_new (FALSE, FALSE, sizeof (DefcnObject));
-    g_autoptr (DefcnPicture) picture = scene_new (120, 100);
+    g_autoptr (DefcnPicture) picture = patch_picture_new (120, 100);
     const int x = seed * 37 % 120, y = seed * 11 % 100;
 
-    scene_paint (picture, objects, 0, x, y, x + 1, y + 1);
+    patch_paint (picture, objects, 0, x, y, x + 1, y + 1);
     g_autoptr (DefcnExample) example =
         defcn_augment_run (&augment, picture, objects, rand);
     g_assert_cmpuint (example->objects->len, ==, 1);
@@ -567,7 +567,7 @@ test_visible (void)
     g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
     g_autoptr (GArray) objects =
         g_array_new (FALSE, FALSE, sizeof (DefcnObject));
-    g_autoptr (DefcnPicture) picture = scene_new (100, 50);
+    g_autoptr (DefcnPicture) picture = patch_picture_new (100, 50);
     int x0 = -1;
 
     /* The columns' numbers, to see which are left; the fit is 0.5, so that

@@ -5,7 +5,7 @@
 
 #include "error.h"
 #include "folder.h"
-#include "scene.h"
+#include "patches.h"
 #include "testing.h"
 
 #include <string.h>
@@ -29,9 +29,9 @@ dataset_new (int n_wide, int n_narrow)
     g_autofree char *path = folder_file (folder, name);
     g_autoptr (GArray) objects =
         g_array_new (FALSE, FALSE, sizeof (DefcnObject));
-    g_autoptr (DefcnPicture) picture = scene_new (w, h);
+    g_autoptr (DefcnPicture) picture = patch_picture_new (w, h);
 
-    scene_paint (picture, objects, i % SCENE_COLORS, x, y, x + 16, y + 18);
+    patch_paint (picture, objects, i % PATCH_COLORS, x, y, x + 16, y + 18);
     g_assert_true (defcn_picture_save (picture, path, NULL));
     g_string_append_printf (images,
         "%s{\"id\":%d,\"file_name\":\"%s\",\"width\":%d,\"height\":%d}", comma,
@@ -39,7 +39,7 @@ dataset_new (int n_wide, int n_narrow)
     g_string_append_printf (annotations,
         "%s{\"id\":%d,\"image_id\":%d,\"category_id\":%d,\"area\":%d,"
         "\"bbox\":[%d,%d,16,18]}",
-        comma, i, i, i % SCENE_COLORS, i, x, y);
+        comma, i, i, i % PATCH_COLORS, i, x, y);
   }
   g_autofree char *text = g_strdup_printf ("{\"images\":[%s],"
                                            "\"annotations\":[%s],"
@@ -528,11 +528,11 @@ test_other_size (void)
     g_autofree char *path = folder_file (folder, "0.png");
     g_autoptr (GArray) objects =
         g_array_new (FALSE, FALSE, sizeof (DefcnObject));
-    g_autoptr (DefcnPicture) picture = scene_new (w, h);
+    g_autoptr (DefcnPicture) picture = patch_picture_new (w, h);
     g_autoptr (GError) error = NULL;
     DefcnExample *examples[2];
 
-    scene_paint (picture, objects, 0, 4 * w / 40, 5 * h / 30, 20 * w / 40,
+    patch_paint (picture, objects, 0, 4 * w / 40, 5 * h / 30, 20 * w / 40,
         23 * h / 30);
     g_assert_true (defcn_picture_save (picture, path, NULL));
     warnings = g_string_new (NULL);
@@ -544,13 +544,13 @@ test_other_size (void)
 
     g_assert_cmpint (good, ==, cases[i].good);
     if (good) {
-      const SceneExtent e = scene_find (examples[0], 0, 0, 0,
+      const PatchExtent e = patch_find (examples[0], 0, 0, 0,
           examples[0]->width, examples[0]->height);
 
       const DefcnObject *o =
           &g_array_index (examples[0]->objects, DefcnObject, 0);
 
-      g_assert_true (scene_fits (&e, o, 1.6));
+      g_assert_true (patch_fits (&e, o, 1.6));
       g_assert_cmpfloat_with_epsilon (o->x1, 4 * examples[0]->width / 40.0,
           1e-3);
       g_assert_cmpfloat_with_epsilon (o->x2, 20 * examples[0]->width / 40.0,
@@ -598,9 +598,9 @@ test_mosaic (void)
       for (guint k = 0; k < e->objects->len; k++) {
         const DefcnObject *o = &g_array_index (e->objects, DefcnObject, k);
         const int x = o->x1 >= 65 ? 65 : 0, y = o->y1 >= 50 ? 50 : 0;
-        const SceneExtent at = scene_find (e, o->label, x, y, x + 65, y + 50);
+        const PatchExtent at = patch_find (e, o->label, x, y, x + 65, y + 50);
 
-        if (!scene_fits (&at, o, 2))
+        if (!patch_fits (&at, o, 2))
           g_error ("box %d is %g %g %g %g, its colour %d %d %d %d", o->label,
               o->x1, o->y1, o->x2, o->y2, at.x1, at.y1, at.x2, at.y2);
         n++;
@@ -638,11 +638,11 @@ test_mosaic_regions (void)
   g_autofree char *json =
       folder_write (folder, "crowd.json", text, strlen (text));
   g_autoptr (GArray) painted = g_array_new (FALSE, FALSE, sizeof (DefcnObject));
-  g_autoptr (DefcnPicture) picture = scene_new (40, 30);
+  g_autoptr (DefcnPicture) picture = patch_picture_new (40, 30);
   guint n = 0, slivers = 0;
 
-  scene_paint (picture, painted, 0, 2, 2, 12, 10);
-  scene_paint (picture, painted, 1, 20, 8, 38, 28);
+  patch_paint (picture, painted, 0, 2, 2, 12, 10);
+  patch_paint (picture, painted, 1, 20, 8, 38, 28);
   g_assert_true (defcn_picture_save (picture, path, NULL));
   g_autoptr (DefcnDataset) dataset =
       defcn_annotations_open (json, folder, NULL, NULL);
@@ -656,12 +656,12 @@ test_mosaic_regions (void)
       for (guint k = 0; k < e->objects->len; k++) {
         const DefcnObject *o = &g_array_index (e->objects, DefcnObject, k);
         const int x = o->x1 >= 40 ? 40 : 0, y = o->y1 >= 30 ? 30 : 0;
-        const SceneExtent at = scene_find (e, 1, x, y, x + 40, y + 30);
+        const PatchExtent at = patch_find (e, 1, x, y, x + 40, y + 30);
 
         if (o->label >= 0)
           continue;
         g_assert_true (o->x2 <= x + 40 && o->y2 <= y + 30);
-        if (at.n > 0 && !scene_fits (&at, o, 3))
+        if (at.n > 0 && !patch_fits (&at, o, 3))
           g_error ("region is %g %g %g %g, its colour %d %d %d %d", o->x1,
               o->y1, o->x2, o->y2, at.x1, at.y1, at.x2, at.y2);
         n++;
@@ -854,9 +854,9 @@ enlarge (int n)
     g_autofree char *path = folder_file (folder, name);
     g_autoptr (GArray) objects =
         g_array_new (FALSE, FALSE, sizeof (DefcnObject));
-    g_autoptr (DefcnPicture) picture = scene_new (480, 360);
+    g_autoptr (DefcnPicture) picture = patch_picture_new (480, 360);
 
-    scene_paint (picture, objects, i % SCENE_COLORS, 40 + i, 60, 200, 240);
+    patch_paint (picture, objects, i % PATCH_COLORS, 40 + i, 60, 200, 240);
     g_assert_true (defcn_picture_save (picture, path, NULL));
   }
 }

@@ -1,9 +1,9 @@
 /* How the samples of a video format lie in memory. */
-#include "layout.h"
+#include "samples.h"
 
 /* Of VYUY GStreamer says that U is first, and converts as if V were. */
 gboolean
-gst_defcn_layout_is_bytes (const GstVideoFormatInfo *format)
+gst_defcn_samples_are_bytes (const GstVideoFormatInfo *format)
 {
   const guint odd = GST_VIDEO_FORMAT_FLAG_COMPLEX | GST_VIDEO_FORMAT_FLAG_TILED
       | GST_VIDEO_FORMAT_FLAG_PALETTE;
@@ -19,7 +19,7 @@ gst_defcn_layout_is_bytes (const GstVideoFormatInfo *format)
 
 /* It packs the last column of an odd UYVP beyond the row's end. */
 int
-gst_defcn_layout_packed_width (const GstVideoFrame *frame)
+gst_defcn_samples_packed_width (const GstVideoFrame *frame)
 {
   const gboolean by_twos =
       GST_VIDEO_FRAME_FORMAT (frame) == GST_VIDEO_FORMAT_UYVP;

@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-#define SCENE_COLORS 6
+#define PATCH_COLORS 6
 
-static const guint8 scene_colors[SCENE_COLORS][3] = {
+static const guint8 patch_colors[PATCH_COLORS][3] = {
   { 255, 0, 0 },
   { 0, 255, 0 },
   { 0, 0, 255 },
@@ -19,7 +19,7 @@ static const guint8 scene_colors[SCENE_COLORS][3] = {
 
 /* Class @label's box, painted in its colour. */
 static inline void
-scene_paint (DefcnPicture *picture, GArray *objects, int label, int x1, int y1,
+patch_paint (DefcnPicture *picture, GArray *objects, int label, int x1, int y1,
     int x2, int y2)
 {
   const DefcnObject o = { .x1 = x1,
@@ -32,13 +32,13 @@ scene_paint (DefcnPicture *picture, GArray *objects, int label, int x1, int y1,
   for (int y = y1; y < y2; y++) {
     for (int x = x1; x < x2; x++)
       memcpy (picture->rgb + ((gsize) y * picture->width + x) * 3,
-          scene_colors[label], 3);
+          patch_colors[label], 3);
   }
   g_array_append_val (objects, o);
 }
 
 static inline DefcnPicture *
-scene_new (int width, int height)
+patch_picture_new (int width, int height)
 {
   DefcnPicture *picture = defcn_picture_new (width, height);
 
@@ -50,15 +50,15 @@ typedef struct
 {
   int n;              /* pixels of the colour */
   int x1, y1, x2, y2; /* around them */
-} SceneExtent;
+} PatchExtent;
 
 /* Where the colour of @label is within @x1, @y1, @x2, @y2 of the example;
  * mixed with grey it counts from about one half. */
-static inline SceneExtent
-scene_find (const DefcnExample *example, int label, int x1, int y1, int x2,
+static inline PatchExtent
+patch_find (const DefcnExample *example, int label, int x1, int y1, int x2,
     int y2)
 {
-  SceneExtent e = { 0, G_MAXINT, G_MAXINT, -1, -1 };
+  PatchExtent e = { 0, G_MAXINT, G_MAXINT, -1, -1 };
 
   for (int y = y1; y < y2; y++) {
     for (int x = x1; x < x2; x++) {
@@ -66,7 +66,7 @@ scene_find (const DefcnExample *example, int label, int x1, int y1, int x2,
       gboolean same = TRUE;
 
       for (int c = 0; c < 3; c++)
-        same = same && ABS (p[c] - scene_colors[label][c]) < 66;
+        same = same && ABS (p[c] - patch_colors[label][c]) < 66;
       if (!same)
         continue;
       e.n++;
@@ -81,7 +81,7 @@ scene_find (const DefcnExample *example, int label, int x1, int y1, int x2,
 
 /* The object's edges are those of its colour, to @within pixels. */
 static inline gboolean
-scene_fits (const SceneExtent *e, const DefcnObject *o, double within)
+patch_fits (const PatchExtent *e, const DefcnObject *o, double within)
 {
   return e->n > 0 && ABS (e->x1 - o->x1) <= within
       && ABS (e->y1 - o->y1) <= within && ABS (e->x2 - o->x2) <= within
