@@ -6,8 +6,8 @@
  * Writes a JPEG of an object, or of the frame that it is in
  * (#GstDefcnSnapshot:what), when something happens (#GstDefcnSnapshot:on):
  * defcntrack has a new track, defcnzones sees one enter a zone or cross a line,
- * or, without any of these, an object is there.  Frames pass unchanged and
- * uncopied.  Put it before defcnoverlay for pictures without boxes in them.
+ * or, without any of these, an object is there; without defcntrack a WARNING
+ * says so.  Frames pass as they are.  Before defcnoverlay there are no boxes.
  *
  * The picture is written at once.  For as long as #GstDefcnSnapshot:interval
  * from then on a better moment of the same track, by its score, replaces it,
@@ -114,6 +114,7 @@ struct _GstDefcnSnapshot
   guint64 now;        /* running time of the last frame */
   guint64 n;          /* pictures begun since start */
   gboolean is_warned; /* of a frame that cannot be read, since the caps */
+  gboolean is_warned_untracked; /* that nobody tracks, since start */
 };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
@@ -216,7 +217,7 @@ start (GstBaseTransform *base)
       gst_defcn_keeper_new ((GDestroyNotify) gst_defcn_slot_unref);
   self->state.untracked = G_MAXUINT64;
   self->now = self->n = 0;
-  self->is_warned = FALSE;
+  self->is_warned = self->is_warned_untracked = FALSE;
   gst_video_info_init (&self->info);
   GST_OBJECT_LOCK (self);
   self->is_started = TRUE;
@@ -435,6 +436,18 @@ take_picture (GstDefcnSnapshot *self, const GstDefcnDue *due,
     gst_defcn_keeper_taken (self->state.keeper, id, due->score);
 }
 
+/* Whoever waits for pictures of tracks would wait for ever. */
+static void
+warn_untracked (GstDefcnSnapshot *self)
+{
+  if (!self->state.is_in_vain || self->is_warned_untracked)
+    return;
+  self->is_warned_untracked = TRUE;
+  GST_ELEMENT_WARNING (self, STREAM, FAILED,
+      ("Objects have no track: there is no picture of them."),
+      ("Put defcntrack before %s, or set on=object.", GST_OBJECT_NAME (self)));
+}
+
 static GstFlowReturn
 transform_ip (GstBaseTransform *base, GstBuffer *buffer)
 {
@@ -451,6 +464,7 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   g_array_set_size (self->due, 0);
   gst_defcn_due_find (self->due, &self->state, &rule, buffer, self->info.width,
       self->info.height, self->now);
+  warn_untracked (self);
   if (!self->due->len)
     return GST_FLOW_OK;
   moment = moment_of (self, buffer, &source);

@@ -21,7 +21,8 @@ publish=(method=mqtt address="$(quote "$2")"
   publish+=(password-file="$(quote "$MQTT_PASSWORD_FILE")")
 [ -z "${MQTT_CA_FILE:-}" ] || publish+=(ca-file="$(quote "$MQTT_CA_FILE")")
 
-exec gst-launch-1.0 -q filesrc location="$(quote "$1")" ! decodebin \
+# With -q nobody would hear that the broker refuses, or is not there.
+exec gst-launch-1.0 filesrc location="$(quote "$1")" ! decodebin \
   ! defcndetect model="$(quote "$model")" \
   ! defcnpublish "${publish[@]}" add-empty-results=true \
   ! fakesink sync=false

@@ -281,7 +281,7 @@ install_object_properties (GObjectClass *klass)
 
   g_object_class_install_property (klass, PROP_CLASSES,
       g_param_spec_string ("classes", "Classes",
-          "Report only these classes: person,car (\\\\, for a comma within a "
+          "Report only these classes: person,car (\\, for a comma within a "
           "name); unset: all",
           NULL, LIVE));
 

@@ -192,4 +192,6 @@ gst_defcn_due_find (GArray *due, GstDefcnDueState *state,
     find_events (&frame, buffer);
   find_tracks (&frame);
   find_untracked (&frame);
+  state->is_in_vain = rule->on && !(rule->on & GST_DEFCN_SNAPSHOT_ON_OBJECT)
+      && !due->len && best_untracked (&frame);
 }

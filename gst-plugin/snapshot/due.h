@@ -44,6 +44,9 @@ typedef struct
 {
   GstDefcnKeeper *keeper;
   guint64 untracked; /* running time, or G_MAXUINT64 */
+  /* of the last frame: a picture is wanted of tracks alone, and nobody tracks
+   * what is in it */
+  gboolean is_in_vain;
 } GstDefcnDueState;
 
 /* Appends to @due (GstDefcnDue) those of @buffer, a frame of @width x @height

@@ -69,9 +69,8 @@ install_when (GObjectClass *klass)
           DEFAULT_ON, PLAYING));
   g_object_class_install_property (klass, PROP_CLASSES,
       g_param_spec_string ("classes", "Classes",
-          "Pictures of these classes alone: person,car (\\\\, for a comma "
-          "within "
-          "a name); unset: of all",
+          "Pictures of these classes alone: person,car (\\, for a comma "
+          "within a name); unset: of all",
           NULL, PLAYING));
   g_object_class_install_property (klass, PROP_THRESHOLD,
       g_param_spec_float ("threshold", "Threshold",
@@ -121,7 +120,7 @@ install_what (GObjectClass *klass)
    */
   g_object_class_install_property (klass, PROP_REDACT,
       g_param_spec_string ("redact", "Redact",
-          "Classes that are made unrecognisable: person,face (\\\\, for a "
+          "Classes that are made unrecognisable: person,face (\\, for a "
           "comma "
           "within a name); the whole picture if it is not sure where they are",
           NULL, PLAYING));

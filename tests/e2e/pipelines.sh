@@ -261,7 +261,14 @@ print(s.getsockname()[1])')
   json_lines "$work/mqtt.jsonl" in.mp4 12 12
 }
 
-echo "1..14"
+# Who names a broker that is not there hears of it.
+mqtt_without_broker () {
+  "$sources/pipelines/mqtt.sh" "$work/in.mp4" 127.0.0.1:1 \
+    > "$work/lonely.txt" 2>&1 || return 1
+  grep "WARNING: .*127.0.0.1:1 cannot be reached" "$work/lonely.txt"
+}
+
+echo "1..15"
 gst-launch-1.0 -q -e filesrc location="$sources/pipelines/demo.jpg" ! jpegdec \
   ! imagefreeze num-buffers=12 ! videoconvert ! videoscale \
   ! video/x-raw,format=I420,width=384,height=288,framerate=10/1 \
@@ -293,4 +300,10 @@ if [ -n "$mosquitto" ] && command -v mosquitto_sub >/dev/null &&
 else
   number=$((number + 1))
   echo "ok $number - mqtt.sh # SKIP no mosquitto, or built without MQTT"
+fi
+if [ -e "$DEFCN_BUILD/gst-plugin/brokers/libdefcn-mqtt.so" ]; then
+  ok "mqtt.sh says that there is no broker" mqtt_without_broker
+else
+  number=$((number + 1))
+  echo "ok $number - mqtt.sh # SKIP built without MQTT"
 fi

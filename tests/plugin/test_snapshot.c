@@ -579,6 +579,41 @@ test_objects (void)
   }
 }
 
+/* That pictures of tracks will never come is said once, where nobody tracks and
+ * they alone are wanted; not where a tracker is not certain yet. */
+static void
+test_trackless (void)
+{
+  static const struct
+  {
+    const char *properties;
+    gboolean is_tracked, is_told;
+  } cases[] = {
+    { "", FALSE, TRUE },
+    { "on=zone+line", FALSE, TRUE },
+    { "", TRUE, FALSE },
+    { "on=track+object", FALSE, FALSE },
+    { "classes=car", FALSE, FALSE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstDefcnObject o = person (0, 0.5);
+    Rig rig;
+
+    if (!cases[i].is_tracked)
+      o.track = (GstDefcnObjectTrack){ 0 };
+    g_test_message ("case %u", i);
+    rig_open (&rig, "{label}-{n}.jpg", cases[i].properties);
+    for (int k = 0; k < 3; k++)
+      push_objects (&rig, 10, &o, 1, TRUE);
+    rig_end (&rig);
+    if (cases[i].is_told)
+      gst_message_unref (rig_message (rig.bus, GST_MESSAGE_WARNING));
+    g_assert_null (gst_bus_pop_filtered (rig.bus, GST_MESSAGE_WARNING));
+    rig_close (&rig);
+  }
+}
+
 /* More tracks than are remembered: some have no better picture, and that is
  * all. */
 static void
@@ -1142,6 +1177,7 @@ main (int argc, char **argv)
   g_test_add_func ("/snapshot/events", test_events);
   g_test_add_func ("/snapshot/event-moments", test_event_moments);
   g_test_add_func ("/snapshot/objects", test_objects);
+  g_test_add_func ("/snapshot/trackless", test_trackless);
   g_test_add_func ("/snapshot/crowd", test_crowd);
   g_test_add_func ("/snapshot/full", test_full);
   g_test_add_func ("/snapshot/vanished", test_vanished);
