@@ -39,7 +39,7 @@ static const struct
   { "overlay", "class-colors", { "person=0xff0000", "car", "", "a=#000001" } },
   { "overlay", "color-by", { "class", "id", "class", "id" } },
   { "overlay", "font", { "dots", "Sans", "Sans Bold", "\xff" } },
-  { "overlay", "font-size", { "0", "8", "30", "500" } },
+  { "overlay", "font-size", { "0", "8", "30", "40" } },
   { "overlay", "trails", { "0", "1", "0.1", "600" } },
   { "overlay", "show-zones", { "true", "false", "true", "false" } },
   { "overlay", "redact", { "", "person", "person,car", "unicorn" } },
