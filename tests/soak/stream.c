@@ -50,7 +50,10 @@ struct _Stream
   guint64 frame;              /* number of the next one */
   guint64 excused[N_EXCUSES]; /* up to this frame such errors are expected */
   guint64 lost;               /* of the ledger, as far as it was told */
-  gboolean raw;               /* the detector gets the camera's very frames */
+  guint kind;                 /* of chain */
+  const char *last;           /* fault between two frames, and when that was */
+  guint64 last_frame;
+  gboolean raw;   /* the detector gets the camera's very frames */
   gboolean parts; /* from those who share its model, when it starts again */
   char *log;
 
@@ -137,6 +140,7 @@ build (Stream *self)
       chain_kind (self->pipeline ? draw (self, chain_kinds ()) : self->number);
   GstElement *first;
 
+  self->kind = kind;
   self->raw = chain_is_raw (kind);
   self->pipeline = chain_new (kind, self->options->device, self->log);
   share (self);
@@ -421,9 +425,26 @@ closed_pipe (Stream *self)
   start (self);
 }
 
-static void (*const between[]) (Stream *) = { change_caps, change_caps, gap,
-  segment, flush, end, turn, silence, slow_sink, dying_sink, full_disk,
-  closed_pipe, restart, replace };
+static const struct
+{
+  const char *name;
+  void (*run) (Stream *);
+} between[] = {
+  { "change-caps", change_caps },
+  { "change-caps", change_caps },
+  { "gap", gap },
+  { "segment", segment },
+  { "flush", flush },
+  { "end", end },
+  { "turn", turn },
+  { "silence", silence },
+  { "slow-sink", slow_sink },
+  { "dying-sink", dying_sink },
+  { "full-disk", full_disk },
+  { "closed-pipe", closed_pipe },
+  { "restart", restart },
+  { "replace", replace },
+};
 
 /* Faults of a frame. */
 
@@ -472,10 +493,11 @@ tell_lost (Stream *self)
   const guint64 lost = ledger_lost (&self->ledger);
 
   if (lost > self->lost)
-    g_printerr ("stream %u, frame %" G_GUINT64_FORMAT ", %s: %" G_GUINT64_FORMAT
-                " lost\n",
-        self->number, self->frame, self->raw ? "raw" : "decoded",
-        lost - self->lost);
+    g_printerr ("stream %u, frame %" G_GUINT64_FORMAT ", chain %u: "
+                "%" G_GUINT64_FORMAT " lost; %s at %" G_GUINT64_FORMAT
+                ", excused to %" G_GUINT64_FORMAT "\n",
+        self->number, self->frame, self->kind, lost - self->lost, self->last,
+        self->last_frame, self->excused[OTHER]);
   self->lost = lost;
 }
 
@@ -483,12 +505,16 @@ static void
 step (Stream *self)
 {
   const guint dice = draw (self, 2 * RARE);
+  guint fault;
   GstBuffer *buffer;
   GstFlowReturn flow;
 
   if (dice == 0) {
     g_atomic_int_inc (&self->faults);
-    between[draw (self, G_N_ELEMENTS (between))](self);
+    fault = draw (self, G_N_ELEMENTS (between));
+    self->last = between[fault].name;
+    self->last_frame = self->frame;
+    between[fault].run (self);
   }
   buffer = camera_frame (&self->info, self->frame);
   if (dice == 1)
@@ -531,6 +557,7 @@ stream_new (const StreamOptions *options, guint number, guint32 seed)
   self->rand = g_rand_new_with_seed (seed + 1000 * number);
   self->log = g_strdup_printf ("%s/%u.json", options->folder, number);
   self->reader = -1;
+  self->last = "nothing";
   g_mutex_init (&self->lock);
   ledger_init (&self->ledger);
   new_caps (self);
