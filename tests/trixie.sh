@@ -52,9 +52,12 @@ bind () {
 bind /proc /proc
 bind /dev /dev
 bind "$source" /src/defcn
+environment=(PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
+  CI="${CI:-}")
 if [ -d "$golden" ]; then
   bind "$golden" /src/golden
   mount -o remount,bind,ro "$chroot/src/golden"
+  environment+=(DEFCN_GOLDEN=/src/golden)
 fi
 run=(/src/defcn/tests/run.sh)
 if [ -n "$make" ]; then
@@ -64,5 +67,4 @@ else
     -Dplugin=enabled -Dtraining=enabled -Danalytics=enabled -Dlive=enabled
     -Dsnapshot=enabled -Dpango=enabled -Dmqtt=enabled -Dkafka=enabled)
 fi
-chroot "$chroot" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-  LC_ALL=C.UTF-8 DEFCN_GOLDEN=/src/golden CI="${CI:-}" "${run[@]}"
+chroot "$chroot" env -i "${environment[@]}" "${run[@]}"
