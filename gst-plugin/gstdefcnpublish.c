@@ -117,17 +117,6 @@ G_DEFINE_TYPE (GstDefcnPublish, gst_defcn_publish, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE (defcnpublish, "defcnpublish", GST_RANK_NONE,
     GST_TYPE_DEFCN_PUBLISH)
 
-/* Takes @error, which the output set once for all that follows from it. */
-static void
-post_error (GstDefcnPublish *self, GError *error)
-{
-  gst_defcn_error_make_valid (error);
-  gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR,
-      error->domain, error->code, g_strdup (error->message), NULL, __FILE__,
-      GST_FUNCTION, __LINE__);
-  g_error_free (error);
-}
-
 static gboolean
 open_output (GstDefcnPublish *self, const char *source, GError **error)
 {
@@ -245,7 +234,7 @@ stop (GstBaseTransform *base)
   const guint timeout = self->drain_timeout;
   GST_OBJECT_UNLOCK (self);
   if (output && !gst_defcn_output_close (output, &error))
-    post_error (self, error);
+    gst_defcn_error_post (GST_ELEMENT (self), error);
   if (outbox)
     stats = gst_defcn_outbox_close (outbox, timeout);
 
@@ -287,7 +276,7 @@ start (GstBaseTransform *base)
     open_outbox (self, source, &error);
   if (!error)
     return TRUE;
-  post_error (self, error);
+  gst_defcn_error_post (GST_ELEMENT (self), error);
   stop (base);
   return FALSE;
 }
@@ -326,7 +315,7 @@ end_output (GstDefcnPublish *self)
   if (self->output)
     gst_defcn_output_end (self->output, &error);
   if (error)
-    post_error (self, error);
+    gst_defcn_error_post (GST_ELEMENT (self), error);
 }
 
 /* A seek does not wait for a reader. */
@@ -420,7 +409,7 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   }
   flow = gst_defcn_output_write (self->output, text, &error);
   if (error)
-    post_error (self, error);
+    gst_defcn_error_post (GST_ELEMENT (self), error);
   return flow;
 }
 

@@ -126,17 +126,6 @@ G_DEFINE_TYPE (GstDefcnSnapshot, gst_defcn_snapshot, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE (defcnsnapshot, "defcnsnapshot", GST_RANK_NONE,
     GST_TYPE_DEFCN_SNAPSHOT)
 
-/* Takes @error. */
-static void
-post_error (GstDefcnSnapshot *self, GError *error)
-{
-  gst_defcn_error_make_valid (error);
-  gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR,
-      error->domain, error->code, g_strdup (error->message), NULL, __FILE__,
-      GST_FUNCTION, __LINE__);
-  g_error_free (error);
-}
-
 /* What has become of a picture; the writer's thread. */
 
 static void
@@ -207,7 +196,7 @@ start (GstBaseTransform *base)
       || !gst_defcn_folder_make (gst_defcn_template_folder (self->template),
           &error)) {
     g_clear_pointer (&self->template, gst_defcn_template_free);
-    post_error (self, error);
+    gst_defcn_error_post (GST_ELEMENT (self), error);
     return FALSE;
   }
   self->writer = gst_defcn_writer_new (gst_defcn_template_folder (

@@ -111,6 +111,16 @@ gst_defcn_error_make_valid (GError *error)
   error->message = valid;
 }
 
+void
+gst_defcn_error_post (GstElement *element, GError *error)
+{
+  gst_defcn_error_make_valid (error);
+  gst_element_message_full (element, GST_MESSAGE_ERROR, error->domain,
+      error->code, g_strdup (error->message), NULL, __FILE__, GST_FUNCTION,
+      __LINE__);
+  g_error_free (error);
+}
+
 /* Quarks are never freed, so that only so many are made of others' texts. */
 static GQuark
 quark_of (const char *text)

@@ -82,6 +82,9 @@ void gst_defcn_object_track_from_structure (GstDefcnObject *object,
 /* Makes what @error says, of names as others gave them, UTF-8: messages on the
  * bus hold no other text. */
 void gst_defcn_error_make_valid (GError *error);
+/* Posts @error, (transfer full), of a domain of GStreamer's, as an ERROR of
+ * @element, without locks. */
+void gst_defcn_error_post (GstElement *element, GError *error);
 
 /* What is left of @text, which others wrote: UTF-8 of GST_DEFCN_MAX_LABEL bytes
  * at most, with U+FFFD for what is none and for control characters.  0 for
