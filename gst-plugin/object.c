@@ -111,6 +111,19 @@ gst_defcn_error_make_valid (GError *error)
   error->message = valid;
 }
 
+gboolean
+gst_defcn_error_settings (GError **error, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  if (error)
+    *error = g_error_new_valist (GST_RESOURCE_ERROR,
+        GST_RESOURCE_ERROR_SETTINGS, format, args);
+  va_end (args);
+  return FALSE;
+}
+
 void
 gst_defcn_error_post (GstElement *element, GError *error)
 {

@@ -82,6 +82,10 @@ void gst_defcn_object_track_from_structure (GstDefcnObject *object,
 /* Makes what @error says, of names as others gave them, UTF-8: messages on the
  * bus hold no other text. */
 void gst_defcn_error_make_valid (GError *error);
+/* Sets @error, of the domain GST_RESOURCE_ERROR and the code SETTINGS.
+ * Returns: FALSE. */
+gboolean gst_defcn_error_settings (GError **error, const char *format, ...)
+    G_GNUC_PRINTF (2, 3);
 /* Posts @error, (transfer full), of a domain of GStreamer's, as an ERROR of
  * @element, without locks. */
 void gst_defcn_error_post (GstElement *element, GError *error);

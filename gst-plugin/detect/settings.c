@@ -11,21 +11,6 @@
 /* No score is above it: the threshold of a class that is not wanted. */
 #define NEVER 2.0f
 
-static void settings_error (GError **error, const char *format, ...)
-    G_GNUC_PRINTF (2, 3);
-
-static void
-settings_error (GError **error, const char *format, ...)
-{
-  va_list args;
-
-  va_start (args, format);
-  if (error)
-    *error = g_error_new_valist (GST_RESOURCE_ERROR,
-        GST_RESOURCE_ERROR_SETTINGS, format, args);
-  va_end (args);
-}
-
 /* Structures hold no text but UTF-8. */
 static const char *
 interned_name (const char *path)
@@ -105,8 +90,8 @@ take_labels (GstDefcnModelInfo *info, char **labels, const char *where,
   int n = (int) g_strv_length (labels);
 
   if (n != info->n_classes) {
-    settings_error (error, "%s: %d labels, the model has %d classes", where, n,
-        info->n_classes);
+    gst_defcn_error_settings (error, "%s: %d labels, the model has %d classes",
+        where, n, info->n_classes);
     g_strfreev (labels);
     return FALSE;
   }
@@ -114,7 +99,8 @@ take_labels (GstDefcnModelInfo *info, char **labels, const char *where,
     const char *fault = label_fault (g_strstrip (labels[i]));
 
     if (fault) {
-      settings_error (error, "%s: label %d is %s", where, i + 1, fault);
+      gst_defcn_error_settings (error, "%s: label %d is %s", where, i + 1,
+          fault);
       g_strfreev (labels);
       return FALSE;
     }
@@ -133,7 +119,7 @@ gst_defcn_model_info_relabel (GstDefcnModelInfo *info, const char *text,
   char *lines;
 
   if (text && path) {
-    settings_error (error, "labels and labels-file are both set");
+    gst_defcn_error_settings (error, "labels and labels-file are both set");
     return FALSE;
   }
   if (text)
@@ -142,11 +128,12 @@ gst_defcn_model_info_relabel (GstDefcnModelInfo *info, const char *text,
     return TRUE;
   if (g_file_test (path, G_FILE_TEST_EXISTS)
       && !g_file_test (path, G_FILE_TEST_IS_REGULAR)) {
-    settings_error (error, "labels-file: %s is no regular file", path);
+    gst_defcn_error_settings (error, "labels-file: %s is no regular file",
+        path);
     return FALSE;
   }
   if (!g_file_get_contents (path, &content, NULL, &why)) {
-    settings_error (error, "labels-file: %s", why->message);
+    gst_defcn_error_settings (error, "labels-file: %s", why->message);
     return FALSE;
   }
   lines = g_str_has_prefix (content, BYTE_ORDER_MARK)
@@ -188,7 +175,8 @@ leave_out (GString *unknown, const char *property, const char *name,
     GError **error)
 {
   if (!unknown) {
-    settings_error (error, "%s: the model has no class \"%s\"", property, name);
+    gst_defcn_error_settings (error, "%s: the model has no class \"%s\"",
+        property, name);
     return FALSE;
   }
   g_string_append_printf (unknown, "%s%s of %s", unknown->len ? ", " : "", name,
@@ -208,7 +196,7 @@ parse_class_thresholds (float *thresholds, const char *text,
     double value;
 
     if (!equals) {
-      settings_error (error,
+      gst_defcn_error_settings (error,
           "class-thresholds: \"%s\" is not of the form class=threshold", *item);
       return FALSE;
     }
@@ -218,7 +206,7 @@ parse_class_thresholds (float *thresholds, const char *text,
     value = g_ascii_strtod (equals, &end);
     /* Written so that NaN is refused. */
     if (!*equals || *end || !(value >= 0 && value <= 1)) {
-      settings_error (error,
+      gst_defcn_error_settings (error,
           "class-thresholds: \"%s\" of %s is not a number from 0 to 1", equals,
           *item);
       return FALSE;
@@ -279,12 +267,12 @@ parse_roi (GArray *roi, const char *text, GError **error)
     if (!*g_strstrip (*item) && !item[1] && item != items)
       break;
     if (!parse_region (&region, *item)) {
-      settings_error (error, "roi: \"%s\" is not x,y,width,height in pixels",
-          *item);
+      gst_defcn_error_settings (error,
+          "roi: \"%s\" is not x,y,width,height in pixels", *item);
       return FALSE;
     }
     if (roi->len == GST_DEFCN_MAX_REGIONS) {
-      settings_error (error, "roi: more than %d regions", roi->len);
+      gst_defcn_error_settings (error, "roi: more than %d regions", roi->len);
       return FALSE;
     }
     g_array_append_val (roi, region);

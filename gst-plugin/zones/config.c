@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "object.h"
+
 static gboolean
 read_point (GstDefcnPoint *p, const cJSON *item)
 {
@@ -30,7 +32,7 @@ read_points (GArray *points, const cJSON *array, GError **error)
     g_array_append_val (points, p);
   }
   if (!cJSON_IsArray (array) || item)
-    return gst_defcn_layout_fail (error,
+    return gst_defcn_error_settings (error,
         "points are no array of pairs [X, Y] of numbers");
   return TRUE;
 }
@@ -47,7 +49,7 @@ read_labels (GstDefcnLayoutOptions *options, const cJSON *array, GError **error)
     g_ptr_array_add (labels, item->valuestring);
   }
   if (!cJSON_IsArray (array) || item)
-    return gst_defcn_layout_fail (error, "classes are no array of strings");
+    return gst_defcn_error_settings (error, "classes are no array of strings");
   g_ptr_array_add (labels, NULL);
   return gst_defcn_layout_set_labels (options,
       (const char *const *) labels->pdata, error);
@@ -64,7 +66,7 @@ read_option (GstDefcnLayoutOptions *options, const cJSON *item, GError **error)
     return gst_defcn_layout_set_option (options, item->string,
         item->valuestring, error);
   if (!cJSON_IsNumber (item))
-    return gst_defcn_layout_fail (error,
+    return gst_defcn_error_settings (error,
         "\"%s\" is neither a number nor a string", item->string);
   g_ascii_formatd (number, sizeof number, "%.15g", item->valuedouble);
   return gst_defcn_layout_set_option (options, item->string, number, error);
@@ -99,7 +101,7 @@ read_place (GArray *layout, const cJSON *item, gboolean is_line,
   gboolean good;
 
   if (!name)
-    return gst_defcn_layout_fail (error, "one of the %s has no \"name\"",
+    return gst_defcn_error_settings (error, "one of the %s has no \"name\"",
         is_line ? "lines" : "zones");
   if (options.labels)
     g_array_ref (options.labels);
@@ -119,7 +121,8 @@ read_places (GArray *layout, const cJSON *array,
   const cJSON *item;
 
   if (!cJSON_IsArray (array))
-    return gst_defcn_layout_fail (error, "\"%s\" is no array", array->string);
+    return gst_defcn_error_settings (error, "\"%s\" is no array",
+        array->string);
   for (item = array->child; item; item = item->next)
     if (!read_place (layout, item, strcmp (array->string, "lines") == 0,
             defaults, error))
@@ -142,7 +145,7 @@ read_file (GArray *layout, const cJSON *file, GstDefcnLayoutOptions *options,
   const cJSON *member;
 
   if (!cJSON_IsObject (file))
-    return gst_defcn_layout_fail (error, "no JSON object");
+    return gst_defcn_error_settings (error, "no JSON object");
   for (member = file->child; member; member = member->next)
     if (!is_list (member) && !read_option (options, member, error))
       return FALSE;
@@ -170,7 +173,7 @@ gst_defcn_config_parse (GArray *layout, const char *text, const char *name,
 
     for (const char *c = text; c < end; c++)
       line += *c == '\n';
-    good = gst_defcn_layout_fail (error, "no JSON, line %d", line);
+    good = gst_defcn_error_settings (error, "no JSON, line %d", line);
   }
   if (!good)
     g_prefix_error (error, "%s: ", name);

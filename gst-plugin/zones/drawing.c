@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "object.h"
 #include "text.h"
 
 #define DEFAULT_HYSTERESIS 0.1f
@@ -99,12 +100,12 @@ gst_defcn_drawing_read (char **text, const GstDefcnDrawing *drawing,
     return TRUE;
   if (g_file_test (path, G_FILE_TEST_EXISTS)
       && !g_file_test (path, G_FILE_TEST_IS_REGULAR))
-    good = gst_defcn_layout_fail (error, "%s is no regular file", path);
+    good = gst_defcn_error_settings (error, "%s is no regular file", path);
   else
     good = g_file_get_contents (path, text, &size, error);
   if (good && strlen (*text) < size) {
     g_clear_pointer (text, g_free);
-    good = gst_defcn_layout_fail (error, "%s is no text", path);
+    good = gst_defcn_error_settings (error, "%s is no text", path);
   }
   if (!good)
     g_prefix_error (error, "config: ");

@@ -48,20 +48,6 @@ gst_defcn_layout_new (void)
 }
 
 gboolean
-gst_defcn_layout_fail (GError **error, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list arguments;
-
-  va_start (arguments, format);
-  text = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  g_set_error_literal (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-      text);
-  return FALSE;
-}
-
-gboolean
 gst_defcn_layout_read_resolution (int *width, int *height, const char *text)
 {
   char *end;
@@ -137,13 +123,13 @@ gst_defcn_layout_set_option (GstDefcnLayoutOptions *options, const char *name,
     good = set_ms (&options->loitering, value);
     wanted = "milliseconds, up to a week";
   } else {
-    return gst_defcn_layout_fail (error,
+    return gst_defcn_error_settings (error,
         "there is no option \"%s\"; there are classes, anchor, hysteresis, "
         "resolution, min-time and loitering",
         name);
   }
   return good
-      || gst_defcn_layout_fail (error, "%s is \"%s\", wanted is %s", name,
+      || gst_defcn_error_settings (error, "%s is \"%s\", wanted is %s", name,
           value, wanted);
 }
 
@@ -156,7 +142,7 @@ gst_defcn_layout_set_labels (GstDefcnLayoutOptions *options,
     const GQuark label = gst_defcn_object_label (*labels);
 
     if (!**labels)
-      return gst_defcn_layout_fail (error, "a class has no name");
+      return gst_defcn_error_settings (error, "a class has no name");
     if (!options->labels)
       options->labels = g_array_new (FALSE, FALSE, sizeof label);
     g_array_append_val (options->labels, label);
@@ -170,21 +156,22 @@ check_name (const GArray *layout, const char *name, GError **error)
   g_autofree char *valid = g_utf8_make_valid (name, -1);
 
   if (!*name)
-    return gst_defcn_layout_fail (error, "a place has no name");
+    return gst_defcn_error_settings (error, "a place has no name");
   if (strcmp (name, valid) != 0)
-    return gst_defcn_layout_fail (error, "the name \"%s\" is no UTF-8", valid);
+    return gst_defcn_error_settings (error, "the name \"%s\" is no UTF-8",
+        valid);
   if (strlen (name) > GST_DEFCN_MAX_LABEL)
-    return gst_defcn_layout_fail (error,
+    return gst_defcn_error_settings (error,
         "the name \"%.20s..\" is longer than %d bytes", name,
         GST_DEFCN_MAX_LABEL);
   for (const char *c = name; *c; c = g_utf8_next_char (c))
     if (g_unichar_iscntrl (g_utf8_get_char (c)))
-      return gst_defcn_layout_fail (error,
+      return gst_defcn_error_settings (error,
           "a name has a control character in it");
   for (guint i = 0; i < layout->len; i++)
     if (g_array_index (layout, GstDefcnLayoutPlace, i).name
         == g_quark_try_string (name))
-      return gst_defcn_layout_fail (error, "\"%s\" is there twice", name);
+      return gst_defcn_error_settings (error, "\"%s\" is there twice", name);
   return TRUE;
 }
 
@@ -218,7 +205,7 @@ check_points (const GstDefcnLayoutPlace *place, const char *name,
     if (fault) {
       char x[G_ASCII_DTOSTR_BUF_SIZE], y[G_ASCII_DTOSTR_BUF_SIZE];
 
-      return gst_defcn_layout_fail (error, "\"%s\": point %s,%s is %s", name,
+      return gst_defcn_error_settings (error, "\"%s\": point %s,%s is %s", name,
           g_ascii_formatd (x, sizeof x, "%g", p.x),
           g_ascii_formatd (y, sizeof y, "%g", p.y), fault);
     }
@@ -233,21 +220,21 @@ check_shape (const GstDefcnLayoutPlace *place, const char *name, GError **error)
   const guint n = place->points->len;
 
   if (place->is_line && n != 2)
-    return gst_defcn_layout_fail (error,
+    return gst_defcn_error_settings (error,
         "\"%s\": a line has two points, not %u", name, n);
   if (place->is_line)
     return points[0].x != points[1].x || points[0].y != points[1].y
-        || gst_defcn_layout_fail (error, "\"%s\": the line has no length",
+        || gst_defcn_error_settings (error, "\"%s\": the line has no length",
             name);
   if (n < 3)
-    return gst_defcn_layout_fail (error,
+    return gst_defcn_error_settings (error,
         "\"%s\": a polygon has three points or more, not %u", name, n);
   if (n > GST_DEFCN_LAYOUT_MAX_POINTS)
-    return gst_defcn_layout_fail (error,
+    return gst_defcn_error_settings (error,
         "\"%s\": a polygon has %d points at most, not %u", name,
         GST_DEFCN_LAYOUT_MAX_POINTS, n);
   return gst_defcn_shape_has_area (points, n)
-      || gst_defcn_layout_fail (error,
+      || gst_defcn_error_settings (error,
           "\"%s\": all points of the polygon are on one line", name);
 }
 
@@ -260,7 +247,7 @@ gst_defcn_layout_add (GArray *layout, const char *name, gboolean is_line,
     .options = *options };
 
   if (layout->len == GST_DEFCN_LAYOUT_MAX_PLACES)
-    return gst_defcn_layout_fail (error, "more than %d places",
+    return gst_defcn_error_settings (error, "more than %d places",
         GST_DEFCN_LAYOUT_MAX_PLACES);
   for (guint i = 0; i < points->len; i++) {
     const GstDefcnPoint p = g_array_index (points, GstDefcnPoint, i);

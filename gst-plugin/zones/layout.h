@@ -81,8 +81,4 @@ gboolean gst_defcn_layout_add (GArray *layout, const char *name,
 GArray *gst_defcn_layout_shares (const GstDefcnLayoutPlace *place, int width,
     int height);
 
-/* Sets @error to a message of the domain GST_RESOURCE_ERROR; FALSE. */
-gboolean gst_defcn_layout_fail (GError **error, const char *format, ...)
-    G_GNUC_PRINTF (2, 3);
-
 G_END_DECLS

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "list.h"
+#include "object.h"
 
 /* (transfer full): the words of @text, parted by blanks but those behind a
  * backslash. */
@@ -73,7 +74,7 @@ read_words (GArray *points, GstDefcnLayoutOptions *options,
     } else if (read_point (&p, word)) {
       g_array_append_val (points, p);
     } else {
-      return gst_defcn_layout_fail (error,
+      return gst_defcn_error_settings (error,
           "\"%s\" is neither a point X,Y nor an option NAME=VALUE", word);
     }
   }
@@ -94,11 +95,11 @@ parse_place (GArray *layout, const char *text,
   gboolean good;
 
   if (!colon)
-    return gst_defcn_layout_fail (error,
+    return gst_defcn_error_settings (error,
         "\"%s\" is no place NAME: polygon|line X,Y X,Y ..", text);
   name = g_strstrip (g_strndup (text, (gsize) (colon - text)));
   if (strcmp (kind, "polygon") != 0 && strcmp (kind, "line") != 0)
-    return gst_defcn_layout_fail (error,
+    return gst_defcn_error_settings (error,
         "\"%s\" is \"%s\", wanted is polygon or line", name, kind);
   if (options.labels)
     g_array_ref (options.labels);
