@@ -33,7 +33,8 @@
 #define LONG 600
 /* Parts of a run whose means are taken for independent. */
 #define BLOCKS 20
-/* Seconds after which a stream without a frame hangs. */
+/* Looks, each after a second at least, in which a stream without a frame hangs:
+ * not seconds, of which a machine that is stopped has some between two. */
 #define PATIENCE 60
 
 typedef struct
@@ -85,23 +86,23 @@ total (GPtrArray *streams)
   return sum;
 }
 
-/* Every stream goes on; a stream that does not is shown where it stands. */
+/* Every stream goes on; where one does not, all are shown where they stand. */
 static void
-check_progress (Soak *soak, guint64 *frames, gint64 *since)
+check_progress (Soak *soak, guint64 *frames, guint *looks)
 {
-  const gint64 now = g_get_monotonic_time ();
-
   for (guint i = 0; i < soak->streams->len; i++) {
     StreamCounts counts;
 
     stream_counts (soak->streams->pdata[i], &counts);
-    if (counts.frames != frames[i] || !since[i]) {
-      frames[i] = counts.frames;
-      since[i] = now;
-    } else if (now - since[i] > PATIENCE * G_TIME_SPAN_SECOND) {
-      g_error ("stream %u hangs after %" G_GUINT64_FORMAT " frames", i,
-          frames[i]);
-    }
+    if (counts.frames != frames[i])
+      looks[i] = 0;
+    frames[i] = counts.frames;
+    if (++looks[i] <= PATIENCE)
+      continue;
+    for (guint k = 0; k < soak->streams->len; k++)
+      stream_tell (soak->streams->pdata[k]);
+    g_error ("stream %u hangs after %" G_GUINT64_FORMAT " frames", i,
+        frames[i]);
   }
 }
 
@@ -161,7 +162,7 @@ run (Soak *soak, const StreamOptions *options, Growth *growth)
   const guint n = (guint) soak->options->n_streams;
   const gint64 begin = g_get_monotonic_time ();
   g_autofree guint64 *frames = g_new0 (guint64, n);
-  g_autofree gint64 *since = g_new0 (gint64, n);
+  g_autofree guint *looks = g_new0 (guint, n);
   GThread *thread;
   StreamCounts counts;
   Blocks blocks = { .growth = growth };
@@ -176,7 +177,7 @@ run (Soak *soak, const StreamOptions *options, Growth *growth)
   while (seconds < soak->options->seconds) {
     g_usleep (G_TIME_SPAN_SECOND);
     seconds = (double) (g_get_monotonic_time () - begin) / G_TIME_SPAN_SECOND;
-    check_progress (soak, frames, since);
+    check_progress (soak, frames, looks);
     malloc_trim (0);
     trace (soak, seconds);
     add_sample (&blocks, seconds, soak->options->seconds);

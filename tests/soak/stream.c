@@ -238,6 +238,14 @@ failed (Stream *self)
   return any;
 }
 
+/* With the lock held. */
+static void
+halt (Stream *self, GstState state)
+{
+  gst_element_set_state (self->pipeline, state);
+  ledger_forget (&self->ledger);
+}
+
 static void
 start (Stream *self)
 {
@@ -251,8 +259,7 @@ static void
 stop (Stream *self, GstState state)
 {
   g_mutex_lock (&self->lock);
-  gst_element_set_state (self->pipeline, state);
-  ledger_forget (&self->ledger);
+  halt (self, state);
   g_mutex_unlock (&self->lock);
   failed (self);
 }
@@ -307,8 +314,7 @@ replace (Stream *self)
   /* In one piece: the storm would have the old one READY again, and what is
    * let go in that state is never freed. */
   g_mutex_lock (&self->lock);
-  gst_element_set_state (old, GST_STATE_NULL);
-  ledger_forget (&self->ledger);
+  halt (self, GST_STATE_NULL);
   build (self);
   g_mutex_unlock (&self->lock);
   gst_object_unref (old);
@@ -408,21 +414,27 @@ full_disk (Stream *self)
   start (self);
 }
 
-/* A reader that does not read, and goes after a while. */
+/* A reader that does not read, and goes after a while.  In one piece: when the
+ * storm has it go before it is written to, the writer waits for the next one,
+ * which does not come. */
 static void
 closed_pipe (Stream *self)
 {
   g_autofree char *name = g_strconcat (self->log, ".fifo", NULL);
 
   self->excused[WRITE] = G_MAXUINT64;
-  stop (self, GST_STATE_READY);
+  g_mutex_lock (&self->lock);
+  halt (self, GST_STATE_READY);
   close_reader (self);
   g_remove (name);
   if (mkfifo (name, 0600) == 0) {
     g_atomic_int_set (&self->reader, open (name, O_RDONLY | O_NONBLOCK));
     set_location (self, name);
   }
-  start (self);
+  gst_element_set_state (self->pipeline, GST_STATE_PLAYING);
+  g_mutex_unlock (&self->lock);
+  failed (self);
+  camera_begin (self->camera, &self->info, self->frame);
 }
 
 static const struct
@@ -605,6 +617,16 @@ stream_counts (Stream *self, StreamCounts *counts)
   counts->faults = (guint) g_atomic_int_get (&self->faults);
   counts->restarts = (guint) g_atomic_int_get (&self->restarts);
   counts->unexpected = (guint) g_atomic_int_get (&self->unexpected);
+}
+
+void
+stream_tell (Stream *self)
+{
+  g_printerr ("stream %u: chain %u, frame %" G_GUINT64_FORMAT
+              ", %s at %" G_GUINT64_FORMAT ", reader %d, %s\n",
+      self->number, self->kind, self->frame, self->last, self->last_frame,
+      g_atomic_int_get (&self->reader),
+      gst_element_state_get_name (GST_STATE (self->pipeline)));
 }
 
 void

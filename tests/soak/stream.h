@@ -1,8 +1,8 @@
 /* One stream of the soak: a camera, the project's elements and a sink, to which
  * its thread does by a seeded dice what happens to streams in weeks.
  *
- * Thread rule: new, start and free belong to one thread; counts and storm may
- * be called from any.
+ * Thread rule: new, start and free belong to one thread; counts, tell and
+ * storm may be called from any.
  */
 #pragma once
 
@@ -34,3 +34,5 @@ typedef struct
 } StreamCounts;
 
 void stream_counts (Stream *stream, StreamCounts *counts);
+/* Says where it stands, for somebody who looks for why it hangs. */
+void stream_tell (Stream *stream);
