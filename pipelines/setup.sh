@@ -13,8 +13,6 @@ if [ ! -d "$models" ]; then # installed
 fi
 model=${DEFCN_MODEL:-$models/person.safetensors}
 export GST_PLUGIN_PATH="$plugins${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}"
-# oneDNN's threads must not spin while a decoder wants the core.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
 # quote VALUE: for gst-launch-1.0 to take as it is.  It reads its arguments as a
 # language of its own, in which a quote or a blank of a file's name would begin

@@ -5,8 +5,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
+#include "spin.h"
 #include "terminal.h"
 
 static const struct
@@ -95,11 +97,24 @@ run_command (int argc, char **argv)
   return -1;
 }
 
+/* OpenMP has read its settings before main(): the program begins again.  Where
+ * that fails it goes on as it is. */
+static void
+set_spin (char **argv)
+{
+  if (!defcn_spin_is_open ())
+    return;
+  defcn_spin_set ();
+  execv ("/proc/self/exe", argv);
+  g_unsetenv ("GOMP_SPINCOUNT");
+}
+
 int
 main (int argc, char **argv)
 {
   const char *name = argc > 1 ? argv[1] : "";
 
+  set_spin (argv);
   setlocale (LC_ALL, "");
   setlocale (LC_NUMERIC, "C"); /* what is printed is read by programs */
   g_set_print_handler (on_print);

@@ -1,7 +1,7 @@
 /* OpenMP that does not spin in a process full of other threads. */
-#include <glib.h>
-
 #include "wait_policy.h"
+
+#include "spin.h"
 
 /* A team of two: this thread and the one that libgomp adds.  They wait here and
  * in libgomp's dock for the rest of the process. */
@@ -33,7 +33,7 @@ park_once (gpointer data)
 {
   GAsyncQueue *parked;
 
-  if (g_getenv ("OMP_WAIT_POLICY") || g_getenv ("GOMP_SPINCOUNT"))
+  if (!defcn_spin_is_open ())
     return NULL;
   parked = g_async_queue_new ();
   g_thread_unref (g_thread_new ("defcn-calm", park, parked));

@@ -305,8 +305,6 @@ main (int argc, char **argv)
 #endif
   g_log_writer_default_set_use_stderr (TRUE);
   signal (SIGPIPE, SIG_IGN);
-  /* oneDNN's threads must not spin while a decoder wants the core. */
-  g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
   gst_init (&argc, &argv);
   if (!parse (&options, argc, argv)) {
     g_strfreev (options.files);

@@ -60,8 +60,7 @@ class Launcher:
         build = pathlib.Path(options.build).resolve()
         self.frames, self.video, self.folder = options.frames, video, folder
         path = [str(build / "gst-plugin"), os.environ.get("GST_PLUGIN_PATH")]
-        # As pipelines/setup.sh has it: waiting threads leave the core.
-        self.environment = {"OMP_WAIT_POLICY": "passive", **os.environ,
+        self.environment = {**os.environ,
                             "GST_PLUGIN_PATH": ":".join(filter(None, path))}
 
     def describe(self, name, stream, frames, threads, more):

@@ -7,7 +7,6 @@ usage: precisions.py [--tool DEFCN] [--case NAME] [--device NAME]
 """
 import argparse
 import json
-import os
 import random
 import subprocess
 import sys
@@ -33,8 +32,7 @@ def bench(options, precision):
          "--device", options.device, "--precision", precision,
          "--threads", str(options.threads),
          "--repetitions", str(options.repetitions)],
-        capture_output=True, text=True,
-        env={**os.environ, "OMP_WAIT_POLICY": "passive"})
+        capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     return json.loads(done.stdout)

@@ -30,7 +30,7 @@ def find(asked, folder):
 
 def environment(build, folder):
     """Of pipelines with the plugin of @build alone."""
-    return dict(os.environ, OMP_WAIT_POLICY="passive",
+    return dict(os.environ,
                 GST_PLUGIN_PATH=str(pathlib.Path(build) / "gst-plugin"),
                 GST_REGISTRY=os.path.join(folder, "registry"))
 

@@ -8,7 +8,6 @@ usage: train_ratio.py [--tool DEFCN] [--case NAME] [--rounds N] [--save FILE]
 """
 import argparse
 import json
-import os
 import pathlib
 import random
 import statistics
@@ -39,8 +38,7 @@ def bench(options, threads, *more):
     done = subprocess.run(
         [options.tool, "bench", *CASES[options.case], "--device", "cpu",
          "--json", "--threads", str(threads), *more],
-        capture_output=True, text=True,
-        env={**os.environ, "OMP_WAIT_POLICY": "passive"})
+        capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     return json.loads(done.stdout)

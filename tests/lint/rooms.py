@@ -25,7 +25,7 @@ PATHS = {
 
 # What of the core the plugin sees.
 FACE = {"core/detector", "core/image", "core/boxes", "core/error",
-        "core/tracker"}
+        "core/spin", "core/tracker"}
 
 # Which rooms each room may include besides itself.  The tops of the trees are
 # rooms too: "training" is the commands.
@@ -41,6 +41,8 @@ ROOMS = {
     # Modules that the plugin opens by name.
     "gst-plugin/brokers": {"gst-plugin/publish"},
     "gst-plugin/detect": {"core", "gst-plugin"},
+    # What GStreamer opens, and what opens the elements.
+    "gst-plugin/entry": {"core"},
     "gst-plugin/overlay": {"gst-plugin"},
     "gst-plugin/publish": {"gst-plugin"},
     "gst-plugin/snapshot": {"gst-plugin"},
@@ -77,7 +79,7 @@ SHARED = {
 # what stands below it.
 BELOW_BACKEND = {"core/" + name for name in (
     "backend", "boxes", "error", "half", "image", "learner", "objective",
-    "pixels", "scaler", "tensor", "tune")}
+    "pixels", "scaler", "spin", "tensor", "tune")}
 
 # core/backend.c holds the table of the backends, which include its header; they
 # take no function of it that would lead back.

@@ -3,12 +3,12 @@
 #include "rig.h"
 #include "testing.h"
 
-/* Nobody can call into the plugin but GStreamer. */
+/* What others can call. */
 static void
-test_exports (void)
+check_exports (const char *library, guint n, const char *prefix)
 {
   g_autofree char *path = g_build_filename (g_getenv ("DEFCN_TEST_BUILD"),
-      "gst-plugin", "libgstdefcn.so", NULL);
+      "gst-plugin", library, NULL);
   const char *argv[] = { "nm", "-D", "--defined-only", path, NULL };
   g_autofree char *out = NULL;
   g_auto (GStrv) lines = NULL;
@@ -21,10 +21,19 @@ test_exports (void)
     return;
   }
   lines = g_strsplit (g_strchomp (out), "\n", -1);
-  g_assert_cmpuint (g_strv_length (lines), ==, 2);
+  g_assert_cmpuint (g_strv_length (lines), ==, n);
   for (char **line = lines; *line; line++)
-    if (!strstr (*line, " T gst_plugin_defcn_"))
+    if (!strstr (*line, prefix))
       g_error ("exported: %s", *line);
+}
+
+/* Nobody can call into the plugin but GStreamer, and into its module but the
+ * plugin. */
+static void
+test_exports (void)
+{
+  check_exports ("libgstdefcn.so", 2, " T gst_plugin_defcn_");
+  check_exports ("libdefcn-elements.so", 1, " T gst_defcn_elements");
 }
 
 /* Nothing of NVIDIA's is needed to load it. */
@@ -32,7 +41,7 @@ static void
 test_needed (void)
 {
   g_autofree char *path = g_build_filename (g_getenv ("DEFCN_TEST_BUILD"),
-      "gst-plugin", "libgstdefcn.so", NULL);
+      "gst-plugin", "libdefcn-elements.so", NULL);
   const char *argv[] = { "readelf", "-d", path, NULL };
   static const char *const theirs[] = { "libcuda.", "libcudart", "libcudnn",
     "libcublas", "libnv" };

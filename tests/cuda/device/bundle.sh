@@ -29,7 +29,7 @@ case $call in
       tests/golden/golden_max3d tests/golden/test_train
       tests/plugin/test_cudaframe training/defcn
     )
-    plugin=(gst-plugin/libgstdefcn.so)
+    plugin=(gst-plugin/libgstdefcn.so gst-plugin/libdefcn-elements.so)
     ;;
   third) programs=(training/defcn) ;;
   *)
@@ -58,7 +58,7 @@ done
 # What the C library's own packages do not bring.
 if [ ${#plugin[@]} -gt 0 ]; then
   mkdir "$bundle/gst-plugin"
-  cp "$build/${plugin[0]}" "$bundle/gst-plugin"
+  cp "${plugin[@]/#/$build/}" "$bundle/gst-plugin"
 fi
 for program in "${programs[@]}" "${plugin[@]}"; do ldd "$build/$program"; done |
   awk '$3 ~ /^\// { print $3 }' | sort -u |

@@ -1,4 +1,6 @@
-/* The plugin: what libgstdefcn.so registers. */
+/* The module with the elements, which the plugin opens: see entry/plugin.c. */
+#include "elements.h"
+
 #include "gstdefcndetect.h"
 #include "gstdefcnoverlay.h"
 #include "gstdefcnpublish.h"
@@ -10,8 +12,8 @@
 
 /* Nothing here may fail for want of a device: a plugin that fails to load is
  * blacklisted in the user's registry. */
-static gboolean
-plugin_init (GstPlugin *plugin)
+gboolean
+gst_defcn_elements (GstPlugin *plugin)
 {
   gboolean any = FALSE;
 
@@ -25,8 +27,3 @@ plugin_init (GstPlugin *plugin)
   any |= GST_ELEMENT_REGISTER (defcnzones, plugin);
   return any;
 }
-
-#define PACKAGE "defcn"
-GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, defcn,
-    "Object detection without NMS (DeFCN)", plugin_init, DEFCN_VERSION,
-    "MIT/X11", PACKAGE, PACKAGE)
