@@ -181,14 +181,13 @@ def chart(rows, key, title, left):
             f'<text x="{left + 45}" y="254" text-anchor="end">0</text>',
             f'<text x="{left + 330}" y="268" text-anchor="end">{most} streams'
             '</text>']
-    for sharing, colour in ((False, "#b03020"), (True, "#2060b0")):
+    for sharing, colour, name in ((False, "#b03020", "each its own"),
+                                  (True, "#2060b0", "one model")):
         part = [row for row in rows if row["sharing"] == sharing]
         if part:
             text.append(curve(part, key, x, y, colour))
-            text.append(f'<text x="{x(part[-1]["streams"]):.1f}" '
-                        f'y="{y(part[-1][key]) - 6:.1f}" fill="{colour}" '
-                        'text-anchor="end">'
-                        f'{"one model" if sharing else "each its own"}</text>')
+            text.append(f'<text x="{left + 62}" y="{66 + 16 * sharing}" '
+                        f'fill="{colour}">{name}</text>')
     return "\n".join(text)
 
 

@@ -4,7 +4,8 @@ streams of the street with a model each, of one thread and as they are, beside
 one model for all, and with batches of eight; and one stream with two workers of
 one thread beside one frame at a time, of as many threads as are best.  Frames a
 second and memory of the process, in rounds of an order drawn anew, and the
-ratios of each round."""
+ratios of each round.  The memory of models is that of the process less what it
+takes to read and decode the streams alone."""
 import argparse
 import random
 import tempfile
@@ -17,8 +18,10 @@ from result import line, shown, spread
 
 STREAMS = 8
 SHARED = "model-instance-id=all"
-# What is measured: streams, threads, properties.
+DECODED = "8, no model"
+# What is measured: streams, threads, properties; none where no model is.
 CASES = {
+    DECODED: (STREAMS, 0, None),
     "8, a model each, 1 thread": (STREAMS, 1, ""),
     "8, a model each": (STREAMS, 0, ""),
     "8, one model": (STREAMS, 0, SHARED),
@@ -34,14 +37,22 @@ RATIO_HEAD = ["ratio", "of each round"]
 
 def ratios(runs):
     """What is promised, of every round, as it should be: above 1 is better."""
-    own, default, shared, batch, one, two, workers = (runs[c] for c in CASES)
+    decoded, own, default, shared, batch, one, two, workers = (
+        runs[c] for c in CASES)
     def of(key, above, *below):
         return [a[key] / max(b[key] for b in rest)
                 for a, *rest in zip(above, *below)]
+
+    def models(runs):
+        return [{"peak_mb": run["peak_mb"] - less["peak_mb"]}
+                for run, less in zip(runs, decoded)]
     return {
-        "memory, a model each by one model": of("peak_mb", own, shared),
-        "memory, a model each by one model with batches":
-            of("peak_mb", own, batch),
+        "memory of models, a model each by one model":
+            of("peak_mb", models(own), models(shared)),
+        "memory of models, a model each by one model with batches":
+            of("peak_mb", models(own), models(batch)),
+        "memory of the process, a model each by one model":
+            of("peak_mb", own, shared),
         "frames/s, batches by a model each, 1 thread": of("fps", batch, own),
         "frames/s, batches by a model each": of("fps", batch, default),
         "frames/s, one model by a model each, 1 thread":
@@ -85,10 +96,14 @@ def main():
         video = street.find(options.video, folder)
         launcher = pipelines.Launcher(options, video, folder)
         about = pipelines.begin(options, video)
+
+        def measure(streams, threads, more):
+            chain = "decode" if more is None else "decode, detect"
+            return pipelines.undisturbed(
+                lambda: launcher.run(chain, streams, threads, more=more),
+                options.tries)
         runs = result.rounds_of(
-            {name: lambda case=case: pipelines.undisturbed(
-                lambda: launcher.run("decode, detect", case[0], case[1],
-                                     more=case[2]), options.tries)
+            {name: lambda case=case: measure(*case)
              for name, case in CASES.items()}, options.rounds, rng)
     rows = rows_of(runs)
     about["ratios"] = {name: spread(values)
