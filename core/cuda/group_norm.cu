@@ -581,7 +581,7 @@ prepare (DefcnBackend *base, DefcnNode *node, GError **error)
   const int hw = x->h * x->w;
   GroupNorm *gn;
 
-  if (!defcn_group_norm_reference.prepare (base, node, error))
+  if (!cuda_device_check (base, node, &defcn_group_norm_reference, error))
     return FALSE;
   node->state = gn = g_new0 (GroupNorm, 1);
   gn->n_slabs = CLAMP (hw / SLAB_PIXELS, 1, MAX_SLABS);

@@ -122,7 +122,7 @@ release (DefcnBackend *be, DefcnNode *node)
 static gboolean
 prepare (DefcnBackend *be, DefcnNode *node, GError **error)
 {
-  if (!defcn_max_pool_reference.prepare (be, node, error))
+  if (!cuda_device_check (be, node, &defcn_max_pool_reference, error))
     return FALSE;
   if (!node->train)
     return TRUE;

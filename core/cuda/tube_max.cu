@@ -397,7 +397,7 @@ check (DefcnBackend *be, const DefcnNode *node, GError **error)
   DefcnNode copy = *node;
 
   copy.train = FALSE;
-  if (!defcn_tube_max_reference.prepare (be, &copy, error))
+  if (!cuda_device_check (be, &copy, &defcn_tube_max_reference, error))
     return FALSE;
   defcn_tube_max_reference.release (be, &copy);
   if (node->phi / 2 <= MAX_RADIUS)
