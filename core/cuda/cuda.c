@@ -253,7 +253,33 @@ set_driver_error (GError **error, int device)
         runtime % 1000 / 10);
 }
 
-/* FALSE with @error that says what is missing: driver, device, number. */
+/* What the module has machine code for, core/cuda/meson.build. */
+#define OLDEST_CAPABILITY 8
+
+/* Of an older device the first kernel would tell. */
+static gboolean
+check_capability (int device, GError **error)
+{
+  int major = 0, minor = 0;
+  cudaError_t status = cudaDeviceGetAttribute (&major,
+      cudaDevAttrComputeCapabilityMajor, device);
+
+  if (status == cudaSuccess)
+    status = cudaDeviceGetAttribute (&minor, cudaDevAttrComputeCapabilityMinor,
+        device);
+  if (status != cudaSuccess)
+    set_device_error (error, device, status);
+  else if (major < OLDEST_CAPABILITY)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+        "device \"cuda:%d\": has compute capability %d.%d, wanted %d.0 at "
+        "least (Ampere)",
+        device, major, minor, OLDEST_CAPABILITY);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+/* FALSE with @error that says what is missing: driver, device, number, age. */
 static gboolean
 check_device (int device, GError **error)
 {
@@ -269,7 +295,7 @@ check_device (int device, GError **error)
         "device \"cuda:%d\": there is no such device, the last is cuda:%d",
         device, n - 1);
   else
-    return TRUE;
+    return check_capability (device, error);
   return FALSE;
 }
 
