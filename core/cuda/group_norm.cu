@@ -541,6 +541,7 @@ release (DefcnBackend *be, DefcnNode *node)
 
   if (!gn)
     return;
+  cuda_device_enter (cuda_of (be));
   cudaFree (gn->totals);
   g_free (gn);
   node->state = NULL;

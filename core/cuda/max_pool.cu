@@ -115,6 +115,7 @@ backward_row (DefcnBackend *base, const DefcnNode *node)
 static void
 release (DefcnBackend *be, DefcnNode *node)
 {
+  cuda_device_enter (cuda_of (be));
   cudaFree (node->state);
   node->state = NULL;
 }
