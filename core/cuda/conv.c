@@ -27,12 +27,14 @@ enum
   N_ARENAS
 };
 
-/* A parameter in the backend's type, of all the steps that share it. */
+/* A parameter in the backend's type, of all the steps that share it, with
+ * channels of zeros where x has such. */
 typedef struct
 {
   const DefcnTensor *param;
   guint version;
   CudaType type;
+  int c;
   void *data;
   int n_users;
 } Pack;
@@ -124,13 +126,19 @@ cuda_convs_free (CudaConvs *convs)
   g_free (convs);
 }
 
+static gsize
+rows_of (const DefcnTensor *param)
+{
+  return defcn_tensor_len (param) / param->c;
+}
+
 static void
 pack_refresh (Cuda *be, Pack *pack)
 {
   if (!pack || pack->version == pack->param->version)
     return;
-  cuda_convert (be, pack->data, pack->type, pack->param->data, CUDA_FLOAT,
-      defcn_tensor_len (pack->param));
+  cuda_convert_rows (be, pack->data, pack->type, pack->c, pack->param->data,
+      CUDA_FLOAT, pack->param->c, rows_of (pack->param));
   pack->version = pack->param->version;
 }
 
@@ -141,29 +149,30 @@ cuda_convs_refresh (Cuda *be)
     pack_refresh (be, be->convs->packs->pdata[i]);
 }
 
+/* @c: channels in memory. */
 static Pack *
-pack_get (Cuda *be, const DefcnTensor *param, CudaType type, const char *name,
-    GError **error)
+pack_get (Cuda *be, const DefcnTensor *param, CudaType type, int c,
+    const char *name, GError **error)
 {
   GPtrArray *packs = be->convs->packs;
   Pack *pack;
 
   for (guint i = 0; i < packs->len; i++) {
     pack = packs->pdata[i];
-    if (pack->param == param && pack->type == type) {
+    if (pack->param == param && pack->type == type && pack->c == c) {
       pack->n_users++;
       return pack;
     }
   }
-  void *data =
-      cuda_device_alloc (defcn_tensor_len (param) * cuda_type_size (type), name,
-          error);
+  void *data = cuda_device_alloc (rows_of (param) * c * cuda_type_size (type),
+      name, error);
   if (!data)
     return NULL;
   pack = g_new0 (Pack, 1);
   *pack = (Pack){ .param = param,
     .version = param->version - 1,
     .type = type,
+    .c = c,
     .data = data,
     .n_users = 1 };
   g_ptr_array_add (packs, pack);
@@ -207,6 +216,15 @@ plan (Cuda *be, const GraphShape *shape, const GraphPointers *pointers,
     call = graph_bind (graph, pointers, workspace, error);
   graph_unref (graph);
   return call;
+}
+
+/* Channels of a tap of the weight in memory. */
+static int
+weight_channels (const Cuda *be, const DefcnNode *node)
+{
+  const DefcnTensor *x = node->x[0];
+
+  return cuda_channels (x, cuda_type_of (be, x)) / node->groups;
 }
 
 static void *
@@ -299,6 +317,7 @@ lend (Cuda *be, Conv *conv, const DefcnNode *node, GError **error)
   const DefcnTensor *x = node->x[0], *y = node->y, *w = node->w;
   const CudaType type = cuda_type_of (be, x);
   const gsize size = cuda_type_size (type), len = defcn_tensor_len (w);
+  const gsize padded = rows_of (w) * weight_channels (be, node);
   const char *name = node->name;
 
   if (cuda_type_of (be, y) != type
@@ -306,11 +325,12 @@ lend (Cuda *be, Conv *conv, const DefcnNode *node, GError **error)
                name, error)))
     return FALSE;
   if (x->grad && node->accumulate[0]
-      && !(conv->dx = arena_get (&arenas[ARENA_DX], defcn_tensor_len (x) * size,
+      && !(conv->dx = arena_get (&arenas[ARENA_DX], cuda_len (be, x) * size,
                name, error)))
     return FALSE;
   if (w->grad
-      && !(conv->dw = arena_get (&arenas[ARENA_DW], len * size, name, error)))
+      && !(
+          conv->dw = arena_get (&arenas[ARENA_DW], padded * size, name, error)))
     return FALSE;
   if (w->grad && type != CUDA_FLOAT
       && !(conv->dw_float = arena_get (&arenas[ARENA_DW_FLOAT],
@@ -330,10 +350,12 @@ plan_all (Cuda *be, Conv *conv, DefcnNode *node, GError **error)
   const CudaType y_type = cuda_type_of (be, node->y);
 
   if (type != CUDA_FLOAT
-      && !(conv->weight = pack_get (be, node->w, type, node->name, error)))
+      && !(conv->weight = pack_get (be, node->w, type,
+               weight_channels (be, node), node->name, error)))
     return FALSE;
   if (node->b && y_type != CUDA_FLOAT
-      && !(conv->bias = pack_get (be, node->b, y_type, node->name, error)))
+      && !(conv->bias =
+               pack_get (be, node->b, y_type, node->b->c, node->name, error)))
     return FALSE;
   if (!plan_forward (be, conv, node, error))
     return FALSE;
@@ -351,6 +373,7 @@ release (DefcnBackend *base, DefcnNode *node)
 
   if (!conv)
     return;
+  cuda_device_enter (cuda_of (base));
   graph_call_free (conv->forward);
   graph_call_free (conv->data);
   graph_call_free (conv->filter);
@@ -374,12 +397,27 @@ tell (const Cuda *be, const Conv *conv)
       problem ? " (" : NULL, problem, ")", NULL);
 }
 
+/* Padded channels are in no group. */
+static gboolean
+check_groups (const Cuda *be, const DefcnNode *node, GError **error)
+{
+  const DefcnTensor *x = node->x[0];
+
+  if (node->groups == 1 || cuda_channels (x, cuda_type_of (be, x)) == x->c)
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "%s: %d groups of the network's input, which in this precision has one",
+      node->name, node->groups);
+  return FALSE;
+}
+
 static gboolean
 prepare (DefcnBackend *base, DefcnNode *node, GError **error)
 {
   Cuda *be = cuda_of (base);
 
-  if (!defcn_conv_reference.prepare (base, node, error))
+  if (!defcn_conv_reference.prepare (base, node, error)
+      || !check_groups (be, node, error))
     return FALSE;
   node->state = g_new0 (Conv, 1);
   if (plan_all (be, node->state, node, error)) {
@@ -434,7 +472,8 @@ backward_filter (Cuda *be, const Conv *conv, const DefcnNode *node)
 
   run (be, conv->filter, node->name);
   if (type != CUDA_FLOAT)
-    cuda_convert (be, conv->dw_float, CUDA_FLOAT, conv->dw, type, len);
+    cuda_convert_rows (be, conv->dw_float, CUDA_FLOAT, node->w->c, conv->dw,
+        type, weight_channels (be, node), rows_of (node->w));
   cuda_add (be, node->w->grad, type != CUDA_FLOAT ? conv->dw_float : conv->dw,
       CUDA_FLOAT, TRUE, len);
 }
@@ -461,7 +500,7 @@ backward (DefcnBackend *base, const DefcnNode *node)
     run (be, conv->data, node->name);
     if (conv->dx)
       cuda_add (be, x->grad, conv->dx, cuda_type_of (be, x), TRUE,
-          defcn_tensor_len (x));
+          cuda_len (be, x));
   }
   if (conv->filter)
     backward_filter (be, conv, node);

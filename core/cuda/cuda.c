@@ -16,8 +16,7 @@ static gsize
 size (DefcnBackend *base, const DefcnTensor *t)
 {
   const Cuda *be = cuda_of (base);
-  const gsize bytes =
-      defcn_tensor_len (t) * cuda_type_size (cuda_type_of (be, t));
+  const gsize bytes = cuda_len (be, t) * cuda_type_size (cuda_type_of (be, t));
 
   return (bytes + 255) / 256 * 256;
 }
@@ -53,21 +52,49 @@ zero (DefcnBackend *base, void *mem, gsize bytes)
       "clearing");
 }
 
+/* What staging takes at once of a tensor: rows of channels where they are
+ * padded in memory, else elements. */
+typedef struct
+{
+  CudaType type;
+  int c, c_in_memory;
+  gsize rows, most;
+  gsize row_bytes; /* in memory */
+} Chunks;
+
+static Chunks
+chunks_of (const Cuda *be, const DefcnTensor *t)
+{
+  const CudaType type = cuda_type_of (be, t);
+  const int c_in_memory = cuda_channels (t, type);
+  const gboolean is_padded = c_in_memory != t->c;
+  Chunks chunks = { type, 1, 1 };
+
+  if (is_padded) {
+    chunks.c = t->c;
+    chunks.c_in_memory = c_in_memory;
+  }
+  chunks.rows = defcn_tensor_len (t) / chunks.c;
+  chunks.most = CUDA_CHUNK / chunks.c;
+  chunks.row_bytes = chunks.c_in_memory * cuda_type_size (type);
+  return chunks;
+}
+
 /* Through the pinned buffer, chunk by chunk. */
 static void
 upload (DefcnBackend *base, const DefcnTensor *t, void *mem, const float *src)
 {
   Cuda *be = cuda_of (base);
-  const CudaType type = cuda_type_of (be, t);
-  const gsize len = defcn_tensor_len (t);
+  const Chunks c = chunks_of (be, t);
 
   cuda_device_enter (be);
-  for (gsize at = 0; at < len; at += CUDA_CHUNK) {
-    const gsize n = MIN (CUDA_CHUNK, len - at);
+  for (gsize at = 0; at < c.rows; at += c.most) {
+    const gsize n = MIN (c.most, c.rows - at);
 
-    cuda_device_send (be, be->staging, src + at, n * sizeof (float));
-    cuda_convert (be, (char *) mem + at * cuda_type_size (type), type,
-        be->staging, CUDA_FLOAT, n);
+    cuda_device_send (be, be->staging, src + at * c.c,
+        n * c.c * sizeof (float));
+    cuda_convert_rows (be, (char *) mem + at * c.row_bytes, c.type,
+        c.c_in_memory, be->staging, CUDA_FLOAT, c.c, n);
   }
 }
 
@@ -75,19 +102,19 @@ static void
 download (DefcnBackend *base, const DefcnTensor *t, float *dst, const void *mem)
 {
   Cuda *be = cuda_of (base);
-  const CudaType type = cuda_type_of (be, t);
-  const gsize len = defcn_tensor_len (t);
+  const Chunks c = chunks_of (be, t);
 
   cuda_device_enter (be);
-  for (gsize at = 0; at < len; at += CUDA_CHUNK) {
-    const gsize n = MIN (CUDA_CHUNK, len - at);
+  for (gsize at = 0; at < c.rows; at += c.most) {
+    const gsize n = MIN (c.most, c.rows - at);
 
-    cuda_convert (be, be->staging, CUDA_FLOAT,
-        (const char *) mem + at * cuda_type_size (type), type, n);
-    cuda_device_receive (be, dst + at, be->staging, n * sizeof (float));
+    cuda_convert_rows (be, be->staging, CUDA_FLOAT, c.c,
+        (const char *) mem + at * c.row_bytes, c.type, c.c_in_memory, n);
+    cuda_device_receive (be, dst + at * c.c, be->staging,
+        n * c.c * sizeof (float));
   }
   if (be->failed != cudaSuccess) /* not what the buffer held before */
-    memset (dst, 0, len * sizeof (float));
+    memset (dst, 0, defcn_tensor_len (t) * sizeof (float));
 }
 
 static gboolean
@@ -226,7 +253,33 @@ set_driver_error (GError **error, int device)
         runtime % 1000 / 10);
 }
 
-/* FALSE with @error that says what is missing: driver, device, number. */
+/* What the module has machine code for, core/cuda/meson.build. */
+#define OLDEST_CAPABILITY 8
+
+/* Of an older device the first kernel would tell. */
+static gboolean
+check_capability (int device, GError **error)
+{
+  int major = 0, minor = 0;
+  cudaError_t status = cudaDeviceGetAttribute (&major,
+      cudaDevAttrComputeCapabilityMajor, device);
+
+  if (status == cudaSuccess)
+    status = cudaDeviceGetAttribute (&minor, cudaDevAttrComputeCapabilityMinor,
+        device);
+  if (status != cudaSuccess)
+    set_device_error (error, device, status);
+  else if (major < OLDEST_CAPABILITY)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+        "device \"cuda:%d\": has compute capability %d.%d, wanted %d.0 at "
+        "least (Ampere)",
+        device, major, minor, OLDEST_CAPABILITY);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+/* FALSE with @error that says what is missing: driver, device, number, age. */
 static gboolean
 check_device (int device, GError **error)
 {
@@ -242,7 +295,7 @@ check_device (int device, GError **error)
         "device \"cuda:%d\": there is no such device, the last is cuda:%d",
         device, n - 1);
   else
-    return TRUE;
+    return check_capability (device, error);
   return FALSE;
 }
 

@@ -18,6 +18,28 @@ cuda_device_enter (Cuda *be)
   cuda_device_note (be, cudaSetDevice (be->device), "choosing the device");
 }
 
+gboolean
+cuda_device_check (DefcnBackend *base, DefcnNode *node,
+    const DefcnOp *reference, GError **error)
+{
+  const Cuda *be = cuda_of (base);
+
+  if (!reference->prepare (base, node, error))
+    return FALSE;
+  for (int i = 0; i < DEFCN_MAX_INPUTS && node->x[i]; i++) {
+    const DefcnTensor *x = node->x[i];
+
+    if (cuda_channels (x, cuda_type_of (be, x)) == x->c)
+      continue;
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+        "%s: reads the network's input, which in this precision convolutions "
+        "alone do",
+        node->name);
+    return FALSE;
+  }
+  return TRUE;
+}
+
 void *
 cuda_device_alloc (gsize bytes, const char *what, GError **error)
 {

@@ -16,42 +16,79 @@ convert_kernel (To *dst, const From *src, gsize len)
   vector_store<N> (dst + i, v);
 }
 
+/* One thread per element of dst (rows, dst_c), of src (rows, src_c) or zero. */
+template <typename To, typename From>
+__global__ void
+convert_rows_kernel (To *dst, int dst_c, const From *src, int src_c, gsize len)
+{
+  const gsize i = (gsize) blockIdx.x * blockDim.x + threadIdx.x;
+  const gsize row = i / dst_c;
+  const int k = (int) (i - row * dst_c);
+
+  if (i >= len)
+    return;
+  dst[i] = vector_from_float<To> (
+      k < src_c ? vector_to_float (src[row * src_c + k]) : 0);
+}
+
+/* Rows of a memory, and how it is read. */
+typedef struct
+{
+  int dst_c, src_c;
+  gsize rows;
+} Rows;
+
 template <typename To, typename From>
 static void
-convert_types (Cuda *be, void *dst, const void *src, gsize len)
+convert_types (Cuda *be, void *dst, const void *src, const Rows &r)
 {
-  if (len % 4 == 0)
-    LAUNCH ((convert_kernel<To, From, 4>), cuda_blocks (len / 4), CUDA_THREADS,
+  const gsize len = r.rows * r.dst_c;
+
+  if (r.dst_c != r.src_c)
+    LAUNCH ((convert_rows_kernel<To, From>), cuda_blocks (len), CUDA_THREADS,
         be->stream)
-  ((To *) dst, (const From *) src, len);
+  ((To *) dst, r.dst_c, (const From *) src, r.src_c, len);
+  else if (len % 4 == 0)
+      LAUNCH ((convert_kernel<To, From, 4>), cuda_blocks (len / 4),
+          CUDA_THREADS, be->stream) ((To *) dst, (const From *) src, len);
   else LAUNCH ((convert_kernel<To, From, 1>), cuda_blocks (len), CUDA_THREADS,
       be->stream) ((To *) dst, (const From *) src, len);
 }
 
 template <typename To>
 static void
-convert_to (Cuda *be, void *dst, const void *src, CudaType src_type, gsize len)
+convert_to (Cuda *be, void *dst, const void *src, CudaType src_type,
+    const Rows &r)
 {
   if (src_type == CUDA_FLOAT)
-    convert_types<To, float> (be, dst, src, len);
+    convert_types<To, float> (be, dst, src, r);
   else if (src_type == CUDA_HALF)
-    convert_types<To, Half> (be, dst, src, len);
+    convert_types<To, Half> (be, dst, src, r);
   else
-    convert_types<To, Bfloat> (be, dst, src, len);
+    convert_types<To, Bfloat> (be, dst, src, r);
+}
+
+void
+cuda_convert_rows (Cuda *be, void *dst, CudaType dst_type, int dst_c,
+    const void *src, CudaType src_type, int src_c, gsize rows)
+{
+  const Rows r = { dst_c, src_c, rows };
+
+  if (rows == 0)
+    return;
+  if (dst_type == CUDA_FLOAT)
+    convert_to<float> (be, dst, src, src_type, r);
+  else if (dst_type == CUDA_HALF)
+    convert_to<Half> (be, dst, src, src_type, r);
+  else
+    convert_to<Bfloat> (be, dst, src, src_type, r);
 }
 
 void
 cuda_convert (Cuda *be, void *dst, CudaType dst_type, const void *src,
     CudaType src_type, gsize len)
 {
-  if (len == 0)
-    return;
-  if (dst_type == CUDA_FLOAT)
-    convert_to<float> (be, dst, src, src_type, len);
-  else if (dst_type == CUDA_HALF)
-    convert_to<Half> (be, dst, src, src_type, len);
-  else
-    convert_to<Bfloat> (be, dst, src, src_type, len);
+  cuda_convert_rows (be, dst, dst_type, 1, src, src_type, 1, len);
 }
 
 /* One thread per vector.  dst (len) = or += src (len). */
@@ -306,7 +343,7 @@ relu_backward_row (DefcnBackend *base, const DefcnNode *node)
 static gboolean
 relu_prepare (DefcnBackend *be, DefcnNode *node, GError **error)
 {
-  return defcn_relu_reference.prepare (be, node, error);
+  return cuda_device_check (be, node, &defcn_relu_reference, error);
 }
 
 const DefcnOp cuda_relu = {
@@ -432,6 +469,7 @@ box_backward (DefcnBackend *base, const DefcnNode *node)
 static void
 box_release (DefcnBackend *be, DefcnNode *node)
 {
+  cuda_device_enter (cuda_of (be));
   cudaFree (node->state);
   node->state = NULL;
 }

@@ -541,6 +541,7 @@ release (DefcnBackend *be, DefcnNode *node)
 
   if (!gn)
     return;
+  cuda_device_enter (cuda_of (be));
   cudaFree (gn->totals);
   g_free (gn);
   node->state = NULL;
@@ -581,7 +582,7 @@ prepare (DefcnBackend *base, DefcnNode *node, GError **error)
   const int hw = x->h * x->w;
   GroupNorm *gn;
 
-  if (!defcn_group_norm_reference.prepare (base, node, error))
+  if (!cuda_device_check (base, node, &defcn_group_norm_reference, error))
     return FALSE;
   node->state = gn = g_new0 (GroupNorm, 1);
   gn->n_slabs = CLAMP (hw / SLAB_PIXELS, 1, MAX_SLABS);

@@ -168,9 +168,24 @@ read_row (int *rgb, const Frame &f, int x, int y)
     rgb[c] = clamp_byte (sum[c] >> DEFCN_WEIGHT_BITS);
 }
 
-/* One thread per pixel of the padded inputs (images, pad_h, pad_w, 3); a
+/* A pixel, with zeros in the channels beyond the third. */
+template <typename T, int C>
+__device__ static inline void
+store_pixel (T *out, const float *rgb)
+{
+  if constexpr (C == 3) {
+    for (int c = 0; c < 3; c++)
+      out[c] = vector_from_float<T> (rgb[c]);
+  } else {
+    const float all[C] = { rgb[0], rgb[1], rgb[2] };
+
+    vector_store<C> (out, all);
+  }
+}
+
+/* One thread per pixel of the padded inputs (images, pad_h, pad_w, C); a
  * plane of the grid is an image. */
-template <typename T>
+template <typename T, int C>
 __global__ void
 preprocess_kernel (T *__restrict__ dst, const Frame *__restrict__ frames,
     int pad_h, int pad_w)
@@ -179,13 +194,13 @@ preprocess_kernel (T *__restrict__ dst, const Frame *__restrict__ frames,
   const int to_x = blockIdx.x * blockDim.x + threadIdx.x;
   const int to_y = blockIdx.y * blockDim.y + threadIdx.y;
   int sum[3] = { ROUND, ROUND, ROUND }, row[3];
+  float rgb[3] = { 0 };
 
   if (to_x >= pad_w || to_y >= pad_h)
     return;
-  T *out = dst + (((gsize) blockIdx.z * pad_h + to_y) * pad_w + to_x) * 3;
+  T *out = dst + (((gsize) blockIdx.z * pad_h + to_y) * pad_w + to_x) * C;
   if (to_x >= f.upright_w || to_y >= f.upright_h) {
-    for (int c = 0; c < 3; c++)
-      out[c] = vector_from_float<T> (0);
+    store_pixel<T, C> (out, rgb);
     return;
   }
   const int x = f.turn.xx * to_x + f.turn.xy * to_y + f.turn.x0;
@@ -201,17 +216,18 @@ preprocess_kernel (T *__restrict__ dst, const Frame *__restrict__ frames,
   for (int c = 0; c < 3; c++) {
     const int value = clamp_byte (sum[f.bgr ? 2 - c : c] >> DEFCN_WEIGHT_BITS);
 
-    out[c] = vector_from_float<T> ((value - f.mean[c]) / f.std[c]);
+    rgb[c] = (value - f.mean[c]) / f.std[c];
   }
+  store_pixel<T, C> (out, rgb);
 }
 
-template <typename T>
+template <typename T, int C>
 static void
 launch (Cuda *be, const DefcnTensor *input, int first, int slot, int n)
 {
-  T *dst = (T *) input->data + (gsize) first * input->h * input->w * 3;
+  T *dst = (T *) input->data + (gsize) first * input->h * input->w * C;
 
-  LAUNCH (preprocess_kernel<T>,
+  LAUNCH ((preprocess_kernel<T, C>),
       dim3 ((input->w + 31) / 32, (input->h + 7) / 8, n), dim3 (32, 8),
       be->stream)
   (dst, be->images->frames + slot, input->h, input->w);
@@ -224,11 +240,11 @@ queue (Cuda *be, const DefcnTensor *input, int first, int slot, int n)
   const CudaType type = cuda_type_of (be, input);
 
   if (type == CUDA_FLOAT)
-    launch<float> (be, input, first, slot, n);
+    launch<float, 3> (be, input, first, slot, n);
   else if (type == CUDA_HALF)
-    launch<Half> (be, input, first, slot, n);
+    launch<Half, CUDA_HALF_CHANNELS> (be, input, first, slot, n);
   else
-    launch<Bfloat> (be, input, first, slot, n);
+    launch<Bfloat, CUDA_BFLOAT_CHANNELS> (be, input, first, slot, n);
 }
 
 /* What *@mem held is lost when it grows, and when it cannot. */

@@ -115,6 +115,7 @@ backward_row (DefcnBackend *base, const DefcnNode *node)
 static void
 release (DefcnBackend *be, DefcnNode *node)
 {
+  cuda_device_enter (cuda_of (be));
   cudaFree (node->state);
   node->state = NULL;
 }
@@ -122,7 +123,7 @@ release (DefcnBackend *be, DefcnNode *node)
 static gboolean
 prepare (DefcnBackend *be, DefcnNode *node, GError **error)
 {
-  if (!defcn_max_pool_reference.prepare (be, node, error))
+  if (!cuda_device_check (be, node, &defcn_max_pool_reference, error))
     return FALSE;
   if (!node->train)
     return TRUE;

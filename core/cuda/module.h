@@ -74,6 +74,32 @@ cuda_type_size (CudaType type)
   return type == CUDA_FLOAT ? 4 : 2;
 }
 
+/* The network's input has a multiple of these channels in memory, padded with
+ * zeros: as many as cuDNN's engines for such a layer read (tests/cuda/
+ * test_plans.c), which of three make a padded copy in every pass. */
+#define CUDA_HALF_CHANNELS 4
+#define CUDA_BFLOAT_CHANNELS 8
+
+/* Channels of a pixel of @t in memory of @type.  Where they are padded only
+ * convolutions read them. */
+static inline int
+cuda_channels (const DefcnTensor *t, CudaType type)
+{
+  const int wide = t->role != DEFCN_TENSOR_INPUT ? 1
+      : type == CUDA_HALF                        ? CUDA_HALF_CHANNELS
+      : type == CUDA_BFLOAT                      ? CUDA_BFLOAT_CHANNELS
+                                                 : 1;
+
+  return (t->c + wide - 1) / wide * wide;
+}
+
+/* Elements of @t in memory. */
+static inline gsize
+cuda_len (const Cuda *be, const DefcnTensor *t)
+{
+  return (gsize) t->n * t->h * t->w * cuda_channels (t, cuda_type_of (be, t));
+}
+
 /* Steps whose forward pass one launch does, at most. */
 #define CUDA_TOGETHER 8
 
@@ -105,6 +131,11 @@ void cuda_device_note (Cuda *be, cudaError_t error, const char *where);
 
 /* Makes the backend's device that of the calling thread. */
 void cuda_device_enter (Cuda *be);
+
+/* What every step but a convolution wants: the checks of the @reference's
+ * prepare(), and no input that is padded.  FALSE with @error. */
+gboolean cuda_device_check (DefcnBackend *be, DefcnNode *node,
+    const DefcnOp *reference, GError **error);
 
 /* Device memory; NULL with @error that names @what. */
 void *cuda_device_alloc (gsize bytes, const char *what, GError **error);
@@ -188,6 +219,10 @@ void cuda_loss_sums (DefcnBackend *be, DefcnLossSums *sums);
 /* dst = src, between any two types. */
 void cuda_convert (Cuda *be, void *dst, CudaType dst_type, const void *src,
     CudaType src_type, gsize len);
+/* The same of rows: dst (rows, dst_c) = src (rows, src_c), cut off or padded
+ * with zeros. */
+void cuda_convert_rows (Cuda *be, void *dst, CudaType dst_type, int dst_c,
+    const void *src, CudaType src_type, int src_c, gsize rows);
 /* dst = or += src, of one type. */
 void cuda_add (Cuda *be, void *dst, const void *src, CudaType type,
     gboolean accumulate, gsize len);

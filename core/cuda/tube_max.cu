@@ -114,7 +114,7 @@ __global__ void
 forward_kernel (const __grid_constant__ Maps maps, int radius, int side,
     int reciprocal, bool relu, int c)
 {
-  alignas (16) __shared__ float joined[SIDE * SIDE][CHANNELS];
+  alignas (32) __shared__ float joined[SIDE * SIDE][CHANNELS];
   alignas (8) __shared__ guint8 origin[TRAIN ? SIDE * SIDE : 1][CHANNELS];
   const int own = threadIdx.x * N, at = blockIdx.y * CHANNELS + own;
   int m = 0;
@@ -384,6 +384,7 @@ release (DefcnBackend *be, DefcnNode *node)
 
   if (!tube)
     return;
+  cuda_device_enter (cuda_of (be));
   cudaFree (tube->winners);
   cudaFree (tube->resized);
   g_free (tube);
@@ -397,7 +398,7 @@ check (DefcnBackend *be, const DefcnNode *node, GError **error)
   DefcnNode copy = *node;
 
   copy.train = FALSE;
-  if (!defcn_tube_max_reference.prepare (be, &copy, error))
+  if (!cuda_device_check (be, &copy, &defcn_tube_max_reference, error))
     return FALSE;
   defcn_tube_max_reference.release (be, &copy);
   if (node->phi / 2 <= MAX_RADIUS)

@@ -101,7 +101,7 @@ backward_row (DefcnBackend *base, const DefcnNode *node)
 static gboolean
 prepare (DefcnBackend *be, DefcnNode *node, GError **error)
 {
-  return defcn_upsample_add_reference.prepare (be, node, error);
+  return cuda_device_check (be, node, &defcn_upsample_add_reference, error);
 }
 
 const DefcnOp cuda_upsample_add = {

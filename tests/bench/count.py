@@ -104,9 +104,10 @@ def count(steps):
         row[2] += seconds + LAUNCH * (1 if kind == "conv" else launches)
     first = steps[0]
     pixels = first.n * first.h * first.w
-    # planes of NV12 at twice the width; the scores of every location
+    # planes of NV12 at twice the width and the padded pixels; the scores of
+    # every location
     for name, launches, moved in (
-            ("preprocess", 1, pixels * (6 + 6)),
+            ("preprocess", 1, pixels * (6 + 2 * first.c)),
             ("clear, find, copy", 3, pixels / 64 * 1.33 * 85 * 4)):
         table[name] = [launches, launches,
                        moved / BANDWIDTH + launches * LAUNCH]

@@ -278,6 +278,9 @@ is_pinned (const void *src)
       < (const char *) *--next + CUDA_CHUNK * sizeof (float);
 }
 
+static std::mutex owners_lock;
+static std::map<void *, int> owners; /* the devices of what was allocated */
+
 extern "C" {
 
 cudaError_t
@@ -298,12 +301,19 @@ cudaMalloc (void **mem, size_t bytes)
   if (!*mem)
     return cudaErrorMemoryAllocation;
   std::memset (*mem, 0xff, bytes);
+  const std::lock_guard<std::mutex> guard (owners_lock);
+  owners[*mem] = current_device;
   return cudaSuccess;
 }
 
 cudaError_t
 cudaFree (void *mem)
 {
+  const std::lock_guard<std::mutex> guard (owners_lock);
+
+  if (mem && owners.at (mem) != current_device)
+    fail ("memory is freed on another device");
+  owners.erase (mem);
   std::free (mem);
   return cudaSuccess;
 }

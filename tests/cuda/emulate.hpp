@@ -2,7 +2,8 @@
  * where there is no device: blocks run one after another, the threads of a
  * block take turns at barriers.  Device memory is the host's, each allocation
  * its own, filled with NaN: sanitizers see what a kernel should not touch.
- * There are two devices, with one memory.
+ * There are two devices, with one memory, of which each thread frees only what
+ * is of the device that it has chosen.
  *
  * A kernel's file is compiled as C++ behind this header.  The first block of a
  * launch runs on fibres; if it meets no barrier, the others are plain calls.
@@ -50,7 +51,8 @@ void emulate_run (dim3 grid, dim3 block, const std::function<void ()> &thread);
 void emulate_count (int what);
 
 /* What goes wrong, as DEFCN_EMULATE_FAIL in the environment says:
- *   driver, old-driver, device  there is none, or not new enough
+ *   driver, old-driver, device, old-device
+ *                               there is none, or not new enough
  *   alloc:N                     no memory from the Nth allocation on
  *   sync:N                      from the Nth time on, waiting tells of an error
  *   lost:N                      then every call does, in this process

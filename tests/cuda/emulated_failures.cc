@@ -87,6 +87,17 @@ cudaDriverGetVersion (int *version)
 }
 
 cudaError_t
+cudaDeviceGetAttribute (int *value, enum cudaDeviceAttr attribute, int)
+{
+  const bool is_old = emulate_fails ("old-device");
+
+  *value = attribute == cudaDevAttrComputeCapabilityMajor ? (is_old ? 7 : 9)
+      : attribute == cudaDevAttrComputeCapabilityMinor    ? (is_old ? 5 : 0)
+                                                          : 0;
+  return emulate_lost ();
+}
+
+cudaError_t
 cudaRuntimeGetVersion (int *version)
 {
   *version = 13000;

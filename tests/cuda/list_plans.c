@@ -51,13 +51,14 @@ static void
 print_step (const DefcnNode *node, CudaType type)
 {
   const DefcnTensor *x = node->x[0], *y = node->y;
+  const int c = cuda_channels (x, type); /* in memory */
   int inputs = 0;
 
   while (inputs < DEFCN_MAX_INPUTS && node->x[inputs])
     inputs++;
   printf ("%s %s %d %d %d %d %d %d %d %d %d %d %d %d %d %d",
-      defcn_backend_op_name (node->kind), node->name, x->n, x->h, x->w, x->c,
-      y->c, y->h, y->w, node->size, node->stride, node->groups, inputs,
+      defcn_backend_op_name (node->kind), node->name, x->n, x->h, x->w, c, y->c,
+      y->h, y->w, node->size, node->stride, node->groups, inputs,
       node->together, node->n_together,
       y->precise || type == CUDA_FLOAT ? 4 : 2);
 }

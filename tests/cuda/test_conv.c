@@ -8,6 +8,8 @@
 #include "../tensors.h"
 #include "../testing.h"
 #include "emulated_counts.h"
+#include "net.h"
+#include "scaler.h"
 
 enum
 {
@@ -396,6 +398,147 @@ test_full (void)
   remove_plans ();
 }
 
+/* The first three of every pixel's channels are there, the others zero.  Of 16
+ * bits each, all ones of which are none that is computed. */
+static void
+assert_padded (const DefcnTensor *x, int channels)
+{
+  const guint16 *memory = (const guint16 *) x->data;
+  gsize n_zeros = 0;
+
+  for (gsize i = 0; i < (gsize) x->n * x->h * x->w; i++)
+    for (int c = 0; c < channels; c++) {
+      const guint16 value = memory[i * channels + c];
+
+      g_assert_cmpuint (value, !=, 0xffff);
+      if (c >= 3)
+        g_assert_cmpuint (value, ==, 0);
+      else
+        n_zeros += value == 0;
+    }
+  g_assert_cmpuint (n_zeros, <, (gsize) x->n * x->h * x->w * 3 / 2);
+}
+
+/* In half precision the network's input has four channels in memory, in
+ * bfloat16 eight, those beyond the third zero however it comes there; in float32
+ * three. */
+static void
+test_padded_input (void)
+{
+  static const struct
+  {
+    const char *precision;
+    int channels, size;
+  } inputs[] = { { "fp16", 4, 2 }, { "bf16", 8, 2 }, { "tf32", 3, 4 },
+    { "fp32", 3, 4 } };
+  const DefcnTensor like = { 2, 32, 64, 3, DEFCN_TENSOR_INPUT };
+  const DefcnInputRule rule = { .mean = { 1, 2, 3 }, .std = { 60, 50, 40 } };
+  const gsize pixels = 2 * 32 * 64;
+  guint8 rgb[30 * 50 * 3];
+  const DefcnImage image = { DEFCN_FORMAT_RGB, 50, 30, { rgb }, { 150 } };
+  g_autoptr (DefcnScaler) scaler = defcn_scaler_new ();
+  g_autoptr (GRand) rand = g_rand_new_with_seed (3);
+  g_autofree float *noise = testing_random (rand, pixels * 3, 1);
+  DefcnPreprocess p;
+
+  for (guint i = 0; i < sizeof rgb; i++)
+    rgb[i] = g_rand_int_range (rand, 5, 256);
+  defcn_scaler_describe (scaler, &p, &image, 0, 0, 50, 30, 50, 30, &rule);
+  for (guint i = 0; i < G_N_ELEMENTS (inputs); i++) {
+    g_autoptr (DefcnBackend) be = open_cuda (inputs[i].precision);
+    DefcnTensor *x = testing_tensor_new_like (be, &like, FALSE);
+    const gboolean is_wide = inputs[i].size == 4;
+
+    g_assert_cmpuint (be->size (be, x), ==,
+        pixels * inputs[i].channels * inputs[i].size);
+    memset (x->data, 0xff, be->size (be, x));
+    testing_tensor_write (be, x, noise);
+    g_autofree float *back = testing_tensor_read (be, x);
+    testing_assert_close (back, noise, pixels * 3, is_wide ? 0 : 4e-3, "noise");
+    if (!is_wide)
+      assert_padded (x, inputs[i].channels);
+
+    memset (x->data, 0xff, be->size (be, x));
+    for (int k = 0; k < 2; k++)
+      g_assert_true (be->preprocess (be, x, k, &image, &p));
+    g_assert_true (be->sync (be, NULL));
+    if (!is_wide)
+      assert_padded (x, inputs[i].channels);
+    testing_tensor_free (be, x);
+  }
+}
+
+/* Who reads the padded input as if it were dense is refused in words: all but a
+ * convolution of one group. */
+static void
+test_padded_readers (void)
+{
+  static const char *const precisions[] = { "fp16", "fp32" };
+
+  for (int i = 0; i < 4; i++) {
+    g_autoptr (DefcnBackend) be = open_cuda (precisions[i / 2]);
+    g_autoptr (DefcnParams) params = defcn_params_new (be, FALSE);
+    g_autoptr (DefcnNet) net = defcn_net_new (params, be, 1, 8, 8);
+    g_autoptr (GError) error = NULL;
+
+    if (i % 2)
+      defcn_net_max_pool (net, defcn_net_input (net));
+    else
+      defcn_net_conv (net, defcn_net_input (net), "thirds", 3, 3, 1,
+          &(DefcnConvOptions){ .groups = 3 });
+    g_assert_true (defcn_net_plan (net, FALSE, &error) == (i >= 2));
+    if (i >= 2)
+      continue;
+    g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
+    g_assert_cmpstr (error->message, ==,
+        i ? "max_pool: reads the network's input, which in this precision "
+            "convolutions alone do"
+          : "thirds: 3 groups of the network's input, which in this precision "
+            "has one");
+  }
+}
+
+static DefcnBackend *second; /* of the devices */
+
+static gpointer
+release_step (gpointer data)
+{
+  DefcnNode *node = data;
+
+  second->ops[node->kind].release (second, node);
+  g_assert_null (node->state);
+  return NULL;
+}
+
+/* Each step lets go of its memory on the device that has it, though the thread
+ * has chosen another, as a thread of its own has to begin with. */
+static void
+test_released_elsewhere (void)
+{
+  const DefcnConvOptions options = { .bias = TRUE, .relu = TRUE };
+  g_autoptr (DefcnBackend) be =
+      defcn_backend_new_in ("cuda:1", "bf16", 1, NULL);
+  g_autoptr (DefcnParams) params = defcn_params_new (be, TRUE);
+  g_autoptr (DefcnNet) net = defcn_net_new (params, be, 1, 64, 64);
+  DefcnTensor *x = defcn_net_input (net);
+  g_autoptr (GError) error = NULL;
+
+  x = defcn_net_conv (net, x, "stem", 8, 7, 2, &options);
+  x = defcn_net_max_pool (net, x);
+  x = defcn_net_group_norm (net, x, "norm", 4, TRUE);
+  x = defcn_net_tube_max (net, x, &x, 1, 0, 2, 3, FALSE);
+  x = defcn_net_conv (net, x, "sides", 4, 3, 1, &options);
+  defcn_net_box (net, x, "box", 8, FALSE);
+  g_assert_true (defcn_net_plan (net, TRUE, &error));
+  g_assert_no_error (error);
+  second = be;
+  for (guint i = 0; i < defcn_net_count (net); i++) {
+    gpointer node = (gpointer) defcn_net_node (net, i);
+
+    g_thread_join (g_thread_new ("release", release_step, node));
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -418,6 +561,9 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/conv/no-cache", test_no_cache);
   g_test_add_func ("/cuda/conv/folder", test_folder);
   g_test_add_func ("/cuda/conv/full", test_full);
+  g_test_add_func ("/cuda/conv/padded/input", test_padded_input);
+  g_test_add_func ("/cuda/conv/padded/readers", test_padded_readers);
+  g_test_add_func ("/cuda/conv/released-elsewhere", test_released_elsewhere);
 
   const int status = g_test_run ();
   remove_plans ();

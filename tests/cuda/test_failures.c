@@ -94,6 +94,8 @@ static const Start starts[] = {
   { "old-driver", "old-driver", "cuda:0",
       "driver is too old, it is for CUDA 11.4, wanted 13.0" },
   { "no-device", "device", "cuda", "\"cuda:0\": no CUDA-capable device" },
+  { "old-device", "old-device", "cuda",
+      "\"cuda:0\": has compute capability 7.5, wanted 8.0 at least" },
   { "no-number", "", "cuda:2",
       "\"cuda:2\": there is no such device, the last is cuda:1" },
   { "large-number", "", "cuda:99999999999999999999", "no such device" },

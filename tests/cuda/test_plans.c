@@ -226,6 +226,53 @@ test_kept (void)
   cudnnBackendDestroyDescriptor (device);
 }
 
+/* The first layer of the networks has a plan whose engine needs no padded copy
+ * of the input: of three channels cuDNN's first choice for the 7x7 makes one. */
+static void
+test_stem (void)
+{
+  static const struct
+  {
+    CudaType type;
+    int k, size, n;
+  } stems[] = { { CUDA_HALF, 64, 7, 1 }, { CUDA_HALF, 64, 7, 32 },
+    { CUDA_BFLOAT, 64, 7, 1 }, { CUDA_BFLOAT, 64, 7, 32 },
+    { CUDA_HALF, 32, 3, 1 }, { CUDA_BFLOAT, 32, 3, 1 } };
+  cudnnBackendDescriptor_t device = hopper_new ();
+
+  if (!device) {
+    g_test_skip ("this cuDNN makes no plans without a device");
+    return;
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (stems); i++) {
+    const int size = stems[i].size, k = stems[i].k, n = stems[i].n;
+    DefcnTensor x = { n, 800, 1344, 3, DEFCN_TENSOR_INPUT };
+    DefcnTensor y = { n, 400, 672, k, DEFCN_TENSOR_ACTIVATION };
+    DefcnTensor b = { 1, 1, 1, k, DEFCN_TENSOR_PARAM };
+    const DefcnNode node = { .kind = DEFCN_OP_CONV,
+      .x = { &x },
+      .y = &y,
+      .b = &b,
+      .size = size,
+      .stride = 2,
+      .pad = size / 2,
+      .groups = 1,
+      .relu = TRUE };
+    const gsize copy = (gsize) n * 800 * 1344 * 4 * 2;
+    GraphShape shape = hopper_shape (&node, GRAPH_FORWARD, stems[i].type, TRUE);
+    g_autoptr (GError) error = NULL;
+    Graph *graph = graph_new (NULL, device, &shape, NULL, 1, &error);
+
+    g_assert_no_error (error);
+    g_test_message ("%d channels: %s", shape.c, graph_engine (graph));
+    g_assert_cmpint (shape.c, ==, stems[i].type == CUDA_HALF ? 4 : 8);
+    g_assert_cmpuint (graph_workspace (graph), <, copy / 8);
+    g_assert_false (hopper_is_compiled (graph));
+    graph_unref (graph);
+  }
+  cudnnBackendDestroyDescriptor (device);
+}
+
 #define FLOAT CUDA_FLOAT
 #define HALF CUDA_HALF
 #define BFLOAT CUDA_BFLOAT
@@ -259,6 +306,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/plans/candidates", test_candidates);
   g_test_add_func ("/plans/kept", test_kept);
+  g_test_add_func ("/plans/stem", test_stem);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree char *path = g_strdup_printf ("/plans/%s", cases[i].name);
     g_test_add_data_func (path, &cases[i], test_case);

@@ -1,6 +1,6 @@
-/* Preprocessing on the CUDA module gives the very numbers of the host: every
- * format, odd sizes, strides with room, rectangles, enlarging and reducing,
- * pictures that have to be turned. */
+/* Preprocessing on the CUDA module gives the very numbers of the host, in every
+ * precision: every format, odd sizes, strides with room, rectangles, enlarging
+ * and reducing, pictures that have to be turned. */
 #include "scaler.h"
 
 #include <string.h>
@@ -27,6 +27,23 @@ static const Case cases[] = {
   { 1, 1, 0, 0, 1, 1, 5, 7, TRUE, TRUE, DEFCN_MATRIX_BT601 },
 };
 
+/* @values, of an image, as a tensor like @input keeps them. */
+static float *
+rounded_as (DefcnBackend *be, const DefcnTensor *input, const float *values,
+    gsize len)
+{
+  DefcnTensor like = *input;
+
+  like.n = 1;
+  DefcnTensor *kept = testing_tensor_new_like (be, &like, FALSE);
+  testing_tensor_write (be, kept, values);
+  float *rounded = testing_tensor_read (be, kept);
+  for (gsize i = 0; i < len; i++)
+    g_assert_true (ABS (rounded[i] - values[i]) <= ABS (values[i]) / 128);
+  testing_tensor_free (be, kept);
+  return rounded;
+}
+
 /* Noise in planes whose strides have room. */
 static void
 make_image (DefcnImage *image, guint8 **memory, GRand *rand, const Case *c,
@@ -46,18 +63,11 @@ make_image (DefcnImage *image, guint8 **memory, GRand *rand, const Case *c,
 }
 
 static void
-test_format (gconstpointer data)
+check_format (DefcnBackend *be, DefcnFormat format)
 {
-  const DefcnFormat format = GPOINTER_TO_INT (data);
   g_autoptr (GRand) rand = g_rand_new_with_seed (format);
   g_autoptr (DefcnScaler) scaler = defcn_scaler_new ();
-  g_autoptr (GError) error = NULL;
-  g_autoptr (DefcnBackend) be = defcn_backend_new ("cuda", 1, &error);
 
-  if (!be) {
-    testing_no_backend (error);
-    return;
-  }
   for (guint i = 0; i < 2 * G_N_ELEMENTS (cases); i++) { /* and again */
     const Case *c = &cases[i % G_N_ELEMENTS (cases)];
     const DefcnInputRule rule = { .bgr = c->bgr,
@@ -88,9 +98,27 @@ test_format (gconstpointer data)
         c->out_w, c->out_h, &rule);
     g_assert_true (be->preprocess (be, input, 1, &image, &p));
     g_autofree float *found = testing_tensor_read (be, input);
-    g_assert_cmpmem (found + len, len * sizeof (float), wanted,
+    g_autofree float *rounded = rounded_as (be, input, wanted, len);
+    g_assert_cmpmem (found + len, len * sizeof (float), rounded,
         len * sizeof (float));
     testing_tensor_free (be, input);
+  }
+}
+
+static void
+test_format (gconstpointer data)
+{
+  static const char *const precisions[] = { "fp32", "fp16", "bf16" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (precisions); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (DefcnBackend) be =
+        defcn_backend_new_in ("cuda", precisions[i], 1, &error);
+
+    if (be)
+      check_format (be, GPOINTER_TO_INT (data));
+    else
+      testing_no_backend (error);
   }
 }
 
