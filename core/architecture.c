@@ -228,6 +228,27 @@ build_filter (DefcnNet *net, const DefcnSpec *spec, DefcnTensor *const *towers,
   conv_head (net, plan->filter, z, "head.filter", 1, 0);
 }
 
+/* Out of the box towers the sides of every location's box. */
+static void
+build_boxes (DefcnNet *net, const DefcnSpec *spec, DefcnTensor *const *towers,
+    DefcnPlan *plan)
+{
+  DefcnTensor *x[DEFCN_N_LEVELS];
+
+  conv_head (net, x, towers, "head.bbox_pred", 4, 0);
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    g_autofree char *scale = g_strdup_printf ("head.scales.%d", l);
+    DefcnAnchor anchors[DEFCN_MAX_ANCHORS];
+
+    defcn_anchors_fill (anchors, spec->anchors, l);
+    plan->deltas[l] = spec->anchors > 0
+        ? defcn_net_anchors (net, x[l], "head.anchors", anchors, spec->anchors)
+        : defcn_net_box (net, x[l], scale,
+            spec->norm_reg_targets ? defcn_boxes_stride (l) : 1,
+            !spec->norm_reg_targets);
+  }
+}
+
 #define AUX_SCORE "head.aux_score"
 
 gboolean
@@ -248,14 +269,7 @@ build_head (DefcnNet *net, const DefcnSpec *spec, DefcnPlan *plan)
   if (spec->aux_classifier)
     conv_head (net, plan->aux_logits, x, AUX_SCORE, spec->n_classes, prior);
   build_tower (net, towers, plan->fpn, spec, "bbox_subnet");
-  conv_head (net, x, towers, "head.bbox_pred", 4, 0);
-  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
-    g_autofree char *scale = g_strdup_printf ("head.scales.%d", l);
-
-    plan->deltas[l] = defcn_net_box (net, x[l], scale,
-        spec->norm_reg_targets ? defcn_boxes_stride (l) : 1,
-        !spec->norm_reg_targets);
-  }
+  build_boxes (net, spec, towers, plan);
   if (spec->filter)
     build_filter (net, spec, towers, plan);
   if (spec->centerness)

@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include "anchors.h"
 #include "error.h"
 #include "learner.h"
 #include "pass.h"
@@ -45,7 +46,9 @@ G_BEGIN_DECLS
   /* y = relu? (x0 + max over the tube of x1..), 3DMF */                       \
   OP (TUBE_MAX, tube_max)                                                      \
   /* y = relu (w x0) * factor, or exp (w x0) */                                \
-  OP (BOX, box)
+  OP (BOX, box)                                                                \
+  /* y = l, t, r, b of the boxes that x0 codes relative to anchors */          \
+  OP (ANCHORS, anchors)
 /* clang-format on */
 
 #define DEFCN_OP_KIND(NAME, name) DEFCN_OP_##NAME,
@@ -76,6 +79,9 @@ typedef struct
    * levels and a phi x phi window, cut at the border.  Ties: level, row,
    * column, first wins.  Eq. 5, 6. */
   int n_levels, self, phi;
+  /* ANCHORS: four channels each, in their order. */
+  int n_anchors;
+  DefcnAnchor anchors[DEFCN_MAX_ANCHORS];
   /* It and the n_together - 1 steps behind it do the same to different inputs,
    * CONV and GROUP_NORM with the same weights, and none reads another's output:
    * a backend may do the forward pass of all at the first.  @together: which of

@@ -30,8 +30,10 @@ typedef struct
 typedef struct
 {
   int h, w, stride;
-  const float *logits;     /* (h, w, n_classes) */
-  const float *deltas;     /* (h, w, 4): l, t, r, b in input pixels */
+  const float *logits; /* (h, w, n_classes) */
+  /* (h, w, 4): l, t, r, b in input pixels from the location's centre; with
+   * anchors (anchors.h) it may be outside, and one of them negative */
+  const float *deltas;
   const float *filter;     /* (h, w, 1), NULL without 3DMF */
   const float *centerness; /* (h, w, 1), logits; NULL without */
   /* (h, w, n_classes), of the auxiliary loss; NULL: that has @logits */

@@ -238,6 +238,17 @@ defcn_net_box (DefcnNet *net, DefcnTensor *x, const char *name, float factor,
   return append (net, &node, name, x->n, x->h, x->w, x->c);
 }
 
+DefcnTensor *
+defcn_net_anchors (DefcnNet *net, DefcnTensor *x, const char *name,
+    const DefcnAnchor *anchors, int n)
+{
+  DefcnNode node = { .kind = DEFCN_OP_ANCHORS, .x = { x }, .n_anchors = n };
+
+  g_return_val_if_fail (n > 0 && n <= DEFCN_MAX_ANCHORS && x->c == 4 * n, NULL);
+  memcpy (node.anchors, anchors, n * sizeof *anchors);
+  return append (net, &node, name, x->n, x->h, x->w, x->c);
+}
+
 void
 defcn_net_keep (DefcnNet *net, DefcnTensor *t)
 {
@@ -372,7 +383,7 @@ mark_precise (DefcnNet *net)
 
     if (node->kind == DEFCN_OP_CONV && slot_of (node->y)->is_output)
       node->y->precise = TRUE;
-    if (node->kind == DEFCN_OP_BOX)
+    if (node->kind == DEFCN_OP_BOX || node->kind == DEFCN_OP_ANCHORS)
       node->x[0]->precise = node->y->precise = TRUE;
   }
 }

@@ -64,6 +64,11 @@ DefcnTensor *defcn_net_tube_max (DefcnNet *net, DefcnTensor *residual,
 DefcnTensor *defcn_net_box (DefcnNet *net, DefcnTensor *x, const char *name,
     float factor, gboolean exponential);
 
+/* l, t, r, b of boxes out of dx, dy, dw, dh relative to @n anchors of every
+ * location, four channels each (anchors.h). */
+DefcnTensor *defcn_net_anchors (DefcnNet *net, DefcnTensor *x, const char *name,
+    const DefcnAnchor *anchors, int n);
+
 /* Keeps @t readable after forward when activations share memory.  Outputs,
  * tensors that no step reads, are always kept. */
 void defcn_net_keep (DefcnNet *net, DefcnTensor *t);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "anchors.h"
 #include "error.h"
 
 #define MAX_LABEL 255 /* bytes */
@@ -38,6 +39,10 @@ typedef struct
 #f, FIELD_FLOAT, G_STRUCT_OFFSET(DefcnSpec, f), lo, hi                     \
   }
 
+#define OPTIONAL_INT(f, lo, hi)                                                \
+  {                                                                            \
+#f, FIELD_INT, G_STRUCT_OFFSET(DefcnSpec, f), lo, hi, TRUE                 \
+  }
 #define OPTIONAL_BOOL(f)                                                       \
   {                                                                            \
 #f, FIELD_BOOL, G_STRUCT_OFFSET(DefcnSpec, f), 0, 1, TRUE                  \
@@ -61,6 +66,7 @@ static const Field fields[] = {
   INT (tower_depth, 0, 16),
   INT (norm_groups, 1, 4096),
   BOOL (norm_reg_targets),
+  OPTIONAL_INT (anchors, 0, DEFCN_MAX_ANCHORS),
   BOOL (filter),
   BOOL (filter_norm),
   INT (tau, 0, 8),

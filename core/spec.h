@@ -31,10 +31,13 @@ typedef struct
   int tower_depth;           /* 4 */
   int norm_groups;           /* 32, of the head's group norms */
   gboolean norm_reg_targets; /* relu times stride; FALSE: exp */
-  gboolean filter;           /* 3DMF branch */
-  gboolean filter_norm;      /* group norm in it */
-  int tau, phi;              /* 2, 3 */
-  gboolean centerness;       /* FCOS's third output, of baselines */
+  /* Boxes are coded relative to so many anchors (anchors.h) and there is no
+   * scale; 0: by their sides, as norm_reg_targets says. */
+  int anchors;
+  gboolean filter;      /* 3DMF branch */
+  gboolean filter_norm; /* group norm in it */
+  int tau, phi;         /* 2, 3 */
+  gboolean centerness;  /* FCOS's third output, of baselines */
   /* Training alone, in no file: the auxiliary loss has a classifier of its own
    * on the class tower.  The paper's is on the coarse one. */
   gboolean aux_classifier;
@@ -56,8 +59,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnSpec, defcn_spec_free)
 /* The decode rule of the file. */
 DefcnDecodeRule defcn_spec_decode_rule (const DefcnSpec *spec);
 /* JSON as in the metadata; from_json checks every field's type and range and
- * names @where in its errors.  duplicate_iou and working_threshold may be
- * missing, as they are in files before them: 0 and 0.3. */
+ * names @where in its errors.  anchors, duplicate_iou and working_threshold may
+ * be missing, as they are in files before them: 0, 0 and 0.3. */
 char *defcn_spec_to_json (const DefcnSpec *spec);
 DefcnSpec *defcn_spec_from_json (const char *json, const char *where,
     GError **error);

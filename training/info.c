@@ -190,6 +190,9 @@ print_network (const DefcnSpec *s)
         s->filter_norm ? "" : " without norm");
   if (s->centerness)
     g_print (", centerness");
+  if (s->anchors > 0)
+    g_print (", boxes relative to %d anchor%s a location", s->anchors,
+        s->anchors > 1 ? "s" : "");
   g_print ("\n");
 }
 

@@ -408,6 +408,7 @@ defcn_cuda_new (int device, const char *precision, int threads, GError **error)
   be->base.ops[DEFCN_OP_UPSAMPLE_ADD] = cuda_upsample_add;
   be->base.ops[DEFCN_OP_TUBE_MAX] = cuda_tube_max;
   be->base.ops[DEFCN_OP_BOX] = cuda_box;
+  be->base.ops[DEFCN_OP_ANCHORS] = cuda_anchors;
   if (choose_precision (be, precision, error) && start (be, error))
     return &be->base;
   destroy (&be->base);

@@ -167,6 +167,7 @@ extern const DefcnOp cuda_group_norm;
 extern const DefcnOp cuda_upsample_add;
 extern const DefcnOp cuda_tube_max;
 extern const DefcnOp cuda_box;
+extern const DefcnOp cuda_anchors;
 
 /* conv.c: what all convolutions of a backend share. */
 CudaConvs *cuda_convs_new (Cuda *be, GError **error);

@@ -100,6 +100,7 @@ extern const DefcnOp defcn_onednn_group_norm;
 extern const DefcnOp defcn_onednn_upsample_add;
 extern const DefcnOp defcn_onednn_tube_max;
 extern const DefcnOp defcn_onednn_box;
+extern const DefcnOp defcn_onednn_anchors;
 
 /* The backend's peak(). */
 double defcn_onednn_peak (DefcnBackend *be);

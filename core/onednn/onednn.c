@@ -167,6 +167,7 @@ static const DefcnOp *const rows[DEFCN_N_OPS] = {
   [DEFCN_OP_UPSAMPLE_ADD] = &defcn_onednn_upsample_add,
   [DEFCN_OP_TUBE_MAX] = &defcn_onednn_tube_max,
   [DEFCN_OP_BOX] = &defcn_onednn_box,
+  [DEFCN_OP_ANCHORS] = &defcn_onednn_anchors,
 };
 
 /* Every row's prepare(): counts the readers of rectified tensors first. */

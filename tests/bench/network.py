@@ -6,6 +6,7 @@ import struct
 import numpy as np
 
 OPSET = 17
+CLAMP = 4.135166556742356  # log (1000 / 16), core/anchors.h
 
 
 def read(path):
@@ -135,6 +136,29 @@ class Builder:
             f"f{n}", np.array([step["factor"]], np.float32))
         self.add("Mul", [value, factor], f"t{n}")
 
+    def anchors(self, n, step, inputs):
+        """x, y, w, h of every anchor; four channels each."""
+        anchors = np.array(step["anchors"], np.float32)
+        clamp = self.constant(f"c{n}", np.array(CLAMP, np.float32))
+        parts = [f"part{n}.{i}" for i in range(4 * len(anchors))]
+        self.add("Split", inputs, axis=1)
+        self.nodes[-1].output[:] = parts
+        sides = []
+        for k, box in enumerate(anchors):
+            centres, halves = [], []
+            for i in (0, 1):
+                at, size, half = (
+                    self.constant(f"a{n}.{k}.{i}.{j}", np.array(v, np.float32))
+                    for j, v in enumerate((box[i], box[i + 2],
+                                           box[i + 2] / 2)))
+                centres.append(self.add("Add", [self.add(
+                    "Mul", [parts[4 * k + i], size]), at]))
+                halves.append(self.add("Mul", [self.add("Exp", [self.add(
+                    "Min", [parts[4 * k + i + 2], clamp])]), half]))
+            sides += [self.add(op, pair) for op in ("Sub", "Add")
+                      for pair in zip(halves, centres)]
+        self.add("Concat", sides, f"t{n}", axis=1)
+
 
 def to_onnx(steps, arrays):
     """The model; its outputs are tN for every yN of @arrays but y0."""
@@ -204,6 +228,12 @@ def to_torch(steps, arrays, device, dtype):
                             align_corners=False))
                 phi = s["phi"]
                 y = a[0] + F.max_pool2d(tube, phi, 1, phi // 2)
+            elif kind == "anchors":
+                d = a[0].unflatten(1, (-1, 4))
+                box = torch.tensor(s["anchors"]).to(d)[..., None, None]
+                centre = box[:, :2] + box[:, 2:] * d[:, :, :2]
+                half = box[:, 2:] * d[:, :, 2:].clamp(max=CLAMP).exp() / 2
+                y = torch.cat([half - centre, half + centre], 2).flatten(1, 2)
             else:
                 y = a[0] * w
                 y = (torch.exp(y) if s["exponential"]

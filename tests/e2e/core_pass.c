@@ -85,6 +85,10 @@ spec_of (guint kind)
       s->filter_norm = FALSE;
       s->duplicate_iou = 0.6f;
       break;
+    case 8: /* boxes beside their locations */
+      s->anchors = 1;
+      s->duplicate_iou = 0.3f;
+      break;
     default:
       break;
   }
@@ -93,7 +97,7 @@ spec_of (guint kind)
 
 static const char *const kinds[] = { "coco.poto.3dmf", "resnet18",
   "resnet34-baseline", "resnext50", "resnet101-tau4", "resnet152-tau0",
-  "mobilenetv2", "ties", NULL };
+  "mobilenetv2", "ties", "resnet18-anchors", NULL };
 
 /* Statistics, biases and scales that are no identity, heads strong enough to
  * find something in noise, and residuals that do not grow with the depth.  With

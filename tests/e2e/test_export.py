@@ -297,7 +297,9 @@ def check_nodes(model, weights):
     for node in model.of("Resize"):
         assert node.attributes["coordinate_transformation_mode"] == (
             "half_pixel" if node in linear else "asymmetric")
-    assert len(model.of("Exp")) == 5 * (not spec["norm_reg_targets"])
+    anchors = spec.get("anchors", 0)
+    assert len(model.of("Exp")) == (10 * anchors or
+                                    5 * (not spec["norm_reg_targets"]))
 
 
 def test_network(folder):

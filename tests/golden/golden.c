@@ -1,6 +1,7 @@
 /* The golden set for tests: its files, their tensors. */
 #include "golden.h"
 
+#include "anchors.h"
 #include "testing.h"
 
 #include <glob.h>
@@ -176,6 +177,19 @@ const gint64 *
 testing_golden_dims (const DefcnWeights *file, const char *name)
 {
   return get (file, name)->dims;
+}
+
+void
+testing_golden_code (float *box, const float *sides, int anchors, int level)
+{
+  DefcnAnchor anchor;
+
+  memcpy (box, sides, 4 * sizeof *box);
+  if (anchors == 0)
+    return;
+  g_assert_cmpint (anchors, ==, 1);
+  defcn_anchors_fill (&anchor, 1, level);
+  defcn_anchors_encode (box, sides, &anchor);
 }
 
 void

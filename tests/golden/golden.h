@@ -41,6 +41,11 @@ const DefcnWeightsTensor *testing_golden_image (const DefcnWeights *file, int i,
 /* The file's dims. */
 const gint64 *testing_golden_dims (const DefcnWeights *file, const char *name);
 
+/* A box on the level @level as the set has it: @sides, or with an anchor (1 of
+ * @anchors) coded relative to that. */
+void testing_golden_code (float *box, const float *sides, int anchors,
+    int level);
+
 /* (N,C,H,W) -> (N,H,W,C) in place. */
 void testing_golden_to_nhwc (float *values, int n, int c, int h, int w);
 

@@ -282,8 +282,8 @@ check_total (const Case *c, const DefcnWeights *file, const Variant *v,
 }
 
 static void
-check_targets (const Case *c, const DefcnWeights *file,
-    const DefcnAssignment *a)
+check_targets (const Case *c, const DefcnWeights *file, const Variant *v,
+    const Heads *heads, const DefcnAssignment *a)
 {
   g_autofree char *index_name = tensor_name (c, "fg_index");
   g_autofree char *targets_name = tensor_name (c, "fg_targets");
@@ -291,11 +291,17 @@ check_targets (const Case *c, const DefcnWeights *file,
 
   g_autofree int *index = testing_golden_ints (file, index_name, &n);
   g_autofree float *targets = testing_golden_floats (file, targets_name, NULL);
+  g_autofree DefcnPoint *points =
+      defcn_points_new (heads->levels, DEFCN_N_LEVELS, heads->n_classes);
   g_assert_cmpint (a->n_foreground, ==, n);
-  for (gsize k = 0; k < n; k++)
+  for (gsize k = 0; k < n; k++) {
+    float found[4];
+
+    testing_golden_code (found, a->targets[index[k]], v->rule.assigner->anchors,
+        points[index[k]].level);
     for (int i = 0; i < 4; i++)
-      g_assert_cmpfloat_with_epsilon (a->targets[index[k]][i],
-          targets[4 * k + i], 1e-3);
+      g_assert_cmpfloat_with_epsilon (found[i], targets[4 * k + i], 1e-3);
+  }
 }
 
 /* Every object has one location, of its class: where equal sums leave open
@@ -343,7 +349,7 @@ check_assignment (const Case *c, const DefcnWeights *file, const Variant *v,
   } else {
     g_assert_cmpint (differ, <=, may_differ (c));
     if (differ == 0 && !v->aux)
-      check_targets (c, file, a);
+      check_targets (c, file, v, heads, a);
   }
   if (differ == 0)
     g_assert_cmpint (a->n_foreground, ==, number (c->expected, "num_fg"));

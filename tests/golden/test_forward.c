@@ -49,6 +49,19 @@ compare_tensor (const DefcnModel *model, const DefcnTensor *t,
   g_assert_cmpfloat (difference, <=, HEAD_TOLERANCE * largest);
 }
 
+/* What the boxes @t are decoded from; all is kept in training. */
+static const DefcnTensor *
+coded (const DefcnPlan *plan, const DefcnTensor *t)
+{
+  for (guint i = 0; i < defcn_net_count (plan->net); i++) {
+    const DefcnNode *node = defcn_net_node (plan->net, i);
+
+    if (node->y == t)
+      return node->x[0];
+  }
+  g_assert_not_reached ();
+}
+
 static void
 compare_heads (const DefcnModel *model, const DefcnPlan *plan,
     const DefcnWeights *file)
@@ -67,7 +80,10 @@ compare_heads (const DefcnModel *model, const DefcnPlan *plan,
     }
     compare_tensor (model, plan->fpn[l], file, fpn);
     compare_tensor (model, plan->logits[l], file, logits);
-    compare_tensor (model, plan->deltas[l], file, deltas);
+    compare_tensor (model,
+        defcn_model_spec (model)->anchors > 0 ? coded (plan, plan->deltas[l])
+                                              : plan->deltas[l],
+        file, deltas);
     if (plan->filter[l])
       compare_tensor (model, plan->filter[l], file, filter);
     if (plan->centerness[l])

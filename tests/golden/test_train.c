@@ -81,13 +81,21 @@ check_targets (const TestingRun *run)
       testing_golden_ints (run->file, "assign.fg_index", &len);
   g_autofree float *targets =
       testing_golden_floats (run->file, "assign.fg_targets", NULL);
+  const DefcnSpec *spec = defcn_model_spec (run->model);
 
   for (gsize k = 0; k < len / 2; k++) {
     const DefcnAssignment *a = defcn_step_assignment (run->step, index[2 * k]);
+    const int location = index[2 * k + 1];
+    g_autofree DefcnPoint *points =
+        defcn_points_new (defcn_step_levels (run->step, index[2 * k]),
+            DEFCN_N_LEVELS, spec->n_classes);
+    float found[4];
 
+    testing_golden_code (found, a->targets[location], spec->anchors,
+        points[location].level);
     for (int i = 0; i < 4; i++)
-      g_assert_cmpfloat_with_epsilon (a->targets[index[2 * k + 1]][i],
-          targets[4 * k + i], TARGET_TOLERANCE);
+      g_assert_cmpfloat_with_epsilon (found[i], targets[4 * k + i],
+          TARGET_TOLERANCE);
   }
 }
 

@@ -61,6 +61,14 @@ typedef struct
                                 .exponential = TRUE                            \
                               }                                                \
   }
+/* Of one anchor beside its location. */
+#define ANCHORED(n, h, w, flags_)                                              \
+  {                                                                            \
+    DEFCN_OP_ANCHORS, n, h, w, 4, .flags = PRECISE | (flags_), .node = {       \
+      .n_anchors = 1,                                                          \
+      .anchors = { { -4, 2, 12, 20 } }                                         \
+    }                                                                          \
+  }
 #define TUBE(n, h, w, c, at, phi_, flags_, n_levels_, ...)                     \
   {                                                                            \
     DEFCN_OP_TUBE_MAX, n, h, w, c, .inputs = { __VA_ARGS__ }, .flags = flags_, \
@@ -283,6 +291,12 @@ static const Case cases[] = {
   { "box/zeros", BOX (1, 3, 5, 4, 8, 0), ZEROS, 0 },
   { "box/zero-is-off", BOX (1, 3, 5, 4, 8, 0), TIES, 1e-6 },
   { "box/large", BOX (1, 3, 5, 4, 8, 0), LARGE, 1e-6 },
+
+  { "anchors/one", ANCHORED (2, 5, 7, 0), RANDOM, 1e-5 },
+  { "anchors/add", ANCHORED (1, 3, 5, ADD_0), RANDOM, 1e-5 },
+  { "anchors/leaf", ANCHORED (1, 3, 5, NO_DX0), RANDOM, 1e-5 },
+  { "anchors/zeros", ANCHORED (1, 3, 5, 0), ZEROS, 1e-6 },
+  { "anchors/large", ANCHORED (1, 3, 5, 0), LARGE, 1e-5 },
 };
 
 static const char *const slot_names[N_SLOTS] = { "x0", "x1", "x2", "x3", "x4",
@@ -608,7 +622,7 @@ is_everywhere (DefcnOpKind kind)
 {
   static const DefcnOpKind kinds[] = { DEFCN_OP_CONV, DEFCN_OP_MAX_POOL,
     DEFCN_OP_RELU, DEFCN_OP_GROUP_NORM, DEFCN_OP_UPSAMPLE_ADD,
-    DEFCN_OP_TUBE_MAX, DEFCN_OP_BOX };
+    DEFCN_OP_TUBE_MAX, DEFCN_OP_BOX, DEFCN_OP_ANCHORS };
 
   for (gsize i = 0; i < G_N_ELEMENTS (kinds); i++)
     if (kinds[i] == kind)

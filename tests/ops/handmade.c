@@ -136,6 +136,14 @@ static const Case cases[] = {
           .node = { .factor = 8, .exponential = TRUE } },
       { { 0, 2 }, [SLOT_W] = { 0.5f } }, { 1, (float) G_E }, { 1, 1 },
       { { 0.5f, (float) (G_E / 2) }, [SLOT_W] = { (float) (2 * G_E) } } },
+  /* half a width to the right and a height up: its lower edge is above the
+   * location; twice as wide, and as high as a box may be: 62.5 heights */
+  { "anchors/beside",
+      { DEFCN_OP_ANCHORS, 1, 1, 2, 4, .flags = PRECISE,
+          .node = { .n_anchors = 1, .anchors = { { 0, 0, 8, 4 } } } },
+      { { 0.5f, -1, (float) G_LN2, 0, 0, 0, 0, 9 } },
+      { 4, 6, 12, -2, 4, 125, 4, 125 }, { 1, 1, 2, 3, 1, 1, 1, 1 },
+      { { 8, 8, 24, 8, 0, 0, 8, 0 } } },
 };
 
 /* Forward and backward give the worked-out values. */

@@ -240,6 +240,33 @@ test_pyramid (void)
   }
 }
 
+/* With an anchor the last layer of the box branch is its code, and nothing
+ * scales it. */
+static void
+test_anchors (void)
+{
+  g_autoptr (DefcnBackend) be = open_backend ();
+  g_autoptr (DefcnSpec) spec = tiny_spec (DEFCN_BACKBONE_RESNET, 18, FALSE);
+
+  spec->anchors = 1;
+  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, FALSE, 0, NULL);
+  const DefcnPlan *plan = defcn_model_plan (model, 1, 64, 64, NULL);
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    const DefcnNode *boxes = maker (plan, plan->deltas[l]);
+    const DefcnAnchor *a = &boxes->anchors[0];
+
+    g_assert_cmpint (boxes->kind, ==, DEFCN_OP_ANCHORS);
+    g_assert_cmpint (boxes->n_anchors, ==, 1);
+    g_assert_true (a->x == 0 && a->y == 0);
+    g_assert_cmpfloat (a->w, ==, 32 << l);
+    g_assert_cmpfloat (a->h, ==, 32 << l);
+    g_assert_true (boxes->x[0]->precise && boxes->y->precise);
+    g_assert_cmpstr (maker (plan, boxes->x[0])->name, ==, "head.bbox_pred");
+  }
+  g_assert_null (
+      defcn_params_lookup (defcn_model_params (model), "head.scales.0.scale"));
+}
+
 /* What the head's options decide: depth and groups of the towers, the box step,
  * and 3DMF on the box tower. */
 static void
@@ -421,6 +448,7 @@ main (int argc, char **argv)
   g_test_add_func ("/architecture/mobilenet", test_mobilenet);
   g_test_add_func ("/architecture/frozen", test_frozen);
   g_test_add_func ("/architecture/pyramid", test_pyramid);
+  g_test_add_func ("/architecture/anchors", test_anchors);
   g_test_add_func ("/architecture/head", test_head);
   g_test_add_func ("/architecture/together", test_together);
   g_test_add_func ("/architecture/initial", test_initial);

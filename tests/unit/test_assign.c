@@ -1,6 +1,7 @@
 /* Label assignment on predictions small enough to work out by hand. */
 #include "assign/assign.h"
 
+#include "assign/anchor.h"
 #include "assign/atss.h"
 #include "assign/auxiliary.h"
 #include "assign/center.h"
@@ -83,6 +84,7 @@ static const DefcnAssignRule inside = { &defcn_poto_hungarian, 0.8f, 0, 9 };
 static const DefcnAssignRule argmax = { &defcn_poto_argmax, 0.8f, 1.5f, 9 };
 static const DefcnAssignRule fcos = { &defcn_fcos_assigner, 0.8f, 1.5f, 9 };
 static const DefcnAssignRule center = { &defcn_center_assigner, 0.8f, 1.5f, 9 };
+static const DefcnAssignRule anchor = { &defcn_anchor_assigner, 0.8f, 1.5f, 9 };
 static const DefcnAssignRule atss = { &defcn_atss_assigner, 0.8f, 1.5f, 9 };
 static const DefcnAssignRule loss = { &defcn_foreground_loss_assigner, 0.8f,
   1.5f, 9 };
@@ -395,7 +397,7 @@ static void
 test_ignored (void)
 {
   static const DefcnAssignRule *const rules[] = { &poto, &inside, &argmax,
-    &fcos, &center, &atss, &loss };
+    &fcos, &center, &anchor, &atss, &loss };
   const DefcnObject objects[] = { object (8, 8, 56, 56, -1),
     object (8, 8, 56, 56, 1), object (0, 0, 40, 40, -1) };
 
@@ -819,6 +821,47 @@ test_center (void)
   check (d, s, &wide, twice, 2);
 }
 
+/* The anchor of the largest IoU, 32 wide on P3 and 64 on P4, though its location
+ * is outside of the object; the first of equals.  The object of the larger IoU
+ * has it, the first of equals, and the other none; one that meets no anchor has
+ * none either. */
+static void
+test_anchor (void)
+{
+  g_autofree Scene *s = scene_new (2, 8, FALSE);
+  /* P3's anchor of its location 27, at (28, 28), and P4's of 5, at (24, 24) */
+  const DefcnObject p3 = object (12, 12, 44, 44, 1);
+  const DefcnObject p4 = object (-8, -8, 56, 56, 0);
+  const DefcnObject thin = object (13, 8, 15, 12, 0);     /* in many */
+  const DefcnObject between = object (16, 12, 48, 44, 0); /* 27's and 28's */
+  const DefcnObject three[] = { object (12, 12, 44, 52, 0), p3, p3 };
+  const DefcnObject far = object (900, 900, 910, 910, 0);
+  const DefcnObject none = object (20, 20, 20, 20, 0);
+  static const int fine[][2] = { { 27, 0 } }, coarse[][2] = { { 64 + 5, 0 } };
+  static const int first[][2] = { { 0, 0 } }, second[][2] = { { 27, 1 } };
+
+  g_autoptr (DefcnAssignment) a = run (s, &anchor, &p3, 1);
+  check (a, s, &p3, fine, 1);
+  g_autoptr (DefcnAssignment) b = run (s, &anchor, &p4, 1);
+  check (b, s, &p4, coarse, 1);
+  g_autoptr (DefcnAssignment) c = run (s, &anchor, &thin, 1);
+  check (c, s, &thin, first, 1);
+  g_assert_cmpfloat (c->targets[0][0], <, 0);
+  g_autoptr (DefcnAssignment) d = run (s, &anchor, &between, 1);
+  check (d, s, &between, fine, 1);
+  g_autoptr (DefcnAssignment) e = run (s, &anchor, three, 3);
+  check (e, s, three, second, 1);
+  g_autoptr (DefcnAssignment) f = run (s, &anchor, &far, 1);
+  check (f, s, &far, NULL, 0);
+  g_autoptr (DefcnAssignment) g = run (s, &anchor, &none, 1);
+  check (g, s, &none, NULL, 0);
+
+  /* what is predicted does not count */
+  predict (s, 40, &p3, 1);
+  g_autoptr (DefcnAssignment) h = run (s, &anchor, &p3, 1);
+  check (h, s, &p3, fine, 1);
+}
+
 /* Of the 9 nearest of each level those whose anchor, 64 wide on P3, overlaps
  * more than mean and deviation, and which are inside. */
 static void
@@ -1061,6 +1104,7 @@ main (int argc, char **argv)
   g_test_add_func ("/assign/aux-small", test_aux_small);
   g_test_add_func ("/assign/aux-targets", test_aux_targets);
   g_test_add_func ("/assign/regions", test_regions);
+  g_test_add_func ("/assign/anchor", test_anchor);
   g_test_add_func ("/assign/center", test_center);
   g_test_add_func ("/assign/atss", test_atss);
   g_test_add_func ("/assign/foreground-loss", test_foreground_loss);

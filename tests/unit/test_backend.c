@@ -355,6 +355,16 @@ test_refused_steps (void)
         { DEFCN_OP_TUBE_MAX, .n_levels = 0, .phi = 3 }, "the 0 levels" },
     { { { 1, 5, 4, 4 } }, { 1, 5, 4, 4 }, { 1, 1, 1, 4 }, { 0 },
         { DEFCN_OP_BOX }, "with 4 scales, wanted 1x5x4x4 with one" },
+    { { { 1, 5, 4, 8 } }, { 1, 5, 4, 8 }, { 0 }, { 0 },
+        { DEFCN_OP_ANCHORS, .n_anchors = 1 },
+        "wanted 4 channels of both for each of 1 anchors" },
+    { { { 1, 5, 4, 4 } }, { 1, 5, 4, 4 }, { 0 }, { 0 }, { DEFCN_OP_ANCHORS },
+        "each of 0 anchors" },
+    { { { 1, 5, 4, 4 } }, { 1, 5, 4, 4 }, { 0 }, { 0 },
+        { DEFCN_OP_ANCHORS, .n_anchors = DEFCN_MAX_ANCHORS + 1 }, "anchors" },
+    { { { 1, 5, 4, 4 } }, { 1, 5, 5, 4 }, { 0 }, { 0 },
+        { DEFCN_OP_ANCHORS, .n_anchors = 1 },
+        "output is 1x5x5x4, input 1x5x4x4" },
   };
   g_autoptr (DefcnBackend) be = defcn_backend_new ("reference", 1, NULL);
 

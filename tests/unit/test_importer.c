@@ -239,6 +239,7 @@ test_momentum (void)
   add_ones (foreign, "backbone.bottom_up.res2.0.conv1.weight", 4, TRUE);
   add_ones (foreign, "backbone.bottom_up.res3.0.conv1.weight", 3, TRUE);
   add_ones (foreign, "head.filter.bias", 1, FALSE);
+  add_ones (foreign, "anchor_generator.cell_anchors.0", 4, FALSE);
   m->n_dims = 4;
   m->dims[0] = 3;
   m->dims[1] = m->dims[2] = m->dims[3] = 1;
@@ -462,6 +463,76 @@ test_specs (void)
       g_assert_cmpmem (p->value, defcn_param_len (p) * sizeof (float), q->value,
           defcn_param_len (q) * sizeof (float));
     }
+  }
+}
+
+/* The anchors of a checkpoint, beside its weights: x1, y1, x2, y2 of a location
+ * of every level but @left_out, P3's @scale times as large. */
+static char *
+save_anchors (DefcnModel *model, int left_out, int rows, float scale)
+{
+  g_autofree char *plain = save_foreign (model, same_name, NULL);
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (plain, NULL);
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+  char *path = file_path ("anchors");
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < defcn_weights_count (weights); i++) {
+    const DefcnWeightsTensor *t = defcn_weights_get (weights, i);
+    g_autofree float *data = g_new (float, t->len);
+
+    g_assert_true (defcn_weights_read (weights, t, data, &error));
+    defcn_weights_writer_add (writer, t->name, DEFCN_DTYPE_F32, t->n_dims,
+        t->dims, data);
+  }
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    g_autofree char *name =
+        g_strdup_printf ("anchor_generator.cell_anchors.%d", l);
+    const float half = (16 << l) * (l == 0 ? scale : 1);
+    const float boxes[] = { -half, -half, half, half, -1, -1, 1, 1 };
+
+    if (l != left_out)
+      defcn_weights_writer_add (writer, name, DEFCN_DTYPE_F32, 2,
+          (const gint64[]){ rows, 4 }, boxes);
+  }
+  g_assert_true (defcn_weights_writer_save (writer, path, &error));
+  return path;
+}
+
+/* A checkpoint with anchors is a model whose boxes are relative to them; other
+ * anchors than those are refused by name. */
+static void
+test_anchors (void)
+{
+  static const struct
+  {
+    int left_out, rows;
+    float scale;
+    const char *word; /* of the refusal */
+  } cases[] = { { -1, 1, 1, NULL }, { 3, 1, 1, "cell_anchors.3" },
+    { -1, 2, 1, "cell_anchors.0" }, { -1, 1, 1.25f, "anchor of 32 pixels" } };
+  g_autoptr (DefcnBackend) be = reference ();
+  g_autoptr (DefcnSpec) spec = tiny_spec (18);
+  const DefcnImporterOptions options = { .labels = labels };
+
+  spec->group_width = 64; /* unused */
+  spec->filter = spec->filter_norm = FALSE;
+  spec->anchors = 1;
+  g_autoptr (DefcnModel) model = model_of (spec, be);
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *input =
+        save_anchors (model, cases[i].left_out, cases[i].rows, cases[i].scale);
+
+    if (cases[i].word) {
+      assert_not_imported (input, &options, cases[i].word);
+      continue;
+    }
+    g_autoptr (DefcnImporterResult) done = import (input, &options);
+    g_autofree char *found = defcn_spec_to_json (done->spec);
+    g_autofree char *wanted = defcn_spec_to_json (spec);
+    g_assert_cmpstr (found, ==, wanted);
+    g_assert_cmpuint (done->missing->len, ==, 0);
+    g_assert_cmpuint (done->ignored->len, ==, DEFCN_N_LEVELS);
   }
 }
 
@@ -1006,6 +1077,7 @@ main (int argc, char **argv)
   g_test_add_func ("/importer/versions", test_versions);
   g_test_add_func ("/importer/bad-names", test_bad_names);
   g_test_add_func ("/importer/momentum", test_momentum);
+  g_test_add_func ("/importer/anchors", test_anchors);
   g_test_add_func ("/importer/specs", test_specs);
   g_test_add_func ("/importer/backbone", test_backbone);
   g_test_add_func ("/importer/missing", test_missing);

@@ -164,6 +164,31 @@ test_other_width (void)
   g_assert_nonnull (strstr (error->message, "none of its tensors"));
 }
 
+/* The last layer of the box branch means something else with anchors and starts
+ * anew; the rest is taken. */
+static void
+test_anchors (void)
+{
+  g_autoptr (DefcnBackend) be = open_reference ();
+
+  for (int anchors = 0; anchors < 2; anchors++) {
+    g_autofree char *path =
+        write_model (be, anchors ? TINY ";anchors=1" : TINY, "x");
+    g_autoptr (DefcnWeights) weights = defcn_weights_open (path, NULL);
+
+    for (int ours = 0; ours < 2; ours++) {
+      g_autoptr (DefcnModel) model =
+          model_of (be, ours ? TINY ";anchors=1" : TINY, "x", 2);
+      g_autofree char *report = NULL;
+
+      g_assert_true (defcn_init_load (model, &report, weights, NULL));
+      g_assert_cmpint (strstr (report, "head.bbox_pred.weight") != NULL, ==,
+          anchors != ours);
+      g_assert_null (strstr (report, "head.cls_score"));
+    }
+  }
+}
+
 /* What the file decides is set where nobody has, kept where it is the same, and
  * contradicted where it is not; a head may be another. */
 static void
@@ -238,6 +263,7 @@ main (int argc, char **argv)
   g_test_add_func ("/init/classes", test_classes);
   g_test_add_func ("/init/rows", test_rows);
   g_test_add_func ("/init/other-width", test_other_width);
+  g_test_add_func ("/init/anchors", test_anchors);
   g_test_add_func ("/init/adopt", test_adopt);
   g_test_add_func ("/init/backbone", test_backbone);
 

@@ -137,6 +137,11 @@ test_steps (void)
   defcn_net_box (bed.net, a, "box", 1, TRUE);
   g_assert_true (last_node (&bed)->exponential);
   g_assert_true (last_node (&bed)->w == node->w); /* of the same name */
+  defcn_net_anchors (bed.net, a, "anchors", &(DefcnAnchor){ 1, 2, 3, 4 }, 1);
+  node = last_node (&bed);
+  g_assert_cmpstr (node->name, ==, "anchors");
+  g_assert_true (!node->w && node->n_anchors == 1);
+  g_assert_true (node->anchors[0].y == 2 && node->anchors[0].w == 3);
 
   static const struct
   {
@@ -508,6 +513,7 @@ test_together_kinds (void)
     { DEFCN_OP_TUBE_MAX, FALSE, TRUE, 0 },
     { DEFCN_OP_BOX, FALSE, FALSE, N },
     { DEFCN_OP_BOX, TRUE, FALSE, N - 1 },
+    { DEFCN_OP_ANCHORS, FALSE, FALSE, 0 },
     { DEFCN_OP_RELU, FALSE, FALSE, 0 },
   };
 
@@ -533,6 +539,9 @@ test_together_kinds (void)
                 x, N, k, 2, other ? 1 : 3, FALSE);
       else if (cases[i].kind == DEFCN_OP_BOX)
         y[k] = defcn_net_box (bed.net, x[k], name, 8 << k, other);
+      else if (cases[i].kind == DEFCN_OP_ANCHORS)
+        y[k] = defcn_net_anchors (bed.net, x[k], name,
+            &(DefcnAnchor){ 0, 0, 8, 8 }, 1);
       else
         y[k] = defcn_net_relu (bed.net, x[k]);
     }

@@ -60,6 +60,7 @@ test_ranges (void)
     { "fpn_channels", "32", "4096", "0", "4097" },
     { "tower_depth", "0", "16", "-1", "17" },
     { "norm_groups", "1", "256", "0", "4097" },
+    { "anchors", "0", "1", "-1", "2" },
     { "tau", "0", "8", "-2", "10" },
     { "phi", "1", "15", "-1", "17" },
     { "threshold", "0", "1", "-0.001", "1.001" },
@@ -118,6 +119,7 @@ test_fields (void)
     .tower_depth = 9,
     .norm_groups = 13,
     .norm_reg_targets = FALSE,
+    .anchors = 1,
     .filter = FALSE,
     .filter_norm = FALSE,
     .tau = 6,
@@ -141,8 +143,9 @@ test_fields (void)
       "\"group_width\":5,\"stem_channels\":7,\"res2_channels\":11,"
       "\"stride_in_1x1\":false,\"freeze_at\":4,\"fpn_channels\":39,"
       "\"p6_from_c5\":true,\"tower_depth\":9,\"norm_groups\":13,"
-      "\"norm_reg_targets\":false,\"filter\":false,\"filter_norm\":false,"
-      "\"tau\":6,\"phi\":5,\"centerness\":true,\"threshold\":0.375,\"topk\":17,"
+      "\"norm_reg_targets\":false,\"anchors\":1,\"filter\":false,"
+      "\"filter_norm\":false,\"tau\":6,\"phi\":5,\"centerness\":true,"
+      "\"threshold\":0.375,\"topk\":17,"
       "\"max_detections\":19,\"nms_iou\":0.625,\"duplicate_iou\":0.875,"
       "\"working_threshold\":0.4375,\"short_edge\":21,"
       "\"long_edge\":22,\"divisor\":64,\"bgr\":false,\"mean\":[1,2,3],"
@@ -219,6 +222,14 @@ test_optional (void)
         cases[i].value);
     g_assert_false (accepts (null, cases[i].field));
   }
+
+  /* what boxes are coded by too */
+  spec->anchors = 1;
+  g_autofree char *coded = defcn_spec_to_json (spec);
+  g_auto (GStrv) parts = g_strsplit (coded, "\"anchors\":1,", 2);
+  g_autofree char *before = g_strconcat (parts[0], parts[1], NULL);
+  g_autoptr (DefcnSpec) sides = defcn_spec_from_json (before, "x", NULL);
+  g_assert_cmpint (sides->anchors, ==, 0);
 }
 
 /* What no value of one field alone can be is refused by name: types, missing
@@ -317,7 +328,7 @@ test_published (void)
       "\"stem_channels\":64,\"res2_channels\":256,\"stride_in_1x1\":true,"
       "\"freeze_at\":2,\"fpn_channels\":256,\"p6_from_c5\":false,"
       "\"tower_depth\":4,\"norm_groups\":32,\"norm_reg_targets\":true,"
-      "\"filter\":true,\"filter_norm\":true,\"tau\":2,\"phi\":3,"
+      "\"anchors\":0,\"filter\":true,\"filter_norm\":true,\"tau\":2,\"phi\":3,"
       "\"centerness\":false,\"threshold\":0.05"));
   g_assert_cmpfloat (read->threshold, ==, 0.05f);
   g_assert_cmpfloat (read->input.mean[2], ==, 123.675f);

@@ -1,6 +1,7 @@
 /* Label assignment: from the rule to the way it asks for. */
 #include "assign.h"
 
+#include "anchor.h"
 #include "atss.h"
 #include "center.h"
 #include "fcos.h"
@@ -14,6 +15,7 @@ static const DefcnAssigner *const assigners[] = {
   &defcn_center_assigner,
   &defcn_fcos_assigner,
   &defcn_atss_assigner,
+  &defcn_anchor_assigner,
 };
 
 const DefcnAssigner *

@@ -56,6 +56,7 @@ struct _DefcnAssigner
    * others never see it and train without. */
   gboolean has_quality;
   gboolean has_predictions; /* it reads those of the points itself */
+  int anchors; /* those of a location that it is for (spec.h), 0: any */
   /* @winners: for every point the index of its object, -1 for background. */
   void (*run) (int *winners, const DefcnAssignInput *input);
 };

@@ -18,22 +18,6 @@ distance (const DefcnPoint *point, const DefcnObject *object)
   return sqrtf (dx * dx + dy * dy);
 }
 
-static float
-anchor_iou (const DefcnPoint *point, const DefcnObject *object)
-{
-  const float half = point->stride * ANCHOR / 2;
-  const DefcnBox box = { .x1 = object->x1,
-    .y1 = object->y1,
-    .x2 = object->x2,
-    .y2 = object->y2 };
-  const DefcnBox anchor = { .x1 = point->x - half,
-    .y1 = point->y - half,
-    .x2 = point->x + half,
-    .y2 = point->y + half };
-
-  return defcn_box_iou (&box, &anchor);
-}
-
 /* Into @candidates the nearest of every level.  @near: room for all points.
  * Returns: how many. */
 static int
@@ -69,7 +53,8 @@ match (int *winners, const DefcnAssignInput *input)
     const int found = nearest (candidates, near, input, o);
 
     for (int k = 0; k < found; k++)
-      iou[k] = anchor_iou (&input->points[candidates[k]], o);
+      iou[k] =
+          defcn_point_square_iou (&input->points[candidates[k]], o, ANCHOR);
     const double threshold = defcn_candidates_threshold (iou, found);
     for (int k = 0; k < found; k++)
       if (iou[k] >= threshold

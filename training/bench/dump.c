@@ -27,6 +27,21 @@ write_tensor (const DefcnBench *b, DefcnWeightsWriter *writer, const char *name,
   defcn_weights_writer_add (writer, name, DEFCN_DTYPE_F32, 4, dims, values);
 }
 
+/* Centres and sizes of a location's anchors, in a row. */
+static cJSON *
+anchors_of (const DefcnNode *node)
+{
+  cJSON *array = cJSON_CreateArray ();
+
+  for (int i = 0; i < node->n_anchors; i++) {
+    const DefcnAnchor *a = &node->anchors[i];
+
+    cJSON_AddItemToArray (array,
+        cJSON_CreateFloatArray ((float[]){ a->x, a->y, a->w, a->h }, 4));
+  }
+  return array;
+}
+
 static cJSON *
 describe (const DefcnBench *b, const DefcnNode *node)
 {
@@ -60,6 +75,8 @@ describe (const DefcnBench *b, const DefcnNode *node)
           4));
   for (gsize i = 0; i < G_N_ELEMENTS (numbers); i++)
     cJSON_AddNumberToObject (step, numbers[i].name, numbers[i].value);
+  if (node->n_anchors > 0)
+    cJSON_AddItemToObject (step, "anchors", anchors_of (node));
   return step;
 }
 

@@ -178,6 +178,57 @@ emit_box (const Export *e, const DefcnNode *node)
       NULL);
 }
 
+/* @d in sizes of the anchor, from the location's centre. */
+static const char *
+emit_centre (DefcnOnnx *o, const char *d, float at, float size)
+{
+  const char *y =
+      defcn_onnx_add (o, "Mul", d, defcn_onnx_number (o, size), NULL);
+
+  return at == 0
+      ? y
+      : defcn_onnx_add (o, "Add", y, defcn_onnx_number (o, at), NULL);
+}
+
+/* Half of what @d is the logarithm of, in sizes of the anchor. */
+static const char *
+emit_half (DefcnOnnx *o, const char *d, float size)
+{
+  const char *y = defcn_onnx_add (o, "Min", d,
+      defcn_onnx_number (o, DEFCN_ANCHORS_CLAMP), NULL);
+
+  y = defcn_onnx_add (o, "Exp", y, NULL);
+  return defcn_onnx_add (o, "Mul", y, defcn_onnx_number (o, size / 2), NULL);
+}
+
+static const char *
+emit_anchors (const Export *e, const DefcnNode *node)
+{
+  DefcnOnnx *o = e->onnx;
+  const char *parts[4 * DEFCN_MAX_ANCHORS], *sides[4 * DEFCN_MAX_ANCHORS];
+  const int n = 4 * node->n_anchors;
+
+  parts[0] = defcn_onnx_add (o, "Split", value_of (e, node->x[0]), NULL);
+  for (int i = 1; i < n; i++)
+    parts[i] = defcn_onnx_also (o);
+  defcn_onnx_int (o, "axis", 1);
+  for (int i = 0; i < n; i += 4) {
+    const DefcnAnchor *a = &node->anchors[i / 4];
+    const char *x = emit_centre (o, parts[i], a->x, a->w);
+    const char *y = emit_centre (o, parts[i + 1], a->y, a->h);
+    const char *half_w = emit_half (o, parts[i + 2], a->w);
+    const char *half_h = emit_half (o, parts[i + 3], a->h);
+
+    sides[i] = defcn_onnx_add (o, "Sub", half_w, x, NULL);
+    sides[i + 1] = defcn_onnx_add (o, "Sub", half_h, y, NULL);
+    sides[i + 2] = defcn_onnx_add (o, "Add", half_w, x, NULL);
+    sides[i + 3] = defcn_onnx_add (o, "Add", half_h, y, NULL);
+  }
+  const char *ltrb = defcn_onnx_add_all (o, "Concat", sides, n);
+  defcn_onnx_int (o, "axis", 1);
+  return ltrb;
+}
+
 /* An op without its function here does not compile. */
 #define EMIT(NAME, name) [DEFCN_OP_##NAME] = emit_##name,
 static const char *(*const emitters[DEFCN_N_OPS]) (const Export *e,

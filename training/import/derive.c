@@ -1,6 +1,8 @@
 /* The spec of a network from its tensors. */
 #include "derive.h"
 
+#include "anchors.h"
+
 #include <string.h>
 
 #define BACKBONE "backbone.bottom_up."
@@ -180,6 +182,34 @@ derive_head (DefcnSpec *spec, const DefcnForeign *foreign)
   }
 }
 
+/* Whether the file has the anchors of table 1's row "Anchor": one of every
+ * level, x1, y1, x2, y2 around a location.  FALSE with @error where it has
+ * others. */
+static gboolean
+derive_anchors (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
+{
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    g_autofree char *name =
+        g_strdup_printf ("anchor_generator.cell_anchors.%d", l);
+    const DefcnForeignTensor *t = defcn_foreign_lookup (foreign, name);
+    DefcnAnchor wanted;
+
+    if (l == 0 && !t)
+      return TRUE;
+    spec->anchors = 1;
+    defcn_anchors_fill (&wanted, 1, l);
+    gboolean good = t && t->n_dims == 2 && t->dims[0] == 1 && t->dims[1] == 4;
+    for (int i = 0; good && t->data && i < 4; i++)
+      good = t->data[i] == (i < 2 ? -1 : 1) * wanted.w / 2;
+    if (!good)
+      return fail (error, foreign,
+          "tensor \"%s\": wanted the one anchor of %g pixels that networks of "
+          "this kind have",
+          name, wanted.w);
+  }
+  return TRUE;
+}
+
 static gboolean
 refuse_parts (const DefcnForeign *foreign, GError **error)
 {
@@ -229,7 +259,10 @@ defcn_derive_spec (gboolean *full, const DefcnForeign *foreign,
     return NULL;
   }
   derive_input (spec, foreign, naming);
-  if (*full)
+  if (*full) {
     derive_head (spec, foreign);
+    if (!derive_anchors (spec, foreign, error))
+      return NULL;
+  }
   return g_steal_pointer (&spec);
 }

@@ -61,9 +61,14 @@ take_text (const char **s, const char *text)
   return TRUE;
 }
 
+/* The anchors of a level, a constant of the network. */
+#define CELL_ANCHORS "anchor_generator.cell_anchors."
+
 static char *
 translate_official (const char *name)
 {
+  if (g_str_has_prefix (name, CELL_ANCHORS))
+    return g_strdup (name);
   if ((!g_str_has_prefix (name, "backbone.")
           && !g_str_has_prefix (name, "head."))
       || g_str_has_suffix (name, ".num_batches_tracked"))
@@ -430,7 +435,7 @@ is_trained (const DefcnForeignTensor *t, int freeze_at)
   int stage;
 
   if (!take_text (&s, BACKBONE))
-    return TRUE;
+    return !g_str_has_prefix (s, CELL_ANCHORS);
   if (strstr (s, ".norm."))
     return FALSE;
   if (take_text (&s, "stem."))

@@ -206,6 +206,15 @@ copy_row (DefcnParam *p, int to, const float *values, int from)
       p->value[to * len + k * p->c + i] = values[from * len + i * hw + k];
 }
 
+/* Whether the tensor called like @p is what @p is: the last layer of the box
+ * branch means something else with anchors. */
+static gboolean
+means_the_same (const Load *load, const DefcnParam *p)
+{
+  return !load->theirs || load->theirs->anchors == load->ours->anchors
+      || !g_str_has_prefix (p->name, "head.bbox_pred.");
+}
+
 /* Whether the tensor has @n rows of those of @p. */
 static gboolean
 fits (const DefcnParam *p, const DefcnWeightsTensor *t, int n)
@@ -225,7 +234,8 @@ take (Load *load, DefcnParam *p, GError **error)
   const int n = p->kind == DEFCN_PARAM_WEIGHT ? p->n : p->c;
   int taken = 0;
 
-  if (!t || !fits (p, t, by_name ? load->theirs->n_classes : n)) {
+  if (!t || !means_the_same (load, p)
+      || !fits (p, t, by_name ? load->theirs->n_classes : n)) {
     g_ptr_array_add (load->anew, p->name);
     return TRUE;
   }

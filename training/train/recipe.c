@@ -13,7 +13,7 @@
 static const char defaults[] =
     "backbone=resnet50\npixels=msra\nstride_in_1x1=true\nfreeze_at=2\n"
     "fpn_channels=256\np6_from_c5=false\ntower_depth=4\nnorm_groups=32\n"
-    "filter=true\nfilter_norm=true\ntau=2\nphi=3\ncenterness=false\n"
+    "filter=true\nfilter_norm=true\ntau=2\nphi=3\ncenterness=false\nanchors=0\n"
     "short_edge=800\n"
     "test_long_edge=1333\nthreshold=0.05\nmax_detections=100\nnms_iou=0\n"
     "duplicate_iou=0\nworking_threshold=0.3\n"
@@ -54,6 +54,7 @@ static const struct
       "nms_iou=0.6\n" },
   { "coco.loss", "assigner=loss\nfilter=false\naux_topk=0\n" },
   { "coco.center", "assigner=center\nfilter=false\naux_topk=0\n" },
+  { "coco.anchor", "assigner=anchor\nanchors=1\nfilter=false\naux_topk=0\n" },
   { "coco.poto", "filter=false\naux_topk=0\n" },
   { "coco.poto.inside", "filter=false\naux_topk=0\nradius=0\n" },
   { "coco.poto.global", "filter=false\naux_topk=0\nradius=-1\n" },
@@ -373,12 +374,19 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
         "recipe: aux_classifier without an auxiliary loss: set aux_topk");
     return FALSE;
   }
+  if (assigner->anchors > 0 && recipe->spec->anchors != assigner->anchors) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: assigner %s is for heads with anchors: set anchors=%d",
+        assigner->name, assigner->anchors);
+    return FALSE;
+  }
   if (recipe->spec->centerness
       && (assigner->has_quality || assigner->has_predictions
-          || recipe->step.assign.aux_topk > 0)) {
+          || recipe->spec->anchors > 0 || recipe->step.assign.aux_topk > 0)) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "recipe: centerness is for the assigners fcos and atss, without an "
-        "auxiliary loss: set aux_topk=0");
+        "recipe: centerness is for the assigners fcos and atss, without "
+        "anchors "
+        "and an auxiliary loss: set anchors=0 and aux_topk=0");
     return FALSE;
   }
   if (recipe->step.assign.radius < 0 && !assigner->has_quality

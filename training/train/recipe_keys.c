@@ -88,6 +88,8 @@ static const Key keys[] = {
   SPEC ("phi", KEY_INT, phi, 1, 15, "3DMF: window, odd"),
   SPEC ("centerness", KEY_BOOL, centerness, 0, 1,
       "third output of FCOS and ATSS, which weighs boxes and scores"),
+  SPEC ("anchors", KEY_INT, anchors, 0, DEFCN_MAX_ANCHORS,
+      "of a location, which boxes are coded relative to; 0: by their sides"),
   SPEC ("short_edge", KEY_INT, input.short_edge, 32, 16384,
       "input size at inference: short side"),
   SPEC ("test_long_edge", KEY_INT, input.long_edge, 32, 16384,
