@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "together.h"
+
 /* A tensor's life in the plan. */
 typedef struct
 {
@@ -291,73 +293,18 @@ residual_to_reuse (const DefcnNet *net, guint i)
       : NULL;
 }
 
-/* Whether @a and @b do the same to different inputs. */
-static gboolean
-are_alike (const DefcnNode *a, const DefcnNode *b)
-{
-  if (a->kind != b->kind || a->relu != b->relu
-      || a->y->precise != b->y->precise)
-    return FALSE;
-  switch (a->kind) {
-    case DEFCN_OP_CONV:
-      return !a->x[1] && !b->x[1] && a->w == b->w && a->b == b->b
-          && a->stride == b->stride && a->groups == b->groups;
-    case DEFCN_OP_GROUP_NORM:
-      return a->w == b->w && a->b == b->b && a->groups == b->groups;
-    case DEFCN_OP_TUBE_MAX:
-      return a->phi == b->phi && a->y->c == b->y->c;
-    case DEFCN_OP_BOX:
-      return a->exponential == b->exponential;
-    default:
-      return FALSE;
-  }
-}
-
-static gboolean
-reads (const DefcnNode *node, const DefcnTensor *t)
-{
-  for (int k = 0; k < DEFCN_MAX_INPUTS; k++)
-    if (node->x[k] == t)
-      return TRUE;
-  return FALSE;
-}
-
-/* How many steps from @i on are alike, all inputs of each ready before the
- * first of them. */
-static guint
-count_together (const DefcnNet *net, guint i)
-{
-  const DefcnNode *first = &g_array_index (net->nodes, DefcnNode, i);
-  guint n = 1;
-
-  for (; i + n < net->nodes->len; n++) {
-    const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i + n);
-
-    if (!are_alike (first, node))
-      return n;
-    for (guint k = 0; k < n; k++)
-      if (reads (node, first[k].y))
-        return n;
-  }
-  return n;
-}
-
-/* Marks them; their inputs live until the last of them has run. */
+/* What is taken together needs its inputs until the last of it has run. */
 static void
-mark_together (DefcnNet *net)
+extend_together (DefcnNet *net)
 {
-  for (guint i = 0, n; i < net->nodes->len; i += n) {
-    n = count_together (net, i);
-    for (guint k = 0; n > 1 && k < n; k++) {
-      DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i + k);
+  for (guint i = 0; i < net->nodes->len; i++) {
+    const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
+    const int end = (int) i - node->together + MAX (node->n_together, 1) - 1;
 
-      node->n_together = n;
-      node->together = k;
-      for (int j = 0; j < DEFCN_MAX_INPUTS && node->x[j]; j++) {
-        Slot *x = slot_of (node->x[j]);
+    for (int j = 0; j < DEFCN_MAX_INPUTS && node->x[j]; j++) {
+      Slot *x = slot_of (node->x[j]);
 
-        x->last = MAX (x->last, (int) (i + n - 1));
-      }
+      x->last = MAX (x->last, end);
     }
   }
 }
@@ -472,7 +419,8 @@ defcn_net_plan (DefcnNet *net, gboolean train, GError **error)
 
   net->planned = TRUE;
   mark_precise (net);
-  mark_together (net);
+  defcn_together_mark ((DefcnNode *) net->nodes->data, net->nodes->len);
+  extend_together (net);
   if (!allocate (net, train, error))
     return FALSE;
   if (train)
