@@ -124,28 +124,46 @@ append (DefcnNet *net, DefcnNode *node, const char *name, int n, int h, int w,
   return &y->tensor;
 }
 
+/* Appends @node, a convolution of @x whose weights are called @name. */
+static DefcnTensor *
+append_conv (DefcnNet *net, DefcnNode *node, const char *name, int c_out,
+    int size, int stride, const DefcnConvOptions *options)
+{
+  const DefcnTensor *x = node->x[0];
+
+  node->size = size;
+  node->stride = stride;
+  node->pad = (size - 1) / 2;
+  node->groups = MAX (options->groups, 1);
+  node->relu = options->relu;
+  g_return_val_if_fail (x->c % node->groups == 0 && c_out % node->groups == 0,
+      NULL);
+  defcn_params_conv (net->params, &node->w, &node->b, name, options->norm,
+      options->bias, !options->frozen, options->init, options->init_value,
+      options->bias_value, c_out, size, x->c / node->groups);
+  return append (net, node, name, x->n,
+      (x->h + 2 * node->pad - size) / stride + 1,
+      (x->w + 2 * node->pad - size) / stride + 1, c_out);
+}
+
 DefcnTensor *
 defcn_net_conv (DefcnNet *net, DefcnTensor *x, const char *name, int c_out,
     int size, int stride, const DefcnConvOptions *options)
 {
-  const int groups = MAX (options->groups, 1);
-  DefcnNode node = {
-    .kind = DEFCN_OP_CONV,
-    .x = { x, options->residual },
-    .size = size,
-    .stride = stride,
-    .pad = (size - 1) / 2,
-    .groups = groups,
-    .relu = options->relu,
-  };
+  DefcnNode node = { .kind = DEFCN_OP_CONV, .x = { x, options->residual } };
 
-  g_return_val_if_fail (x->c % groups == 0 && c_out % groups == 0, NULL);
-  defcn_params_conv (net->params, &node.w, &node.b, name, options->norm,
-      options->bias, !options->frozen, options->init, options->init_value,
-      options->bias_value, c_out, size, x->c / groups);
-  return append (net, &node, name, x->n,
-      (x->h + 2 * node.pad - size) / stride + 1,
-      (x->w + 2 * node.pad - size) / stride + 1, c_out);
+  return append_conv (net, &node, name, c_out, size, stride, options);
+}
+
+DefcnTensor *
+defcn_net_deform_conv (DefcnNet *net, DefcnTensor *x, DefcnTensor *offsets,
+    const char *name, int c_out, int size, int stride,
+    const DefcnConvOptions *options)
+{
+  DefcnNode node = { .kind = DEFCN_OP_DEFORM_CONV,
+    .x = { x, offsets, options->residual } };
+
+  return append_conv (net, &node, name, c_out, size, stride, options);
 }
 
 DefcnTensor *
@@ -310,7 +328,8 @@ extend_together (DefcnNet *net)
 }
 
 /* What backends of low precision shall not round: the convolutions that end
- * the head, whose scores are compared, and the box branch. */
+ * the head, whose scores are compared, the box branch, and where deformable
+ * convolutions read. */
 static void
 mark_precise (DefcnNet *net)
 {
@@ -321,6 +340,8 @@ mark_precise (DefcnNet *net)
       node->y->precise = TRUE;
     if (node->kind == DEFCN_OP_BOX)
       node->x[0]->precise = node->y->precise = TRUE;
+    if (node->kind == DEFCN_OP_DEFORM_CONV)
+      node->x[1]->precise = TRUE;
   }
 }
 
@@ -540,7 +561,7 @@ defcn_net_bytes (const DefcnNet *net)
 guint64
 defcn_node_macs (const DefcnNode *node)
 {
-  if (node->kind != DEFCN_OP_CONV)
+  if (node->kind != DEFCN_OP_CONV && node->kind != DEFCN_OP_DEFORM_CONV)
     return 0;
   return (guint64) defcn_tensor_len (node->y) * node->size * node->size
       * node->w->c;
