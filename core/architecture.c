@@ -4,26 +4,67 @@
 #include <math.h>
 #include <string.h>
 
-/* Backbone convolution: frozen batch norm behind it, kaiming fan-out. */
+/* Of a backbone's convolution: frozen batch norm behind it, kaiming fan-out. */
+static DefcnConvOptions
+norm_options (int out, int size, int groups, gboolean relu,
+    DefcnTensor *residual, gboolean frozen)
+{
+  return (DefcnConvOptions){ .groups = groups,
+    .norm = TRUE,
+    .relu = relu,
+    .residual = residual,
+    .frozen = frozen,
+    .init = DEFCN_INIT_NORMAL,
+    .init_value = sqrtf (2.0f * groups / (size * size * out)) };
+}
+
 static DefcnTensor *
 conv_norm (DefcnNet *net, DefcnTensor *x, const char *name, int out, int size,
     int stride, int groups, gboolean relu, DefcnTensor *residual,
     gboolean frozen)
 {
-  return defcn_net_conv (net, x, name, out, size, stride,
-      &(DefcnConvOptions){ .groups = groups,
-          .norm = TRUE,
-          .relu = relu,
-          .residual = residual,
+  const DefcnConvOptions options =
+      norm_options (out, size, groups, relu, residual, frozen);
+
+  return defcn_net_conv (net, x, name, out, size, stride, &options);
+}
+
+/* Where the 3x3 deformable convolution @name reads: at first where a usual one
+ * does, and half of that where there are masks. */
+static DefcnTensor *
+conv_offsets (DefcnNet *net, DefcnTensor *x, const DefcnSpec *spec,
+    const char *name, int stride, gboolean frozen)
+{
+  g_autofree char *offset = g_strconcat (name, "_offset", NULL);
+
+  return defcn_net_conv (net, x, offset, spec->dcn_modulated ? 27 : 18, 3,
+      stride,
+      &(DefcnConvOptions){ .bias = TRUE,
           .frozen = frozen,
-          .init = DEFCN_INIT_NORMAL,
-          .init_value = sqrtf (2.0f * groups / (size * size * out)) });
+          .init = DEFCN_INIT_CONSTANT });
+}
+
+/* The last 3x3 convolution of a block, deformable with @deform. */
+static DefcnTensor *
+conv_3x3 (DefcnNet *net, DefcnTensor *x, const DefcnSpec *spec,
+    const char *name, int out, int stride, int groups, DefcnTensor *residual,
+    gboolean frozen, gboolean deform)
+{
+  const DefcnConvOptions options =
+      norm_options (out, 3, groups, TRUE, residual, frozen);
+
+  if (!deform)
+    return defcn_net_conv (net, x, name, out, 3, stride, &options);
+  return defcn_net_deform_conv (net, x,
+      conv_offsets (net, x, spec, name, stride, frozen), name, out, 3, stride,
+      &options);
 }
 
 /* One ResNet block, He et al. 2016 fig. 5: basic (two 3x3) or bottleneck. */
 static DefcnTensor *
 resnet_block (DefcnNet *net, DefcnTensor *x, const DefcnSpec *spec,
-    const char *name, int width, int out, int stride, gboolean frozen)
+    const char *name, int width, int out, int stride, gboolean frozen,
+    gboolean deform)
 {
   const gboolean basic = spec->depth < 50;
   const int stride1 = basic || spec->stride_in_1x1 ? stride : 1;
@@ -38,11 +79,11 @@ resnet_block (DefcnNet *net, DefcnTensor *x, const DefcnSpec *spec,
 
   if (basic) {
     y = conv_norm (net, x, conv1, out, 3, stride, 1, TRUE, NULL, frozen);
-    return conv_norm (net, y, conv2, out, 3, 1, 1, TRUE, skip, frozen);
+    return conv_3x3 (net, y, spec, conv2, out, 1, 1, skip, frozen, deform);
   }
   y = conv_norm (net, x, conv1, width, 1, stride1, 1, TRUE, NULL, frozen);
-  y = conv_norm (net, y, conv2, width, 3, stride / stride1, spec->groups, TRUE,
-      NULL, frozen);
+  y = conv_3x3 (net, y, spec, conv2, width, stride / stride1, spec->groups,
+      NULL, frozen, deform);
   return conv_norm (net, y, conv3, out, 1, 1, 1, TRUE, skip, frozen);
 }
 
@@ -78,7 +119,8 @@ build_resnet (DefcnNet *net, const DefcnSpec *spec, DefcnTensor **features)
       x = resnet_block (net, x, spec, name,
           spec->groups * spec->group_width * factor,
           spec->res2_channels * factor, stage > 2 && i == 0 ? 2 : 1,
-          spec->freeze_at >= stage);
+          spec->freeze_at >= stage,
+          spec->dcn_from > 0 && stage >= spec->dcn_from);
     }
     if (stage > 2)
       features[stage - 3] = x;
@@ -193,8 +235,26 @@ conv_head (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
             .bias_value = bias_value });
 }
 
-/* tower_depth x (conv 3x3, group norm, ReLU); modules are numbered in threes,
- * as in the reference's nn.Sequential. */
+/* The same, deformable. */
+static void
+deform_head (DefcnNet *net, DefcnTensor **y, const DefcnSpec *spec,
+    const char *name)
+{
+  DefcnTensor *offsets[DEFCN_N_LEVELS];
+
+  for (int l = 0; l < DEFCN_N_LEVELS; l++)
+    offsets[l] = conv_offsets (net, y[l], spec, name, 1, FALSE);
+  for (int l = 0; l < DEFCN_N_LEVELS; l++)
+    y[l] = defcn_net_deform_conv (net, y[l], offsets[l], name,
+        spec->fpn_channels, 3, 1,
+        &(DefcnConvOptions){ .bias = TRUE,
+            .init = DEFCN_INIT_NORMAL,
+            .init_value = 0.01f });
+}
+
+/* tower_depth x (conv 3x3, group norm, ReLU), the last one deformable with
+ * dcn_head (tab. 10); modules are numbered in threes, as in the reference's
+ * nn.Sequential. */
 static void
 build_tower (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
     const DefcnSpec *spec, const char *name)
@@ -204,7 +264,10 @@ build_tower (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
     g_autofree char *conv = g_strdup_printf ("head.%s.%d", name, 3 * i);
     g_autofree char *norm = g_strdup_printf ("head.%s.%d", name, 3 * i + 1);
 
-    conv_head (net, y, y, conv, spec->fpn_channels, 0);
+    if (spec->dcn_head && i == spec->tower_depth - 1)
+      deform_head (net, y, spec, conv);
+    else
+      conv_head (net, y, y, conv, spec->fpn_channels, 0);
     for (int l = 0; l < DEFCN_N_LEVELS; l++)
       y[l] = defcn_net_group_norm (net, y[l], norm, spec->norm_groups, TRUE);
   }

@@ -35,6 +35,8 @@ G_BEGIN_DECLS
 #define DEFCN_OPS(OP)                                                          \
   /* y = relu? (conv (x0, w) + b + x1?), grouped */                            \
   OP (CONV, conv)                                                              \
+  /* y = relu? (conv (x0 where the offsets x1 say, w) + b + x2?), grouped */   \
+  OP (DEFORM_CONV, deform_conv)                                                \
   /* 3x3 stride 2 pad 1, padding counts as -inf */                             \
   OP (MAX_POOL, max_pool)                                                      \
   /* y = max (x0, 0) */                                                        \
@@ -68,11 +70,18 @@ typedef struct
   DefcnTensor *x[DEFCN_MAX_INPUTS]; /* inputs, unused ones NULL */
   DefcnTensor *y;                   /* output */
   DefcnTensor *w, *b;               /* parameters, NULL where there are none */
-  int size, stride, pad; /* CONV: kernel side, stride, zero padding */
-  int groups;            /* CONV and GROUP_NORM */
-  gboolean relu;         /* CONV, GROUP_NORM, TUBE_MAX: fused ReLU */
-  gboolean exponential;  /* BOX: exp instead of relu times factor */
-  float factor;          /* BOX: stride of the level in pixels */
+  /* CONV, DEFORM_CONV: kernel side, stride, zero padding */
+  int size, stride, pad;
+  int groups;           /* CONV, DEFORM_CONV, GROUP_NORM */
+  gboolean relu;        /* CONV, DEFORM_CONV, GROUP_NORM, TUBE_MAX: fused */
+  gboolean exponential; /* BOX: exp instead of relu times factor */
+  float factor;         /* BOX: stride of the level in pixels */
+  /* DEFORM_CONV (DCN, arXiv 1703.06211 and 1811.11168): x[1] has the size of y
+   * and for tap k = size * row + column the channels 2k and 2k + 1, by how many
+   * pixels down and right of its place it reads x[0].  Between pixels it reads
+   * bilinearly, what is outside counts 0, as all does from -1 or the size on.
+   * DCNv2: behind those channel 2 size^2 + k, the logit of a mask that what the
+   * tap reads is multiplied with. */
   /* TUBE_MAX: x[0] is the residual, x[1] .. x[n_levels] are the levels of the
    * tube from fine to coarse and x[1 + self] has the size of y; the others are
    * resized to it (bilinear, align_corners false) before the maximum over the
@@ -210,5 +219,10 @@ DefcnBackend *defcn_onednn_new (int threads, GError **error);
 #define DEFCN_OP_REFERENCE(NAME, name)                                         \
   extern const DefcnOp defcn_##name##_reference;
 DEFCN_OPS (DEFCN_OP_REFERENCE)
+
+/* Whether the tensors of a DEFORM_CONV fit together, which is what a device's
+ * prepare() begins with; FALSE with @error. */
+gboolean defcn_deform_conv_check (DefcnBackend *be, const DefcnNode *node,
+    GError **error);
 
 G_END_DECLS

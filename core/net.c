@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "together.h"
+
 /* A tensor's life in the plan. */
 typedef struct
 {
@@ -122,28 +124,46 @@ append (DefcnNet *net, DefcnNode *node, const char *name, int n, int h, int w,
   return &y->tensor;
 }
 
+/* Appends @node, a convolution of @x whose weights are called @name. */
+static DefcnTensor *
+append_conv (DefcnNet *net, DefcnNode *node, const char *name, int c_out,
+    int size, int stride, const DefcnConvOptions *options)
+{
+  const DefcnTensor *x = node->x[0];
+
+  node->size = size;
+  node->stride = stride;
+  node->pad = (size - 1) / 2;
+  node->groups = MAX (options->groups, 1);
+  node->relu = options->relu;
+  g_return_val_if_fail (x->c % node->groups == 0 && c_out % node->groups == 0,
+      NULL);
+  defcn_params_conv (net->params, &node->w, &node->b, name, options->norm,
+      options->bias, !options->frozen, options->init, options->init_value,
+      options->bias_value, c_out, size, x->c / node->groups);
+  return append (net, node, name, x->n,
+      (x->h + 2 * node->pad - size) / stride + 1,
+      (x->w + 2 * node->pad - size) / stride + 1, c_out);
+}
+
 DefcnTensor *
 defcn_net_conv (DefcnNet *net, DefcnTensor *x, const char *name, int c_out,
     int size, int stride, const DefcnConvOptions *options)
 {
-  const int groups = MAX (options->groups, 1);
-  DefcnNode node = {
-    .kind = DEFCN_OP_CONV,
-    .x = { x, options->residual },
-    .size = size,
-    .stride = stride,
-    .pad = (size - 1) / 2,
-    .groups = groups,
-    .relu = options->relu,
-  };
+  DefcnNode node = { .kind = DEFCN_OP_CONV, .x = { x, options->residual } };
 
-  g_return_val_if_fail (x->c % groups == 0 && c_out % groups == 0, NULL);
-  defcn_params_conv (net->params, &node.w, &node.b, name, options->norm,
-      options->bias, !options->frozen, options->init, options->init_value,
-      options->bias_value, c_out, size, x->c / groups);
-  return append (net, &node, name, x->n,
-      (x->h + 2 * node.pad - size) / stride + 1,
-      (x->w + 2 * node.pad - size) / stride + 1, c_out);
+  return append_conv (net, &node, name, c_out, size, stride, options);
+}
+
+DefcnTensor *
+defcn_net_deform_conv (DefcnNet *net, DefcnTensor *x, DefcnTensor *offsets,
+    const char *name, int c_out, int size, int stride,
+    const DefcnConvOptions *options)
+{
+  DefcnNode node = { .kind = DEFCN_OP_DEFORM_CONV,
+    .x = { x, offsets, options->residual } };
+
+  return append_conv (net, &node, name, c_out, size, stride, options);
 }
 
 DefcnTensor *
@@ -302,79 +322,25 @@ residual_to_reuse (const DefcnNet *net, guint i)
       : NULL;
 }
 
-/* Whether @a and @b do the same to different inputs. */
-static gboolean
-are_alike (const DefcnNode *a, const DefcnNode *b)
-{
-  if (a->kind != b->kind || a->relu != b->relu
-      || a->y->precise != b->y->precise)
-    return FALSE;
-  switch (a->kind) {
-    case DEFCN_OP_CONV:
-      return !a->x[1] && !b->x[1] && a->w == b->w && a->b == b->b
-          && a->stride == b->stride && a->groups == b->groups;
-    case DEFCN_OP_GROUP_NORM:
-      return a->w == b->w && a->b == b->b && a->groups == b->groups;
-    case DEFCN_OP_TUBE_MAX:
-      return a->phi == b->phi && a->y->c == b->y->c;
-    case DEFCN_OP_BOX:
-      return a->exponential == b->exponential;
-    default:
-      return FALSE;
-  }
-}
-
-static gboolean
-reads (const DefcnNode *node, const DefcnTensor *t)
-{
-  for (int k = 0; k < DEFCN_MAX_INPUTS; k++)
-    if (node->x[k] == t)
-      return TRUE;
-  return FALSE;
-}
-
-/* How many steps from @i on are alike, all inputs of each ready before the
- * first of them. */
-static guint
-count_together (const DefcnNet *net, guint i)
-{
-  const DefcnNode *first = &g_array_index (net->nodes, DefcnNode, i);
-  guint n = 1;
-
-  for (; i + n < net->nodes->len; n++) {
-    const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i + n);
-
-    if (!are_alike (first, node))
-      return n;
-    for (guint k = 0; k < n; k++)
-      if (reads (node, first[k].y))
-        return n;
-  }
-  return n;
-}
-
-/* Marks them; their inputs live until the last of them has run. */
+/* What is taken together needs its inputs until the last of it has run. */
 static void
-mark_together (DefcnNet *net)
+extend_together (DefcnNet *net)
 {
-  for (guint i = 0, n; i < net->nodes->len; i += n) {
-    n = count_together (net, i);
-    for (guint k = 0; n > 1 && k < n; k++) {
-      DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i + k);
+  for (guint i = 0; i < net->nodes->len; i++) {
+    const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
+    const int end = (int) i - node->together + MAX (node->n_together, 1) - 1;
 
-      node->n_together = n;
-      node->together = k;
-      for (int j = 0; j < DEFCN_MAX_INPUTS && node->x[j]; j++) {
-        Slot *x = slot_of (node->x[j]);
+    for (int j = 0; j < DEFCN_MAX_INPUTS && node->x[j]; j++) {
+      Slot *x = slot_of (node->x[j]);
 
-        x->last = MAX (x->last, (int) (i + n - 1));
-      }
+      x->last = MAX (x->last, end);
     }
   }
 }
 
 /* What backends of low precision shall not round: the convolutions that end
- * the head, whose scores are compared, and the box branch. */
+ * the head, whose scores are compared, the box branch, and where deformable
+ * convolutions read. */
 static void
 mark_precise (DefcnNet *net)
 {
@@ -385,6 +351,8 @@ mark_precise (DefcnNet *net)
       node->y->precise = TRUE;
     if (node->kind == DEFCN_OP_BOX || node->kind == DEFCN_OP_ANCHORS)
       node->x[0]->precise = node->y->precise = TRUE;
+    if (node->kind == DEFCN_OP_DEFORM_CONV)
+      node->x[1]->precise = TRUE;
   }
 }
 
@@ -483,7 +451,8 @@ defcn_net_plan (DefcnNet *net, gboolean train, GError **error)
 
   net->planned = TRUE;
   mark_precise (net);
-  mark_together (net);
+  defcn_together_mark ((DefcnNode *) net->nodes->data, net->nodes->len);
+  extend_together (net);
   if (!allocate (net, train, error))
     return FALSE;
   if (train)
@@ -603,7 +572,7 @@ defcn_net_bytes (const DefcnNet *net)
 guint64
 defcn_node_macs (const DefcnNode *node)
 {
-  if (node->kind != DEFCN_OP_CONV)
+  if (node->kind != DEFCN_OP_CONV && node->kind != DEFCN_OP_DEFORM_CONV)
     return 0;
   return (guint64) defcn_tensor_len (node->y) * node->size * node->size
       * node->w->c;

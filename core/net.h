@@ -45,6 +45,11 @@ DefcnTensor *defcn_net_input (DefcnNet *net);
  * c_out). */
 DefcnTensor *defcn_net_conv (DefcnNet *net, DefcnTensor *x, const char *name,
     int c_out, int size, int stride, const DefcnConvOptions *options);
+/* The same where @offsets say: the output of a convolution of the same size and
+ * stride with 2 size^2 channels, or 3 size^2 with masks (DefcnNode). */
+DefcnTensor *defcn_net_deform_conv (DefcnNet *net, DefcnTensor *x,
+    DefcnTensor *offsets, const char *name, int c_out, int size, int stride,
+    const DefcnConvOptions *options);
 /* 3x3 stride 2 pad 1; output (n, ceil (h / 2), ceil (w / 2), c). */
 DefcnTensor *defcn_net_max_pool (DefcnNet *net, DefcnTensor *x);
 DefcnTensor *defcn_net_relu (DefcnNet *net, DefcnTensor *x);

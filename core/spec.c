@@ -60,10 +60,13 @@ static const Field fields[] = {
   INT (stem_channels, 1, 4096),
   INT (res2_channels, 1, 4096),
   BOOL (stride_in_1x1),
+  OPTIONAL_INT (dcn_from, 0, 5),
+  OPTIONAL_BOOL (dcn_modulated),
   INT (freeze_at, 0, 5),
   INT (fpn_channels, 1, 4096),
   BOOL (p6_from_c5),
   INT (tower_depth, 0, 16),
+  OPTIONAL_BOOL (dcn_head),
   INT (norm_groups, 1, 4096),
   BOOL (norm_reg_targets),
   OPTIONAL_INT (anchors, 0, DEFCN_MAX_ANCHORS),
@@ -105,6 +108,7 @@ defcn_spec_new (const char *const *labels)
     .stem_channels = 64,
     .res2_channels = 256,
     .stride_in_1x1 = TRUE,
+    .dcn_modulated = TRUE,
     .freeze_at = 2,
     .fpn_channels = 256,
     .tower_depth = 4,
@@ -329,6 +333,15 @@ check_together (const DefcnSpec *spec, const char *where, GError **error)
   if (!known)
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
         "%s: no ResNet of depth %d (18, 34, 50, 101, 152)", where, spec->depth);
+  else if (spec->dcn_from == 1
+      || (spec->dcn_from > 0 && spec->backbone != DEFCN_BACKBONE_RESNET))
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+        "%s: no deformable convolutions from stage %d of a %s on (2 to 5 of a "
+        "resnet)",
+        where, spec->dcn_from, backbones[spec->backbone]);
+  else if (spec->dcn_head && spec->tower_depth == 0)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+        "%s: dcn_head without a convolution in the towers", where);
   else if (spec->fpn_channels % spec->norm_groups != 0)
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
         "%s: %d head channels do not divide into %d norm groups", where,

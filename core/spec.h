@@ -20,16 +20,19 @@ typedef enum
 typedef struct
 {
   DefcnBackbone backbone;
-  int depth;                 /* ResNet: 18, 34, 50, 101, 152 */
-  int groups, group_width;   /* bottleneck: 1 x 64; ResNeXt 32 x 8 */
-  int stem_channels;         /* 64 */
-  int res2_channels;         /* 256; 64 for 18 and 34 */
-  gboolean stride_in_1x1;    /* MSRA: TRUE; torchvision: FALSE */
-  int freeze_at;             /* 2: stem and res2 are not trained */
-  int fpn_channels;          /* 256 */
-  gboolean p6_from_c5;       /* the paper; the code has P5 */
-  int tower_depth;           /* 4 */
-  int norm_groups;           /* 32, of the head's group norms */
+  int depth;               /* ResNet: 18, 34, 50, 101, 152 */
+  int groups, group_width; /* bottleneck: 1 x 64; ResNeXt 32 x 8 */
+  int stem_channels;       /* 64 */
+  int res2_channels;       /* 256; 64 for 18 and 34 */
+  gboolean stride_in_1x1;  /* MSRA: TRUE; torchvision: FALSE */
+  int dcn_from;            /* ResNet: deformable from this stage on; 0: none */
+  gboolean dcn_modulated;  /* with masks, DCNv2; FALSE: offsets alone */
+  int freeze_at;           /* 2: stem and res2 are not trained */
+  int fpn_channels;        /* 256 */
+  gboolean p6_from_c5;     /* the paper; the code has P5 */
+  int tower_depth;         /* 4 */
+  gboolean dcn_head;       /* the last of each tower is deformable */
+  int norm_groups;         /* 32, of the head's group norms */
   gboolean norm_reg_targets; /* relu times stride; FALSE: exp */
   /* Boxes are coded relative to so many anchors (anchors.h) and there is no
    * scale; 0: by their sides, as norm_reg_targets says. */
@@ -59,8 +62,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnSpec, defcn_spec_free)
 /* The decode rule of the file. */
 DefcnDecodeRule defcn_spec_decode_rule (const DefcnSpec *spec);
 /* JSON as in the metadata; from_json checks every field's type and range and
- * names @where in its errors.  anchors, duplicate_iou and working_threshold may
- * be missing, as they are in files before them: 0, 0 and 0.3. */
+ * names @where in its errors.  What files before them lack may be missing:
+ * anchors and duplicate_iou are 0, working_threshold 0.3, there is no
+ * centerness and nothing is deformable. */
 char *defcn_spec_to_json (const DefcnSpec *spec);
 DefcnSpec *defcn_spec_from_json (const char *json, const char *where,
     GError **error);

@@ -313,6 +313,16 @@ defcn_weights_open_bytes (GBytes *bytes, const char *name, GError **error)
   return read_header (weights, error) ? g_steal_pointer (&weights) : NULL;
 }
 
+gboolean
+defcn_weights_is (const guint8 *data, gsize size)
+{
+  guint64 length = 0;
+
+  for (int i = 0; size > 8 && i < 8; i++)
+    length |= (guint64) data[i] << (8 * i);
+  return size > 8 && length <= size - 8 && data[8] == '{';
+}
+
 DefcnWeights *
 defcn_weights_open (const char *path, GError **error)
 {

@@ -52,6 +52,9 @@ typedef struct
 
 typedef struct _DefcnWeights DefcnWeights;
 
+/* Whether @data begins as such a file does: with the length of a header that is
+ * there, and the header. */
+gboolean defcn_weights_is (const guint8 *data, gsize size);
 /* Reads the regular file @path and checks all of its header.  NULL with @error
  * set. */
 DefcnWeights *defcn_weights_open (const char *path, GError **error);

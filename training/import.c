@@ -118,10 +118,14 @@ print_summary (const DefcnImporterResult *done, const Options *o)
     g_print ("ResNeXt-%d %dx%d", spec->depth, spec->groups, spec->group_width);
   else
     g_print ("ResNet-%d", spec->depth);
+  if (spec->dcn_from > 0)
+    g_print (", %s from res%d on", spec->dcn_modulated ? "DCNv2" : "DCN",
+        spec->dcn_from);
   if (done->full)
-    g_print (" detector, %d class%s%s%s", spec->n_classes,
-        spec->n_classes == 1 ? "" : "es", spec->filter ? ", 3DMF" : "",
-        spec->p6_from_c5 ? ", P6 from C5" : "");
+    g_print (" detector, %d class%s%s%s%s", spec->n_classes,
+        spec->n_classes == 1 ? "" : "es",
+        spec->dcn_head ? ", DCN in the towers" : "",
+        spec->filter ? ", 3DMF" : "", spec->p6_from_c5 ? ", P6 from C5" : "");
   else
     g_print (" backbone");
   g_print (", from %s (%s names)\n", done->format,

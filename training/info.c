@@ -183,8 +183,14 @@ print_network (const DefcnSpec *s)
     g_print ("ResNeXt-%d %dx%d", s->depth, s->groups, s->group_width);
   else
     g_print ("ResNet-%d", s->depth);
-  g_print (", FPN %d (P6 from %s), %d-layer towers", s->fpn_channels,
-      s->p6_from_c5 ? "C5" : "P5", s->tower_depth);
+  if (s->dcn_from > 0)
+    g_print (", %s from res%d on", s->dcn_modulated ? "DCNv2" : "DCN",
+        s->dcn_from);
+  g_print (", FPN %d (P6 from %s), %d-layer towers%s", s->fpn_channels,
+      s->p6_from_c5 ? "C5" : "P5", s->tower_depth,
+      !s->dcn_head           ? ""
+          : s->dcn_modulated ? ", the last DCNv2"
+                             : ", the last DCN");
   if (s->filter)
     g_print (", 3DMF tau %d phi %d%s", s->tau, s->phi,
         s->filter_norm ? "" : " without norm");

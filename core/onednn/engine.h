@@ -55,6 +55,7 @@ typedef struct
   dnnl_engine_t engine;
   dnnl_stream_t stream;
   const BfloatKernels *bfloat; /* NULL: not on this CPU */
+  const DeformKernels *deform;
   const DepthwiseKernels *depthwise;
   const PeakKernels *peak;
   const TubeKernels *tube;
@@ -94,6 +95,7 @@ onednn_plane (const Onednn *be, const DefcnTensor *t)
 }
 
 extern const DefcnOp defcn_onednn_conv;
+extern const DefcnOp defcn_onednn_deform_conv;
 extern const DefcnOp defcn_onednn_max_pool;
 extern const DefcnOp defcn_onednn_relu;
 extern const DefcnOp defcn_onednn_group_norm;

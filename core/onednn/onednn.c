@@ -135,6 +135,7 @@ choose_kernels (Onednn *be)
   const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa ();
 
   be->block = 8;
+  be->deform = &defcn_deform_base;
   be->depthwise = &defcn_depthwise_base;
   be->peak = &defcn_peak_base;
   be->tube = &defcn_tube_base;
@@ -142,11 +143,13 @@ choose_kernels (Onednn *be)
 #ifdef HAVE_X86_KERNELS
   if ((isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core) {
     be->block = 16;
+    be->deform = &defcn_deform_avx512;
     be->depthwise = &defcn_depthwise_avx512;
     be->peak = &defcn_peak_avx512;
     be->tube = &defcn_tube_avx512;
     be->winograd = &defcn_winograd_avx512;
   } else if ((isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2) {
+    be->deform = &defcn_deform_avx2;
     be->depthwise = &defcn_depthwise_avx2;
     be->peak = &defcn_peak_avx2;
     be->tube = &defcn_tube_avx2;
@@ -161,6 +164,7 @@ choose_kernels (Onednn *be)
 
 static const DefcnOp *const rows[DEFCN_N_OPS] = {
   [DEFCN_OP_CONV] = &defcn_onednn_conv,
+  [DEFCN_OP_DEFORM_CONV] = &defcn_onednn_deform_conv,
   [DEFCN_OP_MAX_POOL] = &defcn_onednn_max_pool,
   [DEFCN_OP_RELU] = &defcn_onednn_relu,
   [DEFCN_OP_GROUP_NORM] = &defcn_onednn_group_norm,

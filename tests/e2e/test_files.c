@@ -119,7 +119,15 @@ test_networks (void)
     int depth, groups;
     gboolean filter, filter_norm, p6_from_c5;
     const char *told, *imported;
+    int dcn_from;
+    gboolean dcn_head;
   } cases[] = {
+    { 50, 2, FALSE, FALSE, FALSE,
+        "ResNeXt-50 2x4, DCNv2 from res3 on, FPN 16 (P6 from P5), 2-layer "
+        "towers, the last DCNv2\n",
+        "ResNeXt-50 2x4, DCNv2 from res3 on detector, 2 classes, DCN in the "
+        "towers, from",
+        3, TRUE },
     { 18, 1, TRUE, FALSE, FALSE,
         "ResNet-18, FPN 16 (P6 from P5), 2-layer towers, 3DMF tau 2 phi 3 "
         "without norm\n",
@@ -155,6 +163,8 @@ test_networks (void)
     spec->filter = cases[i].filter;
     spec->filter_norm = cases[i].filter_norm;
     spec->p6_from_c5 = cases[i].p6_from_c5;
+    spec->dcn_from = cases[i].dcn_from;
+    spec->dcn_head = cases[i].dcn_head;
     spec->input.short_edge = 64;
     spec->input.long_edge = 128;
     g_autoptr (DefcnModel) network = defcn_model_new (spec, be, FALSE, 1, NULL);

@@ -4,6 +4,7 @@
 #include "params.h"
 #include "vectors.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,106 @@ static void
 test_conv_input (gconstpointer below)
 {
   run_cases (below, "conv", "spec", run_conv_input);
+}
+
+/* Offsets of @count locations, (dy, dx) by tap, and behind them one more for
+ * each tap, NULL where there are no masks: (location, channel). */
+static float *
+join_channels (const float *offsets, const float *masks, gsize count, int n)
+{
+  const int c = masks ? 3 * n : 2 * n;
+  float *joined = g_new (float, count *c);
+
+  for (gsize i = 0; i < count; i++) {
+    memcpy (joined + i * c, offsets + i * 2 * n, 2 * n * sizeof (float));
+    if (masks)
+      memcpy (joined + i * c + 2 * n, masks + i * n, n * sizeof (float));
+  }
+  return joined;
+}
+
+/* "@offset", and "@mask" by @change where there are masks. */
+static float *
+read_offsets (DefcnTensor *like, Vectors *vectors, const char *name,
+    const char *offset, const char *mask,
+    float (*change) (float value, float mask))
+{
+  int dims[4];
+  g_autofree float *offsets = vectors_values (vectors, name, offset, dims);
+  const gsize count = (gsize) dims[0] * dims[1] * dims[2];
+  const int n = dims[3] / 2;
+  g_autofree float *values = NULL, *masks = NULL;
+
+  *like = (DefcnTensor){ .n = dims[0],
+    .h = dims[1],
+    .w = dims[2],
+    .c = 2 * n,
+    .role = DEFCN_TENSOR_ACTIVATION,
+    .precise = TRUE };
+  if (vectors_has (vectors, name, mask)) {
+    values = vectors_values (vectors, name, mask, dims);
+    masks = vectors_values (vectors, name, "mask", dims);
+    like->c = 3 * n;
+  }
+  for (gsize i = 0; values && i < count * n; i++)
+    values[i] = change (values[i], masks[i]);
+  return join_channels (offsets, values, count, n);
+}
+
+/* The file has masks, the step their logits. */
+static float
+logit (float mask, float same)
+{
+  return logf (mask / (1 - mask));
+}
+
+static float
+logit_gradient (float gradient, float mask)
+{
+  return gradient * mask * (1 - mask);
+}
+
+static void
+run_deformable (Vectors *vectors, const char *name)
+{
+  g_autofree char *spec_name = g_strconcat (name, "spec", NULL);
+  gsize len;
+  g_autofree int *spec = testing_golden_ints (vectors->file, spec_name, &len);
+  DefcnTensor like;
+  g_autofree float *offsets =
+      read_offsets (&like, vectors, name, "offset", "mask", logit);
+  g_autofree float *gradient =
+      read_offsets (&like, vectors, name, "goffset", "gmask", logit_gradient);
+  DefcnTensor *x1 = testing_tensor_new_like (vectors->be, &like, TRUE);
+
+  g_assert_cmpuint (len, ==, 5); /* size, stride, padding, groups, masks */
+  DefcnNode node = {
+    .kind = DEFCN_OP_DEFORM_CONV,
+    .name = name,
+    .x = { vectors_load (vectors, DEFCN_TENSOR_ACTIVATION, name, "x"), x1 },
+    .y = vectors_output (vectors, name, "y"),
+    .w = vectors_load (vectors, DEFCN_TENSOR_PARAM, name, "weight"),
+    .size = spec[0],
+    .stride = spec[1],
+    .pad = spec[2],
+    .groups = spec[3],
+    .train = TRUE,
+  };
+  g_assert_cmpint (spec[4] != 0, ==, x1->c == 3 * spec[0] * spec[0]);
+  testing_tensor_write (vectors->be, x1, offsets);
+  run_node (vectors, &node, name);
+  vectors_assert (vectors, node.x[0], TRUE, name, "gx");
+  g_autofree float *found = testing_tensor_read_grad (vectors->be, x1);
+  testing_assert_close (found, gradient, defcn_tensor_len (x1),
+      GRADIENT_TOLERANCE, "gradient of the offsets");
+  testing_tensor_free (vectors->be, x1);
+}
+
+/* Deformable convolution, with and without masks. */
+static void
+test_deformable (gconstpointer below)
+{
+  run_cases (below, "dcn", "spec", run_deformable);
 }
 
 static void
@@ -248,7 +349,8 @@ main (int argc, char **argv)
     { "/golden/ops/frozen-norm", "ops/conv*.safetensors", test_frozen_norm },
     { "/golden/ops/group-norm", "ops/groupnorm*.safetensors", test_group_norm },
     { "/golden/ops/bilinear", "ops/bilinear*.safetensors", test_bilinear },
-    { "/golden/ops/deformable", "ops/deform_conv*.safetensors", test_absent },
+    { "/golden/ops/deformable", "ops/deform_conv*.safetensors",
+        test_deformable },
     { "/golden/ops/centerness", "ops/centerness*.safetensors", test_absent },
   };
 

@@ -255,6 +255,7 @@ check_gradients (TestingRun *run)
     }
   }
   g_assert_cmpint (trained, ==, cJSON_GetArraySize (norms));
+  run->worst = worst;
   run->switched = worst > GRADIENT_TOLERANCE || close < 0.9 * trained;
   g_test_message ("%d gradients, %d within %g, worst %.2g (%s)%s", trained,
       close, MOST_TOLERANCE, worst, where, run->switched ? ", a switch" : "");
@@ -267,7 +268,9 @@ check_gradients (TestingRun *run)
 }
 
 /* The share by which the reference's own gradients of this batch differ between
- * fp32 and fp64; that of a switch if there is one. */
+ * fp32 and fp64; that of a switch if there is one.  One that is as far off as a
+ * gradient may be without, such as where an offset of a deformable convolution
+ * is a whole pixel but for rounding, is as far off in the update. */
 static double
 gradient_noise (const TestingRun *run)
 {
@@ -276,9 +279,10 @@ gradient_noise (const TestingRun *run)
 
   g_autofree char *name = g_strdup_printf ("%s_noise", run->name);
 
-  return testing_golden_number (cJSON_GetObjectItemCaseSensitive (run->manifest,
-                                    name),
-      "grad_rel_l2_max", MOST_TOLERANCE);
+  return MAX (run->worst,
+      testing_golden_number (cJSON_GetObjectItemCaseSensitive (run->manifest,
+                                 name),
+          "grad_rel_l2_max", MOST_TOLERANCE));
 }
 
 /* How far a parameter may be from the file's: @tolerance of its largest value
@@ -333,12 +337,15 @@ check_update (const TestingRun *run, const char *prefix, double tolerance,
 static void
 check_trajectory (TestingRun *run)
 {
+  /* what was close to a switch in the first step is so in the second */
+  const double second =
+      run->worst > MOST_TOLERANCE ? SWITCHED_TOLERANCE : SWITCH_SHARE;
   const struct
   {
     const char *prefix;
     double update, share, losses;
   } steps[] = { { "sgd1", 2e-6, gradient_noise (run), 1e-3 },
-    { "sgd2", 1e-5, MAX (gradient_noise (run), SWITCH_SHARE), 1e-2 } };
+    { "sgd2", 1e-5, MAX (gradient_noise (run), second), 1e-2 } };
   const cJSON *hyper =
       cJSON_GetObjectItemCaseSensitive (run->expected, "sgd_hyper");
   const cJSON *trajectory =

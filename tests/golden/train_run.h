@@ -19,6 +19,7 @@ typedef struct
   DefcnStep *step;
   GPtrArray *examples; /* of DefcnExample */
   gboolean switched;   /* the gradients show a switch */
+  double worst;        /* how far off one of them is, of its norm */
 } TestingRun;
 
 /* Opens the case of the file @below the golden folder with the backend under

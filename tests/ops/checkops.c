@@ -27,6 +27,11 @@ typedef struct
   {                                                                            \
     DEFCN_OP_CONV, n, h, w, c, out, size, stride, groups, .flags = flags_      \
   }
+#define DEFORM(n, h, w, c, out, size, stride, groups, offsets_, flags_)        \
+  {                                                                            \
+    DEFCN_OP_DEFORM_CONV, n, h, w, c, out, size, stride, groups,               \
+        .offsets = offsets_, .flags = flags_                                   \
+  }
 #define PLAIN(kind, n, h, w, c, flags_)                                        \
   {                                                                            \
     kind, n, h, w, c, .flags = flags_                                          \
@@ -204,6 +209,57 @@ static const Case cases[] = {
   { "conv/1x1-large", CONV (1, 6, 7, 20, 16, 1, 1, 1, BIAS | RELU), LARGE,
       2e-5 },
 
+  { "deform/masks", DEFORM (1, 8, 7, 16, 24, 3, 1, 1, 27, BIAS), RANDOM, 2e-5 },
+  { "deform/offsets", DEFORM (1, 6, 7, 24, 16, 3, 1, 1, 18, BIAS | RELU),
+      RANDOM, 2e-5 },
+  { "deform/odd-channels", DEFORM (2, 7, 5, 5, 3, 3, 1, 1, 27, BIAS | RELU),
+      RANDOM, 2e-5 },
+  { "deform/no-bias", DEFORM (1, 5, 6, 20, 8, 3, 1, 1, 27, RELU), RANDOM,
+      2e-5 },
+  { "deform/stride", DEFORM (2, 9, 11, 16, 24, 3, 2, 1, 27, BIAS), RANDOM,
+      2e-5 },
+  { "deform/1x1", DEFORM (1, 6, 5, 16, 8, 1, 1, 1, 3, BIAS), RANDOM, 2e-5 },
+  { "deform/5x5", DEFORM (1, 7, 6, 8, 8, 5, 1, 1, 75, BIAS), RANDOM, 2e-5 },
+  { "deform/narrow-groups", DEFORM (1, 6, 7, 16, 32, 3, 1, 8, 27, BIAS), RANDOM,
+      2e-5 },
+  { "deform/whole-groups",
+      DEFORM (2, 6, 7, 64, 32, 3, 1, 2, 27, BIAS | RELU | ADD_0 | ADD_OTHERS),
+      RANDOM, 2e-5 },
+  { "deform/odd-groups", DEFORM (2, 5, 6, 12, 6, 3, 1, 3, 27, BIAS), RANDOM,
+      2e-5 },
+  { "deform/depthwise", DEFORM (1, 6, 5, 24, 24, 3, 1, 24, 27, BIAS), RANDOM,
+      2e-5 },
+  { "deform/residual",
+      DEFORM (1, 6, 7, 16, 16, 3, 1, 1, 27, BIAS | RELU | RESIDUAL), RANDOM,
+      2e-5 },
+  { "deform/residual-add",
+      DEFORM (2, 5, 4, 8, 20, 3, 1, 1, 18, RESIDUAL | ADD_OTHERS), RANDOM,
+      2e-5 },
+  { "deform/add", DEFORM (2, 6, 5, 16, 8, 3, 1, 1, 27, BIAS | RELU | ADD_0),
+      RANDOM, 2e-5 },
+  { "deform/frozen", DEFORM (1, 6, 5, 16, 8, 3, 1, 1, 27, BIAS | FROZEN),
+      RANDOM, 2e-5 },
+  { "deform/leaf", DEFORM (1, 6, 5, 16, 8, 3, 1, 1, 27, BIAS | NO_DX0), RANDOM,
+      2e-5 },
+  { "deform/fixed-offsets", DEFORM (1, 6, 5, 16, 8, 3, 1, 1, 27, NO_DX1),
+      RANDOM, 2e-5 },
+  { "deform/weights-alone",
+      DEFORM (1, 6, 5, 16, 8, 3, 1, 1, 27, NO_DX0 | NO_DX1), RANDOM, 2e-5 },
+  { "deform/all-frozen",
+      DEFORM (1, 5, 5, 16, 8, 3, 1, 1, 27, BIAS | FROZEN | NO_DX0 | NO_DX1),
+      RANDOM, 2e-5 },
+  { "deform/one-pixel", DEFORM (2, 1, 1, 8, 8, 3, 1, 1, 27, BIAS), RANDOM,
+      2e-5 },
+  { "deform/long", DEFORM (2, 19, 21, 16, 8, 3, 1, 1, 27, BIAS | RELU), RANDOM,
+      2e-5 },
+  { "deform/long-groups", DEFORM (1, 25, 31, 32, 32, 3, 2, 2, 27, RELU | ADD_0),
+      RANDOM, 2e-5 },
+  { "deform/whole-pixels", DEFORM (1, 6, 7, 16, 8, 3, 1, 1, 27, BIAS), TIES,
+      2e-5 },
+  { "deform/zeros", DEFORM (1, 6, 7, 16, 16, 3, 1, 1, 27, BIAS | RELU), ZEROS,
+      0 },
+  { "deform/large", DEFORM (1, 6, 7, 16, 16, 3, 1, 1, 27, BIAS), LARGE, 2e-5 },
+
   { "max-pool/even", POOL (1, 8, 10, 16, 0), RANDOM, 0 },
   { "max-pool/odd", POOL (2, 7, 9, 5, 0), RANDOM, 0 },
   { "max-pool/add", POOL (2, 9, 6, 24, ADD_0), RANDOM, 1e-6 },
@@ -344,16 +400,29 @@ adds_gradient (const Rig *rig, int slot)
   return slot >= SLOT_W || rig->node.accumulate[slot];
 }
 
+/* What moves the taps of a deformable convolution: pixels, whatever x is. */
+static gboolean
+is_offsets (const Case *c, int slot)
+{
+  return slot == 1 && c->shape.offsets > 0;
+}
+
+static gboolean
+is_large (const Case *c, int slot)
+{
+  return c->fill == LARGE && slot < SLOT_W && !is_offsets (c, slot);
+}
+
 static float *
 fill_slot (GRand *rand, const Case *c, const Rig *rig, int slot)
 {
   const DefcnTensor *t = rig->slots[slot];
   gsize len = defcn_tensor_len (t);
-  float scale = c->fill == LARGE && slot < SLOT_W ? 1e4 : 1;
+  float scale = is_large (c, slot) ? 1e4 : is_offsets (c, slot) ? 1.75 : 1;
   float *values;
 
   /* weights that keep y as large as x */
-  if (slot == SLOT_W && c->shape.kind == DEFCN_OP_CONV)
+  if (slot == SLOT_W && c->shape.out > 0)
     scale = sqrtf (3.0f / ((float) t->h * t->w * t->c));
   values = testing_random (rand, len, scale);
   for (gsize i = 0; c->fill == TIES && slot < SLOT_W && i < len; i++)
@@ -400,14 +469,15 @@ tolerance_of (const Case *c, double floor)
 }
 
 /* Sums of a gradient are float32 in any precision.  cuDNN rounds that of a
- * convolution's weight once, when it is whole; all others are not rounded. */
+ * convolution's weight once, when it is whole, and what a deformable one reads
+ * has been rounded before; all others are not rounded. */
 static double
 gradient_tolerance (const Case *c, int slot)
 {
   if (slot < SLOT_W)
     return tolerance_of (c, 0);
-  return slot == SLOT_W && c->shape.kind == DEFCN_OP_CONV
-      ? MAX (c->tolerance, unit ())
+  return slot == SLOT_W && c->shape.out > 0
+      ? MAX (c->tolerance, (c->shape.offsets > 0 ? 2 : 1) * unit ())
       : c->tolerance;
 }
 
@@ -498,7 +568,7 @@ check_element (const Case *c, Rig *rig, const Feed *feed, const Result *result,
 {
   gsize len = defcn_tensor_len (rig->node.y);
   float *data = feed->data[slot];
-  float step = 1e-3 * (c->fill == LARGE && slot < SLOT_W ? 1e4 : 1);
+  float step = 1e-3 * (is_large (c, slot) ? 1e4 : 1);
   float above = data[at] + step, below = data[at] - step;
   g_autofree float *up = forward_shifted (rig, slot, data, at, above);
   g_autofree float *down = forward_shifted (rig, slot, data, at, below);
@@ -620,9 +690,9 @@ open_backend (const char *name, const char *precision)
 static gboolean
 is_everywhere (DefcnOpKind kind)
 {
-  static const DefcnOpKind kinds[] = { DEFCN_OP_CONV, DEFCN_OP_MAX_POOL,
-    DEFCN_OP_RELU, DEFCN_OP_GROUP_NORM, DEFCN_OP_UPSAMPLE_ADD,
-    DEFCN_OP_TUBE_MAX, DEFCN_OP_BOX, DEFCN_OP_ANCHORS };
+  static const DefcnOpKind kinds[] = { DEFCN_OP_CONV, DEFCN_OP_DEFORM_CONV,
+    DEFCN_OP_MAX_POOL, DEFCN_OP_RELU, DEFCN_OP_GROUP_NORM,
+    DEFCN_OP_UPSAMPLE_ADD, DEFCN_OP_TUBE_MAX, DEFCN_OP_BOX, DEFCN_OP_ANCHORS };
 
   for (gsize i = 0; i < G_N_ELEMENTS (kinds); i++)
     if (kinds[i] == kind)

@@ -46,6 +46,24 @@ static const Case cases[] = {
       { 11, 0 }, { 1, 1 },
       { { 1, 10, 0, 0 },
           { 1, 0 }, [SLOT_W] = { 1, 2, 0, 0 }, [SLOT_B] = { 1, 0 } } },
+  /* row 1, 2, 4: half a pixel right of the first is 1.5; one and a half right
+   * of the second and half a pixel left of the third, 2 and 3 */
+  { "deform/right",
+      { DEFCN_OP_DEFORM_CONV, 1, 1, 3, 1, 1, 1, 1, 1, .offsets = 2 },
+      { { 1, 2, 4 }, { 0, 0.5f, 0, 1.5f, 0, -0.5f }, [SLOT_W] = { 10 } },
+      { 15, 20, 30 }, { 1, 2, 4 },
+      { { 5, 25, 30 },
+          { -15, 10, -40, -80, -120, 80 }, [SLOT_W] = { 17.5f } } },
+  /* a column: down; a mask of 1 / 2; what is a whole pixel outside is 0, and so
+   * are its gradients */
+  { "deform/down",
+      { DEFCN_OP_DEFORM_CONV, 1, 3, 1, 1, 1, 1, 1, 1, .offsets = 3,
+          .flags = BIAS },
+      { { 2, 4, 8 }, { 0.25f, 0, 0, -2, 0, 0, 0.5f, 0, 0 }, [SLOT_W] = { 4 },
+          [SLOT_B] = { 1 } },
+      { 6, 1, 9 }, { 1, 1, 1 },
+      { { 1.5f, 0.5f, 1 }, { 4, -5, 2.5f, 0, 0, 0, -16, -8, 4 },
+          [SLOT_W] = { 3.25f }, [SLOT_B] = { 3 } } },
   { "max-pool/ramp", { DEFCN_OP_MAX_POOL, 1, 3, 3, 1, .stride = 2 },
       { { 1, 2, 3, 4, 5, 6, 7, 8, 9 } }, { 5, 6, 8, 9 }, { 1, 2, 3, 4 },
       { { 0, 0, 0, 0, 1, 2, 0, 3, 4 } } },

@@ -15,6 +15,7 @@ typedef struct
   int fpn_channels;
   gboolean train;
   int groups, group_width; /* 0: as it is */
+  int dcn_from;
 } Network;
 
 static const Network networks[] = {
@@ -26,6 +27,7 @@ static const Network networks[] = {
   { "mobilenetv2-training", DEFCN_BACKBONE_MOBILENETV2, 50, 256, 64, TRUE },
   { "resnext50-32x4d", DEFCN_BACKBONE_RESNET, 50, 256, 64, FALSE, 32, 4 },
   { "resnext50-32x8d", DEFCN_BACKBONE_RESNET, 50, 256, 64, TRUE, 32, 8 },
+  { "resnext50-64x4d-dcn", DEFCN_BACKBONE_RESNET, 50, 256, 64, TRUE, 64, 4, 3 },
 };
 
 static DefcnBackend *
@@ -63,6 +65,8 @@ test_implementations (gconstpointer data)
     spec->groups = n->groups;
     spec->group_width = n->group_width;
   }
+  spec->dcn_from = n->dcn_from;
+  spec->dcn_head = n->dcn_from > 0;
   g_autoptr (DefcnModel) model =
       defcn_model_new (spec, be, n->train, 1, &error);
   g_assert_no_error (error);
@@ -290,12 +294,16 @@ typedef struct
   const char *name;
   DefcnBackbone backbone;
   int depth;
+  int groups; /* 0: 1 */
+  int dcn_from;
 } Tiny;
 
 static const Tiny tinies[] = {
   { "resnet18", DEFCN_BACKBONE_RESNET, 18 },
   { "resnet50", DEFCN_BACKBONE_RESNET, 50 },
   { "mobilenetv2", DEFCN_BACKBONE_MOBILENETV2, 50 },
+  { "resnet18-dcn", DEFCN_BACKBONE_RESNET, 18, 0, 4 },
+  { "resnext50-dcn", DEFCN_BACKBONE_RESNET, 50, 3, 3 },
 };
 
 static float *
@@ -319,7 +327,10 @@ run_tiny (const Tiny *tiny, DefcnBackend *be)
 
   spec->backbone = tiny->backbone;
   spec->depth = tiny->depth;
-  spec->group_width = 24;
+  spec->group_width = tiny->groups ? 8 : 24;
+  spec->groups = MAX (tiny->groups, 1);
+  spec->dcn_from = tiny->dcn_from;
+  spec->dcn_head = tiny->dcn_from > 0;
   spec->stem_channels = 24;
   spec->res2_channels = 32;
   spec->fpn_channels = 24;

@@ -28,8 +28,14 @@ make_tensors (Rig *rig, const RigShape *s)
 
   slots[0] = new_tensor (rig, s, s->flags & INPUT ? DEFCN_TENSOR_INPUT : role,
       s->n, s->h, s->w, s->c);
+  if (s->offsets > 0) {
+    RigShape precise = *s;
+
+    precise.flags |= PRECISE;
+    slots[1] = new_tensor (rig, &precise, role, s->n, h, w, s->offsets);
+  }
   if (s->flags & RESIDUAL)
-    slots[1] = new_tensor (rig, s, role, s->n, h, w, out);
+    slots[s->offsets > 0 ? 2 : 1] = new_tensor (rig, s, role, s->n, h, w, out);
   for (int k = 0; k < DEFCN_MAX_INPUTS - 1 && s->inputs[k].h > 0; k++)
     slots[1 + k] =
         new_tensor (rig, s, role, s->n, s->inputs[k].h, s->inputs[k].w, s->c);

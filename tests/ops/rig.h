@@ -14,7 +14,7 @@ enum
 typedef enum
 {
   BIAS = 1 << 0,
-  RESIDUAL = 1 << 1,
+  RESIDUAL = 1 << 1, /* x[1], behind the offsets x[2] */
   RELU = 1 << 2,
   ADD_0 = 1 << 3,      /* accumulate[0] */
   ADD_OTHERS = 1 << 4, /* accumulate[1 ..] */
@@ -38,7 +38,8 @@ typedef struct
   int size;       /* convolution: side of the kernel */
   int stride;     /* y is so much smaller than x[0]; 0 means 1 */
   int groups;
-  int vector; /* length of w where it is a vector; 0: none */
+  int offsets; /* deformable convolution: channels of x[1]; 0: it is none */
+  int vector;  /* length of w where it is a vector; 0: none */
   CaseSize inputs[DEFCN_MAX_INPUTS]; /* of x[1] .., until one is 0 x 0 */
   CaseFlags flags;
   DefcnNode node; /* what else the kind reads */

@@ -377,6 +377,122 @@ test_initial (void)
   }
 }
 
+/* Whether @name begins with "@prefix" and ends with @end. */
+static gboolean
+is_between (const char *name, const char *prefix, const char *end)
+{
+  return g_str_has_prefix (name, prefix) && g_str_has_suffix (name, end);
+}
+
+/* The scores of level 3 of a picture of one grey, by weights of seed 4. */
+static float *
+scores_of (const DefcnSpec *spec, DefcnBackend *be, gsize *len)
+{
+  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, FALSE, 4, NULL);
+  const DefcnPlan *plan = defcn_model_plan (model, 1, 64, 96, NULL);
+  const gsize n = defcn_tensor_len (plan->input);
+  g_autoptr (GRand) rand = g_rand_new_with_seed (4);
+  g_autofree float *x = g_new (float, n);
+
+  for (gsize i = 0; i < n; i++)
+    x[i] = g_rand_double_range (rand, -1, 1);
+  be->upload (be, plan->input, plan->input->data, x);
+  defcn_net_forward (plan->net);
+  *len = defcn_tensor_len (plan->logits[0]);
+  float *y = g_new (float, *len);
+  be->download (be, plan->logits[0], y, plan->logits[0]->data);
+  return y;
+}
+
+/* Stages from dcn_from on have their 3x3 deformable, behind a convolution of 18
+ * channels, or 27 with masks, that begins at zero, as their weights frozen or
+ * not; with dcn_head the last of each tower is. */
+static void
+test_deformable (void)
+{
+  static const struct
+  {
+    int depth, from, freeze_at;
+    gboolean modulated, head;
+    int n_steps; /* that are deformable */
+  } cases[] = {
+    { 50, 0, 2, TRUE, FALSE, 0 },
+    { 50, 3, 2, TRUE, FALSE, 4 + 6 + 3 },
+    { 50, 2, 2, FALSE, TRUE, 3 + 4 + 6 + 3 + 2 * DEFCN_N_LEVELS },
+    { 18, 5, 5, TRUE, FALSE, 2 },
+    { 18, 0, 2, TRUE, TRUE, 2 * DEFCN_N_LEVELS },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (DefcnBackend) be = open_backend ();
+    g_autoptr (DefcnSpec) spec =
+        tiny_spec (DEFCN_BACKBONE_RESNET, cases[i].depth, TRUE);
+    int n = 0;
+
+    spec->dcn_from = cases[i].from;
+    spec->dcn_modulated = cases[i].modulated;
+    spec->dcn_head = cases[i].head;
+    spec->freeze_at = cases[i].freeze_at;
+    g_autoptr (DefcnModel) model = defcn_model_new (spec, be, TRUE, 0, NULL);
+    const DefcnPlan *plan = defcn_model_plan (model, 1, 64, 64, NULL);
+    for (guint k = 0; k < defcn_net_count (plan->net); k++) {
+      const DefcnNode *node = defcn_net_node (plan->net, k);
+      g_autofree char *last =
+          g_strdup_printf (".%d", 3 * (spec->tower_depth - 1));
+      const gboolean wanted =
+          is_between (node->name, "backbone.bottom_up.res", ".conv2")
+          ? spec->dcn_from > 0
+              && node->name[strlen ("backbone.bottom_up.res")] - '0'
+                  >= spec->dcn_from
+          : spec->dcn_head
+              && (is_between (node->name, "head.cls_subnet", last)
+                  || is_between (node->name, "head.bbox_subnet", last));
+
+      g_assert_cmpint (node->kind == DEFCN_OP_DEFORM_CONV, ==, wanted);
+      if (!wanted)
+        continue;
+      const DefcnNode *offsets = maker (plan, node->x[1]);
+      g_autofree char *weight =
+          g_strconcat (node->name, "_offset.weight", NULL);
+      const DefcnParam *p =
+          defcn_params_lookup (defcn_model_params (model), weight);
+      n++;
+      g_assert_true (offsets->x[0] == node->x[0] && !offsets->relu);
+      g_assert_cmpint (p->n, ==, spec->dcn_modulated ? 27 : 18);
+      g_assert_true (offsets->w->n == p->n && offsets->b);
+      g_assert_cmpint (offsets->stride, ==, node->stride);
+      g_assert_true (!offsets->w->grad == !node->w->grad);
+      for (gsize j = 0; j < defcn_param_len (p); j++)
+        g_assert_cmpfloat (p->value[j], ==, 0);
+    }
+    g_assert_cmpint (n, ==, cases[i].n_steps);
+  }
+}
+
+/* At first they compute what usual ones do, and with masks something else. */
+static void
+test_undeformed (void)
+{
+  for (int depth = 18; depth <= 50; depth += 32) {
+    g_autoptr (DefcnBackend) be = open_backend ();
+    g_autoptr (DefcnSpec) spec = tiny_spec (DEFCN_BACKBONE_RESNET, depth, TRUE);
+    gsize len;
+    g_autofree float *usual = scores_of (spec, be, &len);
+    double most = 0;
+
+    spec->dcn_from = 3;
+    spec->dcn_head = TRUE;
+    g_autofree float *masked = scores_of (spec, be, &len);
+    spec->dcn_modulated = FALSE;
+    g_autofree float *found = scores_of (spec, be, &len);
+    for (gsize k = 0; k < len; k++) {
+      g_assert_cmpfloat_with_epsilon (found[k], usual[k], 1e-4);
+      most = MAX (most, fabsf (masked[k] - usual[k]));
+    }
+    g_assert_cmpfloat (most, >, 1e-3);
+  }
+}
+
 /* The published model (R-50, POTO + 3DMF, 80 classes, P6 from P5) has 32.83 M
  * parameters, of which 32.61 M are trained, and 0.106 M numbers of batch
  * norms. */
@@ -445,6 +561,8 @@ main (int argc, char **argv)
   g_test_add_func ("/architecture/shapes", test_shapes);
   g_test_add_func ("/architecture/stride", test_stride);
   g_test_add_func ("/architecture/blocks", test_blocks);
+  g_test_add_func ("/architecture/deformable", test_deformable);
+  g_test_add_func ("/architecture/undeformed", test_undeformed);
   g_test_add_func ("/architecture/mobilenet", test_mobilenet);
   g_test_add_func ("/architecture/frozen", test_frozen);
   g_test_add_func ("/architecture/pyramid", test_pyramid);

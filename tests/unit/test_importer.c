@@ -407,11 +407,15 @@ test_specs (void)
   {
     int depth, groups;
     gboolean filter, filter_norm, p6_from_c5;
+    int dcn_from;
+    gboolean no_masks, dcn_head;
   } cases[] = {
-    { 18, 1, TRUE, TRUE, FALSE }, { 34, 1, FALSE, FALSE, FALSE },
-    { 50, 1, TRUE, FALSE, TRUE }, { 50, 4, TRUE, TRUE, FALSE },
-    { 101, 1, FALSE, FALSE, FALSE }, { 152, 1, TRUE, TRUE, TRUE },
-    { 0, 1, TRUE, TRUE, FALSE }, /* MobileNetV2 */
+    { 50, 1, TRUE, TRUE, FALSE, 3 }, { 18, 1, TRUE, TRUE, FALSE, 5, TRUE },
+    { 101, 8, TRUE, TRUE, FALSE, 2, FALSE, TRUE },
+    { 34, 1, TRUE, TRUE, FALSE, 0, TRUE, TRUE }, { 18, 1, TRUE, TRUE, FALSE },
+    { 34, 1, FALSE, FALSE, FALSE }, { 50, 1, TRUE, FALSE, TRUE },
+    { 50, 4, TRUE, TRUE, FALSE }, { 101, 1, FALSE, FALSE, FALSE },
+    { 152, 1, TRUE, TRUE, TRUE }, { 0, 1, TRUE, TRUE, FALSE }, /* MobileNetV2 */
   };
   g_autoptr (DefcnBackend) be = reference ();
 
@@ -422,6 +426,9 @@ test_specs (void)
     spec->filter = cases[i].filter;
     spec->filter_norm = cases[i].filter_norm;
     spec->p6_from_c5 = cases[i].p6_from_c5;
+    spec->dcn_from = cases[i].dcn_from;
+    spec->dcn_modulated = !cases[i].no_masks;
+    spec->dcn_head = cases[i].dcn_head;
     if (cases[i].groups > 1) { /* as published */
       spec->stride_in_1x1 = FALSE;
       memcpy (spec->input.std, (float[]){ 57.375f, 57.12f, 58.395f },
@@ -578,6 +585,141 @@ test_backbone (void)
   g_assert_cmpuint (missing, ==, defcn_params_count (params) - n);
   g_assert_null (defcn_model_open (file, be, FALSE, &error));
   g_assert_nonnull (strstr (error->message, "defcn import"));
+}
+
+static char *
+detectron2_name (const char *name)
+{
+  return g_str_has_prefix (name, "backbone.bottom_up.")
+      ? g_strdup (name + strlen ("backbone.bottom_up."))
+      : NULL;
+}
+
+/* Of Caffe2, where means and variances are folded into the rest. */
+static char *
+caffe2_name (const char *name)
+{
+  static const char *const changes[][2] = {
+    { "stem.conv1.norm.", "res_conv1_bn." },
+    { "stem.conv1.", "conv1." },
+    { ".conv1.", "_branch2a." },
+    { ".conv2.", "_branch2b." },
+    { ".conv3.", "_branch2c." },
+    { ".shortcut.", "_branch1." },
+    { ".norm.", "_bn." },
+    { "_bn.weight", "_bn_s" },
+    { "_bn.bias", "_bn_b" },
+    { ".weight", "_w" },
+    { ".", "_" },
+  };
+
+  if (!g_str_has_prefix (name, "backbone.bottom_up.")
+      || strstr (name, ".running_"))
+    return NULL;
+  GString *text = g_string_new (name + strlen ("backbone.bottom_up."));
+  for (gsize i = 0; i < G_N_ELEMENTS (changes); i++)
+    g_string_replace (text, changes[i][0], changes[i][1], 0);
+  return g_string_free (text, FALSE);
+}
+
+/* ResNeXt-101 of 32 and of 64 groups under the names that they are published
+ * with: groups and widths come from the tensors, the stride is in the 3x3, the
+ * pixels are the publisher's; every tensor is taken. */
+static void
+test_resnexts (void)
+{
+  static const struct
+  {
+    char *(*rename) (const char *name);
+    DefcnNaming naming;
+    gboolean bgr;
+    float std; /* of red */
+  } publishers[] = {
+    { torchvision_name, DEFCN_NAMING_TORCHVISION, FALSE, 58.395f },
+    { detectron2_name, DEFCN_NAMING_DETECTRON2, TRUE, 58.395f },
+    { caffe2_name, DEFCN_NAMING_CAFFE2, TRUE, 58.395f },
+  };
+  static const int shapes[][2] = { { 32, 2 }, { 64, 1 } };
+  g_autoptr (DefcnBackend) be = reference ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (publishers) * 2; i++) {
+    const int groups = shapes[i % 2][0], width = shapes[i % 2][1];
+    g_autoptr (DefcnSpec) spec = tiny_spec (101);
+
+    spec->groups = groups;
+    spec->group_width = width;
+    g_autoptr (DefcnModel) model = model_of (spec, be);
+    g_autofree char *input =
+        save_foreign (model, publishers[i / 2].rename, NULL);
+    const DefcnImporterOptions options = { 0 };
+    g_autoptr (DefcnImporterResult) done = import (input, &options);
+    const DefcnSpec *found = done->spec;
+
+    g_assert_cmpint (done->naming, ==, publishers[i / 2].naming);
+    g_assert_true (!done->full && found->depth == 101);
+    g_assert_cmpint (found->groups, ==, groups);
+    g_assert_cmpint (found->group_width, ==, width);
+    g_assert_cmpint (found->dcn_from, ==, 0);
+    g_assert_false (found->stride_in_1x1);
+    g_assert_cmpint (found->input.bgr, ==, publishers[i / 2].bgr);
+    g_assert_cmpfloat (found->input.std[found->input.bgr ? 2 : 0], ==,
+        publishers[i / 2].std);
+    g_assert_cmpuint (done->missing->len, ==, 0);
+    g_assert_cmpuint (done->ignored->len, ==, 0);
+    /* stem, 33 blocks of three, 4 shortcuts; each with a norm of four */
+    g_assert_cmpuint (done->n_tensors, ==, (1 + 3 * 33 + 4) * 5);
+  }
+}
+
+/* MMDetection's, of its DCN modules. */
+static char *
+mmdetection_name (const char *name)
+{
+  g_autofree char *theirs = torchvision_name (name);
+  GString *text;
+
+  if (!theirs)
+    return NULL;
+  text = g_string_new (theirs);
+  g_string_replace (text, "conv2_offset.", "conv2.conv_offset.", 0);
+  return g_string_free (text, FALSE);
+}
+
+/* A deformable backbone keeps its offsets under others' names, and tells the
+ * recipe of them; what is deformable in part, or in groups, is refused by the
+ * name of a tensor. */
+static void
+test_deformable (void)
+{
+  static char *(*const renames[]) (
+      const char *name) = { detectron2_name, mmdetection_name };
+  static const char left_out[] =
+      "backbone.bottom_up.res4.1.conv2_offset.weight";
+  g_autoptr (DefcnSpec) spec = tiny_spec (50);
+  g_autoptr (DefcnBackend) be = reference ();
+  const DefcnImporterOptions options = { 0 };
+
+  spec->dcn_from = 4;
+  g_autoptr (DefcnModel) model = model_of (spec, be);
+  for (gsize i = 0; i < G_N_ELEMENTS (renames); i++) {
+    g_autofree char *input = save_foreign (model, renames[i], NULL);
+    g_autoptr (DefcnImporterResult) done = import (input, &options);
+    g_autoptr (DefcnWeights) file = open_imported ();
+
+    g_assert_cmpint (done->spec->dcn_from, ==, 4);
+    g_assert_true (done->spec->dcn_modulated);
+    g_assert_cmpuint (done->ignored->len, ==, 0);
+    g_assert_nonnull (defcn_weights_lookup (file, left_out));
+    g_assert_nonnull (strstr (defcn_weights_metadata (file, "defcn.backbone"),
+        "\"dcn_from\":4,\"dcn_modulated\":true"));
+  }
+  g_autofree char *holed = save_foreign (model, same_name, left_out);
+  assert_not_imported (holed, &options,
+      "\"backbone.bottom_up.res4.1.conv2_offset.weight\" is missing");
+  g_autofree char *half = save_foreign (model, same_name,
+      "backbone.bottom_up.res4.0.conv2_offset.weight");
+  assert_not_imported (half, &options,
+      "\"backbone.bottom_up.res4.1.conv2_offset.weight\" is there");
 }
 
 /* A missing tensor is named; --partial leaves it out of a backbone and at its
@@ -1080,6 +1222,8 @@ main (int argc, char **argv)
   g_test_add_func ("/importer/anchors", test_anchors);
   g_test_add_func ("/importer/specs", test_specs);
   g_test_add_func ("/importer/backbone", test_backbone);
+  g_test_add_func ("/importer/resnexts", test_resnexts);
+  g_test_add_func ("/importer/deformable", test_deformable);
   g_test_add_func ("/importer/missing", test_missing);
   g_test_add_func ("/importer/initial", test_initial);
   g_test_add_func ("/importer/crowd", test_crowd);

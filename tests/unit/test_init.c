@@ -255,6 +255,70 @@ test_backbone (void)
   g_assert_nonnull (strstr (error->message, "stride_in_1x1=false, the recipe"));
 }
 
+/* A ResNeXt's file brings its word, its pixels and its stride; one that is
+ * deformable asks for that, one that is not leaves it to the recipe. */
+static void
+test_resnext (void)
+{
+  static const struct
+  {
+    const char *deformable, *settings, *set;
+  } cases[] = {
+    { "", "", "backbone=resnext101_32x8d pixels=fair stride_in_1x1=false" },
+    { "", "dcn_from=3",
+        "backbone=resnext101_32x8d pixels=fair stride_in_1x1=false" },
+    { "\"dcn_from\":3,\"dcn_modulated\":true,", "",
+        "backbone=resnext101_32x8d pixels=fair stride_in_1x1=false "
+        "dcn_from=3" },
+    { "\"dcn_from\":4,\"dcn_modulated\":false,", "dcn_from=3",
+        "backbone=resnext101_32x8d pixels=fair stride_in_1x1=false "
+        "dcn_modulated=false" },
+  };
+  g_autofree char *path = folder_file (folder, "resnext.safetensors");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *fields = g_strdup_printf (
+        "{\"backbone\":\"resnet\",\"depth\":101,\"groups\":32,"
+        "\"group_width\":8,\"stem_channels\":64,\"res2_channels\":256,"
+        "\"stride_in_1x1\":false,%s\"bgr\":true,"
+        "\"mean\":[103.53,116.28,123.675],\"std\":[57.375,57.12,58.395]}",
+        cases[i].deformable);
+    g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+    g_autoptr (DefcnRecipe) recipe = recipe_of (cases[i].settings);
+    g_autofree char *set = NULL;
+    g_autoptr (GError) error = NULL;
+
+    defcn_weights_writer_add (writer, "none", DEFCN_DTYPE_F32, 1,
+        (const gint64[]){ 1 }, (const float[]){ 1 });
+    defcn_weights_writer_metadata (writer, "defcn.backbone", fields);
+    g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+    g_assert_true (defcn_init_adopt (recipe, &set, path, &error));
+    g_assert_no_error (error);
+    g_assert_cmpstr (set, ==, cases[i].set);
+  }
+}
+
+/* A detector with deformable towers asks for those, and brings them. */
+static void
+test_deformable (void)
+{
+  g_autoptr (DefcnBackend) be = open_reference ();
+  g_autofree char *path =
+      write_model (be, TINY ";dcn_head=true;dcn_modulated=false", "x");
+  g_autoptr (DefcnRecipe) recipe = recipe_of (TINY);
+  g_autofree char *set = NULL, *report = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (defcn_init_adopt (recipe, &set, path, &error));
+  g_assert_cmpstr (set, ==, "dcn_modulated=false dcn_head=true");
+
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, &error);
+  g_autoptr (DefcnModel) model =
+      model_of (be, TINY ";dcn_head=true;dcn_modulated=false", "x", 2);
+  g_assert_true (defcn_init_load (model, &report, weights, &error));
+  g_assert_null (strstr (report, "starts anew"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -266,6 +330,8 @@ main (int argc, char **argv)
   g_test_add_func ("/init/anchors", test_anchors);
   g_test_add_func ("/init/adopt", test_adopt);
   g_test_add_func ("/init/backbone", test_backbone);
+  g_test_add_func ("/init/resnext", test_resnext);
+  g_test_add_func ("/init/deformable", test_deformable);
 
   const int status = g_test_run ();
   folder_remove (folder);

@@ -126,6 +126,23 @@ test_steps (void)
   g_assert_cmpint (node->w->c, ==, 2);
   g_assert_cmpuint (defcn_node_macs (node), ==, 2 * 3 * 8 * 9 * 2);
 
+  DefcnTensor *offsets = conv (&bed, a, "offsets", 27, 3, 2, NULL);
+  DefcnTensor *half = conv (&bed, a, "half", 8, 1, 2, NULL);
+  DefcnTensor *deformed =
+      defcn_net_deform_conv (bed.net, a, offsets, "deformed", 8, 3, 2,
+          &(DefcnConvOptions){ .groups = 2,
+              .norm = TRUE,
+              .relu = TRUE,
+              .residual = half });
+  node = last_node (&bed);
+  g_assert_cmpint (node->kind, ==, DEFCN_OP_DEFORM_CONV);
+  g_assert_true (node->x[0] == a && node->x[1] == offsets && node->x[2] == half
+      && !node->x[3]);
+  g_assert_true (node->relu && node->b && node->groups == 2 && node->size == 3
+      && node->stride == 2 && node->pad == 1);
+  g_assert_true (deformed->h == 2 && deformed->w == 3 && deformed->c == 8);
+  g_assert_cmpuint (defcn_node_macs (node), ==, 2 * 3 * 8 * 9 * 2);
+
   defcn_net_group_norm (bed.net, a, "norm", 2, TRUE);
   node = last_node (&bed);
   g_assert_cmpstr (node->name, ==, "norm");
@@ -592,8 +609,8 @@ test_together_apart (void)
           || x[k]->data + defcn_tensor_len (x[k]) <= y[i]->data);
 }
 
-/* Convolutions that end a net and both sides of a box step are marked for
- * backends that round, and nothing else. */
+/* Convolutions that end a net, both sides of a box step and where a deformable
+ * convolution reads are marked for backends that round, and nothing else. */
 static void
 test_precise (void)
 {
@@ -605,9 +622,13 @@ test_precise (void)
   DefcnTensor *c = defcn_net_box (bed.net, b, "c", 8, FALSE);
   DefcnTensor *d = conv (&bed, a, "d", 4, 1, 1, NULL);
   DefcnTensor *e = defcn_net_relu (bed.net, a);
+  DefcnTensor *offsets = conv (&bed, a, "o", 2, 1, 1, NULL);
+  DefcnTensor *deformed = defcn_net_deform_conv (bed.net, a, offsets, "f", 4, 1,
+      1, &(DefcnConvOptions){ 0 });
   plan (&bed, FALSE);
-  g_assert_true (b->precise && c->precise && d->precise);
-  g_assert_true (!a->precise && !e->precise && !bed.x->precise);
+  g_assert_true (b->precise && c->precise && d->precise && offsets->precise);
+  g_assert_true (
+      !a->precise && !e->precise && !bed.x->precise && !deformed->precise);
 }
 
 static int n_prepared, n_released, prepare_left;

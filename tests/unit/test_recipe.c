@@ -40,6 +40,9 @@ test_keys (void)
     "backbone=resnet18",
     "pixels=torchvision",
     "stride_in_1x1=false",
+    "dcn_from=4",
+    "dcn_modulated=false",
+    "dcn_head=true",
     "freeze_at=3",
     "fpn_channels=96",
     "p6_from_c5=true",
@@ -127,6 +130,9 @@ test_keys (void)
     g_str_equal (r->backbone, "resnet18"),
     g_str_equal (r->pixels, "torchvision"),
     !r->spec->stride_in_1x1,
+    r->spec->dcn_from == 4,
+    !r->spec->dcn_modulated,
+    r->spec->dcn_head,
     r->spec->freeze_at == 3,
     r->spec->fpn_channels == 96,
     r->spec->p6_from_c5,
@@ -243,10 +249,11 @@ test_preset_values (void)
   static const char *const all[] = { "holdout=0",
     "classes=", "background=false", "polygons=true", "max_damaged=0.1",
     "absolute_names=false", "exif=true", "max_megapixels=100",
-    "backbone=resnet50", "pixels=msra", "stride_in_1x1=true", "freeze_at=2",
-    "fpn_channels=256", "p6_from_c5=false", "tower_depth=4", "norm_groups=32",
-    "filter=true", "filter_norm=true", "tau=2", "phi=3", "centerness=false",
-    "anchors=0", "short_edge=800", "test_long_edge=1333", "threshold=0.05",
+    "backbone=resnet50", "pixels=msra", "stride_in_1x1=true", "dcn_from=0",
+    "dcn_modulated=true", "dcn_head=false", "freeze_at=2", "fpn_channels=256",
+    "p6_from_c5=false", "tower_depth=4", "norm_groups=32", "filter=true",
+    "filter_norm=true", "tau=2", "phi=3", "centerness=false", "anchors=0",
+    "short_edge=800", "test_long_edge=1333", "threshold=0.05",
     "max_detections=100", "nms_iou=0", "duplicate_iou=0",
     "working_threshold=0.3", "assigner=poto", "alpha=0.8", "final_alpha=-1",
     "alpha_hold=0.7", "additive=false", "radius=1.5", "aux_topk=9",
@@ -267,15 +274,21 @@ test_preset_values (void)
   "short_edges=800 long_edge=1400 test_long_edge=1400 "                        \
   "max_detections=500 iterations=30000 steps=20000;25000 "                     \
   "eval_interval=5000 group=0 "
+#define FCOS                                                                   \
+  "assigner=fcos filter=false centerness=true aux_topk=0 reg_weight=1 "        \
+  "nms_iou=0.6 "
+#define X101_DCN                                                               \
+  "pixels=fair stride_in_1x1=false dcn_from=3 backbone=resnext101_"
   static const struct
   {
     const char *name, *otherwise;
   } cases[] = {
     { "coco.fcos",
         "assigner=fcos filter=false aux_topk=0 reg_weight=1 nms_iou=0.6" },
-    { "coco.fcos.ctr",
-        "assigner=fcos filter=false centerness=true aux_topk=0 reg_weight=1 "
-        "nms_iou=0.6" },
+    { "coco.fcos.ctr", FCOS },
+    { "coco.fcos.ctr.r101", FCOS "backbone=resnet101" },
+    { "coco.fcos.ctr.x101_32x8d_dcn", FCOS X101_DCN "32x8d" },
+    { "coco.fcos.ctr.x101_64x4d_dcn", FCOS X101_DCN "64x4d" },
     { "coco.atss",
         "assigner=atss filter=false centerness=true aux_topk=0 nms_iou=0.6" },
     { "coco.loss", "assigner=loss filter=false aux_topk=0" },
@@ -297,6 +310,10 @@ test_preset_values (void)
     { "coco.poto.3dmf.aux.atss", "aux_assigner=atss" },
     { "coco.poto.3dmf.aux.quality_fcos", "aux_assigner=quality-fcos" },
     { "coco.poto.3dmf.aux.quality_topk", "aux_assigner=quality-topk" },
+    { "coco.poto.3dmf.aux.r101", "backbone=resnet101" },
+    { "coco.poto.3dmf.aux.x101_32x8d_dcn", X101_DCN "32x8d" },
+    { "coco.poto.3dmf.aux.x101_64x4d_dcn", X101_DCN "64x4d" },
+    { "coco.poto.3dmf.aux.dcn_head", "dcn_head=true" },
     { "coco.poto.3dmf_wo_gn.aux", "filter_norm=false" },
     { "crowdhuman.fcos",
         "assigner=fcos filter=false centerness=true aux_topk=0 reg_weight=1 "
@@ -329,6 +346,8 @@ test_preset_values (void)
     g_assert_cmpstr (text, ==, want->str);
   }
 #undef CROWD
+#undef FCOS
+#undef X101_DCN
 }
 
 /* What --set refuses, and the words that it says why with. */
@@ -472,6 +491,16 @@ test_finish (void)
     { "backbone=vgg", "\"backbone\" is \"vgg\"" },
     { "backbone=resnet50x", "\"backbone\" is \"resnet50x\"" },
     { "backbone=resnet20", "\"backbone\" is \"resnet20\"" },
+    { "backbone=resnext101", "\"backbone\" is \"resnext101\"" },
+    { "backbone=resnext34_32x4d", "\"backbone\" is \"resnext34_32x4d\"" },
+    { "backbone=resnext101_32x8dx", "\"backbone\" is \"resnext101_32x8dx\"" },
+    { "backbone=resnext101_1x8d", "\"backbone\" is \"resnext101_1x8d\"" },
+    { "backbone=resnext101_32x0d", "\"backbone\" is \"resnext101_32x0d\"" },
+    { "backbone=resnext101_1025x8d", "resnext101_32x8d and its like" },
+    { "dcn_from=1", "dcn_from=1 is for stages 2 to 5 of a ResNet" },
+    { "backbone=mobilenetv2", "dcn_from=3 is for stages 2 to 5 of a ResNet",
+        { "dcn_from=3" } },
+    { "tower_depth=0", "dcn_head without a convolution", { "dcn_head=true" } },
     { "pixels=rgb", "\"pixels\" is \"rgb\"" },
     { "precision=", "\"precision\" is \"\"" },
     { "precision=auto", "\"precision\" is \"auto\"" },
@@ -504,6 +533,7 @@ test_spec (void)
     const char *backbone, *pixels;
     int depth, res2;
     gboolean bgr;
+    int groups, width; /* 0: 1 x 64 */
   } cases[] = {
     { "resnet18", "msra", 18, 64, TRUE },
     { "resnet34", "torchvision", 34, 64, FALSE },
@@ -511,6 +541,10 @@ test_spec (void)
     { "resnet101", "msra", 101, 256, TRUE },
     { "resnet152", "torchvision", 152, 256, FALSE },
     { "mobilenetv2", "torchvision", 0, 0, FALSE },
+    { "resnext50_32x4d", "torchvision", 50, 256, FALSE, 32, 4 },
+    { "resnext101_32x8d", "fair", 101, 256, TRUE, 32, 8 },
+    { "resnext101_64x4d", "fair", 101, 256, TRUE, 64, 4 },
+    { "resnext152_1024x1024d", "msra", 152, 256, TRUE, 1024, 1024 },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -532,11 +566,45 @@ test_spec (void)
 
       g_assert_cmpfloat (r->spec->input.mean[c], ==,
           rgb[cases[i].bgr ? 2 - c : c]);
-      g_assert_cmpfloat (r->spec->input.std[c], ==, cases[i].bgr ? 1 : std[c]);
+      g_assert_cmpfloat (r->spec->input.std[c], ==,
+          !cases[i].bgr                               ? std[c]
+              : g_str_equal (cases[i].pixels, "fair") ? std[2 - c]
+                                                      : 1);
     }
+    g_assert_cmpint (r->spec->groups, ==, MAX (cases[i].groups, 1));
+    g_assert_cmpint (r->spec->group_width, ==,
+        cases[i].width ? cases[i].width : 64);
+    /* where all published ResNeXts have it */
+    g_assert_cmpint (r->spec->stride_in_1x1, ==, cases[i].groups == 0);
     g_assert_cmpint (r->spec->input.divisor, ==, 32);
     g_assert_cmpint (r->micro_batch, ==, 16); /* the batch */
   }
+}
+
+/* The stride that somebody asked for is kept, and a ResNet in the place of a
+ * preset's ResNeXt is none. */
+static void
+test_replaced_backbone (void)
+{
+  g_autoptr (DefcnRecipe) asked = whole_recipe ();
+  g_autoptr (DefcnRecipe) small =
+      defcn_recipe_new ("coco.poto.3dmf.aux.x101_32x8d_dcn", NULL);
+
+  g_assert_true (defcn_recipe_set (asked, "backbone=resnext50_32x4d", NULL));
+  g_assert_true (defcn_recipe_set (asked, "stride_in_1x1=true", NULL));
+  g_assert_true (defcn_recipe_finish (asked, NULL));
+  g_assert_true (asked->spec->stride_in_1x1);
+
+  g_assert_true (defcn_recipe_set (small, "annotations=a", NULL));
+  g_assert_true (defcn_recipe_set (small, "images=i", NULL));
+  g_assert_true (defcn_recipe_finish (small, NULL));
+  g_assert_cmpint (small->spec->groups, ==, 32);
+  g_assert_true (defcn_recipe_set (small, "backbone=resnet18", NULL));
+  g_assert_true (defcn_recipe_finish (small, NULL));
+  g_assert_cmpint (small->spec->groups, ==, 1);
+  g_assert_cmpint (small->spec->group_width, ==, 64);
+  g_assert_cmpint (small->spec->res2_channels, ==, 64);
+  g_assert_cmpint (small->spec->dcn_from, ==, 3);
 }
 
 /* Alpha stays for its part of the iterations and goes in a line to the last
@@ -742,6 +810,7 @@ main (int argc, char **argv)
   g_test_add_func ("/recipe/good-values", test_good_values);
   g_test_add_func ("/recipe/finish", test_finish);
   g_test_add_func ("/recipe/spec", test_spec);
+  g_test_add_func ("/recipe/replaced-backbone", test_replaced_backbone);
   g_test_add_func ("/recipe/alpha", test_alpha);
   g_test_add_func ("/recipe/file", test_file);
   g_test_add_func ("/recipe/relative-file", test_relative_file);

@@ -56,6 +56,7 @@ test_ranges (void)
     { "group_width", "1", "1024", "0", "1025" },
     { "stem_channels", "1", "4096", "0", "4097" },
     { "res2_channels", "1", "4096", "0", "4097" },
+    { "dcn_from", "2", "5", "-1", "6" },
     { "freeze_at", "0", "5", "-1", "6" },
     { "fpn_channels", "32", "4096", "0", "4097" },
     { "tower_depth", "0", "16", "-1", "17" },
@@ -106,17 +107,20 @@ static void
 test_fields (void)
 {
   static const DefcnSpec wanted = {
-    .backbone = DEFCN_BACKBONE_MOBILENETV2,
+    .backbone = DEFCN_BACKBONE_RESNET,
     .depth = 101,
     .groups = 3,
     .group_width = 5,
     .stem_channels = 7,
     .res2_channels = 11,
     .stride_in_1x1 = FALSE,
+    .dcn_from = 4,
+    .dcn_modulated = FALSE,
     .freeze_at = 4,
     .fpn_channels = 39,
     .p6_from_c5 = TRUE,
     .tower_depth = 9,
+    .dcn_head = TRUE,
     .norm_groups = 13,
     .norm_reg_targets = FALSE,
     .anchors = 1,
@@ -139,13 +143,14 @@ test_fields (void)
         .std = { 4, 5, 6 } },
   };
   static const char json[] =
-      "{\"backbone\":\"mobilenetv2\",\"depth\":101,\"groups\":3,"
+      "{\"backbone\":\"resnet\",\"depth\":101,\"groups\":3,"
       "\"group_width\":5,\"stem_channels\":7,\"res2_channels\":11,"
-      "\"stride_in_1x1\":false,\"freeze_at\":4,\"fpn_channels\":39,"
-      "\"p6_from_c5\":true,\"tower_depth\":9,\"norm_groups\":13,"
-      "\"norm_reg_targets\":false,\"anchors\":1,\"filter\":false,"
-      "\"filter_norm\":false,\"tau\":6,\"phi\":5,\"centerness\":true,"
-      "\"threshold\":0.375,\"topk\":17,"
+      "\"stride_in_1x1\":false,\"dcn_from\":4,\"dcn_modulated\":false,"
+      "\"freeze_at\":4,\"fpn_channels\":39,"
+      "\"p6_from_c5\":true,\"tower_depth\":9,\"dcn_head\":true,"
+      "\"norm_groups\":13,\"norm_reg_targets\":false,\"anchors\":1,"
+      "\"filter\":false,\"filter_norm\":false,"
+      "\"tau\":6,\"phi\":5,\"centerness\":true,\"threshold\":0.375,\"topk\":17,"
       "\"max_detections\":19,\"nms_iou\":0.625,\"duplicate_iou\":0.875,"
       "\"working_threshold\":0.4375,\"short_edge\":21,"
       "\"long_edge\":22,\"divisor\":64,\"bgr\":false,\"mean\":[1,2,3],"
@@ -232,6 +237,28 @@ test_optional (void)
   g_assert_cmpint (sides->anchors, ==, 0);
 }
 
+/* Those from before deformable convolutions have none. */
+static void
+test_undeformed (void)
+{
+  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+  g_autoptr (GError) error = NULL;
+
+  spec->dcn_from = 3;
+  spec->dcn_modulated = FALSE;
+  spec->dcn_head = TRUE;
+  g_autofree char *json = defcn_spec_to_json (spec);
+  g_autoptr (GString) text = g_string_new (json);
+  g_string_replace (text, "\"dcn_from\":3,\"dcn_modulated\":false,", "", 1);
+  g_string_replace (text, "\"dcn_head\":true,", "", 1);
+  g_assert_cmpuint (text->len + 51, ==, strlen (json));
+  g_autoptr (DefcnSpec) read = defcn_spec_from_json (text->str, "x", &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (read->dcn_from, ==, 0);
+  g_assert_true (read->dcn_modulated);
+  g_assert_false (read->dcn_head);
+}
+
 /* What no value of one field alone can be is refused by name: types, missing
  * ones, and fields that do not go together. */
 static void
@@ -248,6 +275,8 @@ test_refused (void)
     { "depth", "null", "depth" },
     { "filter", "1", "\"filter\" is of another type, not a boolean" },
     { "bgr", "\"true\"", "bgr" },
+    { "dcn_from", "1", "no deformable convolutions from stage 1 of a resnet" },
+    { "dcn_modulated", "1", "\"dcn_modulated\" is of another type" },
     { "backbone", "\"vgg\"", "\"vgg\"" },
     { "backbone", "5", "backbone" },
     { "norm_groups", "33", "256 head channels do not divide into 33" },
@@ -275,6 +304,14 @@ test_refused (void)
 
     g_assert_false (accepts (bad, cases[i].named));
   }
+  g_autofree char *deform = with_field (json, "dcn_from", "3");
+  g_autofree char *mobile = with_field (deform, "backbone", "\"mobilenetv2\"");
+  g_assert_true (accepts (deform, ""));
+  g_assert_false (accepts (mobile, "from stage 3 of a mobilenetv2"));
+  g_autofree char *head = with_field (json, "dcn_head", "true");
+  g_autofree char *towerless = with_field (head, "tower_depth", "0");
+  g_assert_true (accepts (head, ""));
+  g_assert_false (accepts (towerless, "dcn_head without a convolution"));
   g_assert_false (accepts ("[]", "JSON object"));
   g_assert_false (accepts ("{", "JSON object"));
   g_assert_false (accepts ("{}", "\"depth\" is missing, not a number"));
@@ -326,9 +363,11 @@ test_published (void)
   g_assert_true (g_str_has_prefix (json,
       "{\"backbone\":\"resnet\",\"depth\":50,\"groups\":1,\"group_width\":64,"
       "\"stem_channels\":64,\"res2_channels\":256,\"stride_in_1x1\":true,"
+      "\"dcn_from\":0,\"dcn_modulated\":true,"
       "\"freeze_at\":2,\"fpn_channels\":256,\"p6_from_c5\":false,"
-      "\"tower_depth\":4,\"norm_groups\":32,\"norm_reg_targets\":true,"
-      "\"anchors\":0,\"filter\":true,\"filter_norm\":true,\"tau\":2,\"phi\":3,"
+      "\"tower_depth\":4,\"dcn_head\":false,\"norm_groups\":32,"
+      "\"norm_reg_targets\":true,\"anchors\":0,"
+      "\"filter\":true,\"filter_norm\":true,\"tau\":2,\"phi\":3,"
       "\"centerness\":false,\"threshold\":0.05"));
   g_assert_cmpfloat (read->threshold, ==, 0.05f);
   g_assert_cmpfloat (read->input.mean[2], ==, 123.675f);
@@ -349,6 +388,7 @@ main (int argc, char **argv)
   g_test_add_func ("/spec/ranges", test_ranges);
   g_test_add_func ("/spec/fields", test_fields);
   g_test_add_func ("/spec/optional", test_optional);
+  g_test_add_func ("/spec/undeformed", test_undeformed);
   g_test_add_func ("/spec/refused", test_refused);
   g_test_add_func ("/spec/accepted", test_accepted);
   g_test_add_func ("/spec/labels", test_labels);

@@ -47,16 +47,16 @@ rectify (const Export *e, const DefcnNode *node, const char *y)
   return node->relu ? defcn_onnx_add (e->onnx, "Relu", y, NULL) : y;
 }
 
+/* Of @x with the weights of @node; @residual: NULL for none. */
 static const char *
-emit_conv (const Export *e, const DefcnNode *node)
+convolve (const Export *e, const DefcnNode *node, const char *x, int stride,
+    int pad, const DefcnTensor *residual)
 {
   DefcnOnnx *o = e->onnx;
   const DefcnTensor *w = node->w;
   const gint64 dims[] = { w->n, w->c, w->h, w->w }, n = w->n;
-  const gint64 pads[] = { node->pad, node->pad, node->pad, node->pad };
-  const gint64 strides[] = { node->stride, node->stride };
-  const char *inputs[] = { value_of (e, node->x[0]),
-    parameter (e, node, ".weight", w, dims, 4),
+  const gint64 pads[] = { pad, pad, pad, pad }, strides[] = { stride, stride };
+  const char *inputs[] = { x, parameter (e, node, ".weight", w, dims, 4),
     node->b ? parameter (e, node, ".bias", node->b, &n, 1) : NULL };
   const char *y = defcn_onnx_add_all (o, "Conv", inputs, node->b ? 3 : 2);
 
@@ -64,9 +64,102 @@ emit_conv (const Export *e, const DefcnNode *node)
   defcn_onnx_ints (o, "kernel_shape", dims + 2, 2);
   defcn_onnx_ints (o, "pads", pads, 4);
   defcn_onnx_ints (o, "strides", strides, 2);
-  if (node->x[1])
-    y = defcn_onnx_add (o, "Add", y, value_of (e, node->x[1]), NULL);
+  if (residual)
+    y = defcn_onnx_add (o, "Add", y, value_of (e, residual), NULL);
   return rectify (e, node, y);
+}
+
+static const char *
+emit_conv (const Export *e, const DefcnNode *node)
+{
+  return convolve (e, node, value_of (e, node->x[0]), node->stride, node->pad,
+      node->x[1]);
+}
+
+/* Channels @begin to before @end of the offsets, those of a location's taps
+ * beside each other: (n, channels of a tap, size h, size w). */
+static const char *
+lay_out (const Export *e, const DefcnNode *node, int begin, int end)
+{
+  DefcnOnnx *o = e->onnx;
+  const char *x = defcn_onnx_add (o, "Slice", value_of (e, node->x[1]),
+      defcn_onnx_int64s (o, (gint64[]){ begin }, 1),
+      defcn_onnx_int64s (o, (gint64[]){ end }, 1),
+      defcn_onnx_int64s (o, (gint64[]){ 1 }, 1), NULL);
+
+  x = defcn_onnx_add (o, "DepthToSpace", x, NULL);
+  defcn_onnx_int (o, "blocksize", node->size);
+  return x;
+}
+
+/* Where taps that are not moved read along axis @i, 2 or 3, moved by @offset
+ * and from pixels to what GridSample takes, -1 to 1 over the map. */
+static const char *
+add_axis (const Export *e, const DefcnNode *node, const char *offset, int i)
+{
+  DefcnOnnx *o = e->onnx;
+  const char *side = defcn_onnx_add (o, "Gather",
+      defcn_onnx_add (o, "Shape", value_of (e, node->x[0]), NULL),
+      defcn_onnx_int64 (o, i), NULL);
+  const char *at = defcn_onnx_add (o, "Range", defcn_onnx_int64 (o, 0),
+      defcn_onnx_add (o, "Gather", defcn_onnx_add (o, "Shape", offset, NULL),
+          defcn_onnx_int64 (o, i), NULL),
+      defcn_onnx_int64 (o, 1), NULL);
+  const char *size = defcn_onnx_int64 (o, node->size);
+  const char *location =
+      defcn_onnx_add (o, "Mul", defcn_onnx_add (o, "Div", at, size, NULL),
+          defcn_onnx_int64 (o, node->stride), NULL);
+  const char *y = defcn_onnx_add (o, "Add", location,
+      defcn_onnx_add (o, "Mod", at, size, NULL), NULL);
+
+  y = defcn_onnx_add (o, "Sub", y, defcn_onnx_int64 (o, node->pad), NULL);
+  if (i == 2)
+    y = defcn_onnx_add (o, "Unsqueeze", y,
+        defcn_onnx_int64s (o, (gint64[]){ 1 }, 1), NULL);
+  y = defcn_onnx_add (o, "Cast", y, NULL);
+  defcn_onnx_int (o, "to", DEFCN_ONNX_FLOAT);
+  side = defcn_onnx_add (o, "Cast", side, NULL);
+  defcn_onnx_int (o, "to", DEFCN_ONNX_FLOAT);
+  y = defcn_onnx_add (o, "Add", offset, y, NULL);
+  y = defcn_onnx_add (o, "Add", y, y, NULL);
+  y = defcn_onnx_add (o, "Add", y, defcn_onnx_number (o, 1), NULL);
+  y = defcn_onnx_add (o, "Div", y, side, NULL);
+  return defcn_onnx_add (o, "Sub", y, defcn_onnx_number (o, 1), NULL);
+}
+
+/* Opset 17 has no DeformConv, and few engines do: what the taps read is a map
+ * of its own, size times as high and wide, which a convolution strides over. */
+static const char *
+emit_deform_conv (const Export *e, const DefcnNode *node)
+{
+  DefcnOnnx *o = e->onnx;
+  const int n_taps = node->size * node->size;
+  const char *offsets = lay_out (e, node, 0, 2 * n_taps), *grid, *x;
+  const char *down = defcn_onnx_add (o, "Slice", offsets,
+      defcn_onnx_int64s (o, (gint64[]){ 0 }, 1),
+      defcn_onnx_int64s (o, (gint64[]){ 1 }, 1),
+      defcn_onnx_int64s (o, (gint64[]){ 1 }, 1), NULL);
+  const char *right = defcn_onnx_add (o, "Slice", offsets,
+      defcn_onnx_int64s (o, (gint64[]){ 1 }, 1),
+      defcn_onnx_int64s (o, (gint64[]){ 2 }, 1),
+      defcn_onnx_int64s (o, (gint64[]){ 1 }, 1), NULL);
+  const char *axes[] = { add_axis (e, node, right, 3),
+    add_axis (e, node, down, 2) };
+
+  grid = defcn_onnx_add_all (o, "Concat", axes, 2);
+  defcn_onnx_int (o, "axis", 1);
+  grid = defcn_onnx_add (o, "Transpose", grid, NULL);
+  defcn_onnx_ints (o, "perm", (gint64[]){ 0, 2, 3, 1 }, 4);
+  x = defcn_onnx_add (o, "GridSample", value_of (e, node->x[0]), grid, NULL);
+  defcn_onnx_int (o, "align_corners", 0);
+  defcn_onnx_string (o, "mode", "bilinear");
+  defcn_onnx_string (o, "padding_mode", "zeros");
+  if (node->x[1]->c > 2 * n_taps)
+    x = defcn_onnx_add (o, "Mul", x,
+        defcn_onnx_add (o, "Sigmoid", lay_out (e, node, 2 * n_taps, 3 * n_taps),
+            NULL),
+        NULL);
+  return convolve (e, node, x, node->size, 0, node->x[2]);
 }
 
 /* The maximum of a square window; the border counts as -inf. */

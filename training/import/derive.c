@@ -21,14 +21,6 @@ static const char *const coco_labels[] = { "person", "bicycle", "car",
   "refrigerator", "book", "clock", "vase", "scissors", "teddy bear",
   "hair drier", "toothbrush", NULL };
 
-/* Parts of related networks that ours do not have. */
-static const struct
-{
-  const char *part, *what;
-} unknown_parts[] = {
-  { ".conv2_offset.", "deformable convolutions" },
-};
-
 G_GNUC_PRINTF (3, 4)
 static gboolean
 fail (GError **error, const DefcnForeign *foreign, const char *format, ...)
@@ -128,6 +120,47 @@ derive_resnet (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
   return TRUE;
 }
 
+/* Whether the tensor @name can be the weight of the offsets of a deformable
+ * convolution, with or without masks. */
+static gboolean
+derive_modulated (DefcnSpec *spec, const DefcnForeign *foreign,
+    const char *name, GError **error)
+{
+  const int channels = dim (foreign, name, 0);
+
+  if (channels != 18 && channels != 27)
+    return fail (error, foreign,
+        "tensor \"%s\" has %d channels: a deformable 3x3 convolution of one "
+        "group of offsets has 18, or 27 with masks",
+        name, channels);
+  spec->dcn_modulated = channels == 27;
+  return TRUE;
+}
+
+/* In all blocks from a stage on, or in none. */
+static gboolean
+derive_deformable (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
+{
+  spec->dcn_from = 0;
+  for (int stage = 2; stage <= 5; stage++) {
+    for (int i = 0; i < count_blocks (foreign, stage); i++) {
+      g_autofree char *name =
+          g_strdup_printf (BACKBONE "res%d.%d.conv2_offset.weight", stage, i);
+      const gboolean there = defcn_foreign_lookup (foreign, name) != NULL;
+
+      if (there && spec->dcn_from == 0 && i == 0)
+        spec->dcn_from = stage;
+      if (there != (spec->dcn_from > 0))
+        return fail (error, foreign,
+            "tensor \"%s\" is %s: a network is deformable from a stage on",
+            name, there ? "there" : "missing");
+      if (there && !derive_modulated (spec, foreign, name, error))
+        return FALSE;
+    }
+  }
+  return TRUE;
+}
+
 /* What files of that kind were trained on: MSRA's and Caffe2's on BGR without a
  * deviation but for ResNeXts, torchvision's on RGB. */
 static void
@@ -162,8 +195,31 @@ count_tower (const DefcnForeign *foreign)
   }
 }
 
-static void
-derive_head (DefcnSpec *spec, const DefcnForeign *foreign)
+/* The last convolution of both towers. */
+static gboolean
+derive_towers (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
+{
+  static const char *const towers[] = { "cls_subnet", "bbox_subnet" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (towers); i++) {
+    g_autofree char *name = g_strdup_printf ("head.%s.%d_offset.weight",
+        towers[i], 3 * (spec->tower_depth - 1));
+    const gboolean there = defcn_foreign_lookup (foreign, name) != NULL;
+
+    if (i == 0)
+      spec->dcn_head = there;
+    if (there != spec->dcn_head)
+      return fail (error, foreign,
+          "tensor \"%s\" is %s: both towers are deformable or none", name,
+          there ? "there" : "missing");
+    if (there && !derive_modulated (spec, foreign, name, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+derive_head (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
 {
   spec->fpn_channels = dim (foreign, "backbone.fpn_lateral3.weight", 0);
   spec->p6_from_c5 =
@@ -180,6 +236,7 @@ derive_head (DefcnSpec *spec, const DefcnForeign *foreign)
     spec->input.long_edge = 1400;
     spec->max_detections = 500;
   }
+  return derive_towers (spec, foreign, error);
 }
 
 /* Whether the file has the anchors of table 1's row "Anchor": one of every
@@ -210,21 +267,6 @@ derive_anchors (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
   return TRUE;
 }
 
-static gboolean
-refuse_parts (const DefcnForeign *foreign, GError **error)
-{
-  for (guint i = 0; i < foreign->tensors->len; i++) {
-    const DefcnForeignTensor *t = foreign->tensors->pdata[i];
-
-    for (gsize k = 0; k < G_N_ELEMENTS (unknown_parts); k++)
-      if (strstr (t->name, unknown_parts[k].part))
-        return fail (error, foreign,
-            "tensor \"%s\": a network with %s is not one of these", t->name,
-            unknown_parts[k].what);
-  }
-  return TRUE;
-}
-
 DefcnSpec *
 defcn_derive_spec (gboolean *full, const DefcnForeign *foreign,
     DefcnNaming naming, const char *const *labels, GError **error)
@@ -232,8 +274,6 @@ defcn_derive_spec (gboolean *full, const DefcnForeign *foreign,
   const int n_classes = dim (foreign, "head.cls_score.weight", 0);
   const int n_labels = labels ? g_strv_length ((char **) labels) : 0;
 
-  if (!refuse_parts (foreign, error))
-    return NULL;
   *full = n_classes > 0;
   const int n_sides = dim (foreign, "head.bbox_pred.weight", 0);
   if (*full && n_sides != 0 && n_sides != 4) {
@@ -255,14 +295,14 @@ defcn_derive_spec (gboolean *full, const DefcnForeign *foreign,
   if (defcn_foreign_lookup (foreign, BACKBONE "block0.depthwise.weight")) {
     spec->backbone = DEFCN_BACKBONE_MOBILENETV2;
     spec->depth = 0;
-  } else if (!derive_resnet (spec, foreign, error)) {
+  } else if (!derive_resnet (spec, foreign, error)
+      || !derive_deformable (spec, foreign, error)) {
     return NULL;
   }
   derive_input (spec, foreign, naming);
-  if (*full) {
-    derive_head (spec, foreign);
-    if (!derive_anchors (spec, foreign, error))
-      return NULL;
-  }
+  if (*full
+      && (!derive_head (spec, foreign, error)
+          || !derive_anchors (spec, foreign, error)))
+    return NULL;
   return g_steal_pointer (&spec);
 }

@@ -46,6 +46,8 @@ describe (const guint8 *data, gsize size)
 
   if (size == 0)
     return "empty";
+  if (defcn_weights_is (data, size)) /* whose length may look like text */
+    return NULL;
   for (gsize i = 0; i < G_N_ELEMENTS (others); i++)
     if (size >= others[i].offset + others[i].len
         && memcmp (data + others[i].offset, others[i].bytes, others[i].len)

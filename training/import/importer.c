@@ -236,8 +236,8 @@ static cJSON *
 backbone_fields (const DefcnSpec *spec)
 {
   static const char *const names[] = { "backbone", "depth", "groups",
-    "group_width", "stem_channels", "res2_channels", "stride_in_1x1", "bgr",
-    "mean", "std" };
+    "group_width", "stem_channels", "res2_channels", "stride_in_1x1",
+    "dcn_from", "dcn_modulated", "bgr", "mean", "std" };
   g_autofree char *json = defcn_spec_to_json (spec);
   cJSON *all = cJSON_Parse (json), *object = cJSON_CreateObject ();
 

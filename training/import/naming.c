@@ -135,6 +135,8 @@ translate_torchvision (const char *name)
     { "conv1.bias", "conv1.norm.bias" },
     { "conv2.weight", "conv2.weight" },
     { "conv2.bias", "conv2.norm.bias" },
+    { "conv2.conv_offset.weight", "conv2_offset.weight" }, /* MMDetection's */
+    { "conv2.conv_offset.bias", "conv2_offset.bias" },
     { "conv3.weight", "conv3.weight" },
     { "conv3.bias", "conv3.norm.bias" },
     { "bn1.weight", "conv1.norm.weight" },

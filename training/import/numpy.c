@@ -319,22 +319,11 @@ add_arrays (DefcnForeign *foreign, const DefcnPickleValue *dict, gsize skip,
   return TRUE;
 }
 
-/* A safetensors file: the length of its header, and the header. */
-static gboolean
-is_safetensors (const guint8 *data, gsize size)
-{
-  guint64 length = 0;
-
-  for (int i = 0; size > 8 && i < 8; i++)
-    length |= (guint64) data[i] << (8 * i);
-  return size > 8 && length <= size - 8 && data[8] == '{';
-}
-
 gboolean
 defcn_numpy_is_pickle (const guint8 *data, gsize size)
 {
   /* Protocols 2 to 5 say so; 0 and 1 begin with a mark or a dict. */
-  return size >= 2 && !is_safetensors (data, size)
+  return size >= 2 && !defcn_weights_is (data, size)
       && ((data[0] == 0x80 && data[1] >= 2 && data[1] <= 5)
           || (data[0] == '(' && strchr ("dlt(ISV", data[1]))
           || (data[0] == '}' && strchr ("qp(.", data[1])));

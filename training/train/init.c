@@ -5,6 +5,8 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
+#include "backbone.h"
+
 #define MAX_NAMED 8 /* of a list for people */
 
 /* The spec of a backbone's file, whose JSON has only some of the fields: the
@@ -50,39 +52,6 @@ read_spec (DefcnSpec **spec, gboolean *whole, const DefcnWeights *weights,
   return *spec || (!json && !backbone);
 }
 
-/* The key "backbone" of a recipe. */
-static char *
-backbone_word (const DefcnSpec *spec)
-{
-  return spec->backbone == DEFCN_BACKBONE_MOBILENETV2
-      ? g_strdup ("mobilenetv2")
-      : g_strdup_printf ("resnet%d", spec->depth);
-}
-
-/* The key "pixels" of a recipe, NULL where it has no word for this rule. */
-static const char *
-pixels_word (const DefcnInputRule *rule)
-{
-  static const struct
-  {
-    const char *word;
-    gboolean bgr;
-    float mean[3], std[3];
-  } rules[] = {
-    { "msra", TRUE, { 103.53f, 116.28f, 123.675f }, { 1, 1, 1 } },
-    { "torchvision", FALSE, { 123.675f, 116.28f, 103.53f },
-        { 58.395f, 57.12f, 57.375f } },
-  };
-
-  for (gsize i = 0; i < G_N_ELEMENTS (rules); i++) {
-    if (!rule->bgr == !rules[i].bgr
-        && memcmp (rule->mean, rules[i].mean, sizeof rule->mean) == 0
-        && memcmp (rule->std, rules[i].std, sizeof rule->std) == 0)
-      return rules[i].word;
-  }
-  return NULL;
-}
-
 /* Sets @key to @value where nobody has given it. */
 static gboolean
 adopt (DefcnRecipe *recipe, GString *set, const char *key, const char *value,
@@ -105,6 +74,24 @@ adopt (DefcnRecipe *recipe, GString *set, const char *key, const char *value,
   return FALSE;
 }
 
+/* Where the file has deformable convolutions, which an ImageNet backbone has
+ * not: there a recipe may ask for them all the same. */
+static gboolean
+adopt_deformable (DefcnRecipe *recipe, GString *set, const DefcnSpec *spec,
+    const char *path, GError **error)
+{
+  g_autofree char *from = g_strdup_printf ("%d", spec->dcn_from);
+  const gboolean any = spec->dcn_from > 0 || spec->dcn_head;
+
+  return (spec->dcn_from == 0
+             || adopt (recipe, set, "dcn_from", from, FALSE, path, error))
+      && (!any
+          || adopt (recipe, set, "dcn_modulated",
+              spec->dcn_modulated ? "true" : "false", FALSE, path, error))
+      && (!spec->dcn_head
+          || adopt (recipe, set, "dcn_head", "true", FALSE, path, error));
+}
+
 static gboolean
 adopt_spec (DefcnRecipe *recipe, GString *set, const DefcnSpec *spec,
     gboolean whole, const char *path, GError **error)
@@ -117,20 +104,20 @@ adopt_spec (DefcnRecipe *recipe, GString *set, const DefcnSpec *spec,
   } head[] = { { "fpn_channels", spec->fpn_channels },
     { "tower_depth", spec->tower_depth },
     { "norm_groups", spec->norm_groups } };
-  const char *pixels = pixels_word (&spec->input);
-  g_autofree char *backbone = backbone_word (spec);
+  const char *pixels = defcn_backbone_pixels (&spec->input);
+  g_autofree char *backbone = defcn_backbone_word (spec);
 
-  if (!pixels || (resnet && spec->groups > 1)) {
+  if (!pixels) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_MODEL,
-        "%s: a recipe has no word for its %s", path,
-        pixels ? "backbone, a ResNeXt" : "pixel rule");
+        "%s: a recipe has no word for its pixel rule", path);
     return FALSE;
   }
   if (!adopt (recipe, set, "backbone", backbone, TRUE, path, error)
       || !adopt (recipe, set, "pixels", pixels, TRUE, path, error)
       || (resnet && spec->depth >= 50
           && !adopt (recipe, set, "stride_in_1x1",
-              spec->stride_in_1x1 ? "true" : "false", TRUE, path, error)))
+              spec->stride_in_1x1 ? "true" : "false", TRUE, path, error))
+      || !adopt_deformable (recipe, set, spec, path, error))
     return FALSE;
   if (!whole)
     return TRUE;

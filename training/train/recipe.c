@@ -1,6 +1,7 @@
 /* A training recipe: defaults, presets, key files, what belongs together. */
 #include "recipe.h"
 
+#include "backbone.h"
 #include "data/file.h"
 #include "recipe_keys.h"
 
@@ -11,7 +12,8 @@
 
 /* What every recipe starts from: coco.poto.3dmf.aux. */
 static const char defaults[] =
-    "backbone=resnet50\npixels=msra\nstride_in_1x1=true\nfreeze_at=2\n"
+    "backbone=resnet50\npixels=msra\nstride_in_1x1=true\n"
+    "dcn_from=0\ndcn_modulated=true\ndcn_head=false\nfreeze_at=2\n"
     "fpn_channels=256\np6_from_c5=false\ntower_depth=4\nnorm_groups=32\n"
     "filter=true\nfilter_norm=true\ntau=2\nphi=3\ncenterness=false\nanchors=0\n"
     "short_edge=800\n"
@@ -40,15 +42,25 @@ static const char defaults[] =
   "max_detections=500\niterations=30000\nsteps=20000;25000\n"                  \
   "eval_interval=5000\ngroup=0\n"
 
+/* Backbones of table 7: FAIR's ResNeXts, deformable from res3 on. */
+#define R101 "backbone=resnet101\n"
+#define X101_DCN(width)                                                        \
+  "backbone=resnext101_" width "\npixels=fair\nstride_in_1x1=false\n"          \
+  "dcn_from=3\n"
+#define FCOS                                                                   \
+  "assigner=fcos\nfilter=false\ncenterness=true\naux_topk=0\n"                 \
+  "reg_weight=1\nnms_iou=0.6\n"
+
 static const struct
 {
   const char *name, *text;
 } presets[] = {
   { "coco.fcos",
       "assigner=fcos\nfilter=false\naux_topk=0\nreg_weight=1\nnms_iou=0.6\n" },
-  { "coco.fcos.ctr",
-      "assigner=fcos\nfilter=false\ncenterness=true\naux_topk=0\n"
-      "reg_weight=1\nnms_iou=0.6\n" },
+  { "coco.fcos.ctr", FCOS },
+  { "coco.fcos.ctr.r101", FCOS R101 },
+  { "coco.fcos.ctr.x101_32x8d_dcn", FCOS X101_DCN ("32x8d") },
+  { "coco.fcos.ctr.x101_64x4d_dcn", FCOS X101_DCN ("64x4d") },
   { "coco.atss",
       "assigner=atss\nfilter=false\ncenterness=true\naux_topk=0\n"
       "nms_iou=0.6\n" },
@@ -71,6 +83,10 @@ static const struct
   { "coco.poto.3dmf.aux.atss", "aux_assigner=atss\n" },
   { "coco.poto.3dmf.aux.quality_fcos", "aux_assigner=quality-fcos\n" },
   { "coco.poto.3dmf.aux.quality_topk", "aux_assigner=quality-topk\n" },
+  { "coco.poto.3dmf.aux.r101", R101 },
+  { "coco.poto.3dmf.aux.x101_32x8d_dcn", X101_DCN ("32x8d") },
+  { "coco.poto.3dmf.aux.x101_64x4d_dcn", X101_DCN ("64x4d") },
+  { "coco.poto.3dmf.aux.dcn_head", "dcn_head=true\n" },
   { "coco.poto.3dmf_wo_gn.aux", "filter_norm=false\n" },
   { "crowdhuman.fcos",
       CROWDHUMAN "assigner=fcos\nradius=1.5\nfilter=false\n"
@@ -244,59 +260,56 @@ defcn_recipe_load (DefcnRecipe *recipe, const char *path, GError **error)
   return TRUE;
 }
 
+/* All published ResNeXts have their stride in the 3x3. */
 static gboolean
 finish_backbone (DefcnRecipe *recipe, GError **error)
 {
-  static const struct
-  {
-    const char *name;
-    int depth;
-  } resnets[] = { { "resnet18", 18 }, { "resnet34", 34 }, { "resnet50", 50 },
-    { "resnet101", 101 }, { "resnet152", 152 } };
   DefcnSpec *spec = recipe->spec;
   const char *name = recipe->backbone ? recipe->backbone : "";
 
-  if (g_str_equal (name, "mobilenetv2")) {
-    spec->backbone = DEFCN_BACKBONE_MOBILENETV2;
-    spec->depth = 0;
-    return TRUE;
+  if (!defcn_backbone_read (spec, name)) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe key \"backbone\" is \"%s\", wanted " DEFCN_BACKBONE_WORDS,
+        name);
+    return FALSE;
   }
-  for (gsize i = 0; i < G_N_ELEMENTS (resnets); i++) {
-    if (g_str_equal (name, resnets[i].name)) {
-      spec->backbone = DEFCN_BACKBONE_RESNET;
-      spec->depth = resnets[i].depth;
-      spec->res2_channels = spec->depth < 50 ? 64 : 256;
-      return TRUE;
-    }
+  if (spec->groups > 1 && !defcn_recipe_keys_given (recipe, "stride_in_1x1"))
+    spec->stride_in_1x1 = FALSE;
+  return TRUE;
+}
+
+/* Where there is something to be deformable. */
+static gboolean
+check_deformable (const DefcnRecipe *recipe, GError **error)
+{
+  const DefcnSpec *spec = recipe->spec;
+
+  if (spec->dcn_from == 1
+      || (spec->dcn_from > 0 && spec->backbone != DEFCN_BACKBONE_RESNET)) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: dcn_from=%d is for stages 2 to 5 of a ResNet, backbone is %s",
+        spec->dcn_from, recipe->backbone);
+    return FALSE;
   }
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-      "recipe key \"backbone\" is \"%s\", wanted resnet18, 34, 50, 101, 152 or "
-      "mobilenetv2",
-      name);
-  return FALSE;
+  if (spec->dcn_head && spec->tower_depth == 0) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: dcn_head without a convolution in the towers: set "
+        "tower_depth");
+    return FALSE;
+  }
+  return TRUE;
 }
 
 static gboolean
 finish_pixels (DefcnRecipe *recipe, GError **error)
 {
-  DefcnInputRule *input = &recipe->spec->input;
   const char *name = recipe->pixels ? recipe->pixels : "";
 
-  input->divisor = 32;
-  input->bgr = g_str_equal (name, "msra");
-  if (input->bgr) {
-    memcpy (input->mean, (float[]){ 103.53f, 116.28f, 123.675f },
-        sizeof input->mean);
-    memcpy (input->std, (float[]){ 1, 1, 1 }, sizeof input->std);
-    return TRUE;
-  }
-  memcpy (input->mean, (float[]){ 123.675f, 116.28f, 103.53f },
-      sizeof input->mean);
-  memcpy (input->std, (float[]){ 58.395f, 57.12f, 57.375f }, sizeof input->std);
-  if (g_str_equal (name, "torchvision"))
+  recipe->spec->input.divisor = 32;
+  if (defcn_backbone_read_pixels (&recipe->spec->input, name))
     return TRUE;
   g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-      "recipe key \"pixels\" is \"%s\", wanted msra or torchvision", name);
+      "recipe key \"pixels\" is \"%s\", wanted " DEFCN_BACKBONE_PIXELS, name);
   return FALSE;
 }
 
@@ -404,7 +417,8 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
     return FALSE;
   }
   return finish_batch (recipe, error) && check_precision (recipe, error)
-      && finish_backbone (recipe, error) && finish_pixels (recipe, error);
+      && finish_backbone (recipe, error) && check_deformable (recipe, error)
+      && finish_pixels (recipe, error);
 }
 
 static char *

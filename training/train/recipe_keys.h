@@ -22,9 +22,7 @@ typedef struct
   char *init;                         /* weights to start from, or NULL */
   DefcnReadOptions read;              /* of all sets; owns its classes */
   gboolean exif;                      /* pictures are turned by it */
-  char *backbone;                     /* resnet18 .. resnet152, mobilenetv2 */
-  char *pixels;                       /* "msra" (BGR, 0..255 minus mean) or
-                                         "torchvision" (RGB, mean and std) */
+  char *backbone, *pixels;            /* words of backbone.h */
   DefcnSpec *spec;                    /* labels come from the training set */
   GHashTable *given;                  /* names of the keys that somebody set */
   DefcnStepRule step;

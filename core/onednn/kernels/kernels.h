@@ -78,6 +78,47 @@ extern const DepthwiseKernels defcn_depthwise_base;
 extern const DepthwiseKernels defcn_depthwise_avx2;
 extern const DepthwiseKernels defcn_depthwise_avx512;
 
+/* Where a tap of a deformable convolution reads: the four pixels around, by
+ * their first float in a plane, and what each of them counts, mask included. */
+typedef struct
+{
+  gint32 at[4];
+  float weight[4];
+} DeformTap;
+
+/* Their shares without the mask, and how the weights change per pixel that the
+ * tap goes down or right. */
+typedef struct
+{
+  float share[4], down[4], right[4];
+} DeformSlopes;
+
+/* @plane: floats between blocks of channels; columns: (tap, block), as many
+ * taps as the locations have together; rows: (location, block). */
+typedef struct
+{
+  /* columns of @n taps. */
+  void (*sample) (float *columns, const float *x, gsize plane,
+      const DeformTap *taps, int n, int blocks);
+  /* dx += for one block what sample() gave to dcolumns, whose taps are @step
+   * apart. */
+  void (*spread) (float *dx, const float *dcolumns, gsize step,
+      const DeformTap *taps, int n);
+  /* sums (tap, 3): gradients of down, right and the mask. */
+  void (*slopes) (float *sums, const float *dcolumns, const float *x,
+      gsize plane, const DeformTap *taps, const DeformSlopes *slopes, int n,
+      int blocks);
+  /* y = relu? (rows + bias? + add?) of @n locations. */
+  void (*finish) (float *y, gsize plane, const float *rows, const float *bias,
+      const float *add, gboolean relu, int n, int blocks);
+  /* rows = y. */
+  void (*gather) (float *rows, const float *y, gsize plane, int n, int blocks);
+} DeformKernels;
+
+extern const DeformKernels defcn_deform_base;
+extern const DeformKernels defcn_deform_avx2;
+extern const DeformKernels defcn_deform_avx512;
+
 /* 3D max filtering.  Bilinear taps of one axis: w1 of i1, 1 - w1 of i0. */
 typedef struct
 {
