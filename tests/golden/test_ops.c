@@ -249,7 +249,6 @@ main (int argc, char **argv)
     { "/golden/ops/group-norm", "ops/groupnorm*.safetensors", test_group_norm },
     { "/golden/ops/bilinear", "ops/bilinear*.safetensors", test_bilinear },
     { "/golden/ops/deformable", "ops/deform_conv*.safetensors", test_absent },
-    { "/golden/ops/centerness", "ops/centerness*.safetensors", test_absent },
   };
 
   g_test_init (&argc, &argv, NULL);
