@@ -20,12 +20,6 @@ typedef struct
   int n_levels, n_classes;
 } Heads;
 
-static inline float
-sigmoid (float x)
-{
-  return 1.0f / (1.0f + expf (-x));
-}
-
 /* Best first; ties by level, then index, so that the order is total. */
 static int
 compare_candidates (const void *pa, const void *pb)
@@ -116,8 +110,8 @@ window_has_better (const Heads *heads, int level, int x0, int y0, int side,
 
       if (!(l->logits[other.index] >= bound))
         continue;
-      other.score = sigmoid (l->logits[other.index])
-          * (l->filter ? sigmoid (l->filter[i]) : 1.0f);
+      other.score = defcn_levels_sigmoid (l->logits[other.index])
+          * (l->filter ? defcn_levels_sigmoid (l->filter[i]) : 1.0f);
       if (compare_candidates (&other, c) >= 0)
         continue;
 
@@ -152,13 +146,26 @@ is_duplicate (const Heads *heads, const Candidate *c, float iou)
               &box, bound, iou));
 }
 
+/* Whether a filter of @rule drops @c. */
+static gboolean
+is_filtered (const Heads *heads, const Candidate *c,
+    const DefcnDecodeRule *rule)
+{
+  return (rule->max_filter.phi > 0
+             && !defcn_max_filter_keeps (&rule->max_filter, heads->levels,
+                 heads->n_levels, heads->n_classes, c->level,
+                 c->index / heads->n_classes, c->index % heads->n_classes))
+      || (defcn_boxes_drops (rule->duplicate_iou)
+          && is_duplicate (heads, c, rule->duplicate_iou));
+}
+
 /* The best @keep scores > @threshold of one level into @heap, unordered,
- * without duplicates if @duplicate_iou drops any.  Returns: how many.  Scores
- * that the threshold would drop after the top-k may as well go before it.  NaN
- * fails every comparison and so never passes. */
+ * without what the filters of @rule drop.  Returns: how many.  Scores that the
+ * threshold would drop after the top-k may as well go before it.  NaN fails
+ * every comparison and so never passes. */
 static gsize
 collect_level (Candidate *heap, gsize keep, const Heads *heads, int level,
-    float threshold, float duplicate_iou)
+    float threshold, const DefcnDecodeRule *rule)
 {
   const DefcnLevel *l = &heads->levels[level];
   const int n_classes = heads->n_classes;
@@ -168,7 +175,7 @@ collect_level (Candidate *heap, gsize keep, const Heads *heads, int level,
 
   for (gsize i = 0; i < n_locations; i++) {
     const float *logits = l->logits + i * n_classes;
-    const float f = l->filter ? sigmoid (l->filter[i]) : 1.0f;
+    const float f = l->filter ? defcn_levels_sigmoid (l->filter[i]) : 1.0f;
 
     if (!(f > cut))
       continue;
@@ -178,12 +185,11 @@ collect_level (Candidate *heap, gsize keep, const Heads *heads, int level,
       if (!(logits[k] >= bound))
         continue;
 
-      const Candidate new = { sigmoid (logits[k]) * f, level,
+      const Candidate new = { defcn_levels_sigmoid (logits[k]) * f, level,
         i * n_classes + k };
       if (!(new.score > cut))
         continue;
-      if (defcn_boxes_drops (duplicate_iou)
-          && is_duplicate (heads, &new, duplicate_iou))
+      if (is_filtered (heads, &new, rule))
         continue;
       if (len < keep)
         heap_push (heap, len++, new);
@@ -214,33 +220,71 @@ defcn_boxes_threshold (const DefcnDecodeRule *rule, int n_classes)
   return lowest;
 }
 
-/* Appends @box if its class and its numbers allow it. */
-static void
-append (GArray *boxes, const DefcnBox *box, const DefcnDecodeRule *rule)
-{
-  if (rule->class_thresholds
-      && !(box->score > rule->class_thresholds[box->label]))
-    return;
-  if (is_finite (box))
-    g_array_append_vals (boxes, box, 1);
-}
-
 static gboolean
 has_nms (const DefcnDecodeRule *rule)
 {
   return defcn_boxes_drops (rule->nms_iou);
 }
 
+static gboolean
+has_range (const DefcnDecodeRule *rule)
+{
+  return has_nms (rule)
+      && (rule->nms_range.window > 0 || rule->nms_range.per_level);
+}
+
+/* The boxes of an image so far, and where each was found. */
+typedef struct
+{
+  GArray *boxes; /* the caller's */
+  GArray *cells; /* NULL where nobody asks */
+  int n_classes;
+  const DefcnDecodeRule *rule;
+} Found;
+
+static Found
+found_new (GArray *boxes, int n_classes, const DefcnDecodeRule *rule)
+{
+  GArray *cells =
+      has_range (rule) ? g_array_new (FALSE, FALSE, sizeof (DefcnCell)) : NULL;
+
+  g_array_set_size (boxes, 0);
+  return (Found){ boxes, cells, n_classes, rule };
+}
+
+/* Appends the box of @c if its class and its numbers allow it.  @ltrb: its
+ * deltas. */
+static void
+append (Found *found, const Candidate *c, const DefcnLevel *l,
+    const float *ltrb)
+{
+  const DefcnBox box = decode_box (l, c, ltrb, found->n_classes);
+  const float *thresholds = found->rule->class_thresholds;
+
+  if ((thresholds && !(box.score > thresholds[box.label])) || !is_finite (&box))
+    return;
+  g_array_append_val (found->boxes, box);
+  if (found->cells) {
+    const gsize location = c->index / found->n_classes;
+    const DefcnCell cell = { c->level, location % l->w, location / l->w };
+
+    g_array_append_val (found->cells, cell);
+  }
+}
+
 /* What is left to do with the sorted boxes. */
 static void
-finish (GArray *boxes, const DefcnDecodeRule *rule)
+finish (Found *found)
 {
+  const DefcnDecodeRule *rule = found->rule;
   const guint max = MAX (rule->max_detections, 0);
 
   if (has_nms (rule))
-    defcn_boxes_nms (boxes, rule->nms_iou);
-  if (boxes->len > max)
-    g_array_set_size (boxes, max);
+    defcn_boxes_nms_within (found->boxes, found->cells, rule->nms_iou,
+        &rule->nms_range);
+  if (found->boxes->len > max)
+    g_array_set_size (found->boxes, max);
+  g_clear_pointer (&found->cells, g_array_unref);
 }
 
 /* The scores of baselines with centerness, of those above the threshold. */
@@ -250,8 +294,8 @@ weigh (Candidate *candidates, gsize n, const DefcnLevel *level, int n_classes)
   for (gsize i = 0; i < n; i++) {
     Candidate *c = &candidates[i];
 
-    c->score =
-        sqrtf (c->score * sigmoid (level->centerness[c->index / n_classes]));
+    c->score = sqrtf (c->score
+        * defcn_levels_sigmoid (level->centerness[c->index / n_classes]));
   }
 }
 
@@ -275,7 +319,7 @@ defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
   for (int i = 0; i < n_levels; i++) {
     const gsize n = collect_level (candidates + len,
         MIN ((gsize) rule->topk, (gsize) levels[i].h * levels[i].w), &heads, i,
-        lowest, rule->duplicate_iou);
+        lowest, rule);
 
     if (levels[i].centerness)
       weigh (candidates + len, n, &levels[i], n_classes);
@@ -283,15 +327,14 @@ defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
   }
   qsort (candidates, len, sizeof *candidates, compare_candidates);
 
+  Found found = found_new (boxes, n_classes, rule);
   for (gsize i = 0; i < len && (has_nms (rule) || boxes->len < max); i++) {
     const Candidate *c = &candidates[i];
     const DefcnLevel *l = &levels[c->level];
-    const DefcnBox box =
-        decode_box (l, c, l->deltas + c->index / n_classes * 4, n_classes);
 
-    append (boxes, &box, rule);
+    append (&found, c, l, l->deltas + c->index / n_classes * 4);
   }
-  finish (boxes, rule);
+  finish (&found);
 }
 
 /* As compare_candidates(). */
@@ -313,8 +356,8 @@ defcn_boxes_select (GArray *boxes, GArray *candidates, const DefcnLevel *levels,
   const guint max = MAX (rule->max_detections, 0);
   const float threshold = defcn_boxes_threshold (rule, n_classes);
   g_autofree gsize *room = g_new0 (gsize, MAX (n_levels, 1));
+  Found found = found_new (boxes, n_classes, rule);
 
-  g_array_set_size (boxes, 0);
   for (int i = 0; i < n_levels; i++)
     room[i] =
         MIN ((gsize) MAX (rule->topk, 0), (gsize) levels[i].h * levels[i].w);
@@ -324,16 +367,15 @@ defcn_boxes_select (GArray *boxes, GArray *candidates, const DefcnLevel *levels,
     const DefcnCandidate *f = &g_array_index (candidates, DefcnCandidate, i);
     const Candidate c = { f->score, f->level,
       (gsize) f->location * n_classes + f->label };
-    const DefcnBox box = decode_box (&levels[f->level], &c, f->ltrb, n_classes);
 
     if (!(f->score > threshold))
       break;
     if (room[f->level] == 0)
       continue;
     room[f->level]--;
-    append (boxes, &box, rule);
+    append (&found, &c, &levels[f->level], f->ltrb);
   }
-  finish (boxes, rule);
+  finish (&found);
 }
 
 void
@@ -371,20 +413,56 @@ defcn_box_iou (const DefcnBox *a, const DefcnBox *b)
           - inter);
 }
 
+/* The cell of @level in which location @x of level @from lies. */
+static int
+cell_on (int x, int from, int level)
+{
+  return ((2 * x + 1) << from) >> (level + 1);
+}
+
+/* Whether @kept may take @other away. */
+static gboolean
+reaches (const DefcnNmsRange *range, const DefcnCell *kept,
+    const DefcnCell *other)
+{
+  const int r = range->window / 2;
+
+  if (range->per_level && kept->level != other->level)
+    return FALSE;
+  return range->window <= 0
+      || (ABS (cell_on (other->x, other->level, kept->level) - kept->x) <= r
+          && ABS (cell_on (other->y, other->level, kept->level) - kept->y)
+              <= r);
+}
+
 void
-defcn_boxes_nms (GArray *boxes, float iou)
+defcn_boxes_nms_within (GArray *boxes, GArray *cells, float iou,
+    const DefcnNmsRange *range)
 {
   DefcnBox *b = (DefcnBox *) boxes->data;
+  DefcnCell *c = cells ? (DefcnCell *) cells->data : NULL;
   guint kept = 0;
 
   for (guint i = 0; i < boxes->len; i++) {
     guint j = 0;
 
     while (j < kept
-        && (b[j].label != b[i].label || !(defcn_box_iou (&b[j], &b[i]) > iou)))
+        && (b[j].label != b[i].label || !(defcn_box_iou (&b[j], &b[i]) > iou)
+            || (c && !reaches (range, &c[j], &c[i]))))
       j++;
-    if (j == kept)
-      b[kept++] = b[i];
+    if (j < kept)
+      continue;
+    if (c)
+      c[kept] = c[i];
+    b[kept++] = b[i];
   }
   g_array_set_size (boxes, kept);
+  if (cells)
+    g_array_set_size (cells, kept);
+}
+
+void
+defcn_boxes_nms (GArray *boxes, float iou)
+{
+  defcn_boxes_nms_within (boxes, NULL, iou, NULL);
 }

@@ -5,11 +5,10 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "levels.h"
+#include "max_filter.h"
 
 G_BEGIN_DECLS
-
-#define DEFCN_N_LEVELS 5 /* P3 .. P7 */
 
 /* Input pixels between the locations of @level: 8 .. 128. */
 static inline int
@@ -26,19 +25,21 @@ typedef struct
   int label;
 } DefcnBox;
 
-/* One image's head outputs on one level; host memory, dense (H,W,C). */
+/* What NMS compares, table 2; of zeros: every box of a class with every other.
+ */
 typedef struct
 {
-  int h, w, stride;
-  const float *logits; /* (h, w, n_classes) */
-  /* (h, w, 4): l, t, r, b in input pixels from the location's centre; with
-   * anchors (anchors.h) it may be outside, and one of them negative */
-  const float *deltas;
-  const float *filter;     /* (h, w, 1), NULL without 3DMF */
-  const float *centerness; /* (h, w, 1), logits; NULL without */
-  /* (h, w, n_classes), of the auxiliary loss; NULL: that has @logits */
-  const float *aux_logits;
-} DefcnLevel;
+  int window;         /* odd, phi: only boxes whose location lies in the phi x
+                         phi cells around the better one's, on its level; 0: at
+                         any distance */
+  gboolean per_level; /* only boxes of one level */
+} DefcnNmsRange;
+
+/* Where a box was found. */
+typedef struct
+{
+  int level, x, y;
+} DefcnCell;
 
 typedef struct
 {
@@ -48,6 +49,8 @@ typedef struct
   int max_detections;  /* best of the image, 100 (CrowdHuman 500) */
   float nms_iou;       /* > 0 and < 1: class-wise greedy NMS; else none */
   float duplicate_iou; /* > 0 and < 1: local duplicate filter; else none */
+  DefcnNmsRange nms_range;
+  DefcnMaxFilter max_filter;
 } DefcnDecodeRule;
 
 /* Whether NMS or the filter of @iou drops anything: 0 and 1 are none. */
@@ -73,7 +76,10 @@ defcn_boxes_drops (float iou)
  * (2 x - 2 .. 2 x + 3), and the 3x3 of the coarser level around (x / 2, y / 2),
  * as far as they exist.  Not greedy: what goes takes others with it, so the
  * result knows no order, and a score is compared with 53 others at most,
- * however many objects there are. */
+ * however many objects there are.
+ *
+ * The max filter comes before all of it too.  NMS within a range takes the cell
+ * of the better box's level in which the other's location lies. */
 void defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
     int n_classes, const DefcnDecodeRule *rule);
 
@@ -91,8 +97,9 @@ float defcn_boxes_threshold (const DefcnDecodeRule *rule, int n_classes);
 
 /* defcn_boxes_decode() from all scores above defcn_boxes_threshold() instead of
  * the heads.  @candidates: array of DefcnCandidate in any order, sorted here.
- * @levels: sizes and strides, the values are not read.  duplicate_iou is not
- * read either: whoever finds candidates leaves duplicates out. */
+ * @levels: sizes and strides, the values are not read.  duplicate_iou and
+ * max_filter are not read either: whoever finds candidates leaves out what they
+ * do. */
 void defcn_boxes_select (GArray *boxes, GArray *candidates,
     const DefcnLevel *levels, int n_levels, int n_classes,
     const DefcnDecodeRule *rule);
@@ -108,5 +115,9 @@ float defcn_box_iou (const DefcnBox *a, const DefcnBox *b);
 /* Greedy class-wise NMS on @boxes sorted by score descending: IoU > @iou with
  * a better box of the class removes a box. */
 void defcn_boxes_nms (GArray *boxes, float iou);
+/* The same within @range.  @cells: array of DefcnCell, of each box, those of
+ * boxes that go go too; NULL: at any distance, whatever @range says. */
+void defcn_boxes_nms_within (GArray *boxes, GArray *cells, float iou,
+    const DefcnNmsRange *range);
 
 G_END_DECLS

@@ -97,7 +97,8 @@ suits (const DefcnDecoder *decoder, const DefcnDecodeRule *rule)
 static gboolean
 find_candidates (DefcnDecoder *decoder, int image, const DefcnDecodeRule *rule)
 {
-  if (!decoder->be->pass || rule->topk <= 0 || !is_sought (decoder->plan))
+  if (!decoder->be->pass || rule->topk <= 0 || rule->max_filter.phi > 0
+      || !is_sought (decoder->plan))
     return FALSE;
   if (!suits (decoder, rule)) {
     defcn_decoder_seek (decoder,

@@ -498,6 +498,18 @@ defcn_detector_duplicate_filter (const DefcnDetector *d)
   return d->rule.duplicate_iou;
 }
 
+void
+defcn_detector_set_nms_range (DefcnDetector *d, const DefcnNmsRange *range)
+{
+  d->rule.nms_range = *range;
+}
+
+void
+defcn_detector_set_max_filter (DefcnDetector *d, const DefcnMaxFilter *filter)
+{
+  d->rule.max_filter = *filter;
+}
+
 DefcnDecodeRule
 defcn_detector_rule (const DefcnDetector *d)
 {

@@ -98,6 +98,12 @@ void defcn_detector_set_max_detections (DefcnDetector *detector, int max);
 /* 0 or less: none, which is what an end-to-end model wants. */
 void defcn_detector_set_nms (DefcnDetector *detector, float iou);
 float defcn_detector_nms (const DefcnDetector *detector);
+/* What NMS compares, all by default. */
+void defcn_detector_set_nms_range (DefcnDetector *detector,
+    const DefcnNmsRange *range);
+/* 3DMF as post-processing, none by default; the heads then come to the host. */
+void defcn_detector_set_max_filter (DefcnDetector *detector,
+    const DefcnMaxFilter *filter);
 /* The local duplicate filter (DefcnDecodeRule); 0 or less: none. */
 void defcn_detector_set_duplicate_filter (DefcnDetector *detector, float iou);
 float defcn_detector_duplicate_filter (const DefcnDetector *detector);

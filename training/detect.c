@@ -21,6 +21,8 @@ typedef struct
   char *model, *output, *json;
   double threshold, duplicate_filter;
   int max_detections;
+  char *max_filter;
+  DefcnMaxFilter filter; /* of the text */
   DefcnPictureOptions picture;
   DefcnDetectorOptions device;
   char **inputs;
@@ -56,6 +58,10 @@ parse (Options *o, int argc, char **argv, GError **error)
         "Drop what was found in almost the same place as a better one of its "
         "class, with an IoU above this; 0: none (the model's own)",
         "0..1" },
+    { "max-filter", 0, 0, G_OPTION_ARG_STRING, &o->max_filter,
+        "3D max filtering as post-processing: only scores that are the largest "
+        "of PHI x PHI locations on TAU + 1 scales, as in 2,3",
+        "TAU,PHI" },
     { "max-detections", 'n', 0, G_OPTION_ARG_INT, &o->max_detections,
         "Most detections of a picture (the model's own)", "N" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
@@ -84,6 +90,11 @@ parse (Options *o, int argc, char **argv, GError **error)
   else if (o->duplicate_filter > 1 || isnan (o->duplicate_filter))
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--duplicate-filter %g is not within 0 .. 1", o->duplicate_filter);
+  else if (o->max_filter && !defcn_max_filter_parse (&o->filter, o->max_filter))
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--max-filter \"%s\" is not TAU,PHI, an even number up to 8 and an odd "
+        "one up to 15",
+        o->max_filter);
   else if (defcn_picture_options_problem (&o->picture))
     g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         defcn_picture_options_problem (&o->picture));
@@ -101,6 +112,7 @@ options_clear (Options *o)
   g_free (o->model);
   g_free (o->output);
   g_free (o->json);
+  g_free (o->max_filter);
   defcn_device_options_clear (&o->device);
   g_strfreev (o->inputs);
 }
@@ -302,6 +314,7 @@ open_detector (Run *run, GError **error)
                        : o->threshold);
   if (o->duplicate_filter >= 0)
     defcn_detector_set_duplicate_filter (run->detector, o->duplicate_filter);
+  defcn_detector_set_max_filter (run->detector, &o->filter);
   if (o->max_detections > 0)
     defcn_detector_set_max_detections (run->detector, o->max_detections);
 

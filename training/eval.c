@@ -13,6 +13,7 @@
 #include <signal.h>
 
 #define NOT_GIVEN -2.0 /* a threshold */
+#define MAX_WINDOW 999
 
 static volatile int interrupted;
 
@@ -27,6 +28,8 @@ typedef struct
   DefcnReadOptions read;
   DefcnDetectorOptions device;
   double threshold, nms, filter, duplicates, recall;
+  DefcnNmsRange range;
+  char *max_filter;
 } Options;
 
 static void
@@ -145,8 +148,14 @@ calibrate (const DefcnFigures *result, const DefcnWeights *weights, double old,
 static DefcnEvaluateOptions
 evaluate_options (const Options *o)
 {
+  DefcnMaxFilter max_filter = { 0 };
+
+  if (o->max_filter)
+    defcn_max_filter_parse (&max_filter, o->max_filter); /* checked */
   return (DefcnEvaluateOptions){ .threshold = o->threshold,
     .nms_iou = o->nms,
+    .nms_range = o->range,
+    .max_filter = max_filter,
     .duplicate_iou = o->filter,
     .recall = o->recall,
     .least_objects = o->crowd,
@@ -294,10 +303,15 @@ run_eval (const Options *o, GError **error)
 static const char *
 check (const Options *o)
 {
+  DefcnMaxFilter max_filter;
+
   if (o->results
       && (o->model || o->detections || o->calibrate || o->limit || o->batch))
     return "--results goes without --model, --detections, --calibrate, "
            "--batch and --limit";
+  if ((o->results || o->tracks)
+      && (o->range.window || o->range.per_level || o->max_filter))
+    return "--nms-window, --nms-per-scale and --max-filter go with --model";
   if (o->tracks
       && (o->model || o->images || o->results || o->detections || o->calibrate
           || o->limit || o->batch || o->reliability || o->only || o->classes))
@@ -314,6 +328,13 @@ check (const Options *o)
     return "a score threshold is not in 0 .. 1";
   if (!(o->nms >= 0 && o->nms < 1))
     return "--nms is not in 0 .. 1";
+  if (o->range.window
+      && (o->range.window % 2 != 1 || o->range.window < 1
+          || o->range.window > MAX_WINDOW))
+    return "--nms-window is not odd, 1 .. 999";
+  if (o->max_filter && !defcn_max_filter_parse (&max_filter, o->max_filter))
+    return "--max-filter is not TAU,PHI, an even number up to 8 and an odd one "
+           "up to 15";
   if (!(o->filter >= 0 && o->filter < 1))
     return "--duplicate-filter is not in 0 .. 1";
   if (!(o->recall >= 0 && o->recall <= 1))
@@ -346,11 +367,13 @@ static const char summary[] =
     "From one pass, three columns: all boxes, the local duplicate filter,\n"
     "NMS.  COCO: the twelve figures and the duplicate rate, the share of\n"
     "detections that overlap a better one (IoU > 0.7) on the same object.\n"
-    "CrowdHuman: AP50, mMR, Recall, no duplicates.  Both: precision, recall\n"
-    "and F1 (IoU 0.5) at the model's working threshold and at equal recall,\n"
-    "and the pictures of many objects alone.  Of the way that the model\n"
-    "works by its file: the threshold of best F1, and how far its scores are\n"
-    "from their precision (expected calibration error).";
+    "CrowdHuman: AP50, mMR, Recall, JI (CrowdDet's toolkit) and the threshold\n"
+    "that this is best at, the recall of the annotations under NMS; no\n"
+    "duplicates.  Both: precision, recall and F1 (IoU 0.5) at the model's\n"
+    "working threshold and at equal recall, and the pictures of many objects\n"
+    "alone.  Of the way that the model works by its file: the threshold of\n"
+    "best F1, and how far its scores are from their precision (expected\n"
+    "calibration error).";
 
 static const char description[] =
     "--calibrate tries thresholds 0.01 apart and takes the one whose F1 is\n"
@@ -377,6 +400,16 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "score threshold (0.05), below 0: the model's", "T" },
     { "nms", 0, 0, G_OPTION_ARG_DOUBLE, &o->nms,
         "IoU of the column with NMS (the model's, or 0.6)", "IOU" },
+    { "nms-window", 0, 0, G_OPTION_ARG_INT, &o->range.window,
+        "there: only boxes within PHI x PHI locations of the better one "
+        "(table 2)",
+        "PHI" },
+    { "nms-per-scale", 0, 0, G_OPTION_ARG_NONE, &o->range.per_level,
+        "there: only boxes of one scale of the pyramid (table 2)", NULL },
+    { "max-filter", 0, 0, G_OPTION_ARG_STRING, &o->max_filter,
+        "3DMF as post-processing (table 5): only scores that are the largest "
+        "of PHI x PHI locations on TAU + 1 scales, as in 2,3; in all columns",
+        "TAU,PHI" },
     { "duplicate-filter", 0, 0, G_OPTION_ARG_DOUBLE, &o->filter,
         "IoU of the column \"local\" (the model's, or 0.7)", "IOU" },
     { "duplicate-threshold", 0, 0, G_OPTION_ARG_DOUBLE, &o->duplicates,
@@ -473,5 +506,6 @@ defcn_eval_main (int argc, char **argv)
   g_free (o.results);
   g_free (o.tracks);
   g_free (o.only);
+  g_free (o.max_filter);
   return status;
 }

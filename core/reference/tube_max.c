@@ -6,6 +6,8 @@
  */
 #include "backend.h"
 
+#include "bilinear.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -17,19 +19,6 @@ typedef struct
   float *grads;
 } Tube;
 
-/* Source pixels @i0, @i1 and weight of @i1 for output @o: bilinear,
- * align_corners false, in float as PyTorch does it. */
-static void
-bilinear_axis (int *i0, int *i1, float *weight, int o, int in, int out)
-{
-  float scale = (float) in / out;
-  float at = MAX (scale * (o + 0.5f) - 0.5f, 0);
-
-  *i0 = MIN ((int) at, in - 1);
-  *i1 = MIN (*i0 + 1, in - 1);
-  *weight = at - *i0;
-}
-
 /* The corners' offsets in sample @n of x, at channel 0, and their weights. */
 static void
 bilinear_corners (gsize *at, float *weight, const DefcnTensor *x,
@@ -38,8 +27,8 @@ bilinear_corners (gsize *at, float *weight, const DefcnTensor *x,
   int y0, y1, x0, x1;
   float wy, wx;
 
-  bilinear_axis (&y0, &y1, &wy, oy, x->h, y->h);
-  bilinear_axis (&x0, &x1, &wx, ox, x->w, y->w);
+  defcn_bilinear_axis (&y0, &y1, &wy, oy, x->h, y->h);
+  defcn_bilinear_axis (&x0, &x1, &wx, ox, x->w, y->w);
   at[0] = (((gsize) n * x->h + y0) * x->w + x0) * x->c;
   at[1] = (((gsize) n * x->h + y0) * x->w + x1) * x->c;
   at[2] = (((gsize) n * x->h + y1) * x->w + x0) * x->c;

@@ -22,6 +22,8 @@ typedef struct
   DefcnMatrix matrix;
   gpointer context; /* of frames in the device's memory; NULL: the host's */
   float threshold, duplicate_iou, nms_iou;
+  DefcnMaxFilter max_filter;
+  DefcnNmsRange nms_range;
 } Frame;
 
 static const Frame frames[] = {
@@ -87,6 +89,8 @@ set_rule (DefcnDetector *d, const Frame *f)
   defcn_detector_set_threshold (d, f->threshold);
   defcn_detector_set_duplicate_filter (d, f->duplicate_iou);
   defcn_detector_set_nms (d, f->nms_iou);
+  defcn_detector_set_max_filter (d, &f->max_filter);
+  defcn_detector_set_nms_range (d, &f->nms_range);
 }
 
 static GArray *
@@ -250,6 +254,42 @@ test_again (void)
   }
 }
 
+/* A max filter looks at the heads on the host, a range of NMS at the candidates
+ * of the device; either finds what the reference does, and the frame after is
+ * what it always was. */
+static void
+test_paper (void)
+{
+  static const struct
+  {
+    DefcnMaxFilter max_filter;
+    DefcnNmsRange range;
+    float nms_iou;
+  } rules[] = { { { 2, 3 }, { 0 }, 0 }, { { 0, 5 }, { 0 }, 0.3f },
+    { { 0 }, { 3, TRUE }, 0.1f }, { { 0 }, { 5, FALSE }, 0.1f } };
+  g_autoptr (DefcnDetector) d = open_on ("cuda");
+  Frame plain = frames[0];
+
+  plain.threshold = 0.05f;
+  g_autoptr (GArray) all = make_wanted (&plain);
+  for (gsize i = 0; i < G_N_ELEMENTS (rules); i++) {
+    Frame f = plain;
+
+    f.max_filter = rules[i].max_filter;
+    f.nms_range = rules[i].range;
+    f.nms_iou = rules[i].nms_iou;
+    g_autoptr (GArray) want = make_wanted (&f);
+    g_assert_cmpuint (want->len, <, all->len);
+    for (int k = 0; k < 3; k++) {
+      g_autoptr (GArray) found = run (d, &f, FALSE);
+      g_autoptr (GArray) after = run (d, &plain, FALSE);
+
+      assert_same (found, want);
+      assert_same (after, all);
+    }
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -273,6 +313,7 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/cuda/pass/batches", test_batches);
   g_test_add_func ("/cuda/pass/again", test_again);
+  g_test_add_func ("/cuda/pass/paper", test_paper);
 
   const int status = g_test_run ();
   for (int i = 0; i < N_FRAMES; i++)

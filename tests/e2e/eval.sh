@@ -75,6 +75,33 @@ threshold () {
 
 nms () { evaluate --nms 0.95 --json "$work/nms.json" && check nms; }
 
+# 1x1 on one scale is no NMS, any distance is all of it (table 2).
+nms_range () {
+  local window
+  for window in 1 3 999; do
+    evaluate --nms 0.4 --nms-window $window \
+      --json "$work/across_$window.json" &&
+      evaluate --nms 0.4 --nms-window $window --nms-per-scale \
+        --json "$work/scale_$window.json" || return
+  done
+  evaluate --nms 0.4 --json "$work/range_all.json" &&
+    evaluate --nms 0.4 --nms-per-scale > "$work/per_scale" && check nms_range
+}
+
+# 3DMF as post-processing (table 5).
+max_filter () {
+  evaluate --max-filter 2,3 --json "$work/max.json" > "$work/max" &&
+    evaluate --max-filter 0,1 --json "$work/no_max.json" &&
+    check max_filter &&
+    "$defcn" detect --model "$model" --threshold 0.05 --duplicate-filter 0 \
+      "$work/demo.jpg" > "$work/all_found" &&
+    "$defcn" detect --model "$model" --threshold 0.05 --duplicate-filter 0 \
+      --max-filter 2,3 "$work/demo.jpg" > "$work/max_found" &&
+    [ "$(wc -l < "$work/max_found")" -gt 0 ] &&
+    [ "$(wc -l < "$work/max_found")" -lt "$(wc -l < "$work/all_found")" ] &&
+    ! grep -vxFf "$work/all_found" "$work/max_found"
+}
+
 duplicate_filter () {
   evaluate --duplicate-filter 0.95 --json "$work/filter.json" &&
     check duplicate_filter
@@ -146,6 +173,18 @@ fails () {
   found=$?
   cat "$work/message"
   [ $found = "$status" ] && grep -qF -- "$text" "$work/message"
+}
+
+# Boxes of a file do not say where they were found.
+refuses_range () {
+  local option
+  for option in "--nms-window 3" --nms-per-scale "--max-filter 2,3"; do
+    # shellcheck disable=SC2086
+    "$defcn" eval --results "$work/results.json" \
+      --annotations "$work/people.json" $option > "$work/message" 2>&1
+    [ $? = 2 ] && grep -qF -- "--max-filter go with --model" \
+      "$work/message" || return 1
+  done
 }
 
 # The same, and not one picture was taken before.
@@ -256,7 +295,7 @@ interrupt () {
     [ ! -e "$work/none.json" ]
 }
 
-echo "1..40"
+echo "1..46"
 ok "pictures and objects are made" prepare
 ok "people of a photograph are found" people
 ok "the table has COCO's figures, --json the same" table
@@ -268,6 +307,8 @@ ok "--limit 0 takes all" limit 0 7
 ok "--classes prints every class" classes
 ok "--threshold leaves weak boxes out" threshold
 ok "--nms changes the column with NMS" nms
+ok "--nms-window and --nms-per-scale limit NMS" nms_range
+ok "--max-filter filters all columns" max_filter
 ok "--duplicate-threshold changes the rate" duplicates
 ok "--duplicate-filter changes the column with the filter" duplicate_filter
 ok "--recall is reached, or said not to be" recall
@@ -301,6 +342,11 @@ ok "a negative --limit is refused" fails_at_once 2 "--limit" --limit -1
 ok "an unknown device is named" fails_at_once 1 '"abacus"' --device abacus
 ok "an unknown precision is named" fails_at_once 1 '"fp7"' --precision fp7
 ok "what is out of range is refused" fails_at_once 2 "--nms" --nms 1
+ok "an even window is refused" fails_at_once 2 "--nms-window" --nms-window 2
+ok "a negative window is refused" fails_at_once 2 "--nms-window" \
+  --nms-window=-1
+ok "an odd tau is refused" fails_at_once 2 "--max-filter" --max-filter 1,3
+ok "a range without a model is refused" refuses_range
 ok "classes are matched by name" other_classes
 ok "--results measures a file" results
 mkdir "$work/locales"

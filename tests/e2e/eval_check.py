@@ -230,6 +230,39 @@ def nms():
     assert after["local"] == before["local"], after
 
 
+def nms_range():
+    """The column with NMS of every range; the others are what they were."""
+    names = ["scale_1", "scale_3", "scale_999", "across_3", "across_999"]
+    whole = load("range_all.json")
+    results = [load(name + ".json") for name in names]
+    for result in results:
+        assert all(result[key] == whole[key] for key in KEYS)
+        assert result["local"] == whole["local"]
+    assert results[0]["nms_window"] == 1 and results[0]["nms_per_scale"]
+    assert results[3]["nms_window"] == 3 and "nms_per_scale" not in results[3]
+    assert "nms_window" not in whole
+    recalls = [result["nms"]["ar100"] for result in results]
+    assert recalls[0] == whole["ar100"], recalls
+    assert recalls[0] > recalls[1] >= recalls[2], recalls
+    assert recalls[1] >= recalls[3] > recalls[4], recalls
+    assert results[4]["nms"] == whole["nms"], results[4]
+    assert "NMS per scale" in lines("per_scale")
+
+
+def max_filter():
+    """Fewer boxes with it, in all columns; phi 1 on one scale keeps all."""
+    before, after = load("file.json"), load("max.json")
+    assert after["max_filter"] == {"tau": 2, "phi": 3}
+    assert "max_filter" not in before
+    for a, b in ((before, after), (before["local"], after["local"]),
+                 (before["nms"], after["nms"])):
+        assert b["ar100"] < a["ar100"], (a["ar100"], b["ar100"])
+    assert ("3DMF as post-processing, in all columns: tau 2, phi 3"
+            in lines("max"))
+    same_figures = load("no_max.json")
+    assert all(same_figures[key] == before[key] for key in KEYS)
+
+
 def duplicate_filter():
     before, after = load("file.json"), load("filter.json")
     assert after["local"]["duplicate_iou"] > 0.94
@@ -313,10 +346,15 @@ def duplicates():
 
 def crowd():
     rows, result = lines("crowd"), load("crowd.json")
-    keys = ["ap50", "mmr", "recall"]
-    assert [r.split()[0] for r in rows[1:4]] == ["AP50", "mMR", "Recall"]
-    for row, key in zip(rows[1:4], keys):
+    keys = ["ap50", "mmr", "recall", "ji", "ji_threshold"]
+    assert [r.split()[0] for r in rows[1:6]] == ["AP50", "mMR", "Recall", "JI",
+                                                 "at"]
+    for row, key in zip(rows[1:6], keys):
         same_row(row, key, result)
+    assert 0.3 < result["ji"] <= 1, result["ji"]
+    assert rows[6] == ("the recall of the annotations under NMS 0.60: %.4f"
+                       % result["truth_recall"]), rows[6]
+    assert 0.5 < result["truth_recall"] <= 1
     assert "at the working threshold, 0.30" in rows, rows
     assert not any("duplicate" in row for row in rows), rows
     assert result["working"]["recall"] > 0.5 and result["best"]["f1"] > 0.5

@@ -221,6 +221,29 @@ test_giou (gconstpointer below)
       TOLERANCE);
 }
 
+/* Binary cross entropy of the centerness, and its gradient. */
+static void
+test_centerness (gconstpointer below)
+{
+  g_autoptr (DefcnWeights) file = testing_golden_open (below);
+  double total = 0;
+  gsize len;
+
+  if (!file)
+    return;
+  g_autofree float *x = testing_golden_floats (file, "x", &len);
+  g_autofree float *t = testing_golden_floats (file, "t", NULL);
+  g_autofree float *sum = testing_golden_floats (file, "sum", NULL);
+  g_autofree float *want = testing_golden_floats (file, "gx", NULL);
+  g_autofree float *d = g_new (float, len);
+
+  for (gsize i = 0; i < len; i++)
+    total += defcn_objective_bce (d + i, x[i], t[i]);
+  assert_close ("gradient", testing_golden_difference (d, want, len),
+      TOLERANCE);
+  assert_close ("sum", fabs (total - sum[0]) / fabs (sum[0]), TOLERANCE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -229,6 +252,8 @@ main (int argc, char **argv)
       test_focal_logit);
   testing_golden_add ("/golden/focal/product", "ops/focal_loss*.safetensors",
       test_focal_product);
+  testing_golden_add ("/golden/centerness", "ops/centerness_bce*.safetensors",
+      test_centerness);
   testing_golden_add ("/golden/giou", "ops/iou_loss*.safetensors", test_giou);
   return g_test_run ();
 }

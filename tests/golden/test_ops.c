@@ -328,13 +328,6 @@ test_bilinear (gconstpointer below)
   run_cases (below, "", "gout", run_bilinear);
 }
 
-/* What the golden set has and this version has not. */
-static void
-test_absent (gconstpointer below)
-{
-  g_test_skip_printf ("%s is not part of this version", (const char *) below);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -351,7 +344,6 @@ main (int argc, char **argv)
     { "/golden/ops/bilinear", "ops/bilinear*.safetensors", test_bilinear },
     { "/golden/ops/deformable", "ops/deform_conv*.safetensors",
         test_deformable },
-    { "/golden/ops/centerness", "ops/centerness*.safetensors", test_absent },
   };
 
   g_test_init (&argc, &argv, NULL);

@@ -78,8 +78,8 @@ SHARED = {
 # What the backends' rows may know of the core: the table that they fill and
 # what stands below it.
 BELOW_BACKEND = {"core/" + name for name in (
-    "backend", "boxes", "error", "half", "image", "learner", "objective",
-    "pixels", "scaler", "spin", "tensor", "tune")}
+    "backend", "bilinear", "boxes", "error", "half", "image", "learner",
+    "objective", "pixels", "scaler", "spin", "tensor", "tune")}
 
 # core/backend.c holds the table of the backends, which include its header; they
 # take no function of it that would lead back.

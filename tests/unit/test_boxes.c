@@ -802,6 +802,161 @@ test_decode_centerness (void)
   g_assert_cmpfloat (g_array_index (boxes, DefcnBox, 0).x1, ==, 8);
 }
 
+/* The cell of each box: decoded without NMS, boxes stand in the order of their
+ * scores, which do not tie. */
+static DefcnCell
+cell_of (const DefcnLevel *levels, int n_classes, const DefcnBox *box)
+{
+  for (int l = 0; l < DEFCN_N_LEVELS; l++)
+    for (int i = 0; i < levels[l].h * levels[l].w; i++) {
+      const DefcnBox b =
+          box_at (&levels[l], n_classes, i * n_classes + box->label);
+
+      if (memcmp (&b, box, sizeof b) == 0)
+        return (DefcnCell){ l, i % levels[l].w, i / levels[l].w };
+    }
+  g_assert_not_reached ();
+}
+
+/* Whether location @x on level @from lies in one of the @window cells around
+ * cell @at of level @to, by input pixels. */
+static gboolean
+lies_within (int x, int from, int at, int to, int window)
+{
+  const double pixel = (x + 0.5) * (8 << from), cell = 8 << to;
+
+  return pixel >= (at - window / 2) * cell
+      && pixel < (at + window / 2 + 1) * cell;
+}
+
+/* Greedy NMS over all boxes as boxes.h says it. */
+static GArray *
+nms_plainly (const GArray *all, const DefcnLevel *levels, int n_classes,
+    float iou, const DefcnNmsRange *range)
+{
+  GArray *kept = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+
+  for (guint i = 0; i < all->len; i++) {
+    const DefcnBox *b = &g_array_index (all, DefcnBox, i);
+    const DefcnCell o = cell_of (levels, n_classes, b);
+    gboolean stays = TRUE;
+
+    for (guint j = 0; stays && j < kept->len; j++) {
+      const DefcnBox *a = &g_array_index (kept, DefcnBox, j);
+      const DefcnCell k = cell_of (levels, n_classes, a);
+
+      stays = a->label != b->label || !(defcn_box_iou (a, b) > iou)
+          || (range->per_level && k.level != o.level)
+          || (range->window
+              && !(lies_within (o.x, o.level, k.x, k.level, range->window)
+                  && lies_within (o.y, o.level, k.y, k.level, range->window)));
+    }
+    if (stays)
+      g_array_append_vals (kept, b, 1);
+  }
+  return kept;
+}
+
+/* NMS within a range, from heads and from candidates, is what comparing all
+ * boxes gives; a larger range never leaves more, 1 x 1 on one scale leaves all,
+ * none is plain NMS. */
+static void
+test_nms_range (void)
+{
+  static const DefcnNmsRange ranges[] = { { 1, TRUE }, { 3, TRUE }, { 5, TRUE },
+    { 0, TRUE }, { 1, FALSE }, { 3, FALSE }, { 5, FALSE }, { 0, FALSE } };
+  g_autoptr (GRand) rand = g_rand_new_with_seed (11);
+  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  g_autoptr (GArray) all = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  const int n_classes = 2;
+  guint left[G_N_ELEMENTS (ranges)];
+  Heads heads;
+
+  heads_init (&heads, rand, 11, 14, n_classes, TRUE, 0);
+  heads_share_boxes (&heads, rand);
+  for (gsize i = 0; i < G_N_ELEMENTS (ranges); i++) {
+    DefcnDecodeRule rule = { .threshold = 0.02f,
+      .topk = 1000,
+      .max_detections = 1000 };
+
+    defcn_boxes_decode (all, heads.levels, DEFCN_N_LEVELS, n_classes, &rule);
+    g_autoptr (GArray) expected =
+        nms_plainly (all, heads.levels, n_classes, 0.5f, &ranges[i]);
+    rule.nms_iou = 0.5f;
+    rule.nms_range = ranges[i];
+    defcn_boxes_decode (boxes, heads.levels, DEFCN_N_LEVELS, n_classes, &rule);
+    assert_same_boxes (boxes, expected);
+    left[i] = boxes->len;
+    g_test_message ("%d, %d: %u of %u", ranges[i].window, ranges[i].per_level,
+        boxes->len, all->len);
+
+    g_autoptr (GArray) found =
+        find_candidates (heads.levels, n_classes, rule.threshold);
+    defcn_boxes_select (boxes, found, heads.levels, DEFCN_N_LEVELS, n_classes,
+        &rule);
+    assert_same_boxes (boxes, expected);
+    rule.max_detections = 7;
+    defcn_boxes_decode (boxes, heads.levels, DEFCN_N_LEVELS, n_classes, &rule);
+    g_array_set_size (expected, 7);
+    assert_same_boxes (boxes, expected);
+  }
+  g_assert_cmpuint (left[0], ==, all->len);
+  for (int k = 0; k < 4; k++) {
+    g_assert_cmpuint (left[k], >, left[4 + k]); /* across scales */
+    if (k > 0)
+      g_assert_cmpuint (left[k], <=, left[k - 1]);
+  }
+  g_assert_cmpuint (left[1], <, left[0]);
+  g_assert_cmpuint (left[3], <, left[1]);
+  heads_clear (&heads);
+}
+
+/* Decoded with a max filter stays what it keeps, and nothing else; the best of
+ * a level are taken of these. */
+static void
+test_max_filter (void)
+{
+  static const DefcnMaxFilter filters[] = { { 0, 1 }, { 0, 3 }, { 2, 3 },
+    { 4, 5 } };
+  g_autoptr (GRand) rand = g_rand_new_with_seed (12);
+  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  g_autoptr (GArray) all = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  const int n_classes = 1; /* with more, a level's best are a part */
+  guint before = G_MAXUINT;
+  Heads heads;
+
+  heads_init (&heads, rand, 11, 14, n_classes, TRUE, 0);
+  for (gsize i = 0; i < G_N_ELEMENTS (filters); i++) {
+    DefcnDecodeRule rule = { .threshold = 0.02f,
+      .topk = 1000,
+      .max_detections = 1000 };
+    guint kept = 0;
+
+    defcn_boxes_decode (all, heads.levels, DEFCN_N_LEVELS, n_classes, &rule);
+    for (guint k = 0; k < all->len; k++) {
+      const DefcnBox box = g_array_index (all, DefcnBox, k);
+      const DefcnCell cell = cell_of (heads.levels, n_classes, &box);
+
+      if (defcn_max_filter_keeps (&filters[i], heads.levels, DEFCN_N_LEVELS,
+              n_classes, cell.level,
+              cell.y * heads.levels[cell.level].w + cell.x, box.label))
+        g_array_index (all, DefcnBox, kept++) = box;
+    }
+    g_array_set_size (all, kept);
+    rule.max_filter = filters[i];
+    defcn_boxes_decode (boxes, heads.levels, DEFCN_N_LEVELS, n_classes, &rule);
+    assert_same_boxes (boxes, all);
+    g_assert_cmpuint (boxes->len, <, before);
+    before = boxes->len;
+    rule.topk = 1; /* of each level */
+    defcn_boxes_decode (boxes, heads.levels, DEFCN_N_LEVELS, n_classes, &rule);
+    g_assert_cmpuint (boxes->len, >, 0);
+    g_assert_cmpmem (boxes->data, sizeof (DefcnBox), all->data,
+        sizeof (DefcnBox));
+  }
+  heads_clear (&heads);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -820,5 +975,7 @@ main (int argc, char **argv)
   g_test_add_func ("/boxes/to-image", test_to_image);
   g_test_add_func ("/boxes/iou", test_iou);
   g_test_add_func ("/boxes/nms", test_nms);
+  g_test_add_func ("/boxes/nms/range", test_nms_range);
+  g_test_add_func ("/boxes/max-filter", test_max_filter);
   return g_test_run ();
 }

@@ -254,10 +254,16 @@ test_table (void)
   g_auto (DefcnFigures) crowd = measure (TRUE, 2, 0, 2);
   g_autofree char *table = defcn_figures_table (&f, FALSE);
   g_autofree char *empty = defcn_figures_table (&none, FALSE);
+  crowd.max_filter = (DefcnMaxFilter){ 2, 3 };
+  crowd.nms_range = (DefcnNmsRange){ 5, TRUE };
   g_autofree char *persons = defcn_figures_table (&crowd, FALSE);
   g_autofree char *summary = defcn_figures_summary (&f);
 
   assert_has (table, "        none  local 0.70    NMS 0.60\n");
+  /* mAP and mAR of every column, 5/6 of a box at IoUs of 1 */
+  assert_has (table,
+      "\nAR    IoU 0.50:0.95  all     100          1.0000"
+      "      1.0000      0.6667\n");
   assert_has (table,
       "\nduplicate rate, score over 0.30           0.2000"
       "      0.0000      0.0000\n");
@@ -285,8 +291,30 @@ test_table (void)
       "  expected calibration error 0.4000\n2 images, ");
   assert_has (empty, "\npictures of 3 objects or more: 0\nthe model's own");
   assert_has (persons, "\nmMR ");
+  /* Two pictures: 2/4 and 1 of all boxes, 2/3 and 1 without the twin; over 0.5
+   * the second picture is missed. */
+  assert_has (persons,
+      "\nJI                                        0.7500"
+      "      0.8333      0.5000\n"
+      "  at the threshold                        0.0000"
+      "      0.0000      0.0000\n");
+  assert_has (persons,
+      "\nthe recall of the annotations under NMS 0.60: 1.0000\n");
+  assert_has (persons,
+      "\n3DMF as post-processing, in all columns: tau 2, phi 3\n"
+      "NMS within 5x5 locations, per scale\n");
   assert_has (persons, "\nthe model's own way: NMS 0.60\n");
   g_assert_null (strstr (persons, "duplicate"));
+  g_assert_null (strstr (table, "3DMF"));
+  g_assert_null (strstr (table, "NMS within"));
+  crowd.max_filter = (DefcnMaxFilter){ 0 };
+  crowd.nms_range.window = 0;
+  g_autofree char *scales = defcn_figures_table (&crowd, FALSE);
+  assert_has (scales, "\nNMS per scale\n");
+  g_assert_null (strstr (scales, "3DMF"));
+  crowd.nms_range = (DefcnNmsRange){ 1, FALSE };
+  g_autofree char *across = defcn_figures_table (&crowd, FALSE);
+  assert_has (across, "\nNMS within 1x1 locations, across scales\n");
   assert_has (summary,
       ", none/local/NMS: AP50 0.7564/0.9158/0.6634"
       " duplicates 0.200/0.000/0.000, ");
@@ -370,7 +398,25 @@ test_json_crowdhuman (void)
   g_assert_null (strstr (text, "duplicate_rate"));
   near (number (cJSON_GetObjectItem (json, "working"), "f1"), 2 / 3.0);
   near (number (cJSON_GetObjectItem (json, "local"), "recall"), 1);
+  near (number (json, "ji"), 0.75);
+  near (number (json, "ji_threshold"), 0);
+  near (number (cJSON_GetObjectItem (json, "nms"), "ji"), 0.5);
+  near (number (json, "truth_recall"), 1);
+  g_assert_false (cJSON_HasObjectItem (json, "max_filter"));
+  g_assert_false (cJSON_HasObjectItem (json, "nms_window"));
+  g_assert_false (cJSON_HasObjectItem (json, "nms_per_scale"));
   cJSON_free (text);
+  cJSON_Delete (json);
+
+  f.max_filter = (DefcnMaxFilter){ 4, 5 };
+  f.nms_range = (DefcnNmsRange){ 3, TRUE };
+  json = cJSON_CreateObject ();
+  defcn_figures_to_json (&f, json);
+  const cJSON *filter = cJSON_GetObjectItem (json, "max_filter");
+  near (number (filter, "tau"), 4);
+  near (number (filter, "phi"), 5);
+  near (number (json, "nms_window"), 3);
+  g_assert_true (cJSON_IsTrue (cJSON_GetObjectItem (json, "nms_per_scale")));
   cJSON_Delete (json);
 }
 

@@ -230,6 +230,130 @@ test_outcomes (void)
   g_ptr_array_unref (dataset.samples);
 }
 
+/* The Jaccard index takes boxes as the other figures do: cut to the image where
+ * detections were given, ignored regions apart, of the pictures that take
+ * part. */
+static void
+test_jaccard (void)
+{
+  static const struct
+  {
+    Truth truth[MAX_ROWS];
+    Found found[MAX_ROWS];
+    guint least;
+    double ji, threshold; /* without the 1e-6 in its denominators */
+  } rows[] = {
+    { { { A }, { B } }, { { A, 0.9 }, { B, 0.8 } }, 0, 1, 0 },
+    /* The second picture's person is missed: (1 + 0) / 2. */
+    { { { A }, { A, 1 } }, { { A, 0.9 } }, 0, 0.5, 0 },
+    /* It does not take part. */
+    { { { A }, { B }, { A, 1 } }, { { A, 0.9 }, { B, 0.8 } }, 2, 1, 0 },
+    /* A false box up to 0.4, then half of the persons: 2/3 is the best. */
+    { { { A }, { B } }, { { A, 0.9 }, { B, 0.35 }, { FAR, 0.4 } }, 0, 2 / 3.0,
+        0 },
+    { { { A }, { B } }, { { A, 0.9 }, { B, 0.5 }, { FAR, 0.45 } }, 0, 2 / 3.0,
+        0 },
+    { { { A }, { B } }, { { A, 0.9 }, { B, 0.65 }, { FAR, 0.45 } }, 0, 1, 0.5 },
+    /* Beyond the image 40 x 80 is left of either. */
+    { { { { -300, -400, 340, 480 } } }, { { A, 0.9 } }, 0, 1, 0 },
+    /* What lies on an ignored region is neither right nor wrong. */
+    { { { { 100, 0, 100, 100 }, .ignored = TRUE }, { A } },
+        { { A, 0.9 }, { { 110, 10, 20, 20 }, 0.9 } }, 0, 1, 0 },
+    { { { { 0 } } }, { { A, 0.9 } }, 0, 0, 0 },
+    { { { A } }, { { { 0 } } }, 0, 0, 0 },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    DefcnSample samples[N_IMAGES] = { { 0 } };
+    DefcnDataset dataset = { .crowdhuman = TRUE,
+      .samples = g_ptr_array_new () };
+    DefcnCrowdhumanResult r = { 0 };
+
+    for (int k = 0; k < N_IMAGES; k++)
+      g_ptr_array_add (dataset.samples, &samples[k]);
+    for (int k = 0; k < MAX_ROWS && rows[i].truth[k].box[2] != 0; k++) {
+      DefcnObject o = { .person = !rows[i].truth[k].ignored };
+
+      for (int j = 0; j < 4; j++)
+        o.bbox[j] = rows[i].truth[k].box[j];
+      g_assert_true (defcn_dataset_add (&dataset, rows[i].truth[k].image, &o));
+    }
+    DefcnCrowdhumanEval *eval = defcn_crowdhuman_eval_new (&dataset);
+    for (int k = 0; k < MAX_ROWS && rows[i].found[k].score != 0; k++)
+      defcn_crowdhuman_eval_add (eval, rows[i].found[k].image, 200, 200,
+          &rows[i].found[k].box, &rows[i].found[k].score, 1);
+    defcn_crowdhuman_eval_restrict (eval, rows[i].least);
+    defcn_crowdhuman_eval_jaccard (eval, &r);
+    g_test_message ("%" G_GSIZE_FORMAT ": %.9f at %.1f", i, r.ji,
+        r.ji_threshold);
+    g_assert_cmpfloat_with_epsilon (r.ji, rows[i].ji, 2e-6);
+    g_assert_cmpfloat_with_epsilon (r.ji_threshold, rows[i].threshold, 1e-9);
+    defcn_crowdhuman_eval_free (eval);
+    g_clear_pointer (&dataset.packed, g_byte_array_unref);
+    g_ptr_array_unref (dataset.samples);
+  }
+}
+
+/* What NMS leaves of the persons: in the order of the annotations, each picture
+ * for itself, ignored ones apart, whatever was found; IoUs of 0.6 stay. */
+static void
+test_truth_recall (void)
+{
+  static const struct
+  {
+    Truth truth[MAX_ROWS];
+    double iou;
+    guint least;
+    double want;
+  } rows[] = {
+    { { { { 0 } } }, 0.6, 0, -1 },
+    { { { A, .ignored = TRUE } }, 0.6, 0, -1 },
+    { { { A }, { B } }, 0.6, 0, 1 },
+    { { { A }, { A }, { B } }, 0.6, 0, 2 / 3.0 },
+    { { { A }, { A, 1 } }, 0.6, 0, 1 },
+    { { { A, .ignored = TRUE }, { A }, { A, .ignored = TRUE } }, 0.6, 0, 1 },
+    /* 3 : 5 of the union is 0.6 itself, a little more is too much. */
+    { { { { 0, 0, 40, 40 } }, { { 0, 10, 40, 40 } } }, 0.6, 0, 1 },
+    { { { { 0, 0, 40, 40 } }, { { 0, 9.9, 40, 40 } } }, 0.6, 0, 0.5 },
+    { { { { 0, 0, 40, 40 } }, { { 0, 9.9, 40, 40 } } }, 0.7, 0, 1 },
+    /* The second goes for the first; the third overlaps that one alone. */
+    { { { { 0, 0, 40, 40 } }, { { 0, 6, 40, 40 } }, { { 0, 12, 40, 40 } } },
+        0.6, 0, 2 / 3.0 },
+    /* The first takes both, as the middle would have. */
+    { { { { 0, 6, 40, 40 } }, { { 0, 0, 40, 40 } }, { { 0, 12, 40, 40 } } },
+        0.6, 0, 1 / 3.0 },
+    /* Nobody cuts them to an image. */
+    { { { { -500, 0, 510, 80 } }, { { 0, 0, 10, 80 } } }, 0.6, 0, 1 },
+    { { { A }, { A }, { A, 1 } }, 0.6, 2, 0.5 },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    DefcnSample samples[N_IMAGES] = { { 0 } };
+    DefcnDataset dataset = { .crowdhuman = TRUE,
+      .samples = g_ptr_array_new () };
+
+    for (int k = 0; k < N_IMAGES; k++)
+      g_ptr_array_add (dataset.samples, &samples[k]);
+    for (int k = 0; k < MAX_ROWS && rows[i].truth[k].box[2] != 0; k++) {
+      DefcnObject o = { .person = !rows[i].truth[k].ignored };
+
+      for (int j = 0; j < 4; j++)
+        o.bbox[j] = rows[i].truth[k].box[j];
+      g_assert_true (defcn_dataset_add (&dataset, rows[i].truth[k].image, &o));
+    }
+    DefcnCrowdhumanEval *eval = defcn_crowdhuman_eval_new (&dataset);
+    defcn_crowdhuman_eval_add (eval, 0, 200, 200, NULL, NULL, 0);
+    defcn_crowdhuman_eval_restrict (eval, rows[i].least);
+    const double recall =
+        defcn_crowdhuman_eval_truth_recall (eval, rows[i].iou);
+    g_test_message ("%" G_GSIZE_FORMAT ": %.9f", i, recall);
+    g_assert_cmpfloat_with_epsilon (recall, rows[i].want, 1e-12);
+    defcn_crowdhuman_eval_free (eval);
+    g_clear_pointer (&dataset.packed, g_byte_array_unref);
+    g_ptr_array_unref (dataset.samples);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -242,5 +366,7 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/crowdhuman-eval/missing image", test_missing_image);
   g_test_add_func ("/crowdhuman-eval/outcomes", test_outcomes);
+  g_test_add_func ("/crowdhuman-eval/jaccard", test_jaccard);
+  g_test_add_func ("/crowdhuman-eval/truth recall", test_truth_recall);
   return g_test_run ();
 }

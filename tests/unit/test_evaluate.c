@@ -14,6 +14,7 @@
 
 static char *folder;
 static DefcnBackend *be;
+static DefcnMaxFilter max_filter; /* of count_boxes() */
 
 static char *
 in_folder (const char *name)
@@ -312,6 +313,7 @@ count_boxes (DefcnModel *model, float nms_iou, float duplicate_iou)
   defcn_detector_set_threshold (detector, THRESHOLD);
   defcn_detector_set_nms (detector, nms_iou);
   defcn_detector_set_duplicate_filter (detector, duplicate_iou);
+  defcn_detector_set_max_filter (detector, &max_filter);
   for (int i = 0; i < N_IMAGES; i++) {
     g_autofree char *name = g_strdup_printf ("%d.png", i);
     g_autofree char *path = in_folder (name);
@@ -373,6 +375,59 @@ test_columns (void)
   g_assert_cmpuint (count_boxes (plain, 0, 0.3f), <, count_boxes (plain, 0, 0));
   g_assert_cmpuint (count_boxes (plain, 0.8f, 0.3f), <,
       count_boxes (plain, 0.8f, 0));
+}
+
+/* The range changes the column with NMS alone: 1 x 1 on one scale is no NMS,
+ * everywhere is all of it.  The max filter changes all columns, to what a
+ * detector gives that is set so. */
+static void
+test_rule (void)
+{
+  static const DefcnNmsRange ranges[] = { { 1, TRUE }, { 3, TRUE },
+    { 3, FALSE }, { 999, FALSE } };
+  g_autoptr (DefcnModel) model = open_model ("three.safetensors");
+  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1, 1);
+  DefcnEvaluateOptions options = defcn_evaluate_defaults;
+  g_auto (DefcnFigures) plain = { 0 };
+  guint n[G_N_ELEMENTS (ranges)];
+
+  options.duplicate_threshold = 0; /* all count */
+  options.nms_iou = 0.1f;
+  evaluate (model, dataset, &options, &plain);
+  for (gsize i = 0; i < G_N_ELEMENTS (ranges); i++) {
+    g_auto (DefcnFigures) out = { 0 };
+
+    options.nms_range = ranges[i];
+    evaluate (model, dataset, &options, &out);
+    g_assert_cmpint (out.nms_range.window, ==, ranges[i].window);
+    g_assert_cmpint (out.nms_range.per_level, ==, ranges[i].per_level);
+    for (int k = 0; k < DEFCN_COLUMN_NMS; k++)
+      g_assert_cmpuint (out.coco[k].n_detections, ==,
+          plain.coco[k].n_detections);
+    n[i] = out.coco[DEFCN_COLUMN_NMS].n_detections;
+    g_test_message ("%d, %d: %u", ranges[i].window, ranges[i].per_level, n[i]);
+  }
+  g_assert_cmpuint (n[0], ==, plain.coco[DEFCN_COLUMN_NONE].n_detections);
+  g_assert_cmpuint (n[1], <, n[0]);
+  g_assert_cmpuint (n[2], <=, n[1]);
+  g_assert_cmpuint (n[3], <, n[2]);
+  g_assert_cmpuint (n[3], ==, plain.coco[DEFCN_COLUMN_NMS].n_detections);
+
+  g_auto (DefcnFigures) filtered = { 0 };
+  options.nms_range = (DefcnNmsRange){ 0 };
+  options.max_filter = (DefcnMaxFilter){ 2, 3 };
+  evaluate (model, dataset, &options, &filtered);
+  g_assert_cmpint (filtered.max_filter.tau, ==, 2);
+  g_assert_cmpint (filtered.max_filter.phi, ==, 3);
+  max_filter = options.max_filter;
+  g_assert_cmpuint (filtered.coco[DEFCN_COLUMN_NONE].n_detections, ==,
+      count_boxes (model, 0, 0));
+  g_assert_cmpuint (filtered.coco[DEFCN_COLUMN_NMS].n_detections, ==,
+      count_boxes (model, 0.1f, 0));
+  max_filter = (DefcnMaxFilter){ 0 };
+  g_assert_cmpuint (filtered.coco[DEFCN_COLUMN_NONE].n_detections, <,
+      plain.coco[DEFCN_COLUMN_NONE].n_detections);
+  g_assert_cmpuint (filtered.coco[DEFCN_COLUMN_NONE].n_detections, >, 0);
 }
 
 /* The model's working threshold, which no evaluation goes below. */
@@ -694,6 +749,7 @@ main (int argc, char **argv)
   g_test_add_func ("/evaluate/thresholds", test_thresholds);
   g_test_add_func ("/evaluate/own nms", test_own_nms);
   g_test_add_func ("/evaluate/columns", test_columns);
+  g_test_add_func ("/evaluate/rule", test_rule);
   g_test_add_func ("/evaluate/working", test_working);
   g_test_add_func ("/evaluate/crowdhuman", test_crowdhuman);
   g_test_add_func ("/evaluate/detections", test_detections);

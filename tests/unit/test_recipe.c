@@ -1,5 +1,6 @@
 /* Recipes: presets, keys, key files, and what is said about wrong ones. */
 #include "folder.h"
+#include "train/paper.h"
 #include "train/recipe.h"
 
 #include <glib/gstdio.h>
@@ -299,10 +300,23 @@ test_preset_values (void)
     { "coco.poto.global", "filter=false aux_topk=0 radius=-1" },
     { "coco.poto.add", "filter=false aux_topk=0 additive=true" },
     { "coco.poto.argmax", "assigner=argmax filter=false aux_topk=0" },
-    { "coco.poto.6x",
-        "filter=false aux_topk=0 iterations=540000 steps=480000;520000" },
-    { "coco.poto.9x",
-        "filter=false aux_topk=0 iterations=810000 steps=750000;790000" },
+    { "coco.poto.alpha0", "filter=false aux_topk=0 alpha=0" },
+    { "coco.poto.alpha0.2", "filter=false aux_topk=0 alpha=0.2" },
+    { "coco.poto.alpha0.4", "filter=false aux_topk=0 alpha=0.4" },
+    { "coco.poto.alpha0.6", "filter=false aux_topk=0 alpha=0.6" },
+    { "coco.poto.alpha1", "filter=false aux_topk=0 alpha=1" },
+    { "coco.poto.3dmf.tau0_phi1", "aux_topk=0 tau=0 phi=1" },
+    { "coco.poto.3dmf.tau0_phi3", "aux_topk=0 tau=0" },
+    { "coco.poto.3dmf.tau0_phi5", "aux_topk=0 tau=0 phi=5" },
+    { "coco.poto.3dmf.tau2_phi1", "aux_topk=0 phi=1" },
+    { "coco.poto.3dmf.tau2_phi5", "aux_topk=0 phi=5" },
+    { "coco.poto.3dmf.tau4_phi1", "aux_topk=0 tau=4 phi=1" },
+    { "coco.poto.3dmf.tau4_phi3", "aux_topk=0 tau=4" },
+    { "coco.poto.3dmf.tau4_phi5", "aux_topk=0 tau=4 phi=5" },
+    { "coco.fcos.ctr.res101",
+        "assigner=fcos filter=false centerness=true aux_topk=0 reg_weight=1 "
+        "nms_iou=0.6 backbone=resnet101" },
+    { "coco.poto.3dmf.aux.res101", "backbone=resnet101" },
     { "coco.poto.3dmf", "aux_topk=0" },
     { "coco.poto.3dmf_wo_gn", "filter_norm=false aux_topk=0" },
     { "coco.poto.3dmf.aux", "" },
@@ -315,6 +329,24 @@ test_preset_values (void)
     { "coco.poto.3dmf.aux.x101_64x4d_dcn", X101_DCN "64x4d" },
     { "coco.poto.3dmf.aux.dcn_head", "dcn_head=true" },
     { "coco.poto.3dmf_wo_gn.aux", "filter_norm=false" },
+    { "coco.poto.1x",
+        "filter=false aux_topk=0 iterations=90000 steps=60000;80000" },
+    { "coco.poto.2x",
+        "filter=false aux_topk=0 iterations=180000 steps=120000;160000" },
+    { "coco.poto.3x", "filter=false aux_topk=0" },
+    { "coco.poto.6x",
+        "filter=false aux_topk=0 iterations=540000 steps=480000;520000" },
+    { "coco.poto.9x",
+        "filter=false aux_topk=0 iterations=810000 steps=750000;790000" },
+    { "coco.poto.2x_ss",
+        "filter=false aux_topk=0 iterations=180000 steps=120000;160000 "
+        "short_edges=800" },
+    { "coco.fcos.9x_ss",
+        "assigner=fcos filter=false aux_topk=0 reg_weight=1 nms_iou=0.6 "
+        "iterations=810000 steps=750000;790000 short_edges=800" },
+    { "coco.poto.alpha0.2.1x",
+        "filter=false aux_topk=0 alpha=0.2 iterations=90000 "
+        "steps=60000;80000" },
     { "crowdhuman.fcos",
         "assigner=fcos filter=false centerness=true aux_topk=0 reg_weight=1 "
         "nms_iou=0.6 radius=1.5 " CROWD_SIZES },
@@ -326,8 +358,12 @@ test_preset_values (void)
     { "crowdhuman.poto.3dmf.aux", CROWD },
   };
 
-  g_assert_cmpuint (g_strv_length ((char **) defcn_recipe_presets ()), ==,
-      G_N_ELEMENTS (cases));
+  static const char *const scheduled[] = { "coco.poto.1x", "coco.poto.2x",
+    "coco.poto.3x", "coco.poto.6x", "coco.poto.9x", "coco.poto.2x_ss",
+    "coco.fcos.9x_ss", "coco.poto.alpha0.2.1x", NULL };
+  g_assert_cmpuint (g_strv_length ((char **) defcn_recipe_presets ())
+          + g_strv_length ((char **) scheduled),
+      ==, G_N_ELEMENTS (cases));
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (cases[i].name, NULL);
     g_auto (GStrv) otherwise = g_strsplit (cases[i].otherwise, " ", -1);
@@ -768,6 +804,113 @@ test_repeat (void)
   folder_remove (folder);
 }
 
+/* A schedule is of COCO's presets, alone, and one of those that there are. */
+static void
+test_no_schedule (void)
+{
+  static const char *const names[] = { "coco.poto.4x", "coco.poto.2x.2x",
+    "coco.poto.2x_", "coco.poto.2x_ms", "coco.poto._ss", "coco.poto.",
+    "coco.2x", "2x", ".2x", "", "crowdhuman.poto.2x", "none.2x",
+    "coco.poto.2x_ss_ss" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autoptr (GError) error = NULL;
+
+    if (defcn_recipe_new (names[i], &error))
+      g_error ("\"%s\" is a preset", names[i]);
+    g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE);
+    g_assert_nonnull (strstr (error->message, "those of COCO with .1x"));
+  }
+}
+
+/* Every preset stands somewhere in the paper or its release, and what stands
+ * there is a preset. */
+static void
+test_places (void)
+{
+  const char *const *presets = defcn_recipe_presets ();
+  const char *const *placed = defcn_paper_presets ();
+
+  for (int i = 0; presets[i]; i++)
+    if (!g_strv_contains (placed, presets[i]))
+      g_error ("%s has no place in the paper (paper.c)", presets[i]);
+  for (int i = 0; placed[i]; i++) {
+    const char *place = defcn_paper_place (placed[i]);
+
+    if (!g_strv_contains (presets, placed[i]))
+      g_error ("%s has a place and is no preset", placed[i]);
+    if (!strstr (place, "table") && !strstr (place, "release"))
+      g_error ("%s is in no table: %s", placed[i], place);
+  }
+  g_assert_cmpstr (defcn_paper_place ("none"), ==, "");
+}
+
+/* The presets in backquotes in @text, with @head before them. */
+static GHashTable *
+find_names (const char *text, const char *head)
+{
+  GHashTable *names =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  for (const char *at = strstr (text, head); at; at = strstr (at + 1, head)) {
+    const char *from = at + 1;
+
+    g_hash_table_add (names, g_strndup (from, strcspn (from, "` |")));
+  }
+  return names;
+}
+
+/* The table of the paper's tables and figures names every preset, and none that
+ * is not there; every table and figure has a row. */
+static void
+test_paper (void)
+{
+  static const char *const heads[] = { "`coco.", "`crowdhuman." };
+  g_autofree char *path = g_build_filename (g_getenv ("DEFCN_TEST_SOURCES"),
+      "training", "PAPER.md", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = NULL;
+  guint n = 0;
+
+  g_file_get_contents (path, &text, NULL, &error);
+  g_assert_no_error (error);
+  g_autoptr (GHashTable) named =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS (heads); i++) {
+    g_autoptr (GHashTable) found = find_names (text, heads[i]);
+    GHashTableIter iter;
+    gpointer name;
+
+    g_hash_table_iter_init (&iter, found);
+    while (g_hash_table_iter_next (&iter, &name, NULL)) {
+      g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (name, NULL);
+
+      if (!recipe)
+        g_error ("%s: \"%s\" is no preset", path, (char *) name);
+      g_hash_table_add (named, g_strdup (name));
+      n++;
+    }
+  }
+  g_test_message ("%u names", n);
+  for (int i = 0; defcn_recipe_presets ()[i]; i++) {
+    const char *preset = defcn_recipe_presets ()[i];
+    g_autofree char *paper = g_strconcat (preset, ".2x", NULL);
+
+    if (!g_hash_table_contains (named, preset)
+        && !g_hash_table_contains (named, paper))
+      g_error ("%s does not name the preset %s", path, preset);
+  }
+  for (int i = 1; i <= 10; i++) {
+    g_autofree char *table = g_strdup_printf ("\n| %d |", i);
+    g_autofree char *figure = g_strdup_printf ("\n| figure %d", i);
+
+    if (!strstr (text, table))
+      g_error ("%s has no row of table %d", path, i);
+    if (i <= 5 && !strstr (text, figure))
+      g_error ("%s has no row of figure %d", path, i);
+  }
+}
+
 /* An unknown preset is answered with those that there are, an absent file with
  * its name. */
 static void
@@ -796,7 +939,18 @@ test_help (void)
 
     g_assert_nonnull (strstr (help, row));
   }
-  g_assert_nonnull (strstr (help, "coco.poto.9x"));
+  for (int i = 0; defcn_recipe_presets ()[i]; i++) {
+    const char *name = defcn_recipe_presets ()[i];
+    g_autofree char *row =
+        g_strdup_printf ("\n  %-32s %s\n", name, defcn_paper_place (name));
+
+    g_assert_nonnull (strstr (help, row));
+  }
+  g_assert_nonnull (strstr (help,
+      "\n  .2x                              iterations=180000, "
+      "steps=120000;160000: the paper's\n"));
+  g_assert_nonnull (strstr (help, "\n  .9x "));
+  g_assert_nonnull (strstr (help, "\n  .1x_ss .2x_ss ... "));
 }
 
 int
@@ -818,5 +972,8 @@ main (int argc, char **argv)
   g_test_add_func ("/recipe/repeat", test_repeat);
   g_test_add_func ("/recipe/absent", test_absent);
   g_test_add_func ("/recipe/help", test_help);
+  g_test_add_func ("/recipe/no-schedule", test_no_schedule);
+  g_test_add_func ("/recipe/places", test_places);
+  g_test_add_func ("/recipe/paper", test_paper);
   return g_test_run ();
 }

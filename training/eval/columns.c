@@ -154,12 +154,17 @@ defcn_columns_measure (DefcnColumns *columns, DefcnFigures *f)
 
     get_outcomes (e, &outcomes[k]);
     f->working[k] = defcn_working_at (&outcomes[k], f->working_threshold);
-    if (e->crowd)
+    if (e->crowd) {
       defcn_crowdhuman_eval_run (e->crowd, &f->crowd[k]);
-    else
+      defcn_crowdhuman_eval_jaccard (e->crowd, &f->crowd[k]);
+    } else
       defcn_coco_eval_run (e->coco, &f->coco[k]);
     measure_crowded (e, f, k);
   }
+  if (f->crowdhuman)
+    f->truth_recall =
+        defcn_crowdhuman_eval_truth_recall (columns->evaluators[0].crowd,
+            f->nms_iou);
   if (f->recall <= 0)
     f->recall = f->working[f->own].recall;
   f->best = defcn_working_best (&outcomes[f->own], f->threshold);

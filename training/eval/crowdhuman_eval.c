@@ -1,6 +1,8 @@
 /* CrowdHuman metrics, step by step as the reference's tool computes them. */
 #include "crowdhuman_eval.h"
 
+#include "jaccard.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -307,4 +309,83 @@ defcn_crowdhuman_eval_run (DefcnCrowdhumanEval *eval,
   }
   result->recall = recall[points->len - 1];
   result->mmr = log_average_miss (recall, fppi, points->len);
+}
+
+/* (transfer full): the same boxes. */
+static DefcnJaccardBox *
+jaccard_boxes (const GArray *boxes)
+{
+  DefcnJaccardBox *out = g_new (DefcnJaccardBox, boxes->len + 1);
+
+  for (guint i = 0; i < boxes->len; i++) {
+    const Detection *b = &g_array_index (boxes, Detection, i);
+
+    out[i] = (DefcnJaccardBox){ b->x1, b->y1, b->x2, b->y2, b->score };
+  }
+  return out;
+}
+
+void
+defcn_crowdhuman_eval_jaccard (const DefcnCrowdhumanEval *eval,
+    DefcnCrowdhumanResult *result)
+{
+  DefcnJaccard sum = { { 0 } };
+
+  for (guint i = 0; i < eval->dataset->samples->len; i++) {
+    const Image *image = &eval->images[i];
+    g_autoptr (GArray) truth = defcn_dataset_objects (eval->dataset, i);
+    g_autoptr (GArray) objects = g_array_new (FALSE, FALSE, sizeof (Detection));
+
+    if (count_persons (truth) < eval->least_persons)
+      continue;
+    const guint n_persons = select_objects (objects, truth, image);
+    g_autofree DefcnJaccardBox *persons = jaccard_boxes (objects);
+    g_autofree DefcnJaccardBox *detections = jaccard_boxes (image->detections);
+    defcn_jaccard_add (&sum, detections, image->detections->len, persons,
+        n_persons, persons + n_persons, objects->len - n_persons);
+  }
+  result->ji = defcn_jaccard_best (&sum, &result->ji_threshold);
+}
+
+/* How many of the persons NMS leaves. */
+static guint
+count_kept (const GArray *truth, double iou)
+{
+  g_autoptr (GArray) persons = g_array_new (FALSE, FALSE, sizeof (Detection));
+  const Image unseen = { 0 }; /* nothing is clipped */
+  const guint n = select_objects (persons, truth, &unseen);
+  Detection *b = (Detection *) (gpointer) persons->data;
+  guint kept = 0;
+
+  for (guint i = 0; i < n; i++) {
+    guint j = 0;
+
+    while (j < kept) {
+      const double inter = intersection (&b[i], &b[j]);
+
+      if (inter > iou * (area (&b[i]) + area (&b[j]) - inter))
+        break;
+      j++;
+    }
+    if (j == kept)
+      b[kept++] = b[i];
+  }
+  return kept;
+}
+
+double
+defcn_crowdhuman_eval_truth_recall (const DefcnCrowdhumanEval *eval, double iou)
+{
+  guint n = 0, kept = 0;
+
+  for (guint i = 0; i < eval->dataset->samples->len; i++) {
+    g_autoptr (GArray) truth = defcn_dataset_objects (eval->dataset, i);
+    const guint persons = count_persons (truth);
+
+    if (persons < eval->least_persons)
+      continue;
+    n += persons;
+    kept += count_kept (truth, iou);
+  }
+  return n ? (double) kept / n : -1;
 }

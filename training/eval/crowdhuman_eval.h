@@ -1,5 +1,5 @@
 /* CrowdHuman metrics: AP50, mMR (the log-average miss rate), Recall, equal to
- * cvpods' crowdhumantools.
+ * cvpods' crowdhumantools, and the Jaccard index (jaccard.h).
  *
  * Thread rule: one thread at a time per evaluator.
  */
@@ -13,6 +13,8 @@ G_BEGIN_DECLS
 typedef struct
 {
   double ap, mmr, recall; /* 0, 1, 0 without detections */
+  double ji;              /* 0 without */
+  double ji_threshold;    /* of the scores, where it is that */
 } DefcnCrowdhumanResult;
 
 typedef struct _DefcnCrowdhumanEval DefcnCrowdhumanEval;
@@ -33,7 +35,16 @@ guint defcn_crowdhuman_eval_restrict (DefcnCrowdhumanEval *eval,
  * use. */
 void defcn_crowdhuman_eval_outcomes (const DefcnCrowdhumanEval *eval,
     DefcnOutcomes *outcomes);
+/* Fills all of @result but ji. */
 void defcn_crowdhuman_eval_run (DefcnCrowdhumanEval *eval,
     DefcnCrowdhumanResult *result);
+/* Fills ji, ji_threshold. */
+void defcn_crowdhuman_eval_jaccard (const DefcnCrowdhumanEval *eval,
+    DefcnCrowdhumanResult *result);
+/* What NMS would leave of the persons, whoever detects them: the recall of the
+ * ground truth in table 8.  Of equal scores NMS takes them in the order of the
+ * annotations; they are not clipped.  -1 without persons. */
+double defcn_crowdhuman_eval_truth_recall (const DefcnCrowdhumanEval *eval,
+    double iou);
 
 G_END_DECLS

@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-#define NMS_IOU 0.6f
 #define DUPLICATE_IOU 0.7f
 #define READ_AHEAD 4
 #define DEVICE_BATCH 8 /* on CUDA, with as many pictures as the next says */
@@ -352,9 +351,11 @@ figures_init (DefcnFigures *out, const DefcnEvaluateOptions *options,
   out->duplicate_threshold = options->duplicate_threshold;
   out->recall = options->recall;
   out->least_objects = options->least_objects;
+  out->nms_range = options->nms_range;
+  out->max_filter = options->max_filter;
   out->nms_iou = options->nms_iou > 0     ? options->nms_iou
       : defcn_boxes_drops (spec->nms_iou) ? spec->nms_iou
-                                          : NMS_IOU;
+                                          : DEFCN_EVALUATE_NMS_IOU;
   out->duplicate_iou = options->duplicate_iou > 0 ? options->duplicate_iou
       : defcn_boxes_drops (spec->duplicate_iou)   ? spec->duplicate_iou
                                                   : DUPLICATE_IOU;
@@ -386,6 +387,8 @@ defcn_evaluate_model (DefcnModel *model, const DefcnDataset *dataset,
         && defcn_boxes_drops (spec->duplicate_iou) };
   if (options->threshold >= 0)
     defcn_detector_set_threshold (detector, options->threshold);
+  defcn_detector_set_nms_range (detector, &options->nms_range);
+  defcn_detector_set_max_filter (detector, &options->max_filter);
   *out = (DefcnFigures){ .crowdhuman = dataset->crowdhuman,
     .n_images = part.samples->len };
   figures_init (out, options, spec, detector);

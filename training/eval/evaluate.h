@@ -16,6 +16,8 @@ typedef struct
   float threshold;           /* of the scores; below 0: the model's */
   float nms_iou;             /* of the column with NMS; 0 or less: the model's,
                                 0.6 (fig. 5) where it has none */
+  DefcnNmsRange nms_range;   /* of the same column */
+  DefcnMaxFilter max_filter; /* of all columns */
   float duplicate_iou;       /* of the column with the local filter; 0 or less:
                                 the model's, 0.7 where it has none */
   double recall;             /* at which duplicates are compared; 0: what the
@@ -40,6 +42,7 @@ typedef struct
 extern const DefcnEvaluateOptions defcn_evaluate_defaults;
 
 #define DEFCN_EVALUATE_MAX_BATCH 64
+#define DEFCN_EVALUATE_NMS_IOU 0.6f /* where nobody says another */
 
 /* @options: NULL for the defaults.  The classes of @dataset must be those of
  * @model (defcn_dataset_match); boxes of a class without a category are left

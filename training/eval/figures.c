@@ -36,6 +36,9 @@ static const Field crowdhuman_fields[] = {
   { "ap50", "AP50", G_STRUCT_OFFSET (DefcnCrowdhumanResult, ap) },
   { "mmr", "mMR", G_STRUCT_OFFSET (DefcnCrowdhumanResult, mmr) },
   { "recall", "Recall", G_STRUCT_OFFSET (DefcnCrowdhumanResult, recall) },
+  { "ji", "JI", G_STRUCT_OFFSET (DefcnCrowdhumanResult, ji) },
+  { "ji_threshold", "  at the threshold",
+      G_STRUCT_OFFSET (DefcnCrowdhumanResult, ji_threshold) },
 };
 
 static const Field working_fields[] = {
@@ -106,8 +109,8 @@ defcn_figures_summary (const DefcnFigures *f)
   const double *stats = f->coco[f->own].stats;
 
   if (f->crowdhuman)
-    g_string_printf (line, "AP50 %.4f mMR %.4f recall %.4f", crowd->ap,
-        crowd->mmr, crowd->recall);
+    g_string_printf (line, "AP50 %.4f mMR %.4f recall %.4f JI %.4f", crowd->ap,
+        crowd->mmr, crowd->recall, crowd->ji);
   else
     g_string_printf (line, "AP %.4f AP50 %.4f AR100 %.4f", stats[0], stats[1],
         stats[8]);
@@ -177,6 +180,24 @@ append_coco (GString *table, const DefcnFigures *f, gboolean classes)
   }
 }
 
+/* What else was done to boxes, a line each. */
+static void
+append_rule (GString *table, const DefcnFigures *f)
+{
+  const DefcnNmsRange *range = &f->nms_range;
+
+  if (f->max_filter.phi > 0)
+    g_string_append_printf (table,
+        "3DMF as post-processing, in all columns: tau %d, phi %d\n",
+        f->max_filter.tau, f->max_filter.phi);
+  if (range->window > 0)
+    g_string_append_printf (table, "NMS within %dx%d locations, %s\n",
+        range->window, range->window,
+        range->per_level ? "per scale" : "across scales");
+  else if (range->per_level)
+    g_string_append (table, "NMS per scale\n");
+}
+
 char *
 defcn_figures_table (const DefcnFigures *f, gboolean classes)
 {
@@ -196,6 +217,11 @@ defcn_figures_table (const DefcnFigures *f, gboolean classes)
         G_N_ELEMENTS (crowdhuman_fields), f->crowd, sizeof f->crowd[0]);
   else
     append_coco (table, f, classes);
+  append_rule (table, f);
+  if (f->crowdhuman && f->truth_recall >= 0)
+    g_string_append_printf (table,
+        "the recall of the annotations under NMS %.2f: %.4f\n", f->nms_iou,
+        f->truth_recall);
   g_string_append_printf (table, "at the working threshold, %.2f\n",
       f->working_threshold);
   append_fields (table, f, working_fields + 1, /* threshold: told */
@@ -318,6 +344,23 @@ reliability_to_json (cJSON *object, const DefcnReliability *reliability)
   }
 }
 
+static void
+rule_to_json (cJSON *object, const DefcnFigures *f)
+{
+  if (f->max_filter.phi > 0) {
+    cJSON *filter = cJSON_AddObjectToObject (object, "max_filter");
+
+    cJSON_AddNumberToObject (filter, "tau", f->max_filter.tau);
+    cJSON_AddNumberToObject (filter, "phi", f->max_filter.phi);
+  }
+  if (f->nms_range.window > 0)
+    cJSON_AddNumberToObject (object, "nms_window", f->nms_range.window);
+  if (f->nms_range.per_level)
+    cJSON_AddBoolToObject (object, "nms_per_scale", TRUE);
+  if (f->crowdhuman && f->truth_recall >= 0)
+    cJSON_AddNumberToObject (object, "truth_recall", f->truth_recall);
+}
+
 void
 defcn_figures_to_json (const DefcnFigures *f, cJSON *object)
 {
@@ -334,6 +377,7 @@ defcn_figures_to_json (const DefcnFigures *f, cJSON *object)
         f->duplicate_threshold);
   if (!f->single)
     cJSON_AddStringToObject (object, "own", column_keys[f->own]);
+  rule_to_json (object, f);
   column_to_json (object, f, f->own);
   if (f->best.threshold >= 0)
     working_to_json (cJSON_AddObjectToObject (object, "best"), f, &f->best);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "boxes.h"
 #include "coco_eval.h"
 #include "crowdhuman_eval.h"
 #include "reliability.h"
@@ -46,7 +47,11 @@ typedef struct
   DefcnWorking working[DEFCN_N_COLUMNS]; /* at working_threshold */
   DefcnWorking equal[DEFCN_N_COLUMNS];   /* at equal recall: recall */
   DefcnCrowded crowded[DEFCN_N_COLUMNS]; /* at least_objects or more */
+  /* Of CrowdHuman's persons, what NMS at nms_iou would leave (table 8). */
+  double truth_recall;
   float nms_iou, duplicate_iou;
+  DefcnNmsRange nms_range;              /* of the column with NMS */
+  DefcnMaxFilter max_filter;            /* of all columns */
   DefcnColumn own;                      /* the way that the model works */
   float threshold, duplicate_threshold; /* of the scores */
   float working_threshold; /* the model's, or threshold if that is higher */

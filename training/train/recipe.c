@@ -3,6 +3,7 @@
 
 #include "backbone.h"
 #include "data/file.h"
+#include "paper.h"
 #include "recipe_keys.h"
 
 #include <string.h>
@@ -72,10 +73,23 @@ static const struct
   { "coco.poto.global", "filter=false\naux_topk=0\nradius=-1\n" },
   { "coco.poto.add", "filter=false\naux_topk=0\nadditive=true\n" },
   { "coco.poto.argmax", "assigner=argmax\nfilter=false\naux_topk=0\n" },
-  { "coco.poto.6x",
-      "filter=false\naux_topk=0\niterations=540000\nsteps=480000;520000\n" },
-  { "coco.poto.9x",
-      "filter=false\naux_topk=0\niterations=810000\nsteps=750000;790000\n" },
+  { "coco.poto.alpha0", "filter=false\naux_topk=0\nalpha=0\n" },
+  { "coco.poto.alpha0.2", "filter=false\naux_topk=0\nalpha=0.2\n" },
+  { "coco.poto.alpha0.4", "filter=false\naux_topk=0\nalpha=0.4\n" },
+  { "coco.poto.alpha0.6", "filter=false\naux_topk=0\nalpha=0.6\n" },
+  { "coco.poto.alpha1", "filter=false\naux_topk=0\nalpha=1\n" },
+  { "coco.poto.3dmf.tau0_phi1", "aux_topk=0\ntau=0\nphi=1\n" },
+  { "coco.poto.3dmf.tau0_phi3", "aux_topk=0\ntau=0\nphi=3\n" },
+  { "coco.poto.3dmf.tau0_phi5", "aux_topk=0\ntau=0\nphi=5\n" },
+  { "coco.poto.3dmf.tau2_phi1", "aux_topk=0\ntau=2\nphi=1\n" },
+  { "coco.poto.3dmf.tau2_phi5", "aux_topk=0\ntau=2\nphi=5\n" },
+  { "coco.poto.3dmf.tau4_phi1", "aux_topk=0\ntau=4\nphi=1\n" },
+  { "coco.poto.3dmf.tau4_phi3", "aux_topk=0\ntau=4\nphi=3\n" },
+  { "coco.poto.3dmf.tau4_phi5", "aux_topk=0\ntau=4\nphi=5\n" },
+  { "coco.fcos.ctr.res101",
+      "assigner=fcos\nfilter=false\ncenterness=true\naux_topk=0\n"
+      "reg_weight=1\nnms_iou=0.6\nbackbone=resnet101\n" },
+  { "coco.poto.3dmf.aux.res101", "backbone=resnet101\n" },
   { "coco.poto.3dmf", "aux_topk=0\n" },
   { "coco.poto.3dmf_wo_gn", "filter_norm=false\naux_topk=0\n" },
   { "coco.poto.3dmf.aux", "" },
@@ -98,6 +112,22 @@ static const struct
   { "crowdhuman.poto.3dmf", CROWDHUMAN "aux_topk=0\n" },
   { "crowdhuman.poto.3dmf.aux", CROWDHUMAN },
 };
+
+/* Detectron2's, of 90 000 iterations each; a preset of COCO and one of them is
+ * a preset too: coco.poto.2x. */
+static const struct
+{
+  const char *name, *text;
+} schedules[] = {
+  { "1x", "iterations=90000\nsteps=60000;80000\n" },
+  { "2x", "iterations=180000\nsteps=120000;160000\n" },
+  { "3x", "iterations=270000\nsteps=210000;250000\n" },
+  { "6x", "iterations=540000\nsteps=480000;520000\n" },
+  { "9x", "iterations=810000\nsteps=750000;790000\n" },
+};
+
+#define COCO "coco."
+#define SINGLE_SCALE "_ss" /* after a schedule, as in coco.poto.2x_ss */
 
 gboolean
 defcn_recipe_set (DefcnRecipe *recipe, const char *assignment, GError **error)
@@ -141,22 +171,56 @@ defcn_recipe_alpha (const DefcnRecipe *recipe, gint64 i)
       * CLAMP ((i - begin) / (end - begin), 0, 1);
 }
 
+/* What the preset of that name says, NULL: there is none. */
+static const char *
+find_preset (const char *name)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (presets); i++) {
+    if (g_str_equal (presets[i].name, name))
+      return presets[i].text;
+  }
+  return NULL;
+}
+
+/* (transfer full): what a preset of COCO with a schedule says. */
+static char *
+find_scheduled (const char *name)
+{
+  const char *word = strrchr (name, '.');
+
+  if (!g_str_has_prefix (name, COCO) || !word)
+    return NULL;
+  g_autofree char *base = g_strndup (name, word - name);
+  const char *text = find_preset (base);
+  for (gsize i = 0; text && i < G_N_ELEMENTS (schedules); i++) {
+    const char *rest = word + 1;
+
+    if (!g_str_has_prefix (rest, schedules[i].name))
+      continue;
+    rest += strlen (schedules[i].name);
+    if (rest[0] == '\0' || g_str_equal (rest, SINGLE_SCALE))
+      return g_strconcat (text, schedules[i].text,
+          rest[0] ? "short_edges=800\n" : "", NULL);
+  }
+  return NULL;
+}
+
 DefcnRecipe *
 defcn_recipe_new (const char *preset, GError **error)
 {
   static const char *const no_labels[] = { NULL };
-  const char *text = NULL;
+  const char *name = preset ? preset : "coco.poto.3dmf.aux";
+  g_autofree char *text = find_preset (name) ? g_strdup (find_preset (name))
+                                             : find_scheduled (name);
 
-  for (gsize i = 0; i < G_N_ELEMENTS (presets); i++) {
-    if (g_str_equal (presets[i].name, preset ? preset : "coco.poto.3dmf.aux"))
-      text = presets[i].text;
-  }
   if (!text) {
     g_autofree char *names =
         g_strjoinv (", ", (char **) defcn_recipe_presets ());
 
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "no preset \"%s\"; there are %s", preset, names);
+        "no preset \"%s\"; there are %s, and those of COCO with .1x, .2x, .3x, "
+        ".6x or .9x behind them, or .2x" SINGLE_SCALE " and the like",
+        preset, names);
     return NULL;
   }
 
@@ -446,11 +510,26 @@ char *
 defcn_recipe_help (void)
 {
   g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (NULL, NULL);
-  GString *text = g_string_new ("Presets:");
+  GString *text = g_string_new ("Presets, and where in the paper "
+                                "(arXiv 2012.03544) they stand:\n");
 
   for (gsize i = 0; i < G_N_ELEMENTS (presets); i++)
-    g_string_append_printf (text, " %s", presets[i].name);
-  g_string_append (text, "\n\nKeys and their defaults:\n");
+    g_string_append_printf (text, "  %-32s %s\n", presets[i].name,
+        defcn_paper_place (presets[i].name));
+  g_string_append (text,
+      "\nEach of COCO has 3x, 270 000 iterations of pictures of 640 to 800 "
+      "pixels, as the\nrelease; with another behind it that:\n");
+  for (gsize i = 0; i < G_N_ELEMENTS (schedules); i++) {
+    g_auto (GStrv) lines = g_strsplit (schedules[i].text, "\n", -1);
+
+    g_string_append_printf (text, "  .%-31s %s, %s%s\n", schedules[i].name,
+        lines[0], lines[1],
+        g_str_equal (schedules[i].name, "2x") ? ": the paper's" : "");
+  }
+  g_string_append_printf (text,
+      "  %-32s the same, all pictures of 800 pixels\n\n"
+      "Keys and their defaults:\n",
+      ".1x" SINGLE_SCALE " .2x" SINGLE_SCALE " ...");
   defcn_recipe_keys_append_help (text, recipe);
   return g_string_free (text, FALSE);
 }

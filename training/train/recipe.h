@@ -12,13 +12,14 @@
 
 G_BEGIN_DECLS
 
-/* @preset: NULL for the default, coco.poto.3dmf.aux.  NULL with @error naming
- * the presets. */
+/* @preset: NULL for the default, coco.poto.3dmf.aux; of COCO with a schedule or
+ * without, "coco.poto.2x", "coco.poto.2x_ss".  NULL with @error naming the
+ * presets. */
 DefcnRecipe *defcn_recipe_new (const char *preset, GError **error);
 void defcn_recipe_free (DefcnRecipe *recipe);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnRecipe, defcn_recipe_free)
 
-/* Names of the presets, NULL-terminated. */
+/* Names of the presets without schedules, NULL-terminated. */
 const char *const *defcn_recipe_presets (void);
 
 /* Reads the key file @path over the recipe; its key "preset" must have been
@@ -43,7 +44,8 @@ float defcn_recipe_alpha (const DefcnRecipe *recipe, gint64 i);
 char *defcn_recipe_to_text (const DefcnRecipe *recipe);
 /* The same with them, absolute: a run can be repeated from it. */
 char *defcn_recipe_to_file (const DefcnRecipe *recipe);
-/* One line per key: name, default, meaning; (transfer full). */
+/* One line per preset: name, tables and figures; per schedule; per key: name,
+ * default, meaning; (transfer full). */
 char *defcn_recipe_help (void);
 
 G_END_DECLS
