@@ -6,6 +6,7 @@
 
 #include "coco_eval.h"
 #include "crowdhuman_eval.h"
+#include "precision_recall.h"
 #include "reliability.h"
 #include "working.h"
 
@@ -46,6 +47,7 @@ typedef struct
   DefcnWorking working[DEFCN_N_COLUMNS]; /* at working_threshold */
   DefcnWorking equal[DEFCN_N_COLUMNS];   /* at equal recall: recall */
   DefcnCrowded crowded[DEFCN_N_COLUMNS]; /* at least_objects or more */
+  DefcnPrecisionRecall curves[DEFCN_N_COLUMNS]; /* in no JSON */
   float nms_iou, duplicate_iou;
   DefcnColumn own;                      /* the way that the model works */
   float threshold, duplicate_threshold; /* of the scores */
