@@ -40,7 +40,7 @@ defcn_machine_to_json (void)
   cJSON_AddStringToObject (machine, "cpu", cpu);
   cJSON_AddNumberToObject (machine, "cores", g_get_num_processors ());
   if (pages > 0)
-    cJSON_AddNumberToObject (machine, "memory",
+    cJSON_AddNumberToObject (machine, "memory_gib",
         round (pages * sysconf (_SC_PAGESIZE) / (1 << 30) * 10) / 10);
   cJSON_AddStringToObject (machine, "system", kernel);
   cJSON_AddStringToObject (machine, "defcn", DEFCN_VERSION);

@@ -6,7 +6,7 @@
 
 #include <cjson/cJSON.h>
 
-/* {"cpu", "cores", "memory": in GiB, "system", "defcn", "glib"}; (transfer
+/* {"cpu", "cores", "memory_gib", "system", "defcn", "glib"}; (transfer
  * full). */
 cJSON *defcn_machine_to_json (void);
 /* What the kernel calls the processor, or else its architecture; g_free(). */

@@ -12,7 +12,7 @@
 #define WIDTH 520
 #define HEIGHT 320
 #define LEFT 58.0
-#define RIGHT 508.0
+#define RIGHT 492.0
 #define TOP 28.0
 #define BOTTOM 272.0
 #define X_STEPS 6

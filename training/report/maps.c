@@ -142,7 +142,7 @@ append_map (GString *html, const DefcnScoreMap *map, int height,
       COLUMN, height, address);
   defcn_html_text (html, model);
   g_string_append_printf (html,
-      ", P%d: best score %.2f, %u locations in use\"><br>best %.2f, in use "
+      ", P%d: best score %.2f, %u locations in use\">best %.2f, in use "
       "%u</td>",
       level + 3, summary->most, summary->n, summary->most, summary->n);
 }

@@ -89,7 +89,7 @@ append_way (GString *html, const cJSON *figures, DefcnColumn column)
   else
     g_string_append_printf (html, "NMS %.2f", figure (of, NULL, "nms_iou"));
   if (of == figures)
-    g_string_append (html, " <b>(its own way)</b>");
+    g_string_append (html, " <b>(its own)</b>");
 }
 
 static void
@@ -97,7 +97,7 @@ append_figures (GString *html, const GArray *rows)
 {
   g_string_append (html,
       "<div class=\"wide\"><table><thead><tr><th scope=\"col\">model</th>"
-      "<th scope=\"col\">boxes</th>");
+      "<th scope=\"col\" class=\"words\">boxes</th>");
   for (gsize t = 0; t < G_N_ELEMENTS (table); t++)
     if (is_there (rows, t))
       g_string_append_printf (html, "<th scope=\"col\">%s</th>",
@@ -112,7 +112,7 @@ append_figures (GString *html, const GArray *rows)
       if (!of)
         continue;
       defcn_html_within (html, "<tr><th scope=\"row\">", row->name,
-          "</th><td>");
+          "</th><td class=\"words\">");
       append_way (html, row->figures, k);
       g_string_append (html, "</td>");
       for (gsize t = 0; t < G_N_ELEMENTS (table); t++)

@@ -8,19 +8,20 @@
 #include <math.h>
 
 #define EDGE 480 /* of a picture on the page */
+#define LABEL 24 /* width of a box that its score does not hide */
 
-/* How a box is drawn, and called. */
+/* How a box is drawn, and called; meaning: NULL where the name says it. */
 static const struct
 {
-  const char *name, *color, *dash;
+  const char *name, *meaning, *color, *dash;
 } looks[DEFCN_N_VERDICTS] = {
-  { "right", "#0072b2", "" },
-  { "twin of a right one", "#a0447f", "2 3" },
-  { "another class", "#7f5f00", "10 3 2 3" },
-  { "nothing is there", "#c44e00", "7 4" },
-  { "on a crowd, not counted", "#3b3b3b", "1 4" },
-  { "missed", "#000000", "12 4" },
-  { "crowd", "#3b3b3b", "1 4" },
+  { "right", NULL, "#0072b2", "" },
+  { "twin", "a second box of an object", "#a0447f", "2 3" },
+  { "wrong class", NULL, "#7f5f00", "10 3 2 3" },
+  { "false", "nothing is there", "#c44e00", "7 4" },
+  { "on a crowd", "not counted", "#3b3b3b", "1 4" },
+  { "missed", NULL, "#000000", "12 4" },
+  { "crowd", "not counted", "#3b3b3b", "1 4" },
 };
 
 typedef struct
@@ -90,8 +91,10 @@ defcn_pictures_append_key (GString *html)
       g_string_append_printf (html,
           "<li><svg viewBox=\"0 0 34 12\" width=\"34\" height=\"12\" "
           "aria-hidden=\"true\"><path class=\"line\" stroke=\"%s\" "
-          "stroke-dasharray=\"%s\" d=\"M1 6H33\"/></svg> %s</li>\n",
-          looks[k].color, looks[k].dash, looks[k].name);
+          "stroke-dasharray=\"%s\" d=\"M1 6H33\"/></svg> %s%s%s</li>\n",
+          looks[k].color, looks[k].dash, looks[k].name,
+          looks[k].meaning ? ": " : "",
+          looks[k].meaning ? looks[k].meaning : "");
   g_string_append (html, "</ul>\n");
 }
 
@@ -123,10 +126,10 @@ append_box (GString *html, const DefcnVerdict *v, char **labels, double sx,
       "height=\"%.1f\"/><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
       "height=\"%.1f\" stroke=\"%s\" stroke-dasharray=\"%s\"/>",
       x, y, w, h, x, y, w, h, looks[v->kind].color, looks[v->kind].dash);
-  if (v->box.score >= 0)
+  if (v->box.score >= 0 && w >= LABEL)
     g_string_append_printf (html,
         "<text x=\"%.1f\" y=\"%.1f\" fill=\"%s\">%.2f</text>", x + 2,
-        MAX (y, 0) + 12, looks[v->kind].color, v->box.score);
+        MAX (y, 0) + 11, looks[v->kind].color, v->box.score);
   g_string_append (html, "</g>\n");
 }
 
@@ -143,7 +146,7 @@ append_counts (GString *html, const GArray *verdicts)
     if (counts[k]) {
       g_string_append_printf (html, "%s%u %s", between, counts[k],
           looks[k].name);
-      between = "; ";
+      between = ", ";
     }
   if (!*between)
     g_string_append (html, "nothing is there, nothing was found");

@@ -326,8 +326,40 @@ count_differing (const GPtrArray *runs, const GPtrArray *keys)
   return n;
 }
 
-void
-defcn_runs_append_recipes (GString *html, const GPtrArray *runs)
+/* The entries of @object as rows. */
+static void
+append_entries (GString *html, const cJSON *object)
+{
+  const cJSON *item;
+
+  cJSON_ArrayForEach (item, object)
+  {
+    if (!item->string || g_str_equal (item->string, "recipe"))
+      continue;
+    defcn_html_within (html, "<tr><th scope=\"row\">", item->string,
+        "</th><td>");
+    if (cJSON_IsNumber (item)) {
+      g_string_append_printf (html, "%.10g</td></tr>\n", item->valuedouble);
+      continue;
+    }
+    char *text = cJSON_IsString (item) ? NULL : cJSON_PrintUnformatted (item);
+    defcn_html_within (html, "", text ? text : item->valuestring,
+        "</td></tr>\n");
+    cJSON_free (text);
+  }
+}
+
+static void
+append_object (GString *html, const char *title, const cJSON *object)
+{
+  defcn_html_within (html, "<h3>", title, "</h3>\n");
+  g_string_append (html, "<div class=\"wide\"><table class=\"text\"><tbody>\n");
+  append_entries (html, object);
+  g_string_append (html, "</tbody></table></div>\n");
+}
+
+static void
+append_recipes (GString *html, const GPtrArray *runs)
 {
   g_autoptr (GPtrArray) keys = all_keys (runs);
 
@@ -346,36 +378,21 @@ defcn_runs_append_recipes (GString *html, const GPtrArray *runs)
   g_string_append (html, "</details>\n");
 }
 
-/* The entries of @object as rows. */
-static void
-append_entries (GString *html, const cJSON *object)
+void
+defcn_runs_append_recipes (GString *html, const GPtrArray *runs)
 {
-  const cJSON *item;
+  append_recipes (html, runs);
+  for (guint i = 0; i < runs->len; i++) {
+    const DefcnHistory *h = run_at (runs, i);
+    g_autofree char *title =
+        g_strdup_printf ("What the model of %s says", h->name);
 
-  cJSON_ArrayForEach (item, object)
-  {
-    if (!item->string || g_str_equal (item->string, "recipe"))
-      continue;
-    defcn_html_within (html, "<tr><th scope=\"row\">", item->string,
-        "</th><td>");
-    char *text = cJSON_IsString (item) ? NULL : cJSON_PrintUnformatted (item);
-    defcn_html_within (html, "", text ? text : item->valuestring,
-        "</td></tr>\n");
-    cJSON_free (text);
+    if (h->training)
+      append_object (html, title, h->training);
   }
 }
 
-static void
-append_machine (GString *html, const char *title, const cJSON *machine)
-{
-  defcn_html_within (html, "<h3>", title, "</h3>\n");
-  g_string_append (html, "<div class=\"wide\"><table class=\"text\"><tbody>\n");
-  append_entries (html, machine);
-  g_string_append (html, "</tbody></table></div>\n");
-}
-
-/* The machines of a run that differ from the one before, and its model's own
- * words. */
+/* The machines of a run that differ from the one before. */
 static void
 append_training (GString *html, const DefcnHistory *h)
 {
@@ -388,13 +405,8 @@ append_training (GString *html, const DefcnHistory *h)
         h->name, defcn_history_number (line, "iteration"));
 
     if (!before || !cJSON_Compare (before, machine, TRUE))
-      append_machine (html, title, machine);
+      append_object (html, title, machine);
     before = machine;
-  }
-  if (h->training) {
-    g_autofree char *title = g_strdup_printf ("%s, its model", h->name);
-
-    append_machine (html, title, h->training);
   }
 }
 
@@ -408,6 +420,6 @@ defcn_runs_append_machines (GString *html, const GPtrArray *runs,
     append_training (html, run_at (runs, i));
   for (guint i = 0; devices[i]; i++)
     cJSON_AddStringToObject (own, "measured with", devices[i]);
-  append_machine (html, "This report", own);
+  append_object (html, "This report", own);
   cJSON_Delete (own);
 }
