@@ -11,7 +11,7 @@
 /* Of the drawing, in its own units: a column of a page is about as wide. */
 #define WIDTH 520
 #define HEIGHT 320
-#define LEFT 58.0
+#define LEFT 66.0
 #define RIGHT 492.0
 #define TOP 28.0
 #define BOTTOM 272.0

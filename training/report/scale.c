@@ -71,7 +71,7 @@ defcn_scale_label (const DefcnScale *scale, int i)
   const double largest = MAX (fabs (scale->low), fabs (scale->high));
   const int decimals = (int) ceil (-log10 (scale->step) - RELATIVE);
 
-  if (largest >= 1e7 || decimals > 5)
+  if (largest >= 1e7 || decimals > 4)
     return g_strdup_printf ("%.*g",
         (int) CLAMP (ceil (log10 (largest / scale->step)) + 1, 1, 15), value);
   return g_strdup_printf ("%.*f", MAX (decimals, 0), value);
