@@ -151,7 +151,7 @@ test_lines (void)
   points = defcn_chart_add (chart, "two", 1, DEFCN_LINE_DASHED);
   add (points, 5, 0.123456789);
   g_autofree char *html = draw (chart);
-  g_assert_nonnull (strstr (html, "d=\"M66.00 272.00L492.00 28.00\""));
+  g_assert_nonnull (strstr (html, "d=\"M66.00 272.00L492.00 34.00\""));
   g_assert_cmpint (count (html, "stroke-dasharray=\"7 4\""), ==, 2);
   g_assert_cmpint (count (html, "class=\"marker\""), ==, 3);
   g_assert_nonnull (strstr (html, "<title id=\"a-title\">A &lt;b&gt; &amp; c"));
@@ -221,8 +221,8 @@ test_looks (void)
   defcn_chart_diagonal (chart);
   g_autofree char *html = draw (chart);
   g_assert_cmpint (count (html, "class=\"marker\""), ==, 0);
-  g_assert_nonnull (strstr (html, "M66.00 272.00L492.00 28.00\"/>"));
-  g_assert_nonnull (strstr (html, "L276.87 151.22\"")); /* .495, .495 */
+  g_assert_nonnull (strstr (html, "M66.00 272.00L492.00 34.00\"/>"));
+  g_assert_nonnull (strstr (html, "L276.87 154.19\"")); /* .495, .495 */
 
   for (guint s = 0; s < DEFCN_CHART_N_COLORS; s++) {
     points = defcn_chart_add (other, "s", s, DEFCN_LINE_NONE);

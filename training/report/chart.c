@@ -13,11 +13,12 @@
 #define HEIGHT 320
 #define LEFT 66.0
 #define RIGHT 492.0
-#define TOP 28.0
+#define TOP 34.0
 #define BOTTOM 272.0
 #define X_STEPS 6
 #define Y_STEPS 6
-#define MARKER 3.5      /* half of a marker */
+#define MARKER 3.5      /* half of a marker on a line */
+#define DOT 5.5         /* of one without */
 #define DODGE 0.12      /* between the series of a category */
 #define MOST_MARKERS 60 /* points of a line that are marked */
 
@@ -235,45 +236,47 @@ y_of (const Axes *axes, double y)
   return BOTTOM + defcn_scale_part (&axes->y, y) * (TOP - BOTTOM);
 }
 
-/* A marker of colour @i around x, y. */
+/* A marker of colour @i around x, y, about 2 @r wide. */
 static void
-append_marker (GString *html, guint i, double x, double y)
+append_marker (GString *html, guint i, double x, double y, double r)
 {
-  const double r = MARKER;
+  const double third = 0.35 * r;
 
   switch (i % DEFCN_CHART_N_COLORS) {
-    case 0:
+    case 0: /* a circle */
       g_string_append_printf (html,
-          "M%.2f %.2fa%g %g 0 1 0 %g 0a%g %g 0 1 0 "
-          "%g 0z",
-          x - r, y, r, r, 2 * r, r, r, -2 * r);
+          "M%.2f %.2fa%g %g 0 1 0 %g 0a%g %g 0 1 0 %g 0z", x - r, y, r, r,
+          2 * r, r, r, -2 * r);
       break;
-    case 1:
+    case 1: /* a square */
       g_string_append_printf (html, "M%.2f %.2fh%gv%gh%gz", x - r, y - r, 2 * r,
           2 * r, -2 * r);
       break;
-    case 2:
+    case 2: /* a triangle */
       g_string_append_printf (html, "M%.2f %.2fl%g %gh%gz", x, y - r * 1.2,
           r * 1.2, 2.1 * r, -2.4 * r);
       break;
-    case 3:
+    case 3: /* a diamond */
       g_string_append_printf (html, "M%.2f %.2fl%g %gl%g %gl%g %gz", x,
           y - 1.4 * r, 1.4 * r, 1.4 * r, -1.4 * r, 1.4 * r, -1.4 * r, -1.4 * r);
       break;
-    case 4:
+    case 4: /* a triangle on its tip */
       g_string_append_printf (html, "M%.2f %.2fl%g %gh%gz", x, y + r * 1.2,
           r * 1.2, -2.1 * r, -2.4 * r);
       break;
     case 5: /* a plus */
       g_string_append_printf (html,
-          "M%.2f %.2fh2.4v2.4h2.4v2.4h-2.4v2.4h-2.4v-2.4h-2.4v-2.4h2.4z",
-          x - 1.2, y - 3.6);
+          "M%.2f %.2fh%gv%gh%gv%gh%gv%gh%gv%gh%gv%gh%gz", x - third,
+          y - 3 * third, 2 * third, 2 * third, 2 * third, 2 * third, -2 * third,
+          2 * third, -2 * third, -2 * third, -2 * third, -2 * third, 2 * third);
       break;
-    case 6: /* wide */
-      g_string_append_printf (html, "M%.2f %.2fh9v4h-9z", x - 4.5, y - 2);
+    case 6: /* a bar that lies */
+      g_string_append_printf (html, "M%.2f %.2fh%gv%gh%gz", x - 1.4 * r,
+          y - 0.6 * r, 2.8 * r, 1.2 * r, -2.8 * r);
       break;
-    default: /* high */
-      g_string_append_printf (html, "M%.2f %.2fh4v9h-4z", x - 2, y - 4.5);
+    default: /* a bar that stands */
+      g_string_append_printf (html, "M%.2f %.2fh%gv%gh%gz", x - 0.6 * r,
+          y - 1.4 * r, 1.2 * r, 2.8 * r, -1.2 * r);
       break;
   }
 }
@@ -320,7 +323,7 @@ append_frame (GString *html, const DefcnChart *chart, const Axes *axes)
     append_text (html, x_of (axes, at), BOTTOM + 19, "middle", label);
   }
   append_text (html, (LEFT + RIGHT) / 2, BOTTOM + 40, "middle", chart->x_name);
-  append_text (html, 8, TOP - 12, "start", chart->y_name);
+  append_text (html, 4, 14, "start", chart->y_name);
   g_string_append (html, "</g>\n");
 }
 
@@ -379,7 +382,7 @@ append_series (GString *html, const DefcnChart *chart, const Axes *axes,
     g_string_append_printf (html, "<path class=\"marker\" fill=\"%s\" d=\"",
         defcn_chart_color (series->color));
     append_marker (html, series->color, x_of (axes, p->x + aside (chart, s)),
-        y_of (axes, p->y));
+        y_of (axes, p->y), series->line == DEFCN_LINE_NONE ? DOT : MARKER);
     defcn_html_within (html, "\"><title>", series->name, ", ");
     if (chart->categories)
       defcn_html_text (html, chart->categories[(int) p->x]);
@@ -453,7 +456,7 @@ append_legend (GString *html, const DefcnChart *chart)
           "<path class=\"line\" fill=\"none\" stroke=\"%s\"%s d=\"M1 6H33\"/>",
           color, dashes[series->line]);
     g_string_append_printf (html, "<path fill=\"%s\" d=\"", color);
-    append_marker (html, series->color, 17, 6);
+    append_marker (html, series->color, 17, 6, MARKER);
     defcn_html_within (html, "\"/></svg> ", series->name, "</li>\n");
   }
   g_string_append (html, "</ul>\n");

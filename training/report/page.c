@@ -68,7 +68,7 @@ static const char style[] =
     "@media (max-width: 520px) { .grid text { font-size: 16px; } }\n"
     "@media print {\n"
     "  body { max-width: none; padding: 0; font-size: 12px; }\n"
-    "  nav { display: none; }\n"
+    "  nav, details:not([open]) { display: none; }\n"
     "  .charts { grid-template-columns: 1fr 1fr; }\n"
     "  figure, .picture, tr { break-inside: avoid; }\n"
     "  h2, h3 { break-after: avoid; }\n"
