@@ -12,3 +12,4 @@ int defcn_info_main (int argc, char **argv);
 int defcn_convert_main (int argc, char **argv);
 int defcn_bench_main (int argc, char **argv);
 int defcn_track_main (int argc, char **argv);
+int defcn_report_main (int argc, char **argv);

@@ -25,6 +25,7 @@ static const struct
   { "export", defcn_export_main, "write a model for other programs (ONNX)" },
   { "convert", defcn_convert_main, "turn annotations into another format" },
   { "info", defcn_info_main, "tell what a model file holds" },
+  { "report", defcn_report_main, "show training runs on a page" },
   { "bench", defcn_bench_main, "measure a network stage by stage" },
 };
 

@@ -4,6 +4,7 @@
 #include "device_options.h"
 #include "drawing/plot.h"
 #include "eval/evaluate.h"
+#include "machine.h"
 #include "train/run.h"
 
 #include <math.h>
@@ -99,6 +100,28 @@ log_cache (DefcnRun *run, cJSON *line, char **text)
   run->cache_is_full = stats.is_full;
 }
 
+/* A line that says where the updates from here on are made, before the first of
+ * them: a folder whose run has done nothing is as good as new. */
+static gboolean
+log_machine (DefcnRun *run, GError **error)
+{
+  const DefcnBackend *be = run->be;
+
+  if (run->machine_is_logged)
+    return TRUE;
+  cJSON *line = cJSON_CreateObject (), *machine = defcn_machine_to_json ();
+  run->machine_is_logged = TRUE;
+  cJSON_AddStringToObject (machine, "device", be->name);
+  cJSON_AddStringToObject (machine, "precision",
+      be->precision ? be->precision : "fp32");
+  if (be->library)
+    cJSON_AddStringToObject (machine, "engine", be->library);
+  cJSON_AddNumberToObject (machine, "threads", be->threads);
+  cJSON_AddNumberToObject (line, "iteration", run->first);
+  cJSON_AddItemToObject (line, "machine", machine);
+  return defcn_metrics_write (run->metrics, line, error);
+}
+
 /* One line of metrics over the updates since the last one. */
 static gboolean
 log_updates (DefcnRun *run, GError **error)
@@ -135,6 +158,10 @@ log_updates (DefcnRun *run, GError **error)
   run->norm = run->n = 0;
   run->waited = waited;
   run->since = g_get_monotonic_time ();
+  if (!log_machine (run, error)) {
+    cJSON_Delete (line);
+    return FALSE;
+  }
   return defcn_metrics_write (run->metrics, line, error);
 }
 

@@ -52,7 +52,8 @@ ROOMS = {
     "pipelines/live": set(),
     "training": {"core", "training/bench", "training/convert",
                  "training/data", "training/drawing", "training/eval",
-                 "training/export", "training/import", "training/train"},
+                 "training/export", "training/import", "training/report",
+                 "training/train"},
     "training/assign": {"core", "training/data"},
     "training/bench": {"core", "training", "training/train"},
     "training/convert": {"core", "training/data"},
@@ -61,6 +62,7 @@ ROOMS = {
     "training/eval": {"core", "training", "training/data"},
     "training/export": {"core", "training/data"},
     "training/import": {"core", "training/data"},
+    "training/report": {"core", "training", "training/data", "training/eval"},
     "training/train": {"core", "training", "training/assign", "training/data"},
 }
 
@@ -71,8 +73,9 @@ SHARED = {
                    "gst-plugin/meta", "gst-plugin/object", "gst-plugin/redact",
                    "gst-plugin/samples", "gst-plugin/scene",
                    "gst-plugin/timing", "gst-plugin/view"},
-    "training": {"training/progress", "training/metrics",
-                 "training/device_options"},
+    "training": {"training/device_options", "training/machine",
+                 "training/metrics", "training/progress",
+                 "training/terminal"},
 }
 
 # What the backends' rows may know of the core: the table that they fill and

@@ -430,6 +430,69 @@ test_rule (void)
   g_assert_cmpuint (filtered.coco[DEFCN_COLUMN_NONE].n_detections, >, 0);
 }
 
+typedef struct
+{
+  guint next, n;
+} Heard;
+
+/* Samples in their order, boxes by descending score. */
+static void
+on_boxes (guint i, const GArray *boxes, gpointer data)
+{
+  Heard *heard = data;
+
+  g_assert_cmpuint (i, ==, heard->next++);
+  heard->n += boxes->len;
+  for (guint k = 1; k < boxes->len; k++)
+    g_assert_cmpfloat (g_array_index (boxes, DefcnBox, k).score, <=,
+        g_array_index (boxes, DefcnBox, k - 1).score);
+}
+
+/* Who asks hears of every sample once, with the boxes of the model's own way
+ * and no other. */
+static void
+test_each (void)
+{
+  static const float own[][2] = { { 0, 0 }, { 0, 0.3f }, { 0.5f, 0 } };
+  g_autoptr (DefcnModel) plain = open_model ("three.safetensors");
+  g_autoptr (DefcnDataset) dataset = dataset_new (plain, FALSE, 1, 1);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (own); i++) {
+    g_autoptr (DefcnModel) model = open_model_with (own[i][0], own[i][1], 0.3f);
+    DefcnEvaluateOptions options = defcn_evaluate_defaults;
+    g_auto (DefcnFigures) out = { 0 };
+    Heard heard = { 0 };
+
+    options.each = on_boxes;
+    options.data = &heard;
+    options.batch = 1 + i;
+    evaluate (model, dataset, &options, &out);
+    g_assert_cmpuint (heard.next, ==, N_IMAGES);
+    g_assert_cmpuint (heard.n, ==, count_boxes (model, own[i][0], own[i][1]));
+  }
+}
+
+/* Of one class the mean of precision over recall is AP50, in every column. */
+static void
+test_curves (void)
+{
+  g_autoptr (DefcnModel) model = open_model ("one.safetensors");
+  g_autoptr (DefcnDataset) dataset = dataset_new (model, FALSE, 1, 1);
+  g_auto (DefcnFigures) out = { 0 };
+
+  evaluate (model, dataset, NULL, &out);
+  for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
+    double sum = 0;
+
+    for (int r = 0; r < DEFCN_PRECISION_RECALL_N; r++)
+      sum += out.curves[k].precision[r];
+    g_assert_cmpfloat_with_epsilon (sum / DEFCN_PRECISION_RECALL_N,
+        out.coco[k].stats[1], 1e-9);
+  }
+  g_assert_cmpfloat (out.coco[DEFCN_COLUMN_NMS].stats[1], <,
+      out.coco[DEFCN_COLUMN_NONE].stats[1]);
+}
+
 /* The model's working threshold, which no evaluation goes below. */
 static void
 test_working (void)
@@ -743,6 +806,8 @@ main (int argc, char **argv)
   for (int i = 0; i < N_IMAGES; i++)
     write_picture (i);
 
+  g_test_add_func ("/evaluate/each", test_each);
+  g_test_add_func ("/evaluate/curves", test_curves);
   g_test_add_func ("/evaluate/perfect", test_perfect);
   g_test_add_func ("/evaluate/limit", test_limit);
   g_test_add_func ("/evaluate/batch", test_batch);

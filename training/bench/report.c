@@ -1,6 +1,8 @@
 /* The report of `defcn bench`: a table, or JSON. */
 #include "report.h"
 
+#include "machine.h"
+
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
@@ -207,22 +209,6 @@ json_row (const DefcnBench *b, const DefcnSamples *s, guint64 macs)
   return row;
 }
 
-/* What the kernel calls the processor, or else its architecture. */
-static char *
-processor (const struct utsname *system)
-{
-  g_autofree char *text = NULL;
-
-  if (g_file_get_contents ("/proc/cpuinfo", &text, NULL, NULL)) {
-    const char *line = strstr (text, "\nmodel name");
-    const char *name = line ? strstr (line, ": ") : NULL;
-
-    if (name)
-      return g_strndup (name + 2, strcspn (name + 2, "\n"));
-  }
-  return g_strdup (system->machine);
-}
-
 static void
 add_machine (cJSON *object, const DefcnBench *b)
 {
@@ -236,7 +222,7 @@ add_machine (cJSON *object, const DefcnBench *b)
   double load = 0;
 
   uname (&system);
-  g_autofree char *cpu = processor (&system);
+  g_autofree char *cpu = defcn_machine_processor ();
   g_autofree char *kernel =
       g_strdup_printf ("%s %s", system.sysname, system.release);
   cJSON_AddStringToObject (object, "date", when);

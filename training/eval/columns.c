@@ -154,6 +154,7 @@ defcn_columns_measure (DefcnColumns *columns, DefcnFigures *f)
 
     get_outcomes (e, &outcomes[k]);
     f->working[k] = defcn_working_at (&outcomes[k], f->working_threshold);
+    defcn_precision_recall_measure (&f->curves[k], &outcomes[k]);
     if (e->crowd) {
       defcn_crowdhuman_eval_run (e->crowd, &f->crowd[k]);
       defcn_crowdhuman_eval_jaccard (e->crowd, &f->crowd[k]);

@@ -193,6 +193,8 @@ run_batch (Batch *batch, GError **error)
           picture->height, boxes);
       if (run->results && k == (int) run->out->own)
         append_results (run, batch->first + i, boxes);
+      if (run->options->each && k == (int) run->out->own)
+        run->options->each (batch->first + i, boxes, run->options->data);
     }
   return TRUE;
 }

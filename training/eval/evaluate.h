@@ -35,6 +35,10 @@ typedef struct
                                 when not 0; or NULL */
   const char *detections;    /* write the model's boxes here, as COCO results;
                                 or NULL */
+  /* Called for every sample with the boxes of the model's own way, DefcnBox by
+   * descending score in the pixels of the annotations; or NULL. */
+  void (*each) (guint i, const GArray *boxes, gpointer data);
+  gpointer data;
 } DefcnEvaluateOptions;
 
 /* threshold 0.05, which figures of others are taken at; duplicate_threshold

@@ -7,6 +7,7 @@
 #include "boxes.h"
 #include "coco_eval.h"
 #include "crowdhuman_eval.h"
+#include "precision_recall.h"
 #include "reliability.h"
 #include "working.h"
 
@@ -49,6 +50,7 @@ typedef struct
   DefcnCrowded crowded[DEFCN_N_COLUMNS]; /* at least_objects or more */
   /* Of CrowdHuman's persons, what NMS at nms_iou would leave (table 8). */
   double truth_recall;
+  DefcnPrecisionRecall curves[DEFCN_N_COLUMNS]; /* in no JSON */
   float nms_iou, duplicate_iou;
   DefcnNmsRange nms_range;              /* of the column with NMS */
   DefcnMaxFilter max_filter;            /* of all columns */

@@ -53,6 +53,7 @@ typedef struct
   gint64 n, since;
   double waited;
   gboolean cache_is_full; /* which has been said */
+  gboolean machine_is_logged;
 } DefcnRun;
 
 /* The recipe of a run: preset, then key file, then options; (transfer full).

@@ -1,0 +1,109 @@
+/* A model that the report measures itself. */
+#include "subject.h"
+
+#include "verdict.h"
+
+static void
+array_free (gpointer data)
+{
+  g_array_unref (data);
+}
+
+DefcnSubject *
+defcn_subject_open (const DefcnHistory *history,
+    const DefcnDetectorOptions *device, GError **error)
+{
+  g_autoptr (DefcnSubject) s = g_new0 (DefcnSubject, 1);
+
+  s->history = history;
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (history->model, error);
+  if (!weights)
+    return NULL;
+  s->be = defcn_device_options_open (device, history->model, error);
+  s->model = s->be ? defcn_model_open (weights, s->be, FALSE, error) : NULL;
+  return s->model ? g_steal_pointer (&s) : NULL;
+}
+
+/* Keeps what counts in use. */
+static void
+keep_boxes (guint i, const GArray *boxes, gpointer data)
+{
+  DefcnSubject *s = data;
+  GArray *kept = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+
+  for (guint k = 0; k < boxes->len; k++) {
+    const DefcnBox *b = &g_array_index (boxes, DefcnBox, k);
+
+    if (b->score > s->figures.working_threshold)
+      g_array_append_val (kept, *b);
+  }
+  g_return_if_fail (i == s->boxes->len);
+  g_ptr_array_add (s->boxes, kept);
+}
+
+static void
+count_confusion (DefcnSubject *s)
+{
+  const gsize n = defcn_model_spec (s->model)->n_classes;
+
+  s->confusion = g_new0 (guint, (n + 1) * (n + 1));
+  for (guint i = 0; i < s->boxes->len; i++) {
+    g_autoptr (GArray) verdicts = defcn_subject_verdicts (s, i);
+
+    defcn_verdict_count (s->confusion, n, verdicts);
+  }
+}
+
+DefcnSubject *
+defcn_subject_new (const DefcnHistory *history, const DefcnDataset *dataset,
+    const DefcnDetectorOptions *device, const DefcnEvaluateOptions *options,
+    GError **error)
+{
+  g_autoptr (DefcnSubject) s = defcn_subject_open (history, device, error);
+  DefcnEvaluateOptions own = *options;
+
+  if (!s)
+    return NULL;
+  const DefcnSpec *spec = defcn_model_spec (s->model);
+  s->dataset =
+      defcn_dataset_match (dataset, (const char *const *) spec->labels, error);
+  if (!s->dataset)
+    return NULL;
+  s->boxes = g_ptr_array_new_with_free_func (array_free);
+  own.each = keep_boxes;
+  own.data = s;
+  if (!defcn_evaluate_model (s->model, s->dataset, &own, &s->figures, error))
+    return NULL;
+  count_confusion (s);
+  return g_steal_pointer (&s);
+}
+
+void
+defcn_subject_free (DefcnSubject *s)
+{
+  if (!s)
+    return;
+  defcn_figures_clear (&s->figures);
+  g_clear_pointer (&s->dataset, defcn_dataset_free);
+  g_clear_pointer (&s->boxes, g_ptr_array_unref);
+  g_free (s->confusion);
+  defcn_model_free (s->model);
+  defcn_backend_free (s->be);
+  g_free (s);
+}
+
+GArray *
+defcn_subject_verdicts (const DefcnSubject *s, guint i)
+{
+  g_autoptr (GArray) objects = defcn_dataset_objects (s->dataset, i);
+
+  return defcn_verdict_find (s->boxes->pdata[i], objects);
+}
+
+char *
+defcn_subject_way (const DefcnSubject *s)
+{
+  return s->figures.own == DEFCN_COLUMN_NONE
+      ? g_strdup ("no NMS")
+      : defcn_figures_column (&s->figures, s->figures.own);
+}
