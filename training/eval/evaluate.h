@@ -8,6 +8,7 @@
 
 #include "figures.h"
 #include "model.h"
+#include "ranks/ranks.h"
 
 G_BEGIN_DECLS
 
@@ -33,6 +34,9 @@ typedef struct
                                 when not 0; or NULL */
   const char *detections;    /* write the model's boxes here, as COCO results;
                                 or NULL */
+  DefcnRanks *ranks; /* that share the pictures, each of which calls with the
+                        same but for progress and stop; rank 0 has the figures,
+                        the others none; NULL: this process is alone */
 } DefcnEvaluateOptions;
 
 /* threshold 0.05, which figures of others are taken at; duplicate_threshold
