@@ -5,7 +5,9 @@
 #include "drawing/plot.h"
 #include "eval/evaluate.h"
 #include "machine.h"
+#include "ranks/launcher.h"
 #include "train/run.h"
+#include "train/joint.h"
 
 #include <math.h>
 #include <signal.h>
@@ -33,44 +35,66 @@ add_losses (DefcnStepLosses *sum, const DefcnStepLosses *losses)
   sum->n_foreground += losses->n_foreground;
 }
 
-/* One update: load, forward, assign, loss, backward, update. */
+/* Forward, assign, loss and backward of this rank's part of the batch. */
 static gboolean
-update (DefcnRun *run, DefcnExample **examples, GError **error)
+compute_gradients (DefcnRun *run, DefcnExample **examples,
+    DefcnStepLosses *losses, GError **error)
 {
-  const int batch = run->recipe->loader.batch;
-  DefcnStepLosses losses;
-
   if (!defcn_loader_next (run->loader, examples, error))
     return FALSE;
   defcn_step_set_alpha (run->step,
       defcn_recipe_alpha (run->recipe, run->state.iteration));
-  const gboolean good = defcn_step_run (run->step, examples, batch,
-      run->recipe->micro_batch, &losses, error);
-  for (int i = 0; i < batch; i++)
+  const gboolean good = defcn_step_run (run->step, examples, run->share,
+      run->micro, losses, error);
+  for (int i = 0; i < run->share; i++)
     g_clear_pointer (&examples[i], defcn_example_free);
-  if (!good)
-    return FALSE;
+  return good;
+}
 
-  const double norm =
-      defcn_optimizer_step (run->state.optimizer, run->state.iteration);
-  defcn_params_upload (defcn_model_params (run->state.model));
-  run->state.iteration++;
-  if (!isfinite (norm) || !isfinite (losses.total)) {
+/* An update that was none; too many of them end the run. */
+static gboolean
+skip_update (DefcnRun *run, GError **error)
+{
+  if (defcn_run_leads (run))
     defcn_progress_message (run->progress,
         "iteration %" G_GINT64_FORMAT ": the gradient is not finite, update "
         "skipped",
         run->state.iteration);
-    if (++run->lost < MAX_LOST_UPDATES)
-      return TRUE;
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "%d updates in a row without a finite gradient: lower lr, lengthen "
-        "warmup or set clip_norm",
-        run->lost);
+  if (++run->lost < MAX_LOST_UPDATES)
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+      "%d updates in a row without a finite gradient: lower lr, lengthen "
+      "warmup or set clip_norm",
+      run->lost);
+  return FALSE;
+}
+
+/* One update: load, forward, assign, loss, backward, update. */
+static gboolean
+update (DefcnRun *run, DefcnExample **examples, GError **error)
+{
+  DefcnJointUpdate update = { 0 };
+
+  if (!compute_gradients (run, examples, &update.losses, error))
     return FALSE;
-  }
+  update.norm =
+      defcn_optimizer_step (run->state.optimizer, run->state.iteration);
+  defcn_params_upload (defcn_model_params (run->state.model));
+  run->state.iteration++;
+  update.stop = interrupted;
+  const gboolean good =
+      defcn_joint_update (run->ranks, &update, run->state.iteration, error);
+  run->lost += update.parted; /* of two models none is saved */
+  if (!good)
+    return FALSE;
+  if (update.stop && !interrupted)
+    interrupted = update.stop;
+  run->stopping = update.stop != 0;
+  if (!isfinite (update.norm) || !isfinite (update.losses.total))
+    return skip_update (run, error);
   run->lost = 0;
-  add_losses (&run->sum, &losses);
-  run->norm += norm;
+  add_losses (&run->sum, &update.losses);
+  run->norm += update.norm;
   run->n++;
   return TRUE;
 }
@@ -122,6 +146,31 @@ log_machine (DefcnRun *run, GError **error)
   return defcn_metrics_write (run->metrics, line, error);
 }
 
+/* The share of the time in which rank 0 waited for others, and the bytes of
+ * gradients that each gave and took. */
+static void
+log_ranks (const DefcnRun *run, cJSON *line, double seconds)
+{
+  if (!run->ranks)
+    return;
+  cJSON_AddNumberToObject (line, "ranks", defcn_ranks_size (run->ranks));
+  cJSON_AddNumberToObject (line, "waited_for_ranks",
+      (defcn_ranks_waited (run->ranks) - run->waited_for_ranks) / seconds);
+  cJSON_AddNumberToObject (line, "summed_mib",
+      defcn_ranks_summed (run->ranks) / 1048576.0);
+}
+
+/* Of what the lines say; begins the next. */
+static void
+begin_line (DefcnRun *run)
+{
+  run->sum = (DefcnStepLosses){ 0 };
+  run->norm = run->n = 0;
+  run->waited = defcn_loader_waited (run->loader);
+  run->waited_for_ranks = defcn_ranks_waited (run->ranks);
+  run->since = g_get_monotonic_time ();
+}
+
 /* One line of metrics over the updates since the last one. */
 static gboolean
 log_updates (DefcnRun *run, GError **error)
@@ -129,9 +178,14 @@ log_updates (DefcnRun *run, GError **error)
   const double seconds = (g_get_monotonic_time () - run->since) * 1e-6;
   const double n = run->n, waited = defcn_loader_waited (run->loader);
   const int batch = run->recipe->loader.batch;
-  cJSON *line = cJSON_CreateObject ();
   g_autofree char *cached = NULL;
 
+  if (!defcn_run_leads (run)) {
+    begin_line (run);
+    return TRUE;
+  }
+
+  cJSON *line = cJSON_CreateObject ();
   cJSON_AddNumberToObject (line, "iteration", run->state.iteration);
   cJSON_AddNumberToObject (line, "epoch",
       (double) run->state.iteration / defcn_loader_epoch (run->loader));
@@ -147,6 +201,7 @@ log_updates (DefcnRun *run, GError **error)
   cJSON_AddNumberToObject (line, "grad_norm", run->norm / n);
   cJSON_AddNumberToObject (line, "images_per_second", n * batch / seconds);
   cJSON_AddNumberToObject (line, "waited", (waited - run->waited) / seconds);
+  log_ranks (run, line, seconds);
   log_cache (run, line, &cached);
   defcn_progress_update (run->progress, run->state.iteration,
       "%.1f images/s loss %.4f cls %.4f box %.4f aux %.4f lr %.3g%s",
@@ -154,10 +209,7 @@ log_updates (DefcnRun *run, GError **error)
       run->sum.box / n, run->sum.aux / n,
       defcn_optimizer_lr (&run->recipe->optimizer, run->state.iteration - 1),
       cached);
-  run->sum = (DefcnStepLosses){ 0 };
-  run->norm = run->n = 0;
-  run->waited = waited;
-  run->since = g_get_monotonic_time ();
+  begin_line (run);
   if (!log_machine (run, error)) {
     cJSON_Delete (line);
     return FALSE;
@@ -199,7 +251,8 @@ measure (DefcnRun *run, DefcnFigures *result, GError **error)
   g_autoptr (GError) problem = NULL;
 
   options.stop = &interrupted;
-  options.progress = TRUE;
+  options.progress = defcn_run_leads (run);
+  options.ranks = run->ranks;
   if (!update_eval_model (run, error))
     return FALSE;
   run->state.unevaluated = TRUE;
@@ -229,7 +282,7 @@ evaluate (DefcnRun *run, GError **error)
   }
   if (!measure (run, &result, error))
     return FALSE;
-  if (result.stopped)
+  if (result.stopped || !defcn_run_leads (run))
     return TRUE;
 
   const double ap = defcn_figures_ap (&result);
@@ -256,7 +309,16 @@ save_checkpoint (const DefcnRun *run, GError **error)
 {
   g_autofree char *path = defcn_run_file (run, "checkpoint.safetensors");
 
+  if (!defcn_run_leads (run))
+    return TRUE;
   return defcn_checkpoint_save (&run->state, path, error);
+}
+
+/* An update, or what all ranks know of it, is where several stop together. */
+static gboolean
+stops (const DefcnRun *run)
+{
+  return run->ranks ? run->stopping : interrupted != 0;
 }
 
 static gboolean
@@ -269,23 +331,24 @@ static gboolean
 run_updates (DefcnRun *run, gint64 stop, GError **error)
 {
   const DefcnRecipe *recipe = run->recipe;
-  g_autofree DefcnExample **examples =
-      g_new0 (DefcnExample *, recipe->loader.batch);
+  g_autofree DefcnExample **examples = g_new0 (DefcnExample *, run->share);
 
   run->since = g_get_monotonic_time ();
-  while (run->state.iteration < stop && !interrupted) {
+  while (run->state.iteration < stop && !stops (run)) {
     if (!update (run, examples, error))
       return FALSE;
     if (run->n > 0 && due (run, recipe->log_interval)
         && !log_updates (run, error))
       return FALSE;
     const gint64 begin = g_get_monotonic_time ();
+    const double waited = defcn_ranks_waited (run->ranks);
     if (run->state.iteration < run->last && due (run, recipe->eval_interval)
         && !evaluate (run, error))
       return FALSE;
     if (due (run, recipe->checkpoint_interval) && !save_checkpoint (run, error))
       return FALSE;
     run->since += g_get_monotonic_time () - begin; /* no time of updates */
+    run->waited_for_ranks += defcn_ranks_waited (run->ranks) - waited;
   }
   return TRUE;
 }
@@ -296,8 +359,10 @@ finish (DefcnRun *run, GError **error)
 {
   g_autofree char *path = defcn_run_file (run, "model.safetensors");
 
-  return defcn_checkpoint_save_model (&run->state, path, -1, -1, error)
-      && evaluate (run, error);
+  if (defcn_run_leads (run)
+      && !defcn_checkpoint_save_model (&run->state, path, -1, -1, error))
+    return FALSE;
+  return evaluate (run, error);
 }
 
 /* What there is now, and what to do next. */
@@ -348,9 +413,11 @@ loop (DefcnRun *run, GError **error)
       ? MIN (run->last, run->options->stop_after)
       : run->last;
 
-  run->progress = defcn_progress_new ("train", run->last);
-  tell_cache (run);
-  defcn_progress_update (run->progress, run->state.iteration, "start");
+  if (defcn_run_leads (run)) {
+    run->progress = defcn_progress_new ("train", run->last);
+    tell_cache (run);
+    defcn_progress_update (run->progress, run->state.iteration, "start");
+  }
   if (run->state.unevaluated && run->state.iteration < run->last
       && !evaluate (run, error))
     return FALSE;
@@ -358,7 +425,8 @@ loop (DefcnRun *run, GError **error)
     return FALSE;
   if (run->state.iteration == run->last && !finish (run, error))
     return FALSE;
-  tell_end (run);
+  if (defcn_run_leads (run))
+    tell_end (run);
   return TRUE;
 }
 
@@ -368,7 +436,8 @@ rescue (DefcnRun *run)
 {
   g_autoptr (GError) error = NULL;
 
-  if (run->state.iteration == run->first || run->lost > 0)
+  if (run->state.iteration == run->first || run->lost > 0
+      || !defcn_run_leads (run))
     return;
   if (save_checkpoint (run, &error))
     defcn_progress_message (run->progress,
@@ -381,28 +450,59 @@ rescue (DefcnRun *run)
         run->state.iteration, error->message);
 }
 
+/* The recipe, which is rank 0's, and the run.  Returns: whether all is well; the
+ * run is closed. */
+static gboolean
+run_recipe (DefcnRun *run, GError **error)
+{
+  DefcnRecipe *own =
+      defcn_run_leads (run) ? defcn_run_recipe (run->options, error) : NULL;
+  g_autoptr (DefcnRecipe) recipe = own || !defcn_run_leads (run)
+      ? defcn_joint_recipe (run->ranks, own, error)
+      : NULL;
+
+  run->recipe = recipe;
+  run->state.recipe = recipe;
+  const gboolean opened = recipe && defcn_run_open (run, error);
+  const gboolean good = opened && loop (run, error);
+  run->finished = run->state.iteration == run->last && !run->state.unevaluated;
+  if (!good)
+    defcn_ranks_fail (run->ranks, error);
+  if (opened && !good)
+    rescue (run);
+  if (!good && defcn_ranks_speaks (run->ranks))
+    g_printerr ("defcn train: %s\n", (*error)->message);
+  fflush (stdout); /* leaving a run that has failed ends the process */
+  /* sums that are under way are in memory that closes with the run */
+  defcn_ranks_free (run->ranks, good);
+  defcn_run_close (run);
+  return good;
+}
+
 static int
 run_train (const DefcnRunOptions *o)
 {
   struct sigaction action = { .sa_handler = on_signal,
     .sa_flags = SA_RESETHAND };
+  DefcnRanksOptions ranks = defcn_ranks_defaults;
   g_autoptr (GError) error = NULL;
-  g_autoptr (DefcnRecipe) recipe = defcn_run_recipe (o, &error);
-  DefcnRun run = { .options = o, .recipe = recipe, .state.recipe = recipe };
+  DefcnRun run = { .options = o };
 
   sigaction (SIGINT, &action, NULL);
   sigaction (SIGTERM, &action, NULL);
+  if (defcn_launcher_size () > 1)
+    sigaction (SIGUSR1, &action, NULL); /* mpirun passes it on */
 
-  const gboolean opened = recipe && defcn_run_open (&run, &error);
-  const gboolean good = opened && loop (&run, &error);
-  const gboolean finished =
-      run.state.iteration == run.last && !run.state.unevaluated;
-  if (opened && !good)
-    rescue (&run);
-  defcn_run_close (&run);
-  if (!good)
+  ranks.stop = &interrupted;
+  ranks.silence = o->rank_timeout;
+  if (!defcn_launcher_open (&run.ranks, &ranks, &error)) {
     g_printerr ("defcn train: %s\n", error->message);
-  return !good ? 1 : interrupted && !finished ? 128 + interrupted : 0;
+    return 1;
+  }
+  defcn_launcher_choose_device (run.ranks);
+
+  const gboolean good = run_recipe (&run, &error);
+  return !good ? 1 : interrupted && !run.finished ? 128 + interrupted : 0;
 }
 
 /* FALSE with @error, of a usage that is wrong. */
@@ -442,6 +542,9 @@ parse (DefcnRunOptions *o, gboolean *help_recipe, int *argc, char ***argv,
         "take pixels as they are stored, whatever EXIF says", NULL },
     { "stop-after", 0, 0, G_OPTION_ARG_INT64, &o->stop_after,
         "stop at this iteration as if interrupted", "N" },
+    { "rank-timeout", 0, 0, G_OPTION_ARG_DOUBLE, &o->rank_timeout,
+        "of several processes: seconds of silence after which one is lost (15)",
+        "SECONDS" },
     { "help-recipe", 0, 0, G_OPTION_ARG_NONE, help_recipe,
         "list presets, keys and their defaults", NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->files, NULL,
@@ -459,11 +562,24 @@ parse (DefcnRunOptions *o, gboolean *help_recipe, int *argc, char ***argv,
       "same\n"
       "numbers, an evaluation that was interrupted is done again.  recipe.ini "
       "has\n"
-      "all of the recipe: it repeats the run.");
+      "all of the recipe: it repeats the run.\n"
+      "\n"
+      "Started by mpirun or srun, it is one of several processes that share "
+      "each\n"
+      "batch; data has the same paths for all, and the first of them, rank 0, "
+      "alone\n"
+      "has the run's folder.  The losses are those of one process with the "
+      "same\n"
+      "micro_batch; --resume may have another number of processes.");
   g_option_context_add_main_entries (context, entries, NULL);
   defcn_device_options_add (&o->device, context, DEFCN_DEVICE_OPTIONS_TRAIN);
   if (!g_option_context_parse (context, argc, argv, error))
     return FALSE;
+  if (o->rank_timeout < 2 || o->rank_timeout > 86400) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--rank-timeout is %g, wanted 2 to 86400", o->rank_timeout);
+    return FALSE;
+  }
   if (!o->files || !o->files[1])
     return TRUE;
   g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
@@ -489,7 +605,7 @@ clear (DefcnRunOptions *o)
 int
 defcn_train_main (int argc, char **argv)
 {
-  DefcnRunOptions o = { 0 };
+  DefcnRunOptions o = { .rank_timeout = defcn_ranks_defaults.silence };
   gboolean help_recipe = FALSE;
   g_autoptr (GError) error = NULL;
   int status = 2;

@@ -52,18 +52,22 @@ ROOMS = {
     "pipelines/live": set(),
     "training": {"core", "training/bench", "training/convert",
                  "training/data", "training/drawing", "training/eval",
-                 "training/export", "training/import", "training/report",
-                 "training/train"},
+                 "training/export", "training/import", "training/ranks",
+                 "training/report", "training/train"},
     "training/assign": {"core", "training/data"},
     "training/bench": {"core", "training", "training/train"},
     "training/convert": {"core", "training/data"},
     "training/data": {"core"},
     "training/drawing": {"core", "training/data", "training/eval"},
-    "training/eval": {"core", "training", "training/data"},
+    "training/eval": {"core", "training", "training/data", "training/ranks"},
     "training/export": {"core", "training/data"},
     "training/import": {"core", "training/data"},
     "training/report": {"core", "training", "training/data", "training/eval"},
-    "training/train": {"core", "training", "training/assign", "training/data"},
+    # A module that the tool opens by name.
+    "training/mpi": {"core", "training/ranks"},
+    "training/ranks": {"core"},
+    "training/train": {"core", "training", "training/assign", "training/data",
+                       "training/ranks"},
 }
 
 # The modules at the top of a tree that its rooms may include: what the doors

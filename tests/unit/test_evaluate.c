@@ -4,6 +4,7 @@
 
 #include "detector.h"
 #include "data/picture.h"
+#include "hub.h"
 #include "tiny_model.h"
 
 #include <glib/gstdio.h>
@@ -791,6 +792,107 @@ test_keys (void)
   cJSON_Delete (json);
 }
 
+typedef struct
+{
+  gboolean crowdhuman;
+  const char *path;  /* of the boxes */
+  int stop_rank;     /* that is interrupted, or -1 */
+  char *text, *json; /* what rank 0 has found */
+} Sharing;
+
+/* Its figures as JSON, but for the time. */
+static char *
+figures_text (const DefcnFigures *figures)
+{
+  cJSON *object = cJSON_CreateObject ();
+
+  defcn_figures_to_json (figures, object);
+  cJSON_DeleteItemFromObject (object, "milliseconds");
+  char *text = cJSON_PrintUnformatted (object);
+  char *copy = g_strdup (text);
+  cJSON_free (text);
+  cJSON_Delete (object);
+  return copy;
+}
+
+static void
+play_sharing (DefcnRanks *ranks, gpointer data)
+{
+  static const volatile int stop = 1;
+  Sharing *sharing = data;
+  const int rank = hub_rank ();
+  g_autoptr (DefcnBackend) own = defcn_backend_new ("reference", 1, NULL);
+  g_autofree char *path = in_folder ("three.safetensors");
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, NULL);
+  DefcnModel *model = defcn_model_open (weights, own, FALSE, NULL);
+  g_autoptr (DefcnDataset) dataset =
+      dataset_new (model, sharing->crowdhuman, 1, 1);
+  DefcnEvaluateOptions options = defcn_evaluate_defaults;
+  g_auto (DefcnFigures) out = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  options.ranks = ranks;
+  options.detections = rank == 0 ? sharing->path : NULL;
+  if (rank == sharing->stop_rank)
+    options.stop = &stop;
+  const gboolean good =
+      defcn_evaluate_model (model, dataset, &options, &out, &error);
+  g_assert_cmpint (good, ==, sharing->stop_rank < 0);
+  g_assert_cmpint (out.stopped, ==, sharing->stop_rank >= 0);
+  if (rank == 0 && good) {
+    g_assert_true (
+        g_file_get_contents (sharing->path, &sharing->text, NULL, NULL));
+    sharing->json = figures_text (&out);
+  }
+  defcn_ranks_free (ranks, TRUE);
+  defcn_model_free (model);
+}
+
+/* Ranks that share the pictures, more of them than there are or fewer, find on
+ * rank 0 what one process finds: every box, in the same order, every figure. */
+static void
+test_ranks (void)
+{
+  g_autofree char *path = in_folder ("shared.json");
+
+  for (int crowdhuman = 0; crowdhuman < 2; crowdhuman++) {
+    g_autofree char *text = NULL, *json = NULL;
+    g_autoptr (DefcnModel) model = open_model ("three.safetensors");
+    g_autoptr (DefcnDataset) dataset = dataset_new (model, crowdhuman, 1, 1);
+    DefcnEvaluateOptions options = defcn_evaluate_defaults;
+    g_auto (DefcnFigures) out = { 0 };
+
+    options.detections = path;
+    evaluate (model, dataset, &options, &out);
+    g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+    json = figures_text (&out);
+    for (int n = 1; n <= HUB_MAX; n++) {
+      Sharing sharing = { crowdhuman, path, -1, NULL, NULL };
+
+      hub_run (n, play_sharing, &sharing);
+      g_assert_cmpstr (sharing.text, ==, text);
+      g_assert_cmpstr (sharing.json, ==, json);
+      g_free (sharing.text);
+      g_free (sharing.json);
+    }
+  }
+  g_remove (path);
+}
+
+/* An interrupt of one rank ends the evaluation of all, and is no failure. */
+static void
+test_stopped_rank (void)
+{
+  g_autofree char *path = in_folder ("shared.json");
+
+  for (int rank = 0; rank < 3; rank++) {
+    Sharing sharing = { FALSE, path, rank, NULL, NULL };
+
+    hub_run (3, play_sharing, &sharing);
+    g_assert_cmpint (hub_left (TRUE), ==, 3);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -820,6 +922,8 @@ main (int argc, char **argv)
   g_test_add_func ("/evaluate/detections", test_detections);
   g_test_add_func ("/evaluate/detections of nms", test_detections_nms);
   g_test_add_func ("/evaluate/foreign-classes", test_foreign_classes);
+  g_test_add_func ("/evaluate/ranks", test_ranks);
+  g_test_add_func ("/evaluate/stopped-rank", test_stopped_rank);
   g_test_add_func ("/evaluate/errors", test_errors);
   g_test_add_func ("/evaluate/forms", test_forms);
   g_test_add_func ("/evaluate/keys", test_keys);

@@ -995,6 +995,74 @@ test_cache_sets (void)
   folder_remove (two);
 }
 
+/* The parts that several processes read are the batches of one, in its order,
+ * each picture in one of them, from any batch on. */
+static void
+test_parts (void)
+{
+  g_autoptr (DefcnDataset) dataset = dataset_new (7, 6);
+
+  for (int parts = 1; parts <= 6; parts++) {
+    DefcnLoaderOptions whole = busy;
+
+    whole.batch = 6;
+    whole.augment.mosaic = 0;
+    if (whole.batch % parts != 0)
+      continue;
+    for (int first = 0; first < 3; first += 2) {
+      g_autoptr (DefcnLoader) one = loader_new (dataset, &whole, first);
+      DefcnLoader *each[6];
+
+      for (int i = 0; i < parts; i++) {
+        DefcnLoaderOptions part = whole;
+
+        part.part = i;
+        part.parts = parts;
+        each[i] = loader_new (dataset, &part, first);
+        g_assert_cmpuint (defcn_loader_epoch (each[i]), ==,
+            defcn_loader_epoch (one));
+      }
+      for (int batch = 0; batch < 4; batch++) {
+        DefcnExample **wanted = next_batch (one, 6);
+
+        for (int i = 0; i < parts; i++) {
+          const int share = 6 / parts;
+          DefcnExample **found = next_batch (each[i], share);
+          g_autofree char *mine = batch_digest (found, share);
+          g_autofree char *theirs = batch_digest (wanted + i * share, share);
+
+          g_assert_cmpstr (mine, ==, theirs);
+          free_batch (found, share);
+        }
+        free_batch (wanted, 6);
+      }
+      for (int i = 0; i < parts; i++)
+        defcn_loader_free (each[i]);
+    }
+  }
+}
+
+/* Processes of one machine share the memory that is free. */
+static void
+test_sharers (void)
+{
+  g_autoptr (DefcnDataset) dataset = dataset_new (2, 2);
+  DefcnLoaderOptions options = simple;
+  DefcnCacheStats alone, shared;
+
+  options.cache = -1;
+  g_autoptr (DefcnLoader) one = loader_new (dataset, &options, 0);
+  options.sharers = 4;
+  g_autoptr (DefcnLoader) four = loader_new (dataset, &options, 0);
+  defcn_loader_cache (one, &alone);
+  defcn_loader_cache (four, &shared);
+  if (alone.limit == 0)
+    g_test_skip ("the system does not say how much memory is free");
+  else
+    g_assert_cmpfloat_with_epsilon ((double) shared.limit / alone.limit, 0.25,
+        0.1); /* others take some meanwhile */
+}
+
 int
 main (int argc, char **argv)
 {
@@ -1019,6 +1087,8 @@ main (int argc, char **argv)
   g_test_add_func ("/loader/refused", test_refused);
   g_test_add_func ("/loader/photograph", test_photograph);
   g_test_add_func ("/loader/real", test_real);
+  g_test_add_func ("/loader/parts", test_parts);
+  g_test_add_func ("/loader/sharers", test_sharers);
   g_test_add_func ("/loader/cache", test_cache);
   g_test_add_func ("/loader/cache-hits", test_cache_hits);
   g_test_add_func ("/loader/cache-sets", test_cache_sets);

@@ -249,6 +249,71 @@ test_accumulate (void)
     g_assert_cmpfloat (p->grad[i], ==, 3 * 89 * x[i]);
 }
 
+typedef struct
+{
+  const Bed *bed;
+  GString *names;
+  gboolean early; /* a gradient was not there yet */
+} Told;
+
+static void
+tell (DefcnTensor *param, gpointer data)
+{
+  Told *told = data;
+
+  for (guint i = 0; i < defcn_net_count (told->bed->net); i++) {
+    const DefcnNode *node = defcn_net_node (told->bed->net, i);
+
+    if (node->w != param && node->b != param)
+      continue;
+    g_string_append_printf (told->names, "%s.%c ", node->name,
+        node->w == param ? 'w' : 'b');
+    break;
+  }
+  told->early = told->early || param->grad[0] == 0;
+}
+
+/* Every trained parameter is told of once, the last step's first, those that
+ * several steps share when the first of these is done, frozen ones never; the
+ * gradients are complete then, and those of a plain pass. */
+static void
+test_telling (void)
+{
+  g_auto (Bed) bed = { NULL };
+  g_autoptr (GString) names = g_string_new (NULL);
+  Told told = { &bed, names, FALSE };
+  float complete[2][2];
+
+  bed_init (&bed, TRUE, 1, 1, 1);
+  DefcnTensor *frozen = defcn_net_conv (bed.net, bed.x, "frozen", 1, 1, 1,
+      &(DefcnConvOptions){ .frozen = TRUE, .init_value = 1 });
+  DefcnTensor *a = defcn_net_conv (bed.net, frozen, "a", 1, 1, 1,
+      &(DefcnConvOptions){ .bias = TRUE, .init_value = 2, .bias_value = 1 });
+  DefcnTensor *shared = conv (&bed, a, "shared", 1, 1, 3, NULL);
+  DefcnTensor *c = conv (&bed, shared, "c", 1, 1, 4, NULL);
+  DefcnTensor *y = conv (&bed, c, "shared", 1, 1, 3, NULL);
+  plan (&bed, TRUE);
+  fill (bed.x, bed.x->data, 1);
+  for (int round = 0; round < 2; round++) {
+    defcn_net_forward (bed.net);
+    fill (y, y->grad, 1);
+    if (round == 0)
+      defcn_net_backward (bed.net);
+    else
+      defcn_net_backward_telling (bed.net, tell, &told);
+    defcn_params_zero_gradients (bed.params);
+    defcn_params_download_gradients (bed.params);
+    complete[round][0] =
+        defcn_params_lookup (bed.params, "shared.weight")->grad[0];
+    complete[round][1] = defcn_params_lookup (bed.params, "a.weight")->grad[0];
+  }
+  g_assert_cmpstr (names->str, ==, "c.w shared.w a.w a.b ");
+  g_assert_false (told.early);
+  g_assert_cmpmem (complete[0], sizeof complete[0], complete[1],
+      sizeof complete[1]);
+  g_assert_cmpfloat (complete[0][1], >, 1);
+}
+
 /* The same for steps with several inputs, all of them: an FPN step and tubes,
  * whose levels are in each other's, and a parameter that serves two steps. */
 static void
@@ -776,6 +841,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/net/shapes", test_shapes);
   g_test_add_func ("/net/steps", test_steps);
+  g_test_add_func ("/net/telling", test_telling);
   g_test_add_func ("/net/tubes", test_tubes);
   g_test_add_func ("/net/accumulate", test_accumulate);
   g_test_add_func ("/net/accumulate/levels", test_accumulate_levels);

@@ -589,6 +589,80 @@ test_load_errors (void)
   }
 }
 
+static gboolean
+copy_state (float *state, gsize n, gpointer data)
+{
+  GArray *all = data;
+
+  g_array_append_vals (all, state, n);
+  return all->len < 200;
+}
+
+static gboolean
+append_state (float *state, gsize n, gpointer data)
+{
+  g_array_append_vals (data, state, n);
+  return TRUE;
+}
+
+static gboolean
+paste_state (float *state, gsize n, gpointer data)
+{
+  GArray *all = data;
+
+  memcpy (state, all->data, n * sizeof *state);
+  g_array_remove_range (all, 0, n);
+  return TRUE;
+}
+
+/* Whoever visits the state sees all of it, and what it writes is the state:
+ * with it a second optimizer goes on as the first. */
+static void
+test_visit (void)
+{
+  for (int k = 0; k < 2; k++) {
+    DefcnOptimizerOptions options = k ? adamw : sgd;
+    g_autofree float *want = NULL, *found = NULL;
+    gsize len;
+    Fixture f, g;
+
+    options.ema = 0.9;
+    fixture_init (&f, 3);
+    fixture_init (&g, 3);
+    g_autoptr (DefcnOptimizer) first = defcn_optimizer_new (f.params, &options);
+    g_autoptr (DefcnOptimizer) second =
+        defcn_optimizer_new (g.params, &options);
+    g_autoptr (GArray) all = g_array_new (FALSE, FALSE, sizeof (float));
+
+    run (first, f.params, 0, 4);
+    g_assert_false (defcn_optimizer_visit (first, copy_state, all));
+    g_assert_cmpuint (all->len, >=, 200); /* and no further */
+    g_array_set_size (all, 0);
+    g_assert_cmpuint (defcn_params_count (f.params), ==,
+        defcn_params_count (g.params));
+    for (guint i = 0; i < defcn_params_count (f.params); i++) {
+      const DefcnParam *p = defcn_params_get (f.params, i);
+
+      memcpy (defcn_params_get (g.params, i)->value, p->value,
+          defcn_param_len (p) * sizeof (float));
+    }
+    defcn_optimizer_visit (first, append_state, all);
+    g_assert_true (defcn_optimizer_visit (second, paste_state, all));
+    g_assert_cmpuint (all->len, ==, 0);
+    run (first, f.params, 4, 7);
+    run (second, g.params, 4, 7);
+    defcn_optimizer_swap_ema (first);
+    defcn_optimizer_swap_ema (second);
+    want = snapshot (f.params, &len);
+    found = snapshot (g.params, NULL);
+    g_assert_cmpmem (want, len * 4, found, len * 4);
+    g_clear_pointer (&first, defcn_optimizer_free);
+    g_clear_pointer (&second, defcn_optimizer_free);
+    fixture_clear (&f);
+    fixture_clear (&g);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -602,6 +676,7 @@ main (int argc, char **argv)
   g_test_add_func ("/optimizer/ema", test_ema);
   g_test_add_func ("/optimizer/swapped", test_swapped);
   g_test_add_func ("/optimizer/resume", test_resume);
+  g_test_add_func ("/optimizer/visit", test_visit);
   g_test_add_func ("/optimizer/load-errors", test_load_errors);
   return g_test_run ();
 }

@@ -799,6 +799,11 @@ test_repeat (void)
     g_assert_no_error (error);
     g_autofree char *repeated = defcn_recipe_to_file (again);
     g_assert_cmpstr (repeated, ==, text);
+
+    g_autoptr (DefcnRecipe) told = defcn_recipe_new (NULL, NULL);
+    g_assert_true (defcn_recipe_parse (told, text, "rank 0", &error));
+    g_autofree char *retold = defcn_recipe_to_file (told);
+    g_assert_cmpstr (retold, ==, text);
     g_assert_true (g_path_is_absolute (again->annotations));
   }
   folder_remove (folder);
@@ -911,6 +916,26 @@ test_paper (void)
   }
 }
 
+/* A recipe that is no file is named as the caller says. */
+static void
+test_bad_text (void)
+{
+  static const char *const cases[][2] = {
+    { "[recipe]\nlr=x\n", "wanted a num" }, { "[recipe]\nlrr=1\n", "lrr" },
+    { "words", "from rank 0: " }, { "[other]\nlr=1\n", "no group [recipe]" }
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (DefcnRecipe) recipe = whole_recipe ();
+    g_autoptr (GError) error = NULL;
+
+    g_assert_false (
+        defcn_recipe_parse (recipe, cases[i][0], "from rank 0", &error));
+    g_assert_true (g_str_has_prefix (error->message, "from rank 0: "));
+    g_assert_nonnull (strstr (error->message, cases[i][1]));
+  }
+}
+
 /* An unknown preset is answered with those that there are, an absent file with
  * its name. */
 static void
@@ -970,6 +995,7 @@ main (int argc, char **argv)
   g_test_add_func ("/recipe/relative-file", test_relative_file);
   g_test_add_func ("/recipe/bad-files", test_bad_files);
   g_test_add_func ("/recipe/repeat", test_repeat);
+  g_test_add_func ("/recipe/bad-text", test_bad_text);
   g_test_add_func ("/recipe/absent", test_absent);
   g_test_add_func ("/recipe/help", test_help);
   g_test_add_func ("/recipe/no-schedule", test_no_schedule);

@@ -5,6 +5,7 @@
 #include "assign/assign.h"
 #include "assign/auxiliary.h"
 #include "assign/poto.h"
+#include "hub.h"
 
 #include <math.h>
 #include <string.h>
@@ -854,6 +855,113 @@ test_aux_classifier (void)
   rig_clear (&plain);
 }
 
+typedef struct
+{
+  DefcnStepRule rule;
+  int micro;
+  DefcnStepLosses want;
+  float *gradients;
+  gsize len;
+  DefcnStepLosses parts[N_IMAGES];
+} Parts;
+
+/* One image of the batch, or of twice the batch two. */
+static void
+play_part (DefcnRanks *ranks, gpointer data)
+{
+  Parts *parts = data;
+  const int rank = defcn_ranks_rank (ranks);
+  g_autoptr (GError) error = NULL;
+  DefcnExample *own[2];
+  Rig rig;
+
+  rig_init (&rig, &parts->rule, NULL);
+  add_regions (&rig);
+  own[0] = own[1] = rig.examples[rank];
+  defcn_step_set_ranks (rig.step, ranks);
+  for (int round = 0; round < 3; round++) {
+    g_assert_true (defcn_step_run (rig.step, own, parts->micro, 1,
+        &parts->parts[rank], &error));
+    g_assert_no_error (error);
+    assert_gradients (&rig, parts->gradients, parts->len);
+  }
+  defcn_ranks_free (ranks, TRUE);
+  rig_clear (&rig);
+}
+
+/* The gradients of three ranks, each of which has a part of the batch, are those
+ * of one process with the same micro-batches, from the first step on and with
+ * several of them; so are the counts, and the losses are parts of its. */
+static void
+test_ranks (void)
+{
+  const DefcnStepRule rules[] = { rule_of ("poto", 0),
+    whole_rule_of ("poto", 9) };
+
+  for (guint k = 0; k < 2 * G_N_ELEMENTS (rules); k++) {
+    Parts parts = { .rule = rules[k / 2], .micro = 1 + k % 2 };
+    DefcnStepLosses sum = { 0 };
+    DefcnExample *all[2 * N_IMAGES];
+    g_autoptr (GError) error = NULL;
+    Rig rig;
+
+    rig_init (&rig, &parts.rule, NULL);
+    add_regions (&rig);
+    for (int i = 0; i < parts.micro * N_IMAGES; i++)
+      all[i] = rig.examples[i / parts.micro];
+    g_assert_true (defcn_step_run (rig.step, all, parts.micro * N_IMAGES, 1,
+        &parts.want, &error));
+    parts.gradients = gradients_of (&rig, &parts.len);
+    hub_run (N_IMAGES, play_part, &parts);
+    /* a bucket each round, told of behind the last micro-batch alone */
+    g_assert_cmpint (hub_sums (), ==, 3 * N_IMAGES);
+    for (int i = 0; i < N_IMAGES; i++) {
+      sum.cls += parts.parts[i].cls;
+      sum.box += parts.parts[i].box;
+      sum.aux += parts.parts[i].aux;
+      sum.total += parts.parts[i].total;
+      sum.n_foreground = parts.parts[i].n_foreground;
+      sum.n_foreground_aux = parts.parts[i].n_foreground_aux;
+      assert_losses (&(DefcnStepLosses){ .n_foreground = sum.n_foreground,
+                         .n_foreground_aux = sum.n_foreground_aux },
+          &(DefcnStepLosses){ .n_foreground = parts.want.n_foreground,
+              .n_foreground_aux = parts.want.n_foreground_aux });
+    }
+    assert_losses (&sum, &parts.want);
+    g_free (parts.gradients);
+    rig_clear (&rig);
+  }
+}
+
+static void
+play_failing (DefcnRanks *ranks, gpointer data)
+{
+  const DefcnStepRule rule = rule_of ("poto", 0);
+  g_autoptr (GError) error = NULL;
+  DefcnStepLosses losses;
+  Rig rig;
+
+  rig_init (&rig, &rule, NULL);
+  defcn_step_set_ranks (rig.step, ranks);
+  if (hub_rank () == 1) {
+    g_set_error (&error, G_FILE_ERROR, 0, "burns");
+    defcn_ranks_fail (ranks, &error);
+  } else {
+    g_assert_false (
+        defcn_step_run (rig.step, rig.examples, 1, 1, &losses, &error));
+    g_assert_nonnull (strstr (error->message, "burns"));
+  }
+  defcn_ranks_free (ranks, FALSE);
+  rig_clear (&rig);
+}
+
+/* A step ends with what another rank has failed of. */
+static void
+test_failing_rank (void)
+{
+  hub_run (2, play_failing, NULL);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -869,5 +977,7 @@ main (int argc, char **argv)
   g_test_add_func ("/step/learner", test_learner);
   g_test_add_func ("/step/learner-rules", test_learner_rules);
   g_test_add_func ("/step/aux-classifier", test_aux_classifier);
+  g_test_add_func ("/step/ranks", test_ranks);
+  g_test_add_func ("/step/failing-rank", test_failing_rank);
   return g_test_run ();
 }

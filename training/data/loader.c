@@ -20,13 +20,14 @@ struct _DefcnLoader
   guint64 epochs[2]; /* whose they are */
   DefcnCache *cache; /* NULL: none */
   GThreadPool *pool;
-  guint ahead; /* slots that are being decoded or wait */
-  guint64 next_slot, queued_slot;
+  guint share;          /* of each batch, in images */
+  guint ahead;          /* examples that are being decoded or wait */
+  guint64 next, queued; /* own examples, counted from the first batch */
   double waited;
 
   GMutex lock;
   GCond done;
-  DefcnExample **ring; /* @ahead slots */
+  DefcnExample **ring; /* @ahead of them */
   gboolean *ready;
   GHashTable *unreadable; /* sample index: reported already */
   GHashTable *warned;     /* likewise */
@@ -298,11 +299,20 @@ mosaic_at (DefcnLoader *loader, guint64 place, GRand *rand)
   return whole;
 }
 
+/* Number among the examples of all processes of the @own-th of this one. */
+static guint64
+slot_of (const DefcnLoader *loader, guint64 own)
+{
+  return own / loader->share * loader->options.batch
+      + (guint64) loader->options.part * loader->share + own % loader->share;
+}
+
 static void
 work (gpointer data, gpointer user_data)
 {
   DefcnLoader *loader = user_data;
-  const guint64 slot = GPOINTER_TO_SIZE (data) - 1;
+  const guint64 own = GPOINTER_TO_SIZE (data) - 1;
+  const guint64 slot = slot_of (loader, own);
   GRand *rand = rand_new (loader->options.seed, 2 * slot + 1);
   const DefcnAugment *augment = &loader->options.augment;
   DefcnExample *example = NULL;
@@ -320,38 +330,44 @@ work (gpointer data, gpointer user_data)
   g_rand_free (rand);
 
   g_mutex_lock (&loader->lock);
-  loader->ring[slot % loader->ahead] = example;
-  loader->ready[slot % loader->ahead] = TRUE;
+  loader->ring[own % loader->ahead] = example;
+  loader->ready[own % loader->ahead] = TRUE;
   g_cond_broadcast (&loader->done);
   g_mutex_unlock (&loader->lock);
 }
 
 static void
-queue_slots (DefcnLoader *loader)
+queue_examples (DefcnLoader *loader)
 {
-  while (loader->queued_slot < loader->next_slot + loader->ahead) {
-    g_thread_pool_push (loader->pool,
-        GSIZE_TO_POINTER (loader->queued_slot + 1), NULL);
-    loader->queued_slot++;
+  while (loader->queued < loader->next + loader->ahead) {
+    g_thread_pool_push (loader->pool, GSIZE_TO_POINTER (loader->queued + 1),
+        NULL);
+    loader->queued++;
   }
 }
 
 /* Bytes of decoded pictures to keep. */
 static guint64
-cache_limit (int mib)
+cache_limit (const DefcnLoaderOptions *options)
 {
-  return mib < 0 ? defcn_memory_available ("/") / 4 : (guint64) mib << 20;
+  const int sharers = MAX (options->sharers, 1);
+
+  return options->cache < 0 ? defcn_memory_available ("/") / 4 / sharers
+                            : (guint64) options->cache << 20;
 }
 
 DefcnLoader *
 defcn_loader_new (const DefcnDataset *dataset,
     const DefcnLoaderOptions *options, guint64 first, GError **error)
 {
+  g_return_val_if_fail (options->batch % MAX (options->parts, 1) == 0, NULL);
+
   g_autoptr (DefcnLoader) loader = g_new0 (DefcnLoader, 1);
   g_autoptr (GError) problem = NULL;
 
   loader->dataset = dataset;
   loader->options = *options;
+  loader->share = options->batch / MAX (options->parts, 1);
   loader->used = defcn_dataset_trainable (dataset, options->background);
   loader->unreadable = g_hash_table_new (NULL, NULL);
   loader->warned = g_hash_table_new (NULL, NULL);
@@ -372,11 +388,11 @@ defcn_loader_new (const DefcnDataset *dataset,
   }
   plan_epoch (loader);
   if (options->cache != 0)
-    loader->cache = defcn_cache_new (cache_limit (options->cache));
-  loader->ahead = 2 * options->batch + options->workers;
+    loader->cache = defcn_cache_new (cache_limit (options));
+  loader->ahead = 2 * loader->share + options->workers;
   loader->ring = g_new0 (DefcnExample *, loader->ahead);
   loader->ready = g_new0 (gboolean, loader->ahead);
-  loader->next_slot = loader->queued_slot = first * options->batch;
+  loader->next = loader->queued = first * loader->share;
   /* With @problem set there may be a pool of fewer threads. */
   loader->pool =
       g_thread_pool_new (work, loader, options->workers, TRUE, &problem);
@@ -384,7 +400,7 @@ defcn_loader_new (const DefcnDataset *dataset,
     g_propagate_error (error, g_steal_pointer (&problem));
     return NULL;
   }
-  queue_slots (loader);
+  queue_examples (loader);
   return g_steal_pointer (&loader);
 }
 
@@ -414,13 +430,13 @@ defcn_loader_free (DefcnLoader *loader)
   g_free (loader);
 }
 
-/* Waits for the slot and takes its example; counts unreadable images. */
+/* Waits for the @own-th example and takes it; counts unreadable images. */
 static DefcnExample *
-take (DefcnLoader *loader, guint64 slot, gboolean *too_many)
+take (DefcnLoader *loader, guint64 own, gboolean *too_many)
 {
   g_autoptr (GMutexLocker) locker G_GNUC_UNUSED =
       g_mutex_locker_new (&loader->lock);
-  const guint i = slot % loader->ahead;
+  const guint i = own % loader->ahead;
   const gint64 start = g_get_monotonic_time ();
 
   while (!loader->ready[i])
@@ -436,16 +452,16 @@ gboolean
 defcn_loader_next (DefcnLoader *loader, DefcnExample **examples, GError **error)
 {
   gboolean too_many = FALSE, missing = FALSE;
-  const int batch = loader->options.batch;
+  const guint share = loader->share;
 
-  for (int i = 0; i < batch; i++) {
-    examples[i] = take (loader, loader->next_slot++, &too_many);
+  for (guint i = 0; i < share; i++) {
+    examples[i] = take (loader, loader->next++, &too_many);
     missing = missing || !examples[i];
-    queue_slots (loader);
+    queue_examples (loader);
   }
   if (!too_many && !missing)
     return TRUE;
-  for (int i = 0; i < batch; i++)
+  for (guint i = 0; i < share; i++)
     g_clear_pointer (&examples[i], defcn_example_free);
   g_mutex_lock (&loader->lock);
   const guint n = g_hash_table_size (loader->unreadable);

@@ -27,6 +27,10 @@ typedef struct
   int cache; /* MiB of decoded pictures that are kept, 0: none; below 0: a
                 quarter of the memory that is free when the loader is made */
   DefcnAugment augment;
+  /* Several processes share each batch: this one has the @part-th, from 0, of
+   * @parts equal ones, a row of batch / parts images; 0: all of it. */
+  int part, parts;
+  int sharers; /* processes that share the free memory; 0: one */
 } DefcnLoaderOptions;
 
 typedef struct _DefcnLoader DefcnLoader;
@@ -38,7 +42,7 @@ DefcnLoader *defcn_loader_new (const DefcnDataset *dataset,
 void defcn_loader_free (DefcnLoader *loader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnLoader, defcn_loader_free)
 
-/* Fills @examples[batch] (transfer full each).  An unreadable image, or one of
+/* Fills @examples[batch / parts] (transfer full each).  An unreadable image, or one of
  * another shape than its record (another scale will do: boxes are scaled with
  * it), is replaced by the next readable one of the epoch's order and reported
  * once by g_warning with its name; past max_unreadable of the dataset: FALSE

@@ -5,6 +5,7 @@
 #include "detector.h"
 #include "data/output.h"
 #include "progress.h"
+#include "shard.h"
 
 #include <string.h>
 
@@ -28,6 +29,8 @@ typedef struct
   gboolean gathers;      /* the device likes several pictures */
   DefcnOutput *results;  /* or NULL */
   guint64 n_results;
+  guint begin, end;  /* the pictures of this rank */
+  GByteArray *boxes; /* for rank 0, on the others */
 } Run;
 
 /* A picture that the reader thread has ready. */
@@ -49,7 +52,7 @@ typedef struct
 typedef struct
 {
   const DefcnDataset *dataset;
-  guint n;
+  guint begin, end;
   GAsyncQueue *ready;   /* of Loaded, in order */
   GAsyncQueue *tickets; /* one per picture that may be read ahead */
   gint stop;
@@ -60,7 +63,7 @@ read_ahead (gpointer data)
 {
   Reader *reader = data;
 
-  for (guint i = 0; i < reader->n; i++) {
+  for (guint i = reader->begin; i < reader->end; i++) {
     Loaded *loaded;
 
     g_async_queue_pop (reader->tickets);
@@ -170,6 +173,20 @@ decode_columns (int i, gpointer data)
   set_column (batch->run, 0);
 }
 
+/* What sample @i has in a column, on the rank that has the figures. */
+static void
+take_boxes (DefcnColumn column, guint i, int width, int height, GArray *boxes,
+    gpointer data)
+{
+  Run *run = data;
+
+  defcn_columns_add (run->columns, column, i, width, height, boxes);
+  if (run->results && column == run->out->own)
+    append_results (run, i, boxes);
+  if (run->options->each && column == run->out->own)
+    run->options->each (i, boxes, run->options->data);
+}
+
 /* One forward pass, decoded for every column. */
 static gboolean
 run_batch (Batch *batch, GError **error)
@@ -189,12 +206,12 @@ run_batch (Batch *batch, GError **error)
       GArray *boxes = batch->boxes[k][i];
 
       drop_foreign (boxes, run->dataset);
-      defcn_columns_add (run->columns, k, batch->first + i, picture->width,
-          picture->height, boxes);
-      if (run->results && k == (int) run->out->own)
-        append_results (run, batch->first + i, boxes);
-      if (run->options->each && k == (int) run->out->own)
-        run->options->each (batch->first + i, boxes, run->options->data);
+      if (run->boxes)
+        defcn_shard_append (run->boxes, k, batch->first + i, picture->width,
+            picture->height, boxes);
+      else
+        take_boxes (k, batch->first + i, picture->width, picture->height, boxes,
+            run);
     }
   return TRUE;
 }
@@ -206,7 +223,8 @@ interrupted (const Run *run, guint done, GError **error)
     return FALSE;
   run->out->stopped = TRUE;
   g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-      "interrupted after %u of %u images", done, run->out->n_images);
+      "interrupted after %u of %u images", done - run->begin,
+      run->end - run->begin);
   return TRUE;
 }
 
@@ -217,7 +235,7 @@ load_batch (Batch *batch, Reader *reader, guint max, GError **error)
 {
   batch->first += batch->n;
   batch->n = 0;
-  while (batch->n < max && batch->first + batch->n < reader->n) {
+  while (batch->n < max && batch->first + batch->n < reader->end) {
     Loaded *loaded = g_async_queue_pop (reader->ready);
 
     batch->loaded[batch->n++] = loaded;
@@ -242,7 +260,7 @@ unload_batch (Batch *batch)
 static void
 add_time (Run *run, const Batch *batch, double *total, DefcnProgress *progress)
 {
-  const guint done = batch->first + batch->n;
+  const guint done = batch->first + batch->n - run->begin;
   DefcnTimings t;
 
   defcn_detector_timings (run->detector, &t);
@@ -264,17 +282,18 @@ batch_of (const Run *run, guint n)
 static gboolean
 run_images (Run *run, Reader *reader, GError **error)
 {
-  g_autoptr (DefcnProgress) progress =
-      run->options->progress ? defcn_progress_new ("eval", reader->n) : NULL;
-  const guint max = batch_of (run, reader->n);
-  Batch batch = { .run = run };
+  g_autoptr (DefcnProgress) progress = run->options->progress
+      ? defcn_progress_new ("eval", run->end - run->begin)
+      : NULL;
+  const guint max = batch_of (run, run->dataset->samples->len);
+  Batch batch = { .run = run, .first = run->begin };
   gboolean good = TRUE;
   double total = 0;
 
   for (int k = 0; k < DEFCN_N_COLUMNS; k++)
     for (guint i = 0; i < max; i++)
       batch.boxes[k][i] = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
-  while (good && batch.first + batch.n < reader->n) {
+  while (good && batch.first + batch.n < reader->end) {
     good = !interrupted (run, batch.first + batch.n, error)
         && load_batch (&batch, reader, max, error) && run_batch (&batch, error);
     if (good)
@@ -292,7 +311,8 @@ static gboolean
 run_all (Run *run, GError **error)
 {
   Reader reader = { .dataset = run->dataset,
-    .n = run->dataset->samples->len,
+    .begin = run->begin,
+    .end = run->end,
     .ready = g_async_queue_new_full (loaded_free),
     .tickets = g_async_queue_new () };
 
@@ -306,6 +326,33 @@ run_all (Run *run, GError **error)
   g_async_queue_unref (reader.ready);
   g_async_queue_unref (reader.tickets);
   return good;
+}
+
+/* The pictures of this rank, and then what the others have made of theirs.  An
+ * interrupt of one is one of all. */
+static gboolean
+run_shared (Run *run, GError **error)
+{
+  DefcnRanks *ranks = run->options->ranks;
+  const guint n = run->dataset->samples->len;
+  const int rank = defcn_ranks_rank (ranks), size = defcn_ranks_size (ranks);
+  g_autoptr (GByteArray) boxes = g_byte_array_new ();
+  g_autoptr (GError) problem = NULL;
+
+  run->begin = defcn_shard_first (n, rank, size);
+  run->end = defcn_shard_first (n, rank + 1, size);
+  run->boxes = rank > 0 ? boxes : NULL;
+  if (!run_all (run, &problem) && !(ranks && run->out->stopped)) {
+    g_propagate_error (error, g_steal_pointer (&problem));
+    return FALSE;
+  }
+  if (!defcn_shard_join (ranks, &run->out->stopped, boxes, take_boxes, run,
+          error))
+    return FALSE;
+  if (!run->out->stopped)
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "interrupted");
+  return FALSE;
 }
 
 /* Opens the file of the boxes, where one is wanted. */
@@ -395,9 +442,9 @@ defcn_evaluate_model (DefcnModel *model, const DefcnDataset *dataset,
     .n_images = part.samples->len };
   figures_init (out, options, spec, detector);
 
-  const gboolean good = open_results (&run, error) && run_all (&run, error)
+  const gboolean good = open_results (&run, error) && run_shared (&run, error)
       && close_results (&run, error);
-  if (good)
+  if (good && defcn_ranks_rank (options->ranks) == 0)
     defcn_columns_measure (columns, out);
   defcn_output_free (run.results);
   g_clear_pointer (&columns, defcn_columns_free); /* reads the samples */

@@ -8,6 +8,7 @@
 
 #include "figures.h"
 #include "model.h"
+#include "ranks/ranks.h"
 
 G_BEGIN_DECLS
 
@@ -35,10 +36,13 @@ typedef struct
                                 when not 0; or NULL */
   const char *detections;    /* write the model's boxes here, as COCO results;
                                 or NULL */
-  /* Called for every sample with the boxes of the model's own way, DefcnBox by
-   * descending score in the pixels of the annotations; or NULL. */
+  /* Called on rank 0 for every sample with the boxes of the model's own way,
+   * DefcnBox by descending score in the pixels of the annotations; or NULL. */
   void (*each) (guint i, const GArray *boxes, gpointer data);
   gpointer data;
+  DefcnRanks *ranks; /* that share the pictures, each of which calls with the
+                        same but for progress and stop; rank 0 has the figures,
+                        the others none; NULL: this process is alone */
 } DefcnEvaluateOptions;
 
 /* threshold 0.05, which figures of others are taken at; duplicate_threshold

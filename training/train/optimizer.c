@@ -418,6 +418,29 @@ defcn_optimizer_swap_ema (DefcnOptimizer *optimizer)
   }
 }
 
+gboolean
+defcn_optimizer_visit (DefcnOptimizer *optimizer,
+    gboolean (*visit) (float *state, gsize n, gpointer data), gpointer data)
+{
+  g_return_val_if_fail (!optimizer->swapped, FALSE);
+  for (guint i = 0; i < optimizer->slots->len; i++) {
+    const Slot *slot = &g_array_index (optimizer->slots, Slot, i);
+    const gsize len = defcn_param_len (slot->param);
+
+    for (int s = 0; s < N_STATES; s++) {
+      g_autofree float *state = g_new (float, len);
+
+      if (!slot->state[s])
+        continue;
+      read_state (state, optimizer, slot, s);
+      if (!visit (state, len, data))
+        return FALSE;
+      write_state (optimizer, slot, s, state);
+    }
+  }
+  return TRUE;
+}
+
 static char *
 state_name (State s, const DefcnParam *p)
 {

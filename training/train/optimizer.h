@@ -64,6 +64,12 @@ double defcn_optimizer_step (DefcnOptimizer *optimizer, gint64 i);
  * save); twice is nothing.  No-op without EMA. */
 void defcn_optimizer_swap_ema (DefcnOptimizer *optimizer);
 
+/* Calls @visit with every array of the state, of @n floats in the same order for
+ * the same model and options, which may change it; stops at FALSE, which is
+ * what it then returns.  Not between two swaps. */
+gboolean defcn_optimizer_visit (DefcnOptimizer *optimizer,
+    gboolean (*visit) (float *state, gsize n, gpointer data), gpointer data);
+
 /* State as F32 tensors "optimizer.<name>.<parameter>" in the parameter's own
  * order (n, h, w, c), <name> momentum, square (AdamW), ema.  Not between two
  * swaps.  load: every one must be there with its shape; after a failure the

@@ -253,15 +253,12 @@ defcn_recipe_presets (void)
   return names;
 }
 
+/* @path: what errors name. */
 static GKeyFile *
-open_file (const char *path, GError **error)
+open_text (const char *text, gsize len, const char *path, GError **error)
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_autofree char *text = NULL;
-  gsize len;
 
-  if (!defcn_file_read_text (&text, &len, path, MAX_BYTES, error))
-    return NULL;
   if (!g_key_file_load_from_data (file, text, len, G_KEY_FILE_NONE, error)) {
     g_prefix_error (error, "%s: ", path);
     return NULL;
@@ -272,6 +269,17 @@ open_file (const char *path, GError **error)
     return NULL;
   }
   return g_steal_pointer (&file);
+}
+
+static GKeyFile *
+open_file (const char *path, GError **error)
+{
+  g_autofree char *text = NULL;
+  gsize len;
+
+  return defcn_file_read_text (&text, &len, path, MAX_BYTES, error)
+      ? open_text (text, len, path, error)
+      : NULL;
 }
 
 /* NULL with @error naming @path where the value is no text.  GLib returns half
@@ -298,16 +306,12 @@ defcn_recipe_file_preset (const char *path, GError **error)
       : NULL;
 }
 
-gboolean
-defcn_recipe_load (DefcnRecipe *recipe, const char *path, GError **error)
+/* All keys of @file, which is at @path. */
+static gboolean
+set_keys (DefcnRecipe *recipe, GKeyFile *file, const char *path, GError **error)
 {
-  g_autoptr (GKeyFile) file = open_file (path, error);
   g_autofree char *relative = g_path_get_dirname (path);
   g_autofree char *folder = g_canonicalize_filename (relative, NULL);
-
-  if (!file)
-    return FALSE;
-
   g_auto (GStrv) names = g_key_file_get_keys (file, GROUP, NULL, NULL);
   for (guint i = 0; names[i]; i++) {
     if (g_str_equal (names[i], "preset"))
@@ -322,6 +326,23 @@ defcn_recipe_load (DefcnRecipe *recipe, const char *path, GError **error)
     }
   }
   return TRUE;
+}
+
+gboolean
+defcn_recipe_load (DefcnRecipe *recipe, const char *path, GError **error)
+{
+  g_autoptr (GKeyFile) file = open_file (path, error);
+
+  return file && set_keys (recipe, file, path, error);
+}
+
+gboolean
+defcn_recipe_parse (DefcnRecipe *recipe, const char *text, const char *path,
+    GError **error)
+{
+  g_autoptr (GKeyFile) file = open_text (text, strlen (text), path, error);
+
+  return file && set_keys (recipe, file, path, error);
 }
 
 /* All published ResNeXts have their stride in the 3x3. */

@@ -8,6 +8,8 @@
 #include "data/sets.h"
 #include "device_options.h"
 #include "init.h"
+#include "ranks/launcher.h"
+#include "joint.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,6 +99,12 @@ defcn_run_recipe (const DefcnRunOptions *o, GError **error)
       : NULL;
 }
 
+gboolean
+defcn_run_leads (const DefcnRun *run)
+{
+  return defcn_ranks_rank (run->ranks) == 0;
+}
+
 char *
 defcn_run_file (const DefcnRun *run, const char *name)
 {
@@ -145,7 +153,7 @@ check_unused (const DefcnRun *run, GError **error)
   return TRUE;
 }
 
-/* Begins anew, once all is sure that could be made sure. */
+/* Begins anew. */
 static void
 remove_used (const DefcnRun *run)
 {
@@ -209,7 +217,8 @@ open_validation (DefcnRun *run, const char *said, GError **error)
     return FALSE;
   g_autofree char *damage = defcn_dataset_notes (set);
   g_autofree char *left_out = defcn_dataset_notes (run->validation);
-  g_print ("%s%s", g_str_equal (damage, said) ? "" : damage, left_out);
+  if (defcn_run_leads (run))
+    g_print ("%s%s", g_str_equal (damage, said) ? "" : damage, left_out);
   return TRUE;
 }
 
@@ -235,10 +244,11 @@ open_data (DefcnRun *run, GError **error)
     return FALSE;
   set_labels (recipe->spec, run->dataset->labels);
   g_autofree char *notes = defcn_dataset_notes (run->dataset);
-  g_print ("%s", notes);
+  if (defcn_run_leads (run))
+    g_print ("%s", notes);
   if (recipe->val_annotations && !open_validation (run, notes, error))
     return FALSE;
-  if (recipe->holdout > 0)
+  if (recipe->holdout > 0 && defcn_run_leads (run))
     g_print ("%u images to train on, %u held out\n", run->dataset->samples->len,
         run->validation->samples->len);
   return !run->validation || check_pictures (run->validation, error);
@@ -263,7 +273,7 @@ start_model (DefcnRun *run, GError **error)
 {
   const DefcnRecipe *recipe = run->recipe;
 
-  if (run->options->resume)
+  if (run->options->resume || !defcn_run_leads (run))
     return TRUE;
   if (recipe->init)
     return load_init (run, error);
@@ -281,13 +291,17 @@ open_model (DefcnRun *run, GError **error)
   DefcnDetectorOptions device = run->options->device;
 
   device.threads = recipe->threads;
+  if (recipe->threads == 0 && run->ranks)
+    device.threads = defcn_launcher_threads (run->ranks);
   device.precision = recipe->precision;
   run->be = defcn_device_options_open (&device, NULL, error);
   if (!run->be)
     return FALSE;
   run->state.model =
       defcn_model_new (recipe->spec, run->be, TRUE, recipe->loader.seed, error);
-  return run->state.model && start_model (run, error);
+  return run->state.model && start_model (run, error)
+      && defcn_joint_check_device (run->ranks, run->be, error)
+      && defcn_joint_share_model (run->ranks, run->state.model, error);
 }
 
 /* Of epochs, where the recipe has those. */
@@ -317,12 +331,16 @@ open_state (DefcnRun *run, GError **error)
       defcn_optimizer_new (defcn_model_params (run->state.model),
           &recipe->optimizer);
   run->step = defcn_step_new (run->state.model, &recipe->step);
+  defcn_step_set_ranks (run->step, run->ranks);
   run->state.best_ap = -1;
   run->state.any_data = run->options->force;
   run->data = defcn_dataset_checksum (run->dataset);
   run->state.data = run->data;
-  if (run->options->resume
+  if (run->options->resume && defcn_run_leads (run)
       && !defcn_checkpoint_load (&run->state, checkpoint, error))
+    return FALSE;
+  if (run->options->resume
+      && !defcn_joint_share_state (run->ranks, &run->state, error))
     return FALSE;
   run->first = run->state.iteration;
   return TRUE;
@@ -348,31 +366,52 @@ check_room (const DefcnRun *run, GError **error)
   return defcn_output_check_room (run->options->output, sizes, n, error);
 }
 
-gboolean
-defcn_run_open (DefcnRun *run, GError **error)
+/* What is this rank's of the data, and whether it is what the others have. */
+static gboolean
+open_part (DefcnRun *run, GError **error)
 {
   DefcnRecipe *recipe = run->recipe;
+
+  if (!defcn_joint_divide (recipe, &run->micro, run->ranks, error))
+    return FALSE;
+  run->share = recipe->loader.batch / defcn_ranks_size (run->ranks);
+  return open_data (run, error)
+      && defcn_joint_check_data (run->ranks, run->dataset, run->validation,
+          error);
+}
+
+/* The files of the run, once all is sure that could be made sure. */
+static gboolean
+open_files (DefcnRun *run, GError **error)
+{
   g_autofree char *metrics = defcn_run_file (run, "metrics.jsonl");
   g_autofree char *ini = defcn_run_file (run, "recipe.ini");
+  g_autofree char *text = defcn_recipe_to_file (run->recipe);
 
-  if (!lock_folder (run, error) || !check_unused (run, error)
-      || !open_data (run, error) || !open_model (run, error))
-    return FALSE;
-  set_iterations (run);
-  if (!open_state (run, error))
-    return FALSE;
-  run->loader = defcn_loader_new (run->dataset, &recipe->loader,
-      run->state.iteration, error);
-  if (!run->loader || !check_room (run, error))
+  if (!check_room (run, error))
     return FALSE;
   remove_used (run);
   run->metrics = defcn_metrics_open (metrics,
       run->options->resume ? run->state.iteration : -1, error);
-  if (!run->metrics)
-    return FALSE;
+  return run->metrics && defcn_output_write (ini, text, -1, error);
+}
 
-  g_autofree char *text = defcn_recipe_to_file (recipe);
-  return defcn_output_write (ini, text, -1, error);
+gboolean
+defcn_run_open (DefcnRun *run, GError **error)
+{
+  const gboolean leads = defcn_run_leads (run);
+
+  if (leads && (!lock_folder (run, error) || !check_unused (run, error)))
+    return FALSE;
+  if (!open_part (run, error) || !open_model (run, error))
+    return FALSE;
+  set_iterations (run);
+  if (!open_state (run, error))
+    return FALSE;
+  run->loader = defcn_loader_new (run->dataset, &run->recipe->loader,
+      run->state.iteration, error);
+  return run->loader && defcn_ranks_barrier (run->ranks, error)
+      && (!leads || open_files (run, error));
 }
 
 void

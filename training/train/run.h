@@ -13,6 +13,7 @@
 #include "detector.h"
 #include "metrics.h"
 #include "progress.h"
+#include "ranks/ranks.h"
 
 G_BEGIN_DECLS
 
@@ -28,6 +29,7 @@ typedef struct
                              go on with other data */
   gboolean absolute_names, ignore_exif;
   gint64 stop_after;
+  double rank_timeout;         /* seconds */
   DefcnDetectorOptions device; /* the recipe has threads and precision */
 } DefcnRunOptions;
 
@@ -35,6 +37,8 @@ typedef struct
 {
   const DefcnRunOptions *options;
   DefcnRecipe *recipe;
+  DefcnRanks *ranks; /* borrowed; NULL: this process is alone */
+  int share, micro;  /* images of a batch that are this rank's, and of a pass */
   DefcnDataset *dataset, *validation;
   char *data; /* checksum of the first */
   DefcnBackend *be;
@@ -44,14 +48,16 @@ typedef struct
   DefcnLoader *loader;
   DefcnProgress *progress;
   DefcnMetrics *metrics;
+  gboolean stopping; /* as all ranks know: a signal has come */
   int lock; /* descriptor of the folder while it is this run's; 0: not yet */
   gint64 first, last;
-  int lost; /* updates in a row without a finite gradient */
+  gboolean finished; /* with the last update and its evaluation */
+  int lost;          /* updates in a row without a finite gradient */
   /* Since the last line of metrics. */
   DefcnStepLosses sum;
   double norm;
   gint64 n, since;
-  double waited;
+  double waited, waited_for_ranks;
   gboolean cache_is_full; /* which has been said */
   gboolean machine_is_logged;
 } DefcnRun;
@@ -61,13 +67,17 @@ typedef struct
 DefcnRecipe *defcn_run_recipe (const DefcnRunOptions *options, GError **error);
 
 /* Opens all but the progress, which the loop shows, and writes recipe.ini; a
- * resumed run has the state of its checkpoint.  The folder is this run's until
+ * resumed run has the state of its checkpoint.  Of several ranks all call it, 0
+ * alone reads and writes the folder and prints.  The folder is this run's until
  * close(), and must not have another's files; the classes and pictures of the
  * validation set are looked at.  FALSE with @error, and what is open then is
  * for defcn_run_close(). */
 gboolean defcn_run_open (DefcnRun *run, GError **error);
 /* Frees all of @run but options and recipe. */
 void defcn_run_close (DefcnRun *run);
+
+/* Whether this is the rank that writes and prints. */
+gboolean defcn_run_leads (const DefcnRun *run);
 
 /* Path of the file @name in the run's folder; (transfer full). */
 char *defcn_run_file (const DefcnRun *run, const char *name);

@@ -5,6 +5,7 @@
 
 #include "assign/assign.h"
 #include "assign/auxiliary.h"
+#include "buckets.h"
 #include "heads.h"
 
 #include <string.h>
@@ -25,6 +26,8 @@ struct _DefcnStep
   GArray *positives, *aux_positives;       /* DefcnPositive */
   GArray *targets, *aux_targets;           /* float[4], of the positives */
   GArray *ignored;                         /* DefcnPositive */
+  DefcnRanks *ranks;                       /* NULL: none but this */
+  DefcnBuckets *buckets;                   /* with them */
 };
 
 static gboolean
@@ -70,6 +73,7 @@ defcn_step_free (DefcnStep *step)
   g_ptr_array_unref (step->assignments);
   g_ptr_array_unref (step->aux);
   defcn_qualities_free (step->qualities);
+  defcn_buckets_free (step->buckets);
   g_array_unref (step->positives);
   g_array_unref (step->aux_positives);
   g_array_unref (step->targets);
@@ -387,8 +391,18 @@ queue_losses (DefcnStep *step, const DefcnPlan *plan, int n,
   return be->learner->losses (be, &heads, &input, error);
 }
 
+/* Of the last micro-batch the gradients go to the other ranks as they come. */
+static void
+net_backward (DefcnStep *step, const DefcnPlan *plan, gboolean last)
+{
+  if (step->buckets && last)
+    defcn_net_backward_telling (plan->net, defcn_buckets_tell, step->buckets);
+  else
+    defcn_net_backward (plan->net);
+}
+
 static gboolean
-backward (DefcnStep *step, const DefcnPlan *plan, int n,
+backward (DefcnStep *step, const DefcnPlan *plan, int n, gboolean last,
     DefcnStepLosses *losses, GError **error)
 {
   DefcnBackend *be = defcn_model_backend (step->model);
@@ -396,16 +410,49 @@ backward (DefcnStep *step, const DefcnPlan *plan, int n,
 
   if (!step->qualities) {
     host_losses (step, plan, n, losses);
-    defcn_net_backward (plan->net);
+    net_backward (step, plan, last);
     return TRUE;
   }
   if (!queue_losses (step, plan, n, losses, error))
     return FALSE;
-  defcn_net_backward (plan->net);
+  net_backward (step, plan, last);
   be->learner->sums (be, &sums);
   losses->cls += sums.cls;
   losses->box += sums.box;
   losses->aux += sums.aux;
+  return TRUE;
+}
+
+void
+defcn_step_set_ranks (DefcnStep *step, DefcnRanks *ranks)
+{
+  step->ranks = ranks;
+  g_clear_pointer (&step->buckets, defcn_buckets_free);
+  if (ranks)
+    step->buckets =
+        defcn_buckets_new (ranks, defcn_model_backend (step->model), 0);
+}
+
+/* The foregrounds of all ranks: each divides by their number. */
+static gboolean
+join_counts (DefcnStep *step, DefcnStepLosses *counts, GError **error)
+{
+  const double mine[] = { counts->n_foreground, counts->n_foreground_aux,
+    counts->sum_centerness };
+  double sums[G_N_ELEMENTS (mine)] = { 0 };
+
+  if (!step->ranks)
+    return TRUE;
+
+  const int size = defcn_ranks_size (step->ranks);
+  g_autofree double *all = g_new (double, size *G_N_ELEMENTS (mine));
+  if (!defcn_ranks_gather (step->ranks, all, mine, sizeof mine, error))
+    return FALSE;
+  for (gsize i = 0; i < size * G_N_ELEMENTS (mine); i++)
+    sums[i % G_N_ELEMENTS (mine)] += all[i];
+  counts->n_foreground = sums[0];
+  counts->n_foreground_aux = sums[1];
+  counts->sum_centerness = sums[2];
   return TRUE;
 }
 
@@ -424,8 +471,10 @@ defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
     if (!plan)
       return FALSE;
   }
+  if (!join_counts (step, losses, error))
+    return FALSE;
   if (n <= micro) {
-    if (!backward (step, plan, n, losses, error))
+    if (!backward (step, plan, n, TRUE, losses, error))
       return FALSE;
   } else {
     for (int i = 0; i < n; i += micro) {
@@ -433,10 +482,12 @@ defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
       const int m = MIN (micro, n - i);
 
       plan = forward (step, examples + i, m, &counted, error);
-      if (!plan || !backward (step, plan, m, losses, error))
+      if (!plan || !backward (step, plan, m, i + m == n, losses, error))
         return FALSE;
     }
   }
+  if (step->buckets && !defcn_buckets_finish (step->buckets, error))
+    return FALSE;
   if (!be->sync (be, error))
     return FALSE;
   if (!defcn_params_on_device (params))
