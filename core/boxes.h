@@ -26,7 +26,10 @@ typedef struct
   int label;
 } DefcnBox;
 
-/* One image's head outputs on one level; host memory, dense (H,W,C). */
+/* One image's head outputs on one level; host memory, dense (H,W,C).  A
+ * location may have several boxes, each with its own logits (RetinaNet): then
+ * (h, w, c) is (h, w, anchors, c), and what is indexed by location goes by box,
+ * of which @anchors in a row have one location. */
 typedef struct
 {
   int h, w, stride;
@@ -38,7 +41,15 @@ typedef struct
   const float *centerness; /* (h, w, 1), logits; NULL without */
   /* (h, w, n_classes), of the auxiliary loss; NULL: that has @logits */
   const float *aux_logits;
+  int anchors; /* boxes of a location, 0 as 1 */
 } DefcnLevel;
+
+/* Boxes of @level. */
+static inline gsize
+defcn_level_boxes (const DefcnLevel *level)
+{
+  return (gsize) level->h * level->w * MAX (level->anchors, 1);
+}
 
 typedef struct
 {
@@ -57,7 +68,7 @@ defcn_boxes_drops (float iou)
   return iou > 0 && iou < 1;
 }
 
-/* As the reference code decodes: per level the best min (topk, h * w) of score
+/* As the reference code decodes: per level the best min (topk, boxes) of score
  * = sigmoid (logit) * sigmoid (filter), those above the threshold, decoded to
  * input pixels around ((x + 0.5) stride, (y + 0.5) stride), all levels by score
  * descending (ties: lower index), NMS if any, the best max_detections.  @boxes:
@@ -73,7 +84,8 @@ defcn_boxes_drops (float iou)
  * (2 x - 2 .. 2 x + 3), and the 3x3 of the coarser level around (x / 2, y / 2),
  * as far as they exist.  Not greedy: what goes takes others with it, so the
  * result knows no order, and a score is compared with 53 others at most,
- * however many objects there are. */
+ * however many objects there are.  Where locations have several boxes, it is
+ * all of theirs. */
 void defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
     int n_classes, const DefcnDecodeRule *rule);
 
@@ -90,9 +102,10 @@ typedef struct
 float defcn_boxes_threshold (const DefcnDecodeRule *rule, int n_classes);
 
 /* defcn_boxes_decode() from all scores above defcn_boxes_threshold() instead of
- * the heads.  @candidates: array of DefcnCandidate in any order, sorted here.
- * @levels: sizes and strides, the values are not read.  duplicate_iou is not
- * read either: whoever finds candidates leaves duplicates out. */
+ * the heads, of one box a location.  @candidates: array of DefcnCandidate in
+ * any order, sorted here.  @levels: sizes and strides, the values are not read.
+ * duplicate_iou is not read either: whoever finds candidates leaves duplicates
+ * out. */
 void defcn_boxes_select (GArray *boxes, GArray *candidates,
     const DefcnLevel *levels, int n_levels, int n_classes,
     const DefcnDecodeRule *rule);

@@ -317,6 +317,7 @@ open_state (DefcnRun *run, GError **error)
       defcn_optimizer_new (defcn_model_params (run->state.model),
           &recipe->optimizer);
   run->step = defcn_step_new (run->state.model, &recipe->step);
+  run->state.step = run->step;
   run->state.best_ap = -1;
   run->state.any_data = run->options->force;
   run->data = defcn_dataset_checksum (run->dataset);
