@@ -20,7 +20,7 @@ G_BEGIN_DECLS
 #define DEFCN_ANCHORS_INLINE static inline
 #endif
 
-#define DEFCN_MAX_ANCHORS 1 /* of a location */
+#define DEFCN_MAX_ANCHORS 9 /* of a location */
 /* log (1000 / 16): dw and dh of boxes are at most this. */
 #define DEFCN_ANCHORS_CLAMP 4.135166556742356f
 
@@ -30,8 +30,15 @@ typedef struct
   float x, y, w, h;
 } DefcnAnchor;
 
-/* Anchors of every location of the level @level, @n as in a model's spec: 1:
- * the square of 4 strides of table 1's row "Anchor". */
+/* Whether there is a set of @n anchors. */
+gboolean defcn_anchors_exist (int n);
+/* Anchors of every location of the level @level, @n as in a model's spec.
+ *
+ *   1: the square of 4 strides around it, of table 1's row "Anchor"
+ *   9: RetinaNet's (arXiv 1708.02002, sec. 4) as detectron2 has them: areas of
+ *      4, 4 2^(1/3) and 4 2^(2/3) strides squared, of each the heights 1/2, 1
+ *      and 2 times the width, not rounded, around the corner of the location's
+ *      cell (detectron2's offset 0), half a stride above and to the left */
 void defcn_anchors_fill (DefcnAnchor *anchors, int n, int level);
 
 /* l, t, r, b in input pixels of the box @code (dx, dy, dw, dh). */
@@ -67,14 +74,19 @@ defcn_anchors_slope (float *dcode, const float *dsides, const float *sides,
   }
 }
 
-/* The other way round: dx, dy, dw, dh of a box with an area. */
+/* Sizes in anchors that are told from 0: below it a box's sides, as far from
+ * its anchor as it may be, say nothing of it. */
+#define DEFCN_ANCHORS_LEAST 1e-6f
+
+/* The other way round: dx, dy, dw, dh of a box with sizes of at least
+ * DEFCN_ANCHORS_LEAST; of a smaller one as of that. */
 DEFCN_ANCHORS_INLINE void
 defcn_anchors_encode (float *code, const float *sides, const DefcnAnchor *a)
 {
   code[0] = ((sides[2] - sides[0]) / 2 - a->x) / a->w;
   code[1] = ((sides[3] - sides[1]) / 2 - a->y) / a->h;
-  code[2] = logf ((sides[0] + sides[2]) / a->w);
-  code[3] = logf ((sides[1] + sides[3]) / a->h);
+  code[2] = logf (fmaxf ((sides[0] + sides[2]) / a->w, DEFCN_ANCHORS_LEAST));
+  code[3] = logf (fmaxf ((sides[1] + sides[3]) / a->h, DEFCN_ANCHORS_LEAST));
 }
 
 G_END_DECLS

@@ -225,20 +225,21 @@ build_fpn (DefcnNet *net, const DefcnSpec *spec, DefcnPlan *plan)
  * 0.01).  @y may be @x. */
 static void
 conv_head (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
-    const char *name, int out, float bias_value)
+    const char *name, int out, float bias_value, gboolean relu)
 {
   for (int l = 0; l < DEFCN_N_LEVELS; l++)
     y[l] = defcn_net_conv (net, x[l], name, out, 3, 1,
         &(DefcnConvOptions){ .bias = TRUE,
             .init = DEFCN_INIT_NORMAL,
             .init_value = 0.01f,
-            .bias_value = bias_value });
+            .bias_value = bias_value,
+            .relu = relu });
 }
 
 /* The same, deformable. */
 static void
 deform_head (DefcnNet *net, DefcnTensor **y, const DefcnSpec *spec,
-    const char *name)
+    const char *name, gboolean relu)
 {
   DefcnTensor *offsets[DEFCN_N_LEVELS];
 
@@ -249,26 +250,28 @@ deform_head (DefcnNet *net, DefcnTensor **y, const DefcnSpec *spec,
         spec->fpn_channels, 3, 1,
         &(DefcnConvOptions){ .bias = TRUE,
             .init = DEFCN_INIT_NORMAL,
-            .init_value = 0.01f });
+            .init_value = 0.01f,
+            .relu = relu });
 }
 
-/* tower_depth x (conv 3x3, group norm, ReLU), the last one deformable with
- * dcn_head (tab. 10); modules are numbered in threes, as in the reference's
- * nn.Sequential. */
+/* tower_depth x (conv 3x3, group norm, ReLU), or without a norm, the last one
+ * deformable with dcn_head (tab. 10); modules are numbered in threes, or twos,
+ * as in the reference's nn.Sequential. */
 static void
 build_tower (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
     const DefcnSpec *spec, const char *name)
 {
   memcpy (y, x, DEFCN_N_LEVELS * sizeof *y);
   for (int i = 0; i < spec->tower_depth; i++) {
-    g_autofree char *conv = g_strdup_printf ("head.%s.%d", name, 3 * i);
+    const int modules = spec->norm_groups > 0 ? 3 : 2;
+    g_autofree char *conv = g_strdup_printf ("head.%s.%d", name, modules * i);
     g_autofree char *norm = g_strdup_printf ("head.%s.%d", name, 3 * i + 1);
 
     if (spec->dcn_head && i == spec->tower_depth - 1)
-      deform_head (net, y, spec, conv);
+      deform_head (net, y, spec, conv, modules == 2);
     else
-      conv_head (net, y, y, conv, spec->fpn_channels, 0);
-    for (int l = 0; l < DEFCN_N_LEVELS; l++)
+      conv_head (net, y, y, conv, spec->fpn_channels, 0, modules == 2);
+    for (int l = 0; l < DEFCN_N_LEVELS && modules == 3; l++)
       y[l] = defcn_net_group_norm (net, y[l], norm, spec->norm_groups, TRUE);
   }
 }
@@ -281,24 +284,25 @@ build_filter (DefcnNet *net, const DefcnSpec *spec, DefcnTensor *const *towers,
 {
   DefcnTensor *f[DEFCN_N_LEVELS], *z[DEFCN_N_LEVELS];
 
-  conv_head (net, f, towers, "head.max3d.conv", spec->fpn_channels, 0);
+  conv_head (net, f, towers, "head.max3d.conv", spec->fpn_channels, 0, FALSE);
   for (int l = 0; l < DEFCN_N_LEVELS; l++)
     z[l] = defcn_net_tube_max (net, towers[l], f, DEFCN_N_LEVELS, l, spec->tau,
         spec->phi, !spec->filter_norm);
   for (int l = 0; l < DEFCN_N_LEVELS && spec->filter_norm; l++)
     z[l] = defcn_net_group_norm (net, z[l], "head.max3d.norm",
         spec->norm_groups, TRUE);
-  conv_head (net, plan->filter, z, "head.filter", 1, 0);
+  conv_head (net, plan->filter, z, "head.filter", 1, 0, FALSE);
 }
 
-/* Out of the box towers the sides of every location's box. */
+/* Out of the box towers the sides of every location's boxes. */
 static void
 build_boxes (DefcnNet *net, const DefcnSpec *spec, DefcnTensor *const *towers,
     DefcnPlan *plan)
 {
   DefcnTensor *x[DEFCN_N_LEVELS];
 
-  conv_head (net, x, towers, "head.bbox_pred", 4, 0);
+  conv_head (net, x, towers, "head.bbox_pred", 4 * MAX (spec->anchors, 1), 0,
+      FALSE);
   for (int l = 0; l < DEFCN_N_LEVELS; l++) {
     g_autofree char *scale = g_strdup_printf ("head.scales.%d", l);
     DefcnAnchor anchors[DEFCN_MAX_ANCHORS];
@@ -325,18 +329,19 @@ static void
 build_head (DefcnNet *net, const DefcnSpec *spec, DefcnPlan *plan)
 {
   const float prior = -logf ((1 - 0.01f) / 0.01f);
+  const int n_scores = spec->n_classes * MAX (spec->anchors, 1);
   DefcnTensor *x[DEFCN_N_LEVELS], *towers[DEFCN_N_LEVELS];
 
   build_tower (net, x, plan->fpn, spec, "cls_subnet");
-  conv_head (net, plan->logits, x, "head.cls_score", spec->n_classes, prior);
+  conv_head (net, plan->logits, x, "head.cls_score", n_scores, prior, FALSE);
   if (spec->aux_classifier)
-    conv_head (net, plan->aux_logits, x, AUX_SCORE, spec->n_classes, prior);
+    conv_head (net, plan->aux_logits, x, AUX_SCORE, n_scores, prior, FALSE);
   build_tower (net, towers, plan->fpn, spec, "bbox_subnet");
   build_boxes (net, spec, towers, plan);
   if (spec->filter)
     build_filter (net, spec, towers, plan);
   if (spec->centerness)
-    conv_head (net, plan->centerness, towers, "head.centerness", 1, 0);
+    conv_head (net, plan->centerness, towers, "head.centerness", 1, 0, FALSE);
 }
 
 DefcnPlan *

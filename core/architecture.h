@@ -19,12 +19,13 @@ G_BEGIN_DECLS
 typedef struct
 {
   DefcnNet *net;
-  DefcnTensor *input;                  /* (n, h, w, 3) */
-  DefcnTensor *features[3];            /* C3, C4, C5; readable if training */
-  DefcnTensor *fpn[DEFCN_N_LEVELS];    /* P3 .. P7; likewise */
-  DefcnTensor *logits[DEFCN_N_LEVELS]; /* (n, h, w, n_classes) */
-  DefcnTensor *deltas[DEFCN_N_LEVELS]; /* (n, h, w, 4), input pixels */
-  DefcnTensor *filter[DEFCN_N_LEVELS]; /* (n, h, w, 1); NULL without 3DMF */
+  DefcnTensor *input;               /* (n, h, w, 3) */
+  DefcnTensor *features[3];         /* C3, C4, C5; readable if training */
+  DefcnTensor *fpn[DEFCN_N_LEVELS]; /* P3 .. P7; likewise */
+  /* (n, h, w, n_classes) and (n, h, w, 4), input pixels; with several anchors
+   * as many times, box by box */
+  DefcnTensor *logits[DEFCN_N_LEVELS], *deltas[DEFCN_N_LEVELS];
+  DefcnTensor *filter[DEFCN_N_LEVELS];     /* (n, h, w, 1); NULL without 3DMF */
   DefcnTensor *centerness[DEFCN_N_LEVELS]; /* (n, h, w, 1); NULL without it */
   /* (n, h, w, n_classes) of the auxiliary classifier; NULL without */
   DefcnTensor *aux_logits[DEFCN_N_LEVELS];

@@ -85,7 +85,7 @@ static DefcnBox
 decode_box (const DefcnLevel *l, const Candidate *c, const float *d,
     int n_classes)
 {
-  const gsize location = c->index / n_classes;
+  const gsize location = c->index / n_classes / MAX (l->anchors, 1);
   const float x = (location % l->w + 0.5f) * l->stride;
   const float y = (location / l->w + 0.5f) * l->stride;
 
@@ -101,11 +101,11 @@ window_has_better (const Heads *heads, int level, int x0, int y0, int side,
     const Candidate *c, const DefcnBox *box, float bound, float iou)
 {
   const DefcnLevel *l = &heads->levels[level];
-  const int n_classes = heads->n_classes;
+  const int n_classes = heads->n_classes, each = MAX (l->anchors, 1);
 
   for (int y = MAX (y0, 0); y < MIN (y0 + side, l->h); y++) {
-    for (int x = MAX (x0, 0); x < MIN (x0 + side, l->w); x++) {
-      const gsize i = (gsize) y * l->w + x;
+    for (int x = each * MAX (x0, 0); x < each * MIN (x0 + side, l->w); x++) {
+      const gsize i = (gsize) y * each * l->w + x;
       Candidate other = { 0, level, i * n_classes + box->label };
 
       if (!(l->logits[other.index] >= bound))
@@ -131,10 +131,10 @@ is_duplicate (const Heads *heads, const Candidate *c, float iou)
 {
   const int level = c->level;
   const DefcnLevel *l = &heads->levels[level];
-  const gsize location = c->index / heads->n_classes;
+  const gsize i = c->index / heads->n_classes;
+  const gsize location = i / MAX (l->anchors, 1);
   const int x = location % l->w, y = location / l->w;
-  const DefcnBox box =
-      decode_box (l, c, l->deltas + location * 4, heads->n_classes);
+  const DefcnBox box = decode_box (l, c, l->deltas + i * 4, heads->n_classes);
   const float bound = logit_bound (c->score, 1);
 
   return window_has_better (heads, level, x - 1, y - 1, 3, c, &box, bound, iou)
@@ -169,11 +169,11 @@ collect_level (Candidate *heap, gsize keep, const Heads *heads, int level,
 {
   const DefcnLevel *l = &heads->levels[level];
   const int n_classes = heads->n_classes;
-  const gsize n_locations = (gsize) l->h * l->w;
+  const gsize n_boxes = defcn_level_boxes (l);
   float cut = threshold;
   gsize len = 0;
 
-  for (gsize i = 0; i < n_locations; i++) {
+  for (gsize i = 0; i < n_boxes; i++) {
     const float *logits = l->logits + i * n_classes;
     const float f = l->filter ? defcn_levels_sigmoid (l->filter[i]) : 1.0f;
 
@@ -265,7 +265,7 @@ append (Found *found, const Candidate *c, const DefcnLevel *l,
     return;
   g_array_append_val (found->boxes, box);
   if (found->cells) {
-    const gsize location = c->index / found->n_classes;
+    const gsize location = c->index / found->n_classes / MAX (l->anchors, 1);
     const DefcnCell cell = { c->level, location % l->w, location / l->w };
 
     g_array_append_val (found->cells, cell);
@@ -310,15 +310,14 @@ defcn_boxes_decode (GArray *boxes, const DefcnLevel *levels, int n_levels,
 
   g_array_set_size (boxes, 0);
   for (int i = 0; i < n_levels; i++)
-    room +=
-        MIN ((gsize) MAX (rule->topk, 0), (gsize) levels[i].h * levels[i].w);
+    room += MIN ((gsize) MAX (rule->topk, 0), defcn_level_boxes (&levels[i]));
   if (room == 0 || n_classes < 1)
     return;
 
   g_autofree Candidate *candidates = g_new (Candidate, room);
   for (int i = 0; i < n_levels; i++) {
     const gsize n = collect_level (candidates + len,
-        MIN ((gsize) rule->topk, (gsize) levels[i].h * levels[i].w), &heads, i,
+        MIN ((gsize) rule->topk, defcn_level_boxes (&levels[i])), &heads, i,
         lowest, rule);
 
     if (levels[i].centerness)
@@ -359,8 +358,7 @@ defcn_boxes_select (GArray *boxes, GArray *candidates, const DefcnLevel *levels,
   Found found = found_new (boxes, n_classes, rule);
 
   for (int i = 0; i < n_levels; i++)
-    room[i] =
-        MIN ((gsize) MAX (rule->topk, 0), (gsize) levels[i].h * levels[i].w);
+    room[i] = MIN ((gsize) MAX (rule->topk, 0), defcn_level_boxes (&levels[i]));
   g_array_sort (candidates, compare_found);
   for (guint i = 0; i < candidates->len && (has_nms (rule) || boxes->len < max);
        i++) {

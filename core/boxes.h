@@ -41,6 +41,13 @@ typedef struct
   int level, x, y;
 } DefcnCell;
 
+/* Boxes of @level. */
+static inline gsize
+defcn_level_boxes (const DefcnLevel *level)
+{
+  return (gsize) level->h * level->w * MAX (level->anchors, 1);
+}
+
 typedef struct
 {
   float threshold; /* strict: score > threshold (reference 0.05) */
@@ -60,7 +67,7 @@ defcn_boxes_drops (float iou)
   return iou > 0 && iou < 1;
 }
 
-/* As the reference code decodes: per level the best min (topk, h * w) of score
+/* As the reference code decodes: per level the best min (topk, boxes) of score
  * = sigmoid (logit) * sigmoid (filter), those above the threshold, decoded to
  * input pixels around ((x + 0.5) stride, (y + 0.5) stride), all levels by score
  * descending (ties: lower index), NMS if any, the best max_detections.  @boxes:
@@ -76,7 +83,8 @@ defcn_boxes_drops (float iou)
  * (2 x - 2 .. 2 x + 3), and the 3x3 of the coarser level around (x / 2, y / 2),
  * as far as they exist.  Not greedy: what goes takes others with it, so the
  * result knows no order, and a score is compared with 53 others at most,
- * however many objects there are.
+ * however many objects there are.  Where locations have several boxes, it is
+ * all of theirs.
  *
  * The max filter comes before all of it too.  NMS within a range takes the cell
  * of the better box's level in which the other's location lies. */
@@ -96,10 +104,10 @@ typedef struct
 float defcn_boxes_threshold (const DefcnDecodeRule *rule, int n_classes);
 
 /* defcn_boxes_decode() from all scores above defcn_boxes_threshold() instead of
- * the heads.  @candidates: array of DefcnCandidate in any order, sorted here.
- * @levels: sizes and strides, the values are not read.  duplicate_iou and
- * max_filter are not read either: whoever finds candidates leaves out what they
- * do. */
+ * the heads, of one box a location.  @candidates: array of DefcnCandidate in
+ * any order, sorted here.  @levels: sizes and strides, the values are not read.
+ * duplicate_iou and max_filter are not read either: whoever finds candidates
+ * leaves out what they do. */
 void defcn_boxes_select (GArray *boxes, GArray *candidates,
     const DefcnLevel *levels, int n_levels, int n_classes,
     const DefcnDecodeRule *rule);

@@ -49,11 +49,12 @@ defcn_decoder_seek (DefcnDecoder *decoder, float threshold, float duplicate_iou)
   decoder->sought_iou = duplicate_iou;
 }
 
-/* Scores with centerness are the host's to make. */
+/* Scores with centerness are the host's to make, and several boxes of a
+ * location its to tell. */
 static gboolean
 is_sought (const DefcnPlan *plan)
 {
-  return plan->centerness[0] == NULL;
+  return plan->centerness[0] == NULL && plan->deltas[0]->c == 4;
 }
 
 void

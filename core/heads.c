@@ -25,7 +25,8 @@ defcn_heads_describe (DefcnLevel levels[DEFCN_N_LEVELS], const DefcnPlan *plan)
   for (int i = 0; i < DEFCN_N_LEVELS; i++)
     levels[i] = (DefcnLevel){ .h = plan->logits[i]->h,
       .w = plan->logits[i]->w,
-      .stride = defcn_boxes_stride (i) };
+      .stride = defcn_boxes_stride (i),
+      .anchors = plan->deltas[i]->c / 4 };
 }
 
 /* Returns: @head in host memory at *@at, which moves behind it. */
@@ -61,7 +62,7 @@ void
 defcn_heads_next (DefcnLevel levels[DEFCN_N_LEVELS], int n_classes)
 {
   for (int i = 0; i < DEFCN_N_LEVELS; i++) {
-    const gsize locations = (gsize) levels[i].h * levels[i].w;
+    const gsize locations = defcn_level_boxes (&levels[i]);
 
     levels[i].logits += locations * n_classes;
     levels[i].deltas += locations * 4;

@@ -18,12 +18,19 @@ defcn_max_filter_parse (DefcnMaxFilter *filter, const char *text)
   return TRUE;
 }
 
-/* The final score of a class. */
-static float
-score_at (const DefcnLevel *l, int n_classes, int x, int y, int label)
+/* The maps of final scores of one class, that of one anchor a level. */
+typedef struct
 {
-  const gsize i = (gsize) y * l->w + x;
-  float score = defcn_levels_sigmoid (l->logits[i * n_classes + label]);
+  int n_classes, anchor, label;
+} Map;
+
+static float
+score_at (const DefcnLevel *l, const Map *map, int x, int y)
+{
+  const gsize location = (gsize) y * l->w + x;
+  const gsize i = location * MAX (l->anchors, 1) + map->anchor;
+  float score =
+      defcn_levels_sigmoid (l->logits[i * map->n_classes + map->label]);
 
   if (l->filter)
     score *= defcn_levels_sigmoid (l->filter[i]);
@@ -34,37 +41,40 @@ score_at (const DefcnLevel *l, int n_classes, int x, int y, int label)
 
 /* What level @from has at (@x, @y) of level @to. */
 static float
-resized_at (const DefcnLevel *from, const DefcnLevel *to, int n_classes, int x,
-    int y, int label)
+resized_at (const DefcnLevel *from, const DefcnLevel *to, const Map *map, int x,
+    int y)
 {
   int x0, x1, y0, y1;
   float wx, wy;
 
   defcn_bilinear_axis (&y0, &y1, &wy, y, from->h, to->h);
   defcn_bilinear_axis (&x0, &x1, &wx, x, from->w, to->w);
-  const float top = (1 - wx) * score_at (from, n_classes, x0, y0, label)
-      + wx * score_at (from, n_classes, x1, y0, label);
-  const float low = (1 - wx) * score_at (from, n_classes, x0, y1, label)
-      + wx * score_at (from, n_classes, x1, y1, label);
+  const float top = (1 - wx) * score_at (from, map, x0, y0)
+      + wx * score_at (from, map, x1, y0);
+  const float low = (1 - wx) * score_at (from, map, x0, y1)
+      + wx * score_at (from, map, x1, y1);
 
   return (1 - wy) * top + wy * low;
 }
 
 gboolean
 defcn_max_filter_keeps (const DefcnMaxFilter *filter, const DefcnLevel *levels,
-    int n_levels, int n_classes, int level, gsize location, int label)
+    int n_levels, int n_classes, int level, gsize box, int label)
 {
   const DefcnLevel *own = &levels[level];
+  const int n = MAX (own->anchors, 1);
+  const Map map = { n_classes, box % n, label };
+  const gsize location = box / n;
   const int x = location % own->w, y = location / own->w;
   const int m = filter->tau / 2, r = filter->phi / 2;
-  const float score = score_at (own, n_classes, x, y, label);
+  const float score = score_at (own, &map, x, y);
 
   for (int k = MAX (level - m, 0); k <= MIN (level + m, n_levels - 1); k++)
     for (int v = MAX (y - r, 0); v <= MIN (y + r, own->h - 1); v++)
       for (int u = MAX (x - r, 0); u <= MIN (x + r, own->w - 1); u++) {
         const float other = k == level
-            ? score_at (own, n_classes, u, v, label)
-            : resized_at (&levels[k], own, n_classes, u, v, label);
+            ? score_at (own, &map, u, v)
+            : resized_at (&levels[k], own, &map, u, v);
 
         if (other > score)
           return FALSE;

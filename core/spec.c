@@ -67,7 +67,7 @@ static const Field fields[] = {
   BOOL (p6_from_c5),
   INT (tower_depth, 0, 16),
   OPTIONAL_BOOL (dcn_head),
-  INT (norm_groups, 1, 4096),
+  INT (norm_groups, 0, 4096),
   BOOL (norm_reg_targets),
   OPTIONAL_INT (anchors, 0, DEFCN_MAX_ANCHORS),
   BOOL (filter),
@@ -342,10 +342,22 @@ check_together (const DefcnSpec *spec, const char *where, GError **error)
   else if (spec->dcn_head && spec->tower_depth == 0)
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
         "%s: dcn_head without a convolution in the towers", where);
-  else if (spec->fpn_channels % spec->norm_groups != 0)
+  else if (spec->norm_groups > 0 && spec->fpn_channels % spec->norm_groups != 0)
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
         "%s: %d head channels do not divide into %d norm groups", where,
         spec->fpn_channels, spec->norm_groups);
+  else if (spec->anchors > 0 && !defcn_anchors_exist (spec->anchors))
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+        "%s: no network has %d anchors at a location (0, 1, 9)", where,
+        spec->anchors);
+  else if (spec->anchors > 1 && (spec->filter || spec->centerness))
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+        "%s: %s goes by location, and those of this network have %d boxes",
+        where, spec->filter ? "3DMF" : "centerness", spec->anchors);
+  else if (spec->filter && spec->filter_norm && spec->norm_groups == 0)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+        "%s: 3DMF has a group norm and the network none (norm_groups 0)",
+        where);
   else if (spec->phi % 2 == 0 || spec->tau % 2 != 0)
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
         "%s: 3DMF wants an odd phi and an even tau, not %d and %d", where,

@@ -32,10 +32,11 @@ typedef struct
   gboolean p6_from_c5;     /* the paper; the code has P5 */
   int tower_depth;         /* 4 */
   gboolean dcn_head;       /* the last of each tower is deformable */
-  int norm_groups;         /* 32, of the head's group norms */
+  int norm_groups;         /* 32, of the head's group norms; 0: none */
   gboolean norm_reg_targets; /* relu times stride; FALSE: exp */
-  /* Boxes are coded relative to so many anchors (anchors.h) and there is no
-   * scale; 0: by their sides, as norm_reg_targets says. */
+  /* A location has as many boxes, each coded relative to its anchor
+   * (anchors.h) and with its own classes, and there is no scale; 0: one, by its
+   * sides, as norm_reg_targets says. */
   int anchors;
   gboolean filter;      /* 3DMF branch */
   gboolean filter_norm; /* group norm in it */

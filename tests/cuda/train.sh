@@ -28,11 +28,14 @@ iterations=4
 log_interval=1
 E
 
-# train NAME DEVICE PRECISION: the losses of four steps, one a line.
+# train NAME DEVICE PRECISION ARGUMENTS..: the losses of four steps, one a line.
 train () {
+  local name=$1 device=$2 precision=$3
+  shift 3
   "$defcn" train "$work/recipe.ini" -a "$work/a.json" -i "$work" \
-    -o "$work/$1" --device "$2" --precision "$3" > "$work/log" 2>&1 || return
-  python3 - "$work/$1/metrics.jsonl" <<'PY'
+    -o "$work/$name" --device "$device" --precision "$precision" "$@" \
+    > "$work/log" 2>&1 || return
+  python3 - "$work/$name/metrics.jsonl" <<'PY'
 import json
 import sys
 for line in open(sys.argv[1]):
@@ -42,17 +45,19 @@ for line in open(sys.argv[1]):
 PY
 }
 
-# compare PRECISION TOLERANCE
+# compare NAME PRECISION TOLERANCE ARGUMENTS..
 compare () {
+  local name=$1 precision=$2 tolerance=$3
   number=$((number + 1))
-  train "$1" cuda "$1" > "$work/found"
-  if paste "$work/wanted" "$work/found" | awk -v tolerance="$2" '
+  shift 3
+  train "$name" cuda "$precision" "$@" > "$work/found"
+  if paste "$work/wanted" "$work/found" | awk -v tolerance="$tolerance" '
       { off = ($1 - $2) / $1; off = off < 0 ? -off : off }
       $2 == "" || off > tolerance { bad = 1 }
       END { exit bad || NR != 4 }'; then
-    echo "ok $number - $1"
+    echo "ok $number - $name"
   else
-    echo "not ok $number - $1"
+    echo "not ok $number - $name"
     paste "$work/wanted" "$work/found" | sed 's/^/# /'
     sed 's/^/# /' "$work/log"
   fi
@@ -115,13 +120,23 @@ PY
   fi
 }
 
-echo 1..7
+# Its heads come to the host: a location has nine boxes.
+retinanet=()
+for setting in assigner=retinanet anchors=9 filter=false aux_topk=0 \
+  norm_groups=0 box_loss=l1 normalizer_momentum=0.9; do
+  retinanet+=(--set "$setting")
+done
+
+echo 1..9
 train reference reference fp32 > "$work/wanted"
-compare fp32 1e-4
-compare tf32 1e-2
-compare bf16 5e-2
+compare fp32 fp32 1e-4
+compare tf32 tf32 1e-2
+compare bf16 bf16 5e-2
 resume sgd --set clip_norm=1
 resume adamw --set optimizer=adamw --set lr=0.001 --set ema=0.9 \
   --set micro_batch=1
 resume bf16 --set precision=bf16
 masters bf16-parts
+train retinanet-reference reference fp32 "${retinanet[@]}" > "$work/wanted"
+compare retinanet fp32 1e-4 "${retinanet[@]}"
+resume retinanet-again "${retinanet[@]}"

@@ -74,6 +74,14 @@ typedef struct
       .anchors = { { -4, 2, 12, 20 } }                                         \
     }                                                                          \
   }
+/* Of three, more than a block of channels, of sizes of their own. */
+#define THREE(n, h, w, flags_)                                                 \
+  {                                                                            \
+    DEFCN_OP_ANCHORS, n, h, w, 12, .flags = PRECISE | (flags_), .node = {      \
+      .n_anchors = 3,                                                          \
+      .anchors = { { -4, 2, 12, 20 }, { 0, 0, 5, 7 }, { 1, 3, 2, 16 } }        \
+    }                                                                          \
+  }
 #define TUBE(n, h, w, c, at, phi_, flags_, n_levels_, ...)                     \
   {                                                                            \
     DEFCN_OP_TUBE_MAX, n, h, w, c, .inputs = { __VA_ARGS__ }, .flags = flags_, \
@@ -350,6 +358,8 @@ static const Case cases[] = {
 
   { "anchors/one", ANCHORED (2, 5, 7, 0), RANDOM, 1e-5 },
   { "anchors/add", ANCHORED (1, 3, 5, ADD_0), RANDOM, 1e-5 },
+  { "anchors/three", THREE (2, 4, 3, 0), RANDOM, 1e-5 },
+  { "anchors/three-add", THREE (1, 5, 3, ADD_0), RANDOM, 1e-5 },
   { "anchors/leaf", ANCHORED (1, 3, 5, NO_DX0), RANDOM, 1e-5 },
   { "anchors/zeros", ANCHORED (1, 3, 5, 0), ZEROS, 1e-6 },
   { "anchors/large", ANCHORED (1, 3, 5, 0), LARGE, 1e-5 },

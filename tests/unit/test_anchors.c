@@ -15,6 +15,32 @@ test_fill (void)
   }
 }
 
+/* RetinaNet's nine: three sizes, of each a wide, a square and a high one,
+ * around the corner of the cell. */
+static void
+test_nine (void)
+{
+  static const float sides[][2] = { { 45.2548f, 22.6274f }, { 32, 32 },
+    { 22.6274f, 45.2548f }, { 57.0175f, 28.5088f }, { 40.3175f, 40.3175f },
+    { 28.5088f, 57.0175f }, { 71.8376f, 35.9188f }, { 50.7968f, 50.7968f },
+    { 35.9188f, 71.8376f } };
+  DefcnAnchor anchors[9];
+
+  for (int level = 0; level < 5; level++) {
+    defcn_anchors_fill (anchors, 9, level);
+    for (int i = 0; i < 9; i++) {
+      const float unit = 1 << level;
+
+      g_assert_cmpfloat (anchors[i].x, ==, -4 * unit);
+      g_assert_cmpfloat (anchors[i].y, ==, -4 * unit);
+      g_assert_cmpfloat_with_epsilon (anchors[i].w / unit, sides[i][0], 1e-4);
+      g_assert_cmpfloat_with_epsilon (anchors[i].h / unit, sides[i][1], 1e-4);
+    }
+  }
+  for (int n = -1; n < 12; n++)
+    g_assert_cmpint (defcn_anchors_exist (n), ==, n == 1 || n == 9);
+}
+
 /* A box is found again from its code; of code 0 it is the anchor. */
 static void
 test_code (void)
@@ -37,6 +63,11 @@ test_code (void)
   g_assert_cmpfloat (code[0], ==, (1 + 4) / 32.0f);
   g_assert_cmpfloat (code[1], ==, (1 - 6) / 16.0f);
   g_assert_cmpfloat_with_epsilon (code[2], log (4 / 32.0), 1e-6);
+
+  /* one without a size, or less, has a code all the same */
+  defcn_anchors_encode (code, (float[]){ 5, -3, -5, 2 }, &anchor);
+  g_assert_cmpfloat_with_epsilon (code[2], log (1e-6), 1e-4);
+  g_assert_cmpfloat_with_epsilon (code[3], log (1e-6), 1e-4);
 }
 
 /* 62.5 anchors are the most, and no number stays none. */
@@ -91,6 +122,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/anchors/fill", test_fill);
+  g_test_add_func ("/anchors/nine", test_nine);
   g_test_add_func ("/anchors/code", test_code);
   g_test_add_func ("/anchors/clamp", test_clamp);
   g_test_add_func ("/anchors/slope", test_slope);

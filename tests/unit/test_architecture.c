@@ -267,6 +267,42 @@ test_anchors (void)
       defcn_params_lookup (defcn_model_params (model), "head.scales.0.scale"));
 }
 
+/* RetinaNet: nine boxes a location with classes of their own, towers of
+ * convolutions with a ReLU and no norm. */
+static void
+test_retinanet (void)
+{
+  static const char *const names[] = { "head.bbox_subnet.4.bias",
+    "head.bbox_subnet.2.bias", "head.bbox_subnet.0.bias" };
+  g_autoptr (DefcnBackend) be = open_backend ();
+  g_autoptr (DefcnSpec) spec = tiny_spec (DEFCN_BACKBONE_RESNET, 18, FALSE);
+
+  spec->anchors = 9;
+  spec->norm_groups = 0;
+  spec->tower_depth = 3;
+  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, FALSE, 0, NULL);
+  const DefcnPlan *plan = defcn_model_plan (model, 1, 64, 64, NULL);
+  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
+    const DefcnNode *boxes = maker (plan, plan->deltas[l]);
+    const DefcnNode *n = maker (plan, boxes->x[0]);
+
+    g_assert_cmpint (boxes->n_anchors, ==, 9);
+    g_assert_cmpfloat (boxes->anchors[0].x, ==, -(4 << l));
+    g_assert_cmpint (plan->deltas[l]->c, ==, 36);
+    g_assert_cmpint (plan->logits[l]->c, ==, 9 * spec->n_classes);
+    g_assert_false (n->relu);
+    for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+      n = maker (plan, n->x[0]);
+      g_assert_cmpint (n->kind, ==, DEFCN_OP_CONV);
+      g_assert_true (n->relu);
+      g_assert_true (g_str_has_prefix (names[i], n->name));
+      g_assert_nonnull (
+          defcn_params_lookup (defcn_model_params (model), names[i]));
+    }
+    g_assert_true (n->x[0] == plan->fpn[l]);
+  }
+}
+
 /* What the head's options decide: depth and groups of the towers, the box step,
  * and 3DMF on the box tower. */
 static void
@@ -567,6 +603,7 @@ main (int argc, char **argv)
   g_test_add_func ("/architecture/frozen", test_frozen);
   g_test_add_func ("/architecture/pyramid", test_pyramid);
   g_test_add_func ("/architecture/anchors", test_anchors);
+  g_test_add_func ("/architecture/retinanet", test_retinanet);
   g_test_add_func ("/architecture/head", test_head);
   g_test_add_func ("/architecture/together", test_together);
   g_test_add_func ("/architecture/initial", test_initial);

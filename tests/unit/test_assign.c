@@ -8,6 +8,7 @@
 #include "assign/fcos.h"
 #include "assign/foreground_loss.h"
 #include "assign/poto.h"
+#include "assign/retinanet.h"
 
 #include <math.h>
 #include <string.h>
@@ -821,10 +822,10 @@ test_center (void)
   check (d, s, &wide, twice, 2);
 }
 
-/* The anchor of the largest IoU, 32 wide on P3 and 64 on P4, though its location
- * is outside of the object; the first of equals.  The object of the larger IoU
- * has it, the first of equals, and the other none; one that meets no anchor has
- * none either. */
+/* The anchor of the largest IoU, 32 wide on P3 and 64 on P4, though its
+ * location is outside of the object; the first of equals.  The object of the
+ * larger IoU has it, the first of equals, and the other none; one that meets no
+ * anchor has none either. */
 static void
 test_anchor (void)
 {
@@ -860,6 +861,39 @@ test_anchor (void)
   predict (s, 40, &p3, 1);
   g_autoptr (DefcnAssignment) h = run (s, &anchor, &p3, 1);
   check (h, s, &p3, fine, 1);
+}
+
+/* RetinaNet's: beside what torchvision says (tests/golden), an object that
+ * meets no anchor has none, one that fits none well the best, and without
+ * objects all is background. */
+static void
+test_retinanet (void)
+{
+  static const DefcnAssignRule rule = { .assigner = &defcn_retinanet_assigner };
+  g_autofree Scene *s = scene_new (1, 4, FALSE);
+  /* with P3's squares of 32 at (8, 8), and in many */
+  const DefcnObject o = object (-8, -8, 24, 24, 1);
+  const DefcnObject thin = object (9, 9, 11, 10, 0);
+  const DefcnObject far = object (900, 900, 910, 910, 0);
+  int n = 0;
+
+  s->n *= 9;
+  s->levels[0].anchors = 9;
+  g_assert_cmpint (defcn_points_count (s->levels, 1), ==, s->n);
+  g_autoptr (DefcnAssignment) a = run (s, &rule, &o, 1);
+  g_assert_cmpint (a->objects[5 * 9 + 1], ==, 0);
+  g_assert_cmpfloat (a->targets[5 * 9 + 1][0], ==, 12 + 8);
+  for (int j = 0; j < s->n; j++)
+    n += a->classes[j] == DEFCN_CLASS_IGNORED;
+  g_assert_cmpint (n, >, 0);
+  g_assert_cmpint (a->n_foreground, >, 1);
+  g_autoptr (DefcnAssignment) b = run (s, &rule, &thin, 1);
+  g_assert_cmpint (b->n_foreground, >, 0);
+  g_autoptr (DefcnAssignment) c = run (s, &rule, &far, 1);
+  g_assert_cmpint (c->n_foreground, ==, 0);
+  g_autoptr (DefcnAssignment) d = run (s, &rule, NULL, 0);
+  for (int j = 0; j < s->n; j++)
+    g_assert_cmpint (d->classes[j], ==, N_CLASSES);
 }
 
 /* Of the 9 nearest of each level those whose anchor, 64 wide on P3, overlaps
@@ -1106,6 +1140,7 @@ main (int argc, char **argv)
   g_test_add_func ("/assign/regions", test_regions);
   g_test_add_func ("/assign/anchor", test_anchor);
   g_test_add_func ("/assign/center", test_center);
+  g_test_add_func ("/assign/retinanet", test_retinanet);
   g_test_add_func ("/assign/atss", test_atss);
   g_test_add_func ("/assign/foreground-loss", test_foreground_loss);
   g_test_add_func ("/assign/anywhere", test_anywhere);

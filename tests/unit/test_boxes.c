@@ -766,6 +766,43 @@ test_decode_nms_rule (void)
   }
 }
 
+/* Boxes of one location have it in common; the duplicate filter looks at all of
+ * the neighbours'. */
+static void
+test_decode_several (void)
+{
+  /* two locations of two boxes, two classes */
+  static const float logits[] = { -9, 1, 2, -9, -9, -9, -9, 0 };
+  static const float deltas[] = { 4, 4, 4, 4, 1, 2, 3, 4, 0, 0, 0, 0, 12, 4, -4,
+    4 }; /* the last is the first's */
+  static const DefcnBox want[] = { { 3, 2, 7, 8, 0.8808f, 0 },
+    { 0, 0, 8, 8, 0.7311f, 1 }, { 0, 0, 8, 8, 0.5f, 1 } };
+  const DefcnLevel level = { .h = 1,
+    .w = 2,
+    .stride = 8,
+    .logits = logits,
+    .deltas = deltas,
+    .anchors = 2 };
+  DefcnDecodeRule rule = { .threshold = 0.05f,
+    .topk = 10,
+    .max_detections = 10 };
+  g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+
+  for (int n = 3; n >= 2; n--) { /* with the filter the last goes */
+    defcn_boxes_decode (boxes, &level, 1, 2, &rule);
+    g_assert_cmpuint (boxes->len, ==, n);
+    for (int i = 0; i < n; i++) {
+      const DefcnBox *b = &g_array_index (boxes, DefcnBox, i);
+
+      g_assert_cmpfloat_with_epsilon (b->score, want[i].score, 1e-4);
+      g_assert_true (b->x1 == want[i].x1 && b->y1 == want[i].y1);
+      g_assert_true (b->x2 == want[i].x2 && b->y2 == want[i].y2);
+      g_assert_cmpint (b->label, ==, want[i].label);
+    }
+    rule.duplicate_iou = 0.5f;
+  }
+}
+
 /* The threshold and the best of a level go by the class, the order and NMS by
  * the geometric mean with the centerness. */
 static void
@@ -967,6 +1004,7 @@ main (int argc, char **argv)
   g_test_add_func ("/boxes/decode/threshold", test_threshold);
   g_test_add_func ("/boxes/decode/nan", test_decode_survives_nan);
   g_test_add_func ("/boxes/decode/nms", test_decode_nms_rule);
+  g_test_add_func ("/boxes/decode/several", test_decode_several);
   g_test_add_func ("/boxes/decode/centerness", test_decode_centerness);
   g_test_add_func ("/boxes/duplicates", test_duplicates);
   g_test_add_func ("/boxes/duplicates/people", test_duplicates_of_people);

@@ -119,6 +119,34 @@ test_round (void)
   rig_clear (&b);
 }
 
+/* A running number of foregrounds goes on; without a momentum none is kept, and
+ * of a file without one it stays what it was. */
+static void
+test_normalizer (void)
+{
+  g_autofree char *path = folder_file (folder, "normalizer");
+  static const char *const settings[] = { "normalizer_momentum=0.9",
+    "normalizer_momentum=0" };
+
+  for (int k = 0; k < 2; k++) {
+    Rig a, b;
+
+    rig_init (&a, 1, settings[k]);
+    rig_init (&b, 1, settings[k]);
+    a.state.step = defcn_step_new (a.state.model, &a.recipe->step);
+    b.state.step = defcn_step_new (b.state.model, &b.recipe->step);
+    defcn_step_set_normalizer (a.state.step, 1000.0 / 3);
+    g_assert_true (defcn_checkpoint_save (&a.state, path, NULL));
+    g_assert_true (defcn_checkpoint_load (&b.state, path, NULL));
+    g_assert_cmpfloat (defcn_step_normalizer (b.state.step), ==,
+        k == 0 ? 1000.0 / 3 : 100);
+    defcn_step_free (a.state.step);
+    defcn_step_free (b.state.step);
+    rig_clear (&a);
+    rig_clear (&b);
+  }
+}
+
 /* What files will have is known before the first update, but for a few digits,
  * which are allowed for. */
 static void
@@ -456,6 +484,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   folder = folder_new ();
   g_test_add_func ("/checkpoint/round", test_round);
+  g_test_add_func ("/checkpoint/normalizer", test_normalizer);
   g_test_add_func ("/checkpoint/sizes", test_sizes);
   g_test_add_func ("/checkpoint/model", test_model);
   g_test_add_func ("/checkpoint/reached", test_reached);

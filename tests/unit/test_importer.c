@@ -517,7 +517,8 @@ test_anchors (void)
     float scale;
     const char *word; /* of the refusal */
   } cases[] = { { -1, 1, 1, NULL }, { 3, 1, 1, "cell_anchors.3" },
-    { -1, 2, 1, "cell_anchors.0" }, { -1, 1, 1.25f, "anchor of 32 pixels" } };
+    { -1, 2, 1, "cell_anchors.0" },
+    { -1, 1, 1.25f, "the first of 32 x 32 pixels" } };
   g_autoptr (DefcnBackend) be = reference ();
   g_autoptr (DefcnSpec) spec = tiny_spec (18);
   const DefcnImporterOptions options = { .labels = labels };
@@ -541,6 +542,33 @@ test_anchors (void)
     g_assert_cmpuint (done->missing->len, ==, 0);
     g_assert_cmpuint (done->ignored->len, ==, DEFCN_N_LEVELS);
   }
+}
+
+/* A RetinaNet, of whose anchors a file may say nothing. */
+static void
+test_retinanet (void)
+{
+  g_autoptr (DefcnBackend) be = reference ();
+  g_autoptr (DefcnSpec) spec = tiny_spec (18);
+  const DefcnImporterOptions options = { .labels = labels };
+
+  spec->group_width = 64; /* unused */
+  spec->filter = spec->filter_norm = FALSE;
+  spec->anchors = 9;
+  spec->norm_groups = 0;
+  spec->nms_iou = 0.5f;
+  spec->p6_from_c5 = TRUE;
+  g_autoptr (DefcnModel) model = model_of (spec, be);
+  g_autofree char *input = save_foreign (model, same_name, NULL);
+  g_autoptr (DefcnImporterResult) done = import (input, &options);
+  g_autofree char *found = defcn_spec_to_json (done->spec);
+  g_autofree char *wanted = defcn_spec_to_json (spec);
+  g_assert_cmpstr (found, ==, wanted);
+  g_assert_cmpuint (done->missing->len, ==, 0);
+  g_assert_cmpuint (done->ignored->len, ==, 0);
+
+  g_autofree char *others = save_anchors (model, -1, 2, 1);
+  assert_not_imported (others, &options, "wanted 9 anchors a location");
 }
 
 /* A backbone of torchvision's names: its tensors, its pixels, a note of both,
@@ -1219,6 +1247,7 @@ main (int argc, char **argv)
   g_test_add_func ("/importer/versions", test_versions);
   g_test_add_func ("/importer/bad-names", test_bad_names);
   g_test_add_func ("/importer/momentum", test_momentum);
+  g_test_add_func ("/importer/retinanet", test_retinanet);
   g_test_add_func ("/importer/anchors", test_anchors);
   g_test_add_func ("/importer/specs", test_specs);
   g_test_add_func ("/importer/backbone", test_backbone);

@@ -189,6 +189,37 @@ test_anchors (void)
   }
 }
 
+/* Nine classifiers a location: each takes the rows of its own anchor, by name;
+ * towers without norms are none with. */
+static void
+test_nine (void)
+{
+#define NINE ";anchors=9;assigner=retinanet;filter=false;aux_topk=0"
+  g_autoptr (DefcnBackend) be = open_reference ();
+  g_autofree char *path = write_model (be, TINY NINE, "x,y");
+  g_autoptr (DefcnWeights) weights = defcn_weights_open (path, NULL);
+  g_autoptr (DefcnModel) model = model_of (be, TINY NINE, "y,z,x", 2);
+  g_autoptr (DefcnModel) bare =
+      model_of (be, TINY NINE ";norm_groups=0", "x", 2);
+  g_autoptr (DefcnModel) one = model_of (be, TINY, "x", 2);
+  g_autofree char *report = NULL, *of_bare = NULL, *of_one = NULL;
+
+  g_assert_true (defcn_init_load (model, &report, weights, NULL));
+  const DefcnParam *bias =
+      defcn_params_lookup (defcn_model_params (model), "head.cls_score.bias");
+  g_assert_cmpint (bias->c, ==, 27);
+  for (int a = 0; a < 9; a++) { /* the file's are 1, 2, 3 .. */
+    g_assert_cmpfloat (bias->value[3 * a], ==, 2 * a + 2);
+    g_assert_cmpfloat (bias->value[3 * a + 2], ==, 2 * a + 1);
+  }
+  g_assert_null (strstr (report, "head.bbox_pred"));
+  g_assert_true (defcn_init_load (bare, &of_bare, weights, NULL));
+  g_assert_nonnull (strstr (of_bare, "head.cls_subnet.0.weight"));
+  g_assert_true (defcn_init_load (one, &of_one, weights, NULL));
+  g_assert_nonnull (strstr (of_one, "head.cls_score.weight"));
+#undef NINE
+}
+
 /* What the file decides is set where nobody has, kept where it is the same, and
  * contradicted where it is not; a head may be another. */
 static void
@@ -328,6 +359,7 @@ main (int argc, char **argv)
   g_test_add_func ("/init/rows", test_rows);
   g_test_add_func ("/init/other-width", test_other_width);
   g_test_add_func ("/init/anchors", test_anchors);
+  g_test_add_func ("/init/nine", test_nine);
   g_test_add_func ("/init/adopt", test_adopt);
   g_test_add_func ("/init/backbone", test_backbone);
   g_test_add_func ("/init/resnext", test_resnext);

@@ -1,4 +1,5 @@
 /* Losses against double-precision references and finite differences. */
+#include "anchors.h"
 #include "objective.h"
 #include "train/loss.h"
 
@@ -444,6 +445,55 @@ test_left_alone (void)
     g_assert_true (k == 1 ? dx.filter[k] == 0 : dx.filter[k] != 0);
 }
 
+/* Absolute differences of codes, of the foreground alone; the slopes by the
+ * sides, taken down to the codes, are the signs of the differences. */
+static void
+test_l1 (void)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (11);
+  g_autoptr (DefcnAssignment) a = random_assignment (rand);
+  DefcnLevel levels[N_LEVELS];
+  DefcnLevelGrad grads[N_LEVELS];
+  Heads x, dx = { 0 };
+  double sum = 0;
+  int signs[3] = { 0 };
+
+  random_heads (&x, rand);
+  point_at (levels, grads, &x, &dx, BARE);
+  for (int l = 0; l < N_LEVELS; l++)
+    levels[l].anchors = 1;
+  for (int j = 0; j < N_LOCATIONS; j++)
+    if (a->objects[j] >= 0) { /* one is met */
+      memcpy (&x.deltas[4 * j], a->targets[j], sizeof a->targets[j]);
+      break;
+    }
+  const double loss = defcn_loss_l1 (grads, levels, N_LEVELS, a, 0.5);
+  for (int j = 0; j < N_LOCATIONS; j++) {
+    const float *sides = &x.deltas[4 * j];
+    float code[4], want[4], down[4];
+    DefcnAnchor anchor;
+
+    if (a->objects[j] < 0) {
+      for (int i = 0; i < 4; i++)
+        g_assert_cmpfloat (dx.deltas[4 * j + i], ==, 0);
+      continue;
+    }
+    defcn_anchors_fill (&anchor, 1, j < 12 ? 0 : 1);
+    defcn_anchors_encode (code, sides, &anchor);
+    defcn_anchors_encode (want, a->targets[j], &anchor);
+    defcn_anchors_slope (down, &dx.deltas[4 * j], sides, code, &anchor);
+    for (int i = 0; i < 4; i++) {
+      const int sign = (code[i] > want[i]) - (code[i] < want[i]);
+
+      sum += fabs (code[i] - want[i]);
+      signs[1 + sign]++;
+      g_assert_cmpfloat_with_epsilon (down[i], 0.5 * sign, 1e-4);
+    }
+  }
+  g_assert_true (signs[0] > 0 && signs[1] >= 4 && signs[2] > 0);
+  g_assert_cmpfloat_with_epsilon (loss, 0.5 * sum, 1e-5);
+}
+
 /* Targets of the centerness, with a location outside of its object. */
 static void
 test_centerness (void)
@@ -532,6 +582,7 @@ main (int argc, char **argv)
   g_test_add_func ("/loss/box", test_box);
   g_test_add_func ("/loss/foreground", test_foreground);
   g_test_add_func ("/loss/left-alone", test_left_alone);
+  g_test_add_func ("/loss/l1", test_l1);
   g_test_add_func ("/loss/centerness", test_centerness);
   g_test_add_func ("/loss/weighted", test_weighted);
   return g_test_run ();

@@ -73,6 +73,8 @@ test_keys (void)
     "aux_classifier=true",
     "skip_unplaced=true",
     "ignore_regions=true",
+    "box_loss=l1",
+    "normalizer_momentum=0.84375",
     "reg_weight=1.25",
     "aux_reg_weight=0.75",
     "batch=13",
@@ -163,6 +165,8 @@ test_keys (void)
     r->spec->aux_classifier,
     r->step.assign.skip_unplaced,
     r->step.assign.ignore_regions,
+    r->step.box_loss == DEFCN_BOX_LOSS_L1,
+    r->step.normalizer_momentum == 0.84375,
     r->step.reg_weight == 1.25,
     r->step.aux_reg_weight == 0.75,
     r->loader.batch == 13,
@@ -259,18 +263,22 @@ test_preset_values (void)
     "working_threshold=0.3", "assigner=poto", "alpha=0.8", "final_alpha=-1",
     "alpha_hold=0.7", "additive=false", "radius=1.5", "aux_topk=9",
     "aux_assigner=quality-atss", "aux_classifier=false", "skip_unplaced=false",
-    "ignore_regions=false", "reg_weight=2", "aux_reg_weight=0", "batch=16",
-    "micro_batch=0", "group=2", "workers=2", "cache=-1", "seed=1",
-    "max_unreadable=0.01", "short_edges=640;672;704;736;768;800",
-    "long_edge=1333", "flip=0.5", "color=0", "crop=0", "expand=0", "mosaic=0",
-    "canvas_width=0", "canvas_height=0", "scale_min=0.5", "scale_max=1.5",
-    "optimizer=sgd", "lr=0.01", "backbone_lr=1", "momentum=0.9",
-    "weight_decay=0.0001", "clip_norm=0", "schedule=step", "iterations=270000",
-    "epochs=0", "steps=210000;250000", "warmup=1000", "warmup_factor=0.001",
+    "ignore_regions=false", "box_loss=giou", "normalizer_momentum=0",
+    "reg_weight=2", "aux_reg_weight=0", "batch=16", "micro_batch=0", "group=2",
+    "workers=2", "cache=-1", "seed=1", "max_unreadable=0.01",
+    "short_edges=640;672;704;736;768;800", "long_edge=1333", "flip=0.5",
+    "color=0", "crop=0", "expand=0", "mosaic=0", "canvas_width=0",
+    "canvas_height=0", "scale_min=0.5", "scale_max=1.5", "optimizer=sgd",
+    "lr=0.01", "backbone_lr=1", "momentum=0.9", "weight_decay=0.0001",
+    "clip_norm=0", "schedule=step", "iterations=270000", "epochs=0",
+    "steps=210000;250000", "warmup=1000", "warmup_factor=0.001",
     "final_lr=0.01", "cooldown=0.2", "ema=0", "eval_interval=10000",
     "checkpoint_interval=1000", "log_interval=20", "threads=0",
     "precision=fp32", NULL };
 #define CROWD "radius=0 " CROWD_SIZES
+#define RETINANET                                                              \
+  "assigner=retinanet anchors=9 filter=false norm_groups=0 p6_from_c5=true "   \
+  "aux_topk=0 box_loss=l1 reg_weight=1 normalizer_momentum=0.9 nms_iou=0.5 "
 #define CROWD_SIZES                                                            \
   "short_edges=800 long_edge=1400 test_long_edge=1400 "                        \
   "max_detections=500 iterations=30000 steps=20000;25000 "                     \
@@ -284,6 +292,7 @@ test_preset_values (void)
   {
     const char *name, *otherwise;
   } cases[] = {
+    { "coco.retinanet", RETINANET },
     { "coco.fcos",
         "assigner=fcos filter=false aux_topk=0 reg_weight=1 nms_iou=0.6" },
     { "coco.fcos.ctr", FCOS },
@@ -347,6 +356,7 @@ test_preset_values (void)
     { "coco.poto.alpha0.2.1x",
         "filter=false aux_topk=0 alpha=0.2 iterations=90000 "
         "steps=60000;80000" },
+    { "crowdhuman.retinanet", RETINANET CROWD },
     { "crowdhuman.fcos",
         "assigner=fcos filter=false centerness=true aux_topk=0 reg_weight=1 "
         "nms_iou=0.6 radius=1.5 " CROWD_SIZES },
@@ -384,6 +394,7 @@ test_preset_values (void)
 #undef CROWD
 #undef FCOS
 #undef X101_DCN
+#undef RETINANET
 }
 
 /* What --set refuses, and the words that it says why with. */
@@ -407,7 +418,10 @@ test_bad_values (void)
     { "batch=0", "wanted a whole number" },
     { "filter=yes", "wanted true or false" },
     { "assigner=none",
-        "wanted poto, argmax, loss, center, fcos, atss, anchor" },
+        "wanted poto, argmax, loss, center, fcos, atss, anchor, retinanet" },
+    { "box_loss=iou", "wanted giou, l1" },
+    { "normalizer_momentum=1.5", "in 0 .. 1" },
+    { "anchors=10", "in 0 .. 9" },
     { "aux_assigner=poto",
         "wanted quality-atss, quality-topk, quality-fcos, atss, fcos" },
     { "radius=-1.5", "in -1 .. 100" },
@@ -513,6 +527,17 @@ test_finish (void)
     { "anchors=1", "without anchors",
         { "assigner=fcos", "filter=false", "centerness=true", "aux_topk=0" } },
     { "assigner=anchor", "set anchors=1", { "filter=false" } },
+    { "anchors=2", "anchors=2, wanted 0, 1 or 9" },
+    { "anchors=9", "assigner fcos is for locations of one box",
+        { "assigner=fcos", "filter=false" } },
+    { "assigner=retinanet", "set anchors=9", { "anchors=1", "filter=false" } },
+    { "anchors=9", "auxiliary loss is for locations of one box",
+        { "assigner=retinanet", "filter=false" } },
+    { "filter=true", "set filter=false",
+        { "assigner=retinanet", "anchors=9", "aux_topk=0" } },
+    { "box_loss=l1", "coded relative to anchors" },
+    { "norm_groups=33", "norm_groups=33 does not divide fpn_channels=256" },
+    { "norm_groups=0", "set filter_norm=false" },
     { "assigner=anchor", "set filter=false", { "anchors=1" } },
     { "assigner=atss", "anchors=0 and aux_topk=0",
         { "filter=false", "centerness=true" } },

@@ -61,7 +61,7 @@ test_ranges (void)
     { "fpn_channels", "32", "4096", "0", "4097" },
     { "tower_depth", "0", "16", "-1", "17" },
     { "norm_groups", "1", "256", "0", "4097" },
-    { "anchors", "0", "1", "-1", "2" },
+    { "anchors", "0", "1", "-1", "10" },
     { "tau", "0", "8", "-2", "10" },
     { "phi", "1", "15", "-1", "17" },
     { "threshold", "0", "1", "-0.001", "1.001" },
@@ -280,6 +280,9 @@ test_refused (void)
     { "backbone", "\"vgg\"", "\"vgg\"" },
     { "backbone", "5", "backbone" },
     { "norm_groups", "33", "256 head channels do not divide into 33" },
+    { "norm_groups", "0", "3DMF has a group norm and the network none" },
+    { "anchors", "2", "no network has 2 anchors at a location (0, 1, 9)" },
+    { "anchors", "9", "3DMF goes by location" },
     { "phi", "2", "phi" },
     { "tau", "3", "not 3 and 3" },
     { "divisor", "48", "48" },
@@ -327,10 +330,16 @@ test_accepted (void)
   g_autofree char *mobile = with_field (json, "backbone", "\"mobilenetv2\"");
   g_autofree char *shallow = with_field (mobile, "depth", "0");
   g_autofree char *square = with_field (json, "long_edge", "800");
+  g_autofree char *plain = with_field (json, "filter", "false");
+  g_autofree char *nine = with_field (plain, "anchors", "9");
+  g_autofree char *bare = with_field (nine, "norm_groups", "0");
+  g_autofree char *weighed = with_field (nine, "centerness", "true");
 
   g_assert_true (accepts (json, ""));
   g_assert_true (accepts (shallow, ""));
   g_assert_true (accepts (square, ""));
+  g_assert_true (accepts (bare, ""));
+  g_assert_false (accepts (weighed, "centerness goes by location"));
 }
 
 /* 10000 classes are the most. */

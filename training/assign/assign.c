@@ -7,6 +7,7 @@
 #include "fcos.h"
 #include "foreground_loss.h"
 #include "poto.h"
+#include "retinanet.h"
 
 static const DefcnAssigner *const assigners[] = {
   &defcn_poto_hungarian,
@@ -16,6 +17,7 @@ static const DefcnAssigner *const assigners[] = {
   &defcn_fcos_assigner,
   &defcn_atss_assigner,
   &defcn_anchor_assigner,
+  &defcn_retinanet_assigner,
 };
 
 const DefcnAssigner *

@@ -37,7 +37,9 @@ defcn_assignment_set (DefcnAssignment *out, const int *winners,
   for (int j = 0; j < out->n_locations; j++) {
     const int i = winners[j];
 
-    out->classes[j] = i < 0 ? out->n_classes : kept[i]->label;
+    out->classes[j] = i == DEFCN_WINNER_NEITHER ? DEFCN_CLASS_IGNORED
+        : i < 0                                 ? out->n_classes
+                                                : kept[i]->label;
     out->objects[j] = i < 0 ? -1 : origin[i];
     if (i < 0)
       continue;

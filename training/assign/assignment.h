@@ -1,7 +1,8 @@
 /* What an assignment is: the class of every location of an image and the object
  * that it stands for; with what all ways to it have in common.
  *
- * Locations are numbered P3 .. P7, row-major inside a level.
+ * Locations are numbered P3 .. P7, row-major inside a level; where they have
+ * several boxes it is those, one after the other.
  * Thread rule: re-entrant.
  */
 #pragma once
@@ -57,9 +58,12 @@ struct _DefcnAssigner
   gboolean has_quality;
   gboolean has_predictions; /* it reads those of the points itself */
   int anchors; /* those of a location that it is for (spec.h), 0: any */
-  /* @winners: for every point the index of its object, -1 for background. */
+  /* @winners: for every point the index of its object, -1 for background,
+   * DEFCN_WINNER_NEITHER for what shall classify nothing. */
   void (*run) (int *winners, const DefcnAssignInput *input);
 };
+
+#define DEFCN_WINNER_NEITHER (-2)
 
 #define DEFCN_CLASS_IGNORED (-1) /* a location that classifies nothing */
 
@@ -84,7 +88,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnAssignment, defcn_assignment_free)
 int defcn_assignment_keep (const DefcnObject **kept, int *origin,
     const GArray *objects, int n_classes);
 /* Fills @out from @winners, the index in @kept of every location's object, -1
- * for background. */
+ * or DEFCN_WINNER_NEITHER. */
 void defcn_assignment_set (DefcnAssignment *out, const int *winners,
     const DefcnPoint *points, const DefcnObject *const *kept,
     const int *origin);

@@ -9,7 +9,7 @@ defcn_points_count (const DefcnLevel *levels, int n_levels)
   int n = 0;
 
   for (int l = 0; l < n_levels; l++)
-    n += levels[l].h * levels[l].w;
+    n += defcn_level_boxes (&levels[l]);
   return n;
 }
 
@@ -23,29 +23,30 @@ defcn_points_new (const DefcnLevel *levels, int n_levels, int n_classes)
   for (int l = 0; l < n_levels; l++) {
     const DefcnLevel *level = &levels[l];
 
-    for (int y = 0; y < level->h; y++) {
-      for (int x = 0; x < level->w; x++, j++) {
-        const gsize i = (gsize) y * level->w + x;
-        DefcnPoint *p = &points[j];
+    const int each = MAX (level->anchors, 1);
 
-        *p = (DefcnPoint){ .x = (x + 0.5f) * level->stride,
-          .y = (y + 0.5f) * level->stride,
-          .stride = level->stride,
-          .level = l };
-        if (!level->deltas)
-          continue;
+    for (gsize i = 0; i < defcn_level_boxes (level); i++, j++) {
+      const int at = i / each, x = at % level->w, y = at / level->w;
+      DefcnPoint *p = &points[j];
 
-        const float *d = level->deltas + 4 * i;
-        p->deltas = d;
-        p->logits = level->logits + i * n_classes;
-        p->aux_logits =
-            level->aux_logits ? level->aux_logits + i * n_classes : p->logits;
-        p->filter = level->filter ? level->filter + i : NULL;
-        p->box = (DefcnBox){ .x1 = p->x - d[0],
-          .y1 = p->y - d[1],
-          .x2 = p->x + d[2],
-          .y2 = p->y + d[3] };
-      }
+      *p = (DefcnPoint){ .x = (x + 0.5f) * level->stride,
+        .y = (y + 0.5f) * level->stride,
+        .stride = level->stride,
+        .level = l,
+        .anchor = i % each };
+      if (!level->deltas)
+        continue;
+
+      const float *d = level->deltas + 4 * i;
+      p->deltas = d;
+      p->logits = level->logits + i * n_classes;
+      p->aux_logits =
+          level->aux_logits ? level->aux_logits + i * n_classes : p->logits;
+      p->filter = level->filter ? level->filter + i : NULL;
+      p->box = (DefcnBox){ .x1 = p->x - d[0],
+        .y1 = p->y - d[1],
+        .x2 = p->x + d[2],
+        .y2 = p->y + d[3] };
     }
   }
   return points;

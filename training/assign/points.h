@@ -14,6 +14,7 @@ typedef struct
   float x, y;              /* centre of the location, input pixels */
   float stride;            /* of its level */
   int level;               /* 0 for P3 */
+  int anchor;              /* which of the location's boxes it is */
   DefcnBox box;            /* predicted, corners alone */
   const float *deltas;     /* l, t, r, b, borrowed; NULL: no predictions */
   const float *logits;     /* of all classes, borrowed */
@@ -21,7 +22,8 @@ typedef struct
   const float *filter;     /* one logit, borrowed; NULL without 3DMF */
 } DefcnPoint;
 
-/* Number of locations of @levels. */
+/* Number of locations of @levels, or where these have several boxes of boxes:
+ * each is then a point. */
 int defcn_points_count (const DefcnLevel *levels, int n_levels);
 /* Returns: (transfer full): the locations of @levels in flat order.  Of levels
  * without values the points have the centre alone. */

@@ -113,7 +113,7 @@ defcn_qualities_add (DefcnQualities *q, const DefcnLevel *levels, int n_levels,
   for (int l = 0; l < n_levels; l++) {
     q->levels[l] = levels[l];
     q->first[l] = first;
-    first += levels[l].h * levels[l].w;
+    first += defcn_level_boxes (&levels[l]);
   }
   for (guint i = 0; i < objects->len; i++) {
     const DefcnObject *o = &g_array_index (objects, DefcnObject, i);

@@ -245,10 +245,10 @@ export_model (Export *e, DefcnModel *model, const DefcnWeights *weights,
 
   if (!check_size (e, error))
     return NULL;
-  if (o->decode && e->spec->centerness) {
+  if (o->decode && (e->spec->centerness || e->spec->anchors > 1)) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "a baseline with centerness, which --decode has no scores of: leave it "
-        "out");
+        "a baseline with %s, which --decode has no scores of: leave it out",
+        e->spec->centerness ? "centerness" : "several boxes a location");
     return NULL;
   }
   /* Not planned: the steps and their weights are wanted, no memory for maps. */

@@ -3,9 +3,11 @@
 
 #include "anchors.h"
 
+#include <math.h>
 #include <string.h>
 
 #define BACKBONE "backbone.bottom_up."
+#define CELL_ANCHORS "anchor_generator.cell_anchors."
 
 static const char *const coco_labels[] = { "person", "bicycle", "car",
   "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
@@ -183,12 +185,13 @@ derive_input (DefcnSpec *spec, const DefcnForeign *foreign, DefcnNaming naming)
   }
 }
 
+/* @modules: a convolution with what follows it. */
 static int
-count_tower (const DefcnForeign *foreign)
+count_tower (const DefcnForeign *foreign, int modules)
 {
   for (int i = 0;; i++) {
     g_autofree char *name =
-        g_strdup_printf ("head.cls_subnet.%d.weight", 3 * i);
+        g_strdup_printf ("head.cls_subnet.%d.weight", modules * i);
 
     if (!defcn_foreign_lookup (foreign, name))
       return i;
@@ -224,7 +227,10 @@ derive_head (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
   spec->fpn_channels = dim (foreign, "backbone.fpn_lateral3.weight", 0);
   spec->p6_from_c5 =
       dim (foreign, "backbone.top_block.p6.weight", 1) != spec->fpn_channels;
-  spec->tower_depth = count_tower (foreign);
+  if (defcn_foreign_lookup (foreign, "head.cls_subnet.0.weight")
+      && !defcn_foreign_lookup (foreign, "head.cls_subnet.1.weight"))
+    spec->norm_groups = 0;
+  spec->tower_depth = count_tower (foreign, spec->norm_groups > 0 ? 3 : 2);
   spec->filter = defcn_foreign_lookup (foreign, "head.filter.weight") != NULL;
   spec->centerness =
       defcn_foreign_lookup (foreign, "head.centerness.weight") != NULL;
@@ -239,30 +245,45 @@ derive_head (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
   return derive_towers (spec, foreign, error);
 }
 
-/* Whether the file has the anchors of table 1's row "Anchor": one of every
- * level, x1, y1, x2, y2 around a location.  FALSE with @error where it has
- * others. */
+/* Whether @t, where there is one, has the @n anchors of a level: x1, y1, x2, y2
+ * around 0. */
 static gboolean
-derive_anchors (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
+are_ours (const DefcnForeignTensor *t, int n, const DefcnAnchor *anchors)
 {
-  for (int l = 0; l < DEFCN_N_LEVELS; l++) {
-    g_autofree char *name =
-        g_strdup_printf ("anchor_generator.cell_anchors.%d", l);
-    const DefcnForeignTensor *t = defcn_foreign_lookup (foreign, name);
-    DefcnAnchor wanted;
+  if (t->n_dims != 2 || t->dims[0] != n || t->dims[1] != 4)
+    return FALSE;
+  for (int i = 0; t->data && i < n; i++)
+    for (int k = 0; k < 4; k++) {
+      const float size = k % 2 ? anchors[i].h : anchors[i].w;
 
-    if (l == 0 && !t)
-      return TRUE;
-    spec->anchors = 1;
-    defcn_anchors_fill (&wanted, 1, l);
-    gboolean good = t && t->n_dims == 2 && t->dims[0] == 1 && t->dims[1] == 4;
-    for (int i = 0; good && t->data && i < 4; i++)
-      good = t->data[i] == (i < 2 ? -1 : 1) * wanted.w / 2;
-    if (!good)
+      if (fabsf (t->data[4 * i + k] - (k < 2 ? -size : size) / 2) > size / 1000)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* A head of one box a location is that of table 1's row "Anchor" where the file
+ * has anchors, one of nine RetinaNet's whether it has or not.  FALSE with
+ * @error where it has others. */
+static gboolean
+derive_anchors (DefcnSpec *spec, const DefcnForeign *foreign, int n,
+    GError **error)
+{
+  if (n > 1 || defcn_foreign_lookup (foreign, CELL_ANCHORS "0"))
+    spec->anchors = n;
+  if (n > 1)
+    spec->nms_iou = 0.5f;
+  for (int l = 0; spec->anchors > 0 && l < DEFCN_N_LEVELS; l++) {
+    g_autofree char *name = g_strdup_printf (CELL_ANCHORS "%d", l);
+    const DefcnForeignTensor *t = defcn_foreign_lookup (foreign, name);
+    DefcnAnchor anchors[DEFCN_MAX_ANCHORS];
+
+    defcn_anchors_fill (anchors, n, l);
+    if (t ? !are_ours (t, n, anchors) : n == 1)
       return fail (error, foreign,
-          "tensor \"%s\": wanted the one anchor of %g pixels that networks of "
-          "this kind have",
-          name, wanted.w);
+          "tensor \"%s\": wanted %d anchor%s a location, the first of %g x %g "
+          "pixels",
+          name, n, n > 1 ? "s" : "", anchors[0].w, anchors[0].h);
   }
   return TRUE;
 }
@@ -271,16 +292,19 @@ DefcnSpec *
 defcn_derive_spec (gboolean *full, const DefcnForeign *foreign,
     DefcnNaming naming, const char *const *labels, GError **error)
 {
-  const int n_classes = dim (foreign, "head.cls_score.weight", 0);
+  const int n_sides = dim (foreign, "head.bbox_pred.weight", 0);
+  const int n_anchors = MAX (n_sides / 4, 1);
+  const int n_scores = dim (foreign, "head.cls_score.weight", 0);
+  const int n_classes = n_scores / n_anchors;
   const int n_labels = labels ? g_strv_length ((char **) labels) : 0;
 
-  *full = n_classes > 0;
-  const int n_sides = dim (foreign, "head.bbox_pred.weight", 0);
-  if (*full && n_sides != 0 && n_sides != 4) {
+  *full = n_scores > 0;
+  if (*full
+      && (!defcn_anchors_exist (n_anchors) || n_scores % n_anchors != 0)) {
     fail (error, foreign,
-        "a detector with %d anchors at a location, as RetinaNet has, is not "
-        "one of these: --backbone takes its backbone",
-        n_sides / 4);
+        "a detector with %d anchors at a location is not one of these: "
+        "--backbone takes its backbone",
+        n_anchors);
     return NULL;
   }
   if (n_classes > 10000 || (*full && labels && n_labels != n_classes)) {
@@ -302,7 +326,7 @@ defcn_derive_spec (gboolean *full, const DefcnForeign *foreign,
   derive_input (spec, foreign, naming);
   if (*full
       && (!derive_head (spec, foreign, error)
-          || !derive_anchors (spec, foreign, error)))
+          || !derive_anchors (spec, foreign, n_anchors, error)))
     return NULL;
   return g_steal_pointer (&spec);
 }

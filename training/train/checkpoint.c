@@ -83,7 +83,7 @@ write_state (const DefcnCheckpoint *state)
   g_autofree char *recipe = defcn_recipe_to_file (state->recipe);
   g_autofree char *iteration =
       g_strdup_printf ("%" G_GINT64_FORMAT, state->iteration);
-  char best[G_ASCII_DTOSTR_BUF_SIZE];
+  char best[G_ASCII_DTOSTR_BUF_SIZE], normalizer[G_ASCII_DTOSTR_BUF_SIZE];
 
   defcn_model_save_training (state->model, writer);
   defcn_optimizer_save (state->optimizer, writer);
@@ -96,6 +96,10 @@ write_state (const DefcnCheckpoint *state)
       g_ascii_dtostr (best, sizeof best, state->best_ap));
   defcn_weights_writer_metadata (writer, "defcn.unevaluated",
       state->unevaluated ? "1" : "0");
+  if (state->step && state->recipe->step.normalizer_momentum > 0)
+    defcn_weights_writer_metadata (writer, "defcn.normalizer",
+        g_ascii_dtostr (normalizer, sizeof normalizer,
+            defcn_step_normalizer (state->step)));
   return writer;
 }
 
@@ -250,6 +254,7 @@ defcn_checkpoint_load (DefcnCheckpoint *state, const char *path, GError **error)
   const char *best = defcn_weights_metadata (weights, "defcn.best_ap");
   const char *unevaluated =
       defcn_weights_metadata (weights, "defcn.unevaluated");
+  const char *normalizer = defcn_weights_metadata (weights, "defcn.normalizer");
   gint64 done;
   if (!iteration
       || !g_ascii_string_to_signed (iteration, 10, 0, G_MAXINT64, &done,
@@ -275,5 +280,7 @@ defcn_checkpoint_load (DefcnCheckpoint *state, const char *path, GError **error)
   state->iteration = done;
   state->best_ap = best ? g_ascii_strtod (best, NULL) : -1;
   state->unevaluated = unevaluated && g_str_equal (unevaluated, "1");
+  if (state->step && normalizer && g_ascii_strtod (normalizer, NULL) >= 1)
+    defcn_step_set_normalizer (state->step, g_ascii_strtod (normalizer, NULL));
   return TRUE;
 }

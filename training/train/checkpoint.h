@@ -2,7 +2,8 @@
  *
  * A checkpoint is a model file (core/weights.h) in full precision with the
  * optimiser's tensors beside the parameters, and the metadata "defcn.recipe",
- * "defcn.iteration", "defcn.best_ap", "defcn.unevaluated" (1 or 0).  Both have
+ * "defcn.iteration", "defcn.best_ap", "defcn.unevaluated" (1 or 0), and of
+ * recipes with a normalizer_momentum "defcn.normalizer".  Both have
  * "defcn.training": JSON of where the weights come from.
  *
  * Thread rule: one thread at a time.
@@ -19,6 +20,7 @@ typedef struct
   const DefcnRecipe *recipe;
   DefcnModel *model;
   DefcnOptimizer *optimizer;
+  DefcnStep *step;  /* whose running mean goes on too, or NULL */
   gint64 iteration; /* updates that were done */
   double best_ap;   /* of the evaluations so far, -1: none */
   /* The evaluation that is due after these updates was interrupted. */

@@ -124,6 +124,9 @@ adopt_spec (DefcnRecipe *recipe, GString *set, const DefcnSpec *spec,
   for (gsize i = 0; i < G_N_ELEMENTS (head); i++) {
     g_autofree char *value = g_strdup_printf ("%d", head[i].value);
 
+    if (!spec->norm_groups != !recipe->spec->norm_groups
+        && g_str_equal (head[i].key, "norm_groups"))
+      continue; /* another kind of tower */
     if (!adopt (recipe, set, head[i].key, value, FALSE, path, error))
       return FALSE;
   }
@@ -193,13 +196,27 @@ copy_row (DefcnParam *p, int to, const float *values, int from)
       p->value[to * len + k * p->c + i] = values[from * len + i * hw + k];
 }
 
-/* Whether the tensor called like @p is what @p is: the last layer of the box
- * branch means something else with anchors. */
+/* Whether the tensor called like @p is what @p is: with anchors the last layer
+ * of the box branch means something else, towers without norms have their
+ * convolutions under other numbers. */
 static gboolean
 means_the_same (const Load *load, const DefcnParam *p)
 {
-  return !load->theirs || load->theirs->anchors == load->ours->anchors
-      || !g_str_has_prefix (p->name, "head.bbox_pred.");
+  const DefcnSpec *theirs = load->theirs, *ours = load->ours;
+
+  if (!theirs)
+    return TRUE;
+  return (theirs->anchors == ours->anchors
+             || !g_str_has_prefix (p->name, "head.bbox_pred."))
+      && (!theirs->norm_groups == !ours->norm_groups
+          || !strstr (p->name, "_subnet."));
+}
+
+/* How many classifiers a location has. */
+static int
+n_boxes (const DefcnSpec *spec)
+{
+  return MAX (spec->anchors, 1);
 }
 
 /* Whether the tensor has @n rows of those of @p. */
@@ -219,10 +236,12 @@ take (Load *load, DefcnParam *p, GError **error)
   const DefcnWeightsTensor *t = defcn_weights_lookup (load->weights, p->name);
   const gboolean by_name = load->theirs && has_class_rows (p);
   const int n = p->kind == DEFCN_PARAM_WEIGHT ? p->n : p->c;
+  const int n_ours = load->ours->n_classes;
+  const int n_theirs = by_name ? load->theirs->n_classes : 0;
   int taken = 0;
 
   if (!t || !means_the_same (load, p)
-      || !fits (p, t, by_name ? load->theirs->n_classes : n)) {
+      || !fits (p, t, by_name ? n_theirs * n_boxes (load->ours) : n)) {
     g_ptr_array_add (load->anew, p->name);
     return TRUE;
   }
@@ -236,8 +255,11 @@ take (Load *load, DefcnParam *p, GError **error)
   if (!defcn_weights_read (load->weights, t, values, error))
     return FALSE;
   for (int i = 0; i < n; i++) {
-    const int row =
-        by_name ? find_row (load->theirs, load->ours->labels[i]) : i;
+    int row =
+        by_name ? find_row (load->theirs, load->ours->labels[i % n_ours]) : i;
+
+    if (by_name && row >= 0)
+      row += i / n_ours * n_theirs; /* of the same anchor */
 
     if (row >= 0)
       copy_row (p, i, values, row);

@@ -1,6 +1,7 @@
-/* Focal, GIoU and centerness losses with their gradients. */
+/* Focal, GIoU, L1 and centerness losses with their gradients. */
 #include "loss.h"
 
+#include "anchors.h"
 #include "objective.h"
 
 /* Sum over the @k classes of a location, logits form. @dx: NULL or added to. */
@@ -50,7 +51,7 @@ focal (DefcnLevelGrad *grads, const DefcnLevel *levels, int n_levels,
 
   for (int l = 0; l < n_levels; l++) {
     const DefcnLevel *level = &levels[l];
-    const gsize n = (gsize) level->h * level->w;
+    const gsize n = defcn_level_boxes (level);
     const float *logits = own ? level->aux_logits : level->logits;
     float *dlogits = !grads ? NULL
         : own               ? grads[l].aux_logits
@@ -97,7 +98,7 @@ giou (DefcnLevelGrad *grads, const DefcnLevel *levels, int n_levels,
   int first = 0;
 
   for (int l = 0; l < n_levels; l++) {
-    const int n = levels[l].h * levels[l].w;
+    const int n = defcn_level_boxes (&levels[l]);
 
     for (int j = 0; j < n; j++) {
       const float *t = assignment->targets[first + j];
@@ -130,6 +131,59 @@ defcn_loss_giou_weighted (DefcnLevelGrad *grads, const DefcnLevel *levels,
   return giou (grads, levels, n_levels, assignment, scale, TRUE);
 }
 
+/* Absolute differences of one box's code from the wanted one's; d[i] is the
+ * derivative by the i-th side, 0 of what is equal. */
+static double
+l1 (float *d, const float *sides, const float *want, const DefcnAnchor *a)
+{
+  const float size[] = { a->w, a->h };
+  float code[4], target[4], sign[4];
+  double sum = 0;
+
+  defcn_anchors_encode (code, sides, a);
+  defcn_anchors_encode (target, want, a);
+  for (int i = 0; i < 4; i++) {
+    sum += fabs ((double) code[i] - target[i]);
+    sign[i] = (code[i] > target[i]) - (code[i] < target[i]);
+  }
+  for (int i = 0; i < 2; i++) {
+    const float across =
+        MAX (sides[i] + sides[i + 2], DEFCN_ANCHORS_LEAST * size[i]);
+    const float move = sign[i] / (2 * size[i]), grow = sign[i + 2] / across;
+
+    d[i] = grow - move;
+    d[i + 2] = grow + move;
+  }
+  return sum;
+}
+
+double
+defcn_loss_l1 (DefcnLevelGrad *grads, const DefcnLevel *levels, int n_levels,
+    const DefcnAssignment *assignment, double scale)
+{
+  double sum = 0;
+  int first = 0;
+
+  for (int l = 0; l < n_levels; l++) {
+    const int n = defcn_level_boxes (&levels[l]), each = levels[l].anchors;
+    DefcnAnchor anchors[DEFCN_MAX_ANCHORS];
+
+    defcn_anchors_fill (anchors, each, l);
+    for (int j = 0; j < n; j++) {
+      float d[4];
+
+      if (assignment->objects[first + j] < 0)
+        continue;
+      sum += l1 (d, levels[l].deltas + 4 * (gsize) j,
+          assignment->targets[first + j], &anchors[j % each]);
+      for (int i = 0; grads && grads[l].deltas && i < 4; i++)
+        grads[l].deltas[4 * (gsize) j + i] += scale * d[i];
+    }
+    first += n;
+  }
+  return sum * scale;
+}
+
 double
 defcn_loss_centerness (DefcnLevelGrad *grads, const DefcnLevel *levels,
     int n_levels, const DefcnAssignment *assignment, double scale)
@@ -138,7 +192,7 @@ defcn_loss_centerness (DefcnLevelGrad *grads, const DefcnLevel *levels,
   int first = 0;
 
   for (int l = 0; l < n_levels; l++) {
-    const int n = levels[l].h * levels[l].w;
+    const int n = defcn_level_boxes (&levels[l]);
 
     for (int j = 0; j < n; j++) {
       float d;

@@ -28,8 +28,13 @@ double defcn_loss_aux (DefcnLevelGrad *grads, const DefcnLevel *levels,
  * the weight (2.0; 1.0 for FCOS). */
 double defcn_loss_giou (DefcnLevelGrad *grads, const DefcnLevel *levels,
     int n_levels, const DefcnAssignment *assignment, double scale);
+/* L1 loss of their codes (dx, dy, dw, dh relative to their anchors), of heads
+ * with anchors: detectron2's smooth L1 with the beta of 0 that it trains
+ * RetinaNet with. */
+double defcn_loss_l1 (DefcnLevelGrad *grads, const DefcnLevel *levels,
+    int n_levels, const DefcnAssignment *assignment, double scale);
 
-/* The same, each location times its centerness. */
+/* GIoU again, each location times its centerness. */
 double defcn_loss_giou_weighted (DefcnLevelGrad *grads,
     const DefcnLevel *levels, int n_levels, const DefcnAssignment *assignment,
     double scale);

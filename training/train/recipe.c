@@ -1,6 +1,7 @@
 /* A training recipe: defaults, presets, key files, what belongs together. */
 #include "recipe.h"
 
+#include "anchors.h"
 #include "backbone.h"
 #include "data/file.h"
 #include "paper.h"
@@ -23,7 +24,7 @@ static const char defaults[] =
     "assigner=poto\nalpha=0.8\nfinal_alpha=-1\nalpha_hold=0.7\nadditive=false\n"
     "radius=1.5\naux_topk=9\naux_assigner=quality-atss\n"
     "aux_classifier=false\nskip_unplaced=false\nignore_regions=false\n"
-    "reg_weight=2\naux_reg_weight=0\n"
+    "box_loss=giou\nnormalizer_momentum=0\nreg_weight=2\naux_reg_weight=0\n"
     "holdout=0\nclasses=\nbackground=false\npolygons=false\n"
     "max_damaged=0.1\nabsolute_names=false\nexif=true\nmax_megapixels=100\n"
     "batch=16\nmicro_batch=0\ngroup=2\nworkers=2\ncache=-1\nseed=1\n"
@@ -51,11 +52,17 @@ static const char defaults[] =
 #define FCOS                                                                   \
   "assigner=fcos\nfilter=false\ncenterness=true\naux_topk=0\n"                 \
   "reg_weight=1\nnms_iou=0.6\n"
+/* detectron2's RetinaNet, without its schedule. */
+#define RETINANET                                                              \
+  "assigner=retinanet\nanchors=9\nfilter=false\nnorm_groups=0\n"               \
+  "p6_from_c5=true\naux_topk=0\nbox_loss=l1\nreg_weight=1\n"                   \
+  "normalizer_momentum=0.9\nnms_iou=0.5\n"
 
 static const struct
 {
   const char *name, *text;
 } presets[] = {
+  { "coco.retinanet", RETINANET },
   { "coco.fcos",
       "assigner=fcos\nfilter=false\naux_topk=0\nreg_weight=1\nnms_iou=0.6\n" },
   { "coco.fcos.ctr", FCOS },
@@ -102,6 +109,7 @@ static const struct
   { "coco.poto.3dmf.aux.x101_64x4d_dcn", X101_DCN ("64x4d") },
   { "coco.poto.3dmf.aux.dcn_head", "dcn_head=true\n" },
   { "coco.poto.3dmf_wo_gn.aux", "filter_norm=false\n" },
+  { "crowdhuman.retinanet", CROWDHUMAN RETINANET },
   { "crowdhuman.fcos",
       CROWDHUMAN "assigner=fcos\nradius=1.5\nfilter=false\n"
                  "centerness=true\naux_topk=0\nreg_weight=1\nnms_iou=0.6\n" },
@@ -441,6 +449,57 @@ check_precision (const DefcnRecipe *recipe, GError **error)
   return FALSE;
 }
 
+static gboolean
+check_norms (const DefcnRecipe *recipe, GError **error)
+{
+  const DefcnSpec *spec = recipe->spec;
+
+  if (spec->norm_groups > 0 && spec->fpn_channels % spec->norm_groups != 0)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: norm_groups=%d does not divide fpn_channels=%d",
+        spec->norm_groups, spec->fpn_channels);
+  else if (spec->norm_groups == 0 && spec->filter && spec->filter_norm)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: 3DMF has a group norm: with norm_groups=0 set "
+        "filter_norm=false");
+  else
+    return TRUE;
+  return FALSE;
+}
+
+/* What goes with the anchors of a head. */
+static gboolean
+check_anchors (const DefcnRecipe *recipe, GError **error)
+{
+  const DefcnAssigner *assigner = recipe->step.assign.assigner;
+  const int anchors = recipe->spec->anchors;
+
+  if (anchors > 0 && !defcn_anchors_exist (anchors))
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: anchors=%d, wanted 0, 1 or 9", anchors);
+  else if (assigner->anchors > 0 && anchors != assigner->anchors)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: assigner %s is for heads with anchors: set anchors=%d",
+        assigner->name, assigner->anchors);
+  else if (anchors > 1 && assigner->anchors != anchors)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: assigner %s is for locations of one box: set anchors=0",
+        assigner->name);
+  else if (anchors > 1 && recipe->step.assign.aux_topk > 0)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: the auxiliary loss is for locations of one box, with "
+        "anchors=%d "
+        "set aux_topk=0",
+        anchors);
+  else if (anchors == 0 && recipe->step.box_loss == DEFCN_BOX_LOSS_L1)
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "recipe: box_loss=l1 is of boxes coded relative to anchors: set "
+        "anchors");
+  else
+    return TRUE;
+  return FALSE;
+}
+
 gboolean
 defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
 {
@@ -472,12 +531,8 @@ defcn_recipe_finish (DefcnRecipe *recipe, GError **error)
         "recipe: aux_classifier without an auxiliary loss: set aux_topk");
     return FALSE;
   }
-  if (assigner->anchors > 0 && recipe->spec->anchors != assigner->anchors) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "recipe: assigner %s is for heads with anchors: set anchors=%d",
-        assigner->name, assigner->anchors);
+  if (!check_norms (recipe, error) || !check_anchors (recipe, error))
     return FALSE;
-  }
   if (recipe->spec->centerness
       && (assigner->has_quality || assigner->has_predictions
           || recipe->spec->anchors > 0 || recipe->step.assign.aux_topk > 0)) {

@@ -19,6 +19,7 @@ typedef enum
   KEY_DOUBLE,
   KEY_ASSIGNER,
   KEY_AUXILIARY,
+  KEY_BOX_LOSS,
   KEY_OPTIMIZER,
   KEY_SCHEDULE,
   KEY_EDGES, /* list of int, at most 16, count behind it */
@@ -89,7 +90,8 @@ static const Key keys[] = {
       "width of FPN and head"),
   SPEC ("p6_from_c5", KEY_BOOL, p6_from_c5, 0, 1, "P6 from C5, as the paper"),
   SPEC ("tower_depth", KEY_INT, tower_depth, 0, 16, "convolutions per tower"),
-  SPEC ("norm_groups", KEY_INT, norm_groups, 1, 4096, "of the group norms"),
+  SPEC ("norm_groups", KEY_INT, norm_groups, 0, 4096,
+      "of the head's group norms, 0: it has none"),
   SPEC ("filter", KEY_BOOL, filter, 0, 1, "3D max filtering branch"),
   SPEC ("filter_norm", KEY_BOOL, filter_norm, 0, 1, "group norm in it"),
   SPEC ("tau", KEY_INT, tau, 0, 8, "3DMF: neighbouring levels, even"),
@@ -97,7 +99,8 @@ static const Key keys[] = {
   SPEC ("centerness", KEY_BOOL, centerness, 0, 1,
       "third output of FCOS and ATSS, which weighs boxes and scores"),
   SPEC ("anchors", KEY_INT, anchors, 0, DEFCN_MAX_ANCHORS,
-      "of a location, which boxes are coded relative to; 0: by their sides"),
+      "of a location, whose boxes are coded relative to them: 1, or "
+      "RetinaNet's 9; 0: by their sides"),
   SPEC ("short_edge", KEY_INT, input.short_edge, 32, 16384,
       "input size at inference: short side"),
   SPEC ("test_long_edge", KEY_INT, input.long_edge, 32, 16384,
@@ -128,6 +131,10 @@ static const Key keys[] = {
       "an object that no location may have is not trained"),
   TOP ("ignore_regions", KEY_BOOL, step.assign.ignore_regions, 0, 1,
       "crowds and ignored boxes are no background"),
+  TOP ("box_loss", KEY_BOX_LOSS, step.box_loss, 0, 0, NULL),
+  TOP ("normalizer_momentum", KEY_DOUBLE, step.normalizer_momentum, 0, 1,
+      "of a running number of foregrounds, which losses are divided by; 0: the "
+      "batch's"),
   TOP ("reg_weight", KEY_DOUBLE, step.reg_weight, 0, 100, "of the box loss"),
   TOP ("aux_reg_weight", KEY_DOUBLE, step.aux_reg_weight, 0, 100,
       "of the box loss of the auxiliary foregrounds"),
@@ -189,6 +196,11 @@ static const Key keys[] = {
       "of activations: fp32, or where the device has it tf32 or bf16"),
 };
 
+static const char *const box_losses[] = {
+  [DEFCN_BOX_LOSS_GIOU] = "giou",
+  [DEFCN_BOX_LOSS_L1] = "l1",
+  NULL,
+};
 static const char *const optimizers[] = {
   [DEFCN_OPTIMIZER_SGD] = "sgd",
   [DEFCN_OPTIMIZER_ADAMW] = "adamw",
@@ -207,6 +219,7 @@ words_of (const Key *key)
 {
   return key->type == KEY_ASSIGNER ? defcn_assign_names ()
       : key->type == KEY_AUXILIARY ? defcn_auxiliary_names ()
+      : key->type == KEY_BOX_LOSS  ? box_losses
       : key->type == KEY_OPTIMIZER ? optimizers
       : key->type == KEY_SCHEDULE  ? schedules
                                    : NULL;
@@ -328,6 +341,7 @@ set_key (DefcnRecipe *recipe, const Key *key, const char *text, GError **error)
       *(const DefcnAssigner **) field = defcn_assign_find (text);
       return TRUE;
     case KEY_AUXILIARY:
+    case KEY_BOX_LOSS:
     case KEY_OPTIMIZER:
     case KEY_SCHEDULE:
       return parse_word (field, key, text, error);
@@ -464,6 +478,7 @@ append_value (GString *text, const Key *key, gconstpointer field)
       g_string_append (text, (*(const DefcnAssigner *const *) field)->name);
       break;
     case KEY_AUXILIARY:
+    case KEY_BOX_LOSS:
     case KEY_OPTIMIZER:
     case KEY_SCHEDULE:
       g_string_append (text, words_of (key)[*(const int *) field]);

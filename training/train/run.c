@@ -332,6 +332,7 @@ open_state (DefcnRun *run, GError **error)
           &recipe->optimizer);
   run->step = defcn_step_new (run->state.model, &recipe->step);
   defcn_step_set_ranks (run->step, run->ranks);
+  run->state.step = run->step;
   run->state.best_ap = -1;
   run->state.any_data = run->options->force;
   run->data = defcn_dataset_checksum (run->dataset);

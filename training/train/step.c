@@ -26,14 +26,25 @@ struct _DefcnStep
   GArray *positives, *aux_positives;       /* DefcnPositive */
   GArray *targets, *aux_targets;           /* float[4], of the positives */
   GArray *ignored;                         /* DefcnPositive */
+  double normalizer;                       /* the running mean */
   DefcnRanks *ranks;                       /* NULL: none but this */
   DefcnBuckets *buckets;                   /* with them */
 };
+
+#define FIRST_NORMALIZER 100 /* detectron2's */
 
 static gboolean
 has_centerness (const DefcnStep *step)
 {
   return defcn_model_spec (step->model)->centerness;
+}
+
+/* Whether a learner knows the boxes and their loss. */
+static gboolean
+is_learnt (const DefcnStep *step)
+{
+  return defcn_model_spec (step->model)->anchors <= 1
+      && step->rule.box_loss == DEFCN_BOX_LOSS_GIOU;
 }
 
 DefcnStep *
@@ -44,8 +55,9 @@ defcn_step_new (DefcnModel *model, const DefcnStepRule *rule)
   step->model = model;
   step->rule = *rule;
   step->scaler = defcn_scaler_new ();
+  step->normalizer = FIRST_NORMALIZER;
   if (defcn_model_backend (model)->learner && !has_centerness (step)
-      && !defcn_assign_needs_heads (&rule->assign))
+      && is_learnt (step) && !defcn_assign_needs_heads (&rule->assign))
     step->qualities = defcn_qualities_new ();
   step->positives = g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
   step->aux_positives = g_array_new (FALSE, FALSE, sizeof (DefcnPositive));
@@ -260,11 +272,21 @@ forward (DefcnStep *step, DefcnExample *const *examples, int n,
   return plan;
 }
 
+/* What losses are divided by, and the running mean goes on with. */
+static void
+count (DefcnStep *step, const DefcnStepLosses *counts)
+{
+  const double m = step->rule.normalizer_momentum;
+
+  step->normalizer =
+      m * step->normalizer + (1 - m) * MAX (1, counts->n_foreground);
+}
+
 /* The scales of the losses, from the counts of the whole batch. */
 static DefcnLossInput
 scales_of (const DefcnStep *step, const DefcnStepLosses *counts)
 {
-  const double scale = 1.0 / MAX (1, counts->n_foreground);
+  const double scale = 1.0 / step->normalizer;
   const double aux_scale = 1.0 / MAX (1, counts->n_foreground_aux);
 
   return (DefcnLossInput){ .has_aux = step->rule.assign.aux_topk > 0,
@@ -301,6 +323,9 @@ host_losses (DefcnStep *step, const DefcnPlan *plan, int n,
           step->rule.reg_weight / MAX (1, losses->sum_centerness));
       losses->centerness += defcn_loss_centerness (grads, levels,
           DEFCN_N_LEVELS, a, scales.cls_scale);
+    } else if (step->rule.box_loss == DEFCN_BOX_LOSS_L1) {
+      losses->box +=
+          defcn_loss_l1 (grads, levels, DEFCN_N_LEVELS, a, scales.box_scale);
     } else {
       losses->box +=
           defcn_loss_giou (grads, levels, DEFCN_N_LEVELS, a, scales.box_scale);
@@ -473,6 +498,7 @@ defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
   }
   if (!join_counts (step, losses, error))
     return FALSE;
+  count (step, losses);
   if (n <= micro) {
     if (!backward (step, plan, n, TRUE, losses, error))
       return FALSE;
@@ -500,6 +526,18 @@ void
 defcn_step_set_alpha (DefcnStep *step, float alpha)
 {
   step->rule.assign.alpha = alpha;
+}
+
+double
+defcn_step_normalizer (const DefcnStep *step)
+{
+  return step->normalizer;
+}
+
+void
+defcn_step_set_normalizer (DefcnStep *step, double normalizer)
+{
+  step->normalizer = normalizer;
 }
 
 const DefcnAssignment *

@@ -11,16 +11,27 @@
 
 G_BEGIN_DECLS
 
+typedef enum
+{
+  DEFCN_BOX_LOSS_GIOU,
+  DEFCN_BOX_LOSS_L1, /* of codes relative to anchors */
+} DefcnBoxLoss;
+
 typedef struct
 {
   DefcnAssignRule assign;
+  DefcnBoxLoss box_loss;
   double reg_weight;     /* of the box loss: 2.0, for FCOS 1.0 */
   double aux_reg_weight; /* of the box loss of the auxiliary foregrounds, 0 */
+  /* What is divided by is a running mean of the numbers of foregrounds of the
+   * batches, m times the last one plus 1 - m times this batch's; 0: this
+   * batch's.  detectron2 trains RetinaNet with .9, from 100 on. */
+  double normalizer_momentum;
 } DefcnStepRule;
 
 /* As they enter the total: over the number of foregrounds, of the auxiliary
- * ones for aux (classes and boxes), of the whole batch; box over their
- * centerness where that is an output. */
+ * ones for aux (classes and boxes), of the whole batch or their running mean;
+ * box over their centerness where that is an output. */
 typedef struct
 {
   double cls, box, aux, centerness, total;
@@ -52,6 +63,10 @@ gboolean defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
 
 /* Alpha of eq. 4 for the next steps; the rule's until set. */
 void defcn_step_set_alpha (DefcnStep *step, float alpha);
+
+/* The running mean, of rules that have one; set where a run goes on. */
+double defcn_step_normalizer (const DefcnStep *step);
+void defcn_step_set_normalizer (DefcnStep *step, double normalizer);
 
 /* For tests: what image @i of the last micro-batch was assigned, borrowed. */
 const DefcnAssignment *defcn_step_assignment (const DefcnStep *step, int i);

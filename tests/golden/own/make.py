@@ -1159,4 +1159,5 @@ def make_ops(folder):
     save(folder / "ops/max3d_nogn_a.safetensors", make_max3d(rng, False))
 
 
-main()
+if __name__ == "__main__":
+    main()
