@@ -24,7 +24,8 @@ enum
   ARENA_DW,
   ARENA_DW_FLOAT,
   ARENA_COLUMNS,
-  N_ARENAS
+  ARENA_LOANS, /* one for each */
+  N_ARENAS = ARENA_LOANS + N_CUDA_LOANS
 };
 
 /* A parameter in the backend's type, of all the steps that share it, with
@@ -72,6 +73,13 @@ arena_get (Arena *arena, gsize bytes, const char *what, GError **error)
   arena->last = block;
   arena->len = bytes;
   return block;
+}
+
+void *
+cuda_convs_lend (Cuda *be, CudaLoan loan, gsize bytes, const char *what,
+    GError **error)
+{
+  return arena_get (&be->convs->arenas[ARENA_LOANS + loan], bytes, what, error);
 }
 
 static void

@@ -402,6 +402,7 @@ defcn_cuda_new (int device, const char *precision, int threads, GError **error)
   be->base.threads = threads;
   be->device = device;
   be->base.ops[DEFCN_OP_CONV] = cuda_conv;
+  be->base.ops[DEFCN_OP_DEFORM_CONV] = cuda_deform_conv;
   be->base.ops[DEFCN_OP_MAX_POOL] = cuda_max_pool;
   be->base.ops[DEFCN_OP_RELU] = cuda_relu;
   be->base.ops[DEFCN_OP_GROUP_NORM] = cuda_group_norm;

@@ -161,6 +161,7 @@ void cuda_device_send_rows (Cuda *be, void *dst, const void *src,
 
 /* The rows, one file each. */
 extern const DefcnOp cuda_conv;
+extern const DefcnOp cuda_deform_conv;
 extern const DefcnOp cuda_max_pool;
 extern const DefcnOp cuda_relu;
 extern const DefcnOp cuda_group_norm;
@@ -175,6 +176,19 @@ void cuda_convs_free (CudaConvs *convs);
 /* Brings the packed weights up to date; forward and backward do so themselves,
  * a recorded graph cannot. */
 void cuda_convs_refresh (Cuda *be);
+
+/* Device memory for one step at a time, which the stream sees to, until the
+ * backend goes; NULL with @error that names @what. */
+typedef enum
+{
+  CUDA_LOAN_MAP,  /* what a deformable convolution reads */
+  CUDA_LOAN_DMAP, /* its gradient */
+  CUDA_LOAN_DX,   /* a gradient of x in float */
+  N_CUDA_LOANS
+} CudaLoan;
+
+void *cuda_convs_lend (Cuda *be, CudaLoan loan, gsize bytes, const char *what,
+    GError **error);
 
 /* decode.cu: what a pass does behind the steps, and its memory; NULL with
  * @error. */

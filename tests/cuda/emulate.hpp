@@ -150,6 +150,15 @@ atomicAdd (int *at, int value)
   return old;
 }
 
+static inline float
+atomicAdd (float *at, float value)
+{
+  const float old = *at;
+
+  *at += value;
+  return old;
+}
+
 static inline int
 min (int a, int b)
 {

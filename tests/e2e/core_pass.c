@@ -81,11 +81,23 @@ spec_of (guint kind)
     case 7: /* see shake() */
       s->duplicate_iou = 0.2f;
       break;
+    case 8: /* deformable, with masks, in groups and strided, and in the head */
+      s->depth = 50;
+      s->res2_channels = 16;
+      s->groups = 4;
+      s->stride_in_1x1 = FALSE;
+      s->dcn_from = 4;
+      s->dcn_head = TRUE;
+      break;
+    case 9: /* without masks */
+      s->dcn_from = 5;
+      s->dcn_modulated = FALSE;
+      break;
     case 6:
       s->filter_norm = FALSE;
       s->duplicate_iou = 0.6f;
       break;
-    case 8: /* boxes beside their locations */
+    case 10: /* boxes beside their locations */
       s->anchors = 1;
       s->duplicate_iou = 0.3f;
       break;
@@ -97,7 +109,8 @@ spec_of (guint kind)
 
 static const char *const kinds[] = { "coco.poto.3dmf", "resnet18",
   "resnet34-baseline", "resnext50", "resnet101-tau4", "resnet152-tau0",
-  "mobilenetv2", "ties", "resnet18-anchors", NULL };
+  "mobilenetv2", "ties", "resnext50-dcn", "resnet18-dcnv1", "resnet18-anchors",
+  NULL };
 
 /* Statistics, biases and scales that are no identity, heads strong enough to
  * find something in noise, and residuals that do not grow with the depth.  With
@@ -116,7 +129,9 @@ shake (DefcnModel *model, gboolean ties)
     const gboolean boxes = g_str_has_prefix (p->name, "head.bbox_pred.");
 
     for (gsize k = 0; k < defcn_param_len (p); k++) {
-      if (p->kind == DEFCN_PARAM_WEIGHT)
+      if (g_str_has_suffix (p->name, "_offset.weight")) /* 0 so far */
+        p->value[k] = g_rand_double_range (rand, -0.05, 0.05);
+      else if (p->kind == DEFCN_PARAM_WEIGHT)
         p->value[k] *= ties ? 0 : last ? strong : boxes ? 3 : 1;
       else if (p->kind == DEFCN_PARAM_BIAS)
         p->value[k] = boxes ? 1.5

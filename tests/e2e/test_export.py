@@ -254,6 +254,11 @@ def convolutions(spec, weights):
                if name.endswith(".weight") and len(weights.shape(name)) == 4)
 
 
+def deforms(weights, name):
+    """Whether that is the weight of a deformable convolution."""
+    return name.replace(".weight", "_offset.weight") in weights.header
+
+
 def check_nodes(model, weights):
     """The attributes that the core's ops have, and how many of each."""
     spec = weights.spec
@@ -262,7 +267,11 @@ def check_nodes(model, weights):
     for node in convs:
         side = weights.shape(node.inputs[1])[2]
         assert node.attributes["kernel_shape"] == [side, side]
-        assert node.attributes["pads"] == [side // 2] * 4
+        if deforms(weights, node.inputs[1]):
+            assert node.attributes["pads"] == [0] * 4
+            assert node.attributes["strides"] == [3, 3]
+        else:
+            assert node.attributes["pads"] == [side // 2] * 4
         depthwise = node.inputs[1].endswith("depthwise.weight")
         grouped = (spec["groups"] if re.search(r"res\d\.\d+\.conv2\.",
                                                node.inputs[1])
@@ -272,6 +281,12 @@ def check_nodes(model, weights):
     strided = [n for n in convs if n.attributes["strides"] == [2, 2]]
     assert len(strided) == (2 + 5 if spec["backbone"] == "mobilenetv2"
                             else 2 + 1 + 6)
+    samples = model.of("GridSample")
+    assert len(samples) == sum(deforms(weights, n.inputs[1]) for n in convs)
+    assert bool(samples) == (spec.get("dcn_from", 0) > 0)
+    for node in samples:
+        assert node.attributes == {"align_corners": 0, "mode": "bilinear",
+                                   "padding_mode": "zeros"}
     norms = model.of("InstanceNormalization")
     assert len(norms) == 5 * (2 * spec["tower_depth"]
                               + (spec["filter"] and spec["filter_norm"]))
@@ -398,7 +413,9 @@ def test_decode_nodes(folder):
         tops = [model.constants[node.inputs[1]].values.tolist()
                 for node in model.of("TopK")]
         assert tops == [[k]] * 5 + [[min(5 * k, spec["max_detections"])]]
-        assert len(model.of("Sigmoid")) == 5 * (1 + spec["filter"])
+        masks = (len(model.of("GridSample"))
+                 if spec.get("dcn_modulated") else 0)
+        assert len(model.of("Sigmoid")) == 5 * (1 + spec["filter"]) + masks
         drops = 0 < spec["duplicate_iou"] < 1
         limits = {round(model.constants[node.inputs[1]].values[0], 6)
                   for node in model.of("Greater")

@@ -710,6 +710,16 @@ is_everywhere (DefcnOpKind kind)
   return FALSE;
 }
 
+/* Where rounding what a deformable convolution reads has turned a fused ReLU,
+ * the gradients have nothing in common: none comes from there. */
+static void
+drop_turned (Feed *feed, const Rig *rig, const Result *a, const Result *b)
+{
+  for (gsize i = 0; rig->node.relu && i < defcn_tensor_len (rig->node.y); i++)
+    if ((a->y[i] > 0) != (b->y[i] > 0))
+      feed->dy[i] = 0;
+}
+
 static void
 test_case (gconstpointer data)
 {
@@ -737,8 +747,10 @@ test_case (gconstpointer data)
   oracle_rig = rig_new (oracle, &c->shape, TRUE);
   feed_fill (&feed, c, rig);
   run_forward (&wanted, oracle_rig, &feed);
-  run_backward (&wanted, oracle_rig, &feed);
   run_forward (&result, rig, &feed);
+  if (c->shape.offsets > 0 && unit () > 0)
+    drop_turned (&feed, rig, &result, &wanted);
+  run_backward (&wanted, oracle_rig, &feed);
   run_backward (&result, rig, &feed);
   /* a second round leaves no trace of the first */
   run_forward (&result, rig, &feed);

@@ -316,14 +316,11 @@ noise (GRand *rand, const DefcnTensor *t)
   return values;
 }
 
-/* Once forward and backward from noise: the model with its gradients. */
-static DefcnModel *
-run_tiny (const Tiny *tiny, DefcnBackend *be)
+static DefcnSpec *
+tiny_network (const Tiny *tiny)
 {
   const char *const labels[] = { "person", "car", NULL };
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GRand) rand = g_rand_new_with_seed (6);
-  g_autoptr (DefcnSpec) spec = defcn_spec_new (labels);
+  DefcnSpec *spec = defcn_spec_new (labels);
 
   spec->backbone = tiny->backbone;
   spec->depth = tiny->depth;
@@ -337,6 +334,16 @@ run_tiny (const Tiny *tiny, DefcnBackend *be)
   spec->norm_groups = 6;
   spec->tower_depth = 1;
   spec->freeze_at = 0;
+  return spec;
+}
+
+/* Once forward and backward from noise: the model with its gradients. */
+static DefcnModel *
+run_tiny (const Tiny *tiny, DefcnBackend *be)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GRand) rand = g_rand_new_with_seed (6);
+  g_autoptr (DefcnSpec) spec = tiny_network (tiny);
   DefcnModel *model = defcn_model_new (spec, be, TRUE, 1, &error);
   g_assert_no_error (error);
   const DefcnPlan *plan = defcn_model_plan (model, 2, 128, 96, &error);
@@ -358,6 +365,54 @@ run_tiny (const Tiny *tiny, DefcnBackend *be)
   g_assert_true (be->sync (be, &error));
   defcn_params_download_gradients (defcn_model_params (model));
   return model;
+}
+
+/* The scores of @n copies of one picture. */
+static float *
+scores_of (gsize *len, const Tiny *tiny, DefcnBackend *be, int n)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GRand) rand = g_rand_new_with_seed (7);
+  g_autoptr (DefcnSpec) spec = tiny_network (tiny);
+  g_autoptr (DefcnModel) model = defcn_model_new (spec, be, FALSE, 1, &error);
+
+  g_assert_no_error (error);
+  const DefcnPlan *plan = defcn_model_plan (model, n, 160, 96, &error);
+  g_assert_no_error (error);
+  g_autofree float *x = noise (rand, plan->input);
+  const gsize image = defcn_tensor_len (plan->input) / n;
+  for (int i = 1; i < n; i++)
+    memcpy (x + i * image, x, image * sizeof (float));
+  be->upload (be, plan->input, plan->input->data, x);
+  defcn_net_forward (plan->net);
+  *len = defcn_tensor_len (plan->logits[0]);
+  float *scores = g_new (float, *len);
+  be->download (be, plan->logits[0], scores, plan->logits[0]->data);
+  return scores;
+}
+
+/* A picture has the same scores, to the bit, alone and among others. */
+static void
+test_batch (gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnBackend) be = open_backend (&error);
+  gsize len, all;
+
+  if (!be) {
+    testing_no_backend (error);
+    return;
+  }
+  if (be->sums_by_batch) {
+    g_test_skip ("its sums depend on the batch");
+    return;
+  }
+  g_autofree float *alone = scores_of (&len, data, be, 1);
+  g_autofree float *together = scores_of (&all, data, be, 3);
+  g_assert_cmpuint (all, ==, 3 * len);
+  for (int i = 0; i < 3; i++)
+    g_assert_cmpmem (alone, len * sizeof (float), together + i * len,
+        len * sizeof (float));
 }
 
 /* How far the gradient of @p may be from the reference's, of its norm.  A
@@ -449,6 +504,9 @@ main (int argc, char **argv)
     g_autofree char *path = g_strdup_printf ("/networks/%s/gradients/%s",
         testing_backend (), tinies[i].name);
     g_test_add_data_func (path, &tinies[i], test_gradients);
+    g_autofree char *batch = g_strdup_printf ("/networks/%s/batch/%s",
+        testing_backend (), tinies[i].name);
+    g_test_add_data_func (batch, &tinies[i], test_batch);
   }
   for (guint i = 0; i < G_N_ELEMENTS (networks); i++) {
     g_autofree char *path = g_strdup_printf ("/networks/%s/implementations/%s",
