@@ -94,9 +94,9 @@ max_filter () {
     evaluate --max-filter 0,1 --json "$work/no_max.json" &&
     check max_filter &&
     "$defcn" detect --model "$model" --threshold 0.05 --duplicate-filter 0 \
-      "$work/demo.jpg" > "$work/all_found" &&
+      -n 1000 "$work/demo.jpg" > "$work/all_found" &&
     "$defcn" detect --model "$model" --threshold 0.05 --duplicate-filter 0 \
-      --max-filter 2,3 "$work/demo.jpg" > "$work/max_found" &&
+      -n 1000 --max-filter 2,3 "$work/demo.jpg" > "$work/max_found" &&
     [ "$(wc -l < "$work/max_found")" -gt 0 ] &&
     [ "$(wc -l < "$work/max_found")" -lt "$(wc -l < "$work/all_found")" ] &&
     ! grep -vxFf "$work/all_found" "$work/max_found"
