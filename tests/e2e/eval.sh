@@ -175,7 +175,8 @@ fails () {
   [ $found = "$status" ] && grep -qF -- "$text" "$work/message"
 }
 
-# Boxes of a file do not say where they were found.
+# Boxes of a file do not say where they were found, and no model file takes a
+# range.
 refuses_range () {
   local option
   for option in "--nms-window 3" --nms-per-scale "--max-filter 2,3"; do
@@ -184,6 +185,8 @@ refuses_range () {
       --annotations "$work/people.json" $option > "$work/message" 2>&1
     [ $? = 2 ] && grep -qF -- "--max-filter go with --model" \
       "$work/message" || return 1
+    # shellcheck disable=SC2086
+    fails_at_once 2 "without --calibrate" --calibrate $option || return 1
   done
 }
 
