@@ -112,8 +112,9 @@ save_reliability (const DefcnFigures *result, const Options *o, GError **error)
       g_path_get_basename (o->model ? o->model : o->results);
   g_autofree char *data = g_path_get_basename (o->annotations);
   g_autofree char *own = defcn_figures_column (result, result->own);
-  g_autofree char *title = g_strdup_printf ("%s on %s, %s", model, data,
-      result->own == DEFCN_COLUMN_NONE ? "no NMS" : own);
+  g_autofree char *title = g_strdup_printf ("%s on %s, %s%s", model, data,
+      result->own == DEFCN_COLUMN_NONE ? "no NMS" : own,
+      o->max_filter ? ", max filter" : "");
 
   return defcn_reliability_plot_save (&result->reliability, title,
       o->reliability, error);
@@ -300,6 +301,13 @@ run_eval (const Options *o, GError **error)
           || calibrate (&result, weights, spec->working_threshold, o, error));
 }
 
+/* What is done to boxes of this evaluation alone. */
+static gboolean
+has_rule (const Options *o)
+{
+  return o->range.window || o->range.per_level || o->max_filter;
+}
+
 static const char *
 check (const Options *o)
 {
@@ -309,9 +317,9 @@ check (const Options *o)
       && (o->model || o->detections || o->calibrate || o->limit || o->batch))
     return "--results goes without --model, --detections, --calibrate, "
            "--batch and --limit";
-  if ((o->results || o->tracks)
-      && (o->range.window || o->range.per_level || o->max_filter))
-    return "--nms-window, --nms-per-scale and --max-filter go with --model";
+  if ((o->results || o->tracks || o->calibrate) && has_rule (o))
+    return "--nms-window, --nms-per-scale and --max-filter go with --model and "
+           "without --calibrate, as no file has them";
   if (o->tracks
       && (o->model || o->images || o->results || o->detections || o->calibrate
           || o->limit || o->batch || o->reliability || o->only || o->classes))

@@ -94,9 +94,9 @@ max_filter () {
     evaluate --max-filter 0,1 --json "$work/no_max.json" &&
     check max_filter &&
     "$defcn" detect --model "$model" --threshold 0.05 --duplicate-filter 0 \
-      "$work/demo.jpg" > "$work/all_found" &&
+      -n 1000 "$work/demo.jpg" > "$work/all_found" &&
     "$defcn" detect --model "$model" --threshold 0.05 --duplicate-filter 0 \
-      --max-filter 2,3 "$work/demo.jpg" > "$work/max_found" &&
+      -n 1000 --max-filter 2,3 "$work/demo.jpg" > "$work/max_found" &&
     [ "$(wc -l < "$work/max_found")" -gt 0 ] &&
     [ "$(wc -l < "$work/max_found")" -lt "$(wc -l < "$work/all_found")" ] &&
     ! grep -vxFf "$work/all_found" "$work/max_found"
@@ -175,7 +175,8 @@ fails () {
   [ $found = "$status" ] && grep -qF -- "$text" "$work/message"
 }
 
-# Boxes of a file do not say where they were found.
+# Boxes of a file do not say where they were found, and no model file takes a
+# range.
 refuses_range () {
   local option
   for option in "--nms-window 3" --nms-per-scale "--max-filter 2,3"; do
@@ -184,6 +185,8 @@ refuses_range () {
       --annotations "$work/people.json" $option > "$work/message" 2>&1
     [ $? = 2 ] && grep -qF -- "--max-filter go with --model" \
       "$work/message" || return 1
+    # shellcheck disable=SC2086
+    fails_at_once 2 "without --calibrate" --calibrate $option || return 1
   done
 }
 

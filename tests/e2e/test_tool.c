@@ -60,6 +60,8 @@ test_errors (void)
         "--duplicate-filter" },
     { { "detect", "--model", model, "x.png", "--duplicate-filter", "nan" }, 2,
         "--duplicate-filter" },
+    { { "detect", "--model", model, "x.png", "--max-filter", "2,2" }, 2,
+        "--max-filter" },
     { { "detect", "--model", model, "x.png", "--threads", "-1" }, 2,
         "--threads" },
     { { "detect", "--model", "/nonexistent", "x.png" }, 1, "/nonexistent" },

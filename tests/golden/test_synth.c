@@ -82,5 +82,7 @@ main (int argc, char **argv)
   testing_golden_add ("/synth/stored-weights", "models/*/weights.safetensors",
       test_stored_weights);
   testing_golden_add ("/synth/models", "models/*/config.json", test_models);
+  testing_golden_add ("/synth/models", "checkpoints/*config.json", test_models);
+  testing_golden_add ("/synth/models", "e2e/*_config.json", test_models);
   return g_test_run ();
 }

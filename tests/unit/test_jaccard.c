@@ -113,9 +113,9 @@ test_hand (gconstpointer data)
 static void
 test_mean (void)
 {
-  static const Row one[] = { { A, 0.9 }, { FAR, 0.45 } },
-                   two[] = { { A, 0.35 } }, person[] = { { A } },
-                   none[] = { { { 0 } } };
+  static const Row one[MAX_BOXES] = { { A, 0.9 }, { FAR, 0.45 } },
+                   two[MAX_BOXES] = { { A, 0.35 } },
+                   person[MAX_BOXES] = { { A } };
   DefcnJaccardBox found[2][MAX_BOXES], persons[MAX_BOXES];
   const guint n_one = to_boxes (found[0], one),
               n_two = to_boxes (found[1], two);
@@ -123,7 +123,6 @@ test_mean (void)
   DefcnJaccard sum = { { 0 } };
   double threshold;
 
-  g_assert_cmpuint (to_boxes (found[1] + 1, none), ==, 0);
   g_assert_cmpfloat (defcn_jaccard_best (&sum, &threshold), ==, 0);
   g_assert_cmpfloat (threshold, ==, 0);
   defcn_jaccard_add (&sum, found[0], n_one, persons, n_persons, NULL, 0);

@@ -1,5 +1,5 @@
-/* Where in the paper (arXiv 2012.03544) each preset stands; training/PAPER.md has
- * the paper's figures and the commands.
+/* Where in the paper (arXiv 2012.03544) each preset stands; PAPER.md of
+ * training/ has the paper's figures and the commands.
  *
  * Thread rule: re-entrant.
  */
