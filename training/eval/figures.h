@@ -44,9 +44,9 @@ typedef struct
    * in it. */
   DefcnCocoResult coco[DEFCN_N_COLUMNS];
   DefcnCrowdhumanResult crowd[DEFCN_N_COLUMNS];
-  DefcnWorking working[DEFCN_N_COLUMNS]; /* at working_threshold */
-  DefcnWorking equal[DEFCN_N_COLUMNS];   /* at equal recall: recall */
-  DefcnCrowded crowded[DEFCN_N_COLUMNS]; /* at least_objects or more */
+  DefcnWorking working[DEFCN_N_COLUMNS];        /* at working_threshold */
+  DefcnWorking equal[DEFCN_N_COLUMNS];          /* at equal recall: recall */
+  DefcnCrowded crowded[DEFCN_N_COLUMNS];        /* at least_objects or more */
   DefcnPrecisionRecall curves[DEFCN_N_COLUMNS]; /* in no JSON */
   float nms_iou, duplicate_iou;
   DefcnColumn own;                      /* the way that the model works */
