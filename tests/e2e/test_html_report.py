@@ -307,10 +307,17 @@ def test_c_figures(work):
     model = work + "/one/best.safetensors"
     wanted = json.loads(defcn("eval", "-m", model, *data_of(work), "-j",
                               "-").stdout)
+    fcos = json.loads(defcn(
+        "eval", "-m", "%s/%s/best.safetensors" % (work, XSS), *data_of(work),
+        "-j", "-").stdout)
     rows = chart_rows(page, "precision-recall")
     assert len(rows) == 102
-    mean = sum(float(row[1]) for row in rows[1:]) / 101
-    assert abs(mean - wanted["ap50"]) < 1e-4, (mean, wanted["ap50"])
+    means = {name: sum(float(row[i]) for row in rows[1:]) / 101
+             for i, name in enumerate(rows[0]) if i}
+    assert fcos["ap50"] > fcos["no_nms"]["ap50"] + 0.01, "nothing is proved"
+    for name, ap50 in [("one", wanted["ap50"]), (XSS, fcos["ap50"]),
+                       (XSS + ", all boxes", fcos["no_nms"]["ap50"])]:
+        assert abs(means[name] - ap50) < 1e-4, (name, means, ap50)
     section = first(page.root, "section", id="figures")
     head, *rows = table(first(section, "table"))
     own = [dict(zip(head, row)) for row in rows
@@ -403,6 +410,9 @@ def test_e_half(work):
     page, _ = report(work, folder, *data_of(work))
     assert "The model cannot be read" in text(page.root)
     assert "No model could be measured" in text(page.root)
+    page, _ = report(work, work + "/one", work + "/again", *data_of(work))
+    rows = table(first(first(page.root, id="figures"), "table"))
+    assert {row[0] for row in rows[1:]} == {"one"}, "others' data is no figure"
     shutil.copy(work + "/one/model.safetensors", folder)
     page, _ = report(work, folder)
     assert "The model cannot be read" in text(page.root)
