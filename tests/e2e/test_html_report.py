@@ -307,10 +307,17 @@ def test_c_figures(work):
     model = work + "/one/best.safetensors"
     wanted = json.loads(defcn("eval", "-m", model, *data_of(work), "-j",
                               "-").stdout)
+    fcos = json.loads(defcn(
+        "eval", "-m", "%s/%s/best.safetensors" % (work, XSS), *data_of(work),
+        "-j", "-").stdout)
     rows = chart_rows(page, "precision-recall")
     assert len(rows) == 102
-    mean = sum(float(row[1]) for row in rows[1:]) / 101
-    assert abs(mean - wanted["ap50"]) < 1e-4, (mean, wanted["ap50"])
+    means = {name: sum(float(row[i]) for row in rows[1:]) / 101
+             for i, name in enumerate(rows[0]) if i}
+    assert fcos["ap50"] > fcos["no_nms"]["ap50"] + 0.01, "nothing is proved"
+    for name, ap50 in [("one", wanted["ap50"]), (XSS, fcos["ap50"]),
+                       (XSS + ", all boxes", fcos["no_nms"]["ap50"])]:
+        assert abs(means[name] - ap50) < 1e-4, (name, means, ap50)
     section = first(page.root, "section", id="figures")
     head, *rows = table(first(section, "table"))
     own = [dict(zip(head, row)) for row in rows
@@ -403,6 +410,14 @@ def test_e_half(work):
     page, _ = report(work, folder, *data_of(work))
     assert "The model cannot be read" in text(page.root)
     assert "No model could be measured" in text(page.root)
+    page, _ = report(work, work + "/one", work + "/again", *data_of(work))
+    rows = table(first(first(page.root, id="figures"), "table"))
+    assert {row[0] for row in rows[1:]} == {"one"}, "others' data is no figure"
+    shutil.copy(work + "/one/model.safetensors", folder)
+    page, _ = report(work, folder)
+    assert "The model cannot be read" in text(page.root)
+    assert "model.safetensors" in text(first(page.root, id="overview"))
+    assert "recipe is not known" not in text(page.root), "the model has it"
 
 
 def test_f_errors(work):
@@ -459,7 +474,7 @@ def test_g_names(work):
     assert chart_rows(page, "loss")[0][1:] == ["POTO", "POTO <again>"]
 
 
-def test_h_interrupt(work):
+def test_h_stopped(work):
     """An interrupt ends an evaluation, and leaves no page."""
     with open(work + "/a.json") as file:
         data = json.load(file)
@@ -478,6 +493,48 @@ def test_h_interrupt(work):
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130, (process.returncode, said)
     assert "interrupted" in said and not os.path.exists(path), said
+
+
+def test_h_many(work):
+    """Thirty classes: the frequent ones have a row of the confusion, the others
+    share one, and no object is lost; then the same model on CrowdHuman's
+    annotations, whose figures are others."""
+    with open(work + "/a.json") as file:
+        data = json.load(file)
+    names = ["person"] + ["class <%d>" % i for i in range(1, 30)]
+    data["categories"] = [{"id": i, "name": name}
+                          for i, name in enumerate(names)]
+    data["annotations"] = [
+        dict(a, id=10 * a["id"] + k, category_id=(5 * a["id"] + k) % 30)
+        for a in data["annotations"] for k in range(5)]
+    data["annotations"] += [dict(data["annotations"][0], id=99)]
+    with open(work + "/many.json", "w") as file:
+        json.dump(data, file)
+    defcn("train", work + "/recipe.ini", "-a", work + "/many.json", "-i", work,
+          "-o", work + "/many", "--set=iterations=2", "--set=log_interval=1",
+          "--force")
+    page, _ = report(work, work + "/many", "-a", work + "/many.json", "-i",
+                     work)
+    check_closed(page)
+    check_charts(page)
+    head, *rows = table(first(page.root, "table", "matrix"))
+    assert len(head) == 1 + 27 and head[-2:] == ["all others", "nothing"], head
+    assert [row[0] for row in rows] == head[1:] and head[1] == "person", head
+    found = [sum(int(cell) for cell in row[1:] if cell != "–")
+             for row in rows]
+    assert sum(found[:-1]) == 31 and found[0] == 2 and found[25] == 5, found
+    heads = [text(h) for h in walk(page.root, "h3")]
+    assert "AP of every class" in heads, heads
+    defcn("convert", work + "/many.json", work + "/crowd.odgt", "--classes",
+          "person")
+    page, _ = report(work, work + "/many", "-a", work + "/crowd.odgt", "-i",
+                     work)
+    check_closed(page)
+    check_charts(page)
+    section = first(page.root, "section", id="figures")
+    head = table(first(section, "table"))[0]
+    assert "mMR" in head and "AP" not in head and "twins" not in head, head
+    assert not list(walk(page.root, "figure", id="sizes-ap"))
 
 
 def wait_for(page, expression):

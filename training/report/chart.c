@@ -303,11 +303,12 @@ append_frame (GString *html, const DefcnChart *chart, const Axes *axes)
   for (int i = 0; i < axes->x.n && !chart->categories; i++)
     g_string_append_printf (html, "M%.2f %gV%g",
         x_of (axes, defcn_scale_tick (&axes->x, i)), BOTTOM, BOTTOM + 5);
+  g_string_append (html, "\"/>\n");
   if (chart->diagonal)
-    g_string_append_printf (html, "M%.2f %.2fL%.2f %.2f",
+    g_string_append_printf (html,
+        "<path class=\"diagonal\" d=\"M%.2f %.2fL%.2f %.2f\"/>\n",
         x_of (axes, axes->x.low), y_of (axes, axes->y.low),
         x_of (axes, axes->x.high), y_of (axes, axes->y.high));
-  g_string_append (html, "\"/>\n");
   for (int i = 0; i < axes->y.n; i++) {
     g_autofree char *label = defcn_scale_label (&axes->y, i);
 

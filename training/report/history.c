@@ -117,8 +117,7 @@ add_updates (DefcnHistory *h, Counts *counts, gint64 iteration,
 static gboolean
 read_line (DefcnHistory *h, Counts *counts, const char *line, gsize len)
 {
-  cJSON *object =
-      memchr (line, '\0', len) ? NULL : cJSON_ParseWithLength (line, len);
+  cJSON *object = cJSON_ParseWithLength (line, len);
   const double at = defcn_history_number (object, "iteration");
 
   if (!(at >= 0 && at <= LARGEST)) {
@@ -257,28 +256,30 @@ read_model (DefcnHistory *h, GError **error)
   return TRUE;
 }
 
-/* TRUE where a model file is there, though it may be damaged. */
+/* The first that can be read.  TRUE where one is there, though it may be
+ * damaged. */
 static gboolean
 find_model (DefcnHistory *h)
 {
   static const char *const names[] = { "best.safetensors",
     "model.safetensors" };
+  gboolean is_there = FALSE;
 
-  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+  for (gsize i = 0; i < G_N_ELEMENTS (names) && !h->model; i++) {
     g_autoptr (GError) error = NULL;
 
     h->model = g_build_filename (h->path, names[i], NULL);
     if (g_file_test (h->model, G_FILE_TEST_EXISTS)) {
+      is_there = TRUE;
       if (read_model (h, &error))
         return TRUE;
       note (h, "The model cannot be read: %s", error->message);
-      g_clear_pointer (&h->model, g_free);
-      return TRUE;
     }
     g_clear_pointer (&h->model, g_free);
   }
-  note (h, "No model yet: neither best.safetensors nor model.safetensors.");
-  return FALSE;
+  if (!is_there)
+    note (h, "No model yet: neither best.safetensors nor model.safetensors.");
+  return is_there;
 }
 
 DefcnHistory *

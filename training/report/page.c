@@ -33,6 +33,7 @@ static const char style[] =
     "svg text { font: 12.5px system-ui, sans-serif; }\n"
     ".grid text { fill: #333; }\n"
     ".grid path { stroke: #d4d4d4; fill: none; }\n"
+    ".grid .diagonal { stroke: #767676; stroke-dasharray: 4 3; }\n"
     ".line { stroke-width: 2; stroke-linejoin: round; }\n"
     ".marker { stroke: #fff; stroke-width: .8; }\n"
     ".legend { list-style: none; margin: 4px 0; padding: 0; display: flex;\n"

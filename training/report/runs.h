@@ -14,8 +14,8 @@ G_BEGIN_DECLS
 void defcn_runs_append_overview (GString *html, const GPtrArray *runs);
 void defcn_runs_append_curves (GString *html, const GPtrArray *runs);
 void defcn_runs_append_recipes (GString *html, const GPtrArray *runs);
-/* And the machine of the report itself, with the devices that measured: @devices
- * of char *, NULL-terminated. */
+/* And the machine of the report itself, with the @devices that measured, in
+ * words, NULL-terminated. */
 void defcn_runs_append_machines (GString *html, const GPtrArray *runs,
     const char *const *devices);
 
