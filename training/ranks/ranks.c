@@ -13,6 +13,7 @@
 #define BEAT_MAX 1.0  /* .. and seconds between two at most */
 #define BUSY_PAUSE 50 /* microseconds between two looks at what is under way */
 #define IDLE_PAUSE 2000
+#define JOINING 4    /* times the silence that others may take to start */
 #define FAREWELL 5.0 /* seconds, at most, without the one who speaks at last */
 
 static void
@@ -692,11 +693,22 @@ defcn_ranks_new (const DefcnTransport *transport,
   g_mutex_init (&ranks->lock);
   g_cond_init (&ranks->wake);
   g_cond_init (&ranks->changed);
+
+  const DefcnRanksOptions *o = &ranks->options;
+  const gint64 patience =
+      g_get_monotonic_time () + JOINING * o->silence * G_USEC_PER_SEC;
   ranks->thread = g_thread_new ("defcn-ranks", communicate, ranks);
   g_mutex_lock (&ranks->lock);
-  while (!ranks->joined)
-    g_cond_wait (&ranks->changed, &ranks->lock);
+  while (!ranks->joined
+      && g_cond_wait_until (&ranks->changed, &ranks->lock, patience))
+    ;
+  const gboolean joined = ranks->joined;
   g_mutex_unlock (&ranks->lock);
+  if (!joined) { /* the thread waits still, with all that is here */
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "the other ranks have not come within %g s", JOINING * o->silence);
+    return NULL;
+  }
   if (!ranks->link) {
     g_thread_join (ranks->thread);
     g_propagate_error (error, g_steal_pointer (&ranks->join_error));
