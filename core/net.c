@@ -506,17 +506,23 @@ queue_forward (gpointer data)
   }
 }
 
+/* Back through step @i. */
+static void
+go_back (const DefcnNet *net, guint i)
+{
+  const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
+
+  if (node->y->grad)
+    net->be->ops[node->kind].backward (net->be, node);
+}
+
 static void
 queue_backward (gpointer data)
 {
   const DefcnNet *net = data;
 
-  for (guint i = net->nodes->len; i-- > 0;) {
-    const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
-
-    if (node->y->grad)
-      net->be->ops[node->kind].backward (net->be, node);
-  }
+  for (guint i = net->nodes->len; i-- > 0;)
+    go_back (net, i);
 }
 
 /* Queues by @queue (@data), or again what *@recording has of it. */
@@ -591,8 +597,7 @@ defcn_net_backward_telling (DefcnNet *net,
     const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
     DefcnTensor *const params[] = { node->w, node->b };
 
-    if (node->y->grad)
-      net->be->ops[node->kind].backward (net->be, node);
+    go_back (net, i);
     for (gsize k = 0; k < G_N_ELEMENTS (params); k++)
       if (is_trained (params[k]) && is_first_reader (net, i, params[k]))
         final (params[k], data);
