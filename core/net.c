@@ -506,23 +506,17 @@ queue_forward (gpointer data)
   }
 }
 
-/* Back through step @i. */
-static void
-go_back (const DefcnNet *net, guint i)
-{
-  const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
-
-  if (node->y->grad)
-    net->be->ops[node->kind].backward (net->be, node);
-}
-
 static void
 queue_backward (gpointer data)
 {
   const DefcnNet *net = data;
 
-  for (guint i = net->nodes->len; i-- > 0;)
-    go_back (net, i);
+  for (guint i = net->nodes->len; i-- > 0;) {
+    const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
+
+    if (node->y->grad)
+      net->be->ops[node->kind].backward (net->be, node);
+  }
 }
 
 /* Queues by @queue (@data), or again what *@recording has of it. */
@@ -574,34 +568,6 @@ void
 defcn_net_backward (DefcnNet *net)
 {
   run (net, &net->backward_recording, queue_backward, net);
-}
-
-/* Whether no step before @i reads the parameter @t. */
-static gboolean
-is_first_reader (const DefcnNet *net, guint i, const DefcnTensor *t)
-{
-  for (guint k = 0; k < i; k++) {
-    const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, k);
-
-    if (node->w == t || node->b == t)
-      return FALSE;
-  }
-  return TRUE;
-}
-
-void
-defcn_net_backward_telling (DefcnNet *net,
-    void (*final) (DefcnTensor *param, gpointer data), gpointer data)
-{
-  for (guint i = net->nodes->len; i-- > 0;) {
-    const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
-    DefcnTensor *const params[] = { node->w, node->b };
-
-    go_back (net, i);
-    for (gsize k = 0; k < G_N_ELEMENTS (params); k++)
-      if (is_trained (params[k]) && is_first_reader (net, i, params[k]))
-        final (params[k], data);
-  }
 }
 
 guint

@@ -423,8 +423,8 @@ rescue (DefcnRun *run)
         run->state.iteration, error->message);
 }
 
-/* The recipe, which is rank 0's, and the run.  Returns: whether all is well; the
- * run is closed. */
+/* The recipe, which is rank 0's, and the run.  Returns: whether all is well;
+ * the run is closed. */
 static gboolean
 run_recipe (DefcnRun *run, GError **error)
 {
