@@ -465,6 +465,7 @@ run_train (const DefcnRunOptions *o)
   sigaction (SIGTERM, &action, NULL);
   if (defcn_launcher_size () > 1)
     sigaction (SIGUSR1, &action, NULL); /* mpirun passes it on */
+  defcn_launcher_choose_device ();
 
   ranks.stop = &interrupted;
   ranks.silence = o->rank_timeout;
@@ -472,7 +473,6 @@ run_train (const DefcnRunOptions *o)
     g_printerr ("defcn train: %s\n", error->message);
     return 1;
   }
-  defcn_launcher_choose_device (run.ranks);
 
   const gboolean good = run_recipe (&run, &error);
   return !good ? 1 : interrupted && !run.finished ? 128 + interrupted : 0;
