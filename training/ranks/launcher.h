@@ -22,7 +22,8 @@ gboolean defcn_launcher_open (DefcnRanks **ranks,
 
 /* Gives each of several processes of this machine a CUDA device of its own, of
  * those that CUDA_VISIBLE_DEVICES names where that is set, unless the launcher
- * has done so: it sets that variable.  To be called before any thread begins. */
+ * has done so: it sets that variable.  To be called before any thread begins.
+ */
 void defcn_launcher_choose_device (void);
 
 /* How many threads make a process that asks for one per core: those of the
