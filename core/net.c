@@ -550,35 +550,6 @@ defcn_net_backward (DefcnNet *net)
   run (net, &net->backward_recording, queue_backward, net);
 }
 
-/* Whether no step before @i reads the parameter @t. */
-static gboolean
-is_first_reader (const DefcnNet *net, guint i, const DefcnTensor *t)
-{
-  for (guint k = 0; k < i; k++) {
-    const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, k);
-
-    if (node->w == t || node->b == t)
-      return FALSE;
-  }
-  return TRUE;
-}
-
-void
-defcn_net_backward_telling (DefcnNet *net,
-    void (*final) (DefcnTensor *param, gpointer data), gpointer data)
-{
-  for (guint i = net->nodes->len; i-- > 0;) {
-    const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
-    DefcnTensor *const params[] = { node->w, node->b };
-
-    if (node->y->grad)
-      net->be->ops[node->kind].backward (net->be, node);
-    for (gsize k = 0; k < G_N_ELEMENTS (params); k++)
-      if (is_trained (params[k]) && is_first_reader (net, i, params[k]))
-        final (params[k], data);
-  }
-}
-
 guint
 defcn_net_count (const DefcnNet *net)
 {

@@ -91,11 +91,6 @@ void defcn_net_forward_between (DefcnNet *net, void (*before) (gpointer data),
 /* Goes back from the gradients that the caller uploaded to the outputs: every
  * output that has a gradient needs one, zero if nothing else. */
 void defcn_net_backward (DefcnNet *net);
-/* The same, step by step and never from a recording: calls @final with each
- * trained weight and bias as soon as the work that completes its gradient is
- * queued, in the same order every time, whatever the size of the input. */
-void defcn_net_backward_telling (DefcnNet *net,
-    void (*final) (DefcnTensor *param, gpointer data), gpointer data);
 
 /* The steps, for `defcn bench` and tests; borrowed. */
 guint defcn_net_count (const DefcnNet *net);

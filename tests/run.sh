@@ -12,6 +12,7 @@ packages=(
   libgstreamer-plugins-bad1.0-dev libgstrtspserver-1.0-dev libdnnl-dev
   libcjson-dev libjpeg-dev libpng-dev libwebp-dev libcairo2-dev libpango1.0-dev
   libzip-dev libyaml-dev libsoup-3.0-dev libmosquitto-dev librdkafka-dev
+  libopenmpi-dev openmpi-bin
   locales jq fonts-dejavu-core iproute2 mosquitto mosquitto-clients openssl
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav

@@ -65,6 +65,7 @@ if [ -n "$make" ]; then
 else
   run+=(/src/defcn/build-trixie -Dwerror=true -Ddebug=false -Donednn=enabled
     -Dplugin=enabled -Dtraining=enabled -Danalytics=enabled -Dlive=enabled
-    -Dsnapshot=enabled -Dpango=enabled -Dmqtt=enabled -Dkafka=enabled)
+    -Dsnapshot=enabled -Dpango=enabled -Dmqtt=enabled -Dkafka=enabled
+    -Dmpi=enabled)
 fi
 chroot "$chroot" env -i "${environment[@]}" "${run[@]}"

@@ -450,8 +450,8 @@ rescue (DefcnRun *run)
         run->state.iteration, error->message);
 }
 
-/* The recipe, which is rank 0's, and the run.  Returns: whether all is well; the
- * run is closed. */
+/* The recipe, which is rank 0's, and the run.  Returns: whether all is well;
+ * the run is closed. */
 static gboolean
 run_recipe (DefcnRun *run, GError **error)
 {
@@ -492,6 +492,7 @@ run_train (const DefcnRunOptions *o)
   sigaction (SIGTERM, &action, NULL);
   if (defcn_launcher_size () > 1)
     sigaction (SIGUSR1, &action, NULL); /* mpirun passes it on */
+  defcn_launcher_choose_device ();
 
   ranks.stop = &interrupted;
   ranks.silence = o->rank_timeout;
@@ -499,7 +500,6 @@ run_train (const DefcnRunOptions *o)
     g_printerr ("defcn train: %s\n", error->message);
     return 1;
   }
-  defcn_launcher_choose_device (run.ranks);
 
   const gboolean good = run_recipe (&run, &error);
   return !good ? 1 : interrupted && !run.finished ? 128 + interrupted : 0;

@@ -82,6 +82,17 @@ brokers () {
   done
 }
 
+# Two processes find the module, and rank 0 says what is wrong.
+ranks () {
+  local said
+  [ -e "$build/training/mpi/libdefcn-mpi.so" ] || return 0
+  said=$(OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
+    OMPI_MCA_rmaps_base_oversubscribe=1 \
+    mpirun -n 2 "$1" train --set lrr=1 2>&1) && return 1
+  echo "$said"
+  [ "$(grep -c 'rank 0 (.*no recipe key "lrr"' <<< "$said")" = 1 ]
+}
+
 installed_files () {
   local file
   for file in models/person.md models/person.ini record.schema.json \
@@ -124,7 +135,7 @@ without_model () {
   grep "There is no model file \"$prefix/.*person.safetensors\"" <<< "$said"
 }
 
-echo "1..14"
+echo "1..16"
 ok "meson install into a folder" install
 ok "it has models, schema and examples" installed_files
 ok "a pipeline without a model's name" finds_people staged
@@ -137,6 +148,8 @@ ok "the module as built" module "$build/gst-plugin" \
   "$build/core/cuda/libdefcn-cuda.so"
 ok "brokers as installed" brokers "$plugins" "$root/$4/defcn"
 ok "brokers as built" brokers "$build/gst-plugin" "$build/gst-plugin/brokers"
+ok "several processes as installed" ranks "$bin/defcn"
+ok "several processes as built" ranks "$build/training/defcn"
 ok "many cameras, as installed and as built" live
 ok "without the model it is named" without_model
 ok "a pipeline from the build" finds_people env \

@@ -76,8 +76,8 @@ class Run:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             universal_newlines=True)
 
-    def pids(self):
-        """{rank: pid} of those that live."""
+    def processes(self):
+        """{pid: environment} of all that it has started."""
         found = {}
         for name in os.listdir("/proc"):
             if not name.isdigit():
@@ -88,21 +88,30 @@ class Run:
             except OSError:
                 continue
             words = dict(word.split(b"=", 1) for word in words if b"=" in word)
-            if words.get(b"DEFCN_TEST_RUN") != self.mark.encode():
-                continue
-            rank = words.get(b"OMPI_COMM_WORLD_RANK")
-            if rank is not None:
-                found[int(rank)] = int(name)
+            if words.get(b"DEFCN_TEST_RUN") == self.mark.encode():
+                found[int(name)] = words
         return found
+
+    def pids(self):
+        """{rank: pid} of those that live."""
+        return {int(words[b"OMPI_COMM_WORLD_RANK"]): pid
+                for pid, words in self.processes().items()
+                if b"OMPI_COMM_WORLD_RANK" in words}
+
+    def kill(self):
+        """Ends whatever is left."""
+        for pid in self.processes():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
     def wait(self, seconds=PATIENCE):
         """(status, out, err); kills it when it takes longer."""
         try:
             out, err = self.process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            for pid in self.pids().values():
-                os.kill(pid, signal.SIGKILL)
-            self.process.kill()
+            self.kill()
             out, err = self.process.communicate()
             raise AssertionError("no end after %g s: %s" % (seconds, err))
         return self.process.returncode, out, err

@@ -39,6 +39,13 @@ def train(n, folder, name, *more, status=0, **how):
     return out, err
 
 
+def in_folders(prefix, command):
+    """Two ranks, each at work in the folder that ends with its number."""
+    return start(2, ["sh", "-c",
+                     'cd "$0$OMPI_COMM_WORLD_RANK" && exec "$@"', prefix,
+                     *command])
+
+
 def said_once(err, words):
     """Our one sentence; mpirun has words of its own."""
     own = [line for line in err.split("\n") if "defcn train: " in line]
@@ -98,14 +105,12 @@ def test_d_init(folder):
     ready(folder)
     train(0, folder, "from-one", "--init", folder + "/one/model.safetensors",
           "--stop-after", "3")
-    os.mkdir(folder + "/with")
-    os.mkdir(folder + "/without")
-    shutil.copy(folder + "/one/model.safetensors", folder + "/with/m.st")
-    command = arguments(DEFCN, folder, "from-many", "--init",
-                        "/proc/self/cwd/m.st", "--stop-after", "3")
-    found, out, err = mpi_rig.Run(
-        ["mpirun", "-n", "1", "-wdir", folder + "/with", *command, ":", "-n",
-         "1", "-wdir", folder + "/without", *command]).wait()
+    os.mkdir(folder + "/init0")
+    os.mkdir(folder + "/init1")
+    shutil.copy(folder + "/one/model.safetensors", folder + "/init0/m.st")
+    found, out, err = in_folders(folder + "/init", arguments(
+        DEFCN, folder, "from-many", "--init", "/proc/self/cwd/m.st",
+        "--stop-after", "3")).wait()
     assert found == 0, err
     mpi_rig.assert_equal(folder, "from-one", "from-many", last=3)
 
@@ -176,11 +181,11 @@ def test_h_hanging(folder):
 def test_i_other_data(folder):
     """a rank with other annotations is named before the first update"""
     ready(folder)
-    for name in ("here", "there"):
+    for name in ("data0", "data1"):
         os.mkdir("%s/%s" % (folder, name))
         with open(folder + "/a.json") as file:
             text = file.read()
-        if name == "there":
+        if name == "data1":
             assert text.count('"bbox": [8, 10, 40, 36]') == 1
             text = text.replace('"bbox": [8, 10, 40, 36]',
                                 '"bbox": [8, 10, 40, 35]')
@@ -189,9 +194,7 @@ def test_i_other_data(folder):
     command = [DEFCN, "train", folder + "/recipe.ini", "--annotations",
                "/proc/self/cwd/a.json", "--images", folder, "-o",
                folder + "/other-data"]
-    status, out, err = mpi_rig.Run(
-        ["mpirun", "-n", "1", "-wdir", folder + "/here", *command, ":", "-n",
-         "1", "-wdir", folder + "/there", *command]).wait_for_end()
+    status, out, err = in_folders(folder + "/data", command).wait_for_end()
     assert status != 0
     said_once(err, "rank 1 (%s): the annotations have other images or objects"
               % os.uname().nodename)
@@ -213,10 +216,10 @@ def test_j_other_version(folder):
                                     other.encode() + b"\0"))
         os.chmod(at, 0o755)
     command = arguments(DEFCN, folder, "other-version")
-    old = [folder + "/old/defcn", *command[1:]]
-    status, out, err = mpi_rig.Run(
-        ["mpirun", "-n", "1", *command, ":", "-n", "1", "-x",
-         "DEFCN_MODULES=%s/old" % folder, *old]).wait_for_end()
+    status, out, err = mpi_rig.start(2, [
+        "sh", "-c", '[ "$OMPI_COMM_WORLD_RANK" = 0 ] && exec "$@"; shift; '
+        'DEFCN_MODULES=$0 exec "$0/defcn" "$@"', folder + "/old",
+        *command]).wait_for_end()
     assert status != 0
     host = os.uname().nodename
     said_once(err, "rank 1 (%s) is defcn %s, rank 0 (%s) is %s"

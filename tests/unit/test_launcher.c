@@ -6,14 +6,23 @@
 #include <unistd.h>
 
 static const char *const variables[] = { "OMPI_COMM_WORLD_SIZE", "PMI_SIZE",
-  "PMIX_RANK", "SLURM_STEP_NUM_TASKS", "CUDA_VISIBLE_DEVICES",
-  "DEFCN_MODULES" };
+  "PMIX_RANK", "SLURM_STEP_NUM_TASKS", "CUDA_VISIBLE_DEVICES", "DEFCN_MODULES",
+  "OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
+  "SLURM_STEP_TASKS_PER_NODE", "SLURM_LOCALID" };
 
 static void
 clear_environment (void)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (variables); i++)
     g_unsetenv (variables[i]);
+}
+
+/* @value: NULL for none. */
+static void
+set (const char *name, const char *value)
+{
+  if (value)
+    g_setenv (name, value, TRUE);
 }
 
 /* The launchers' variables, and what is none. */
@@ -75,49 +84,45 @@ test_no_module (void)
   g_assert_nonnull (strstr (error->message, "/nowhere"));
 }
 
-static const char *devices; /* that are visible, or NULL */
-static const char *const *chosen;
-static GMutex lock; /* the environment is everybody's */
-
-static void
-play_device (DefcnRanks *ranks, gpointer data)
-{
-  g_mutex_lock (&lock);
-  g_unsetenv ("CUDA_VISIBLE_DEVICES");
-  if (devices)
-    g_setenv ("CUDA_VISIBLE_DEVICES", devices, TRUE);
-  defcn_launcher_choose_device (ranks);
-  g_assert_cmpstr (g_getenv ("CUDA_VISIBLE_DEVICES"), ==,
-      chosen[defcn_ranks_local_rank (ranks)]);
-  g_mutex_unlock (&lock);
-  defcn_ranks_free (ranks, TRUE);
-}
-
-/* Each of a machine gets a device, unless the launcher has given it one. */
+/* Each of a machine gets a device, unless the launcher has given it one, it is
+ * alone there, or there are too few. */
 static void
 test_devices (void)
 {
   static const struct
   {
-    const char *devices;
-    const char *chosen[3];
+    const char *size, *local_size, *local_rank; /* Open MPI's */
+    const char *visible, *chosen;
   } cases[] = {
-    { NULL, { "0", "1", "2" } }, { "3,5,7,9", { "3", "5", "7" } },
-    { "GPU-a,GPU-b,GPU-c", { "GPU-a", "GPU-b", "GPU-c" } },
-    { "4", { "4", "4", "4" } },
-    { "", { "", "", "" } }, /* none, says somebody */
+    { "4", "2", "0", NULL, "0" },
+    { "4", "2", "1", NULL, "1" },
+    { "4", "3", "2", "3,5,7,9", "7" },
+    { "4", "2", "1", "GPU-a,GPU-b", "GPU-b" },
+    { "4", "2", "1", "4", "4" },
+    { "4", "3", "1", "4,6", "4,6" },
+    { "4", "2", "1", "", "" }, /* none, says somebody */
+    { "4", "1", "0", NULL, NULL },
+    { "4", NULL, NULL, NULL, NULL },
+    { "1", "1", "0", "1,2", "1,2" },
+    { NULL, "2", "1", "1,2", "1,2" },
   };
 
-  clear_environment ();
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
-    devices = cases[i].devices;
-    chosen = cases[i].chosen;
-    hub_run (3, play_device, NULL);
+    clear_environment ();
+    set ("OMPI_COMM_WORLD_SIZE", cases[i].size);
+    set ("OMPI_COMM_WORLD_LOCAL_SIZE", cases[i].local_size);
+    set ("OMPI_COMM_WORLD_LOCAL_RANK", cases[i].local_rank);
+    set ("CUDA_VISIBLE_DEVICES", cases[i].visible);
+    defcn_launcher_choose_device ();
+    g_assert_cmpstr (g_getenv ("CUDA_VISIBLE_DEVICES"), ==, cases[i].chosen);
   }
+  clear_environment (); /* Slurm's */
+  set ("PMI_SIZE", "16");
+  set ("SLURM_STEP_TASKS_PER_NODE", "8(x2)");
+  set ("SLURM_LOCALID", "5");
+  defcn_launcher_choose_device ();
+  g_assert_cmpstr (g_getenv ("CUDA_VISIBLE_DEVICES"), ==, "5");
   clear_environment ();
-  g_setenv ("CUDA_VISIBLE_DEVICES", "1,2", TRUE);
-  defcn_launcher_choose_device (NULL);
-  g_assert_cmpstr (g_getenv ("CUDA_VISIBLE_DEVICES"), ==, "1,2");
 }
 
 static void

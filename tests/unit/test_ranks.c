@@ -424,6 +424,29 @@ test_refused (void)
   g_assert_cmpstr (error->message, ==, "nobody there");
 }
 
+static GMutex never;
+
+static gpointer
+hang (DefcnStanding *place, GError **error)
+{
+  g_mutex_lock (&never);
+  g_mutex_unlock (&never);
+  return refuse (place, error);
+}
+
+/* So does one whose others do not start. */
+static void
+test_late (void)
+{
+  static const DefcnTransport transport = { .join = hang };
+  const DefcnRanksOptions options = { .silence = 0.05 };
+  g_autoptr (GError) error = NULL;
+
+  g_mutex_lock (&never);
+  g_assert_null (defcn_ranks_new (&transport, &options, &error));
+  g_assert_nonnull (strstr (error->message, "have not come within 0.2 s"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -441,5 +464,6 @@ main (int argc, char **argv)
   g_test_add_func ("/ranks/elsewhere", test_elsewhere);
   g_test_add_func ("/ranks/end", test_end);
   g_test_add_func ("/ranks/refused", test_refused);
+  g_test_add_func ("/ranks/late", test_late); /* the last: a thread stays */
   return g_test_run ();
 }

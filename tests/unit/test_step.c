@@ -923,9 +923,9 @@ play_part (DefcnRanks *ranks, gpointer data)
   rig_clear (&rig);
 }
 
-/* The gradients of three ranks, each of which has a part of the batch, are those
- * of one process with the same micro-batches, from the first step on and with
- * several of them; so are the counts, and the losses are parts of its. */
+/* The gradients of three ranks, each of which has a part of the batch, are
+ * those of one process with the same micro-batches, from the first step on and
+ * with several of them; so are the counts, and the losses are parts of its. */
 static void
 test_ranks (void)
 {

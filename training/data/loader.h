@@ -42,11 +42,11 @@ DefcnLoader *defcn_loader_new (const DefcnDataset *dataset,
 void defcn_loader_free (DefcnLoader *loader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnLoader, defcn_loader_free)
 
-/* Fills @examples[batch / parts] (transfer full each).  An unreadable image, or one of
- * another shape than its record (another scale will do: boxes are scaled with
- * it), is replaced by the next readable one of the epoch's order and reported
- * once by g_warning with its name; past max_unreadable of the dataset: FALSE
- * with @error. */
+/* Fills @examples[batch / parts] (transfer full each).  An unreadable image, or
+ * one of another shape than its record (another scale will do: boxes are scaled
+ * with it), is replaced by the next readable one of the epoch's order and
+ * reported once by g_warning with its name; past max_unreadable of the dataset:
+ * FALSE with @error. */
 gboolean defcn_loader_next (DefcnLoader *loader, DefcnExample **examples,
     GError **error);
 /* Batches per epoch, at least 1. */

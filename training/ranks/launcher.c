@@ -103,18 +103,34 @@ defcn_launcher_open (DefcnRanks **ranks, const DefcnRanksOptions *options,
   return *ranks != NULL;
 }
 
-void
-defcn_launcher_choose_device (const DefcnRanks *ranks)
+/* The number that the first of @names which is there begins with, or
+ * @otherwise: Slurm's are like "8(x2)". */
+static int
+first_number (const char *const *names, int otherwise)
 {
+  for (; *names; names++) {
+    const char *text = g_getenv (*names);
+
+    if (text && g_ascii_isdigit (*text))
+      return (int) MIN (g_ascii_strtoull (text, NULL, 10), G_MAXINT);
+  }
+  return otherwise;
+}
+
+void
+defcn_launcher_choose_device (void)
+{
+  static const char *const ranks[] = { "OMPI_COMM_WORLD_LOCAL_RANK",
+    "MPI_LOCALRANKID", "SLURM_LOCALID", NULL };
+  static const char *const sizes[] = { "OMPI_COMM_WORLD_LOCAL_SIZE",
+    "MPI_LOCALNRANKS", "SLURM_STEP_TASKS_PER_NODE", NULL };
   const char *visible = g_getenv ("CUDA_VISIBLE_DEVICES");
-  const int rank = defcn_ranks_local_rank (ranks);
-  const int size = defcn_ranks_local_size (ranks);
-
-  if (size == 1)
-    return;
-
+  const int rank = first_number (ranks, 0), size = first_number (sizes, 1);
   g_auto (GStrv) devices = g_strsplit (visible ? visible : "", ",", -1);
   g_autofree char *own = g_strdup_printf ("%d", rank);
+
+  if (defcn_launcher_size () == 1 || size <= 1 || rank >= size)
+    return;
   if (!visible)
     g_setenv ("CUDA_VISIBLE_DEVICES", own, TRUE);
   else if (g_strv_length (devices) >= (guint) size)

@@ -20,10 +20,11 @@ int defcn_launcher_size (void);
 gboolean defcn_launcher_open (DefcnRanks **ranks,
     const DefcnRanksOptions *options, GError **error);
 
-/* Gives each process of this machine a CUDA device of its own, of those that
- * CUDA_VISIBLE_DEVICES names where that is set, unless the launcher has done
- * so.  To be called before anybody looks for devices. */
-void defcn_launcher_choose_device (const DefcnRanks *ranks);
+/* Gives each of several processes of this machine a CUDA device of its own, of
+ * those that CUDA_VISIBLE_DEVICES names where that is set, unless the launcher
+ * has done so: it sets that variable.  To be called before any thread begins.
+ */
+void defcn_launcher_choose_device (void);
 
 /* How many threads make a process that asks for one per core: those of the
  * machine over its processes, and no more than this one may run on. */

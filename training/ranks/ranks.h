@@ -27,8 +27,8 @@ typedef struct _DefcnRanks DefcnRanks;
 typedef struct
 {
   double silence; /* seconds without a sign after which a rank is lost, 15 */
-  /* Seconds after a failure in which the caller has to have come for it, 8; else
-   * the rank that speaks says it, all leave, and the process ends. */
+  /* Seconds after a failure in which the caller has to have come for it, 8;
+   * else the rank that speaks says it, all leave, and the process ends. */
   double grace;
   /* Number of the signal that asked to stop, or 0.  Read, and set when another
    * rank was asked; set too (SIGTERM) when the run has failed.  Or NULL. */
@@ -41,7 +41,9 @@ typedef struct
 extern const DefcnRanksOptions defcn_ranks_defaults;
 
 /* Joins the others and compares versions: another one is a failure of the run,
- * which check() tells.  NULL with @error where nobody could be joined. */
+ * which check() tells.  NULL with @error where nobody could be joined, or not
+ * within four times the silence that makes one lost: then to end is all that a
+ * process can do. */
 DefcnRanks *defcn_ranks_new (const DefcnTransport *transport,
     const DefcnRanksOptions *options, GError **error);
 /* Leaves.  @good: not before all others do; else at once, and they are made to

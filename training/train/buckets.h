@@ -1,7 +1,7 @@
 /* Gradients summed over ranks while backward goes on: in buckets, each on its
  * way as soon as the last of its parameters is told of.
  *
- *   defcn_net_backward_telling (net, defcn_buckets_tell, buckets);
+ *   defcn_backward_run (net, be, defcn_buckets_tell, buckets);
  *   if (!defcn_buckets_finish (buckets, &error)) ...
  *
  * Thread rule: one thread at a time.

@@ -1,12 +1,8 @@
-/* A run of several ranks: one recipe, equal parts of a batch, the same data, the
- * same state, and what all know after an update.  Only rank 0 needs the folder
- * of the run and the weights to start from; data has the same paths everywhere.
- *
- * Every function takes NULL for @ranks, a process that is alone, and does
- * nothing then.
- *
- * Thread rule: one thread at a time.
- */
+/* A run of several ranks: one recipe, equal parts of a batch, the same data,
+ * the same state, and what all know after an update.  Only rank 0 needs the
+ * folder of the run and the weights to start from; data has the same paths
+ * everywhere.  Every function takes NULL for @ranks, a process that is alone,
+ * and does nothing then.  Thread rule: one thread at a time. */
 #pragma once
 
 #include "checkpoint.h"
@@ -14,8 +10,8 @@
 
 G_BEGIN_DECLS
 
-/* The recipe of rank 0, finished, whose batch can be divided.  @own: (transfer full): what rank 0 has made,
- * NULL elsewhere.  NULL with @error. */
+/* The recipe of rank 0, finished, whose batch can be divided.  @own: (transfer
+ * full): what rank 0 has made, NULL elsewhere.  NULL with @error. */
 DefcnRecipe *defcn_joint_recipe (DefcnRanks *ranks, DefcnRecipe *own,
     GError **error);
 

@@ -64,8 +64,8 @@ double defcn_optimizer_step (DefcnOptimizer *optimizer, gint64 i);
  * save); twice is nothing.  No-op without EMA. */
 void defcn_optimizer_swap_ema (DefcnOptimizer *optimizer);
 
-/* Calls @visit with every array of the state, of @n floats in the same order for
- * the same model and options, which may change it; stops at FALSE, which is
+/* Calls @visit with every array of the state, of @n floats in the same order
+ * for the same model and options, which may change it; stops at FALSE, which is
  * what it then returns.  Not between two swaps. */
 gboolean defcn_optimizer_visit (DefcnOptimizer *optimizer,
     gboolean (*visit) (float *state, gsize n, gpointer data), gpointer data);

@@ -27,8 +27,8 @@ const char *const *defcn_recipe_presets (void);
  * Relative paths in it are relative to the file. */
 gboolean defcn_recipe_load (DefcnRecipe *recipe, const char *path,
     GError **error);
-/* The same from @text, as defcn_recipe_to_file() writes it; @path is what errors
- * name. */
+/* The same from @text, as defcn_recipe_to_file() writes it; @path is what
+ * errors name. */
 gboolean defcn_recipe_parse (DefcnRecipe *recipe, const char *text,
     const char *path, GError **error);
 /* The "preset" key of @path, (transfer full); NULL where it has none, and NULL

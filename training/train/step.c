@@ -5,6 +5,7 @@
 
 #include "assign/assign.h"
 #include "assign/auxiliary.h"
+#include "backward.h"
 #include "buckets.h"
 #include "heads.h"
 
@@ -421,7 +422,8 @@ static void
 net_backward (DefcnStep *step, const DefcnPlan *plan, gboolean last)
 {
   if (step->buckets && last)
-    defcn_net_backward_telling (plan->net, defcn_buckets_tell, step->buckets);
+    defcn_backward_run (plan->net, defcn_model_backend (step->model),
+        defcn_buckets_tell, step->buckets);
   else
     defcn_net_backward (plan->net);
 }
