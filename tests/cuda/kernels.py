@@ -22,8 +22,8 @@ WIDTH, HEIGHT, CHANNELS, CLASSES = 1344, 800, 256, 80
 BANDWIDTH = 4.8e12  # bytes a second, of an H200
 TILE_BORDER = (10 / 8) ** 2  # of the tube maximum, phi 3
 
-# What devices run of the module (core/cuda/meson.build): its machine code for
-# sm_80, up to 8.9, that for sm_90, and what newer ones' drivers make of the PTX.
+# What devices run of the module (core/cuda/meson.build): up to 8.9 its machine
+# code for sm_80, then that for sm_90, or what their drivers make of its PTX.
 TARGETS = {"compute_80": ("sm_80",),
            "compute_90": ("sm_90", "sm_100", "sm_120")}
 SHOWN = "sm_90"

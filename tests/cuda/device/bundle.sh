@@ -38,11 +38,13 @@ case $call in
     ;;
 esac
 
-# Without oneDNN, which is large and for the CPU: the oracle is the reference.
-# The programs find the bundle's libraries by themselves.
-if [ ! -d "$build" ]; then
+# Without oneDNN, which is large and for the CPU: the oracle is the reference;
+# and without what else brings libraries and is of no use there.  The programs
+# find the bundle's libraries by themselves.
+if [ ! -e "$build/build.ninja" ]; then
   meson setup "$build" --buildtype=release -Dcuda=enabled -Donednn=disabled \
-    -Dplugin=enabled -Dcudamemory=enabled \
+    -Dplugin=enabled -Dcudamemory=enabled -Dpango=disabled -Dmqtt=disabled \
+    -Dkafka=disabled -Dsnapshot=disabled -Dlive=disabled \
     "-Dc_link_args=-Wl,--disable-new-dtags,-rpath,\$ORIGIN/../lib"
 fi
 [ -n "${DEFCN_CUDA_MODULE:-}" ] || ninja -C "$build" core/cuda/libdefcn-cuda.so
@@ -88,7 +90,7 @@ case $call in
         "$bundle"/golden/shared/models/xdcn*
     fi
     cp pipelines/models/person.safetensors "$bundle/data"
-    pictures person_val.json images 480 "${DEFCN_PICTURES:-6000000}"
+    pictures person_val.json images 480 "${DEFCN_PICTURES:-5000000}"
     ;;
   third)
     cp pipelines/models/person.ini "$bundle/data"

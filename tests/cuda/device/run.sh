@@ -5,8 +5,10 @@
 # CALL: first (does it run, is it right, how fast), second (what it finds) or
 # third (does it learn); each is a call of its own.  All that is known goes into
 # the archive, anew after every step, so that whatever ends the call leaves it.
-# A step that hangs ends after its limit, the call after SECONDS_LEFT of the
-# environment (first: 285, the others: 560).
+# A step that hangs ends after its limit, of two minutes at most, the call after
+# SECONDS_LEFT of the environment (first: 285, the others: 560).  With the
+# archive of an earlier call of the same bundle it goes on where that ended:
+# steps that have passed are not run again.
 set -uo pipefail
 archive=$(realpath "$1")
 call=$2
@@ -16,6 +18,13 @@ ended=$((SECONDS + ${SECONDS_LEFT:-$([ "$call" = first ] &&
   echo 285 || echo 560)}))
 failed=0
 number=0
+if [ -s "$archive" ]; then
+  tar -xzf "$archive" -C "$out" || exit 1
+  cmp -s commit "$out/commit" || find "$out" -mindepth 1 -delete
+fi
+cp commit "$out"
+touch "$out/summary" "$out/passed"
+sed -i '/^[0-9]* failed$/d' "$out/summary"
 
 # The folders of CUDA's and cuDNN's libraries: a toolkit's, or a Python's.
 find_libraries () {
@@ -32,6 +41,9 @@ export DEFCN_CUDA_LIBRARIES
 export DEFCN_MODULES=${DEFCN_DEVICE_MODULES:-$PWD/modules}
 export DEFCN_TEST_BACKEND=cuda DEFCN_TEST_REQUIRED=1 DEFCN_TEST_SOURCES=$PWD
 export XDG_CACHE_HOME=$out/cache
+# What PyTorch compiles stays for the next step, and nothing of it on the host.
+export TORCHINDUCTOR_CACHE_DIR=$out/cache/inductor
+export TRITON_CACHE_DIR=$out/cache/triton PYTHONDONTWRITEBYTECODE=1
 # What the plugin's test needs: nothing of a GStreamer on the host.
 export DEFCN_TEST_BUILD=$PWD GST_REGISTRY=$out/registry GST_REGISTRY_FORK=no
 export GST_PLUGIN_SYSTEM_PATH='' GST_PLUGIN_PATH=''
@@ -77,17 +89,27 @@ step () {
   local name=$1 limit=$(($2 * ${LIMIT_FACTOR:-1})) status=0 start=$SECONDS log
   shift 2
   number=$((number + 1))
-  log=$out/$(printf %02d "$number")-$name.log
+  log=$out/$call-$(printf %02d "$number")-$name.log
+  if grep -qx "$call $name" "$out/passed"; then
+    echo "$name has passed before"
+    return
+  fi
+  rm -f "$out/$call"-[0-9][0-9]-"$name.log"
+  sed -i "/^$call $name /d" "$out/summary"
   [ "$limit" -le $((ended - SECONDS)) ] || limit=$((ended - SECONDS))
   if [ "$limit" -le 0 ]; then
-    printf '%-32s no time left\n' "$name" | tee -a "$out/summary"
+    printf '%-38s no time left\n' "$call $name" | tee -a "$out/summary"
     failed=$((failed + 1))
     keep
     return
   fi
   timeout -k 5 "$limit" "$@" > "$log" 2>&1 < /dev/null || status=$?
-  [ $status = 0 ] || failed=$((failed + 1))
-  printf '%-32s status %d, %d s, %d ok, %d not ok\n' "$name" $status \
+  if [ $status = 0 ]; then
+    echo "$call $name" >> "$out/passed"
+  else
+    failed=$((failed + 1))
+  fi
+  printf '%-38s status %d, %d s, %d ok, %d not ok\n' "$call $name" $status \
     $((SECONDS - start)) "$(grep -c '^ok' "$log")" \
     "$(grep -c '^not ok' "$log")" | tee -a "$out/summary"
   keep
@@ -118,12 +140,13 @@ torch () {
   # Importing it takes seconds.
   if ! python3 -c 'import importlib.util as u, sys
 sys.exit (not u.find_spec ("torch"))' 2> /dev/null; then
-    echo "$name: the host has no PyTorch" | tee -a "$out/summary"
+    sed -i "/^$call $name:/d" "$out/summary"
+    echo "$call $name: the host has no PyTorch" | tee -a "$out/summary"
     return
   fi
   step "$name" 120 python3 bench/torch_ratio.py "${torch_case[@]}" \
     --ways "$ways" --tool "$PWD/bin/defcn" --save "$out/$name.json"
-  cat "$out"/*-"$name".log
+  cat "$out/$call"-*-"$name".log
 }
 
 first () {
@@ -175,7 +198,7 @@ second () {
     files+=("$precision=$out/$precision.json")
   done
   step table 20 python3 table.py "${files[@]}"
-  cat "$out"/*-table.log
+  cat "$out/$call"-*-table.log
   step bench-train 60 "${bench[@]}" --train --batch "$training_batch" \
     --precision bf16 --save "$out/bench-train.json"
 }
@@ -185,37 +208,50 @@ iteration () {
   sed -n 's/.*"iteration":\([0-9]*\).*/\1/p' "$out/run/metrics.jsonl" | tail -1
 }
 
-# Eight minutes in pieces, each of which leaves its checkpoint in the archive.
-# The first tells how many iterations the others will come to: until it falls at
-# the end, the learning rate does not depend on that.
-third () {
-  local pieces=4 seconds=${TRAIN_SECONDS:-118} piece iterations=1000000 known
-  local resume=()
-  # A piece ends by an interrupt, which is no failure.
+# train_piece NAME SECONDS ITERATIONS OPTION..; it ends by an interrupt, which is
+# no failure.
+train_piece () {
+  local name=$1 seconds=$2 iterations=$3
   # shellcheck disable=SC2016
   local in_time=(bash -c 'timeout --preserve-status -s INT "$@"
     status=$?; [ $status = 130 ] || exit $status' in_time)
+  shift 3
+  step "$name" $((seconds + 10)) \
+    "${in_time[@]}" "$seconds" bin/defcn train \
+    data/person.ini --init data/mobilenetv2.safetensors \
+    -a data/person_train.json -i data/train -o "$out/run" \
+    --device cuda --precision bf16 --set eval_interval=0 \
+    --set "batch=$training_batch" --set "workers=$(nproc)" \
+    --set "iterations=$iterations" --set log_interval=10 \
+    "${training[@]}" "$@"
+}
+
+# Eight minutes in pieces, each of which leaves its checkpoint in the archive.
+# The first tells how many iterations the others will come to: until it falls at
+# the end, the learning rate does not depend on that.  A call that goes on keeps
+# to what the first has told; its bundle may lie elsewhere (--force).
+third () {
+  local pieces=4 seconds=${TRAIN_SECONDS:-110} piece iterations=1000000 known
+  local resume=()
+  [ ! -e "$out/iterations" ] || iterations=$(cat "$out/iterations")
   for ((piece = 1; piece <= pieces; piece++)); do
-    step "train-$piece" $((seconds + 10)) \
-      "${in_time[@]}" "$seconds" bin/defcn train \
-      data/person.ini --init data/mobilenetv2.safetensors \
-      -a data/person_train.json -i data/train -o "$out/run" \
-      --device cuda --precision bf16 --set eval_interval=0 \
-      --set "batch=$training_batch" --set "workers=$(nproc)" \
-      --set "iterations=$iterations" --set log_interval=10 \
-      "${training[@]}" "${resume[@]}"
+    train_piece "train-$piece" "$seconds" "$iterations" "${resume[@]}"
     [ -e "$out/run/checkpoint.safetensors" ] || continue
     known=$(iteration)
     [ -n "$known" ] || echo "train-$piece: no iteration is written down" |
       tee -a "$out/summary"
     [ "$iterations" != 1000000 ] || [ -z "$known" ] ||
       iterations=$((known * pieces * 9 / (10 * piece)))
-    resume=(--resume)
+    echo "$iterations" > "$out/iterations"
+    resume=(--resume --force)
   done
+  # They took longer than the first had told: what there is becomes the model.
+  [ -e "$out/run/model.safetensors" ] || [ -z "${known:-}" ] ||
+    train_piece train-end 50 $((known + 1)) --resume --force
   step eval 60 bin/defcn eval --model "$out/run/model.safetensors" \
     --annotations data/person_val.json --images data/images --device cuda \
     --precision fp16 --json "$out/trained.json"
-  cat "$out"/*-eval.log
+  cat "$out/$call"-*-eval.log
 }
 
 case $call in
@@ -230,7 +266,7 @@ step device 20 bash -c 'nvidia-smi -L; nvidia-smi | head -4; cat commit; nproc
   echo "$DEFCN_CUDA_LIBRARIES"
   python3 -c "from importlib.metadata import version
 print (\"PyTorch\", version (\"torch\"))" 2> /dev/null || echo no PyTorch'
-cat "$out"/*-device.log
+cat "$out/$call"-*-device.log
 "$call"
 echo "$failed failed" | tee -a "$out/summary"
 keep

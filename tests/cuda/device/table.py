@@ -27,7 +27,7 @@ def main():
             print(f"{name}: {error}")
             bad += 1
             continue
-        slack = max(1, ENOUGH / max(report["images"], 1)) ** .5
+        slack = max(1, ENOUGH / max(report["images"], 1))
         rows.append((name, [column(report, way)[key] for way, key in FIGURES]))
     print("| |" + "".join(f" {way} {key} |" for way, key in FIGURES))
     print("|---|" + "---|" * len(FIGURES))
