@@ -41,13 +41,6 @@ typedef struct
   int level, x, y;
 } DefcnCell;
 
-/* Boxes of @level. */
-static inline gsize
-defcn_level_boxes (const DefcnLevel *level)
-{
-  return (gsize) level->h * level->w * MAX (level->anchors, 1);
-}
-
 typedef struct
 {
   float threshold; /* strict: score > threshold (reference 0.05) */

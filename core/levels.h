@@ -11,7 +11,10 @@ G_BEGIN_DECLS
 
 #define DEFCN_N_LEVELS 5 /* P3 .. P7 */
 
-/* One image's head outputs on one level; host memory, dense (H,W,C). */
+/* One image's head outputs on one level; host memory, dense (H,W,C).  A
+ * location may have several boxes, each with its own logits (RetinaNet): then
+ * (h, w, c) is (h, w, anchors, c), and what is indexed by location goes by box,
+ * of which @anchors in a row have one location. */
 typedef struct
 {
   int h, w, stride;
@@ -23,7 +26,15 @@ typedef struct
   const float *centerness; /* (h, w, 1), logits; NULL without */
   /* (h, w, n_classes), of the auxiliary loss; NULL: that has @logits */
   const float *aux_logits;
+  int anchors; /* boxes of a location, 0 as 1 */
 } DefcnLevel;
+
+/* Boxes of @level. */
+static inline gsize
+defcn_level_boxes (const DefcnLevel *level)
+{
+  return (gsize) level->h * level->w * MAX (level->anchors, 1);
+}
 
 static inline float
 defcn_levels_sigmoid (float x)
