@@ -101,6 +101,11 @@ spec_of (guint kind)
       s->anchors = 1;
       s->duplicate_iou = 0.3f;
       break;
+    case 11: /* nine boxes a location, towers without norms */
+      s->anchors = 9;
+      s->norm_groups = 0;
+      s->filter = s->filter_norm = FALSE;
+      break;
     default:
       break;
   }
@@ -110,7 +115,7 @@ spec_of (guint kind)
 static const char *const kinds[] = { "coco.poto.3dmf", "resnet18",
   "resnet34-baseline", "resnext50", "resnet101-tau4", "resnet152-tau0",
   "mobilenetv2", "ties", "resnext50-dcn", "resnet18-dcnv1", "resnet18-anchors",
-  NULL };
+  "resnet18-retinanet", NULL };
 
 /* Statistics, biases and scales that are no identity, heads strong enough to
  * find something in noise, and residuals that do not grow with the depth.  With
