@@ -60,8 +60,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnSpec, defcn_spec_free)
 DefcnDecodeRule defcn_spec_decode_rule (const DefcnSpec *spec);
 /* JSON as in the metadata; from_json checks every field's type and range and
  * names @where in its errors.  What files before them lack may be
- * missing: duplicate_iou is 0, working_threshold 0.3, there is no centerness and
- * nothing is deformable. */
+ * missing: duplicate_iou is 0, working_threshold 0.3, there is no centerness
+ * and nothing is deformable. */
 char *defcn_spec_to_json (const DefcnSpec *spec);
 DefcnSpec *defcn_spec_from_json (const char *json, const char *where,
     GError **error);

@@ -31,8 +31,8 @@ typedef struct
   int inside; /* bit i: pixel i is one of the map's */
 } Tap;
 
-/* The offsets of pixel (@row, @column) of the map of image @n, and the number of
- * its tap. */
+/* The offsets of pixel (@row, @column) of the map of image @n, and the number
+ * of its tap. */
 __device__ static const float *
 offsets_of (int *tap, const float *offsets, const Shape &s, int n, int row,
     int column)
