@@ -1,5 +1,6 @@
-/* Architectures: ResNet or MobileNetV2 + FPN + FCOS head + 3DMF (arXiv
- * 2012.03544, fig. 3; equations and tables in the core are of that paper).
+/* Architectures: ResNet, ResNeXt, both deformable at will, or MobileNetV2 + FPN
+ * + FCOS head + 3DMF (arXiv 2012.03544, fig. 3; equations and tables in the
+ * core are of that paper).
  *
  * How to add a backbone: its name in DefcnBackbone (spec.h) and in the table of
  * spec.c, one function in architecture.c that builds it out of defcn_net_*()

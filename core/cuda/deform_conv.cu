@@ -1,6 +1,7 @@
 /* Deformable convolution: what the taps of every location read becomes a map of
  * its own, size times as high and wide as the output, over which a usual
- * convolution of the same weights strides; cuDNN does that.
+ * convolution of the same weights strides; cuDNN does that.  The map has nine
+ * times the numbers of x and is lent from step to step.
  *
  * Gradients of x are added up by atomics, in no fixed order: training with such
  * steps does not repeat to the bit. */
@@ -31,8 +32,8 @@ typedef struct
   int inside; /* bit i: pixel i is one of the map's */
 } Tap;
 
-/* The offsets of pixel (@row, @column) of the map of image @n, and the number of
- * its tap. */
+/* The offsets of pixel (@row, @column) of the map of image @n, and the number
+ * of its tap. */
 __device__ static const float *
 offsets_of (int *tap, const float *offsets, const Shape &s, int n, int row,
     int column)

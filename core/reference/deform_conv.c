@@ -218,7 +218,7 @@ release (DefcnBackend *be, DefcnNode *node)
   g_clear_pointer (&node->state, g_free);
 }
 
-/* Whether offsets and output are those of @node; the rest is a convolution's. */
+/* Whether the offsets are the output's; the rest is as of a convolution. */
 static gboolean
 check_offsets (const DefcnNode *node, GError **error)
 {

@@ -11,8 +11,9 @@ G_BEGIN_DECLS
 
 /* Sets the keys of @recipe that nobody has given and that the file at @path
  * decides: backbone, pixels and stride_in_1x1, for a whole detector also the
- * widths of the head, and what is deformable.  FALSE with @error where the file cannot be read, or has
- * another backbone, pixel rule or stride rule than was given.
+ * widths of the head, and what is deformable.  FALSE with @error where the file
+ * cannot be read, or has another backbone, pixel rule or stride rule than was
+ * given.
  * @set: (transfer full): the keys and their values, NULL without any. */
 gboolean defcn_init_adopt (DefcnRecipe *recipe, char **set, const char *path,
     GError **error);
