@@ -526,7 +526,7 @@ def test_h_many(work):
     heads = [text(h) for h in walk(page.root, "h3")]
     assert "AP of every class" in heads, heads
     defcn("convert", work + "/many.json", work + "/crowd.odgt", "--classes",
-          "person")
+          "person", "--force")
     page, _ = report(work, work + "/many", "-a", work + "/crowd.odgt", "-i",
                      work)
     check_closed(page)
