@@ -357,6 +357,11 @@ def test_d_pictures(work):
     for image in walk(first_map, "img"):
         data = image[1]["src"].split(",", 1)
         assert len(base64.b64decode(data[1], validate=True)) > 60
+    few, _ = report(work, work + "/one", "--limit=2", "--worst=0",
+                    *data_of(work))
+    assert "2 pictures of a.json" in text(first(few.root, id="figures"))
+    assert not list(walk(few.root, "section", id="pictures"))
+    assert len(list(walk(few.root, "figure", "maps"))) == 1
     alone, _ = report(work, work + "/one/best.safetensors", "--picture",
                       work + "/<b>0.png", "-p", work + "/1.png")
     check_closed(alone)
