@@ -204,7 +204,7 @@ test_few (void)
   }
 }
 
-/* Long series have few markers, each its own, and short ones all; names instead of numbers; a
+/* Long series have few markers and short ones all; names instead of numbers; a
  * diagonal and limits beyond the values. */
 static void
 test_looks (void)
