@@ -357,6 +357,11 @@ def test_d_pictures(work):
     for image in walk(first_map, "img"):
         data = image[1]["src"].split(",", 1)
         assert len(base64.b64decode(data[1], validate=True)) > 60
+    few, _ = report(work, work + "/one", "--limit=2", "--worst=0",
+                    *data_of(work))
+    assert "2 pictures of a.json" in text(first(few.root, id="figures"))
+    assert not list(walk(few.root, "section", id="pictures"))
+    assert len(list(walk(few.root, "figure", "maps"))) == 1
     alone, _ = report(work, work + "/one/best.safetensors", "--picture",
                       work + "/<b>0.png", "-p", work + "/1.png")
     check_closed(alone)
@@ -526,7 +531,7 @@ def test_h_many(work):
     heads = [text(h) for h in walk(page.root, "h3")]
     assert "AP of every class" in heads, heads
     defcn("convert", work + "/many.json", work + "/crowd.odgt", "--classes",
-          "person")
+          "person", "--force")
     page, _ = report(work, work + "/many", "-a", work + "/crowd.odgt", "-i",
                      work)
     check_closed(page)

@@ -220,7 +220,7 @@ test_looks (void)
   defcn_chart_include_y (chart, 0, 1);
   defcn_chart_diagonal (chart);
   g_autofree char *html = draw (chart);
-  g_assert_cmpint (count (html, "class=\"marker\""), ==, 0);
+  g_assert_cmpint (count (html, "class=\"marker\""), ==, 5);
   g_assert_nonnull (strstr (html, "M66.00 272.00L492.00 34.00\"/>"));
   g_assert_nonnull (strstr (html, "L276.87 154.19\"")); /* .495, .495 */
 

@@ -20,7 +20,8 @@
 #define MARKER 3.5      /* half of a marker on a line */
 #define DOT 5.5         /* of one without */
 #define DODGE 0.12      /* between the series of a category */
-#define MOST_MARKERS 60 /* points of a line that are marked */
+#define MOST_MARKERS 60 /* points of a line that are all marked */
+#define FEW_MARKERS 5   /* of a longer one */
 
 typedef struct
 {
@@ -355,13 +356,16 @@ append_line (GString *html, const DefcnChart *chart, const Axes *axes, guint s)
   g_string_append (html, "\"/>\n");
 }
 
-/* Points whose neighbours are gaps, and all of a short series. */
+/* All points of a short series; a few of a long one, each colour's elsewhere,
+ * so that lines can be told apart without colours; and points whose neighbours
+ * are gaps. */
 static gboolean
 is_marked (const Series *series, guint i)
 {
-  const guint n = series->points->len;
+  const guint n = series->points->len, every = MAX (n / FEW_MARKERS, 1);
 
   return n <= MOST_MARKERS
+      || i % every == (2 * series->color + 1) * every / 16 % every
       || ((i == 0 || !is_seen (point_at (series, i - 1)))
           && (i + 1 == n || !is_seen (point_at (series, i + 1))));
 }

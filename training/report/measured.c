@@ -244,14 +244,14 @@ append_sizes (GString *html, const GArray *rows)
 static void
 append_crowds (GString *html, const GArray *rows)
 {
-  static const char *const names[] = { "AP50", "AP50, crowd", "in use",
-    "in use, crowd", NULL };
+  static const char *const names[] = { "AP50", "of crowded", "recall",
+    "of crowded", NULL };
   static const char *const parts[] = { NULL, "crowded", "working", "crowded" };
   static const char *const keys[] = { "ap50", "ap50", "recall",
     "working_recall", NULL };
   const cJSON *crowded = object_of (row_at (rows, 0)->figures, "crowded");
   g_autoptr (DefcnChart) chart = defcn_chart_new ("crowds", "Crowded pictures",
-      "AP50, and recall in use, of all and of crowded", "AP50, recall");
+      "all pictures, and crowded ones; recall in use", "AP50, recall");
   g_autofree char *text =
       g_strdup_printf ("Crowded are %.0f pictures with %.0f objects or more.",
           figure (crowded, NULL, "images"),
@@ -322,7 +322,10 @@ append_reliability (GString *html, const GArray *rows)
             figure (bin, NULL, "precision"));
     }
   }
+  g_string_append (html, "<div>\n");
   defcn_chart_append (html, chart);
+  append_reliability_table (html, rows);
+  g_string_append (html, "</div>\n");
 }
 
 /* Of every class that any row has. */
@@ -484,7 +487,6 @@ defcn_measured_append (GString *html, const GArray *rows)
     append_sizes (html, rows);
   append_crowds (html, rows);
   g_string_append (html, "</div>\n");
-  append_reliability_table (html, rows);
   append_classes (html, rows);
   for (guint i = 0; i < rows->len; i++)
     if (row_at (rows, i)->subject)
