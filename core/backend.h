@@ -167,7 +167,8 @@ struct _DefcnBackend
   gboolean (*sync) (DefcnBackend *be, GError **error);
   /* Optional, both or neither: calls @queue (@data), which queues the same work
    * every time, or repeats what an earlier call has recorded in @recording:
-   * NULL at first, kept by the caller, freed by forget(). */
+   * NULL at first, kept by the caller, freed by forget().  The first call
+   * records nothing: @queue may wait for its work. */
   void (*replay) (DefcnBackend *be, gpointer *recording,
       void (*queue) (gpointer data), gpointer data);
   void (*forget) (DefcnBackend *be, gpointer recording);

@@ -14,18 +14,44 @@ is_first_reader (const DefcnNet *net, guint i, const DefcnTensor *t)
   return TRUE;
 }
 
+/* A pass, and whom it tells. */
+typedef struct
+{
+  DefcnNet *net;
+  DefcnBackend *be;
+  void (*final) (DefcnTensor *param, gpointer data);
+  gpointer data;
+} Pass;
+
+static void
+queue (gpointer data)
+{
+  const Pass *pass = data;
+
+  for (guint i = defcn_net_count (pass->net); i-- > 0;) {
+    const DefcnNode *node = defcn_net_node (pass->net, i);
+    DefcnTensor *const params[] = { node->w, node->b };
+
+    if (node->y->grad)
+      pass->be->ops[node->kind].backward (pass->be, node);
+    for (gsize k = 0; k < G_N_ELEMENTS (params); k++)
+      if (params[k] && params[k]->grad
+          && is_first_reader (pass->net, i, params[k]))
+        pass->final (params[k], pass->data);
+  }
+}
+
 void
 defcn_backward_run (DefcnNet *net, DefcnBackend *be,
     void (*final) (DefcnTensor *param, gpointer data), gpointer data)
 {
-  for (guint i = defcn_net_count (net); i-- > 0;) {
-    const DefcnNode *node = defcn_net_node (net, i);
-    DefcnTensor *const params[] = { node->w, node->b };
+  Pass pass = { net, be, final, data };
+  gpointer recording = NULL; /* a new one calls, and records nothing yet */
 
-    if (node->y->grad)
-      be->ops[node->kind].backward (be, node);
-    for (gsize k = 0; k < G_N_ELEMENTS (params); k++)
-      if (params[k] && params[k]->grad && is_first_reader (net, i, params[k]))
-        final (params[k], data);
+  if (!be->replay) {
+    queue (&pass);
+    return;
   }
+  be->replay (be, &recording, queue, &pass);
+  be->forget (be, recording);
 }

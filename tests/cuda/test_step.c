@@ -7,6 +7,7 @@
 #include "train/recipe.h"
 #include "train/step.h"
 
+#include "../hub.h"
 #include "../testing.h"
 #include "emulated_counts.h"
 
@@ -171,11 +172,68 @@ test_no_room (void)
   g_assert_cmpint (floats[2], <, 2 * WIDTH * HEIGHT * 3);
 }
 
+/* All gradients as the host has them; (transfer full). */
+static GArray *
+gradients_of (DefcnModel *model)
+{
+  DefcnParams *params = defcn_model_params (model);
+  GArray *values = g_array_new (FALSE, FALSE, sizeof (float));
+
+  defcn_params_download_gradients (params);
+  for (guint i = 0; i < defcn_params_count (params); i++) {
+    const DefcnParam *p = defcn_params_get (params, i);
+
+    if (p->grad)
+      g_array_append_vals (values, p->grad, defcn_param_len (p));
+  }
+  return values;
+}
+
+static void
+play_alone (DefcnRanks *ranks, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnBackend) be =
+      defcn_backend_new_in ("cuda", testing_precision (), 1, &error);
+  g_assert_no_error (error);
+  g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (NULL, &error);
+  g_autoptr (DefcnModel) model = model_new (be);
+  g_autoptr (DefcnStep) plain = defcn_step_new (model, &recipe->step);
+  g_autoptr (DefcnStep) summed = defcn_step_new (model, &recipe->step);
+  DefcnExample *examples[] = { example_new (0, WIDTH), example_new (1, WIDTH) };
+  DefcnStepLosses losses;
+
+  defcn_step_set_ranks (summed, ranks);
+  g_assert_true (defcn_step_run (plain, examples, 2, 1, &losses, &error));
+  g_autoptr (GArray) wanted = gradients_of (model);
+  for (int i = 0; i < 3; i++) {
+    g_assert_true (defcn_step_run (summed, examples, 2, 1, &losses, &error));
+    g_autoptr (GArray) found = gradients_of (model);
+
+    g_assert_cmpmem (found->data, found->len * sizeof (float), wanted->data,
+        wanted->len * sizeof (float));
+  }
+  g_assert_cmpuint (defcn_ranks_summed (ranks), >=,
+      3 * wanted->len * sizeof (float));
+  for (int i = 0; i < 2; i++)
+    defcn_example_free (examples[i]);
+  defcn_ranks_free (ranks, TRUE);
+}
+
+/* Gradients that go over ranks, of which there is one, are what they were, on
+ * the device too, from the first step on. */
+static void
+test_ranks (void)
+{
+  hub_run (1, play_alone, NULL);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/cuda/step/traffic", test_traffic);
   g_test_add_func ("/cuda/step/no-room", test_no_room);
+  g_test_add_func ("/cuda/step/ranks", test_ranks);
   return g_test_run ();
 }

@@ -5,7 +5,8 @@
  */
 #pragma once
 
-#include "ranks.h"
+#include "options.h"
+#include "transport.h"
 
 G_BEGIN_DECLS
 
