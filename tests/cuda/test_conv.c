@@ -420,8 +420,8 @@ assert_padded (const DefcnTensor *x, int channels)
 }
 
 /* In half precision the network's input has four channels in memory, in
- * bfloat16 eight, those beyond the third zero however it comes there; in float32
- * three. */
+ * bfloat16 eight, those beyond the third zero however it comes there; in
+ * float32 three. */
 static void
 test_padded_input (void)
 {

@@ -71,7 +71,7 @@ git rev-parse --short HEAD > "$bundle/commit"
 
 pictures () {
   python3 tests/cuda/device/pictures.py "$data/coco-person/$1" \
-    "$data/coco-person/images" "$bundle/data/$1" "$bundle/data/$2" "$3" "$4"
+    "$data/coco-person/images" "$bundle/data/$1" "$bundle/data/$2" "${@:3}"
 }
 
 case $call in
@@ -90,13 +90,13 @@ case $call in
         "$bundle"/golden/shared/models/xdcn*
     fi
     cp pipelines/models/person.safetensors "$bundle/data"
-    pictures person_val.json images 480 "${DEFCN_PICTURES:-5000000}"
+    pictures person_val.json images 480 "${DEFCN_PICTURES:-5000000}" 8
     ;;
   third)
     cp pipelines/models/person.ini "$bundle/data"
     "$build/training/defcn" import "$data/weights/mobilenetv2" --half \
       -o "$bundle/data/mobilenetv2.safetensors"
-    pictures person_val.json images 384 "${DEFCN_PICTURES:-5000000}"
+    pictures person_val.json images 384 "${DEFCN_PICTURES:-5000000}" 8
     pictures person_train.json train 384 "${DEFCN_PICTURES:-31000000}"
     ;;
 esac

@@ -208,8 +208,8 @@ iteration () {
   sed -n 's/.*"iteration":\([0-9]*\).*/\1/p' "$out/run/metrics.jsonl" | tail -1
 }
 
-# train_piece NAME SECONDS ITERATIONS OPTION..; it ends by an interrupt, which is
-# no failure.
+# train_piece NAME SECONDS ITERATIONS OPTION..; it ends by an interrupt, which
+# is no failure.
 train_piece () {
   local name=$1 seconds=$2 iterations=$3
   # shellcheck disable=SC2016
