@@ -1,6 +1,7 @@
 """Copies a set of annotated pictures, the longest side at most SIDE, until they
 take BYTES: what fits is a set of its own.  With SIZES only pictures of the so
-many commonest sizes, since a network plans for each anew.  Needs gst-launch-1.0.
+many commonest sizes, since a network plans for each anew.  Needs
+gst-launch-1.0.
 
 usage: pictures.py ANNOTATIONS IMAGES OUT_ANNOTATIONS OUT_IMAGES SIDE BYTES
                    [SIZES]

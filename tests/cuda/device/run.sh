@@ -199,7 +199,7 @@ second () {
   done
   step table 20 python3 table.py "${files[@]}"
   cat "$out/$call"-*-table.log
-  step bench-train 60 "${bench[@]}" --train --batch "$training_batch" \
+  step bench-train 90 "${bench[@]}" --train --batch "$training_batch" \
     --precision bf16 --save "$out/bench-train.json"
 }
 
