@@ -518,7 +518,6 @@ static void
 forward_row (DefcnBackend *base, const DefcnNode *node)
 {
   Cuda *be = cuda_of (base);
-
   const int n = cuda_together (node);
 
   if (n > 0)

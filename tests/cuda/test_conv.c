@@ -420,8 +420,8 @@ assert_padded (const DefcnTensor *x, int channels)
 }
 
 /* In half precision the network's input has four channels in memory, in
- * bfloat16 eight, those beyond the third zero however it comes there; in float32
- * three. */
+ * bfloat16 eight, those beyond the third zero however it comes there; in
+ * float32 three. */
 static void
 test_padded_input (void)
 {
@@ -466,6 +466,24 @@ test_padded_input (void)
       assert_padded (x, inputs[i].channels);
     testing_tensor_free (be, x);
   }
+}
+
+/* More pixels than staging takes at once come and go as they are. */
+static void
+test_padded_chunks (void)
+{
+  const DefcnTensor like = { 1, 1152, 1280, 3, DEFCN_TENSOR_INPUT };
+  const gsize len = defcn_tensor_len (&like);
+  g_autoptr (DefcnBackend) be = open_cuda ("fp16");
+  g_autofree float *values = g_new (float, len);
+  DefcnTensor *x = testing_tensor_new_like (be, &like, FALSE);
+
+  for (gsize i = 0; i < len; i++)
+    values[i] = i % 2039; /* which half precision holds */
+  testing_tensor_write (be, x, values);
+  g_autofree float *back = testing_tensor_read (be, x);
+  g_assert_cmpmem (back, len * sizeof *back, values, len * sizeof *values);
+  testing_tensor_free (be, x);
 }
 
 /* Who reads the padded input as if it were dense is refused in words: all but a
@@ -562,6 +580,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/conv/folder", test_folder);
   g_test_add_func ("/cuda/conv/full", test_full);
   g_test_add_func ("/cuda/conv/padded/input", test_padded_input);
+  g_test_add_func ("/cuda/conv/padded/chunks", test_padded_chunks);
   g_test_add_func ("/cuda/conv/padded/readers", test_padded_readers);
   g_test_add_func ("/cuda/conv/released-elsewhere", test_released_elsewhere);
 

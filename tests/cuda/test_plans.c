@@ -227,7 +227,8 @@ test_kept (void)
 }
 
 /* The first layer of the networks has a plan whose engine needs no padded copy
- * of the input: of three channels cuDNN's first choice for the 7x7 makes one. */
+ * of the input: of three channels cuDNN's first choice for the 7x7 makes one.
+ */
 static void
 test_stem (void)
 {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds what a bare GPU host runs in one call, into a folder (gpu-bundle) of at
 # most 64 MB: the module, the tool, test programs, the libraries they need but
-# CUDA's, goldens and pictures.  There: bash gpu-bundle/run.sh ARCHIVE CALL
+# cuDNN, goldens and pictures.  There: bash gpu-bundle/run.sh ARCHIVE CALL
 #   tests/cuda/device/bundle.sh first|second|third [FOLDER]
 # DEFCN_DATA and DEFCN_GOLDEN name other folders than ../shared/data and golden,
 # DEFCN_PICTURES the bytes of each set of pictures, DEFCN_CUDA_MODULE a module
@@ -66,12 +66,16 @@ for program in "${programs[@]}" "${plugin[@]}"; do ldd "$build/$program"; done |
   awk '$3 ~ /^\// { print $3 }' | sort -u |
   grep -vE '/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*)\.so' |
   while read -r library; do cp -L "$library" "$bundle/lib"; done
+# For a host whose toolkit is of another major version.
+mkdir "$bundle/cuda"
+ldd "$module" | awk '$1 ~ /^libcudart/ && $3 ~ /^\// { print $3 }' |
+  while read -r library; do cp -L "$library" "$bundle/cuda"; done
 cp tests/cuda/device/{run.sh,table.py} "$bundle"
 git rev-parse --short HEAD > "$bundle/commit"
 
 pictures () {
   python3 tests/cuda/device/pictures.py "$data/coco-person/$1" \
-    "$data/coco-person/images" "$bundle/data/$1" "$bundle/data/$2" "$3" "$4"
+    "$data/coco-person/images" "$bundle/data/$1" "$bundle/data/$2" "${@:3}"
 }
 
 case $call in
@@ -90,13 +94,13 @@ case $call in
         "$bundle"/golden/shared/models/xdcn*
     fi
     cp pipelines/models/person.safetensors "$bundle/data"
-    pictures person_val.json images 480 "${DEFCN_PICTURES:-5000000}"
+    pictures person_val.json images 480 "${DEFCN_PICTURES:-5000000}" 8
     ;;
   third)
     cp pipelines/models/person.ini "$bundle/data"
     "$build/training/defcn" import "$data/weights/mobilenetv2" --half \
       -o "$bundle/data/mobilenetv2.safetensors"
-    pictures person_val.json images 384 "${DEFCN_PICTURES:-5000000}"
+    pictures person_val.json images 384 "${DEFCN_PICTURES:-5000000}" 8
     pictures person_train.json train 384 "${DEFCN_PICTURES:-31000000}"
     ;;
 esac

@@ -1,8 +1,12 @@
 """Copies a set of annotated pictures, the longest side at most SIDE, until they
-take BYTES: what fits is a set of its own.  Needs gst-launch-1.0.
+take BYTES: what fits is a set of its own.  With SIZES only pictures of the so
+many commonest sizes, since a network plans for each anew.  Needs
+gst-launch-1.0.
 
 usage: pictures.py ANNOTATIONS IMAGES OUT_ANNOTATIONS OUT_IMAGES SIDE BYTES
+                   [SIZES]
 """
+import collections
 import json
 import os
 import pathlib
@@ -19,17 +23,30 @@ def scale(source, target, width, height):
         check=True, stdout=subprocess.DEVNULL)
 
 
+def size_of(image, side):
+    factor = min(1, side / max(image["width"], image["height"]))
+    return tuple(max(1, round(image[key] * factor))
+                 for key in ("width", "height"))
+
+
+def commonest(images, side, number):
+    """The images of the commonest sizes."""
+    sizes = collections.Counter(size_of(image, side) for image in images)
+    wanted = {size for size, _ in sizes.most_common(number)}
+    return [image for image in images if size_of(image, side) in wanted]
+
+
 def main():
     annotations, images, out_annotations, out_images = map(
         pathlib.Path, sys.argv[1:5])
     side, left = int(sys.argv[5]), int(sys.argv[6])
     data = json.loads(annotations.read_text())
+    if len(sys.argv) > 7:
+        data["images"] = commonest(data["images"], side, int(sys.argv[7]))
     out_images.mkdir(parents=True, exist_ok=True)
     factors = {}
     for image in data["images"]:
-        factor = min(1, side / max(image["width"], image["height"]))
-        width, height = (max(1, round(image[key] * factor))
-                         for key in ("width", "height"))
+        width, height = size_of(image, side)
         target = out_images / image["file_name"]
         scale(images / image["file_name"], target, width, height)
         left -= os.path.getsize(target)

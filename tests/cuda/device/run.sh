@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs on a GPU host, out of a folder that bundle.sh made; needs nothing of it
-# but bash, the driver, the CUDA runtime and cuDNN.
+# but bash, the driver and cuDNN.
 #   run.sh ARCHIVE.tar.gz CALL
 # CALL: first (does it run, is it right, how fast), second (what it finds) or
 # third (does it learn); each is a call of its own.  All that is known goes into
@@ -26,7 +26,8 @@ cp commit "$out"
 touch "$out/summary" "$out/passed"
 sed -i '/^[0-9]* failed$/d' "$out/summary"
 
-# The folders of CUDA's and cuDNN's libraries: a toolkit's, or a Python's.
+# The folders of CUDA's and cuDNN's libraries: a Python's, a toolkit's, and for
+# the runtime the bundle's.
 find_libraries () {
   python3 - 2>/dev/null <<'PY'
 import glob
@@ -34,7 +35,7 @@ import site
 for base in [*site.getsitepackages(), site.getusersitepackages()]:
     print(*glob.glob(base + "/nvidia/*/lib"), sep=":", end=":")
 PY
-  echo /usr/local/cuda/lib64:/usr/local/cuda/lib
+  echo "/usr/local/cuda/lib64:/usr/local/cuda/lib:$PWD/cuda"
 }
 DEFCN_CUDA_LIBRARIES=$(find_libraries)
 export DEFCN_CUDA_LIBRARIES
@@ -199,7 +200,7 @@ second () {
   done
   step table 20 python3 table.py "${files[@]}"
   cat "$out/$call"-*-table.log
-  step bench-train 60 "${bench[@]}" --train --batch "$training_batch" \
+  step bench-train 90 "${bench[@]}" --train --batch "$training_batch" \
     --precision bf16 --save "$out/bench-train.json"
 }
 
@@ -208,8 +209,8 @@ iteration () {
   sed -n 's/.*"iteration":\([0-9]*\).*/\1/p' "$out/run/metrics.jsonl" | tail -1
 }
 
-# train_piece NAME SECONDS ITERATIONS OPTION..; it ends by an interrupt, which is
-# no failure.
+# train_piece NAME SECONDS ITERATIONS OPTION..; it ends by an interrupt, which
+# is no failure.
 train_piece () {
   local name=$1 seconds=$2 iterations=$3
   # shellcheck disable=SC2016
