@@ -33,9 +33,12 @@
 #define LONG 600
 /* Parts of a run whose means are taken for independent. */
 #define BLOCKS 20
-/* Looks, each after a second at least, in which a stream without a frame hangs:
- * not seconds, of which a machine that is stopped has some between two. */
+/* A stream hangs when its camera gives no frame in so many looks, each after a
+ * second at least (a machine that is stopped has many seconds between two), and
+ * when nothing comes out of so many frames.  A few hundred are rightly lost
+ * where an encoder does not take the pictures of just now. */
 #define PATIENCE 60
+#define MANY 4000
 
 typedef struct
 {
@@ -86,23 +89,38 @@ total (GPtrArray *streams)
   return sum;
 }
 
+/* What a stream had done when it last did something. */
+typedef struct
+{
+  guint64 given, frames, given_then; /* the last: when a frame came out */
+  guint looks;                       /* since a frame was given */
+} Progress;
+
+static gboolean
+hangs (Progress *progress, const StreamCounts *now)
+{
+  progress->looks = now->given == progress->given ? progress->looks + 1 : 0;
+  progress->given = now->given;
+  if (now->frames != progress->frames)
+    progress->given_then = now->given;
+  progress->frames = now->frames;
+  return progress->looks > PATIENCE || now->given - progress->given_then > MANY;
+}
+
 /* Every stream goes on; where one does not, all are shown where they stand. */
 static void
-check_progress (Soak *soak, guint64 *frames, guint *looks)
+check_progress (Soak *soak, Progress *progress)
 {
   for (guint i = 0; i < soak->streams->len; i++) {
     StreamCounts counts;
 
     stream_counts (soak->streams->pdata[i], &counts);
-    if (counts.frames != frames[i])
-      looks[i] = 0;
-    frames[i] = counts.frames;
-    if (++looks[i] <= PATIENCE)
+    if (!hangs (&progress[i], &counts))
       continue;
     for (guint k = 0; k < soak->streams->len; k++)
       stream_tell (soak->streams->pdata[k]);
     g_error ("stream %u hangs after %" G_GUINT64_FORMAT " frames", i,
-        frames[i]);
+        counts.frames);
   }
 }
 
@@ -161,8 +179,7 @@ run (Soak *soak, const StreamOptions *options, Growth *growth)
 {
   const guint n = (guint) soak->options->n_streams;
   const gint64 begin = g_get_monotonic_time ();
-  g_autofree guint64 *frames = g_new0 (guint64, n);
-  g_autofree guint *looks = g_new0 (guint, n);
+  g_autofree Progress *progress = g_new0 (Progress, n);
   GThread *thread;
   StreamCounts counts;
   Blocks blocks = { .growth = growth };
@@ -177,7 +194,7 @@ run (Soak *soak, const StreamOptions *options, Growth *growth)
   while (seconds < soak->options->seconds) {
     g_usleep (G_TIME_SPAN_SECOND);
     seconds = (double) (g_get_monotonic_time () - begin) / G_TIME_SPAN_SECOND;
-    check_progress (soak, frames, looks);
+    check_progress (soak, progress);
     malloc_trim (0);
     trace (soak, seconds);
     add_sample (&blocks, seconds, soak->options->seconds);

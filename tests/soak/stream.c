@@ -39,6 +39,7 @@ struct _Stream
   GRand *rand; /* the thread's */
   GThread *thread;
   gint quit, ended, faults, restarts, unexpected; /* atomic */
+  gint given;                                     /* atomic, frames */
 
   GMutex lock; /* held while the pipeline is made, started, stopped */
   GstElement *pipeline;
@@ -533,6 +534,7 @@ step (Stream *self)
     buffer = spoil_or_inject (self, buffer);
   flow = camera_push (self->camera, buffer);
   self->frame++;
+  g_atomic_int_inc (&self->given);
   tell_lost (self);
   if (camera_sought (self->camera)) {
     g_atomic_int_inc (&self->faults);
@@ -614,6 +616,7 @@ stream_counts (Stream *self, StreamCounts *counts)
   counts->lost = self->ledger.lost;
   counts->reordered = self->ledger.reordered;
   g_mutex_unlock (&self->ledger.lock);
+  counts->given = (guint) g_atomic_int_get (&self->given);
   counts->faults = (guint) g_atomic_int_get (&self->faults);
   counts->restarts = (guint) g_atomic_int_get (&self->restarts);
   counts->unexpected = (guint) g_atomic_int_get (&self->unexpected);

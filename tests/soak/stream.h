@@ -30,6 +30,7 @@ void stream_storm (Stream *stream, GRand *rand);
 typedef struct
 {
   guint64 frames, lost, reordered;
+  guint64 given;                      /* frames of the camera */
   guint faults, restarts, unexpected; /* errors that no fault has earned */
 } StreamCounts;
 
