@@ -223,8 +223,8 @@ build_fpn (DefcnNet *net, const DefcnSpec *spec, DefcnPlan *plan)
 
 #define HEAD_DEVIATION 0.01f /* of its first weights, which are normal */
 
-/* Head convolution on every level, by the same weights, and own bias.  @y may be
- * @x. */
+/* Head convolution on every level, by the same weights and an own bias.  @y may
+ * be @x. */
 static void
 conv_head (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
     const char *name, int out, float bias_value, gboolean relu)

@@ -86,8 +86,9 @@ open_elements (char **problem, const char *path)
   return NULL;
 }
 
-/* Without its module the plugin has no elements and says why.  It does not fail:
- * GStreamer, which looks again when the module is another, would not then. */
+/* Without its module the plugin has no elements and says why.  It does not
+ * fail: GStreamer, which looks again when the module is another, would not
+ * then. */
 static gboolean
 plugin_init (GstPlugin *plugin)
 {
