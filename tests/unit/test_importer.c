@@ -544,6 +544,39 @@ test_anchors (void)
   }
 }
 
+/* The first convolution of the box tower is deformable, not the last. */
+static char *
+first_offset (const char *name)
+{
+  GString *text = g_string_new (name);
+
+  g_string_replace (text, "bbox_subnet.2_offset", "bbox_subnet.0_offset", 0);
+  return g_string_free (text, FALSE);
+}
+
+/* A tower that is deformable elsewhere than at its end, or alone, is refused by
+ * the name of a tensor. */
+static void
+test_towers (void)
+{
+  static const char last[] = "head.bbox_subnet.2_offset.weight";
+  g_autoptr (DefcnBackend) be = reference ();
+  g_autoptr (DefcnSpec) spec = tiny_spec (18);
+  const DefcnImporterOptions options = { .labels = labels };
+
+  spec->filter = spec->filter_norm = FALSE;
+  spec->norm_groups = 0;
+  spec->tower_depth = 2;
+  spec->dcn_head = TRUE;
+  g_autoptr (DefcnModel) model = model_of (spec, be);
+  g_autofree char *alone = save_foreign (model, same_name, last);
+  assert_not_imported (alone, &options,
+      "\"head.bbox_subnet.2_offset.weight\" is missing");
+  g_autofree char *first = save_foreign (model, first_offset, NULL);
+  assert_not_imported (first, &options,
+      "\"head.bbox_subnet.0_offset.weight\" is there");
+}
+
 /* A RetinaNet, of whose anchors a file may say nothing, and whose towers without
  * norms may end deformable. */
 static void
@@ -1252,6 +1285,7 @@ main (int argc, char **argv)
   g_test_add_func ("/importer/versions", test_versions);
   g_test_add_func ("/importer/bad-names", test_bad_names);
   g_test_add_func ("/importer/momentum", test_momentum);
+  g_test_add_func ("/importer/towers", test_towers);
   g_test_add_func ("/importer/retinanet", test_retinanet);
   g_test_add_func ("/importer/anchors", test_anchors);
   g_test_add_func ("/importer/specs", test_specs);
