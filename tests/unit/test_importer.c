@@ -577,8 +577,8 @@ test_towers (void)
       "\"head.bbox_subnet.0_offset.weight\" is there");
 }
 
-/* A RetinaNet, of whose anchors a file may say nothing, and whose towers without
- * norms may end deformable. */
+/* A RetinaNet, of whose anchors a file may say nothing, and whose towers
+ * without norms may end deformable. */
 static void
 test_retinanet (void)
 {
