@@ -221,8 +221,10 @@ build_fpn (DefcnNet *net, const DefcnSpec *spec, DefcnPlan *plan)
       "backbone.top_block.p7", c, 3, 2);
 }
 
-/* Head convolution on every level, by the same weights: own bias, normal (0,
- * 0.01).  @y may be @x. */
+#define HEAD_DEVIATION 0.01f /* of its first weights, which are normal */
+
+/* Head convolution on every level, by the same weights and an own bias.  @y may
+ * be @x. */
 static void
 conv_head (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
     const char *name, int out, float bias_value, gboolean relu)
@@ -231,7 +233,7 @@ conv_head (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
     y[l] = defcn_net_conv (net, x[l], name, out, 3, 1,
         &(DefcnConvOptions){ .bias = TRUE,
             .init = DEFCN_INIT_NORMAL,
-            .init_value = 0.01f,
+            .init_value = HEAD_DEVIATION,
             .bias_value = bias_value,
             .relu = relu });
 }
@@ -250,7 +252,7 @@ deform_head (DefcnNet *net, DefcnTensor **y, const DefcnSpec *spec,
         spec->fpn_channels, 3, 1,
         &(DefcnConvOptions){ .bias = TRUE,
             .init = DEFCN_INIT_NORMAL,
-            .init_value = 0.01f,
+            .init_value = HEAD_DEVIATION,
             .relu = relu });
 }
 

@@ -139,6 +139,27 @@ find_module (void)
   return g_build_filename (given ? given : DEFCN_MODULES, MODULE, NULL);
 }
 
+/* Whether @module, which is at @path, is of this version: another's backends
+ * have other rows. */
+static gboolean
+check_version (GModule *module, const char *path, GError **error)
+{
+  const char *(*get) (void);
+  const char *version = "another";
+  gpointer symbol;
+
+  if (g_module_symbol (module, "defcn_cuda_version", &symbol)) {
+    memcpy (&get, &symbol, sizeof get);
+    version = get ();
+  }
+  if (g_str_equal (version, DEFCN_VERSION))
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "device \"cuda\": %s is of version %s, what opens it of " DEFCN_VERSION,
+      path, version);
+  return FALSE;
+}
+
 /* The module's constructor, for as long as the process lives. */
 static CreateCuda
 load_cuda (GError **error)
@@ -147,12 +168,13 @@ load_cuda (GError **error)
   GModule *module = g_module_open (path, G_MODULE_BIND_LOCAL);
   gpointer create;
 
-  if (module && g_module_symbol (module, "defcn_cuda_new", &create)) {
+  if (!module || !g_module_symbol (module, "defcn_cuda_new", &create))
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+        "device \"cuda\": the module does not load: %s", g_module_error ());
+  else if (check_version (module, path, error)) {
     g_module_make_resident (module);
     return (CreateCuda) create;
   }
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-      "device \"cuda\": the module does not load: %s", g_module_error ());
   if (module)
     g_module_close (module);
   return NULL;

@@ -12,8 +12,8 @@
 
 /* Nothing here may fail for want of a device: a plugin that fails to load is
  * blacklisted in the user's registry. */
-gboolean
-gst_defcn_elements (GstPlugin *plugin)
+static gboolean
+register_all (GstPlugin *plugin)
 {
   gboolean any = FALSE;
 
@@ -26,4 +26,15 @@ gst_defcn_elements (GstPlugin *plugin)
   any |= GST_ELEMENT_REGISTER (defcntrack, plugin);
   any |= GST_ELEMENT_REGISTER (defcnzones, plugin);
   return any;
+}
+
+const GstDefcnElements *
+gst_defcn_elements (void)
+{
+  static const GstDefcnElements elements = {
+    .version = DEFCN_VERSION,
+    .register_all = register_all,
+  };
+
+  return &elements;
 }

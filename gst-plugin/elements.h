@@ -9,7 +9,13 @@
 
 G_BEGIN_DECLS
 
-/* Registers the elements; FALSE if there is none. */
-G_MODULE_EXPORT gboolean gst_defcn_elements (GstPlugin *plugin);
+typedef struct
+{
+  const char *version; /* DEFCN_VERSION */
+  /* Registers the elements; FALSE if there is none. */
+  gboolean (*register_all) (GstPlugin *plugin);
+} GstDefcnElements;
+
+G_MODULE_EXPORT const GstDefcnElements *gst_defcn_elements (void);
 
 G_END_DECLS

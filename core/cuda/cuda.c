@@ -390,6 +390,12 @@ static const DefcnBackend functions = {
   .destroy = destroy,
 };
 
+const char *
+defcn_cuda_version (void)
+{
+  return DEFCN_VERSION;
+}
+
 DefcnBackend *
 defcn_cuda_new (int device, const char *precision, int threads, GError **error)
 {

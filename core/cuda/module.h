@@ -113,7 +113,10 @@ cuda_together (const DefcnNode *node)
   return node->together == 0 ? node->n_together : 0;
 }
 
-/* The module's one public function.  @precision: "fp32", "tf32", "fp16",
+/* What others can call: whoever opens the module asks for its version first,
+ * DEFCN_VERSION, since it is of one with what calls it. */
+G_MODULE_EXPORT const char *defcn_cuda_version (void);
+/* @precision: "fp32", "tf32", "fp16",
  * "bf16", or "auto" (fp16).  NULL with @error. */
 G_MODULE_EXPORT DefcnBackend *defcn_cuda_new (int device, const char *precision,
     int threads, GError **error);

@@ -42,7 +42,7 @@ ROOMS = {
     "gst-plugin/brokers": {"gst-plugin/publish"},
     "gst-plugin/detect": {"core", "gst-plugin"},
     # What GStreamer opens, and what opens the elements.
-    "gst-plugin/entry": {"core"},
+    "gst-plugin/entry": {"core", "gst-plugin"},
     "gst-plugin/overlay": {"gst-plugin"},
     "gst-plugin/publish": {"gst-plugin"},
     "gst-plugin/snapshot": {"gst-plugin"},
@@ -73,7 +73,8 @@ ROOMS = {
 # The modules at the top of a tree that its rooms may include: what the doors
 # share.  Of the core all may be.
 SHARED = {
-    "gst-plugin": {"gst-plugin/field", "gst-plugin/finding", "gst-plugin/list",
+    "gst-plugin": {"gst-plugin/elements", "gst-plugin/field",
+                   "gst-plugin/finding", "gst-plugin/list",
                    "gst-plugin/meta", "gst-plugin/object", "gst-plugin/redact",
                    "gst-plugin/samples", "gst-plugin/scene",
                    "gst-plugin/timing", "gst-plugin/view"},

@@ -3,6 +3,8 @@
 #include "rig.h"
 #include "testing.h"
 
+#include <glib/gstdio.h>
+
 /* What others can call. */
 static void
 check_exports (const char *library, guint n, const char *prefix)
@@ -60,6 +62,49 @@ test_needed (void)
       g_error ("needed: %s", theirs[i]);
 }
 
+#ifndef RIG_SANITIZED
+/* What gst-inspect-1.0 says of defcndetect with the plugin of @folder alone and
+ * that @registry.  FALSE and the test skipped, if there is no such program. */
+static gboolean
+inspect (char **out, char **err, int *status, const char *folder,
+    const char *registry)
+{
+  const char *argv[] = { "gst-inspect-1.0", "defcndetect", NULL };
+  g_auto (GStrv) env = g_get_environ ();
+
+  env = g_environ_setenv (env, "GST_PLUGIN_PATH_1_0", folder, TRUE);
+  env = g_environ_setenv (env, "GST_PLUGIN_SYSTEM_PATH_1_0", "", TRUE);
+  env = g_environ_setenv (env, "GST_REGISTRY", registry, TRUE);
+  if (g_spawn_sync (NULL, (char **) argv, env, G_SPAWN_SEARCH_PATH, NULL, NULL,
+          out, err, status, NULL))
+    return TRUE;
+  g_test_skip ("gst-inspect-1.0 is not installed");
+  return FALSE;
+}
+
+/* Copies @from of the build to @to of @folder. */
+static void
+copy_built (const char *folder, const char *to, const char *from)
+{
+  g_autofree char *source =
+      g_build_filename (g_getenv ("DEFCN_TEST_BUILD"), from, NULL);
+  g_autofree char *path = g_build_filename (folder, to, NULL);
+  g_autofree char *bytes = NULL;
+  gsize len;
+
+  g_assert_true (g_file_get_contents (source, &bytes, &len, NULL));
+  g_assert_true (g_file_set_contents (path, bytes, len, NULL));
+}
+
+static void
+remove_copy (const char *folder, const char *name)
+{
+  g_autofree char *path = g_build_filename (folder, name, NULL);
+
+  g_assert_cmpint (g_unlink (path), ==, 0);
+}
+#endif
+
 /* GStreamer finds the plugin by itself, with all elements and no complaint,
  * be there a GPU or not. */
 static void
@@ -68,26 +113,64 @@ test_scanned (void)
 #ifdef RIG_SANITIZED
   g_test_skip ("gst-inspect-1.0 cannot load a sanitized plugin");
 #else
-  const char *argv[] = { "gst-inspect-1.0", "defcndetect", NULL };
   g_autofree char *path =
       g_build_filename (g_getenv ("DEFCN_TEST_BUILD"), "gst-plugin", NULL);
   g_autofree char *registry = rig_file ("scanned.registry", "");
-  g_auto (GStrv) env = g_get_environ ();
   g_autofree char *out = NULL, *err = NULL;
   int status;
 
-  env = g_environ_setenv (env, "GST_PLUGIN_PATH_1_0", path, TRUE);
-  env = g_environ_setenv (env, "GST_PLUGIN_SYSTEM_PATH_1_0", "", TRUE);
-  env = g_environ_setenv (env, "GST_REGISTRY", registry, TRUE);
-  if (!g_spawn_sync (NULL, (char **) argv, env, G_SPAWN_SEARCH_PATH, NULL, NULL,
-          &out, &err, &status, NULL)) {
-    g_test_skip ("gst-inspect-1.0 is not installed");
+  if (!inspect (&out, &err, &status, path, registry))
     return;
-  }
   g_assert_cmpint (status, ==, 0);
   g_assert_cmpstr (err, ==, "");
   g_assert_nonnull (strstr (out, "Filter/Analyzer/Video"));
   g_assert_nonnull (strstr (out, "GRAY8"));
+#endif
+}
+
+/* A plugin whose module is not there, or of another version, says so; it has
+ * its elements as soon as the module is the right one.  Folders may have names
+ * of any kind. */
+static void
+test_module (void)
+{
+#ifdef RIG_SANITIZED
+  g_test_skip ("gst-inspect-1.0 cannot load a sanitized plugin");
+#else
+  static const struct
+  {
+    const char *from, *says;
+  } modules[] = {
+    { NULL, "do not load: " },
+    { "tests/plugin/libother-elements.so",
+        "is of version 0.0.0, the plugin of " DEFCN_VERSION },
+    { "build.ninja", "libdefcn-elements.so: " },
+    { "gst-plugin/libdefcn-elements.so", NULL },
+  };
+  g_autofree char *folder = rig_file ("a plugin, alone", "");
+  g_autofree char *registry = rig_file ("module.registry", "");
+
+  g_assert_cmpint (g_unlink (folder), ==, 0);
+  g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
+  copy_built (folder, "libgstdefcn.so", "gst-plugin/libgstdefcn.so");
+  for (guint i = 0; i < G_N_ELEMENTS (modules); i++) {
+    g_autofree char *out = NULL, *err = NULL;
+    int status;
+
+    if (modules[i].from)
+      copy_built (folder, "libdefcn-elements.so", modules[i].from);
+    if (!inspect (&out, &err, &status, folder, registry))
+      return;
+    g_assert_cmpint (status != 0, ==, modules[i].says != NULL);
+    if (modules[i].says) {
+      g_assert_nonnull (strstr (err, folder));
+      g_assert_nonnull (strstr (err, modules[i].says));
+    } else
+      g_assert_cmpstr (err, ==, "");
+  }
+  remove_copy (folder, "libdefcn-elements.so");
+  remove_copy (folder, "libgstdefcn.so");
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
 #endif
 }
 
@@ -299,6 +382,7 @@ main (int argc, char **argv)
   g_test_add_func ("/launch/exports", test_exports);
   g_test_add_func ("/launch/needed", test_needed);
   g_test_add_func ("/launch/scanned", test_scanned);
+  g_test_add_func ("/launch/module", test_module);
   g_test_add_func ("/launch/plugin", test_plugin);
   g_test_add_func ("/launch/factory", test_factory);
   g_test_add_func ("/launch/examples", test_examples);

@@ -2,8 +2,10 @@
 #include "backend.h"
 #include "net.h"
 
+#include <glib/gstdio.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "heap.h"
 
@@ -74,6 +76,38 @@ test_no_cuda (void)
     g_assert_true (strstr (error->message, "CUDA is not built into this")
         || strstr (error->message, "/nowhere/libdefcn-cuda.so"));
   }
+}
+
+/* A module of another version is refused before anything of it is used. */
+static void
+test_other_cuda (void)
+{
+  static const struct
+  {
+    const char *file, *version;
+  } modules[] = { { "libother-cuda.so", "is of version 0.0.0, " },
+    { "libold-cuda.so", "is of version another, " } };
+  g_autofree char *folder = g_dir_make_tmp ("defcn-backend-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "libdefcn-cuda.so", NULL);
+
+  g_setenv ("DEFCN_MODULES", folder, TRUE);
+  for (guint i = 0; i < G_N_ELEMENTS (modules); i++) {
+    g_autofree char *built = g_build_filename (g_getenv ("DEFCN_TEST_BUILD"),
+        "tests", "unit", modules[i].file, NULL);
+    g_autoptr (GError) error = NULL;
+
+    g_assert_cmpint (symlink (built, path), ==, 0);
+    g_assert_null (defcn_backend_new ("cuda", 0, &error));
+    g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
+    if (!strstr (error->message, "CUDA is not built into this")) {
+      g_assert_nonnull (strstr (error->message, path));
+      g_assert_nonnull (strstr (error->message, modules[i].version));
+      g_assert_nonnull (strstr (error->message, DEFCN_VERSION));
+    }
+    g_assert_cmpint (g_unlink (path), ==, 0);
+  }
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+  g_setenv ("DEFCN_MODULES", "/nowhere", TRUE);
 }
 
 /* The CPU has float32, and bfloat16 where it has the instructions; what is no
@@ -433,6 +467,7 @@ main (int argc, char **argv)
   g_setenv ("DEFCN_MODULES", "/nowhere", TRUE); /* whatever is installed */
   g_test_add_func ("/backend/names", test_names);
   g_test_add_func ("/backend/no-cuda", test_no_cuda);
+  g_test_add_func ("/backend/other-cuda", test_other_cuda);
   g_test_add_func ("/backend/precisions", test_precisions);
   g_test_add_func ("/backend/auto", test_auto);
   g_test_add_func ("/backend/leaks", test_leaks);

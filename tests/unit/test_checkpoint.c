@@ -147,6 +147,33 @@ test_normalizer (void)
   }
 }
 
+/* A number that losses cannot be divided by is refused. */
+static void
+test_no_normalizer (void)
+{
+  static const char *const numbers[] = { "", "x", "0", "-5", "nan", "inf",
+    "2x" };
+  g_autofree char *path = folder_file (folder, "no-normalizer");
+  Rig rig;
+
+  rig_init (&rig, 1, "normalizer_momentum=0.9");
+  for (gsize i = 0; i < G_N_ELEMENTS (numbers); i++) {
+    g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+    g_autoptr (GError) error = NULL;
+
+    defcn_model_save (rig.state.model, writer, DEFCN_DTYPE_F32);
+    defcn_optimizer_save (rig.state.optimizer, writer);
+    defcn_weights_writer_metadata (writer, "defcn.iteration", "7");
+    defcn_weights_writer_metadata (writer, "defcn.normalizer", numbers[i]);
+    g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+    g_assert_false (defcn_checkpoint_load (&rig.state, path, &error));
+    g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT);
+    g_assert_nonnull (strstr (error->message, "\"defcn.normalizer\" is \""));
+    g_assert_nonnull (strstr (error->message, path));
+  }
+  rig_clear (&rig);
+}
+
 /* What files will have is known before the first update, but for a few digits,
  * which are allowed for. */
 static void
@@ -485,6 +512,7 @@ main (int argc, char **argv)
   folder = folder_new ();
   g_test_add_func ("/checkpoint/round", test_round);
   g_test_add_func ("/checkpoint/normalizer", test_normalizer);
+  g_test_add_func ("/checkpoint/no-normalizer", test_no_normalizer);
   g_test_add_func ("/checkpoint/sizes", test_sizes);
   g_test_add_func ("/checkpoint/model", test_model);
   g_test_add_func ("/checkpoint/reached", test_reached);

@@ -544,7 +544,41 @@ test_anchors (void)
   }
 }
 
-/* A RetinaNet, of whose anchors a file may say nothing. */
+/* The first convolution of the box tower is deformable, not the last. */
+static char *
+first_offset (const char *name)
+{
+  GString *text = g_string_new (name);
+
+  g_string_replace (text, "bbox_subnet.2_offset", "bbox_subnet.0_offset", 0);
+  return g_string_free (text, FALSE);
+}
+
+/* A tower that is deformable elsewhere than at its end, or alone, is refused by
+ * the name of a tensor. */
+static void
+test_towers (void)
+{
+  static const char last[] = "head.bbox_subnet.2_offset.weight";
+  g_autoptr (DefcnBackend) be = reference ();
+  g_autoptr (DefcnSpec) spec = tiny_spec (18);
+  const DefcnImporterOptions options = { .labels = labels };
+
+  spec->filter = spec->filter_norm = FALSE;
+  spec->norm_groups = 0;
+  spec->tower_depth = 2;
+  spec->dcn_head = TRUE;
+  g_autoptr (DefcnModel) model = model_of (spec, be);
+  g_autofree char *alone = save_foreign (model, same_name, last);
+  assert_not_imported (alone, &options,
+      "\"head.bbox_subnet.2_offset.weight\" is missing");
+  g_autofree char *first = save_foreign (model, first_offset, NULL);
+  assert_not_imported (first, &options,
+      "\"head.bbox_subnet.0_offset.weight\" is there");
+}
+
+/* A RetinaNet, of whose anchors a file may say nothing, and whose towers
+ * without norms may end deformable. */
 static void
 test_retinanet (void)
 {
@@ -558,17 +592,21 @@ test_retinanet (void)
   spec->norm_groups = 0;
   spec->nms_iou = 0.5f;
   spec->p6_from_c5 = TRUE;
-  g_autoptr (DefcnModel) model = model_of (spec, be);
-  g_autofree char *input = save_foreign (model, same_name, NULL);
-  g_autoptr (DefcnImporterResult) done = import (input, &options);
-  g_autofree char *found = defcn_spec_to_json (done->spec);
-  g_autofree char *wanted = defcn_spec_to_json (spec);
-  g_assert_cmpstr (found, ==, wanted);
-  g_assert_cmpuint (done->missing->len, ==, 0);
-  g_assert_cmpuint (done->ignored->len, ==, 0);
+  spec->tower_depth = 2;
+  for (int deformable = 0; deformable < 2; deformable++) {
+    spec->dcn_head = deformable;
+    g_autoptr (DefcnModel) model = model_of (spec, be);
+    g_autofree char *input = save_foreign (model, same_name, NULL);
+    g_autoptr (DefcnImporterResult) done = import (input, &options);
+    g_autofree char *found = defcn_spec_to_json (done->spec);
+    g_autofree char *wanted = defcn_spec_to_json (spec);
 
-  g_autofree char *others = save_anchors (model, -1, 2, 1);
-  assert_not_imported (others, &options, "wanted 9 anchors a location");
+    g_assert_cmpstr (found, ==, wanted);
+    g_assert_cmpuint (done->missing->len, ==, 0);
+    g_assert_cmpuint (done->ignored->len, ==, 0);
+    g_autofree char *others = save_anchors (model, -1, 2, 1);
+    assert_not_imported (others, &options, "wanted 9 anchors a location");
+  }
 }
 
 /* A backbone of torchvision's names: its tensors, its pixels, a note of both,
@@ -1247,6 +1285,7 @@ main (int argc, char **argv)
   g_test_add_func ("/importer/versions", test_versions);
   g_test_add_func ("/importer/bad-names", test_bad_names);
   g_test_add_func ("/importer/momentum", test_momentum);
+  g_test_add_func ("/importer/towers", test_towers);
   g_test_add_func ("/importer/retinanet", test_retinanet);
   g_test_add_func ("/importer/anchors", test_anchors);
   g_test_add_func ("/importer/specs", test_specs);

@@ -198,23 +198,28 @@ count_tower (const DefcnForeign *foreign, int modules)
   }
 }
 
-/* The last convolution of both towers. */
+/* The last convolution of both towers, or none.  @modules: a convolution with
+ * what follows it. */
 static gboolean
-derive_towers (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
+derive_towers (DefcnSpec *spec, const DefcnForeign *foreign, int modules,
+    GError **error)
 {
   static const char *const towers[] = { "cls_subnet", "bbox_subnet" };
 
-  for (gsize i = 0; i < G_N_ELEMENTS (towers); i++) {
+  for (int i = 0; i < 2 * spec->tower_depth; i++) {
+    const int tower = i / spec->tower_depth, at = i % spec->tower_depth;
+    const gboolean last = at == spec->tower_depth - 1;
     g_autofree char *name = g_strdup_printf ("head.%s.%d_offset.weight",
-        towers[i], 3 * (spec->tower_depth - 1));
+        towers[tower], modules * at);
     const gboolean there = defcn_foreign_lookup (foreign, name) != NULL;
 
-    if (i == 0)
+    if (last && tower == 0)
       spec->dcn_head = there;
-    if (there != spec->dcn_head)
+    if (there != (last && spec->dcn_head))
       return fail (error, foreign,
-          "tensor \"%s\" is %s: both towers are deformable or none", name,
-          there ? "there" : "missing");
+          "tensor \"%s\" is %s: the last convolution of both towers is "
+          "deformable, or none",
+          name, there ? "there" : "missing");
     if (there && !derive_modulated (spec, foreign, name, error))
       return FALSE;
   }
@@ -230,7 +235,8 @@ derive_head (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
   if (defcn_foreign_lookup (foreign, "head.cls_subnet.0.weight")
       && !defcn_foreign_lookup (foreign, "head.cls_subnet.1.weight"))
     spec->norm_groups = 0;
-  spec->tower_depth = count_tower (foreign, spec->norm_groups > 0 ? 3 : 2);
+  const int modules = spec->norm_groups > 0 ? 3 : 2;
+  spec->tower_depth = count_tower (foreign, modules);
   spec->filter = defcn_foreign_lookup (foreign, "head.filter.weight") != NULL;
   spec->centerness =
       defcn_foreign_lookup (foreign, "head.centerness.weight") != NULL;
@@ -242,7 +248,7 @@ derive_head (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
     spec->input.long_edge = 1400;
     spec->max_detections = 500;
   }
-  return derive_towers (spec, foreign, error);
+  return derive_towers (spec, foreign, modules, error);
 }
 
 /* Whether @t, where there is one, has the @n anchors of a level: x1, y1, x2, y2

@@ -242,6 +242,22 @@ check_data (const DefcnCheckpoint *state, const char *then, const char *path,
   return FALSE;
 }
 
+/* @value: that of @text, 0 where there is none.  A mean of ones may be a little
+ * less than one. */
+static gboolean
+read_normalizer (double *value, const char *text, const char *path,
+    GError **error)
+{
+  char *end = NULL;
+
+  *value = text ? g_ascii_strtod (text, &end) : 0;
+  if (!text || (*end == '\0' && *value >= 0.999 && *value <= G_MAXFLOAT))
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_FORMAT,
+      "%s: \"defcn.normalizer\" is \"%s\", wanted a number from 1", path, text);
+  return FALSE;
+}
+
 gboolean
 defcn_checkpoint_load (DefcnCheckpoint *state, const char *path, GError **error)
 {
@@ -254,7 +270,7 @@ defcn_checkpoint_load (DefcnCheckpoint *state, const char *path, GError **error)
   const char *best = defcn_weights_metadata (weights, "defcn.best_ap");
   const char *unevaluated =
       defcn_weights_metadata (weights, "defcn.unevaluated");
-  const char *normalizer = defcn_weights_metadata (weights, "defcn.normalizer");
+  double normalizer;
   gint64 done;
   if (!iteration
       || !g_ascii_string_to_signed (iteration, 10, 0, G_MAXINT64, &done,
@@ -263,7 +279,9 @@ defcn_checkpoint_load (DefcnCheckpoint *state, const char *path, GError **error)
         "%s is no checkpoint of defcn train", path);
     return FALSE;
   }
-  if (!check_recipe (state, defcn_weights_metadata (weights, "defcn.recipe"),
+  if (!read_normalizer (&normalizer,
+          defcn_weights_metadata (weights, "defcn.normalizer"), path, error)
+      || !check_recipe (state, defcn_weights_metadata (weights, "defcn.recipe"),
           path, error)
       || !check_data (state, defcn_weights_metadata (weights, "defcn.data"),
           path, error)
@@ -280,7 +298,7 @@ defcn_checkpoint_load (DefcnCheckpoint *state, const char *path, GError **error)
   state->iteration = done;
   state->best_ap = best ? g_ascii_strtod (best, NULL) : -1;
   state->unevaluated = unevaluated && g_str_equal (unevaluated, "1");
-  if (state->step && normalizer && g_ascii_strtod (normalizer, NULL) >= 1)
-    defcn_step_set_normalizer (state->step, g_ascii_strtod (normalizer, NULL));
+  if (state->step && normalizer > 0)
+    defcn_step_set_normalizer (state->step, normalizer);
   return TRUE;
 }
