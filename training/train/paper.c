@@ -11,7 +11,7 @@ static const struct
   { "coco.fcos.ctr.x101_32x8d_dcn", "table 7: FCOS, ResNeXt-101 with DCN" },
   { "coco.fcos.ctr.x101_64x4d_dcn", "table 7: FCOS, its other ResNeXt-101" },
   { "coco.atss", "ATSS, the rule of tables 8 and 9 on COCO" },
-  { "coco.retinanet", "RetinaNet, of its own paper and detectron2" },
+  { "coco.retinanet", "the release: RetinaNet, of detectron2" },
   { "coco.anchor", "table 1: one-to-one, anchor; figure 1" },
   { "coco.center", "table 1: one-to-one, center; figure 1" },
   { "coco.loss", "table 1: one-to-one, foreground loss" },
