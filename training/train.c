@@ -530,7 +530,9 @@ parse (DefcnRunOptions *o, gboolean *help_recipe, int *argc, char ***argv,
     { "set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o->set,
         "set a key of the recipe, may be repeated", "KEY=VALUE" },
     { "resume", 'r', 0, G_OPTION_ARG_NONE, &o->resume,
-        "go on from the run's checkpoint", NULL },
+        "go on from the run's checkpoint, by its recipe.ini unless CONFIG or "
+        "--preset is there",
+        NULL },
     { "force", 0, 0, G_OPTION_ARG_NONE, &o->force,
         "begin anew in a folder that has a run; with --resume: go on with "
         "other "
