@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Of the first weights of the head, which are normal. */
+#define HEAD_DEVIATION 0.01f
+
 /* Of a backbone's convolution: frozen batch norm behind it, kaiming fan-out. */
 static DefcnConvOptions
 norm_options (int out, int size, int groups, gboolean relu,
@@ -231,7 +234,7 @@ conv_head (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
     y[l] = defcn_net_conv (net, x[l], name, out, 3, 1,
         &(DefcnConvOptions){ .bias = TRUE,
             .init = DEFCN_INIT_NORMAL,
-            .init_value = 0.01f,
+            .init_value = HEAD_DEVIATION,
             .bias_value = bias_value,
             .relu = relu });
 }
@@ -250,7 +253,7 @@ deform_head (DefcnNet *net, DefcnTensor **y, const DefcnSpec *spec,
         spec->fpn_channels, 3, 1,
         &(DefcnConvOptions){ .bias = TRUE,
             .init = DEFCN_INIT_NORMAL,
-            .init_value = 0.01f,
+            .init_value = HEAD_DEVIATION,
             .relu = relu });
 }
 

@@ -22,11 +22,11 @@ gboolean defcn_max_filter_parse (DefcnMaxFilter *filter, const char *text);
 
 /* Whether the final score of class @label of @box (row * width + column; where
  * locations have several boxes, times their number, and each is compared with
- * those of its own anchor) of @level is as large as all of its tube, eq. 5 and 6: levels of another size
- * are resized to this one's (bilinear, as in the network), windows are cut at
- * the border.  The final score is sigmoid (logit), times sigmoid (filter) with
- * 3DMF, or the root of its product with sigmoid (centerness).  NaN is smaller
- * than any other. */
+ * those of its own anchor) of @level is as large as all of its tube, eq. 5 and
+ * 6: levels of another size are resized to this one's (bilinear, as in the
+ * network), windows are cut at the border.  The final score is sigmoid (logit),
+ * times sigmoid (filter) with 3DMF, or the root of its product with sigmoid
+ * (centerness).  NaN is smaller than any other. */
 gboolean defcn_max_filter_keeps (const DefcnMaxFilter *filter,
     const DefcnLevel *levels, int n_levels, int n_classes, int level, gsize box,
     int label);
