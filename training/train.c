@@ -388,6 +388,16 @@ tell_end (const DefcnRun *run)
     defcn_progress_message (run->progress, "done: %s", model);
 }
 
+/* Whether the launcher's processes have found each other. */
+static void
+tell_ranks (const DefcnRun *run)
+{
+  if (run->ranks)
+    defcn_progress_message (run->progress,
+        "%d processes share each batch: %d images each",
+        defcn_ranks_size (run->ranks), run->share);
+}
+
 /* How many decoded pictures may stay. */
 static void
 tell_cache (const DefcnRun *run)
@@ -415,6 +425,7 @@ loop (DefcnRun *run, GError **error)
 
   if (defcn_run_leads (run)) {
     run->progress = defcn_progress_new ("train", run->last);
+    tell_ranks (run);
     tell_cache (run);
     defcn_progress_update (run->progress, run->state.iteration, "start");
   }
