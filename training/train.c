@@ -334,6 +334,7 @@ run_updates (DefcnRun *run, gint64 stop, GError **error)
   g_autofree DefcnExample **examples = g_new0 (DefcnExample *, run->share);
 
   run->since = g_get_monotonic_time ();
+  run->waited_for_ranks = defcn_ranks_waited (run->ranks);
   while (run->state.iteration < stop && !stops (run)) {
     if (!update (run, examples, error))
       return FALSE;
