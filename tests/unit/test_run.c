@@ -52,8 +52,8 @@ test_recipe (void)
   g_assert_true (other->spec->filter); /* the option's goes before the file's */
 }
 
-/* A run that is resumed goes by its own recipe, unless it is told another; where
- * there is none it says which file it misses. */
+/* A run that is resumed goes by its own recipe, unless it is told another;
+ * where there is none it says which file it misses. */
 static void
 test_own_recipe (void)
 {
