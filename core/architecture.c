@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Of the first weights of the head, which are normal. */
+#define HEAD_DEVIATION 0.01f
+
 /* Of a backbone's convolution: frozen batch norm behind it, kaiming fan-out. */
 static DefcnConvOptions
 norm_options (int out, int size, int groups, gboolean relu,

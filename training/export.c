@@ -70,7 +70,14 @@ static const char summary[] =
     "location's\n"
     "centre, (x + 0.5) 8 .. 128; \"filter_p3\" .., [batch, 1, h, w], with "
     "3DMF.  A\n"
-    "score is sigmoid (logit) sigmoid (filter).  With --decode: the K best of "
+    "score is sigmoid (logit) sigmoid (filter).  Of baselines, FCOS and ATSS "
+    "have\n"
+    "\"centerness_p3\" .., [batch, 1, h, w], and a score is the root of "
+    "sigmoid "
+    "(logit)\n"
+    "sigmoid (centerness); RetinaNet has nine boxes a location, channels of "
+    "one after\n"
+    "those of another.  These give heads alone.  With --decode: the K best of "
     "an image,\n"
     "\"boxes\" [batch, K, 4]: x1, y1, x2, y2 in input pixels, not clipped; "
     "\"scores\",\n"
@@ -149,8 +156,9 @@ print_summary (const DefcnExporterResult *done, const Options *o)
     g_print ("boxes   float [%s, %d, 4], scores float, labels int32 [%s, %d]\n",
         n, done->k, n, done->k);
   else
-    g_print ("heads   logits_p3 .. p7, ltrb_p3 .. p7%s\n",
-        spec->filter ? ", filter_p3 .. p7" : "");
+    g_print ("heads   logits_p3 .. p7, ltrb_p3 .. p7%s%s\n",
+        spec->filter ? ", filter_p3 .. p7" : "",
+        spec->centerness ? ", centerness_p3 .. p7" : "");
   if (done->nms)
     g_printerr ("defcn export: the model's NMS, at IoU %g, is not in the "
                 "graph: what reads the boxes has to do it\n",

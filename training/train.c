@@ -334,6 +334,7 @@ run_updates (DefcnRun *run, gint64 stop, GError **error)
   g_autofree DefcnExample **examples = g_new0 (DefcnExample *, run->share);
 
   run->since = g_get_monotonic_time ();
+  run->waited_for_ranks = defcn_ranks_waited (run->ranks);
   while (run->state.iteration < stop && !stops (run)) {
     if (!update (run, examples, error))
       return FALSE;
@@ -388,6 +389,16 @@ tell_end (const DefcnRun *run)
     defcn_progress_message (run->progress, "done: %s", model);
 }
 
+/* Whether the launcher's processes have found each other. */
+static void
+tell_ranks (const DefcnRun *run)
+{
+  if (run->ranks)
+    defcn_progress_message (run->progress,
+        "%d processes share each batch: %d images each",
+        defcn_ranks_size (run->ranks), run->share);
+}
+
 /* How many decoded pictures may stay. */
 static void
 tell_cache (const DefcnRun *run)
@@ -415,6 +426,7 @@ loop (DefcnRun *run, GError **error)
 
   if (defcn_run_leads (run)) {
     run->progress = defcn_progress_new ("train", run->last);
+    tell_ranks (run);
     tell_cache (run);
     defcn_progress_update (run->progress, run->state.iteration, "start");
   }
@@ -530,7 +542,9 @@ parse (DefcnRunOptions *o, gboolean *help_recipe, int *argc, char ***argv,
     { "set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o->set,
         "set a key of the recipe, may be repeated", "KEY=VALUE" },
     { "resume", 'r', 0, G_OPTION_ARG_NONE, &o->resume,
-        "go on from the run's checkpoint", NULL },
+        "go on from the run's checkpoint, by its recipe.ini unless CONFIG or "
+        "--preset is there",
+        NULL },
     { "force", 0, 0, G_OPTION_ARG_NONE, &o->force,
         "begin anew in a folder that has a run; with --resume: go on with "
         "other "

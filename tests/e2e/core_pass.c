@@ -106,6 +106,10 @@ spec_of (guint kind)
       s->norm_groups = 0;
       s->filter = s->filter_norm = FALSE;
       break;
+    case 12:
+      s->centerness = TRUE;
+      s->filter = s->filter_norm = FALSE;
+      break;
     default:
       break;
   }
@@ -115,7 +119,7 @@ spec_of (guint kind)
 static const char *const kinds[] = { "coco.poto.3dmf", "resnet18",
   "resnet34-baseline", "resnext50", "resnet101-tau4", "resnet152-tau0",
   "mobilenetv2", "ties", "resnext50-dcn", "resnet18-dcnv1", "resnet18-anchors",
-  "resnet18-retinanet", NULL };
+  "resnet18-retinanet", "resnet18-fcos", NULL };
 
 /* Statistics, biases and scales that are no identity, heads strong enough to
  * find something in noise, and residuals that do not grow with the depth.  With

@@ -28,7 +28,8 @@ SMALL = SOURCES / "pipelines/models/person-small.safetensors"
 KINDS = subprocess.run([CORE_PASS, "kinds"], check=True, capture_output=True,
                        text=True).stdout.split()
 KINDS.remove("ties")
-KINDS.remove("resnet18-retinanet")  # --decode does not take it
+KINDS.remove("resnet18-retinanet")  # --decode does not take them
+KINDS.remove("resnet18-fcos")
 LEVELS = (3, 4, 5, 6, 7)
 FLOAT, UINT8, INT32, INT64 = 1, 2, 6, 7
 
@@ -567,7 +568,10 @@ def test_refused(folder):
             (make(folder, "resnet101-tau4"), out, ["--size", "96x64"], 1,
              ["multiples of 64"]),
             (make(folder, "resnet18-retinanet"), out, ["--decode"], 1,
-             ["several boxes a location", "leave it out"]),
+             ["resnet18-retinanet.safetensors: ",
+              "several boxes a location", "leave it out"]),
+            (make(folder, "resnet18-fcos"), out, ["--decode"], 1,
+             ["resnet18-fcos.safetensors: ", "centerness", "leave it out"]),
             (path, out, ["--size", "64"], 2, ["--size", "64"]),
             (path, out, ["--size", "64x64x3"], 2, ["64x64x3"]),
             (path, out, ["--size", "0x64"], 2, ["0x64"]),
@@ -622,6 +626,9 @@ def test_told(folder):
     assert "[batch, 100, 4]" in said
     said = export(PERSON, out, "--size", "576x320", "-b", "1").stdout
     assert "float [1, 3, 320, 576], RGB" in said and "filter_p3" in said
+    assert "centerness" not in said
+    fcos = export(make(folder, "resnet18-fcos"), out).stdout
+    assert ", centerness_p3 .. p7" in fcos and "filter_p3" not in fcos
     baseline = make(folder, "resnet34-baseline")
     assert "NMS" in export(baseline, out, "--decode").stderr
     assert not export(baseline, out).stderr

@@ -63,7 +63,8 @@ def resumes(folder, name, last):
 def test_a_losses(folder):
     """ranks have the losses of one process for 20 iterations"""
     ready(folder)
-    train(0, folder, "one", *validated(folder))
+    alone = train(0, folder, "one", *validated(folder))[1]
+    assert "processes" not in alone, alone
     out, err = train(RANKS, folder, "many", *validated(folder))
     worst = mpi_rig.assert_equal(folder, "one", "many")
     losses = [line["loss"] for line in lines(folder, "many")]
@@ -72,6 +73,8 @@ def test_a_losses(folder):
     assert abs(first - losses[0]) < 1e-9, (first, losses[0])
     assert out.count("images to train on") <= 1, out
     assert err.count("done: ") == 1, err
+    assert err.count("%d processes share each batch: %d images each"
+                     % (RANKS, 4 // RANKS)) == 1, err
     for line in lines(folder, "many"):
         assert line["ranks"] == RANKS
         assert 0 <= line["waited_for_ranks"] <= 1.01, line

@@ -286,6 +286,51 @@ test_backbone (void)
   g_assert_nonnull (strstr (error->message, "stride_in_1x1=false, the recipe"));
 }
 
+/* A row of the paper that names its backbone takes no other in silence; of that
+ * one the pixels are still the file's. */
+static void
+test_row (void)
+{
+  static const struct
+  {
+    const char *preset;
+    int depth;
+    gboolean good;
+  } cases[] = {
+    { "coco.fcos.ctr.res101.2x", 50, FALSE },
+    { "coco.poto.3dmf.aux.x101_32x8d_dcn.2x", 50, FALSE },
+    { "coco.fcos.ctr.res101.2x", 101, TRUE },
+    { "coco.fcos.ctr.2x", 101, TRUE }, /* names none */
+  };
+  g_autofree char *path = folder_file (folder, "row.safetensors");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+    g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (cases[i].preset, NULL);
+    g_autofree char
+        *set = NULL,
+        *fields = g_strdup_printf (
+            "{\"backbone\":\"resnet\",\"depth\":%d,\"groups\":1,"
+            "\"group_width\":64,\"stem_channels\":64,\"res2_channels\":256,"
+            "\"stride_in_1x1\":true,\"bgr\":false,"
+            "\"mean\":[123.675,116.28,103.53],"
+            "\"std\":[58.395,57.12,57.375]}",
+            cases[i].depth);
+    g_autoptr (GError) error = NULL;
+
+    defcn_weights_writer_add (writer, "none", DEFCN_DTYPE_F32, 1,
+        (const gint64[]){ 1 }, (const float[]){ 1 });
+    defcn_weights_writer_metadata (writer, "defcn.backbone", fields);
+    g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+    g_assert_cmpint (defcn_init_adopt (recipe, &set, path, &error), ==,
+        cases[i].good);
+    if (cases[i].good)
+      g_assert_nonnull (strstr (set, "pixels=torchvision"));
+    else
+      g_assert_nonnull (strstr (error->message, "backbone=resnet50, the"));
+  }
+}
+
 /* A ResNeXt's file brings its word, its pixels and its stride; one that is
  * deformable asks for that, one that is not leaves it to the recipe. */
 static void
@@ -361,6 +406,7 @@ main (int argc, char **argv)
   g_test_add_func ("/init/anchors", test_anchors);
   g_test_add_func ("/init/nine", test_nine);
   g_test_add_func ("/init/adopt", test_adopt);
+  g_test_add_func ("/init/row", test_row);
   g_test_add_func ("/init/backbone", test_backbone);
   g_test_add_func ("/init/resnext", test_resnext);
   g_test_add_func ("/init/deformable", test_deformable);

@@ -52,6 +52,51 @@ test_recipe (void)
   g_assert_true (other->spec->filter); /* the option's goes before the file's */
 }
 
+/* A run that is resumed goes by its own recipe, unless it is told another;
+ * where there is none it says which file it misses. */
+static void
+test_own_recipe (void)
+{
+  static const char text[] = "[recipe]\npreset=coco.poto\nlr=0.5\n"
+                             "annotations=a\nimages=i\n";
+  char *settings[] = { "batch=4", NULL }, *any[] = { "b", NULL };
+  g_autofree char *run = folder_new ();
+  g_autofree char *path = folder_write (run, "recipe.ini", text, strlen (text));
+  char *files[] = { path, NULL };
+  DefcnRunOptions own = { .output = run, .resume = TRUE, .set = settings };
+  DefcnRunOptions other = { .output = run,
+    .resume = TRUE,
+    .preset = "coco.fcos",
+    .annotations = any,
+    .images = any };
+  DefcnRunOptions anew = { .output = run, .annotations = any, .images = any };
+  DefcnRunOptions none = { .output = folder, .resume = TRUE };
+  DefcnRunOptions said = { .output = folder, .resume = TRUE, .files = files };
+  DefcnRunOptions bare = { .output = "/nowhere",
+    .resume = TRUE,
+    .annotations = any,
+    .images = any };
+  const struct
+  {
+    const DefcnRunOptions *options;
+    double lr;
+  } cases[] = { { &own, 0.5 }, { &other, 0.01 }, { &anew, 0.01 },
+    { &said, 0.5 }, { &bare, 0.01 } };
+  g_autoptr (GError) error = NULL;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (DefcnRecipe) recipe =
+        defcn_run_recipe (cases[i].options, &error);
+
+    g_assert_no_error (error);
+    g_assert_cmpfloat (recipe->optimizer.lr, ==, cases[i].lr);
+    g_assert_cmpint (recipe->loader.batch, ==, i == 0 ? 4 : 16);
+  }
+  g_assert_null (defcn_run_recipe (&none, &error));
+  g_assert_nonnull (strstr (error->message, "recipe.ini: No such file"));
+  folder_remove (g_steal_pointer (&run));
+}
+
 /* Wrong ones are said, of whatever they come from. */
 static void
 test_bad_recipe (void)
@@ -311,6 +356,7 @@ main (int argc, char **argv)
     g_assert_true (defcn_picture_save (picture, path, NULL));
   }
   g_test_add_func ("/run/recipe", test_recipe);
+  g_test_add_func ("/run/own-recipe", test_own_recipe);
   g_test_add_func ("/run/bad-recipe", test_bad_recipe);
   g_test_add_func ("/run/open", test_open);
   g_test_add_func ("/run/held-out", test_held_out);

@@ -247,7 +247,9 @@ export_model (Export *e, DefcnModel *model, const DefcnWeights *weights,
     return NULL;
   if (o->decode && (e->spec->centerness || e->spec->anchors > 1)) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
-        "a baseline with %s, which --decode has no scores of: leave it out",
+        "%s: a baseline with %s, whose boxes --decode cannot write: leave it "
+        "out",
+        defcn_weights_path (weights),
         e->spec->centerness ? "centerness" : "several boxes a location");
     return NULL;
   }

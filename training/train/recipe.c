@@ -230,10 +230,18 @@ defcn_recipe_new (const char *preset, GError **error)
 
   g_autoptr (DefcnRecipe) recipe = g_new0 (DefcnRecipe, 1);
   recipe->spec = defcn_spec_new (no_labels);
-  if (!apply (recipe, defaults, error) || !apply (recipe, text, error))
+  if (!apply (recipe, defaults, error))
+    return NULL;
+  recipe->given = g_hash_table_new (g_str_hash, g_str_equal);
+  if (!apply (recipe, text, error))
     return NULL;
   recipe->read.polygons = preset != NULL; /* a row of the paper */
-  recipe->given = g_hash_table_new (g_str_hash, g_str_equal);
+
+  /* A row of another backbone is of that one, with whatever pixels. */
+  const gboolean named = defcn_recipe_keys_given (recipe, "backbone");
+  g_hash_table_remove_all (recipe->given);
+  if (named)
+    g_hash_table_add (recipe->given, (gpointer) "backbone");
   return g_steal_pointer (&recipe);
 }
 

@@ -49,10 +49,25 @@ join (char *const *paths)
   return paths ? defcn_list_join ((const char *const *) paths) : NULL;
 }
 
+/* The recipe that a resumed run has written, where nobody has said another;
+ * (transfer full). */
+static char *
+own_recipe (const DefcnRunOptions *o)
+{
+  if (!o->resume || o->files || o->preset)
+    return NULL;
+  g_autofree char *path = g_build_filename (o->output, "recipe.ini", NULL);
+
+  return !o->annotations || g_file_test (path, G_FILE_TEST_EXISTS)
+      ? g_steal_pointer (&path)
+      : NULL;
+}
+
 DefcnRecipe *
 defcn_run_recipe (const DefcnRunOptions *o, GError **error)
 {
-  const char *file = o->files ? o->files[0] : NULL;
+  g_autofree char *own = own_recipe (o);
+  const char *file = o->files ? o->files[0] : own;
   g_autofree char *preset = g_strdup (o->preset);
   g_autofree char *annotations = join (o->annotations);
   g_autofree char *images = join (o->images);

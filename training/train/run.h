@@ -62,8 +62,9 @@ typedef struct
   gboolean machine_is_logged;
 } DefcnRun;
 
-/* The recipe of a run: preset, then key file, then options; (transfer full).
- * NULL with @error. */
+/* The recipe of a run: preset, then key file, then options; a resumed run with
+ * neither of the former has its own recipe.ini; (transfer full).  NULL with
+ * @error. */
 DefcnRecipe *defcn_run_recipe (const DefcnRunOptions *options, GError **error);
 
 /* Opens all but the progress, which the loop shows, and writes recipe.ini; a
