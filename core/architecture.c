@@ -224,8 +224,6 @@ build_fpn (DefcnNet *net, const DefcnSpec *spec, DefcnPlan *plan)
       "backbone.top_block.p7", c, 3, 2);
 }
 
-#define HEAD_DEVIATION 0.01f /* of its first weights, which are normal */
-
 /* Head convolution on every level, by the same weights and an own bias.  @y may
  * be @x. */
 static void
