@@ -18,6 +18,11 @@ static const char annotations[] =
     "{\"id\":2,\"image_id\":3,\"category_id\":1,"
     "\"bbox\":[1,1,5,5],\"area\":25,\"iscrowd\":0}]}";
 
+static void
+print_nothing (const char *text)
+{
+}
+
 /* The later of preset, file, settings and paths decides. */
 static void
 test_recipe (void)
@@ -178,11 +183,6 @@ test_open (void)
   }
 }
 
-static void
-print_nothing (const char *text)
-{
-}
-
 /* Every second of three images is what the run is watched on. */
 static void
 test_held_out (void)
@@ -260,7 +260,9 @@ test_bad_open (void)
     DefcnRun run = { 0 };
     g_autoptr (GError) error = NULL;
 
+    const GPrintFunc print = g_set_print_handler (print_nothing);
     g_assert_false (open_run (&run, &options, cases[i].settings, &error));
+    g_set_print_handler (print);
     g_assert_nonnull (strstr (error->message, cases[i].words));
     defcn_run_close (&run);
     defcn_recipe_free (run.recipe);
