@@ -212,7 +212,7 @@ play_rank (gpointer data)
   DefcnRanksOptions own = defcn_ranks_defaults;
 
   g_private_set (&playing, GINT_TO_POINTER (rank + 1));
-  own.silence = HUB_SILENCE;
+  own.silence = HUB_PATIENCE;
   transports[rank] = plain;
   transports[rank].join = joins[rank];
   if (versions[rank])

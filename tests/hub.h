@@ -8,7 +8,8 @@
 #include "ranks/ranks.h"
 
 #define HUB_MAX 4
-#define HUB_SILENCE 1.5 /* s, of hub_options() */
+#define HUB_SILENCE 1.5 /* s, where a rank is to be lost */
+#define HUB_PATIENCE 10 /* s, where none is said: the machine may be busy */
 
 /* Calls @play as each of @n ranks, in threads, and waits for all; it frees
  * what it is given.  Ranks join in the order of their numbers. */
