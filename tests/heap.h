@@ -26,8 +26,8 @@ heap_in_use (void)
   return info.uordblks + info.hblkhd;
 }
 
-/* The least that malloc() takes from the heap.  A chunk may be some bytes larger
- * than asked for, where the rest would be less than that. */
+/* The least that malloc() takes from the heap.  A chunk may be some bytes
+ * larger than asked for, where the rest would be less than that. */
 #define HEAP_CHUNK 32
 
 /* Fails if @work, once it has run, leaves something on the heap each time. */
