@@ -85,9 +85,11 @@ static DefcnBox
 decode_box (const DefcnLevel *l, const Candidate *c, const float *d,
     int n_classes)
 {
-  const gsize location = c->index / n_classes / MAX (l->anchors, 1);
-  const float x = (location % l->w + 0.5f) * l->stride;
-  const float y = (location / l->w + 0.5f) * l->stride;
+  int column, row;
+
+  defcn_level_locate (&column, &row, l, c->index / n_classes);
+  const float x = (column + 0.5f) * l->stride;
+  const float y = (row + 0.5f) * l->stride;
 
   return (DefcnBox){ x - d[0], y - d[1], x + d[2], y + d[3], c->score,
     c->index % n_classes };
@@ -132,11 +134,11 @@ is_duplicate (const Heads *heads, const Candidate *c, float iou)
   const int level = c->level;
   const DefcnLevel *l = &heads->levels[level];
   const gsize i = c->index / heads->n_classes;
-  const gsize location = i / MAX (l->anchors, 1);
-  const int x = location % l->w, y = location / l->w;
   const DefcnBox box = decode_box (l, c, l->deltas + i * 4, heads->n_classes);
   const float bound = logit_bound (c->score, 1);
+  int x, y;
 
+  defcn_level_locate (&x, &y, l, i);
   return window_has_better (heads, level, x - 1, y - 1, 3, c, &box, bound, iou)
       || (level > 0
           && window_has_better (heads, level - 1, 2 * x - 2, 2 * y - 2, 6, c,
@@ -265,9 +267,9 @@ append (Found *found, const Candidate *c, const DefcnLevel *l,
     return;
   g_array_append_val (found->boxes, box);
   if (found->cells) {
-    const gsize location = c->index / found->n_classes / MAX (l->anchors, 1);
-    const DefcnCell cell = { c->level, location % l->w, location / l->w };
+    DefcnCell cell = { .level = c->level };
 
+    defcn_level_locate (&cell.x, &cell.y, l, c->index / found->n_classes);
     g_array_append_val (found->cells, cell);
   }
 }

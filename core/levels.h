@@ -36,6 +36,16 @@ defcn_level_boxes (const DefcnLevel *level)
   return (gsize) level->h * level->w * MAX (level->anchors, 1);
 }
 
+/* Column and row of the location that @box of @level has. */
+static inline void
+defcn_level_locate (int *x, int *y, const DefcnLevel *level, gsize box)
+{
+  const gsize location = box / MAX (level->anchors, 1);
+
+  *x = location % level->w;
+  *y = location / level->w;
+}
+
 static inline float
 defcn_levels_sigmoid (float x)
 {
