@@ -2,6 +2,8 @@
  * NMS for baselines. */
 #include "boxes.h"
 
+#include "sigmoid.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -112,8 +114,8 @@ window_has_better (const Heads *heads, int level, int x0, int y0, int side,
 
       if (!(l->logits[other.index] >= bound))
         continue;
-      other.score = defcn_levels_sigmoid (l->logits[other.index])
-          * (l->filter ? defcn_levels_sigmoid (l->filter[i]) : 1.0f);
+      other.score = defcn_sigmoid (l->logits[other.index])
+          * (l->filter ? defcn_sigmoid (l->filter[i]) : 1.0f);
       if (compare_candidates (&other, c) >= 0)
         continue;
 
@@ -177,7 +179,7 @@ collect_level (Candidate *heap, gsize keep, const Heads *heads, int level,
 
   for (gsize i = 0; i < n_boxes; i++) {
     const float *logits = l->logits + i * n_classes;
-    const float f = l->filter ? defcn_levels_sigmoid (l->filter[i]) : 1.0f;
+    const float f = l->filter ? defcn_sigmoid (l->filter[i]) : 1.0f;
 
     if (!(f > cut))
       continue;
@@ -187,7 +189,7 @@ collect_level (Candidate *heap, gsize keep, const Heads *heads, int level,
       if (!(logits[k] >= bound))
         continue;
 
-      const Candidate new = { defcn_levels_sigmoid (logits[k]) * f, level,
+      const Candidate new = { defcn_sigmoid (logits[k]) * f, level,
         i * n_classes + k };
       if (!(new.score > cut))
         continue;
@@ -296,8 +298,8 @@ weigh (Candidate *candidates, gsize n, const DefcnLevel *level, int n_classes)
   for (gsize i = 0; i < n; i++) {
     Candidate *c = &candidates[i];
 
-    c->score = sqrtf (c->score
-        * defcn_levels_sigmoid (level->centerness[c->index / n_classes]));
+    c->score = sqrtf (
+        c->score * defcn_sigmoid (level->centerness[c->index / n_classes]));
   }
 }
 

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <glib.h>
-#include <math.h>
 
 G_BEGIN_DECLS
 
@@ -44,12 +43,6 @@ defcn_level_locate (int *x, int *y, const DefcnLevel *level, gsize box)
 
   *x = location % level->w;
   *y = location / level->w;
-}
-
-static inline float
-defcn_levels_sigmoid (float x)
-{
-  return 1.0f / (1.0f + expf (-x));
 }
 
 G_END_DECLS

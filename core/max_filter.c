@@ -2,7 +2,9 @@
 #include "max_filter.h"
 
 #include "bilinear.h"
+#include "sigmoid.h"
 
+#include <math.h>
 #include <stdio.h>
 
 gboolean
@@ -29,13 +31,12 @@ score_at (const DefcnLevel *l, const Map *map, int x, int y)
 {
   const gsize location = (gsize) y * l->w + x;
   const gsize i = location * MAX (l->anchors, 1) + map->anchor;
-  float score =
-      defcn_levels_sigmoid (l->logits[i * map->n_classes + map->label]);
+  float score = defcn_sigmoid (l->logits[i * map->n_classes + map->label]);
 
   if (l->filter)
-    score *= defcn_levels_sigmoid (l->filter[i]);
+    score *= defcn_sigmoid (l->filter[i]);
   if (l->centerness)
-    score = sqrtf (score * defcn_levels_sigmoid (l->centerness[i]));
+    score = sqrtf (score * defcn_sigmoid (l->centerness[i]));
   return score;
 }
 

@@ -12,6 +12,7 @@
 #include "pack.h"
 #include "passes.h"
 #include "primitive.h"
+#include "sigmoid.h"
 
 #include <math.h>
 #include <string.h>
@@ -149,10 +150,8 @@ mask_of (const Onednn *be, const DefcnNode *node, int n, int at, int tap)
 
   if (offsets->c == 2 * n_taps)
     return 1;
-  return 1
-      / (1
-          + expf (-offsets->data[offset_at (be, offsets, n, at,
-              2 * n_taps + tap)]));
+  return defcn_sigmoid (
+      offsets->data[offset_at (be, offsets, n, at, 2 * n_taps + tap)]);
 }
 
 /* The taps of location @at, and how they change unless @slopes is NULL. */
