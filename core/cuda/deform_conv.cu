@@ -356,7 +356,8 @@ prepare (DefcnBackend *base, DefcnNode *node, GError **error)
   const DefcnTensor *x = node->x[0], *y = node->y;
   Deform *d;
 
-  if (!defcn_deform_conv_check (base, node, error))
+  if (!defcn_deform_conv_check (base, node, error)
+      || !cuda_device_check_inputs (be, node, error))
     return FALSE;
   node->state = d = g_new0 (Deform, 1);
   d->sampled.n = x->n;
