@@ -388,7 +388,8 @@ deform_backward (DefcnBackend *base, const DefcnNode *node)
   s.taps = (DeformTap *) (s.dw + weight_len (d));
   s.slopes = (DeformSlopes *) (s.taps + d->backward_strip * d->n_taps);
   s.sums = (float *) (s.slopes + d->backward_strip * d->n_taps);
-  memset (s.dw, 0, weight_len (d) * sizeof (float));
+  if (node->w->grad)
+    memset (s.dw, 0, weight_len (d) * sizeof (float));
   defcn_onednn_pack_update (be, d->pack);
   for (s.n = 0; s.n < node->y->n; s.n++) {
     for (s.first = 0; s.first < hw; s.first += d->backward_strip) {
