@@ -284,7 +284,7 @@ finish (Found *found)
   const guint max = MAX (rule->max_detections, 0);
 
   if (has_nms (rule))
-    defcn_boxes_nms_within (found->boxes, found->cells, rule->nms_iou,
+    defcn_boxes_nms (found->boxes, found->cells, rule->nms_iou,
         &rule->nms_range);
   if (found->boxes->len > max)
     g_array_set_size (found->boxes, max);
@@ -438,7 +438,7 @@ reaches (const DefcnNmsRange *range, const DefcnCell *kept,
 }
 
 void
-defcn_boxes_nms_within (GArray *boxes, GArray *cells, float iou,
+defcn_boxes_nms (GArray *boxes, GArray *cells, float iou,
     const DefcnNmsRange *range)
 {
   DefcnBox *b = (DefcnBox *) boxes->data;
@@ -461,10 +461,4 @@ defcn_boxes_nms_within (GArray *boxes, GArray *cells, float iou,
   g_array_set_size (boxes, kept);
   if (cells)
     g_array_set_size (cells, kept);
-}
-
-void
-defcn_boxes_nms (GArray *boxes, float iou)
-{
-  defcn_boxes_nms_within (boxes, NULL, iou, NULL);
 }
