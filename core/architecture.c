@@ -266,15 +266,16 @@ build_tower (DefcnNet *net, DefcnTensor **y, DefcnTensor *const *x,
 {
   memcpy (y, x, DEFCN_N_LEVELS * sizeof *y);
   for (int i = 0; i < spec->tower_depth; i++) {
-    const int modules = spec->norm_groups > 0 ? 3 : 2;
+    const gboolean has_norm = spec->norm_groups > 0;
+    const int modules = has_norm ? 3 : 2;
     g_autofree char *conv = g_strdup_printf ("head.%s.%d", name, modules * i);
     g_autofree char *norm = g_strdup_printf ("head.%s.%d", name, 3 * i + 1);
 
     if (spec->dcn_head && i == spec->tower_depth - 1)
-      deform_head (net, y, spec, conv, modules == 2);
+      deform_head (net, y, spec, conv, !has_norm);
     else
-      conv_head (net, y, y, conv, spec->fpn_channels, 0, modules == 2);
-    for (int l = 0; l < DEFCN_N_LEVELS && modules == 3; l++)
+      conv_head (net, y, y, conv, spec->fpn_channels, 0, !has_norm);
+    for (int l = 0; l < DEFCN_N_LEVELS && has_norm; l++)
       y[l] = defcn_net_group_norm (net, y[l], norm, spec->norm_groups, TRUE);
   }
 }

@@ -5,6 +5,8 @@
 #endif
 #include "backend.h"
 
+#include "modules.h"
+
 #include <dlfcn.h>
 #include <gmodule.h>
 #include <string.h>
@@ -102,8 +104,6 @@ create_fastest (int threads, GError **error)
 typedef DefcnBackend *(*CreateCuda) (int device, const char *precision,
     int threads, GError **error);
 
-#define MODULE "libdefcn-cuda.so"
-
 /* (transfer full): folder of the plugin or the program that this is in, NULL if
  * the system does not tell. */
 static char *
@@ -117,26 +117,6 @@ own_folder (void)
       && g_path_is_absolute (info.dli_fname))
     path = info.dli_fname;
   return path ? g_path_get_dirname (path) : NULL;
-}
-
-/* (transfer full): path of the module: where DEFCN_MODULES says, else beside
- * the plugin or the tool, as they are built or installed, be it in a staging
- * folder, else where it is to be installed. */
-static char *
-find_module (void)
-{
-  static const char *const folders[] = { "../core/cuda", "../defcn",
-    DEFCN_MODULES_FROM_BIN };
-  const char *given = g_getenv ("DEFCN_MODULES");
-  g_autofree char *own = own_folder ();
-
-  for (guint i = 0; !given && own && i < G_N_ELEMENTS (folders); i++) {
-    g_autofree char *path = g_build_filename (own, folders[i], MODULE, NULL);
-
-    if (g_file_test (path, G_FILE_TEST_EXISTS))
-      return g_steal_pointer (&path);
-  }
-  return g_build_filename (given ? given : DEFCN_MODULES, MODULE, NULL);
 }
 
 /* Whether @module, which is at @path, is of this version: another's backends
@@ -164,7 +144,9 @@ check_version (GModule *module, const char *path, GError **error)
 static CreateCuda
 load_cuda (GError **error)
 {
-  g_autofree char *path = find_module ();
+  g_autofree char *own = own_folder ();
+  g_autofree char *path =
+      defcn_modules_find ("libdefcn-cuda.so", own, "../core/cuda");
   GModule *module = g_module_open (path, G_MODULE_BIND_LOCAL);
   gpointer create;
 

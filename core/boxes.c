@@ -2,6 +2,8 @@
  * NMS for baselines. */
 #include "boxes.h"
 
+#include "sigmoid.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -85,9 +87,11 @@ static DefcnBox
 decode_box (const DefcnLevel *l, const Candidate *c, const float *d,
     int n_classes)
 {
-  const gsize location = c->index / n_classes / MAX (l->anchors, 1);
-  const float x = (location % l->w + 0.5f) * l->stride;
-  const float y = (location / l->w + 0.5f) * l->stride;
+  int column, row;
+
+  defcn_level_locate (&column, &row, l, c->index / n_classes);
+  const float x = (column + 0.5f) * l->stride;
+  const float y = (row + 0.5f) * l->stride;
 
   return (DefcnBox){ x - d[0], y - d[1], x + d[2], y + d[3], c->score,
     c->index % n_classes };
@@ -110,8 +114,8 @@ window_has_better (const Heads *heads, int level, int x0, int y0, int side,
 
       if (!(l->logits[other.index] >= bound))
         continue;
-      other.score = defcn_levels_sigmoid (l->logits[other.index])
-          * (l->filter ? defcn_levels_sigmoid (l->filter[i]) : 1.0f);
+      other.score = defcn_sigmoid (l->logits[other.index])
+          * (l->filter ? defcn_sigmoid (l->filter[i]) : 1.0f);
       if (compare_candidates (&other, c) >= 0)
         continue;
 
@@ -132,11 +136,11 @@ is_duplicate (const Heads *heads, const Candidate *c, float iou)
   const int level = c->level;
   const DefcnLevel *l = &heads->levels[level];
   const gsize i = c->index / heads->n_classes;
-  const gsize location = i / MAX (l->anchors, 1);
-  const int x = location % l->w, y = location / l->w;
   const DefcnBox box = decode_box (l, c, l->deltas + i * 4, heads->n_classes);
   const float bound = logit_bound (c->score, 1);
+  int x, y;
 
+  defcn_level_locate (&x, &y, l, i);
   return window_has_better (heads, level, x - 1, y - 1, 3, c, &box, bound, iou)
       || (level > 0
           && window_has_better (heads, level - 1, 2 * x - 2, 2 * y - 2, 6, c,
@@ -175,7 +179,7 @@ collect_level (Candidate *heap, gsize keep, const Heads *heads, int level,
 
   for (gsize i = 0; i < n_boxes; i++) {
     const float *logits = l->logits + i * n_classes;
-    const float f = l->filter ? defcn_levels_sigmoid (l->filter[i]) : 1.0f;
+    const float f = l->filter ? defcn_sigmoid (l->filter[i]) : 1.0f;
 
     if (!(f > cut))
       continue;
@@ -185,7 +189,7 @@ collect_level (Candidate *heap, gsize keep, const Heads *heads, int level,
       if (!(logits[k] >= bound))
         continue;
 
-      const Candidate new = { defcn_levels_sigmoid (logits[k]) * f, level,
+      const Candidate new = { defcn_sigmoid (logits[k]) * f, level,
         i * n_classes + k };
       if (!(new.score > cut))
         continue;
@@ -265,9 +269,9 @@ append (Found *found, const Candidate *c, const DefcnLevel *l,
     return;
   g_array_append_val (found->boxes, box);
   if (found->cells) {
-    const gsize location = c->index / found->n_classes / MAX (l->anchors, 1);
-    const DefcnCell cell = { c->level, location % l->w, location / l->w };
+    DefcnCell cell = { .level = c->level };
 
+    defcn_level_locate (&cell.x, &cell.y, l, c->index / found->n_classes);
     g_array_append_val (found->cells, cell);
   }
 }
@@ -280,7 +284,7 @@ finish (Found *found)
   const guint max = MAX (rule->max_detections, 0);
 
   if (has_nms (rule))
-    defcn_boxes_nms_within (found->boxes, found->cells, rule->nms_iou,
+    defcn_boxes_nms (found->boxes, found->cells, rule->nms_iou,
         &rule->nms_range);
   if (found->boxes->len > max)
     g_array_set_size (found->boxes, max);
@@ -294,8 +298,8 @@ weigh (Candidate *candidates, gsize n, const DefcnLevel *level, int n_classes)
   for (gsize i = 0; i < n; i++) {
     Candidate *c = &candidates[i];
 
-    c->score = sqrtf (c->score
-        * defcn_levels_sigmoid (level->centerness[c->index / n_classes]));
+    c->score = sqrtf (
+        c->score * defcn_sigmoid (level->centerness[c->index / n_classes]));
   }
 }
 
@@ -434,7 +438,7 @@ reaches (const DefcnNmsRange *range, const DefcnCell *kept,
 }
 
 void
-defcn_boxes_nms_within (GArray *boxes, GArray *cells, float iou,
+defcn_boxes_nms (GArray *boxes, GArray *cells, float iou,
     const DefcnNmsRange *range)
 {
   DefcnBox *b = (DefcnBox *) boxes->data;
@@ -457,10 +461,4 @@ defcn_boxes_nms_within (GArray *boxes, GArray *cells, float iou,
   g_array_set_size (boxes, kept);
   if (cells)
     g_array_set_size (cells, kept);
-}
-
-void
-defcn_boxes_nms (GArray *boxes, float iou)
-{
-  defcn_boxes_nms_within (boxes, NULL, iou, NULL);
 }

@@ -114,11 +114,10 @@ void defcn_boxes_to_image (GArray *boxes, float scale_x, float scale_y,
 float defcn_box_iou (const DefcnBox *a, const DefcnBox *b);
 
 /* Greedy class-wise NMS on @boxes sorted by score descending: IoU > @iou with
- * a better box of the class removes a box. */
-void defcn_boxes_nms (GArray *boxes, float iou);
-/* The same within @range.  @cells: array of DefcnCell, of each box, those of
- * boxes that go go too; NULL: at any distance, whatever @range says. */
-void defcn_boxes_nms_within (GArray *boxes, GArray *cells, float iou,
+ * a better box of the class removes a box within @range.  @cells: array of
+ * DefcnCell, of each box, those of boxes that go go too; NULL: at any distance,
+ * whatever @range says. */
+void defcn_boxes_nms (GArray *boxes, GArray *cells, float iou,
     const DefcnNmsRange *range);
 
 G_END_DECLS

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <glib.h>
-#include <math.h>
 
 G_BEGIN_DECLS
 
@@ -36,10 +35,14 @@ defcn_level_boxes (const DefcnLevel *level)
   return (gsize) level->h * level->w * MAX (level->anchors, 1);
 }
 
-static inline float
-defcn_levels_sigmoid (float x)
+/* Column and row of the location that @box of @level has. */
+static inline void
+defcn_level_locate (int *x, int *y, const DefcnLevel *level, gsize box)
 {
-  return 1.0f / (1.0f + expf (-x));
+  const gsize location = box / MAX (level->anchors, 1);
+
+  *x = location % level->w;
+  *y = location / level->w;
 }
 
 G_END_DECLS

@@ -2,7 +2,9 @@
 #include "max_filter.h"
 
 #include "bilinear.h"
+#include "sigmoid.h"
 
+#include <math.h>
 #include <stdio.h>
 
 gboolean
@@ -29,13 +31,12 @@ score_at (const DefcnLevel *l, const Map *map, int x, int y)
 {
   const gsize location = (gsize) y * l->w + x;
   const gsize i = location * MAX (l->anchors, 1) + map->anchor;
-  float score =
-      defcn_levels_sigmoid (l->logits[i * map->n_classes + map->label]);
+  float score = defcn_sigmoid (l->logits[i * map->n_classes + map->label]);
 
   if (l->filter)
-    score *= defcn_levels_sigmoid (l->filter[i]);
+    score *= defcn_sigmoid (l->filter[i]);
   if (l->centerness)
-    score = sqrtf (score * defcn_levels_sigmoid (l->centerness[i]));
+    score = sqrtf (score * defcn_sigmoid (l->centerness[i]));
   return score;
 }
 
@@ -62,13 +63,12 @@ defcn_max_filter_keeps (const DefcnMaxFilter *filter, const DefcnLevel *levels,
     int n_levels, int n_classes, int level, gsize box, int label)
 {
   const DefcnLevel *own = &levels[level];
-  const int n = MAX (own->anchors, 1);
-  const Map map = { n_classes, box % n, label };
-  const gsize location = box / n;
-  const int x = location % own->w, y = location / own->w;
+  const Map map = { n_classes, box % MAX (own->anchors, 1), label };
   const int m = filter->tau / 2, r = filter->phi / 2;
-  const float score = score_at (own, &map, x, y);
+  int x, y;
 
+  defcn_level_locate (&x, &y, own, box);
+  const float score = score_at (own, &map, x, y);
   for (int k = MAX (level - m, 0); k <= MIN (level + m, n_levels - 1); k++)
     for (int v = MAX (y - r, 0); v <= MIN (y + r, own->h - 1); v++)
       for (int u = MAX (x - r, 0); u <= MIN (x + r, own->w - 1); u++) {

@@ -13,6 +13,8 @@
 #include <glib.h>
 #include <math.h>
 
+#include "sigmoid.h"
+
 /* Sums and products that the device rounds one by one, as the host does: an
  * area less an equal one is 0. */
 #ifdef __CUDACC__
@@ -33,12 +35,6 @@
 #define DEFCN_OBJECTIVE_LOG_FLOOR -100.0f
 #define DEFCN_OBJECTIVE_SLOPE_FLOOR 1e-12f
 #define DEFCN_OBJECTIVE_EPSILON FLT_EPSILON /* least denominator of GIoU */
-
-DEFCN_OBJECTIVE float
-defcn_objective_sigmoid (float x)
-{
-  return 1 / (1 + expf (-x));
-}
 
 /* t = 0: (1 - a) p^2 ce; t = 1 is the mirror image with a.  With e =
  * exp (-|x|) neither p = sigmoid (x) nor q = 1 - p cancels; softplus is
@@ -91,7 +87,7 @@ DEFCN_OBJECTIVE float
 defcn_objective_focal_product (float *dcls, float *dfilter, float cls, float f,
     gboolean positive)
 {
-  const float s = defcn_objective_sigmoid (cls);
+  const float s = defcn_sigmoid (cls);
   float dp;
   const float loss = defcn_objective_focal_probability (&dp, s * f, positive);
 
@@ -116,7 +112,7 @@ defcn_objective_centerness (const float *t)
 DEFCN_OBJECTIVE float
 defcn_objective_bce (float *dx, float x, float t)
 {
-  *dx = defcn_objective_sigmoid (x) - t;
+  *dx = defcn_sigmoid (x) - t;
   return MAX (x, 0) - x * t + log1pf (expf (-fabsf (x)));
 }
 

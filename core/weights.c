@@ -255,19 +255,28 @@ hint (const char *file)
   return "";
 }
 
+/* Of the JSON behind the first eight bytes. */
+static guint64
+header_length (gconstpointer file)
+{
+  guint64 length;
+
+  memcpy (&length, file, 8);
+  return GUINT64_FROM_LE (length);
+}
+
 static gboolean
 read_header (DefcnWeights *weights, GError **error)
 {
   gsize size;
   const char *file = g_bytes_get_data (weights->bytes, &size);
-  guint64 length;
   const cJSON *item;
   gboolean has_metadata = FALSE;
 
   if (size < 8)
     return fail (error, weights, "too short for a safetensors file");
-  memcpy (&length, file, 8);
-  length = GUINT64_FROM_LE (length);
+
+  const guint64 length = header_length (file);
   if (length > MAX_HEADER || length > size - 8)
     return fail (error, weights,
         "not a safetensors file, or cut off: the header would have "
@@ -316,11 +325,7 @@ defcn_weights_open_bytes (GBytes *bytes, const char *name, GError **error)
 gboolean
 defcn_weights_is (const guint8 *data, gsize size)
 {
-  guint64 length = 0;
-
-  for (int i = 0; size > 8 && i < 8; i++)
-    length |= (guint64) data[i] << (8 * i);
-  return size > 8 && length <= size - 8 && data[8] == '{';
+  return size > 8 && header_length (data) <= size - 8 && data[8] == '{';
 }
 
 DefcnWeights *

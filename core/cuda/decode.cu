@@ -3,6 +3,8 @@
  * locations there are. */
 #include "boxes.cuh"
 
+#include "sigmoid.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -45,12 +47,6 @@ typedef struct
   int n, n_locations, n_classes;
 } Heads;
 
-__device__ static inline float
-sigmoid (float x)
-{
-  return 1.0f / (1.0f + expf (-x));
-}
-
 /* The row of a location in the tensors of all images. */
 __device__ static inline gsize
 row_of (const HeadLevel &level, int image, int location)
@@ -80,11 +76,12 @@ window_has_better (const Heads &heads, const Score &s, int m, int x0, int y0,
       const int i = y * level.w + x;
       const gsize row = row_of (level, s.image, i);
       const bool comes_first = m < s.l || (m == s.l && i < s.location);
-      float score = sigmoid (level.logits[row * heads.n_classes + s.label]);
+      float score =
+          defcn_sigmoid (level.logits[row * heads.n_classes + s.label]);
 
       /* the filter only makes it less */
       if (score >= s.score && level.filter)
-        score *= sigmoid (level.filter[row]);
+        score *= defcn_sigmoid (level.filter[row]);
       if ((score > s.score || (score == s.score && comes_first))
           && boxes_iou (s.box,
                  boxes_at (level.deltas + row * 4, x, y, level.stride))
@@ -139,12 +136,12 @@ find_kernel (Found *found, const __grid_constant__ Heads heads)
   const int location = at - heads.at[l].first;
   const gsize row = row_of (heads.at[l], image, location);
   const float *filter = heads.at[l].filter;
-  const float f = filter ? sigmoid (filter[row]) : 1.0f;
+  const float f = filter ? defcn_sigmoid (filter[row]) : 1.0f;
   const float *logits = heads.at[l].logits + row * heads.n_classes;
   const float *deltas = heads.at[l].deltas + row * 4;
 
   for (int k = 0; f > threshold && k < heads.n_classes; k++) {
-    const float score = sigmoid (logits[k]) * f;
+    const float score = defcn_sigmoid (logits[k]) * f;
 
     if (!(score > threshold))
       continue;

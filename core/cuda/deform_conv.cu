@@ -7,6 +7,8 @@
  * steps does not repeat to the bit. */
 #include "vector.cuh"
 
+#include "sigmoid.h"
+
 #define LANES 32 /* that share the channels of a tap */
 
 typedef struct
@@ -57,7 +59,7 @@ locate (const float *offsets, const Shape &s, int n, int row, int column)
       (float) (column / s.size * s.stride - s.pad + column % s.size)
       + o[2 * k + 1];
 
-  t.mask = s.offsets > 2 * n_taps ? 1 / (1 + expf (-o[2 * n_taps + k])) : 1;
+  t.mask = s.offsets > 2 * n_taps ? defcn_sigmoid (o[2 * n_taps + k]) : 1;
   if (!(py > -1 && py < s.h && px > -1 && px < s.w)) /* or not a number */
     return t;
 
@@ -354,7 +356,8 @@ prepare (DefcnBackend *base, DefcnNode *node, GError **error)
   const DefcnTensor *x = node->x[0], *y = node->y;
   Deform *d;
 
-  if (!defcn_deform_conv_check (base, node, error))
+  if (!defcn_deform_conv_check (base, node, error)
+      || !cuda_device_check_inputs (be, node, error))
     return FALSE;
   node->state = d = g_new0 (Deform, 1);
   d->sampled.n = x->n;

@@ -19,13 +19,8 @@ cuda_device_enter (Cuda *be)
 }
 
 gboolean
-cuda_device_check (DefcnBackend *base, DefcnNode *node,
-    const DefcnOp *reference, GError **error)
+cuda_device_check_inputs (const Cuda *be, const DefcnNode *node, GError **error)
 {
-  const Cuda *be = cuda_of (base);
-
-  if (!reference->prepare (base, node, error))
-    return FALSE;
   for (int i = 0; i < DEFCN_MAX_INPUTS && node->x[i]; i++) {
     const DefcnTensor *x = node->x[i];
 
@@ -38,6 +33,14 @@ cuda_device_check (DefcnBackend *base, DefcnNode *node,
     return FALSE;
   }
   return TRUE;
+}
+
+gboolean
+cuda_device_check (DefcnBackend *base, DefcnNode *node,
+    const DefcnOp *reference, GError **error)
+{
+  return reference->prepare (base, node, error)
+      && cuda_device_check_inputs (cuda_of (base), node, error);
 }
 
 void *

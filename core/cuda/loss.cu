@@ -53,8 +53,7 @@ focal_classes (const BatchLevel *level, gsize row, int n_classes, int lane,
   const float *x = level->logits + row * n_classes;
   const float *aux_x = level->aux_logits + row * n_classes;
   float *dx = level->dlogits + row * n_classes;
-  const float f =
-      level->filter ? defcn_objective_sigmoid (level->filter[row]) : 1;
+  const float f = level->filter ? defcn_sigmoid (level->filter[row]) : 1;
   const bool takes = label != DEFCN_LABEL_IGNORED;
   const bool takes_aux = aux && *aux != DEFCN_LABEL_IGNORED;
   FocalSums sums = {};

@@ -135,8 +135,11 @@ void cuda_device_note (Cuda *be, cudaError_t error, const char *where);
 /* Makes the backend's device that of the calling thread. */
 void cuda_device_enter (Cuda *be);
 
-/* What every step but a convolution wants: the checks of the @reference's
- * prepare(), and no input that is padded.  FALSE with @error. */
+/* What every step but a convolution wants: no input that is padded.  FALSE with
+ * @error. */
+gboolean cuda_device_check_inputs (const Cuda *be, const DefcnNode *node,
+    GError **error);
+/* That, and the checks of the @reference's prepare(). */
 gboolean cuda_device_check (DefcnBackend *be, DefcnNode *node,
     const DefcnOp *reference, GError **error);
 

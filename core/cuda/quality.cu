@@ -41,9 +41,9 @@ quality_of (const Batch *batch, const DefcnTruth *t, int l, int location,
   if (iou == 0 && alpha > 0 && !additive) /* most pairs */
     return isnan (logit) ? -1 : 0;
 
-  float p = defcn_objective_sigmoid (logit);
+  float p = defcn_sigmoid (logit);
   if (!auxiliary && level->filter)
-    p *= defcn_objective_sigmoid (level->filter[row]);
+    p *= defcn_sigmoid (level->filter[row]);
   const float quality = additive ? (1 - alpha) * p + alpha * iou
                                  : powf (p, 1 - alpha) * powf (iou, alpha);
   return isnan (quality) ? -1 : quality;

@@ -12,6 +12,7 @@
 #include "pack.h"
 #include "passes.h"
 #include "primitive.h"
+#include "sigmoid.h"
 
 #include <math.h>
 #include <string.h>
@@ -149,10 +150,8 @@ mask_of (const Onednn *be, const DefcnNode *node, int n, int at, int tap)
 
   if (offsets->c == 2 * n_taps)
     return 1;
-  return 1
-      / (1
-          + expf (-offsets->data[offset_at (be, offsets, n, at,
-              2 * n_taps + tap)]));
+  return defcn_sigmoid (
+      offsets->data[offset_at (be, offsets, n, at, 2 * n_taps + tap)]);
 }
 
 /* The taps of location @at, and how they change unless @slopes is NULL. */
@@ -389,7 +388,8 @@ deform_backward (DefcnBackend *base, const DefcnNode *node)
   s.taps = (DeformTap *) (s.dw + weight_len (d));
   s.slopes = (DeformSlopes *) (s.taps + d->backward_strip * d->n_taps);
   s.sums = (float *) (s.slopes + d->backward_strip * d->n_taps);
-  memset (s.dw, 0, weight_len (d) * sizeof (float));
+  if (node->w->grad)
+    memset (s.dw, 0, weight_len (d) * sizeof (float));
   defcn_onednn_pack_update (be, d->pack);
   for (s.n = 0; s.n < node->y->n; s.n++) {
     for (s.first = 0; s.first < hw; s.first += d->backward_strip) {

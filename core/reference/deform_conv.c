@@ -6,6 +6,8 @@
  */
 #include "backend.h"
 
+#include "sigmoid.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -67,8 +69,7 @@ read_taps (const DefcnNode *node, int n, int oy, int ox)
         ox * node->stride - node->pad + k % node->size + o[2 * k + 1];
 
     locate (tap, x, n, py, px);
-    tap->mask =
-        offsets->c > 2 * n_taps ? 1 / (1 + expf (-o[2 * n_taps + k])) : 1;
+    tap->mask = offsets->c > 2 * n_taps ? defcn_sigmoid (o[2 * n_taps + k]) : 1;
     for (int c = 0; c < x->c; c++) {
       float v = 0;
 

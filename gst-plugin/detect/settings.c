@@ -83,30 +83,26 @@ label_fault (const char *label)
   return NULL;
 }
 
+/* (transfer full) @labels */
 static gboolean
 take_labels (GstDefcnModelInfo *info, char **labels, const char *where,
     GError **error)
 {
-  int n = (int) g_strv_length (labels);
+  g_auto (GStrv) taken = labels;
+  int n = (int) g_strv_length (taken);
 
-  if (n != info->n_classes) {
-    gst_defcn_error_settings (error, "%s: %d labels, the model has %d classes",
-        where, n, info->n_classes);
-    g_strfreev (labels);
-    return FALSE;
-  }
+  if (n != info->n_classes)
+    return gst_defcn_error_settings (error,
+        "%s: %d labels, the model has %d classes", where, n, info->n_classes);
   for (int i = 0; i < n; i++) {
-    const char *fault = label_fault (g_strstrip (labels[i]));
+    const char *fault = label_fault (g_strstrip (taken[i]));
 
-    if (fault) {
-      gst_defcn_error_settings (error, "%s: label %d is %s", where, i + 1,
-          fault);
-      g_strfreev (labels);
-      return FALSE;
-    }
+    if (fault)
+      return gst_defcn_error_settings (error, "%s: label %d is %s", where,
+          i + 1, fault);
   }
   g_strfreev (info->labels);
-  info->labels = labels;
+  info->labels = g_steal_pointer (&taken);
   return TRUE;
 }
 
@@ -118,24 +114,19 @@ gst_defcn_model_info_relabel (GstDefcnModelInfo *info, const char *text,
   g_autoptr (GError) why = NULL;
   char *lines;
 
-  if (text && path) {
-    gst_defcn_error_settings (error, "labels and labels-file are both set");
-    return FALSE;
-  }
+  if (text && path)
+    return gst_defcn_error_settings (error,
+        "labels and labels-file are both set");
   if (text)
     return take_labels (info, gst_defcn_list_split (text), "labels", error);
   if (!path)
     return TRUE;
   if (g_file_test (path, G_FILE_TEST_EXISTS)
-      && !g_file_test (path, G_FILE_TEST_IS_REGULAR)) {
-    gst_defcn_error_settings (error, "labels-file: %s is no regular file",
-        path);
-    return FALSE;
-  }
-  if (!g_file_get_contents (path, &content, NULL, &why)) {
-    gst_defcn_error_settings (error, "labels-file: %s", why->message);
-    return FALSE;
-  }
+      && !g_file_test (path, G_FILE_TEST_IS_REGULAR))
+    return gst_defcn_error_settings (error,
+        "labels-file: %s is no regular file", path);
+  if (!g_file_get_contents (path, &content, NULL, &why))
+    return gst_defcn_error_settings (error, "labels-file: %s", why->message);
   lines = g_str_has_prefix (content, BYTE_ORDER_MARK)
       ? content + strlen (BYTE_ORDER_MARK)
       : content;
@@ -174,11 +165,9 @@ static gboolean
 leave_out (GString *unknown, const char *property, const char *name,
     GError **error)
 {
-  if (!unknown) {
-    gst_defcn_error_settings (error, "%s: the model has no class \"%s\"",
+  if (!unknown)
+    return gst_defcn_error_settings (error, "%s: the model has no class \"%s\"",
         property, name);
-    return FALSE;
-  }
   g_string_append_printf (unknown, "%s%s of %s", unknown->len ? ", " : "", name,
       property);
   return TRUE;
@@ -195,22 +184,18 @@ parse_class_thresholds (float *thresholds, const char *text,
     char *equals = strrchr (*item, '='), *end = NULL;
     double value;
 
-    if (!equals) {
-      gst_defcn_error_settings (error,
+    if (!equals)
+      return gst_defcn_error_settings (error,
           "class-thresholds: \"%s\" is not of the form class=threshold", *item);
-      return FALSE;
-    }
     *equals++ = '\0';
     g_strstrip (*item);
     g_strstrip (equals);
     value = g_ascii_strtod (equals, &end);
     /* Written so that NaN is refused. */
-    if (!*equals || *end || !(value >= 0 && value <= 1)) {
-      gst_defcn_error_settings (error,
+    if (!*equals || *end || !(value >= 0 && value <= 1))
+      return gst_defcn_error_settings (error,
           "class-thresholds: \"%s\" of %s is not a number from 0 to 1", equals,
           *item);
-      return FALSE;
-    }
     if (!set_class (thresholds, info, *item, (float) value)
         && !leave_out (unknown, "class-thresholds", *item, error))
       return FALSE;
@@ -266,15 +251,12 @@ parse_roi (GArray *roi, const char *text, GError **error)
 
     if (!*g_strstrip (*item) && !item[1] && item != items)
       break;
-    if (!parse_region (&region, *item)) {
-      gst_defcn_error_settings (error,
+    if (!parse_region (&region, *item))
+      return gst_defcn_error_settings (error,
           "roi: \"%s\" is not x,y,width,height in pixels", *item);
-      return FALSE;
-    }
-    if (roi->len == GST_DEFCN_MAX_REGIONS) {
-      gst_defcn_error_settings (error, "roi: more than %d regions", roi->len);
-      return FALSE;
-    }
+    if (roi->len == GST_DEFCN_MAX_REGIONS)
+      return gst_defcn_error_settings (error, "roi: more than %d regions",
+          roi->len);
     g_array_append_val (roi, region);
   }
   return TRUE;

@@ -486,33 +486,61 @@ test_padded_chunks (void)
   testing_tensor_free (be, x);
 }
 
+static void
+pool_input (DefcnNet *net, DefcnTensor *input)
+{
+  defcn_net_max_pool (net, input);
+}
+
+static void
+group_input (DefcnNet *net, DefcnTensor *input)
+{
+  defcn_net_conv (net, input, "thirds", 3, 3, 1,
+      &(DefcnConvOptions){ .groups = 3 });
+}
+
+static void
+deform_input (DefcnNet *net, DefcnTensor *input)
+{
+  const DefcnConvOptions options = { .bias = TRUE };
+
+  defcn_net_deform_conv (net, input,
+      defcn_net_conv (net, input, "offsets", 18, 3, 1, &options), "bent", 8, 3,
+      1, &options);
+}
+
 /* Who reads the padded input as if it were dense is refused in words: all but a
  * convolution of one group. */
 static void
 test_padded_readers (void)
 {
-  static const char *const precisions[] = { "fp16", "fp32" };
+  static const struct
+  {
+    void (*read) (DefcnNet *net, DefcnTensor *input);
+    const char *message;
+  } readers[] = { { pool_input,
+                      "max_pool: reads the network's input, which in this "
+                      "precision convolutions alone do" },
+    { group_input,
+        "thirds: 3 groups of the network's input, which in this "
+        "precision has one" },
+    { deform_input,
+        "bent: reads the network's input, which in this precision "
+        "convolutions alone do" } };
 
-  for (int i = 0; i < 4; i++) {
-    g_autoptr (DefcnBackend) be = open_cuda (precisions[i / 2]);
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (readers); i++) {
+    const gboolean is_dense = i >= G_N_ELEMENTS (readers);
+    g_autoptr (DefcnBackend) be = open_cuda (is_dense ? "fp32" : "fp16");
     g_autoptr (DefcnParams) params = defcn_params_new (be, FALSE);
     g_autoptr (DefcnNet) net = defcn_net_new (params, be, 1, 8, 8);
     g_autoptr (GError) error = NULL;
 
-    if (i % 2)
-      defcn_net_max_pool (net, defcn_net_input (net));
-    else
-      defcn_net_conv (net, defcn_net_input (net), "thirds", 3, 3, 1,
-          &(DefcnConvOptions){ .groups = 3 });
-    g_assert_true (defcn_net_plan (net, FALSE, &error) == (i >= 2));
-    if (i >= 2)
+    readers[i % G_N_ELEMENTS (readers)].read (net, defcn_net_input (net));
+    g_assert_true (defcn_net_plan (net, FALSE, &error) == is_dense);
+    if (is_dense)
       continue;
     g_assert_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND);
-    g_assert_cmpstr (error->message, ==,
-        i ? "max_pool: reads the network's input, which in this precision "
-            "convolutions alone do"
-          : "thirds: 3 groups of the network's input, which in this precision "
-            "has one");
+    g_assert_cmpstr (error->message, ==, readers[i].message);
   }
 }
 

@@ -72,7 +72,7 @@ check_nms (const DefcnWeights *file, char *const names[5])
       xyxy[4 * j + 3], scores[j], classes[j] };
   g_array_append_vals (boxes, all, n);
   qsort (boxes->data, n, sizeof (DefcnBox), by_score);
-  defcn_boxes_nms (boxes, iou[0]);
+  defcn_boxes_nms (boxes, NULL, iou[0], NULL);
   g_assert_cmpint (boxes->len, ==, n_keep);
   for (gsize j = 0; j < n_keep; j++)
     g_assert_cmpmem (&g_array_index (boxes, DefcnBox, j), sizeof (DefcnBox),
@@ -182,7 +182,7 @@ test_nms_range (gconstpointer below)
       g_array_append_val (cells, cell);
     }
     g_autofree int *keep = testing_golden_ints (file, name, &n_keep);
-    defcn_boxes_nms_within (boxes, cells, g_ascii_strtod (iou, NULL), &range);
+    defcn_boxes_nms (boxes, cells, g_ascii_strtod (iou, NULL), &range);
     g_test_message ("%s: %u of %d", name, boxes->len, (int) n_keep);
     g_assert_cmpuint (boxes->len, ==, n_keep);
     g_assert_cmpuint (cells->len, ==, n_keep);

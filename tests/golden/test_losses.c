@@ -165,7 +165,7 @@ check_focal_product (const DefcnWeights *file, const char *set)
     float d, df;
 
     found[i] = defcn_objective_focal_product (&d, &df, cls[i],
-        defcn_objective_sigmoid (filter[j]), classes[j] == (int) (i % k));
+        defcn_sigmoid (filter[j]), classes[j] == (int) (i % k));
     if (!extreme || (fabsf (cls[i]) <= 15 && fabsf (filter[j]) <= 15)) {
       kept++;
       continue;

@@ -720,7 +720,7 @@ test_nms (void)
   g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
 
   g_array_append_vals (boxes, in, G_N_ELEMENTS (in));
-  defcn_boxes_nms (boxes, 0.5f);
+  defcn_boxes_nms (boxes, NULL, 0.5f, NULL);
   g_assert_cmpuint (boxes->len, ==, 4);
   g_assert_cmpfloat (g_array_index (boxes, DefcnBox, 2).score, ==, 0.6f);
   g_assert_cmpfloat (g_array_index (boxes, DefcnBox, 3).score, ==, 0.5f);

@@ -44,7 +44,7 @@ focal_product (float *dcls, float *dfilter, float cls, float filter,
     gboolean positive)
 {
   return defcn_objective_focal_product (dcls, dfilter, cls,
-      defcn_objective_sigmoid (filter), positive);
+      defcn_sigmoid (filter), positive);
 }
 
 /* GIoU loss of boxes (-l, -t, r, b), arXiv 1902.09630, in double. */

@@ -1,6 +1,7 @@
 /* 3DMF as post-processing: its text, and what it keeps, by whole maps. */
 #include "max_filter.h"
 
+#include <math.h>
 #include <string.h>
 
 /* "TAU,PHI" within the limits of a recipe, nothing else. */

@@ -23,17 +23,16 @@ defcn_points_new (const DefcnLevel *levels, int n_levels, int n_classes)
   for (int l = 0; l < n_levels; l++) {
     const DefcnLevel *level = &levels[l];
 
-    const int each = MAX (level->anchors, 1);
-
     for (gsize i = 0; i < defcn_level_boxes (level); i++, j++) {
-      const int at = i / each, x = at % level->w, y = at / level->w;
       DefcnPoint *p = &points[j];
+      int x, y;
 
+      defcn_level_locate (&x, &y, level, i);
       *p = (DefcnPoint){ .x = (x + 0.5f) * level->stride,
         .y = (y + 0.5f) * level->stride,
         .stride = level->stride,
         .level = l,
-        .anchor = i % each };
+        .anchor = i % MAX (level->anchors, 1) };
       if (!level->deltas)
         continue;
 

@@ -2,7 +2,7 @@
 #include "poto.h"
 
 #include "hungarian.h"
-#include "objective.h"
+#include "sigmoid.h"
 
 #include <math.h>
 
@@ -22,9 +22,9 @@ defcn_poto_quality (const DefcnPoint *point, const DefcnObject *object,
   if (iou == 0 && alpha > 0 && !additive) /* most pairs: spare the powers */
     return isnan (logits[object->label]) ? -1 : 0;
 
-  float p = defcn_objective_sigmoid (logits[object->label]);
+  float p = defcn_sigmoid (logits[object->label]);
   if (!auxiliary && point->filter)
-    p *= defcn_objective_sigmoid (*point->filter);
+    p *= defcn_sigmoid (*point->filter);
   const float quality = additive ? (1 - alpha) * p + alpha * iou
                                  : powf (p, 1 - alpha) * powf (iou, alpha);
   return isnan (quality) ? -1 : quality;

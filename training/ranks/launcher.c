@@ -5,12 +5,11 @@
 #include "launcher.h"
 
 #include "error.h"
+#include "modules.h"
 
 #include <gmodule.h>
 #include <string.h>
 #include <unistd.h>
-
-#define MODULE "libdefcn-mpi.so"
 
 /* A positive number of the environment, else 0. */
 static int
@@ -38,29 +37,12 @@ defcn_launcher_size (void)
   return MAX (size, 1);
 }
 
-/* (transfer full): as backend.c finds CUDA's. */
-static char *
-find_module (void)
-{
-  static const char *const folders[] = { "mpi", "../defcn",
-    DEFCN_MODULES_FROM_BIN };
-  const char *given = g_getenv ("DEFCN_MODULES");
-  g_autofree char *program = g_file_read_link ("/proc/self/exe", NULL);
-  g_autofree char *own = program ? g_path_get_dirname (program) : NULL;
-
-  for (guint i = 0; !given && own && i < G_N_ELEMENTS (folders); i++) {
-    g_autofree char *path = g_build_filename (own, folders[i], MODULE, NULL);
-
-    if (g_file_test (path, G_FILE_TEST_EXISTS))
-      return g_steal_pointer (&path);
-  }
-  return g_build_filename (given ? given : DEFCN_MODULES, MODULE, NULL);
-}
-
 static const DefcnTransport *
 load (int size, GError **error)
 {
-  g_autofree char *path = find_module ();
+  g_autofree char *program = g_file_read_link ("/proc/self/exe", NULL);
+  g_autofree char *own = program ? g_path_get_dirname (program) : NULL;
+  g_autofree char *path = defcn_modules_find ("libdefcn-mpi.so", own, "mpi");
   /* MPI opens parts of its own, which look for its symbols. */
   GModule *module = g_module_open (path, 0);
   const DefcnTransport *(*get) (void);

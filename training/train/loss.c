@@ -25,7 +25,7 @@ static double
 location_product (float *dx, float *dfilter, const float *x, float filter,
     int k, int label, float scale)
 {
-  const float f = defcn_objective_sigmoid (filter);
+  const float f = defcn_sigmoid (filter);
   double sum = 0, dsum = 0;
 
   for (int c = 0; c < k; c++) {
