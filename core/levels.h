@@ -42,4 +42,18 @@ defcn_levels_sigmoid (float x)
   return 1.0f / (1.0f + expf (-x));
 }
 
+/* The final score of class @c, of @n_classes, of box @i: what boxes.h compares
+ * with the threshold. */
+static inline float
+defcn_level_score (const DefcnLevel *level, gsize i, int c, int n_classes)
+{
+  float score = defcn_levels_sigmoid (level->logits[i * n_classes + c]);
+
+  if (level->filter)
+    score *= defcn_levels_sigmoid (level->filter[i]);
+  if (level->centerness)
+    score = sqrtf (score * defcn_levels_sigmoid (level->centerness[i]));
+  return score;
+}
+
 G_END_DECLS
