@@ -341,7 +341,7 @@ append_maps (GString *html, Report *r)
   }
   if (!o->pictures) {
     const DefcnSubject *first = r->subjects->pdata[0];
-    const guint i = clear_sample (first->dataset, first->boxes->len);
+    const guint i = clear_sample (first->dataset, first->verdicts->len);
     const DefcnSample *sample = first->dataset->samples->pdata[i];
     DefcnPicture *picture = defcn_dataset_picture (first->dataset, i, &error);
 
