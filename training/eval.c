@@ -111,9 +111,8 @@ save_reliability (const DefcnFigures *result, const Options *o, GError **error)
   g_autofree char *model =
       g_path_get_basename (o->model ? o->model : o->results);
   g_autofree char *data = g_path_get_basename (o->annotations);
-  g_autofree char *own = defcn_figures_column (result, result->own);
-  g_autofree char *title = g_strdup_printf ("%s on %s, %s%s", model, data,
-      result->own == DEFCN_COLUMN_NONE ? "no NMS" : own,
+  g_autofree char *way = defcn_figures_way (result);
+  g_autofree char *title = g_strdup_printf ("%s on %s, %s%s", model, data, way,
       o->max_filter ? ", max filter" : "");
 
   return defcn_reliability_plot_save (&result->reliability, title,

@@ -9,24 +9,10 @@
 
 #define MOST_CLASSES 25 /* of a confusion matrix, and one for the others */
 
-static const char *const column_keys[DEFCN_N_COLUMNS] = { "no_nms", "local",
-  "nms" };
-
 static const DefcnMeasured *
 row_at (const GArray *rows, guint i)
 {
   return &g_array_index (rows, DefcnMeasured, i);
-}
-
-const cJSON *
-defcn_measured_column (const cJSON *figures, DefcnColumn column)
-{
-  const cJSON *own = cJSON_GetObjectItemCaseSensitive (figures, "own");
-
-  if (cJSON_IsString (own)
-      && g_str_equal (own->valuestring, column_keys[column]))
-    return figures;
-  return cJSON_GetObjectItemCaseSensitive (figures, column_keys[column]);
 }
 
 static const cJSON *
@@ -79,7 +65,7 @@ is_there (const GArray *rows, gsize t)
 static void
 append_way (GString *html, const cJSON *figures, DefcnColumn column)
 {
-  const cJSON *of = defcn_measured_column (figures, column);
+  const cJSON *of = defcn_figures_json_column (figures, column);
 
   if (column == DEFCN_COLUMN_NONE)
     g_string_append (html, "no NMS");
@@ -107,7 +93,7 @@ append_figures (GString *html, const GArray *rows)
     const DefcnMeasured *row = row_at (rows, i);
 
     for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
-      const cJSON *of = defcn_measured_column (row->figures, k);
+      const cJSON *of = defcn_figures_json_column (row->figures, k);
 
       if (!of)
         continue;
@@ -452,7 +438,7 @@ append_confusion (GString *html, const DefcnMeasured *row)
   const int size = places[n] + 1;
   g_autofree guint *cells = g_new0 (guint, (gsize) size * size);
   g_autofree char **names = g_new0 (char *, size + 1);
-  g_autofree char *way = defcn_subject_way (s);
+  g_autofree char *way = defcn_figures_way (&s->figures);
 
   for (int t = 0; t <= n; t++) {
     if (t < n && places[t] < shown)

@@ -19,9 +19,6 @@ typedef struct
   const DefcnSubject *subject; /* who measured; NULL: the run itself */
 } DefcnMeasured;
 
-/* The part of @figures that is of @column; NULL where it has none. */
-const cJSON *defcn_measured_column (const cJSON *figures, DefcnColumn column);
-
 /* Appends everything of @rows, of DefcnMeasured; there is one at least. */
 void defcn_measured_append (GString *html, const GArray *rows);
 

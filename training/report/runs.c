@@ -2,9 +2,9 @@
 #include "runs.h"
 
 #include "chart.h"
+#include "eval/figures.h"
 #include "html.h"
 #include "machine.h"
-#include "measured.h"
 
 #include <math.h>
 
@@ -73,7 +73,7 @@ append_run (GString *html, const DefcnHistory *h)
   defcn_html_figure (html, defcn_history_number (last, "ap"), 4);
   defcn_html_figure (html, defcn_history_number (last, "ap50"), 4);
   defcn_html_figure (html,
-      defcn_history_number (defcn_measured_column (last, DEFCN_COLUMN_NONE),
+      defcn_history_number (defcn_figures_json_column (last, DEFCN_COLUMN_NONE),
           "ap50"),
       4);
   defcn_html_figure (html, defcn_history_number (last, "duplicate_rate"), 4);
@@ -185,7 +185,8 @@ add_evaluations (DefcnChart *chart, const GPtrArray *runs, guint i,
     const DefcnEvaluation *e =
         &g_array_index (h->evaluations, DefcnEvaluation, k);
     const double value =
-        defcn_history_number (defcn_measured_column (e->figures, column), key);
+        defcn_history_number (defcn_figures_json_column (e->figures, column),
+            key);
     const DefcnPoint p = { e->iteration, value >= 0 ? value : NAN };
 
     g_array_append_val (points, p);

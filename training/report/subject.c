@@ -83,11 +83,3 @@ defcn_subject_free (DefcnSubject *s)
   defcn_backend_free (s->be);
   g_free (s);
 }
-
-char *
-defcn_subject_way (const DefcnSubject *s)
-{
-  return s->figures.own == DEFCN_COLUMN_NONE
-      ? g_strdup ("no NMS")
-      : defcn_figures_column (&s->figures, s->figures.own);
-}

@@ -36,8 +36,4 @@ DefcnSubject *defcn_subject_open (const DefcnHistory *history,
 void defcn_subject_free (DefcnSubject *subject);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnSubject, defcn_subject_free)
 
-/* In words what is done with the boxes: "no NMS", "local 0.70"; (transfer
- * full). */
-char *defcn_subject_way (const DefcnSubject *subject);
-
 G_END_DECLS
