@@ -36,7 +36,6 @@ typedef struct
   GPtrArray *runs;       /* of DefcnHistory */
   DefcnDataset *dataset; /* or NULL */
   GPtrArray *subjects;   /* of DefcnSubject, whose models could be opened */
-  GPtrArray *jsons;      /* of cJSON, the figures that were measured */
   guint n_failed;        /* models and pictures */
 } Report;
 
@@ -56,12 +55,6 @@ static void
 subject_free (gpointer data)
 {
   defcn_subject_free (data);
-}
-
-static void
-json_free (gpointer data)
-{
-  cJSON_Delete (data);
 }
 
 /* What fails is told, here and on the page, and the rest goes on. */
@@ -214,34 +207,35 @@ subject_of (const Report *r, const DefcnHistory *h)
 
 /* What was measured here, else what runs have measured themselves. */
 static GArray *
-collect_figures (Report *r)
+collect_figures (const Report *r)
 {
   GArray *rows = g_array_new (FALSE, TRUE, sizeof (DefcnMeasured));
 
   for (guint i = 0; i < r->runs->len; i++) {
     const DefcnHistory *h = r->runs->pdata[i];
     const DefcnSubject *s = r->dataset ? subject_of (r, h) : NULL;
-    DefcnMeasured row = { h->name, i, defcn_history_last (h), -1, s };
+    const DefcnEvaluation *last = h->evaluations->len
+        ? &g_array_index (h->evaluations, DefcnEvaluation,
+            h->evaluations->len - 1)
+        : NULL;
+    DefcnMeasured row = { h->name, i };
 
     if (s) {
-      cJSON *json = cJSON_CreateObject ();
-
-      defcn_figures_to_json (&s->figures, json);
-      g_ptr_array_add (r->jsons, json);
-      row.figures = json;
-    } else if (row.figures) {
-      row.iteration = g_array_index (h->evaluations, DefcnEvaluation,
-          h->evaluations->len - 1)
-                          .iteration;
+      row.figures = s->json;
+      row.subject = s;
+    } else if (last && !r->dataset) {
+      row.figures = last->figures;
+      row.iteration = last->iteration;
+    } else {
+      continue;
     }
-    if (row.figures && (s || !r->dataset))
-      g_array_append_val (rows, row);
+    g_array_append_val (rows, row);
   }
   return rows;
 }
 
 static void
-append_figures (GString *html, Report *r)
+append_figures (GString *html, const Report *r)
 {
   g_autoptr (GArray) rows = collect_figures (r);
 
@@ -526,8 +520,7 @@ run_report (const Options *o)
     .sa_flags = SA_RESETHAND };
   Report r = { .options = o,
     .runs = g_ptr_array_new_with_free_func (history_free),
-    .subjects = g_ptr_array_new_with_free_func (subject_free),
-    .jsons = g_ptr_array_new_with_free_func (json_free) };
+    .subjects = g_ptr_array_new_with_free_func (subject_free) };
   g_autoptr (GError) error = NULL;
 
   sigaction (SIGINT, &action, NULL);
@@ -537,7 +530,6 @@ run_report (const Options *o)
     g_printerr ("defcn report: %s\n", error->message);
   else if (!g_str_equal (o->output, "-"))
     g_print ("%s\n", o->output);
-  g_ptr_array_unref (r.jsons);
   g_ptr_array_unref (r.subjects);
   g_ptr_array_unref (r.runs);
   defcn_dataset_free (r.dataset);

@@ -15,7 +15,7 @@ typedef struct
   const char *name;
   guint color; /* the run's, in all charts */
   const cJSON *figures;
-  gint64 iteration;            /* of the run; -1: measured by the report */
+  gint64 iteration;            /* of the run, where it measured */
   const DefcnSubject *subject; /* who measured; NULL: the run itself */
 } DefcnMeasured;
 

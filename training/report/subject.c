@@ -67,6 +67,8 @@ defcn_subject_new (const DefcnHistory *history, const DefcnDataset *dataset,
   own.data = s;
   if (!defcn_evaluate_model (s->model, s->dataset, &own, &s->figures, error))
     return NULL;
+  s->json = cJSON_CreateObject ();
+  defcn_figures_to_json (&s->figures, s->json);
   return g_steal_pointer (&s);
 }
 
@@ -76,6 +78,7 @@ defcn_subject_free (DefcnSubject *s)
   if (!s)
     return;
   defcn_figures_clear (&s->figures);
+  cJSON_Delete (s->json);
   g_clear_pointer (&s->dataset, defcn_dataset_free);
   g_clear_pointer (&s->verdicts, g_ptr_array_unref);
   g_free (s->confusion);

@@ -18,6 +18,7 @@ typedef struct
   DefcnModel *model;
   DefcnDataset *dataset; /* the objects of the model's classes */
   DefcnFigures figures;
+  cJSON *json;         /* of the figures, as figures.h writes them */
   GPtrArray *verdicts; /* of GArray of DefcnVerdict, of each sample what is
                           right and wrong about it: its boxes over the working
                           threshold, and its objects */
