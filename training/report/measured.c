@@ -251,16 +251,23 @@ append_crowds (GString *html, const GArray *rows)
   append_dots (html, rows, chart, parts, keys);
 }
 
+/* The rest of a table's head: a column for every row. */
+static void
+append_names (GString *html, const GArray *rows)
+{
+  for (guint i = 0; i < rows->len; i++)
+    defcn_html_within (html, "<th scope=\"col\">", row_at (rows, i)->name,
+        "</th>");
+  g_string_append (html, "</tr></thead>\n<tbody>\n");
+}
+
 static void
 append_reliability_table (GString *html, const GArray *rows)
 {
   g_string_append (html,
       "<details><summary>Detections of every bin</summary>\n"
       "<div class=\"wide\"><table><thead><tr><th scope=\"col\">score</th>");
-  for (guint i = 0; i < rows->len; i++)
-    defcn_html_within (html, "<th scope=\"col\">", row_at (rows, i)->name,
-        "</th>");
-  g_string_append (html, "</tr></thead>\n<tbody>\n");
+  append_names (html, rows);
   for (int k = 0; k < DEFCN_RELIABILITY_BINS; k++) {
     g_string_append_printf (html, "<tr><th scope=\"row\">%.2f to %.2f</th>",
         (double) k / DEFCN_RELIABILITY_BINS,
@@ -334,10 +341,7 @@ append_classes (GString *html, const GArray *rows)
   g_string_append (html,
       "<h3>AP of every class</h3>\n<div class=\"wide\"><table><thead><tr>"
       "<th scope=\"col\">class</th>");
-  for (guint i = 0; i < rows->len; i++)
-    defcn_html_within (html, "<th scope=\"col\">", row_at (rows, i)->name,
-        "</th>");
-  g_string_append (html, "</tr></thead>\n<tbody>\n");
+  append_names (html, rows);
   for (guint c = 0; c < names->len; c++) {
     defcn_html_within (html, "<tr><th scope=\"row\">", names->pdata[c],
         "</th>");
