@@ -4,8 +4,8 @@
 #include "data/annotations.h"
 #include "data/output.h"
 #include "device_options.h"
-#include "picture_options.h"
 #include "progress.h"
+#include "read_options.h"
 #include "report/html.h"
 #include "report/maps.h"
 #include "report/measured.h"
@@ -429,15 +429,13 @@ check (const Options *o)
     return "there are more --name than runs";
   if (o->worst < 0 || o->worst > MOST_WORST)
     return "--worst is not in 0 .. 100";
-  if (!(o->read.max_damaged >= 0 && o->read.max_damaged <= 1))
-    return "--max-damaged is not in 0 .. 1";
   if (o->crowd < 1)
     return "--crowd is not 1 or more";
   if (o->batch < 0 || o->batch > DEFCN_EVALUATE_MAX_BATCH)
     return "--batch is not in 1 .. 64";
   if (o->limit < 0 || o->device.threads < 0)
     return "--limit and --threads are not negative";
-  return defcn_picture_options_problem (&o->read.picture);
+  return defcn_read_options_problem (&o->read);
 }
 
 static const char summary[] =
@@ -473,10 +471,6 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "N" },
     { "batch", 'b', 0, G_OPTION_ARG_INT, &o->batch,
         "images shown to the detector at once (1; CUDA: 8 of 1000)", "N" },
-    { "max-damaged", 0, 0, G_OPTION_ARG_DOUBLE, &o->read.max_damaged,
-        "share of damaged annotations that stops (0.1)", "SHARE" },
-    { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->read.absolute_names,
-        "pictures' file names may be absolute, or leave their folder", NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
         NULL },
     { NULL },
@@ -486,7 +480,7 @@ parse (Options *o, int *argc, char ***argv, GError **error)
 
   g_option_context_set_summary (context, summary);
   g_option_context_add_main_entries (context, entries, NULL);
-  defcn_picture_options_add (&o->read.picture, context);
+  defcn_read_options_add (&o->read, context);
   defcn_device_options_add (&o->device, context,
       DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT);
   if (!g_option_context_parse (context, argc, argv, error))
