@@ -81,13 +81,17 @@ append_way (GString *html, const cJSON *figures, DefcnColumn column)
 static void
 append_figures (GString *html, const GArray *rows)
 {
+  gboolean there[G_N_ELEMENTS (table)];
+
   g_string_append (html,
       "<div class=\"wide\"><table><thead><tr><th scope=\"col\">model</th>"
       "<th scope=\"col\" class=\"words\">boxes</th>");
-  for (gsize t = 0; t < G_N_ELEMENTS (table); t++)
-    if (is_there (rows, t))
+  for (gsize t = 0; t < G_N_ELEMENTS (table); t++) {
+    there[t] = is_there (rows, t);
+    if (there[t])
       g_string_append_printf (html, "<th scope=\"col\">%s</th>",
           table[t].title);
+  }
   g_string_append (html, "</tr></thead>\n<tbody>\n");
   for (guint i = 0; i < rows->len; i++) {
     const DefcnMeasured *row = row_at (rows, i);
@@ -102,7 +106,7 @@ append_figures (GString *html, const GArray *rows)
       append_way (html, row->figures, k);
       g_string_append (html, "</td>");
       for (gsize t = 0; t < G_N_ELEMENTS (table); t++)
-        if (is_there (rows, t))
+        if (there[t])
           defcn_html_figure (html, figure (of, table[t].part, table[t].key), 4);
       g_string_append (html, "</tr>\n");
     }
