@@ -12,6 +12,7 @@
 #include "report/page.h"
 #include "report/pictures.h"
 #include "report/runs.h"
+#include "train/run.h"
 
 #include <math.h>
 #include <signal.h>
@@ -101,8 +102,8 @@ name_runs (Report *r)
     }
 }
 
-/* Nothing that is read is written over, and what cannot be written is said
- * before the work. */
+/* Nothing of a run, and nothing else that is read, is written over, and what
+ * cannot be written is said before the work. */
 static gboolean
 check_output (const Report *r, GError **error)
 {
@@ -112,14 +113,11 @@ check_output (const Report *r, GError **error)
   for (guint i = 0; i < r->runs->len; i++) {
     const DefcnHistory *h = r->runs->pdata[i];
 
-    if (h->model)
-      g_ptr_array_add (inputs, g_strdup (h->model));
-    if (h->model && g_str_equal (h->model, h->path))
-      continue;
-    g_ptr_array_add (inputs, g_build_filename (h->path, "metrics.jsonl", NULL));
+    g_ptr_array_add (inputs, g_strdup (h->path)); /* a model file alone */
     g_ptr_array_add (inputs, g_build_filename (h->path, "recipe.ini", NULL));
-    g_ptr_array_add (inputs,
-        g_build_filename (h->path, "checkpoint.safetensors", NULL));
+    for (gsize k = 0; defcn_run_files[k]; k++)
+      g_ptr_array_add (inputs,
+          g_build_filename (h->path, defcn_run_files[k], NULL));
   }
   if (o->annotations)
     g_ptr_array_add (inputs, g_strdup (o->annotations));
