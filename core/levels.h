@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include "sigmoid.h"
+
 #include <glib.h>
 
 G_BEGIN_DECLS
@@ -43,6 +45,20 @@ defcn_level_locate (int *x, int *y, const DefcnLevel *level, gsize box)
 
   *x = location % level->w;
   *y = location / level->w;
+}
+
+/* The final score of class @c, of @n_classes, of box @i: what boxes.h compares
+ * with the threshold. */
+static inline float
+defcn_level_score (const DefcnLevel *level, gsize i, int c, int n_classes)
+{
+  float score = defcn_sigmoid (level->logits[i * n_classes + c]);
+
+  if (level->filter)
+    score *= defcn_sigmoid (level->filter[i]);
+  if (level->centerness)
+    score = sqrtf (score * defcn_sigmoid (level->centerness[i]));
+  return score;
 }
 
 G_END_DECLS

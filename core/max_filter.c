@@ -2,7 +2,6 @@
 #include "max_filter.h"
 
 #include "bilinear.h"
-#include "sigmoid.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -30,14 +29,9 @@ static float
 score_at (const DefcnLevel *l, const Map *map, int x, int y)
 {
   const gsize location = (gsize) y * l->w + x;
-  const gsize i = location * MAX (l->anchors, 1) + map->anchor;
-  float score = defcn_sigmoid (l->logits[i * map->n_classes + map->label]);
 
-  if (l->filter)
-    score *= defcn_sigmoid (l->filter[i]);
-  if (l->centerness)
-    score = sqrtf (score * defcn_sigmoid (l->centerness[i]));
-  return score;
+  return defcn_level_score (l, location * MAX (l->anchors, 1) + map->anchor,
+      map->label, map->n_classes);
 }
 
 /* What level @from has at (@x, @y) of level @to. */

@@ -1,7 +1,20 @@
-/* Where tests find their data, and how they skip by name without it. */
+/* Where tests find their data, how they skip by name without it, and how often
+ * a text is there. */
 #pragma once
 
 #include <glib.h>
+#include <string.h>
+
+/* How often @part is in @text. */
+static inline int
+testing_count (const char *text, const char *part)
+{
+  int n = 0;
+
+  for (; (text = strstr (text, part)); text += strlen (part))
+    n++;
+  return n;
+}
 
 /* Path of @below in the folder that the variable @name of the environment says,
  * else in ../shared/@folder beside the sources; NULL where it does not exist.

@@ -18,4 +18,7 @@ void testing_tiny_model_write_as (const char *path, int short_edge, float bias);
 void testing_tiny_model_write_labels (const char *path,
     const char *const *labels);
 
+/* The first again, with nine anchors at a location and without 3DMF. */
+void testing_tiny_model_write_anchors (const char *path);
+
 G_END_DECLS

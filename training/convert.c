@@ -4,7 +4,7 @@
 #include "convert/yolo_set.h"
 #include "data/list.h"
 #include "error.h"
-#include "picture_options.h"
+#include "read_options.h"
 
 typedef struct
 {
@@ -34,10 +34,6 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "FILE" },
     { "split", 0, 0, G_OPTION_ARG_STRING, &o->split,
         "Of a data.yaml: train, val or test, or several (train)", "A,B" },
-    { "max-damaged", 0, 0, G_OPTION_ARG_DOUBLE, &o->read.max_damaged,
-        "Share of damaged annotations that stops (0.1)", "SHARE" },
-    { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->read.absolute_names,
-        "Pictures' file names may be absolute, or leave their folder", NULL },
     { "force", 0, 0, G_OPTION_ARG_NONE, &o->force,
         "Write over what is at OUTPUT", NULL },
     { NULL },
@@ -55,18 +51,15 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       "  defcn convert data.yaml val.json --split val\n"
       "  defcn convert train.json Annotations/ --to voc\n");
   g_option_context_add_main_entries (context, entries, NULL);
-  defcn_picture_options_add (&o->read.picture, context);
+  defcn_read_options_add (&o->read, context);
   if (!g_option_context_parse (context, argc, argv, error))
     return FALSE;
   if (*argc != 3)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "INPUT and OUTPUT are needed, see --help");
-  else if (!(o->read.max_damaged >= 0 && o->read.max_damaged <= 1))
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "--max-damaged is not in 0 .. 1");
-  else if (defcn_picture_options_problem (&o->read.picture))
+  else if (defcn_read_options_problem (&o->read))
     g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        defcn_picture_options_problem (&o->read.picture));
+        defcn_read_options_problem (&o->read));
   else
     return TRUE;
   return FALSE;

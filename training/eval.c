@@ -8,7 +8,7 @@
 #include "eval/calibrate.h"
 #include "eval/results.h"
 #include "eval/tracks.h"
-#include "picture_options.h"
+#include "read_options.h"
 
 #include <signal.h>
 
@@ -111,9 +111,8 @@ save_reliability (const DefcnFigures *result, const Options *o, GError **error)
   g_autofree char *model =
       g_path_get_basename (o->model ? o->model : o->results);
   g_autofree char *data = g_path_get_basename (o->annotations);
-  g_autofree char *own = defcn_figures_column (result, result->own);
-  g_autofree char *title = g_strdup_printf ("%s on %s, %s%s", model, data,
-      result->own == DEFCN_COLUMN_NONE ? "no NMS" : own,
+  g_autofree char *way = defcn_figures_way (result);
+  g_autofree char *title = g_strdup_printf ("%s on %s, %s%s", model, data, way,
       o->max_filter ? ", max filter" : "");
 
   return defcn_reliability_plot_save (&result->reliability, title,
@@ -330,8 +329,6 @@ check (const Options *o)
     return "--model, --annotations and --images are needed";
   if (!o->annotations)
     return "--annotations are needed";
-  if (!(o->read.max_damaged >= 0 && o->read.max_damaged <= 1))
-    return "--max-damaged is not in 0 .. 1";
   if (!(o->threshold <= 1) || !(o->duplicates >= 0 && o->duplicates <= 1))
     return "a score threshold is not in 0 .. 1";
   if (!(o->nms >= 0 && o->nms < 1))
@@ -353,7 +350,7 @@ check (const Options *o)
     return "--batch is not in 1 .. 64";
   if (o->limit < 0 || o->device.threads < 0)
     return "--limit and --threads are not negative";
-  return defcn_picture_options_problem (&o->read.picture);
+  return defcn_read_options_problem (&o->read);
 }
 
 /* --classes prints every class, --classes=NAMES takes only those. */
@@ -450,10 +447,6 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "FILE" },
     { "raw", 0, 0, G_OPTION_ARG_NONE, &o->raw,
         "with --tracks: leave no annotation or result out", NULL },
-    { "max-damaged", 0, 0, G_OPTION_ARG_DOUBLE, &o->read.max_damaged,
-        "share of damaged annotations that stops (0.1)", "SHARE" },
-    { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->read.absolute_names,
-        "pictures' file names may be absolute, or leave their folder", NULL },
     { "reliability", 0, 0, G_OPTION_ARG_FILENAME, &o->reliability,
         "draw precision over the score here", "PNG" },
     { "calibrate", 0, 0, G_OPTION_ARG_NONE, &o->calibrate,
@@ -468,7 +461,7 @@ parse (Options *o, int *argc, char ***argv, GError **error)
   g_option_context_set_description (context, description);
   g_option_group_add_entries (group, entries);
   g_option_context_set_main_group (context, group);
-  defcn_picture_options_add (&o->read.picture, context);
+  defcn_read_options_add (&o->read, context);
   defcn_device_options_add (&o->device, context,
       DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT
           | DEFCN_DEVICE_OPTIONS_MAX_EDGE);

@@ -4,14 +4,15 @@
 #include "data/annotations.h"
 #include "data/output.h"
 #include "device_options.h"
-#include "picture_options.h"
 #include "progress.h"
+#include "read_options.h"
 #include "report/html.h"
 #include "report/maps.h"
 #include "report/measured.h"
 #include "report/page.h"
 #include "report/pictures.h"
 #include "report/runs.h"
+#include "train/run.h"
 
 #include <math.h>
 #include <signal.h>
@@ -36,7 +37,6 @@ typedef struct
   GPtrArray *runs;       /* of DefcnHistory */
   DefcnDataset *dataset; /* or NULL */
   GPtrArray *subjects;   /* of DefcnSubject, whose models could be opened */
-  GPtrArray *jsons;      /* of cJSON, the figures that were measured */
   guint n_failed;        /* models and pictures */
 } Report;
 
@@ -56,12 +56,6 @@ static void
 subject_free (gpointer data)
 {
   defcn_subject_free (data);
-}
-
-static void
-json_free (gpointer data)
-{
-  cJSON_Delete (data);
 }
 
 /* What fails is told, here and on the page, and the rest goes on. */
@@ -108,8 +102,8 @@ name_runs (Report *r)
     }
 }
 
-/* Nothing that is read is written over, and what cannot be written is said
- * before the work. */
+/* Nothing of a run, and nothing else that is read, is written over, and what
+ * cannot be written is said before the work. */
 static gboolean
 check_output (const Report *r, GError **error)
 {
@@ -119,14 +113,11 @@ check_output (const Report *r, GError **error)
   for (guint i = 0; i < r->runs->len; i++) {
     const DefcnHistory *h = r->runs->pdata[i];
 
-    if (h->model)
-      g_ptr_array_add (inputs, g_strdup (h->model));
-    if (h->model && g_str_equal (h->model, h->path))
-      continue;
-    g_ptr_array_add (inputs, g_build_filename (h->path, "metrics.jsonl", NULL));
+    g_ptr_array_add (inputs, g_strdup (h->path)); /* a model file alone */
     g_ptr_array_add (inputs, g_build_filename (h->path, "recipe.ini", NULL));
-    g_ptr_array_add (inputs,
-        g_build_filename (h->path, "checkpoint.safetensors", NULL));
+    for (gsize k = 0; defcn_run_files[k]; k++)
+      g_ptr_array_add (inputs,
+          g_build_filename (h->path, defcn_run_files[k], NULL));
   }
   if (o->annotations)
     g_ptr_array_add (inputs, g_strdup (o->annotations));
@@ -214,34 +205,35 @@ subject_of (const Report *r, const DefcnHistory *h)
 
 /* What was measured here, else what runs have measured themselves. */
 static GArray *
-collect_figures (Report *r)
+collect_figures (const Report *r)
 {
   GArray *rows = g_array_new (FALSE, TRUE, sizeof (DefcnMeasured));
 
   for (guint i = 0; i < r->runs->len; i++) {
     const DefcnHistory *h = r->runs->pdata[i];
     const DefcnSubject *s = r->dataset ? subject_of (r, h) : NULL;
-    DefcnMeasured row = { h->name, i, defcn_history_last (h), -1, s };
+    const DefcnEvaluation *last = h->evaluations->len
+        ? &g_array_index (h->evaluations, DefcnEvaluation,
+            h->evaluations->len - 1)
+        : NULL;
+    DefcnMeasured row = { h->name, i };
 
     if (s) {
-      cJSON *json = cJSON_CreateObject ();
-
-      defcn_figures_to_json (&s->figures, json);
-      g_ptr_array_add (r->jsons, json);
-      row.figures = json;
-    } else if (row.figures) {
-      row.iteration = g_array_index (h->evaluations, DefcnEvaluation,
-          h->evaluations->len - 1)
-                          .iteration;
+      row.figures = s->json;
+      row.subject = s;
+    } else if (last && !r->dataset) {
+      row.figures = last->figures;
+      row.iteration = last->iteration;
+    } else {
+      continue;
     }
-    if (row.figures && (s || !r->dataset))
-      g_array_append_val (rows, row);
+    g_array_append_val (rows, row);
   }
   return rows;
 }
 
 static void
-append_figures (GString *html, Report *r)
+append_figures (GString *html, const Report *r)
 {
   g_autoptr (GArray) rows = collect_figures (r);
 
@@ -341,7 +333,7 @@ append_maps (GString *html, Report *r)
   }
   if (!o->pictures) {
     const DefcnSubject *first = r->subjects->pdata[0];
-    const guint i = clear_sample (first->dataset, first->boxes->len);
+    const guint i = clear_sample (first->dataset, first->verdicts->len);
     const DefcnSample *sample = first->dataset->samples->pdata[i];
     DefcnPicture *picture = defcn_dataset_picture (first->dataset, i, &error);
 
@@ -435,15 +427,13 @@ check (const Options *o)
     return "there are more --name than runs";
   if (o->worst < 0 || o->worst > MOST_WORST)
     return "--worst is not in 0 .. 100";
-  if (!(o->read.max_damaged >= 0 && o->read.max_damaged <= 1))
-    return "--max-damaged is not in 0 .. 1";
   if (o->crowd < 1)
     return "--crowd is not 1 or more";
   if (o->batch < 0 || o->batch > DEFCN_EVALUATE_MAX_BATCH)
     return "--batch is not in 1 .. 64";
   if (o->limit < 0 || o->device.threads < 0)
     return "--limit and --threads are not negative";
-  return defcn_picture_options_problem (&o->read.picture);
+  return defcn_read_options_problem (&o->read);
 }
 
 static const char summary[] =
@@ -479,10 +469,6 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "N" },
     { "batch", 'b', 0, G_OPTION_ARG_INT, &o->batch,
         "images shown to the detector at once (1; CUDA: 8 of 1000)", "N" },
-    { "max-damaged", 0, 0, G_OPTION_ARG_DOUBLE, &o->read.max_damaged,
-        "share of damaged annotations that stops (0.1)", "SHARE" },
-    { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->read.absolute_names,
-        "pictures' file names may be absolute, or leave their folder", NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->inputs, NULL,
         NULL },
     { NULL },
@@ -492,7 +478,7 @@ parse (Options *o, int *argc, char ***argv, GError **error)
 
   g_option_context_set_summary (context, summary);
   g_option_context_add_main_entries (context, entries, NULL);
-  defcn_picture_options_add (&o->read.picture, context);
+  defcn_read_options_add (&o->read, context);
   defcn_device_options_add (&o->device, context,
       DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT);
   if (!g_option_context_parse (context, argc, argv, error))
@@ -526,8 +512,7 @@ run_report (const Options *o)
     .sa_flags = SA_RESETHAND };
   Report r = { .options = o,
     .runs = g_ptr_array_new_with_free_func (history_free),
-    .subjects = g_ptr_array_new_with_free_func (subject_free),
-    .jsons = g_ptr_array_new_with_free_func (json_free) };
+    .subjects = g_ptr_array_new_with_free_func (subject_free) };
   g_autoptr (GError) error = NULL;
 
   sigaction (SIGINT, &action, NULL);
@@ -537,7 +522,6 @@ run_report (const Options *o)
     g_printerr ("defcn report: %s\n", error->message);
   else if (!g_str_equal (o->output, "-"))
     g_print ("%s\n", o->output);
-  g_ptr_array_unref (r.jsons);
   g_ptr_array_unref (r.subjects);
   g_ptr_array_unref (r.runs);
   defcn_dataset_free (r.dataset);

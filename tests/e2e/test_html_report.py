@@ -441,7 +441,8 @@ def test_f_errors(work):
             ([one, "-a", "/none.json", "-i", work], 1, "/none.json")]:
         page, said = report(work, *arguments, status=status)
         assert page is None and wanted in said, (arguments, said)
-    for name in ("metrics.jsonl", "best.safetensors", "recipe.ini"):
+    for name in ("metrics.jsonl", "best.safetensors", "model.safetensors",
+                 "curve.png", "recipe.ini"):
         path = one + "/" + name
         with open(path, "rb") as file:
             before = file.read()

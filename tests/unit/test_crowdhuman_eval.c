@@ -104,40 +104,58 @@ static const Case cases[] = {
       0.5, 0.5 },
 };
 
+typedef struct
+{
+  DefcnSample samples[N_IMAGES];
+  DefcnDataset dataset;
+  DefcnCrowdhumanEval *eval;
+} Set;
+
+static void
+set_up (Set *set, const Truth truth[MAX_ROWS], const Found found[MAX_ROWS])
+{
+  *set =
+      (Set){ .dataset = { .crowdhuman = TRUE, .samples = g_ptr_array_new () } };
+  for (int i = 0; i < N_IMAGES; i++)
+    g_ptr_array_add (set->dataset.samples, &set->samples[i]);
+  for (int k = 0; k < MAX_ROWS && truth[k].box[2] != 0; k++) {
+    DefcnObject o = { .person = !truth[k].ignored };
+
+    for (int i = 0; i < 4; i++)
+      o.bbox[i] = truth[k].box[i];
+    g_assert_true (defcn_dataset_add (&set->dataset, truth[k].image, &o));
+  }
+  set->eval = defcn_crowdhuman_eval_new (&set->dataset);
+  for (int k = 0; k < MAX_ROWS && found[k].score != 0; k++)
+    defcn_crowdhuman_eval_add (set->eval, found[k].image, 200, 200,
+        &found[k].box, &found[k].score, 1);
+}
+
+static void
+tear_down (Set *set)
+{
+  defcn_crowdhuman_eval_free (set->eval);
+  g_clear_pointer (&set->dataset.packed, g_byte_array_unref);
+  g_ptr_array_unref (set->dataset.samples);
+}
+
 static void
 test_figures (gconstpointer data)
 {
   const Case *c = data;
-  DefcnSample samples[N_IMAGES] = { { 0 } };
-  DefcnDataset dataset = { .crowdhuman = TRUE, .samples = g_ptr_array_new () };
+  Set set;
 
-  for (int i = 0; i < N_IMAGES; i++) {
-    g_ptr_array_add (dataset.samples, &samples[i]);
-  }
-  for (int k = 0; k < MAX_ROWS && c->truth[k].box[2] != 0; k++) {
-    DefcnObject o = { .person = !c->truth[k].ignored };
-
-    for (int i = 0; i < 4; i++)
-      o.bbox[i] = c->truth[k].box[i];
-    g_assert_true (defcn_dataset_add (&dataset, c->truth[k].image, &o));
-  }
-
-  DefcnCrowdhumanEval *eval = defcn_crowdhuman_eval_new (&dataset);
-  for (int k = 0; k < MAX_ROWS && c->found[k].score != 0; k++)
-    defcn_crowdhuman_eval_add (eval, c->found[k].image, 200, 200,
-        &c->found[k].box, &c->found[k].score, 1);
+  set_up (&set, c->truth, c->found);
   for (int run = 0; run < 2; run++) {
     DefcnCrowdhumanResult r;
 
-    defcn_crowdhuman_eval_run (eval, &r);
+    defcn_crowdhuman_eval_run (set.eval, &r);
     g_test_message ("AP %.15g mMR %.15g recall %.15g", r.ap, r.mmr, r.recall);
     g_assert_cmpfloat_with_epsilon (r.ap, c->ap, 1e-12);
     g_assert_cmpfloat_with_epsilon (r.mmr, c->mmr, 1e-12);
     g_assert_cmpfloat_with_epsilon (r.recall, c->recall, 1e-12);
   }
-  defcn_crowdhuman_eval_free (eval);
-  g_clear_pointer (&dataset.packed, g_byte_array_unref);
-  g_ptr_array_unref (dataset.samples);
+  tear_down (&set);
 }
 
 /* A file without detections for an image: its persons are missed and not cut
@@ -185,39 +203,26 @@ test_outcomes (void)
     { 2, 1, 2, "hh", 0.5, 0, 1 },
     { 3, 0, 0, "", 0, 1, 0 },
   };
-  static const Truth truth[] = { { A }, { B }, { FAR, .ignored = TRUE },
+  static const Truth truth[MAX_ROWS] = { { A }, { B }, { FAR, .ignored = TRUE },
     { A, 1 } };
-  static const Found found[] = { { A, 0.7 }, { FAR, 0.95 }, { B, 0.9 },
+  static const Found found[MAX_ROWS] = { { A, 0.7 }, { FAR, 0.95 }, { B, 0.9 },
     { B, 0.8, 1 } };
-  DefcnSample samples[N_IMAGES] = { { 0 } };
-  DefcnDataset dataset = { .crowdhuman = TRUE, .samples = g_ptr_array_new () };
   g_autoptr (GString) text = g_string_new (NULL);
+  Set set;
 
-  for (int i = 0; i < N_IMAGES; i++)
-    g_ptr_array_add (dataset.samples, &samples[i]);
-  for (gsize k = 0; k < G_N_ELEMENTS (truth); k++) {
-    DefcnObject o = { .person = !truth[k].ignored };
-
-    for (int i = 0; i < 4; i++)
-      o.bbox[i] = truth[k].box[i];
-    g_assert_true (defcn_dataset_add (&dataset, truth[k].image, &o));
-  }
-  DefcnCrowdhumanEval *eval = defcn_crowdhuman_eval_new (&dataset);
-  for (gsize k = 0; k < G_N_ELEMENTS (found); k++)
-    defcn_crowdhuman_eval_add (eval, found[k].image, 200, 200, &found[k].box,
-        &found[k].score, 1);
+  set_up (&set, truth, found);
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_auto (DefcnOutcomes) outcomes = { 0 };
     DefcnCrowdhumanResult r;
 
-    g_assert_cmpuint (defcn_crowdhuman_eval_restrict (eval, rows[i].least), ==,
-        rows[i].n_images);
-    defcn_crowdhuman_eval_run (eval, &r);
+    g_assert_cmpuint (defcn_crowdhuman_eval_restrict (set.eval, rows[i].least),
+        ==, rows[i].n_images);
+    defcn_crowdhuman_eval_run (set.eval, &r);
     g_test_message ("AP %.15g mMR %.15g recall %.15g", r.ap, r.mmr, r.recall);
     g_assert_cmpfloat_with_epsilon (r.ap, rows[i].ap, 1e-12);
     g_assert_cmpfloat_with_epsilon (r.mmr, rows[i].mmr, 1e-12);
     g_assert_cmpfloat_with_epsilon (r.recall, rows[i].recall, 1e-12);
-    defcn_crowdhuman_eval_outcomes (eval, &outcomes);
+    defcn_crowdhuman_eval_outcomes (set.eval, &outcomes);
     g_assert_cmpuint (outcomes.n_objects, ==, rows[i].n_persons);
     g_string_set_size (text, 0);
     for (guint k = 0; k < outcomes.outcomes->len; k++)
@@ -225,9 +230,7 @@ test_outcomes (void)
           g_array_index (outcomes.outcomes, DefcnOutcome, k).hit ? "h" : "-");
     g_assert_cmpstr (text->str, ==, rows[i].outcomes);
   }
-  defcn_crowdhuman_eval_free (eval);
-  g_clear_pointer (&dataset.packed, g_byte_array_unref);
-  g_ptr_array_unref (dataset.samples);
+  tear_down (&set);
 }
 
 /* The Jaccard index takes boxes as the other figures do: cut to the image where
@@ -264,33 +267,17 @@ test_jaccard (void)
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
-    DefcnSample samples[N_IMAGES] = { { 0 } };
-    DefcnDataset dataset = { .crowdhuman = TRUE,
-      .samples = g_ptr_array_new () };
     DefcnCrowdhumanResult r = { 0 };
+    Set set;
 
-    for (int k = 0; k < N_IMAGES; k++)
-      g_ptr_array_add (dataset.samples, &samples[k]);
-    for (int k = 0; k < MAX_ROWS && rows[i].truth[k].box[2] != 0; k++) {
-      DefcnObject o = { .person = !rows[i].truth[k].ignored };
-
-      for (int j = 0; j < 4; j++)
-        o.bbox[j] = rows[i].truth[k].box[j];
-      g_assert_true (defcn_dataset_add (&dataset, rows[i].truth[k].image, &o));
-    }
-    DefcnCrowdhumanEval *eval = defcn_crowdhuman_eval_new (&dataset);
-    for (int k = 0; k < MAX_ROWS && rows[i].found[k].score != 0; k++)
-      defcn_crowdhuman_eval_add (eval, rows[i].found[k].image, 200, 200,
-          &rows[i].found[k].box, &rows[i].found[k].score, 1);
-    defcn_crowdhuman_eval_restrict (eval, rows[i].least);
-    defcn_crowdhuman_eval_jaccard (eval, &r);
+    set_up (&set, rows[i].truth, rows[i].found);
+    defcn_crowdhuman_eval_restrict (set.eval, rows[i].least);
+    defcn_crowdhuman_eval_jaccard (set.eval, &r);
     g_test_message ("%" G_GSIZE_FORMAT ": %.9f at %.1f", i, r.ji,
         r.ji_threshold);
     g_assert_cmpfloat_with_epsilon (r.ji, rows[i].ji, 2e-6);
     g_assert_cmpfloat_with_epsilon (r.ji_threshold, rows[i].threshold, 1e-9);
-    defcn_crowdhuman_eval_free (eval);
-    g_clear_pointer (&dataset.packed, g_byte_array_unref);
-    g_ptr_array_unref (dataset.samples);
+    tear_down (&set);
   }
 }
 
@@ -326,31 +313,19 @@ test_truth_recall (void)
     { { { { -500, 0, 510, 80 } }, { { 0, 0, 10, 80 } } }, 0.6, 0, 1 },
     { { { A }, { A }, { A, 1 } }, 0.6, 2, 0.5 },
   };
+  static const Found none[MAX_ROWS];
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
-    DefcnSample samples[N_IMAGES] = { { 0 } };
-    DefcnDataset dataset = { .crowdhuman = TRUE,
-      .samples = g_ptr_array_new () };
+    Set set;
 
-    for (int k = 0; k < N_IMAGES; k++)
-      g_ptr_array_add (dataset.samples, &samples[k]);
-    for (int k = 0; k < MAX_ROWS && rows[i].truth[k].box[2] != 0; k++) {
-      DefcnObject o = { .person = !rows[i].truth[k].ignored };
-
-      for (int j = 0; j < 4; j++)
-        o.bbox[j] = rows[i].truth[k].box[j];
-      g_assert_true (defcn_dataset_add (&dataset, rows[i].truth[k].image, &o));
-    }
-    DefcnCrowdhumanEval *eval = defcn_crowdhuman_eval_new (&dataset);
-    defcn_crowdhuman_eval_add (eval, 0, 200, 200, NULL, NULL, 0);
-    defcn_crowdhuman_eval_restrict (eval, rows[i].least);
+    set_up (&set, rows[i].truth, none);
+    defcn_crowdhuman_eval_add (set.eval, 0, 200, 200, NULL, NULL, 0);
+    defcn_crowdhuman_eval_restrict (set.eval, rows[i].least);
     const double recall =
-        defcn_crowdhuman_eval_truth_recall (eval, rows[i].iou);
+        defcn_crowdhuman_eval_truth_recall (set.eval, rows[i].iou);
     g_test_message ("%" G_GSIZE_FORMAT ": %.9f", i, recall);
     g_assert_cmpfloat_with_epsilon (recall, rows[i].want, 1e-12);
-    defcn_crowdhuman_eval_free (eval);
-    g_clear_pointer (&dataset.packed, g_byte_array_unref);
-    g_ptr_array_unref (dataset.samples);
+    tear_down (&set);
   }
 }
 

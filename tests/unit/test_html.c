@@ -1,10 +1,11 @@
 /* Text and pictures in a page: whatever a file says stays text. */
 #include "report/html.h"
 
+#include "folder.h"
 #include "report/page.h"
+#include "testing.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 /* Text of any kind, in an element and in an attribute. */
@@ -87,6 +88,7 @@ static void
 test_pictures (void)
 {
   static const int sizes[][2] = { { 1, 1 }, { 17, 9 }, { 64, 48 } };
+  char *folder = folder_new ();
 
   for (gsize i = 0; i < G_N_ELEMENTS (sizes); i++) {
     g_autoptr (DefcnPicture) picture =
@@ -96,15 +98,14 @@ test_pictures (void)
     for (int k = 0; k < n; k++)
       picture->rgb[k] = k % 3 == 0 ? 200 : 40 + k / 3 % picture->width;
     for (int png = 0; png < 2; png++) {
-      g_autofree char *path = g_build_filename (g_get_tmp_dir (),
-          png ? "defcn-html.png" : "defcn-html.jpg", NULL);
       g_autofree char *address =
           png ? defcn_html_png (picture) : defcn_html_jpeg (picture);
       g_autoptr (GError) error = NULL;
       gsize len;
       g_autofree guint8 *data = decode (address, png ? "png" : "jpeg", &len);
 
-      g_assert_true (g_file_set_contents (path, (char *) data, len, &error));
+      g_autofree char *path =
+          folder_write (folder, png ? "a.png" : "a.jpg", data, len);
       g_autoptr (DefcnPicture) back = defcn_picture_load (path, &error);
       g_assert_no_error (error);
       g_assert_cmpint (back->width, ==, picture->width);
@@ -112,21 +113,9 @@ test_pictures (void)
       for (int k = 0; k < n; k++)
         g_assert_cmpint (ABS (back->rgb[k] - picture->rgb[k]), <=,
             png ? 0 : 12);
-      remove (path);
     }
   }
-}
-
-static int
-count (const char *text, const char *what)
-{
-  int n = 0;
-
-  while ((text = strstr (text, what))) {
-    text += strlen (what);
-    n++;
-  }
-  return n;
+  folder_remove (folder);
 }
 
 /* Sections are closed and linked in their order; a title is text; nothing may
@@ -140,11 +129,11 @@ test_page (void)
   g_string_append (html, "<p>1</p>\n");
   defcn_page_section (html, "two", "The second");
   defcn_page_end (html);
-  g_assert_cmpint (count (html->str, "<section "), ==, 2);
-  g_assert_cmpint (count (html->str, "</section>"), ==, 2);
-  g_assert_cmpint (count (html->str, "<script"), ==, 0);
-  g_assert_cmpint (count (html->str, "&lt;script&gt;"), ==, 2);
-  g_assert_cmpint (count (html->str, "<!-- links -->"), ==, 0);
+  g_assert_cmpint (testing_count (html->str, "<section "), ==, 2);
+  g_assert_cmpint (testing_count (html->str, "</section>"), ==, 2);
+  g_assert_cmpint (testing_count (html->str, "<script"), ==, 0);
+  g_assert_cmpint (testing_count (html->str, "&lt;script&gt;"), ==, 2);
+  g_assert_cmpint (testing_count (html->str, "<!-- links -->"), ==, 0);
   g_assert_nonnull (strstr (html->str, "default-src 'none'"));
   g_assert_nonnull (strstr (html->str, "<html lang=\"en\">"));
   const char *first = strstr (html->str, "<a href=\"#one\">The first</a>");

@@ -16,6 +16,7 @@
 #include <jpeglib.h>
 
 #define MEGAPIXELS 100
+#define SAVED_QUALITY 92 /* of JPEG */
 /* Bytes of a file for each pixel that is allowed. */
 #define BYTES_PER_PIXEL 4
 
@@ -218,8 +219,9 @@ on_write_error (j_common_ptr info)
   longjmp (errors->jump, 1);
 }
 
-static gboolean
-write_jpeg (const DefcnPicture *picture, FILE *file, char *text)
+gboolean
+defcn_picture_write_jpeg (const DefcnPicture *picture, FILE *file, int quality,
+    GError **error)
 {
   struct jpeg_compress_struct info;
   WriteErrors errors;
@@ -228,8 +230,8 @@ write_jpeg (const DefcnPicture *picture, FILE *file, char *text)
   errors.base.error_exit = on_write_error;
   jpeg_create_compress (&info);
   if (setjmp (errors.jump) != 0) {
-    memcpy (text, errors.text, JMSG_LENGTH_MAX);
     jpeg_destroy_compress (&info);
+    g_set_error_literal (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, errors.text);
     return FALSE;
   }
   jpeg_stdio_dest (&info, file);
@@ -238,7 +240,7 @@ write_jpeg (const DefcnPicture *picture, FILE *file, char *text)
   info.input_components = 3;
   info.in_color_space = JCS_RGB;
   jpeg_set_defaults (&info);
-  jpeg_set_quality (&info, 92, TRUE);
+  jpeg_set_quality (&info, quality, TRUE);
   jpeg_start_compress (&info, TRUE);
   while (info.next_scanline < info.image_height) {
     JSAMPROW rows[1] = { picture->rgb
@@ -251,8 +253,9 @@ write_jpeg (const DefcnPicture *picture, FILE *file, char *text)
   return TRUE;
 }
 
-static gboolean
-write_png (const DefcnPicture *picture, FILE *file, char *text)
+gboolean
+defcn_picture_write_png (const DefcnPicture *picture, FILE *file,
+    GError **error)
 {
   png_image image = { .version = PNG_IMAGE_VERSION,
     .width = picture->width,
@@ -261,7 +264,7 @@ write_png (const DefcnPicture *picture, FILE *file, char *text)
 
   if (png_image_write_to_stdio (&image, file, FALSE, picture->rgb, 0, NULL))
     return TRUE;
-  g_strlcpy (text, image.message, JMSG_LENGTH_MAX);
+  g_set_error_literal (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, image.message);
   return FALSE;
 }
 
@@ -271,14 +274,14 @@ defcn_picture_save (const DefcnPicture *picture, const char *path,
 {
   g_autofree char *lower = g_ascii_strdown (path, -1);
   g_autoptr (DefcnOutput) output = defcn_output_open (path, error);
-  char text[JMSG_LENGTH_MAX] = "cannot be written";
 
   if (!output)
     return FALSE;
   FILE *file = defcn_output_file (output);
-  if (g_str_has_suffix (lower, ".png") ? write_png (picture, file, text)
-                                       : write_jpeg (picture, file, text))
+  if (g_str_has_suffix (lower, ".png")
+          ? defcn_picture_write_png (picture, file, error)
+          : defcn_picture_write_jpeg (picture, file, SAVED_QUALITY, error))
     return defcn_output_close (output, error);
-  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE, "%s: %s", path, text);
+  g_prefix_error (error, "%s: ", path);
   return FALSE;
 }

@@ -6,6 +6,8 @@
 
 #include "image.h"
 
+#include <stdio.h>
+
 G_BEGIN_DECLS
 
 /* Dense 8-bit RGB, owned. */
@@ -51,6 +53,12 @@ GPtrArray *defcn_picture_list (const char *folder, GCompareFunc compare,
     GError **error);
 /* By extension: .png, else JPEG of quality 92.  As output.h writes. */
 gboolean defcn_picture_save (const DefcnPicture *picture, const char *path,
+    GError **error);
+/* Into @file, with a @quality of 1 .. 100, or without loss; @error names no
+ * file.  What the stream holds back may still fail. */
+gboolean defcn_picture_write_jpeg (const DefcnPicture *picture, FILE *file,
+    int quality, GError **error);
+gboolean defcn_picture_write_png (const DefcnPicture *picture, FILE *file,
     GError **error);
 /* The core's view of it, borrowed. */
 DefcnImage defcn_picture_image (const DefcnPicture *picture);

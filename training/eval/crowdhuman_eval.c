@@ -6,17 +6,14 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct
-{
-  double x1, y1, x2, y2, score;
-  guint order;
-} Detection;
+/* Or an object, without a score. */
+typedef DefcnJaccardBox Detection;
 
 typedef struct
 {
   gboolean seen; /* detections were given: boxes are clipped */
   int width, height;
-  GArray *detections; /* of Detection */
+  GArray *detections; /* of Detection, in the order of arrival */
 } Image;
 
 struct _DefcnCrowdhumanEval
@@ -30,7 +27,6 @@ struct _DefcnCrowdhumanEval
 typedef struct
 {
   double score;
-  guint order;
   gboolean hit;
 } Point;
 
@@ -96,7 +92,7 @@ defcn_crowdhuman_eval_add (DefcnCrowdhumanEval *eval, guint i, int width,
   image->height = height;
   for (guint k = 0; k < n; k++) {
     Detection d = { xywh[k][0], xywh[k][1], xywh[k][0] + xywh[k][2],
-      xywh[k][1] + xywh[k][3], score[k], image->detections->len };
+      xywh[k][1] + xywh[k][3], score[k] };
 
     if (!isfinite (d.score))
       continue;
@@ -105,14 +101,13 @@ defcn_crowdhuman_eval_add (DefcnCrowdhumanEval *eval, guint i, int width,
   }
 }
 
+/* Ties keep their order: g_array_sort() is stable. */
 static int
 by_score (gconstpointer a, gconstpointer b)
 {
   const Detection *p = a, *q = b;
 
-  if (p->score != q->score)
-    return p->score > q->score ? -1 : 1;
-  return (p->order > q->order) - (p->order < q->order);
+  return (p->score < q->score) - (p->score > q->score);
 }
 
 /* The persons of a sample, then the ignored ones; corners, clipped. */
@@ -125,7 +120,7 @@ select_objects (GArray *out, const GArray *objects, const Image *image)
     for (guint k = 0; k < objects->len; k++) {
       const DefcnObject *o = &g_array_index (objects, DefcnObject, k);
       Detection box = { o->bbox[0], o->bbox[1], o->bbox[0] + o->bbox[2],
-        o->bbox[1] + o->bbox[3], 0, 0 };
+        o->bbox[1] + o->bbox[3], 0 };
 
       if (o->person != !ignored)
         continue;
@@ -139,40 +134,26 @@ select_objects (GArray *out, const GArray *objects, const Image *image)
   return persons;
 }
 
-static double
-area (const Detection *b)
-{
-  return (b->x2 - b->x1) * (b->y2 - b->y1);
-}
-
-static double
-intersection (const Detection *a, const Detection *b)
-{
-  const double w = MIN (a->x2, b->x2) - MAX (a->x1, b->x1);
-  const double h = MIN (a->y2, b->y2) - MAX (a->y1, b->y1);
-
-  return w > 0 && h > 0 ? w * h : 0;
-}
-
 /* The object that @d takes at IoU 0.5, -1 for none. */
 static int
 find_match (const Detection *d, const GArray *objects, guint persons,
     const gboolean *taken)
 {
+  const double area = defcn_jaccard_area (d);
   double best = 0.5;
   int match = -1;
 
   for (guint g = 0; g < objects->len; g++) {
     const Detection *o = &g_array_index (objects, Detection, g);
-    const double inter = intersection (d, o);
+    const double inter = defcn_jaccard_intersection (d, o);
 
     if (taken[g])
       continue;
     if (g >= persons && match >= 0)
       break;
     const double overlap = g < persons
-        ? inter / (area (d) + area (o) - inter + 1e-6)
-        : inter / (area (d) + 1e-6);
+        ? inter / (area + defcn_jaccard_area (o) - inter + 1e-6)
+        : inter / (area + 1e-6);
     if (overlap > best) {
       best = overlap;
       match = g;
@@ -194,7 +175,7 @@ match_image (GArray *points, const GArray *truth, const Image *image)
   for (guint k = 0; k < detections->len; k++) {
     const Detection *d = &g_array_index (detections, Detection, k);
     const int match = find_match (d, objects, persons, taken);
-    const Point point = { d->score, points->len, match >= 0 };
+    const Point point = { d->score, match >= 0 };
 
     if (match >= 0 && (guint) match >= persons)
       continue; /* on an ignored region: dropped */
@@ -210,9 +191,7 @@ by_point_score (gconstpointer a, gconstpointer b)
 {
   const Point *p = a, *q = b;
 
-  if (p->score != q->score)
-    return p->score > q->score ? -1 : 1;
-  return (p->order > q->order) - (p->order < q->order);
+  return (p->score < q->score) - (p->score > q->score);
 }
 
 /* Log-average miss rate over nine false positives per image. */
@@ -311,20 +290,6 @@ defcn_crowdhuman_eval_run (DefcnCrowdhumanEval *eval,
   result->mmr = log_average_miss (recall, fppi, points->len);
 }
 
-/* (transfer full): the same boxes. */
-static DefcnJaccardBox *
-jaccard_boxes (const GArray *boxes)
-{
-  DefcnJaccardBox *out = g_new (DefcnJaccardBox, boxes->len + 1);
-
-  for (guint i = 0; i < boxes->len; i++) {
-    const Detection *b = &g_array_index (boxes, Detection, i);
-
-    out[i] = (DefcnJaccardBox){ b->x1, b->y1, b->x2, b->y2, b->score };
-  }
-  return out;
-}
-
 void
 defcn_crowdhuman_eval_jaccard (const DefcnCrowdhumanEval *eval,
     DefcnCrowdhumanResult *result)
@@ -334,15 +299,16 @@ defcn_crowdhuman_eval_jaccard (const DefcnCrowdhumanEval *eval,
   for (guint i = 0; i < eval->dataset->samples->len; i++) {
     const Image *image = &eval->images[i];
     g_autoptr (GArray) truth = defcn_dataset_objects (eval->dataset, i);
-    g_autoptr (GArray) objects = g_array_new (FALSE, FALSE, sizeof (Detection));
+    g_autoptr (GArray) objects =
+        g_array_sized_new (FALSE, FALSE, sizeof (Detection), truth->len + 1);
 
     if (count_persons (truth) < eval->least_persons)
       continue;
     const guint n_persons = select_objects (objects, truth, image);
-    g_autofree DefcnJaccardBox *persons = jaccard_boxes (objects);
-    g_autofree DefcnJaccardBox *detections = jaccard_boxes (image->detections);
-    defcn_jaccard_add (&sum, detections, image->detections->len, persons,
-        n_persons, persons + n_persons, objects->len - n_persons);
+    const Detection *persons = (gpointer) objects->data;
+    defcn_jaccard_add (&sum, (gpointer) image->detections->data,
+        image->detections->len, persons, n_persons, persons + n_persons,
+        objects->len - n_persons);
   }
   result->ji = defcn_jaccard_best (&sum, &result->ji_threshold);
 }
@@ -361,9 +327,11 @@ count_kept (const GArray *truth, double iou)
     guint j = 0;
 
     while (j < kept) {
-      const double inter = intersection (&b[i], &b[j]);
+      const double inter = defcn_jaccard_intersection (&b[i], &b[j]);
+      const double both =
+          defcn_jaccard_area (&b[i]) + defcn_jaccard_area (&b[j]) - inter;
 
-      if (inter > iou * (area (&b[i]) + area (&b[j]) - inter))
+      if (inter > iou * both)
         break;
       j++;
     }

@@ -102,6 +102,13 @@ defcn_figures_column (const DefcnFigures *f, DefcnColumn column)
 }
 
 char *
+defcn_figures_way (const DefcnFigures *f)
+{
+  return f->own == DEFCN_COLUMN_NONE ? g_strdup ("no NMS")
+                                     : defcn_figures_column (f, f->own);
+}
+
+char *
 defcn_figures_summary (const DefcnFigures *f)
 {
   GString *line = g_string_new (NULL);
@@ -386,4 +393,15 @@ defcn_figures_to_json (const DefcnFigures *f, cJSON *object)
     if (k != (int) f->own)
       column_to_json (cJSON_AddObjectToObject (object, column_keys[k]), f, k);
   }
+}
+
+const cJSON *
+defcn_figures_json_column (const cJSON *object, DefcnColumn column)
+{
+  const char *key = column_keys[column];
+  const cJSON *own = cJSON_GetObjectItemCaseSensitive (object, "own");
+
+  if (cJSON_IsString (own) && g_str_equal (own->valuestring, key))
+    return object;
+  return cJSON_GetObjectItemCaseSensitive (object, key);
 }

@@ -74,6 +74,9 @@ double defcn_figures_ap (const DefcnFigures *figures);
 double defcn_figures_ap50 (const DefcnFigures *figures);
 /* A column for people: "none", "local 0.70", "NMS 0.60"; (transfer full). */
 char *defcn_figures_column (const DefcnFigures *figures, DefcnColumn column);
+/* The way that the model works, in words: "no NMS", "local 0.70", "NMS 0.60";
+ * (transfer full). */
+char *defcn_figures_way (const DefcnFigures *figures);
 /* One line; (transfer full). */
 char *defcn_figures_summary (const DefcnFigures *figures);
 /* The table that `defcn eval` prints, with a line per class @classes; "-" is
@@ -82,5 +85,8 @@ char *defcn_figures_table (const DefcnFigures *figures, gboolean classes);
 /* Adds all figures to @object: flat keys for the way that the model works, the
  * other ways under "no_nms", "local" and "nms"; "own" is the first's name. */
 void defcn_figures_to_json (const DefcnFigures *figures, cJSON *object);
+/* What such an object has of @column, borrowed; NULL where it has none. */
+const cJSON *defcn_figures_json_column (const cJSON *object,
+    DefcnColumn column);
 
 G_END_DECLS

@@ -28,8 +28,8 @@ typedef struct
   int *row, *col;
 } Picture;
 
-static double
-intersection (const DefcnJaccardBox *a, const DefcnJaccardBox *b)
+double
+defcn_jaccard_intersection (const DefcnJaccardBox *a, const DefcnJaccardBox *b)
 {
   const double w = MIN (a->x2, b->x2) - MAX (a->x1, b->x1);
   const double h = MIN (a->y2, b->y2) - MAX (a->y1, b->y1);
@@ -37,8 +37,8 @@ intersection (const DefcnJaccardBox *a, const DefcnJaccardBox *b)
   return w > 0 && h > 0 ? w * h : 0;
 }
 
-static double
-area (const DefcnJaccardBox *b)
+double
+defcn_jaccard_area (const DefcnJaccardBox *b)
 {
   return (b->x2 - b->x1) * (b->y2 - b->y1);
 }
@@ -47,7 +47,8 @@ static gboolean
 lies_on (const DefcnJaccardBox *box, const DefcnJaccardBox *regions, guint n)
 {
   for (guint i = 0; i < n; i++)
-    if (intersection (box, &regions[i]) / (MAX (area (box), 0) + EPSILON)
+    if (defcn_jaccard_intersection (box, &regions[i])
+            / (MAX (defcn_jaccard_area (box), 0) + EPSILON)
         > LEAST_OVERLAP)
       return TRUE;
   return FALSE;
@@ -59,9 +60,10 @@ find_pairs (Picture *p)
   for (guint i = 0; i < p->n_detections; i++)
     for (guint j = 0; j < p->n_persons; j++) {
       const DefcnJaccardBox *d = &p->detections[i], *o = &p->persons[j];
-      const double inter = intersection (d, o);
-      const Pair pair = { i, j, inter / (area (d) + area (o) - inter + EPSILON),
-        0 };
+      const double inter = defcn_jaccard_intersection (d, o);
+      const double both =
+          defcn_jaccard_area (d) + defcn_jaccard_area (o) - inter;
+      const Pair pair = { i, j, inter / (both + EPSILON), 0 };
 
       if (inter > 0 && pair.iou > LEAST_OVERLAP)
         g_array_append_val (p->pairs, pair);

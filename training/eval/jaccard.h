@@ -29,6 +29,11 @@ typedef struct
   double x1, y1, x2, y2, score;
 } DefcnJaccardBox;
 
+/* In square pixels. */
+double defcn_jaccard_area (const DefcnJaccardBox *box);
+double defcn_jaccard_intersection (const DefcnJaccardBox *a,
+    const DefcnJaccardBox *b);
+
 /* Zero it before the first picture. */
 typedef struct
 {

@@ -146,6 +146,13 @@ defcn_chart_add (DefcnChart *chart, const char *name, guint color,
   return series->points;
 }
 
+/* Which of @most equal parts of 0 .. @x_high it is in. */
+static guint
+part_of (const DefcnPoint *p, double x_high, guint most)
+{
+  return p->x / x_high * most * (1 - 1e-12);
+}
+
 GArray *
 defcn_chart_thin (const GArray *points, double x_high, guint most)
 {
@@ -157,14 +164,14 @@ defcn_chart_thin (const GArray *points, double x_high, guint most)
   }
   for (guint i = 0; i < points->len;) {
     const guint part =
-        g_array_index (points, DefcnPoint, i).x / x_high * most * (1 - 1e-12);
+        part_of (&g_array_index (points, DefcnPoint, i), x_high, most);
     DefcnPoint mean = { 0, 0 };
     guint n = 0, n_finite = 0;
 
     for (; i < points->len; i++, n++) {
       const DefcnPoint p = g_array_index (points, DefcnPoint, i);
 
-      if (n > 0 && (guint) (p.x / x_high * most * (1 - 1e-12)) != part)
+      if (part_of (&p, x_high, most) != part)
         break;
       mean.x += p.x;
       mean.y += isfinite (p.y) ? p.y : 0;
@@ -296,8 +303,7 @@ append_text (GString *html, double x, double y, const char *anchor,
 static void
 append_frame (GString *html, const DefcnChart *chart, const Axes *axes)
 {
-  g_string_append_printf (html,
-      "<g class=\"grid\" aria-hidden=\"true\">\n<path d=\"");
+  g_string_append (html, "<g class=\"grid\" aria-hidden=\"true\">\n<path d=\"");
   for (int i = 0; i < axes->y.n; i++)
     g_string_append_printf (html, "M%g %.2fH%g", LEFT,
         y_of (axes, defcn_scale_tick (&axes->y, i)), RIGHT);

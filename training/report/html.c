@@ -5,8 +5,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <jpeglib.h>
-#include <png.h>
 #include <stdlib.h>
 
 #define JPEG_QUALITY 80
@@ -38,58 +36,34 @@ defcn_html_figure (GString *html, double value, int decimals)
     g_string_append (html, "<td>–</td>");
 }
 
+/* @quality: of a JPEG, 0: a PNG. */
 static char *
-address_of (const char *type, gconstpointer data, gsize len)
+address_of (const DefcnPicture *picture, int quality)
 {
-  g_autofree char *base64 = g_base64_encode (data, len);
+  char *data = NULL;
+  size_t len = 0;
+  FILE *file = open_memstream (&data, &len);
 
-  return g_strdup_printf ("data:image/%s;base64,%s", type, base64);
+  g_return_val_if_fail (file != NULL, NULL);
+  const gboolean good = quality > 0
+      ? defcn_picture_write_jpeg (picture, file, quality, NULL)
+      : defcn_picture_write_png (picture, file, NULL);
+  fclose (file);
+  g_autofree char *base64 = g_base64_encode ((const guchar *) data, len);
+  free (data);
+  g_return_val_if_fail (good, NULL);
+  return g_strdup_printf ("data:image/%s;base64,%s",
+      quality > 0 ? "jpeg" : "png", base64);
 }
 
-/* libjpeg ends the process where there is no memory, as GLib does. */
 char *
 defcn_html_jpeg (const DefcnPicture *picture)
 {
-  struct jpeg_error_mgr errors;
-  struct jpeg_compress_struct info = { .err = jpeg_std_error (&errors) };
-  unsigned char *data = NULL;
-  unsigned long len = 0;
-
-  jpeg_create_compress (&info);
-  jpeg_mem_dest (&info, &data, &len);
-  info.image_width = picture->width;
-  info.image_height = picture->height;
-  info.input_components = 3;
-  info.in_color_space = JCS_RGB;
-  jpeg_set_defaults (&info);
-  jpeg_set_quality (&info, JPEG_QUALITY, TRUE);
-  jpeg_start_compress (&info, TRUE);
-  while (info.next_scanline < info.image_height) {
-    JSAMPROW rows[1] = { picture->rgb
-      + (gsize) info.next_scanline * picture->width * 3 };
-
-    jpeg_write_scanlines (&info, rows, 1);
-  }
-  jpeg_finish_compress (&info);
-  jpeg_destroy_compress (&info);
-
-  char *address = address_of ("jpeg", data, len);
-  free (data);
-  return address;
+  return address_of (picture, JPEG_QUALITY);
 }
 
 char *
 defcn_html_png (const DefcnPicture *picture)
 {
-  png_image image = { .version = PNG_IMAGE_VERSION,
-    .width = picture->width,
-    .height = picture->height,
-    .format = PNG_FORMAT_RGB };
-  png_alloc_size_t len = PNG_IMAGE_PNG_SIZE_MAX (image);
-  g_autofree guint8 *data = g_malloc (len);
-
-  g_return_val_if_fail (png_image_write_to_memory (&image, data, &len, FALSE,
-                            picture->rgb, 0, NULL),
-      NULL);
-  return address_of ("png", data, len);
+  return address_of (picture, 0);
 }

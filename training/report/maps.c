@@ -10,25 +10,16 @@
 
 #define COLUMN 150 /* width of a map on the page, in pixels */
 
-static double
-sigmoid (double x)
-{
-  return 1 / (1 + exp (-x));
-}
-
-/* What location @i scores with its best class, as boxes.h has it. */
+/* What location @i scores with its best box and class. */
 static float
 score_at (const DefcnLevel *level, gsize i, int n_classes)
 {
-  const float *logits = level->logits + i * n_classes;
-  double score = 0;
+  const gsize each = MAX (level->anchors, 1);
+  float score = 0;
 
-  for (int c = 0; c < n_classes; c++)
-    score = fmax (score, sigmoid (logits[c]));
-  if (level->filter)
-    score *= sigmoid (level->filter[i]);
-  if (level->centerness)
-    score = sqrt (score * sigmoid (level->centerness[i]));
+  for (gsize box = i * each; box < (i + 1) * each; box++)
+    for (int c = 0; c < n_classes; c++)
+      score = fmaxf (score, defcn_level_score (level, box, c, n_classes));
   return score;
 }
 

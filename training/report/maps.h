@@ -10,7 +10,7 @@
 G_BEGIN_DECLS
 
 /* One level's scores in the part of it that has picture: what its locations
- * score with their best class, before anything is dropped. */
+ * score with their best box and class, before anything is dropped. */
 typedef struct
 {
   int w, h;

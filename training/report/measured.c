@@ -9,24 +9,10 @@
 
 #define MOST_CLASSES 25 /* of a confusion matrix, and one for the others */
 
-static const char *const column_keys[DEFCN_N_COLUMNS] = { "no_nms", "local",
-  "nms" };
-
 static const DefcnMeasured *
 row_at (const GArray *rows, guint i)
 {
   return &g_array_index (rows, DefcnMeasured, i);
-}
-
-const cJSON *
-defcn_measured_column (const cJSON *figures, DefcnColumn column)
-{
-  const cJSON *own = cJSON_GetObjectItemCaseSensitive (figures, "own");
-
-  if (cJSON_IsString (own)
-      && g_str_equal (own->valuestring, column_keys[column]))
-    return figures;
-  return cJSON_GetObjectItemCaseSensitive (figures, column_keys[column]);
 }
 
 static const cJSON *
@@ -79,7 +65,7 @@ is_there (const GArray *rows, gsize t)
 static void
 append_way (GString *html, const cJSON *figures, DefcnColumn column)
 {
-  const cJSON *of = defcn_measured_column (figures, column);
+  const cJSON *of = defcn_figures_json_column (figures, column);
 
   if (column == DEFCN_COLUMN_NONE)
     g_string_append (html, "no NMS");
@@ -95,19 +81,23 @@ append_way (GString *html, const cJSON *figures, DefcnColumn column)
 static void
 append_figures (GString *html, const GArray *rows)
 {
+  gboolean there[G_N_ELEMENTS (table)];
+
   g_string_append (html,
       "<div class=\"wide\"><table><thead><tr><th scope=\"col\">model</th>"
       "<th scope=\"col\" class=\"words\">boxes</th>");
-  for (gsize t = 0; t < G_N_ELEMENTS (table); t++)
-    if (is_there (rows, t))
+  for (gsize t = 0; t < G_N_ELEMENTS (table); t++) {
+    there[t] = is_there (rows, t);
+    if (there[t])
       g_string_append_printf (html, "<th scope=\"col\">%s</th>",
           table[t].title);
+  }
   g_string_append (html, "</tr></thead>\n<tbody>\n");
   for (guint i = 0; i < rows->len; i++) {
     const DefcnMeasured *row = row_at (rows, i);
 
     for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
-      const cJSON *of = defcn_measured_column (row->figures, k);
+      const cJSON *of = defcn_figures_json_column (row->figures, k);
 
       if (!of)
         continue;
@@ -116,7 +106,7 @@ append_figures (GString *html, const GArray *rows)
       append_way (html, row->figures, k);
       g_string_append (html, "</td>");
       for (gsize t = 0; t < G_N_ELEMENTS (table); t++)
-        if (is_there (rows, t))
+        if (there[t])
           defcn_html_figure (html, figure (of, table[t].part, table[t].key), 4);
       g_string_append (html, "</tr>\n");
     }
@@ -265,16 +255,23 @@ append_crowds (GString *html, const GArray *rows)
   append_dots (html, rows, chart, parts, keys);
 }
 
+/* The rest of a table's head: a column for every row. */
+static void
+append_names (GString *html, const GArray *rows)
+{
+  for (guint i = 0; i < rows->len; i++)
+    defcn_html_within (html, "<th scope=\"col\">", row_at (rows, i)->name,
+        "</th>");
+  g_string_append (html, "</tr></thead>\n<tbody>\n");
+}
+
 static void
 append_reliability_table (GString *html, const GArray *rows)
 {
   g_string_append (html,
       "<details><summary>Detections of every bin</summary>\n"
       "<div class=\"wide\"><table><thead><tr><th scope=\"col\">score</th>");
-  for (guint i = 0; i < rows->len; i++)
-    defcn_html_within (html, "<th scope=\"col\">", row_at (rows, i)->name,
-        "</th>");
-  g_string_append (html, "</tr></thead>\n<tbody>\n");
+  append_names (html, rows);
   for (int k = 0; k < DEFCN_RELIABILITY_BINS; k++) {
     g_string_append_printf (html, "<tr><th scope=\"row\">%.2f to %.2f</th>",
         (double) k / DEFCN_RELIABILITY_BINS,
@@ -348,10 +345,7 @@ append_classes (GString *html, const GArray *rows)
   g_string_append (html,
       "<h3>AP of every class</h3>\n<div class=\"wide\"><table><thead><tr>"
       "<th scope=\"col\">class</th>");
-  for (guint i = 0; i < rows->len; i++)
-    defcn_html_within (html, "<th scope=\"col\">", row_at (rows, i)->name,
-        "</th>");
-  g_string_append (html, "</tr></thead>\n<tbody>\n");
+  append_names (html, rows);
   for (guint c = 0; c < names->len; c++) {
     defcn_html_within (html, "<tr><th scope=\"row\">", names->pdata[c],
         "</th>");
@@ -452,7 +446,7 @@ append_confusion (GString *html, const DefcnMeasured *row)
   const int size = places[n] + 1;
   g_autofree guint *cells = g_new0 (guint, (gsize) size * size);
   g_autofree char **names = g_new0 (char *, size + 1);
-  g_autofree char *way = defcn_subject_way (s);
+  g_autofree char *way = defcn_figures_way (&s->figures);
 
   for (int t = 0; t <= n; t++) {
     if (t < n && places[t] < shown)

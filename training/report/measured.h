@@ -15,12 +15,9 @@ typedef struct
   const char *name;
   guint color; /* the run's, in all charts */
   const cJSON *figures;
-  gint64 iteration;            /* of the run; -1: measured by the report */
+  gint64 iteration;            /* of the run, where it measured */
   const DefcnSubject *subject; /* who measured; NULL: the run itself */
 } DefcnMeasured;
-
-/* The part of @figures that is of @column; NULL where it has none. */
-const cJSON *defcn_measured_column (const cJSON *figures, DefcnColumn column);
 
 /* Appends everything of @rows, of DefcnMeasured; there is one at least. */
 void defcn_measured_append (GString *html, const GArray *rows);

@@ -45,17 +45,16 @@ defcn_pictures_worst (const GPtrArray *subjects, guint n)
   g_autoptr (GArray) ranks = g_array_new (FALSE, FALSE, sizeof (Rank));
   GArray *worst = g_array_new (FALSE, FALSE, sizeof (guint));
   const guint n_samples = subjects->len
-      ? ((const DefcnSubject *) subjects->pdata[0])->boxes->len
+      ? ((const DefcnSubject *) subjects->pdata[0])->verdicts->len
       : 0;
 
   for (guint i = 0; i < n_samples; i++) {
     Rank rank = { 0, i };
 
     for (guint s = 0; s < subjects->len; s++) {
-      g_autoptr (GArray) verdicts =
-          defcn_subject_verdicts (subjects->pdata[s], i);
+      const DefcnSubject *subject = subjects->pdata[s];
 
-      rank.errors += defcn_verdict_errors (verdicts);
+      rank.errors += defcn_verdict_errors (subject->verdicts->pdata[i]);
     }
     if (rank.errors)
       g_array_append_val (ranks, rank);
@@ -161,7 +160,7 @@ append_drawing (GString *html, const DefcnSubject *s, guint i, gboolean first,
   const DefcnSample *sample = s->dataset->samples->pdata[i];
   const double w = sample->width ? sample->width : picture->width;
   const double h = sample->height ? sample->height : picture->height;
-  g_autoptr (GArray) verdicts = defcn_subject_verdicts (s, i);
+  const GArray *verdicts = s->verdicts->pdata[i];
 
   g_string_append_printf (html,
       "<figure class=\"boxes\"><svg viewBox=\"0 0 %d %d\" role=\"img\"><title>",
@@ -190,7 +189,7 @@ append_drawing (GString *html, const DefcnSubject *s, guint i, gboolean first,
 static void
 append_rows (GString *html, const DefcnSubject *s, guint i)
 {
-  g_autoptr (GArray) verdicts = defcn_subject_verdicts (s, i);
+  const GArray *verdicts = s->verdicts->pdata[i];
 
   for (guint k = 0; k < verdicts->len; k++) {
     const DefcnVerdict *v = &g_array_index (verdicts, DefcnVerdict, k);

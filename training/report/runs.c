@@ -2,9 +2,9 @@
 #include "runs.h"
 
 #include "chart.h"
+#include "eval/figures.h"
 #include "html.h"
 #include "machine.h"
-#include "measured.h"
 
 #include <math.h>
 
@@ -73,7 +73,7 @@ append_run (GString *html, const DefcnHistory *h)
   defcn_html_figure (html, defcn_history_number (last, "ap"), 4);
   defcn_html_figure (html, defcn_history_number (last, "ap50"), 4);
   defcn_html_figure (html,
-      defcn_history_number (defcn_measured_column (last, DEFCN_COLUMN_NONE),
+      defcn_history_number (defcn_figures_json_column (last, DEFCN_COLUMN_NONE),
           "ap50"),
       4);
   defcn_html_figure (html, defcn_history_number (last, "duplicate_rate"), 4);
@@ -144,6 +144,7 @@ append_updates (GString *html, const GPtrArray *runs, DefcnHistoryKey key,
     const char *id, const char *title, const char *unit)
 {
   g_autoptr (DefcnChart) chart = defcn_chart_new (id, title, "iteration", unit);
+  const double last = longest (runs);
 
   if (key != DEFCN_HISTORY_LOSS && !has_values (runs, key))
     return;
@@ -160,8 +161,7 @@ append_updates (GString *html, const GPtrArray *runs, DefcnHistoryKey key,
 
       g_array_append_val (all, p);
     }
-    g_autoptr (GArray) thin =
-        defcn_chart_thin (all, longest (runs), MOST_POINTS);
+    g_autoptr (GArray) thin = defcn_chart_thin (all, last, MOST_POINTS);
     GArray *points =
         defcn_chart_add (chart, run_at (runs, i)->name, i, DEFCN_LINE_SOLID);
     g_array_append_vals (points, thin->data, thin->len);
@@ -185,7 +185,8 @@ add_evaluations (DefcnChart *chart, const GPtrArray *runs, guint i,
     const DefcnEvaluation *e =
         &g_array_index (h->evaluations, DefcnEvaluation, k);
     const double value =
-        defcn_history_number (defcn_measured_column (e->figures, column), key);
+        defcn_history_number (defcn_figures_json_column (e->figures, column),
+            key);
     const DefcnPoint p = { e->iteration, value >= 0 ? value : NAN };
 
     g_array_append_val (points, p);
@@ -290,9 +291,20 @@ differs (const GPtrArray *runs, const char *key)
   return FALSE;
 }
 
+/* Those of @keys that runs differ in; borrowed. */
+static GPtrArray *
+differing_keys (const GPtrArray *runs, const GPtrArray *keys)
+{
+  GPtrArray *differing = g_ptr_array_new ();
+
+  for (guint k = 0; k < keys->len; k++)
+    if (differs (runs, keys->pdata[k]))
+      g_ptr_array_add (differing, keys->pdata[k]);
+  return differing;
+}
+
 static void
-append_keys (GString *html, const GPtrArray *runs, const GPtrArray *keys,
-    gboolean differing)
+append_keys (GString *html, const GPtrArray *runs, const GPtrArray *keys)
 {
   g_string_append (html,
       "<div class=\"wide\"><table class=\"text\"><thead><tr>"
@@ -302,8 +314,6 @@ append_keys (GString *html, const GPtrArray *runs, const GPtrArray *keys,
         "</th>");
   g_string_append (html, "</tr></thead>\n<tbody>\n");
   for (guint k = 0; k < keys->len; k++) {
-    if (differing && !differs (runs, keys->pdata[k]))
-      continue;
     defcn_html_within (html, "<tr><th scope=\"row\">", keys->pdata[k], "</th>");
     for (guint i = 0; i < runs->len; i++) {
       const char *value =
@@ -314,16 +324,6 @@ append_keys (GString *html, const GPtrArray *runs, const GPtrArray *keys,
     g_string_append (html, "</tr>\n");
   }
   g_string_append (html, "</tbody></table></div>\n");
-}
-
-static guint
-count_differing (const GPtrArray *runs, const GPtrArray *keys)
-{
-  guint n = 0;
-
-  for (guint k = 0; k < keys->len; k++)
-    n += differs (runs, keys->pdata[k]) != 0;
-  return n;
 }
 
 /* The entries of @object as rows. */
@@ -362,19 +362,20 @@ static void
 append_recipes (GString *html, const GPtrArray *runs)
 {
   g_autoptr (GPtrArray) keys = all_keys (runs);
+  g_autoptr (GPtrArray) differing = differing_keys (runs, keys);
 
   if (!keys->len) {
     g_string_append (html, "<p>No recipe is known.</p>\n");
     return;
   }
-  if (runs->len > 1 && count_differing (runs, keys)) {
+  if (differing->len) {
     g_string_append (html, "<h3>What differs</h3>\n");
-    append_keys (html, runs, keys, TRUE);
+    append_keys (html, runs, differing);
   } else if (runs->len > 1) {
     g_string_append (html, "<p>The recipes that are known are equal.</p>\n");
   }
   g_string_append (html, "<details><summary>All keys</summary>\n");
-  append_keys (html, runs, keys, FALSE);
+  append_keys (html, runs, keys);
   g_string_append (html, "</details>\n");
 }
 

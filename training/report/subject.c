@@ -24,12 +24,13 @@ defcn_subject_open (const DefcnHistory *history,
   return s->model ? g_steal_pointer (&s) : NULL;
 }
 
-/* Keeps what counts in use. */
+/* Judges what counts in use. */
 static void
-keep_boxes (guint i, const GArray *boxes, gpointer data)
+judge_boxes (guint i, const GArray *boxes, gpointer data)
 {
   DefcnSubject *s = data;
-  GArray *kept = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  g_autoptr (GArray) kept = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
+  g_autoptr (GArray) objects = defcn_dataset_objects (s->dataset, i);
 
   for (guint k = 0; k < boxes->len; k++) {
     const DefcnBox *b = &g_array_index (boxes, DefcnBox, k);
@@ -37,21 +38,11 @@ keep_boxes (guint i, const GArray *boxes, gpointer data)
     if (b->score > s->figures.working_threshold)
       g_array_append_val (kept, *b);
   }
-  g_return_if_fail (i == s->boxes->len);
-  g_ptr_array_add (s->boxes, kept);
-}
-
-static void
-count_confusion (DefcnSubject *s)
-{
-  const gsize n = defcn_model_spec (s->model)->n_classes;
-
-  s->confusion = g_new0 (guint, (n + 1) * (n + 1));
-  for (guint i = 0; i < s->boxes->len; i++) {
-    g_autoptr (GArray) verdicts = defcn_subject_verdicts (s, i);
-
-    defcn_verdict_count (s->confusion, n, verdicts);
-  }
+  g_return_if_fail (i == s->verdicts->len);
+  GArray *verdicts = defcn_verdict_find (kept, objects);
+  defcn_verdict_count (s->confusion, defcn_model_spec (s->model)->n_classes,
+      verdicts);
+  g_ptr_array_add (s->verdicts, verdicts);
 }
 
 DefcnSubject *
@@ -69,12 +60,15 @@ defcn_subject_new (const DefcnHistory *history, const DefcnDataset *dataset,
       defcn_dataset_match (dataset, (const char *const *) spec->labels, error);
   if (!s->dataset)
     return NULL;
-  s->boxes = g_ptr_array_new_with_free_func (array_free);
-  own.each = keep_boxes;
+  const gsize n = spec->n_classes + 1;
+  s->verdicts = g_ptr_array_new_with_free_func (array_free);
+  s->confusion = g_new0 (guint, n * n);
+  own.each = judge_boxes;
   own.data = s;
   if (!defcn_evaluate_model (s->model, s->dataset, &own, &s->figures, error))
     return NULL;
-  count_confusion (s);
+  s->json = cJSON_CreateObject ();
+  defcn_figures_to_json (&s->figures, s->json);
   return g_steal_pointer (&s);
 }
 
@@ -84,26 +78,11 @@ defcn_subject_free (DefcnSubject *s)
   if (!s)
     return;
   defcn_figures_clear (&s->figures);
+  cJSON_Delete (s->json);
   g_clear_pointer (&s->dataset, defcn_dataset_free);
-  g_clear_pointer (&s->boxes, g_ptr_array_unref);
+  g_clear_pointer (&s->verdicts, g_ptr_array_unref);
   g_free (s->confusion);
   defcn_model_free (s->model);
   defcn_backend_free (s->be);
   g_free (s);
-}
-
-GArray *
-defcn_subject_verdicts (const DefcnSubject *s, guint i)
-{
-  g_autoptr (GArray) objects = defcn_dataset_objects (s->dataset, i);
-
-  return defcn_verdict_find (s->boxes->pdata[i], objects);
-}
-
-char *
-defcn_subject_way (const DefcnSubject *s)
-{
-  return s->figures.own == DEFCN_COLUMN_NONE
-      ? g_strdup ("no NMS")
-      : defcn_figures_column (&s->figures, s->figures.own);
 }

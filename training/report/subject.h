@@ -18,9 +18,11 @@ typedef struct
   DefcnModel *model;
   DefcnDataset *dataset; /* the objects of the model's classes */
   DefcnFigures figures;
-  GPtrArray *boxes; /* of GArray of DefcnBox, of each sample those over the
-                       working threshold */
-  guint *confusion; /* as defcn_verdict_count() fills it */
+  cJSON *json;         /* of the figures, as figures.h writes them */
+  GPtrArray *verdicts; /* of GArray of DefcnVerdict, of each sample what is
+                          right and wrong about it: its boxes over the working
+                          threshold, and its objects */
+  guint *confusion;    /* as defcn_verdict_count() fills it */
 } DefcnSubject;
 
 /* Opens the model of @history, with which it is on @dataset, borrowed; all of
@@ -34,11 +36,5 @@ DefcnSubject *defcn_subject_open (const DefcnHistory *history,
     const DefcnDetectorOptions *device, GError **error);
 void defcn_subject_free (DefcnSubject *subject);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnSubject, defcn_subject_free)
-
-/* What is right and wrong about sample @i; (transfer full), of DefcnVerdict. */
-GArray *defcn_subject_verdicts (const DefcnSubject *subject, guint i);
-/* In words what is done with the boxes: "no NMS", "local 0.70"; (transfer
- * full). */
-char *defcn_subject_way (const DefcnSubject *subject);
 
 G_END_DECLS

@@ -143,9 +143,8 @@ lock_folder (DefcnRun *run, GError **error)
   return FALSE;
 }
 
-/* What a run leaves. */
-static const char *const files[] = { "checkpoint.safetensors",
-  "best.safetensors", "model.safetensors", "curve.png", "metrics.jsonl" };
+const char *const defcn_run_files[] = { "checkpoint.safetensors",
+  "best.safetensors", "model.safetensors", "curve.png", "metrics.jsonl", NULL };
 
 /* A run that begins finds no other's files, unless by force. */
 static gboolean
@@ -153,8 +152,8 @@ check_unused (const DefcnRun *run, GError **error)
 {
   const gboolean any = run->options->resume || run->options->force;
 
-  for (gsize i = 0; !any && i < G_N_ELEMENTS (files); i++) {
-    g_autofree char *path = defcn_run_file (run, files[i]);
+  for (gsize i = 0; !any && defcn_run_files[i]; i++) {
+    g_autofree char *path = defcn_run_file (run, defcn_run_files[i]);
     GStatBuf about;
 
     if (g_stat (path, &about) != 0 || about.st_size == 0)
@@ -174,8 +173,8 @@ remove_used (const DefcnRun *run)
 {
   const gboolean anew = run->options->force && !run->options->resume;
 
-  for (gsize i = 0; anew && i < G_N_ELEMENTS (files); i++) {
-    g_autofree char *path = defcn_run_file (run, files[i]);
+  for (gsize i = 0; anew && defcn_run_files[i]; i++) {
+    g_autofree char *path = defcn_run_file (run, defcn_run_files[i]);
 
     g_unlink (path);
   }

@@ -80,6 +80,9 @@ void defcn_run_close (DefcnRun *run);
 /* Whether this is the rank that writes and prints. */
 gboolean defcn_run_leads (const DefcnRun *run);
 
+/* Names of what a run leaves in its folder beside recipe.ini; NULL ends
+ * them. */
+extern const char *const defcn_run_files[];
 /* Path of the file @name in the run's folder; (transfer full). */
 char *defcn_run_file (const DefcnRun *run, const char *name);
 
