@@ -1,5 +1,5 @@
-/* The presets of a recipe, named after the rows of the paper: lines of key=value
- * over the defaults of recipe.c.
+/* The presets of a recipe, named after the rows of the paper: lines of
+ * key=value over the defaults of recipe.c.
  *
  * Thread rule: re-entrant.
  */
