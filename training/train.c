@@ -23,17 +23,6 @@ on_signal (int number)
   interrupted = number;
 }
 
-static void
-add_losses (DefcnStepLosses *sum, const DefcnStepLosses *losses)
-{
-  sum->cls += losses->cls;
-  sum->box += losses->box;
-  sum->aux += losses->aux;
-  sum->centerness += losses->centerness;
-  sum->total += losses->total;
-  sum->n_foreground += losses->n_foreground;
-}
-
 /* Forward, assign, loss and backward of this rank's part of the batch. */
 static gboolean
 compute_gradients (DefcnRun *run, DefcnExample **examples,
@@ -92,7 +81,8 @@ update (DefcnRun *run, DefcnExample **examples, GError **error)
   if (!isfinite (update.norm) || !isfinite (update.losses.total))
     return skip_update (run, error);
   run->lost = 0;
-  add_losses (&run->sum, &update.losses);
+  defcn_step_add_losses (&run->sum, &update.losses);
+  run->sum.n_foreground += update.losses.n_foreground;
   run->norm += update.norm;
   run->n++;
   return TRUE;
