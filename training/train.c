@@ -125,8 +125,7 @@ log_machine (DefcnRun *run, GError **error)
   cJSON *line = cJSON_CreateObject (), *machine = defcn_machine_to_json ();
   run->machine_is_logged = TRUE;
   cJSON_AddStringToObject (machine, "device", be->name);
-  cJSON_AddStringToObject (machine, "precision",
-      be->precision ? be->precision : "fp32");
+  cJSON_AddStringToObject (machine, "precision", be->precision);
   if (be->library)
     cJSON_AddStringToObject (machine, "engine", be->library);
   cJSON_AddNumberToObject (machine, "threads", be->threads);
