@@ -2,10 +2,10 @@
  * the recipe. */
 #include "init.h"
 
+#include "backbone.h"
+
 #include <cjson/cJSON.h>
 #include <string.h>
-
-#include "backbone.h"
 
 #define MAX_NAMED 8 /* of a list for people */
 

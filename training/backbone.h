@@ -1,5 +1,5 @@
-/* The words that a recipe has for backbones and the pixels that they take, and
- * what they say of a network.
+/* The words for backbones and the pixels that they take, a recipe's, and what
+ * they say of a network.
  *
  * Thread rule: re-entrant.
  */
