@@ -21,6 +21,10 @@ gboolean defcn_backbone_read (DefcnSpec *spec, const char *word);
 /* The word of @spec's backbone, (transfer full). */
 char *defcn_backbone_word (const DefcnSpec *spec);
 
+/* What people call it, "ResNeXt-101 32x8d, DCNv2 from res3 on"; (transfer
+ * full). */
+char *defcn_backbone_title (const DefcnSpec *spec);
+
 /* Sets order, mean and deviation of @rule: "msra" (BGR, 0 .. 255 minus the
  * mean), "fair" (the same over the deviation: its ResNeXts), "torchvision"
  * (RGB, mean and deviation).  FALSE for another word. */
