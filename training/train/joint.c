@@ -139,7 +139,8 @@ defcn_joint_share_state (DefcnRanks *ranks, DefcnCheckpoint *state,
     GError **error)
 {
   Share share = { ranks, error };
-  double numbers[] = { state->iteration, state->best_ap, state->unevaluated };
+  double numbers[] = { state->iteration, state->best_ap, state->unevaluated,
+    state->step ? defcn_step_normalizer (state->step) : 0 };
 
   if (!ranks)
     return TRUE;
@@ -148,6 +149,8 @@ defcn_joint_share_state (DefcnRanks *ranks, DefcnCheckpoint *state,
   state->iteration = numbers[0];
   state->best_ap = numbers[1];
   state->unevaluated = numbers[2] != 0;
+  if (state->step)
+    defcn_step_set_normalizer (state->step, numbers[3]);
   return defcn_joint_share_model (ranks, state->model, error)
       && defcn_optimizer_visit (state->optimizer, share_array, &share);
 }
