@@ -50,7 +50,7 @@ join_as (int rank, DefcnStanding *place)
   Link *link = g_new0 (Link, 1);
 
   link->rank = rank;
-  *place = (DefcnStanding){ rank, size, rank, size };
+  *place = (DefcnStanding){ rank, size, size };
   return link;
 }
 

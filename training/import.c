@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backbone.h"
 #include "command.h"
 #include "data/file.h"
 #include "data/output.h"
@@ -110,17 +111,9 @@ static void
 print_summary (const DefcnImporterResult *done, const Options *o)
 {
   const DefcnSpec *spec = done->spec;
+  g_autofree char *backbone = defcn_backbone_title (spec);
 
-  g_print ("%s: ", o->output);
-  if (spec->backbone == DEFCN_BACKBONE_MOBILENETV2)
-    g_print ("MobileNetV2");
-  else if (spec->groups > 1)
-    g_print ("ResNeXt-%d %dx%d", spec->depth, spec->groups, spec->group_width);
-  else
-    g_print ("ResNet-%d", spec->depth);
-  if (spec->dcn_from > 0)
-    g_print (", %s from res%d on", spec->dcn_modulated ? "DCNv2" : "DCN",
-        spec->dcn_from);
+  g_print ("%s: %s", o->output, backbone);
   if (done->full)
     g_print (" detector, %d class%s%s%s%s", spec->n_classes,
         spec->n_classes == 1 ? "" : "es",

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backbone.h"
 #include "command.h"
 #include "info_data.h"
 #include "model.h"
@@ -176,18 +177,10 @@ print_json (const Info *info)
 static void
 print_network (const DefcnSpec *s)
 {
-  g_print ("network     ");
-  if (s->backbone == DEFCN_BACKBONE_MOBILENETV2)
-    g_print ("MobileNetV2");
-  else if (s->groups > 1)
-    g_print ("ResNeXt-%d %dx%d", s->depth, s->groups, s->group_width);
-  else
-    g_print ("ResNet-%d", s->depth);
-  if (s->dcn_from > 0)
-    g_print (", %s from res%d on", s->dcn_modulated ? "DCNv2" : "DCN",
-        s->dcn_from);
-  g_print (", FPN %d (P6 from %s), %d-layer towers%s", s->fpn_channels,
-      s->p6_from_c5 ? "C5" : "P5", s->tower_depth,
+  g_autofree char *backbone = defcn_backbone_title (s);
+
+  g_print ("network     %s, FPN %d (P6 from %s), %d-layer towers%s", backbone,
+      s->fpn_channels, s->p6_from_c5 ? "C5" : "P5", s->tower_depth,
       !s->dcn_head           ? ""
           : s->dcn_modulated ? ", the last DCNv2"
                              : ", the last DCN");

@@ -1,7 +1,6 @@
 /* `defcn train`: load, forward, assign, loss, backward, update, evaluate,
  * save. */
 #include "command.h"
-#include "device_options.h"
 #include "drawing/plot.h"
 #include "eval/evaluate.h"
 #include "machine.h"
@@ -22,17 +21,6 @@ static void
 on_signal (int number)
 {
   interrupted = number;
-}
-
-static void
-add_losses (DefcnStepLosses *sum, const DefcnStepLosses *losses)
-{
-  sum->cls += losses->cls;
-  sum->box += losses->box;
-  sum->aux += losses->aux;
-  sum->centerness += losses->centerness;
-  sum->total += losses->total;
-  sum->n_foreground += losses->n_foreground;
 }
 
 /* Forward, assign, loss and backward of this rank's part of the batch. */
@@ -93,7 +81,8 @@ update (DefcnRun *run, DefcnExample **examples, GError **error)
   if (!isfinite (update.norm) || !isfinite (update.losses.total))
     return skip_update (run, error);
   run->lost = 0;
-  add_losses (&run->sum, &update.losses);
+  defcn_step_add_losses (&run->sum, &update.losses);
+  run->sum.n_foreground += update.losses.n_foreground;
   run->norm += update.norm;
   run->n++;
   return TRUE;
@@ -136,8 +125,7 @@ log_machine (DefcnRun *run, GError **error)
   cJSON *line = cJSON_CreateObject (), *machine = defcn_machine_to_json ();
   run->machine_is_logged = TRUE;
   cJSON_AddStringToObject (machine, "device", be->name);
-  cJSON_AddStringToObject (machine, "precision",
-      be->precision ? be->precision : "fp32");
+  cJSON_AddStringToObject (machine, "precision", be->precision);
   if (be->library)
     cJSON_AddStringToObject (machine, "engine", be->library);
   cJSON_AddNumberToObject (machine, "threads", be->threads);
@@ -517,125 +505,23 @@ run_train (const DefcnRunOptions *o)
   return !good ? 1 : interrupted && !run.finished ? 128 + interrupted : 0;
 }
 
-/* FALSE with @error, of a usage that is wrong. */
-static gboolean
-parse (DefcnRunOptions *o, gboolean *help_recipe, int *argc, char ***argv,
-    GError **error)
-{
-  const GOptionEntry entries[] = {
-    { "preset", 'p', 0, G_OPTION_ARG_STRING, &o->preset,
-        "start from this row of the paper (see --help-recipe)", "NAME" },
-    { "annotations", 'a', 0, G_OPTION_ARG_FILENAME_ARRAY, &o->annotations,
-        "training annotations, COCO .json or CrowdHuman .odgt; several are "
-        "joined",
-        "FILE" },
-    { "images", 'i', 0, G_OPTION_ARG_FILENAME_ARRAY, &o->images,
-        "folder of the training images, one for each file", "DIR" },
-    { "val-annotations", 0, 0, G_OPTION_ARG_FILENAME, &o->val_annotations,
-        "validation annotations", "FILE" },
-    { "val-images", 0, 0, G_OPTION_ARG_FILENAME, &o->val_images,
-        "folder of the validation images", "DIR" },
-    { "init", 0, 0, G_OPTION_ARG_FILENAME, &o->init,
-        "weights to start from (see defcn import)", "FILE" },
-    { "output", 'o', 0, G_OPTION_ARG_FILENAME, &o->output,
-        "folder of the run (runs/train)", "DIR" },
-    { "set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o->set,
-        "set a key of the recipe, may be repeated", "KEY=VALUE" },
-    { "resume", 'r', 0, G_OPTION_ARG_NONE, &o->resume,
-        "go on from the run's checkpoint, by its recipe.ini unless CONFIG or "
-        "--preset is there",
-        NULL },
-    { "force", 0, 0, G_OPTION_ARG_NONE, &o->force,
-        "begin anew in a folder that has a run; with --resume: go on with "
-        "other "
-        "data",
-        NULL },
-    { "absolute-names", 0, 0, G_OPTION_ARG_NONE, &o->absolute_names,
-        "pictures' file names may be absolute, or leave their folder", NULL },
-    { "ignore-exif", 0, 0, G_OPTION_ARG_NONE, &o->ignore_exif,
-        "take pixels as they are stored, whatever EXIF says", NULL },
-    { "stop-after", 0, 0, G_OPTION_ARG_INT64, &o->stop_after,
-        "stop at this iteration as if interrupted", "N" },
-    { "rank-timeout", 0, 0, G_OPTION_ARG_DOUBLE, &o->rank_timeout,
-        "of several processes: seconds of silence after which one is lost (15)",
-        "SECONDS" },
-    { "help-recipe", 0, 0, G_OPTION_ARG_NONE, help_recipe,
-        "list presets, keys and their defaults", NULL },
-    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->files, NULL,
-        NULL },
-    { NULL }
-  };
-  g_autoptr (GOptionContext) context =
-      g_option_context_new ("[CONFIG] - train a detector");
-
-  g_option_context_set_summary (context,
-      "Trains by the recipe: preset, then CONFIG (a key file with a group\n"
-      "[recipe]), then --set.  The run's folder gets checkpoint.safetensors,\n"
-      "best.safetensors and model.safetensors, metrics.jsonl and curve.png.\n"
-      "Ctrl-C saves a checkpoint (exit status 130); --resume goes on to the "
-      "same\n"
-      "numbers, an evaluation that was interrupted is done again.  recipe.ini "
-      "has\n"
-      "all of the recipe: it repeats the run.\n"
-      "\n"
-      "Started by mpirun or srun, it is one of several processes that share "
-      "each\n"
-      "batch; data has the same paths for all, and the first of them, rank 0, "
-      "alone\n"
-      "has the run's folder.  The losses are those of one process with the "
-      "same\n"
-      "micro_batch; --resume may have another number of processes.");
-  g_option_context_add_main_entries (context, entries, NULL);
-  defcn_device_options_add (&o->device, context, DEFCN_DEVICE_OPTIONS_TRAIN);
-  if (!g_option_context_parse (context, argc, argv, error))
-    return FALSE;
-  if (o->rank_timeout < 2 || o->rank_timeout > 86400) {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "--rank-timeout is %g, wanted 2 to 86400", o->rank_timeout);
-    return FALSE;
-  }
-  if (!o->files || !o->files[1])
-    return TRUE;
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-      "one CONFIG at most");
-  return FALSE;
-}
-
-static void
-clear (DefcnRunOptions *o)
-{
-  g_free (o->preset);
-  g_free (o->output);
-  defcn_device_options_clear (&o->device);
-  g_strfreev (o->annotations);
-  g_strfreev (o->images);
-  g_free (o->val_annotations);
-  g_free (o->val_images);
-  g_free (o->init);
-  g_strfreev (o->set);
-  g_strfreev (o->files);
-}
-
 int
 defcn_train_main (int argc, char **argv)
 {
-  DefcnRunOptions o = { .rank_timeout = defcn_ranks_defaults.silence };
-  gboolean help_recipe = FALSE;
+  DefcnRunOptions o = { 0 };
   g_autoptr (GError) error = NULL;
   int status = 2;
 
-  if (!parse (&o, &help_recipe, &argc, &argv, &error)) {
+  if (!defcn_run_options_parse (&o, argc, argv, &error)) {
     g_printerr ("defcn train: %s\n", error->message);
-  } else if (help_recipe) {
+  } else if (o.help_recipe) {
     g_autofree char *help = defcn_recipe_help ();
 
     g_print ("%s", help);
     status = 0;
   } else {
-    if (!o.output)
-      o.output = g_build_filename ("runs", "train", NULL);
     status = run_train (&o);
   }
-  clear (&o);
+  defcn_run_options_clear (&o);
   return status;
 }

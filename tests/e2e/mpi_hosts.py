@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 import mpi_rig  # noqa: E402
 import tap  # noqa: E402
-from mpi_rig import arguments, environment  # noqa: E402
+from mpi_rig import arguments  # noqa: E402
 
 DEFCN, MODULE = (os.path.abspath(path) for path in sys.argv[1:3])
 INSIDE = "DEFCN_TEST_HOSTS"

@@ -46,6 +46,14 @@ def in_folders(prefix, command):
                      *command])
 
 
+def under_way(folder, name, iteration, *more):
+    """Two ranks without an end that have come to @iteration."""
+    run = start(2, arguments(DEFCN, folder, name, "--set", "iterations=100000",
+                             *more))
+    mpi_rig.wait_for_iteration(run, folder, name, iteration)
+    return run
+
+
 def said_once(err, words):
     """Our one sentence; mpirun has words of its own."""
     own = [line for line in err.split("\n") if "defcn train: " in line]
@@ -124,9 +132,7 @@ def test_e_signal(folder):
     for number, (rank, sent) in enumerate(
             ((1, signal.SIGTERM), (0, signal.SIGINT))):
         name = "stopped%d" % number
-        run = start(2, arguments(DEFCN, folder, name, "--set",
-                                 "iterations=100000"))
-        mpi_rig.wait_for_iteration(run, folder, name, 2)
+        run = under_way(folder, name, 2)
         os.kill(run.pids()[rank], sent)
         status, out, err = run.wait_for_end()
         assert status in (128 + sent, 1), (status, err)
@@ -139,9 +145,7 @@ def test_e_signal(folder):
 def test_f_mpirun_signal(folder):
     """what mpirun is sent reaches all, and is saved"""
     ready(folder)
-    run = start(2, arguments(DEFCN, folder, "asked", "--set",
-                             "iterations=100000"))
-    mpi_rig.wait_for_iteration(run, folder, "asked", 2)
+    run = under_way(folder, "asked", 2)
     run.process.send_signal(signal.SIGUSR1)
     status, out, err = run.wait_for_end()
     assert status != 0 and err.count("stopped at iteration") == 1, err
@@ -153,9 +157,7 @@ def test_g_killed(folder):
     ready(folder)
     for rank in (0, 1):
         name = "killed%d" % rank
-        run = start(2, arguments(DEFCN, folder, name, "--set",
-                                 "iterations=100000"))
-        mpi_rig.wait_for_iteration(run, folder, name, 6)
+        run = under_way(folder, name, 6)
         os.kill(run.pids()[rank], signal.SIGKILL)
         status, out, err = run.wait_for_end()
         assert status != 0
@@ -168,9 +170,7 @@ def test_h_hanging(folder):
     ready(folder)
     for rank in (0, 1):
         name = "hanging%d" % rank
-        run = start(2, arguments(DEFCN, folder, name, "--set",
-                                 "iterations=100000", "--rank-timeout", "3"))
-        mpi_rig.wait_for_iteration(run, folder, name, 6)
+        run = under_way(folder, name, 6, "--rank-timeout", "3")
         os.kill(run.pids()[rank], signal.SIGSTOP)
         status, out, err = run.wait_for_end()
         assert status != 0
@@ -219,7 +219,7 @@ def test_j_other_version(folder):
                                     other.encode() + b"\0"))
         os.chmod(at, 0o755)
     command = arguments(DEFCN, folder, "other-version")
-    status, out, err = mpi_rig.start(2, [
+    status, out, err = start(2, [
         "sh", "-c", '[ "$OMPI_COMM_WORLD_RANK" = 0 ] && exec "$@"; shift; '
         'DEFCN_MODULES=$0 exec "$0/defcn" "$@"', folder + "/old",
         *command]).wait_for_end()
@@ -235,10 +235,8 @@ def test_k_full_disk(folder):
     train(2, folder, "full", "--stop-after", "2")
     with open(folder + "/full/checkpoint.safetensors", "rb") as file:
         kept = file.read()
-    run = start(2, arguments(DEFCN, folder, "full", "--resume", "--set",
-                             "iterations=100000", "--set",
-                             "checkpoint_interval=7"))
-    mpi_rig.wait_for_iteration(run, folder, "full", 3)
+    run = under_way(folder, "full", 3, "--resume", "--set",
+                    "checkpoint_interval=7")
     os.system("prlimit --pid %d --fsize=1048576" % run.pids()[0])
     status, out, err = run.wait_for_end()
     assert status == 1, (status, err)

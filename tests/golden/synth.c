@@ -3,6 +3,7 @@
 
 #include "golden.h"
 #include "import/derive.h"
+#include "train/presets.h"
 #include "train/recipe.h"
 
 #include <stdlib.h>
@@ -135,7 +136,7 @@ start_recipe (const char *experiment, GError **error)
   g_autofree char *assigner =
       g_strconcat ("assigner=", words[0] ? words[0] : "", NULL);
 
-  if (g_strv_contains (defcn_recipe_presets (), preset))
+  if (g_strv_contains (defcn_presets_names (), preset))
     return defcn_recipe_new (preset, error);
   if (g_strv_contains ((const char *const *) words, "argmax")) {
     g_free (assigner);

@@ -61,7 +61,7 @@ ROOMS = {
     "training/drawing": {"core", "training/data", "training/eval"},
     "training/eval": {"core", "training", "training/data", "training/ranks"},
     "training/export": {"core", "training/data"},
-    "training/import": {"core", "training/data"},
+    "training/import": {"core", "training", "training/data"},
     "training/report": {"core", "training", "training/data", "training/eval"},
     # A module that the tool opens by name.
     "training/mpi": {"core", "training/ranks"},
@@ -78,9 +78,9 @@ SHARED = {
                    "gst-plugin/meta", "gst-plugin/object", "gst-plugin/redact",
                    "gst-plugin/samples", "gst-plugin/scene",
                    "gst-plugin/timing", "gst-plugin/view"},
-    "training": {"training/device_options", "training/machine",
-                 "training/metrics", "training/progress",
-                 "training/terminal"},
+    "training": {"training/backbone", "training/device_options",
+                 "training/machine", "training/metrics",
+                 "training/progress", "training/terminal"},
 }
 
 # What the backends' rows may know of the core: the table that they fill and

@@ -259,6 +259,18 @@ test_adopt (void)
   }
 }
 
+/* A backbone's file: a tensor, which says nothing, and @fields of its spec. */
+static void
+write_backbone (const char *path, const char *fields)
+{
+  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
+
+  defcn_weights_writer_add (writer, "none", DEFCN_DTYPE_F32, 1,
+      (const gint64[]){ 1 }, (const float[]){ 1 });
+  defcn_weights_writer_metadata (writer, "defcn.backbone", fields);
+  g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+}
+
 /* A backbone's file decides the stride rule too. */
 static void
 test_backbone (void)
@@ -268,17 +280,13 @@ test_backbone (void)
       "\"stem_channels\":64,\"res2_channels\":256,\"stride_in_1x1\":false,"
       "\"bgr\":false,\"mean\":[123.675,116.28,103.53],"
       "\"std\":[58.395,57.12,57.375]}";
-  g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
   g_autofree char *path = folder_file (folder, "backbone.safetensors");
   g_autoptr (DefcnRecipe) recipe = recipe_of ("");
   g_autoptr (DefcnRecipe) other = recipe_of ("stride_in_1x1=true");
   g_autofree char *set = NULL, *none = NULL;
   g_autoptr (GError) error = NULL;
 
-  defcn_weights_writer_add (writer, "none", DEFCN_DTYPE_F32, 1,
-      (const gint64[]){ 1 }, (const float[]){ 1 });
-  defcn_weights_writer_metadata (writer, "defcn.backbone", fields);
-  g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+  write_backbone (path, fields);
   g_assert_true (defcn_init_adopt (recipe, &set, path, &error));
   g_assert_no_error (error);
   g_assert_cmpstr (set, ==, "pixels=torchvision stride_in_1x1=false");
@@ -305,7 +313,6 @@ test_row (void)
   g_autofree char *path = folder_file (folder, "row.safetensors");
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
-    g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
     g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (cases[i].preset, NULL);
     g_autofree char
         *set = NULL,
@@ -318,10 +325,7 @@ test_row (void)
             cases[i].depth);
     g_autoptr (GError) error = NULL;
 
-    defcn_weights_writer_add (writer, "none", DEFCN_DTYPE_F32, 1,
-        (const gint64[]){ 1 }, (const float[]){ 1 });
-    defcn_weights_writer_metadata (writer, "defcn.backbone", fields);
-    g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+    write_backbone (path, fields);
     g_assert_cmpint (defcn_init_adopt (recipe, &set, path, &error), ==,
         cases[i].good);
     if (cases[i].good)
@@ -359,15 +363,11 @@ test_resnext (void)
         "\"stride_in_1x1\":false,%s\"bgr\":true,"
         "\"mean\":[103.53,116.28,123.675],\"std\":[57.375,57.12,58.395]}",
         cases[i].deformable);
-    g_autoptr (DefcnWeightsWriter) writer = defcn_weights_writer_new ();
     g_autoptr (DefcnRecipe) recipe = recipe_of (cases[i].settings);
     g_autofree char *set = NULL;
     g_autoptr (GError) error = NULL;
 
-    defcn_weights_writer_add (writer, "none", DEFCN_DTYPE_F32, 1,
-        (const gint64[]){ 1 }, (const float[]){ 1 });
-    defcn_weights_writer_metadata (writer, "defcn.backbone", fields);
-    g_assert_true (defcn_weights_writer_save (writer, path, NULL));
+    write_backbone (path, fields);
     g_assert_true (defcn_init_adopt (recipe, &set, path, &error));
     g_assert_no_error (error);
     g_assert_cmpstr (set, ==, cases[i].set);

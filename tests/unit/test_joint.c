@@ -208,8 +208,11 @@ play_state (DefcnRanks *ranks, gpointer data)
     .iterations = 9 };
   g_autoptr (DefcnOptimizer) optimizer =
       defcn_optimizer_new (defcn_model_params (model), &options);
+  const DefcnStepRule rule = { .normalizer_momentum = 0.9 };
+  g_autoptr (DefcnStep) step = defcn_step_new (model, &rule);
   DefcnCheckpoint state = { .model = model,
     .optimizer = optimizer,
+    .step = step,
     .iteration = 40 + rank,
     .best_ap = 0.25 + rank,
     .unevaluated = rank == 0 };
@@ -218,10 +221,12 @@ play_state (DefcnRanks *ranks, gpointer data)
   g_autoptr (GError) error = NULL;
 
   defcn_optimizer_step (optimizer, 0); /* decay: a velocity of its own */
+  defcn_step_set_normalizer (step, 70.5 + rank);
   g_assert_true (defcn_joint_share_state (ranks, &state, &error));
   g_assert_cmpint (state.iteration, ==, 40);
   g_assert_cmpfloat (state.best_ap, ==, 0.25);
   g_assert_true (state.unevaluated);
+  g_assert_cmpfloat (defcn_step_normalizer (step), ==, 70.5);
   add_params (sum, model);
   g_assert_true (defcn_optimizer_visit (optimizer, add_state, sum));
   g_assert_true (defcn_ranks_gather (ranks, digests,
@@ -229,6 +234,7 @@ play_state (DefcnRanks *ranks, gpointer data)
   for (int i = 1; i < 3; i++)
     g_assert_cmpstr (digests[i], ==, digests[0]);
   defcn_ranks_free (ranks, TRUE);
+  g_clear_pointer (&step, defcn_step_free);
   g_clear_pointer (&optimizer, defcn_optimizer_free);
   defcn_model_free (model);
 }

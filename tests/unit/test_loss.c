@@ -329,32 +329,46 @@ random_heads (Heads *x, GRand *rand)
     x->filter[k] = g_rand_double_range (rand, -3, 3);
 }
 
+/* Heads at random, what is assigned to them, and their gradients, of 0. */
+typedef struct
+{
+  Heads x, dx;
+  DefcnLevel levels[N_LEVELS];
+  DefcnLevelGrad grads[N_LEVELS];
+  DefcnAssignment *a;
+} Rig;
+
+static void
+rig_init (Rig *rig, guint seed, Parts parts)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+
+  *rig = (Rig){ .a = random_assignment (rand) };
+  random_heads (&rig->x, rand);
+  point_at (rig->levels, rig->grads, &rig->x, &rig->dx, parts);
+}
+
 /* The gradient that the loss leaves in every head output is its slope. */
 static void
 check_loss (Loss loss, Parts parts)
 {
   const double scale = 0.7;
   const float step = 1.0f / 64;
-  g_autoptr (GRand) rand = g_rand_new_with_seed (4);
-  g_autoptr (DefcnAssignment) a = random_assignment (rand);
-  DefcnLevel levels[N_LEVELS];
-  DefcnLevelGrad grads[N_LEVELS];
-  Heads x, dx = { 0 };
-  float *values = (float *) &x, *found = (float *) &dx;
+  Rig r;
+  float *values = (float *) &r.x, *found = (float *) &r.dx;
   double largest = 0;
 
-  random_heads (&x, rand);
-  point_at (levels, grads, &x, &dx, parts);
-  const double value = loss (grads, levels, N_LEVELS, a, scale);
+  rig_init (&r, 4, parts);
+  const double value = loss (r.grads, r.levels, N_LEVELS, r.a, scale);
   g_assert_cmpfloat (value, >, 0);
-  g_assert_cmpfloat (loss (NULL, levels, N_LEVELS, a, scale), ==, value);
-  for (gsize k = 0; k < sizeof x / sizeof (float); k++) {
+  g_assert_cmpfloat (loss (NULL, r.levels, N_LEVELS, r.a, scale), ==, value);
+  for (gsize k = 0; k < sizeof r.x / sizeof (float); k++) {
     const float keep = values[k];
 
     values[k] = keep + step;
-    const double above = loss (NULL, levels, N_LEVELS, a, scale);
+    const double above = loss (NULL, r.levels, N_LEVELS, r.a, scale);
     values[k] = keep - step;
-    const double below = loss (NULL, levels, N_LEVELS, a, scale);
+    const double below = loss (NULL, r.levels, N_LEVELS, r.a, scale);
     values[k] = keep;
     assert_near (found[k], (above - below) / (2 * step), 5e-3, 1e-4);
     largest = MAX (largest, fabs (found[k]));
@@ -362,11 +376,13 @@ check_loss (Loss loss, Parts parts)
   g_assert_cmpfloat (largest, >, 0.01);
 
   /* Gradients are added to, and the scale is linear. */
-  g_autofree float *once = g_memdup2 (found, sizeof dx);
-  g_assert_cmpfloat_with_epsilon (loss (grads, levels, N_LEVELS, a, 2 * scale),
+  g_autofree float *once = g_memdup2 (found, sizeof r.dx);
+  g_assert_cmpfloat_with_epsilon (loss (r.grads, r.levels, N_LEVELS, r.a,
+                                      2 * scale),
       2 * value, 1e-9);
-  for (gsize k = 0; k < sizeof x / sizeof (float); k++)
+  for (gsize k = 0; k < sizeof r.x / sizeof (float); k++)
     assert_near (found[k], 3 * once[k], 1e-5, 1e-7);
+  defcn_assignment_free (r.a);
 }
 
 static void
@@ -398,22 +414,18 @@ test_box (void)
 static void
 test_foreground (void)
 {
-  g_autoptr (GRand) rand = g_rand_new_with_seed (7);
-  g_autoptr (DefcnAssignment) a = random_assignment (rand);
-  DefcnLevel levels[N_LEVELS];
-  DefcnLevelGrad grads[N_LEVELS];
-  Heads x, dx = { 0 };
+  Rig r;
 
-  random_heads (&x, rand);
-  point_at (levels, grads, &x, &dx, FILTER);
-  defcn_loss_giou (grads, levels, N_LEVELS, a, 1);
+  rig_init (&r, 7, FILTER);
+  defcn_loss_giou (r.grads, r.levels, N_LEVELS, r.a, 1);
   for (int j = 0; j < N_LOCATIONS; j++) {
     float sum = 0;
 
     for (int i = 0; i < 4; i++)
-      sum += fabsf (dx.deltas[4 * j + i]);
-    g_assert_true (a->objects[j] < 0 ? sum == 0 : sum > 0);
+      sum += fabsf (r.dx.deltas[4 * j + i]);
+    g_assert_true (r.a->objects[j] < 0 ? sum == 0 : sum > 0);
   }
+  defcn_assignment_free (r.a);
 }
 
 /* The auxiliary loss leaves the filter alone, a row of class -1 counts for
@@ -421,28 +433,24 @@ test_foreground (void)
 static void
 test_left_alone (void)
 {
-  g_autoptr (GRand) rand = g_rand_new_with_seed (5);
-  g_autoptr (DefcnAssignment) a = random_assignment (rand);
-  DefcnLevel levels[N_LEVELS];
-  DefcnLevelGrad grads[N_LEVELS];
-  Heads x, dx = { 0 };
+  Rig r;
 
-  random_heads (&x, rand);
-  point_at (levels, grads, &x, &dx, FILTER);
-  defcn_loss_aux (grads, levels, N_LEVELS, a, 1);
+  rig_init (&r, 5, FILTER);
+  defcn_loss_aux (r.grads, r.levels, N_LEVELS, r.a, 1);
   for (int k = 0; k < N_LOCATIONS; k++)
-    g_assert_cmpfloat (dx.filter[k], ==, 0);
+    g_assert_cmpfloat (r.dx.filter[k], ==, 0);
   for (int c = 0; c < N_CLASSES; c++)
-    g_assert_cmpfloat (dx.logits[N_CLASSES + c], ==, 0);
+    g_assert_cmpfloat (r.dx.logits[N_CLASSES + c], ==, 0);
 
-  memset (&dx, 0, sizeof dx);
+  memset (&r.dx, 0, sizeof r.dx);
   for (int l = 0; l < N_LEVELS; l++)
-    grads[l].logits = NULL;
-  defcn_loss_focal (grads, levels, N_LEVELS, a, 1);
+    r.grads[l].logits = NULL;
+  defcn_loss_focal (r.grads, r.levels, N_LEVELS, r.a, 1);
   for (int k = 0; k < N_LOCATIONS * N_CLASSES; k++)
-    g_assert_cmpfloat (dx.logits[k], ==, 0);
+    g_assert_cmpfloat (r.dx.logits[k], ==, 0);
   for (int k = 0; k < N_LOCATIONS; k++)
-    g_assert_true (k == 1 ? dx.filter[k] == 0 : dx.filter[k] != 0);
+    g_assert_true (k == 1 ? r.dx.filter[k] == 0 : r.dx.filter[k] != 0);
+  defcn_assignment_free (r.a);
 }
 
 /* Absolute differences of codes, of the foreground alone; the slopes by the
@@ -450,38 +458,33 @@ test_left_alone (void)
 static void
 test_l1 (void)
 {
-  g_autoptr (GRand) rand = g_rand_new_with_seed (11);
-  g_autoptr (DefcnAssignment) a = random_assignment (rand);
-  DefcnLevel levels[N_LEVELS];
-  DefcnLevelGrad grads[N_LEVELS];
-  Heads x, dx = { 0 };
+  Rig r;
   double sum = 0;
   int signs[3] = { 0 };
 
-  random_heads (&x, rand);
-  point_at (levels, grads, &x, &dx, BARE);
+  rig_init (&r, 11, BARE);
   for (int l = 0; l < N_LEVELS; l++)
-    levels[l].anchors = 1;
+    r.levels[l].anchors = 1;
   for (int j = 0; j < N_LOCATIONS; j++)
-    if (a->objects[j] >= 0) { /* one is met */
-      memcpy (&x.deltas[4 * j], a->targets[j], sizeof a->targets[j]);
+    if (r.a->objects[j] >= 0) { /* one is met */
+      memcpy (&r.x.deltas[4 * j], r.a->targets[j], sizeof r.a->targets[j]);
       break;
     }
-  const double loss = defcn_loss_l1 (grads, levels, N_LEVELS, a, 0.5);
+  const double loss = defcn_loss_l1 (r.grads, r.levels, N_LEVELS, r.a, 0.5);
   for (int j = 0; j < N_LOCATIONS; j++) {
-    const float *sides = &x.deltas[4 * j];
+    const float *sides = &r.x.deltas[4 * j];
     float code[4], want[4], down[4];
     DefcnAnchor anchor;
 
-    if (a->objects[j] < 0) {
+    if (r.a->objects[j] < 0) {
       for (int i = 0; i < 4; i++)
-        g_assert_cmpfloat (dx.deltas[4 * j + i], ==, 0);
+        g_assert_cmpfloat (r.dx.deltas[4 * j + i], ==, 0);
       continue;
     }
     defcn_anchors_fill (&anchor, 1, j < 12 ? 0 : 1);
     defcn_anchors_encode (code, sides, &anchor);
-    defcn_anchors_encode (want, a->targets[j], &anchor);
-    defcn_anchors_slope (down, &dx.deltas[4 * j], sides, code, &anchor);
+    defcn_anchors_encode (want, r.a->targets[j], &anchor);
+    defcn_anchors_slope (down, &r.dx.deltas[4 * j], sides, code, &anchor);
     for (int i = 0; i < 4; i++) {
       const int sign = (code[i] > want[i]) - (code[i] < want[i]);
 
@@ -492,6 +495,7 @@ test_l1 (void)
   }
   g_assert_true (signs[0] > 0 && signs[1] >= 4 && signs[2] > 0);
   g_assert_cmpfloat_with_epsilon (loss, 0.5 * sum, 1e-5);
+  defcn_assignment_free (r.a);
 }
 
 /* Targets of the centerness, with a location outside of its object. */

@@ -56,7 +56,6 @@ test_alone (void)
 
   g_assert_cmpint (defcn_ranks_rank (NULL), ==, 0);
   g_assert_cmpint (defcn_ranks_size (NULL), ==, 1);
-  g_assert_cmpint (defcn_ranks_local_rank (NULL), ==, 0);
   g_assert_cmpint (defcn_ranks_local_size (NULL), ==, 1);
   g_assert_true (defcn_ranks_gather (NULL, &all, &mine, sizeof mine, &error));
   g_assert_cmpint (all, ==, 5);
@@ -86,7 +85,6 @@ play_numbers (DefcnRanks *ranks, gpointer data)
 
   g_assert_cmpint (rank, ==, hub_rank ());
   g_assert_cmpint (defcn_ranks_size (ranks), ==, N);
-  g_assert_cmpint (defcn_ranks_local_rank (ranks), ==, rank);
   g_assert_cmpint (defcn_ranks_local_size (ranks), ==, N);
   g_assert_cmpstr (defcn_ranks_name (ranks, rank), ==, name);
   g_assert_true (defcn_ranks_gather (ranks, all, &mine, sizeof mine, NULL));

@@ -1,6 +1,7 @@
 /* Recipes: presets, keys, key files, and what is said about wrong ones. */
 #include "folder.h"
 #include "train/paper.h"
+#include "train/presets.h"
 #include "train/recipe.h"
 
 #include <glib/gstdio.h>
@@ -27,7 +28,7 @@ test_keys (void)
   g_autoptr (DefcnRecipe) r = defcn_recipe_new (NULL, NULL);
   const DefcnAugment *a = &r->loader.augment;
   const DefcnOptimizerOptions *o = &r->optimizer;
-  const char *const *names = defcn_recipe_presets ();
+  const char *const *names = defcn_presets_names ();
   g_autoptr (GString) want = g_string_new ("[recipe]\n");
   static const char *const settings[] = {
     "holdout=29",
@@ -231,7 +232,7 @@ test_keys (void)
 static void
 test_presets (void)
 {
-  const char *const *names = defcn_recipe_presets ();
+  const char *const *names = defcn_presets_names ();
 
   for (; *names; names++) {
     g_autoptr (GError) error = NULL;
@@ -369,7 +370,7 @@ test_preset_values (void)
   static const char *const scheduled[] = { "coco.poto.1x", "coco.poto.2x",
     "coco.poto.3x", "coco.poto.6x", "coco.poto.9x", "coco.poto.2x_ss",
     "coco.fcos.9x_ss", "coco.poto.alpha0.2.1x", NULL };
-  g_assert_cmpuint (g_strv_length ((char **) defcn_recipe_presets ())
+  g_assert_cmpuint (g_strv_length ((char **) defcn_presets_names ())
           + g_strv_length ((char **) scheduled),
       ==, G_N_ELEMENTS (cases));
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -856,7 +857,7 @@ test_no_schedule (void)
 static void
 test_places (void)
 {
-  const char *const *presets = defcn_recipe_presets ();
+  const char *const *presets = defcn_presets_names ();
   const char *const *placed = defcn_paper_presets ();
 
   for (int i = 0; presets[i]; i++)
@@ -920,8 +921,8 @@ test_paper (void)
     }
   }
   g_test_message ("%u names", n);
-  for (int i = 0; defcn_recipe_presets ()[i]; i++) {
-    const char *preset = defcn_recipe_presets ()[i];
+  for (int i = 0; defcn_presets_names ()[i]; i++) {
+    const char *preset = defcn_presets_names ()[i];
     g_autofree char *paper = g_strconcat (preset, ".2x", NULL);
 
     if (!g_hash_table_contains (named, preset)
@@ -987,8 +988,8 @@ test_help (void)
 
     g_assert_nonnull (strstr (help, row));
   }
-  for (int i = 0; defcn_recipe_presets ()[i]; i++) {
-    const char *name = defcn_recipe_presets ()[i];
+  for (int i = 0; defcn_presets_names ()[i]; i++) {
+    const char *name = defcn_presets_names ()[i];
     g_autofree char *row =
         g_strdup_printf ("\n  %-32s %s\n", name, defcn_paper_place (name));
 

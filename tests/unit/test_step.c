@@ -950,10 +950,7 @@ test_ranks (void)
     /* a bucket each round, told of behind the last micro-batch alone */
     g_assert_cmpint (hub_sums (), ==, 3 * N_IMAGES);
     for (int i = 0; i < N_IMAGES; i++) {
-      sum.cls += parts.parts[i].cls;
-      sum.box += parts.parts[i].box;
-      sum.aux += parts.parts[i].aux;
-      sum.total += parts.parts[i].total;
+      defcn_step_add_losses (&sum, &parts.parts[i]);
       sum.n_foreground = parts.parts[i].n_foreground;
       sum.n_foreground_aux = parts.parts[i].n_foreground_aux;
       assert_losses (&(DefcnStepLosses){ .n_foreground = sum.n_foreground,

@@ -72,20 +72,27 @@ defcn_point_targets (float targets[4], const DefcnPoint *point,
 }
 
 float
+defcn_object_iou (const DefcnObject *object, const DefcnBox *box)
+{
+  const DefcnBox own = { .x1 = object->x1,
+    .y1 = object->y1,
+    .x2 = object->x2,
+    .y2 = object->y2 };
+
+  return defcn_box_iou (&own, box);
+}
+
+float
 defcn_point_square_iou (const DefcnPoint *point, const DefcnObject *object,
     int side)
 {
   const float half = point->stride * side / 2;
-  const DefcnBox box = { .x1 = object->x1,
-    .y1 = object->y1,
-    .x2 = object->x2,
-    .y2 = object->y2 };
   const DefcnBox square = { .x1 = point->x - half,
     .y1 = point->y - half,
     .x2 = point->x + half,
     .y2 = point->y + half };
 
-  return defcn_box_iou (&box, &square);
+  return defcn_object_iou (object, &square);
 }
 
 DefcnBox

@@ -35,7 +35,9 @@ int defcn_points_level_end (const DefcnPoint *points, int n_points, int first);
 /* l, t, r, b from @point to the sides of @object; negative outside. */
 void defcn_point_targets (float targets[4], const DefcnPoint *point,
     const DefcnObject *object);
-/* IoU of @object with the square of @side strides around @point. */
+/* IoU of @object with @box. */
+float defcn_object_iou (const DefcnObject *object, const DefcnBox *box);
+/* The same with the square of @side strides around @point. */
 float defcn_point_square_iou (const DefcnPoint *point,
     const DefcnObject *object, int side);
 /* Where the centres of @object's locations may lie on a level of @stride: its

@@ -13,11 +13,7 @@ defcn_poto_quality (const DefcnPoint *point, const DefcnObject *object,
   const gboolean additive = rule->additive && !auxiliary;
   const float alpha = rule->alpha;
   const float *logits = auxiliary ? point->aux_logits : point->logits;
-  const DefcnBox box = { .x1 = object->x1,
-    .y1 = object->y1,
-    .x2 = object->x2,
-    .y2 = object->y2 };
-  const float iou = defcn_box_iou (&box, &point->box);
+  const float iou = defcn_object_iou (object, &point->box);
 
   if (iou == 0 && alpha > 0 && !additive) /* most pairs: spare the powers */
     return isnan (logits[object->label]) ? -1 : 0;

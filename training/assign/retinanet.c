@@ -21,14 +21,6 @@ box_of (const DefcnPoint *p, Anchors anchors)
     .y2 = y + a->h / 2 };
 }
 
-static float
-iou_of (const DefcnObject *o, const DefcnBox *anchor)
-{
-  const DefcnBox box = { .x1 = o->x1, .y1 = o->y1, .x2 = o->x2, .y2 = o->y2 };
-
-  return defcn_box_iou (&box, anchor);
-}
-
 /* Whether no other anchor overlaps one of the objects more.  @best: its own
  * largest IoU; @most: that of every object. */
 static gboolean
@@ -37,7 +29,7 @@ is_needed (const DefcnAssignInput *input, const DefcnBox *anchor, float best,
 {
   for (int i = 0; i < input->n_objects; i++)
     if (most[i] > 0 && best >= most[i]
-        && iou_of (input->objects[i], anchor) == most[i])
+        && defcn_object_iou (input->objects[i], anchor) == most[i])
       return TRUE;
   return FALSE;
 }
@@ -57,7 +49,7 @@ match (int *winners, const DefcnAssignInput *input)
     const DefcnBox anchor = box_of (&input->points[j], anchors);
 
     for (int i = 0; i < n_objects; i++) {
-      const float iou = iou_of (input->objects[i], &anchor);
+      const float iou = defcn_object_iou (input->objects[i], &anchor);
 
       most[i] = MAX (most[i], iou);
       if (iou > best[j]) {

@@ -76,18 +76,25 @@ emit_conv (const Export *e, const DefcnNode *node)
       node->x[1]);
 }
 
-/* Channels @begin to before @end of the offsets, those of a location's taps
- * beside each other: (n, channels of a tap, size h, size w). */
+/* Channels @begin to before @end of @x. */
+static const char *
+slice (DefcnOnnx *o, const char *x, int begin, int end)
+{
+  return defcn_onnx_add (o, "Slice", x,
+      defcn_onnx_int64s (o, (gint64[]){ begin }, 1),
+      defcn_onnx_int64s (o, (gint64[]){ end }, 1),
+      defcn_onnx_int64s (o, (gint64[]){ 1 }, 1), NULL);
+}
+
+/* Those of the offsets, a location's taps beside each other: (n, channels of a
+ * tap, size h, size w). */
 static const char *
 lay_out (const Export *e, const DefcnNode *node, int begin, int end)
 {
   DefcnOnnx *o = e->onnx;
-  const char *x = defcn_onnx_add (o, "Slice", value_of (e, node->x[1]),
-      defcn_onnx_int64s (o, (gint64[]){ begin }, 1),
-      defcn_onnx_int64s (o, (gint64[]){ end }, 1),
-      defcn_onnx_int64s (o, (gint64[]){ 1 }, 1), NULL);
+  const char *x = defcn_onnx_add (o, "DepthToSpace",
+      slice (o, value_of (e, node->x[1]), begin, end), NULL);
 
-  x = defcn_onnx_add (o, "DepthToSpace", x, NULL);
   defcn_onnx_int (o, "blocksize", node->size);
   return x;
 }
@@ -135,14 +142,8 @@ emit_deform_conv (const Export *e, const DefcnNode *node)
   DefcnOnnx *o = e->onnx;
   const int n_taps = node->size * node->size;
   const char *offsets = lay_out (e, node, 0, 2 * n_taps), *grid, *x;
-  const char *down = defcn_onnx_add (o, "Slice", offsets,
-      defcn_onnx_int64s (o, (gint64[]){ 0 }, 1),
-      defcn_onnx_int64s (o, (gint64[]){ 1 }, 1),
-      defcn_onnx_int64s (o, (gint64[]){ 1 }, 1), NULL);
-  const char *right = defcn_onnx_add (o, "Slice", offsets,
-      defcn_onnx_int64s (o, (gint64[]){ 1 }, 1),
-      defcn_onnx_int64s (o, (gint64[]){ 2 }, 1),
-      defcn_onnx_int64s (o, (gint64[]){ 1 }, 1), NULL);
+  const char *down = slice (o, offsets, 0, 1);
+  const char *right = slice (o, offsets, 1, 2);
   const char *axes[] = { add_axis (e, node, right, 3),
     add_axis (e, node, down, 2) };
 

@@ -2,6 +2,7 @@
 #include "derive.h"
 
 #include "anchors.h"
+#include "backbone.h"
 
 #include <math.h>
 #include <string.h>
@@ -168,21 +169,15 @@ derive_deformable (DefcnSpec *spec, const DefcnForeign *foreign, GError **error)
 static void
 derive_input (DefcnSpec *spec, const DefcnForeign *foreign, DefcnNaming naming)
 {
-  static const float rgb_mean[] = { 123.675f, 116.28f, 103.53f };
-  static const float rgb_std[] = { 58.395f, 57.12f, 57.375f };
-  static const float bgr_std[] = { 57.375f, 57.12f, 58.395f };
   const gboolean torchvision = naming == DEFCN_NAMING_TORCHVISION
       || naming == DEFCN_NAMING_MXNET
       || g_strcmp0 (foreign->author, "torchvision") == 0;
 
   spec->stride_in_1x1 = !torchvision && spec->groups == 1;
-  if (torchvision) {
-    spec->input.bgr = FALSE;
-    memcpy (spec->input.mean, rgb_mean, sizeof rgb_mean);
-    memcpy (spec->input.std, rgb_std, sizeof rgb_std);
-  } else if (spec->groups > 1) {
-    memcpy (spec->input.std, bgr_std, sizeof bgr_std);
-  }
+  defcn_backbone_read_pixels (&spec->input,
+      torchvision            ? "torchvision"
+          : spec->groups > 1 ? "fair"
+                             : "msra");
 }
 
 /* @modules: a convolution with what follows it. */

@@ -48,9 +48,9 @@ is_good (int code, GError **error)
   return FALSE;
 }
 
-/* Who shares this machine's memory. */
+/* How many share this machine's memory. */
 static gboolean
-find_neighbours (DefcnStanding *place, GError **error)
+count_neighbours (DefcnStanding *place, GError **error)
 {
   MPI_Comm machine;
 
@@ -58,7 +58,6 @@ find_neighbours (DefcnStanding *place, GError **error)
                     MPI_INFO_NULL, &machine),
           error))
     return FALSE;
-  MPI_Comm_rank (machine, &place->local_rank);
   MPI_Comm_size (machine, &place->local_size);
   MPI_Comm_free (&machine);
   return TRUE;
@@ -85,7 +84,7 @@ mpi_join (DefcnStanding *place, GError **error)
 
   Link *link = g_new0 (Link, 1);
   link->size = place->size;
-  if (!find_neighbours (place, error)
+  if (!count_neighbours (place, error)
       || !is_good (MPI_Comm_dup (MPI_COMM_WORLD, &link->numbers), error)
       || !is_good (MPI_Comm_dup (MPI_COMM_WORLD, &link->notes), error)) {
     g_free (link);

@@ -47,12 +47,6 @@ defcn_ranks_size (const DefcnRanks *ranks)
 }
 
 int
-defcn_ranks_local_rank (const DefcnRanks *ranks)
-{
-  return ranks ? ranks->place.local_rank : 0;
-}
-
-int
 defcn_ranks_local_size (const DefcnRanks *ranks)
 {
   return ranks ? ranks->place.local_size : 1;

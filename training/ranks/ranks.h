@@ -40,8 +40,7 @@ gboolean defcn_ranks_check (DefcnRanks *ranks, GError **error);
 
 int defcn_ranks_rank (const DefcnRanks *ranks);
 int defcn_ranks_size (const DefcnRanks *ranks);
-/* Among the ranks of this machine. */
-int defcn_ranks_local_rank (const DefcnRanks *ranks);
+/* How many are on this machine. */
 int defcn_ranks_local_size (const DefcnRanks *ranks);
 /* "rank 2 (host)", borrowed. */
 const char *defcn_ranks_name (const DefcnRanks *ranks, int rank);

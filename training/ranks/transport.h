@@ -10,11 +10,11 @@
 
 G_BEGIN_DECLS
 
-/* Where a process stands among all, and among those of its machine. */
+/* Where a process stands among all. */
 typedef struct
 {
   int rank, size;
-  int local_rank, local_size;
+  int local_size; /* how many are on its machine */
 } DefcnStanding;
 
 typedef enum

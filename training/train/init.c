@@ -2,10 +2,10 @@
  * the recipe. */
 #include "init.h"
 
+#include "backbone.h"
+
 #include <cjson/cJSON.h>
 #include <string.h>
-
-#include "backbone.h"
 
 #define MAX_NAMED 8 /* of a list for people */
 
@@ -181,6 +181,16 @@ find_row (const DefcnSpec *theirs, const char *label)
   return -1;
 }
 
+/* That of our row @i: the same class, of the same of a location's boxes. */
+static int
+their_row (const Load *load, int i)
+{
+  const int n = load->ours->n_classes;
+  const int row = find_row (load->theirs, load->ours->labels[i % n]);
+
+  return row < 0 ? -1 : row + i / n * load->theirs->n_classes;
+}
+
 /* Row @to of @p from row @from of @values, which are OIHW. */
 static void
 copy_row (DefcnParam *p, int to, const float *values, int from)
@@ -212,13 +222,6 @@ means_the_same (const Load *load, const DefcnParam *p)
           || !strstr (p->name, "_subnet."));
 }
 
-/* How many classifiers a location has. */
-static int
-n_boxes (const DefcnSpec *spec)
-{
-  return MAX (spec->anchors, 1);
-}
-
 /* Whether the tensor has @n rows of those of @p. */
 static gboolean
 fits (const DefcnParam *p, const DefcnWeightsTensor *t, int n)
@@ -236,12 +239,11 @@ take (Load *load, DefcnParam *p, GError **error)
   const DefcnWeightsTensor *t = defcn_weights_lookup (load->weights, p->name);
   const gboolean by_name = load->theirs && has_class_rows (p);
   const int n = p->kind == DEFCN_PARAM_WEIGHT ? p->n : p->c;
-  const int n_ours = load->ours->n_classes;
-  const int n_theirs = by_name ? load->theirs->n_classes : 0;
+  const int rows =
+      by_name ? load->theirs->n_classes * MAX (load->ours->anchors, 1) : n;
   int taken = 0;
 
-  if (!t || !means_the_same (load, p)
-      || !fits (p, t, by_name ? n_theirs * n_boxes (load->ours) : n)) {
+  if (!t || !means_the_same (load, p) || !fits (p, t, rows)) {
     g_ptr_array_add (load->anew, p->name);
     return TRUE;
   }
@@ -255,11 +257,7 @@ take (Load *load, DefcnParam *p, GError **error)
   if (!defcn_weights_read (load->weights, t, values, error))
     return FALSE;
   for (int i = 0; i < n; i++) {
-    int row =
-        by_name ? find_row (load->theirs, load->ours->labels[i % n_ours]) : i;
-
-    if (by_name && row >= 0)
-      row += i / n_ours * n_theirs; /* of the same anchor */
+    const int row = by_name ? their_row (load, i) : i;
 
     if (row >= 0)
       copy_row (p, i, values, row);

@@ -139,7 +139,8 @@ defcn_joint_share_state (DefcnRanks *ranks, DefcnCheckpoint *state,
     GError **error)
 {
   Share share = { ranks, error };
-  double numbers[] = { state->iteration, state->best_ap, state->unevaluated };
+  double numbers[] = { state->iteration, state->best_ap, state->unevaluated,
+    state->step ? defcn_step_normalizer (state->step) : 0 };
 
   if (!ranks)
     return TRUE;
@@ -148,46 +149,39 @@ defcn_joint_share_state (DefcnRanks *ranks, DefcnCheckpoint *state,
   state->iteration = numbers[0];
   state->best_ap = numbers[1];
   state->unevaluated = numbers[2] != 0;
+  if (state->step)
+    defcn_step_set_normalizer (state->step, numbers[3]);
   return defcn_joint_share_model (ranks, state->model, error)
       && defcn_optimizer_visit (state->optimizer, share_array, &share);
-}
-
-/* The sums of what @all say, with the highest signal. */
-static void
-add_up (DefcnJointUpdate *sum, const DefcnJointUpdate *all, int n)
-{
-  for (int i = 1; i < n; i++) {
-    sum->losses.cls += all[i].losses.cls;
-    sum->losses.box += all[i].losses.box;
-    sum->losses.aux += all[i].losses.aux;
-    sum->losses.centerness += all[i].losses.centerness;
-    sum->losses.total += all[i].losses.total;
-    sum->stop = MAX (sum->stop, all[i].stop);
-  }
 }
 
 gboolean
 defcn_joint_update (DefcnRanks *ranks, DefcnJointUpdate *update,
     gint64 iteration, GError **error)
 {
-  const int n = defcn_ranks_size (ranks);
-  g_autofree DefcnJointUpdate *all = g_new (DefcnJointUpdate, n);
-  g_autofree char *parted =
-      g_strdup_printf ("has another gradient than rank 0 at iteration "
-                       "%" G_GINT64_FORMAT ": the models have parted",
-          iteration);
-
   if (!ranks)
     return TRUE;
+
+  const int n = defcn_ranks_size (ranks);
+  g_autofree DefcnJointUpdate *all = g_new (DefcnJointUpdate, n);
   if (!defcn_ranks_gather (ranks, all, update, sizeof *update, error))
     return FALSE;
   for (int i = 1; i < n; i++)
     update->parted = update->parted
         || memcmp (&all[i].norm, &all[0].norm, sizeof all[0].norm) != 0;
-  if (update->parted)
-    return defcn_ranks_agree (ranks, &update->norm, sizeof update->norm, parted,
+  if (update->parted) {
+    g_autofree char *what =
+        g_strdup_printf ("has another gradient than rank 0 at iteration "
+                         "%" G_GINT64_FORMAT ": the models have parted",
+            iteration);
+
+    return defcn_ranks_agree (ranks, &update->norm, sizeof update->norm, what,
         error);
+  }
   *update = all[0];
-  add_up (update, all, n);
+  for (int i = 1; i < n; i++) {
+    defcn_step_add_losses (&update->losses, &all[i].losses);
+    update->stop = MAX (update->stop, all[i].stop);
+  }
   return TRUE;
 }

@@ -32,7 +32,7 @@ gboolean defcn_joint_check_device (DefcnRanks *ranks, const DefcnBackend *be,
 /* All parameters become rank 0's. */
 gboolean defcn_joint_share_model (DefcnRanks *ranks, DefcnModel *model,
     GError **error);
-/* So do the numbers and the optimiser's state. */
+/* So do the numbers, the step's running mean and the optimiser's state. */
 gboolean defcn_joint_share_state (DefcnRanks *ranks, DefcnCheckpoint *state,
     GError **error);
 

@@ -19,9 +19,6 @@ DefcnRecipe *defcn_recipe_new (const char *preset, GError **error);
 void defcn_recipe_free (DefcnRecipe *recipe);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnRecipe, defcn_recipe_free)
 
-/* Names of the presets without schedules, NULL-terminated. */
-const char *const *defcn_recipe_presets (void);
-
 /* Reads the key file @path over the recipe; its key "preset" must have been
  * given to defcn_recipe_new() by the caller (see defcn_recipe_file_preset).
  * Relative paths in it are relative to the file. */

@@ -10,28 +10,12 @@
 #pragma once
 
 #include "checkpoint.h"
-#include "detector.h"
 #include "metrics.h"
 #include "progress.h"
 #include "ranks/ranks.h"
+#include "run_options.h"
 
 G_BEGIN_DECLS
-
-/* What the command line says, NULL where it says nothing. */
-typedef struct
-{
-  char *preset, *output;
-  char **annotations, **images;
-  char *val_annotations, *val_images, *init;
-  char **set;
-  char **files;
-  gboolean resume, force; /* force: begin anew in a used folder; with resume:
-                             go on with other data */
-  gboolean absolute_names, ignore_exif;
-  gint64 stop_after;
-  double rank_timeout;         /* seconds */
-  DefcnDetectorOptions device; /* the recipe has threads and precision */
-} DefcnRunOptions;
 
 typedef struct
 {

@@ -525,6 +525,16 @@ defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
 }
 
 void
+defcn_step_add_losses (DefcnStepLosses *sum, const DefcnStepLosses *losses)
+{
+  sum->cls += losses->cls;
+  sum->box += losses->box;
+  sum->aux += losses->aux;
+  sum->centerness += losses->centerness;
+  sum->total += losses->total;
+}
+
+void
 defcn_step_set_alpha (DefcnStep *step, float alpha)
 {
   step->rule.assign.alpha = alpha;

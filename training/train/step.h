@@ -61,6 +61,10 @@ void defcn_step_set_ranks (DefcnStep *step, DefcnRanks *ranks);
 gboolean defcn_step_run (DefcnStep *step, DefcnExample *const *examples, int n,
     int micro, DefcnStepLosses *losses, GError **error);
 
+/* Adds the parts and their total, and no counts. */
+void defcn_step_add_losses (DefcnStepLosses *sum,
+    const DefcnStepLosses *losses);
+
 /* Alpha of eq. 4 for the next steps; the rule's until set. */
 void defcn_step_set_alpha (DefcnStep *step, float alpha);
 

@@ -71,6 +71,24 @@ defcn_backbone_word (const DefcnSpec *spec)
                           : g_strdup_printf ("resnet%d", spec->depth);
 }
 
+char *
+defcn_backbone_title (const DefcnSpec *spec)
+{
+  GString *text = g_string_new (NULL);
+
+  if (spec->backbone == DEFCN_BACKBONE_MOBILENETV2)
+    g_string_append (text, "MobileNetV2");
+  else if (spec->groups > 1)
+    g_string_append_printf (text, "ResNeXt-%d %dx%d", spec->depth, spec->groups,
+        spec->group_width);
+  else
+    g_string_append_printf (text, "ResNet-%d", spec->depth);
+  if (spec->dcn_from > 0)
+    g_string_append_printf (text, ", %s from res%d on",
+        spec->dcn_modulated ? "DCNv2" : "DCN", spec->dcn_from);
+  return g_string_free (text, FALSE);
+}
+
 gboolean
 defcn_backbone_read_pixels (DefcnInputRule *rule, const char *word)
 {

@@ -1,5 +1,5 @@
-/* The words that a recipe has for backbones and the pixels that they take, and
- * what they say of a network.
+/* The words for backbones and the pixels that they take, a recipe's, and what
+ * they say of a network.
  *
  * Thread rule: re-entrant.
  */
@@ -20,6 +20,10 @@ G_BEGIN_DECLS
 gboolean defcn_backbone_read (DefcnSpec *spec, const char *word);
 /* The word of @spec's backbone, (transfer full). */
 char *defcn_backbone_word (const DefcnSpec *spec);
+
+/* What people call it, "ResNeXt-101 32x8d, DCNv2 from res3 on"; (transfer
+ * full). */
+char *defcn_backbone_title (const DefcnSpec *spec);
 
 /* Sets order, mean and deviation of @rule: "msra" (BGR, 0 .. 255 minus the
  * mean), "fair" (the same over the deviation: its ResNeXts), "torchvision"
