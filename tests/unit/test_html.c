@@ -1,10 +1,10 @@
 /* Text and pictures in a page: whatever a file says stays text. */
 #include "report/html.h"
 
+#include "folder.h"
 #include "report/page.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 /* Text of any kind, in an element and in an attribute. */
@@ -87,6 +87,7 @@ static void
 test_pictures (void)
 {
   static const int sizes[][2] = { { 1, 1 }, { 17, 9 }, { 64, 48 } };
+  char *folder = folder_new ();
 
   for (gsize i = 0; i < G_N_ELEMENTS (sizes); i++) {
     g_autoptr (DefcnPicture) picture =
@@ -96,15 +97,14 @@ test_pictures (void)
     for (int k = 0; k < n; k++)
       picture->rgb[k] = k % 3 == 0 ? 200 : 40 + k / 3 % picture->width;
     for (int png = 0; png < 2; png++) {
-      g_autofree char *path = g_build_filename (g_get_tmp_dir (),
-          png ? "defcn-html.png" : "defcn-html.jpg", NULL);
       g_autofree char *address =
           png ? defcn_html_png (picture) : defcn_html_jpeg (picture);
       g_autoptr (GError) error = NULL;
       gsize len;
       g_autofree guint8 *data = decode (address, png ? "png" : "jpeg", &len);
+      g_autofree char *path =
+          folder_write (folder, png ? "a.png" : "a.jpg", data, len);
 
-      g_assert_true (g_file_set_contents (path, (char *) data, len, &error));
       g_autoptr (DefcnPicture) back = defcn_picture_load (path, &error);
       g_assert_no_error (error);
       g_assert_cmpint (back->width, ==, picture->width);
@@ -112,9 +112,9 @@ test_pictures (void)
       for (int k = 0; k < n; k++)
         g_assert_cmpint (ABS (back->rgb[k] - picture->rgb[k]), <=,
             png ? 0 : 12);
-      remove (path);
     }
   }
+  folder_remove (folder);
 }
 
 static int

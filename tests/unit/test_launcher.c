@@ -49,8 +49,7 @@ test_size (void)
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
     clear_environment ();
     for (int k = 0; k < 4; k++)
-      if (cases[i].values[k])
-        g_setenv (variables[k], cases[i].values[k], TRUE);
+      set (variables[k], cases[i].values[k]);
     g_assert_cmpint (defcn_launcher_size (), ==, cases[i].size);
   }
 }
