@@ -3,6 +3,7 @@
 #include "report/chart.h"
 
 #include "report/scale.h"
+#include "text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -112,27 +113,15 @@ add (GArray *points, double x, double y)
   g_array_append_val (points, p);
 }
 
-static int
-count (const char *text, const char *what)
-{
-  int n = 0;
-
-  while ((text = strstr (text, what))) {
-    text += strlen (what);
-    n++;
-  }
-  return n;
-}
-
 static char *
 draw (const DefcnChart *chart)
 {
   GString *html = g_string_new (NULL);
 
   defcn_chart_append (html, chart);
-  g_assert_cmpint (count (html->str, "<figure"), ==, 1);
-  g_assert_cmpint (count (html->str, "</figure>"), ==, 1);
-  g_assert_cmpint (count (html->str, "<table>"), ==, 1);
+  g_assert_cmpint (text_count (html->str, "<figure"), ==, 1);
+  g_assert_cmpint (text_count (html->str, "</figure>"), ==, 1);
+  g_assert_cmpint (text_count (html->str, "<table>"), ==, 1);
   g_assert_null (strstr (html->str, "nan"));
   g_assert_null (strstr (html->str, "inf"));
   return g_string_free (html, FALSE);
@@ -152,8 +141,8 @@ test_lines (void)
   add (points, 5, 0.123456789);
   g_autofree char *html = draw (chart);
   g_assert_nonnull (strstr (html, "d=\"M66.00 272.00L492.00 34.00\""));
-  g_assert_cmpint (count (html, "stroke-dasharray=\"7 4\""), ==, 2);
-  g_assert_cmpint (count (html, "class=\"marker\""), ==, 3);
+  g_assert_cmpint (text_count (html, "stroke-dasharray=\"7 4\""), ==, 2);
+  g_assert_cmpint (text_count (html, "class=\"marker\""), ==, 3);
   g_assert_nonnull (strstr (html, "<title id=\"a-title\">A &lt;b&gt; &amp; c"));
   g_assert_nonnull (strstr (html, "&quot;one&quot;: from 0 to 1"));
   g_assert_nonnull (strstr (html,
@@ -178,10 +167,10 @@ test_gaps (void)
   const char *path = strstr (html, "class=\"line\"");
   const char *end = strstr (path, "/>");
   g_autofree char *line = g_strndup (path, end - path);
-  g_assert_cmpint (count (line, "M"), ==, 3);
-  g_assert_cmpint (count (line, "L"), ==, 1);
-  g_assert_cmpint (count (html, "class=\"marker\""), ==, 4);
-  g_assert_cmpint (count (html, "<td>not finite</td>"), ==, 3);
+  g_assert_cmpint (text_count (line, "M"), ==, 3);
+  g_assert_cmpint (text_count (line, "L"), ==, 1);
+  g_assert_cmpint (text_count (html, "class=\"marker\""), ==, 4);
+  g_assert_cmpint (text_count (html, "<td>not finite</td>"), ==, 3);
 }
 
 /* Nothing to draw is said in words, and one value is drawn. */
@@ -198,9 +187,9 @@ test_few (void)
     if (n == 3)
       add (points, 3, 0.5);
     g_autofree char *html = draw (chart);
-    g_assert_cmpint (count (html, "No values."), ==, n < 3);
-    g_assert_cmpint (count (html, "role=\"img\""), ==, n == 3);
-    g_assert_cmpint (count (html, "class=\"marker\""), ==, n == 3);
+    g_assert_cmpint (text_count (html, "No values."), ==, n < 3);
+    g_assert_cmpint (text_count (html, "role=\"img\""), ==, n == 3);
+    g_assert_cmpint (text_count (html, "class=\"marker\""), ==, n == 3);
   }
 }
 
@@ -220,7 +209,7 @@ test_looks (void)
   defcn_chart_include_y (chart, 0, 1);
   defcn_chart_diagonal (chart);
   g_autofree char *html = draw (chart);
-  g_assert_cmpint (count (html, "class=\"marker\""), ==, 5);
+  g_assert_cmpint (text_count (html, "class=\"marker\""), ==, 5);
   g_assert_nonnull (strstr (html, "M66.00 272.00L492.00 34.00\"/>"));
   g_assert_nonnull (strstr (html, "L276.87 154.19\"")); /* .495, .495 */
 
@@ -231,10 +220,11 @@ test_looks (void)
   }
   defcn_chart_categories (other, names);
   g_autofree char *dots = draw (other);
-  g_assert_cmpint (count (dots, "class=\"marker\""), ==,
+  g_assert_cmpint (text_count (dots, "class=\"marker\""), ==,
       2 * DEFCN_CHART_N_COLORS);
-  g_assert_cmpint (count (dots, "class=\"line\""), ==, 0);
-  g_assert_cmpint (count (dots, "<th scope=\"row\">&lt;large&gt;</th>"), ==, 1);
+  g_assert_cmpint (text_count (dots, "class=\"line\""), ==, 0);
+  g_assert_cmpint (text_count (dots, "<th scope=\"row\">&lt;large&gt;</th>"),
+      ==, 1);
 }
 
 /* Means of equal parts; what is not finite does not count, unless all is. */

@@ -3,6 +3,7 @@
 
 #include "folder.h"
 #include "report/page.h"
+#include "text.h"
 
 #include <math.h>
 #include <string.h>
@@ -117,18 +118,6 @@ test_pictures (void)
   folder_remove (folder);
 }
 
-static int
-count (const char *text, const char *what)
-{
-  int n = 0;
-
-  while ((text = strstr (text, what))) {
-    text += strlen (what);
-    n++;
-  }
-  return n;
-}
-
 /* Sections are closed and linked in their order; a title is text; nothing may
  * run or be fetched. */
 static void
@@ -140,11 +129,11 @@ test_page (void)
   g_string_append (html, "<p>1</p>\n");
   defcn_page_section (html, "two", "The second");
   defcn_page_end (html);
-  g_assert_cmpint (count (html->str, "<section "), ==, 2);
-  g_assert_cmpint (count (html->str, "</section>"), ==, 2);
-  g_assert_cmpint (count (html->str, "<script"), ==, 0);
-  g_assert_cmpint (count (html->str, "&lt;script&gt;"), ==, 2);
-  g_assert_cmpint (count (html->str, "<!-- links -->"), ==, 0);
+  g_assert_cmpint (text_count (html->str, "<section "), ==, 2);
+  g_assert_cmpint (text_count (html->str, "</section>"), ==, 2);
+  g_assert_cmpint (text_count (html->str, "<script"), ==, 0);
+  g_assert_cmpint (text_count (html->str, "&lt;script&gt;"), ==, 2);
+  g_assert_cmpint (text_count (html->str, "<!-- links -->"), ==, 0);
   g_assert_nonnull (strstr (html->str, "default-src 'none'"));
   g_assert_nonnull (strstr (html->str, "<html lang=\"en\">"));
   const char *first = strstr (html->str, "<a href=\"#one\">The first</a>");

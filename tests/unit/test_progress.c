@@ -1,6 +1,8 @@
 /* Progress: what stands on a terminal and in a log, and when. */
 #include "progress.h"
 
+#include "text.h"
+
 #include <string.h>
 
 static gint64 now;
@@ -111,16 +113,6 @@ test_line (gconstpointer data)
   g_assert_true (g_str_has_suffix (text, "\n"));
 }
 
-static int
-count (const char *text, const char *part)
-{
-  int n = 0;
-
-  for (; (text = strstr (text, part)); text += strlen (part))
-    n++;
-  return n;
-}
-
 /* Ten seconds of an update each 10 ms: ten lines a second on a terminal, one
  * in ten seconds elsewhere, and the last in either. */
 static void
@@ -135,9 +127,9 @@ test_interval (void)
       now += G_USEC_PER_SEC / 100;
     }
     g_autofree char *text = rig_finish (&rig);
-    g_assert_cmpint (count (text, " left "), ==, terminal ? 101 : 2);
-    g_assert_cmpint (count (text, "1005/1005"), ==, 1);
-    g_assert_cmpint (count (text, "\n"), ==, terminal ? 1 : 2);
+    g_assert_cmpint (text_count (text, " left "), ==, terminal ? 101 : 2);
+    g_assert_cmpint (text_count (text, "1005/1005"), ==, 1);
+    g_assert_cmpint (text_count (text, "\n"), ==, terminal ? 1 : 2);
   }
 }
 
