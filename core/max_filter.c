@@ -3,7 +3,6 @@
 
 #include "bilinear.h"
 
-#include <math.h>
 #include <stdio.h>
 
 gboolean

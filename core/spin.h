@@ -4,7 +4,8 @@
  * that sleep at once have to be woken for each, which costs a third of a pass
  * on two cores of a virtual machine.  libgomp's default of 300 000 turns, some
  * milliseconds, costs every other thread that wants the core its time.  So
- * many are enough for the one, and too few for the other.
+ * many are enough for the one, and too few for the other
+ * (tests/bench/results/spin-2026-11-30.md).
  */
 #pragma once
 

@@ -17,8 +17,7 @@ typedef struct
   gpointer data[HUB_MAX];
   gconstpointer mine[HUB_MAX];
   gsize n;
-  int root, here;
-  gboolean done;
+  int root, here; /* all are when it is done */
 } Op;
 
 typedef struct
@@ -71,7 +70,6 @@ finish (Op *op)
 {
   const int last = size - 1;
 
-  op->done = TRUE;
   done++;
   for (int r = 0; op->kind == OP_GATHER && r < size; r++)
     for (int i = 0; i < size; i++)
@@ -142,7 +140,7 @@ hub_test (gpointer link, gpointer request)
   g_autoptr (GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new (&lock);
   const Op *op = request;
 
-  return op->done;
+  return op->here == size;
 }
 
 static void

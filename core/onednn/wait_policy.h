@@ -2,8 +2,8 @@
  * came too late. */
 #pragma once
 
-/* libgomp's threads spin for some milliseconds after each loop, in the hope
- * of another one.  Where a decoder or another element wants the same cores,
+/* libgomp's threads spin for some milliseconds after each loop, in the hope of
+ * another one.  Where a decoder or another element wants the same cores,
  * every such wait costs a time slice, and a network has hundreds.  libgomp
  * spins a 3000th of that when it has more threads than there are cores: this
  * parks one more, once in a process.  It does nothing if the user has decided

@@ -29,15 +29,14 @@ import tempfile
 
 import result
 
-TREE = pathlib.Path(__file__).resolve().parents[2]
 BUCKET = 4 << 20
 WARM = 3 # steps that do not count
 
 
 def make_data(folder):
     """Annotations of the blocks that the end-to-end tests use."""
-    subprocess.run([sys.executable, TREE / "tests/e2e/make_blocks.py", folder],
-                   check=True)
+    subprocess.run([sys.executable, result.TREE / "tests/e2e/make_blocks.py",
+                    folder], check=True)
 
 
 def train(options, folder, ranks):
@@ -57,8 +56,7 @@ def train(options, folder, ranks):
         command = ["mpirun", "-n", str(ranks), "--bind-to", "none", *command]
     done = subprocess.run(
         command, capture_output=True, text=True,
-        env={**os.environ, "OMP_WAIT_POLICY": "passive",
-             "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        env={**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1",
              "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"})
     if done.returncode:
         sys.exit(done.stderr)
@@ -103,7 +101,8 @@ def curve(options, steps, mib, rng):
 def options_of(arguments):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--tool", default=str(TREE / "build/training/defcn"))
+    parser.add_argument("--tool",
+                        default=str(result.TREE / "build/training/defcn"))
     parser.add_argument("--preset", default="coco.poto.3dmf.aux")
     parser.add_argument("--size", type=int, default=256,
                         help="side of the canvas")

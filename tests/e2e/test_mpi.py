@@ -75,6 +75,7 @@ def test_a_losses(folder):
     assert "processes" not in alone, alone
     out, err = train(RANKS, folder, "many", *validated(folder))
     worst = mpi_rig.assert_equal(folder, "one", "many")
+    print("# the losses are off by %.1e at most" % worst)
     losses = [line["loss"] for line in lines(folder, "many")]
     assert abs(losses[-1] - losses[0]) > 100 * worst, losses # they move
     first = [line["loss"] for line in lines(folder, "one")][0]

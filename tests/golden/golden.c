@@ -2,6 +2,7 @@
 #include "golden.h"
 
 #include "anchors.h"
+#include "data/dataset.h"
 #include "testing.h"
 
 #include <glob.h>
@@ -177,6 +178,28 @@ const gint64 *
 testing_golden_dims (const DefcnWeights *file, const char *name)
 {
   return get (file, name)->dims;
+}
+
+GArray *
+testing_golden_objects (const DefcnWeights *file, const char *image)
+{
+  g_autofree char *boxes_name = g_strconcat ("gt_boxes", image, NULL);
+  g_autofree char *classes_name = g_strconcat ("gt_classes", image, NULL);
+  gsize n;
+  g_autofree float *boxes = testing_golden_floats (file, boxes_name, NULL);
+  g_autofree int *classes = testing_golden_ints (file, classes_name, &n);
+  GArray *objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
+
+  for (gsize i = 0; i < n; i++) {
+    const DefcnObject object = { .x1 = boxes[4 * i],
+      .y1 = boxes[4 * i + 1],
+      .x2 = boxes[4 * i + 2],
+      .y2 = boxes[4 * i + 3],
+      .label = classes[i] };
+
+    g_array_append_val (objects, object);
+  }
+  return objects;
 }
 
 void

@@ -41,6 +41,10 @@ const DefcnWeightsTensor *testing_golden_image (const DefcnWeights *file, int i,
 /* The file's dims. */
 const gint64 *testing_golden_dims (const DefcnWeights *file, const char *name);
 
+/* (transfer full): of DefcnObject, those of the tensors "gt_boxes" and
+ * "gt_classes" with @image (".0", or nothing) behind their names. */
+GArray *testing_golden_objects (const DefcnWeights *file, const char *image);
+
 /* A box on the level @level as the set has it: @sides, or with an anchor (1 of
  * @anchors) coded relative to that. */
 void testing_golden_code (float *box, const float *sides, int anchors,

@@ -210,26 +210,6 @@ heads_clear (Heads *heads)
   }
 }
 
-static GArray *
-read_objects (const DefcnWeights *file)
-{
-  gsize n;
-  g_autofree float *boxes = testing_golden_floats (file, "gt_boxes", NULL);
-  g_autofree int *classes = testing_golden_ints (file, "gt_classes", &n);
-  GArray *objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
-
-  for (gsize i = 0; i < n; i++) {
-    const DefcnObject object = { .x1 = boxes[4 * i],
-      .y1 = boxes[4 * i + 1],
-      .x2 = boxes[4 * i + 2],
-      .y2 = boxes[4 * i + 3],
-      .label = classes[i] };
-
-    g_array_append_val (objects, object);
-  }
-  return objects;
-}
-
 static char *
 tensor_name (const Case *c, const char *what)
 {
@@ -374,7 +354,7 @@ test_case (gconstpointer data)
   if (!file)
     return;
   heads_read (&heads, file, v.filter);
-  g_autoptr (GArray) objects = read_objects (file);
+  g_autoptr (GArray) objects = testing_golden_objects (file, "");
   g_autoptr (DefcnAssignment) a =
       defcn_assignment_new (defcn_points_count (heads.levels, DEFCN_N_LEVELS),
           heads.n_classes);
@@ -460,7 +440,7 @@ check_proposed (const DefcnWeights *file, const DefcnWeights *inputs,
     .aux_topk = 9,
     .additive = p->additive,
     .auxiliary = p->kind };
-  g_autoptr (GArray) objects = read_objects (inputs);
+  g_autoptr (GArray) objects = testing_golden_objects (inputs, "");
   Heads heads;
 
   g_test_message ("%s", p->name);

@@ -29,15 +29,6 @@ test_pairwise_iou (gconstpointer below)
   }
 }
 
-static int
-by_score (const void *pa, const void *pb)
-{
-  const float a = ((const DefcnBox *) pa)->score;
-  const float b = ((const DefcnBox *) pb)->score;
-
-  return (a < b) - (a > b);
-}
-
 /* A score and whose it is. */
 typedef struct
 {
@@ -55,6 +46,17 @@ by_descending_score (const void *pa, const void *pb)
   return a->index - b->index;
 }
 
+static Scored *
+sort (const float *scores, gsize n)
+{
+  Scored *order = g_new (Scored, n);
+
+  for (gsize j = 0; j < n; j++)
+    order[j] = (Scored){ scores[j], j };
+  qsort (order, n, sizeof *order, by_descending_score);
+  return order;
+}
+
 static void
 check_nms (const DefcnWeights *file, char *const names[5])
 {
@@ -66,12 +68,13 @@ check_nms (const DefcnWeights *file, char *const names[5])
   g_autofree int *keep = testing_golden_ints (file, names[3], &n_keep);
   g_autofree float *iou = testing_golden_floats (file, names[4], NULL);
   g_autofree DefcnBox *all = g_new (DefcnBox, n);
+  g_autofree Scored *order = sort (scores, n);
 
   for (gsize j = 0; j < n; j++)
     all[j] = (DefcnBox){ xyxy[4 * j], xyxy[4 * j + 1], xyxy[4 * j + 2],
       xyxy[4 * j + 3], scores[j], classes[j] };
-  g_array_append_vals (boxes, all, n);
-  qsort (boxes->data, n, sizeof (DefcnBox), by_score);
+  for (gsize j = 0; j < n; j++)
+    g_array_append_val (boxes, all[order[j].index]);
   defcn_boxes_nms (boxes, NULL, iou[0], NULL);
   g_assert_cmpint (boxes->len, ==, n_keep);
   for (gsize j = 0; j < n_keep; j++)
@@ -154,12 +157,12 @@ test_nms_range (gconstpointer below)
   g_autofree int *y = testing_golden_ints (file, "iy", NULL);
   const char *iou =
       defcn_weights_metadata (file, "iou_threshold"); /* of all cases */
+  g_autofree Scored *order = sort (scores, n);
 
   for (guint i = 0; i < defcn_weights_count (file); i++) {
     const char *name = defcn_weights_get (file, i)->name;
     g_autoptr (GArray) boxes = g_array_new (FALSE, FALSE, sizeof (DefcnBox));
     g_autoptr (GArray) cells = g_array_new (FALSE, FALSE, sizeof (DefcnCell));
-    g_autofree Scored *order = g_new (Scored, n);
     DefcnNmsRange range = { 0 };
     int across, end = 0;
     gsize n_keep;
@@ -169,9 +172,6 @@ test_nms_range (gconstpointer below)
     range.per_level = !across;
     if (!g_str_equal (name + end, "inf"))
       range.window = atoi (name + end);
-    for (gsize j = 0; j < n; j++)
-      order[j] = (Scored){ scores[j], j };
-    qsort (order, n, sizeof *order, by_descending_score);
     for (gsize j = 0; j < n; j++) {
       const int k = order[j].index;
       const DefcnBox box = { xyxy[4 * k], xyxy[4 * k + 1], xyxy[4 * k + 2],

@@ -34,26 +34,6 @@ anchor_of (const DefcnPoint *p)
   return anchors[p->anchor];
 }
 
-static GArray *
-read_objects (const DefcnWeights *file)
-{
-  gsize n;
-  g_autofree float *boxes = testing_golden_floats (file, "gt_boxes", NULL);
-  g_autofree int *classes = testing_golden_ints (file, "gt_classes", &n);
-  GArray *objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
-
-  for (gsize i = 0; i < n; i++) {
-    const DefcnObject object = { .x1 = boxes[4 * i],
-      .y1 = boxes[4 * i + 1],
-      .x2 = boxes[4 * i + 2],
-      .y2 = boxes[4 * i + 3],
-      .label = classes[i] };
-
-    g_array_append_val (objects, object);
-  }
-  return objects;
-}
-
 /* FALSE after a skip. */
 static gboolean
 rig_init (Rig *rig)
@@ -66,7 +46,7 @@ rig_init (Rig *rig)
     return FALSE;
   rig->logits = testing_golden_floats (rig->file, "logits", NULL);
   rig->codes = testing_golden_floats (rig->file, "codes", &len);
-  rig->objects = read_objects (rig->file);
+  rig->objects = testing_golden_objects (rig->file, "");
   rig->n_classes = testing_golden_dims (rig->file, "logits")[1];
   rig->n = len / 4;
   rig->sides = g_new (float, len);

@@ -35,23 +35,9 @@ read_examples (TestingRun *run)
   DefcnExample *example;
 
   for (int i = 0; (example = read_image (run->file, i)); i++) {
-    g_autofree char *boxes_name = g_strdup_printf ("gt_boxes.%d", i);
-    g_autofree char *classes_name = g_strdup_printf ("gt_classes.%d", i);
-    gsize n;
-    g_autofree float *boxes =
-        testing_golden_floats (run->file, boxes_name, NULL);
-    g_autofree int *classes = testing_golden_ints (run->file, classes_name, &n);
+    g_autofree char *image = g_strdup_printf (".%d", i);
 
-    example->objects = g_array_new (FALSE, TRUE, sizeof (DefcnObject));
-    for (gsize k = 0; k < n; k++) {
-      const DefcnObject object = { .x1 = boxes[4 * k],
-        .y1 = boxes[4 * k + 1],
-        .x2 = boxes[4 * k + 2],
-        .y2 = boxes[4 * k + 3],
-        .label = classes[k] };
-
-      g_array_append_val (example->objects, object);
-    }
+    example->objects = testing_golden_objects (run->file, image);
     g_ptr_array_add (run->examples, example);
   }
 }

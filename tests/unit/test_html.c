@@ -103,9 +103,9 @@ test_pictures (void)
       g_autoptr (GError) error = NULL;
       gsize len;
       g_autofree guint8 *data = decode (address, png ? "png" : "jpeg", &len);
-
       g_autofree char *path =
           folder_write (folder, png ? "a.png" : "a.jpg", data, len);
+
       g_autoptr (DefcnPicture) back = defcn_picture_load (path, &error);
       g_assert_no_error (error);
       g_assert_cmpint (back->width, ==, picture->width);
