@@ -571,6 +571,16 @@ live_config_model_equal (const LiveConfig *a, const LiveConfig *b)
   return g_strcmp0 (a->model_file, b->model_file) == 0;
 }
 
+gboolean
+live_config_share_model (LiveConfig *read, const LiveConfig *runs)
+{
+  const gboolean same = live_config_model_equal (runs, read);
+
+  if (same)
+    read->serial = runs->serial;
+  return same;
+}
+
 char *
 live_config_fixed (const LiveConfig *runs, const LiveConfig *read)
 {

@@ -80,6 +80,8 @@ gboolean live_config_camera_equal (const LiveCameraConfig *a,
 /* Whether what all cameras share, the model, is the same: the settings, and the
  * file. */
 gboolean live_config_model_equal (const LiveConfig *a, const LiveConfig *b);
+/* The same; where it is, @read goes by the model that @runs has. */
+gboolean live_config_share_model (LiveConfig *read, const LiveConfig *runs);
 /* (transfer full) (nullable): the keys that differ and that a running program
  * cannot change, "port, hosts"; NULL: none. */
 char *live_config_fixed (const LiveConfig *runs, const LiveConfig *read);

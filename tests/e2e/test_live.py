@@ -76,6 +76,15 @@ def check(work, text):
     return done.returncode, done.stdout + done.stderr
 
 
+def cut_model(path):
+    """One whose file ends too early."""
+    with open(BUILD + "/pipelines/person.safetensors", "rb") as file:
+        whole_file = file.read()
+    with open(path, "wb") as file:
+        file.write(whole_file[:len(whole_file) // 2])
+    return path
+
+
 def test_check(work):
     code, said = check(work, live_group() + group("a", uri="test://ball"))
     tap.ok("--check takes a good file",
@@ -85,7 +94,9 @@ def test_check(work):
             ({"threshold": 2}, "[camera a] threshold: 2 is not between"),
             ({"uri": "test://nothing"}, '[camera a] the element videotestsrc'),
             ({"uri": "rtsp://user:%s@host/a@b" % SECRET},
-             "[camera a] uri: there is a")):
+             "[camera a] uri: there is a"),
+            ({"classes": "unicorn"},
+             '[camera a] classes: the model has no class "unicorn"')):
         code, said = check(work, live_group() + group(
             "a", **{"uri": "test://ball", **keys}))
         tap.ok("--check tells of " + list(keys)[0] + "=" +
@@ -99,6 +110,13 @@ def test_check(work):
                        + group("a", uri="test://ball"))
     tap.ok("and of one that is needed",
            code == 1 and "a token is needed" in said, said)
+    path = cut_model(work + "/cut.safetensors")
+    for keys, wanted in (({"model": path}, "[live] %s: tensor" % path),
+                         ({"device": "gpu"}, '[live] device "gpu" is unknown')):
+        code, said = check(work, live_group(**keys)
+                           + group("a", uri="test://ball"))
+        tap.ok("and of a %s that does not work" % list(keys)[0],
+               code == 1 and wanted in said, said)
 
 
 # Cameras.
@@ -783,6 +801,33 @@ def copy_model(path, note):
         return hashlib.sha256(file.read()).hexdigest()
 
 
+def test_bad_model(live, text, good, hashes, seen):
+    """What does not work costs no camera a frame."""
+    wait(lambda: running(live, "abc"))
+    before, starts = ids(live), live.log().count("is there")
+    bad = cut_model(os.path.dirname(good) + "/cut.safetensors")
+    for n, (keys, wanted) in enumerate((
+            (dict(path=bad), "[live] %s: tensor" % bad),
+            (dict(path=good, device="gpu"), '[live] device "gpu" is unknown'),
+            (dict(path=good, classes="unicorn"), 'no class "unicorn"'))):
+        live.write(text(**keys))
+        live.process.send_signal(signal.SIGHUP)
+        tap.ok("what does not work is not taken, by its %s" % list(keys)[-1],
+               wait(lambda: live.log().count("is not taken") > n)
+               and wanted in live.log(), live.log())
+    tap.ok("and all goes on as it was", ids(live) == before and seen(hashes[0])
+           and live.log().count("is there") == starts
+           and all(live.camera(name)["losses"] == 0 for name in "abc"),
+           live.log())
+    live.write(text(good, threads=2))
+    live.process.send_signal(signal.SIGHUP)
+    time.sleep(0.02) # it is opened by now
+    live.write(text(good, hosts="page.example"))
+    live.process.send_signal(signal.SIGHUP)
+    tap.ok("who comes while one is tried is heard too", wait(
+        lambda: "[live] hosts: what has changed" in live.log()), live.log())
+
+
 def test_model(work):
     """SIGHUP brings another model, or other settings of it, to all cameras,
     whoever of them hangs and still has the old one."""
@@ -806,11 +851,12 @@ def test_model(work):
     try:
         tap.ok("cameras see with the model of the file",
                wait(lambda: seen(hashes[0])), live.log())
+        test_bad_model(live, text, paths[0], hashes, seen)
         live.write(text(paths[1], max_clients=3))
         live.process.send_signal(signal.SIGHUP)
         tap.ok("and with another one; what takes a restart is told",
                wait(lambda: seen(hashes[1]))
-               and "[live] max-clients: what has changed" in live.log(),
+               and "max-clients: what has changed" in live.log(),
                live.log())
         hashes[1] = copy_model(paths[1], "three")
         live.process.send_signal(signal.SIGHUP)
