@@ -615,6 +615,33 @@ def test_login(live):
         "/metrics", Authorization="Bearer " + TOKEN)[0] == 401)
 
 
+def test_readme(work, live):
+    """How the README asks with a token: it is no argument, which everybody on
+    the machine could read."""
+    real = shutil.which("curl")
+    if not real:
+        tap.skip("the README's way to ask", "no curl")
+        return
+    os.makedirs(work + "/bin")
+    with open(work + "/bin/curl", "w") as file:
+        file.write('#!/bin/sh\nprintf "%%s\\n" "$@" > "%s/words"\n'
+                   'exec %s "$@"\n' % (work, real))
+    os.chmod(work + "/bin/curl", 0o755)
+    with open(SOURCES + "/README.md", encoding="utf-8") as file:
+        line = re.search(r"^    .*live\.token \\\n.*curl.*HOST:8080/metrics$",
+                         file.read(), re.M).group()
+    done = subprocess.run(
+        ["sh", "-c", line.replace("HOST:8080", "127.0.0.1:%d" % live.port)
+         .replace("live.token", "token")], cwd=work, capture_output=True,
+        universal_newlines=True,
+        env=dict(os.environ, PATH=work + "/bin:" + os.environ["PATH"]))
+    with open(work + "/words") as file:
+        words = file.read()
+    tap.ok("the README's way to ask is answered, and shows no token",
+           "defcn_live_camera_up" in done.stdout and "metrics" in words
+           and TOKEN not in words, (line, done, words))
+
+
 def test_token(work):
     manager = Manager(work)
     live = live_rig.Live(
@@ -625,6 +652,7 @@ def test_token(work):
     try:
         tap.ok("the service manager hears that it is ready",
                wait(lambda: manager.has("READY=1")), manager.heard)
+        test_readme(work, live)
         test_login(live)
         tap.ok("and that it lives", wait(lambda: manager.has("WATCHDOG=1"))
                and wait(lambda: manager.has("STATUS=1 of 1 cameras")),
