@@ -301,6 +301,8 @@ check_name (const char *group, const char *name, GError **error)
         MAX_NAME);
   if (!g_utf8_validate (name, -1, NULL))
     return fail (error, "[%s]: the name is not UTF-8", group);
+  if (g_ascii_isspace (*name) || g_ascii_isspace (name[strlen (name) - 1]))
+    return fail (error, "[%s]: a name begins and ends with no blank", group);
   if (strchr (name, '/') || g_str_equal (name, ".") || g_str_equal (name, ".."))
     return fail (error, "[%s]: a name has no \"/\"", group);
   return TRUE;

@@ -97,6 +97,8 @@ static const struct
   { "[camera ]\nuri=test://ball\n", "[camera ]: a camera needs a name" },
   { "[camera]\nuri=test://ball\n", "[camera]: no such group" },
   { "[camera a/b]\nuri=test://ball\n", "[camera a/b]: a name has no \"/\"" },
+  { "[camera  a]\nuri=test://ball\n", "[camera  a]: a name begins and ends" },
+  { "[camera a ]\nuri=test://ball\n", "[camera a ]: a name begins and ends" },
   { "[camera " LONG "4]\nuri=test://ball\n", "more than 64 bytes" },
   { "[other]\n" A, "[other]: no such group" },
   { "[live]\nuri = test://ball\n" A, "[live] uri: no such key" },
