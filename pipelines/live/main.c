@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "auth.h"
@@ -20,6 +21,7 @@
 #define STOP_TIME (4 * G_USEC_PER_SEC)
 #define WRITE_TIME (G_USEC_PER_SEC / 2)
 #define STATUS_TIME 5 /* s */
+#define MOST_DESCRIPTORS 65536
 
 typedef struct
 {
@@ -370,6 +372,19 @@ live (const Options *options)
   return EXIT_SUCCESS;
 }
 
+/* A camera has a dozen or two of them, and 1024 are what a process has unless
+ * it asks for more. */
+static void
+raise_descriptors (void)
+{
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) != 0)
+    return;
+  limit.rlim_cur = MAX (limit.rlim_cur, MIN (limit.rlim_max, MOST_DESCRIPTORS));
+  setrlimit (RLIMIT_NOFILE, &limit);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -383,6 +398,7 @@ main (int argc, char **argv)
 #endif
   g_log_writer_default_set_use_stderr (TRUE);
   signal (SIGPIPE, SIG_IGN);
+  raise_descriptors ();
   gst_init (&argc, &argv);
   if (!parse (&options, argc, argv)) {
     g_strfreev (options.files);

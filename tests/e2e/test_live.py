@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -966,14 +967,20 @@ def test_killed(work):
     path = work + "/killed.jsonl"
     text = (live_group(records=path, inference_interval=1000)
             + "".join(group("c%d" % i, uri="test://ball") for i in range(30)))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, limits[1]))
     live = live_rig.Live(BUILD, work, text)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
     def lines():
         with open(path) as file:
             return file.read().splitlines()
     try:
-        tap.ok("thirty cameras run", wait(
-            lambda: live.health()[1]["running"] == 30), live.log())
+        tap.ok("thirty cameras run, with more descriptors than a process "
+               "begins with", wait(
+                   lambda: live.health()[1]["running"] == 30)
+               and live.metrics()["process_open_fds"] > 128
+               and "Too many open files" not in live.log(), live.log())
         said = refused(work, live_group(port=live.port, records="none"))
         tap.ok("another one at its port is told so", said and
                "port %d" % live.port in said and "in use" in said, said)
