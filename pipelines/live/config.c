@@ -124,6 +124,7 @@ static const Key live_keys[] = {
   { "device", L (device), KIND_TEXT },
   { "precision", L (precision), KIND_TEXT, .choices = "auto|fp32|fp16|bf16" },
   { "threads", L (threads), KIND_UINT, 0, 1024 },
+  { "workers", L (workers), KIND_UINT, 1, 16 },
   { "batch-size", L (batch_size), KIND_UINT, 1, 64 },
   { "batch-timeout", L (batch_timeout), KIND_INT, 0, 10000 },
   { "listen", L (listen), KIND_TEXT, .check = check_listen },
@@ -564,7 +565,7 @@ gboolean
 live_config_model_equal (const LiveConfig *a, const LiveConfig *b)
 {
   static const char *const shared[] = { "model", "device", "precision",
-    "threads", "batch-size", "batch-timeout" };
+    "threads", "workers", "batch-size", "batch-timeout" };
 
   for (guint i = 0; i < G_N_ELEMENTS (shared); i++)
     if (!fields_equal (a, b,

@@ -51,6 +51,7 @@ typedef struct
   char *model_file; /* which one is at that path, as of now; NULL: not known */
   guint serial;     /* another one for every model, or other settings of it */
   guint threads;
+  guint workers;       /* 0: the plugin's */
   guint batch_size;    /* 0: the plugin's */
   int batch_timeout;   /* ms; below 0: the plugin's */
   char *listen;        /* numeric address; "none": no page */

@@ -132,6 +132,8 @@ set_model (GstElement *detect, const LiveConfig *config, GError **error)
       && set (detect, "device", config->device, error)
       && set (detect, "precision", config->precision, error)
       && set_uint (detect, "threads", config->threads, error)
+      && (!config->workers
+          || set_uint (detect, "workers", config->workers, error))
       && (!config->batch_size
           || set_uint (detect, "batch-size", config->batch_size, error))
       && (config->batch_timeout < 0

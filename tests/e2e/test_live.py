@@ -666,12 +666,27 @@ def test_token(work):
         live.close()
 
 
+def threads_called(live, name):
+    """How many threads of the program are called @name."""
+    folder = "/proc/%d/task/" % live.process.pid
+    found = 0
+    for task in os.listdir(folder):
+        try:
+            with open(folder + task + "/comm") as file:
+                found += file.read().strip() == name
+        except OSError: # it has gone
+            pass
+    return found
+
+
 def test_variable(work):
-    """The token of the environment."""
-    live = live_rig.Live(BUILD, work, live_group(records="none")
+    """The token of the environment; and as many workers as the file says."""
+    live = live_rig.Live(BUILD, work, live_group(records="none", workers=3)
                          + group("a", uri="test://ball"),
                          DEFCN_LIVE_TOKEN=TOKEN)
     try:
+        tap.ok("workers look side by side",
+               wait(lambda: threads_called(live, "defcn") == 3), live.log())
         tap.ok("a token of the environment", [
             live.ask("/metrics")[0],
             live.ask("/metrics", Authorization="Bearer " + TOKEN)[0]]
