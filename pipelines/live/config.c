@@ -124,6 +124,7 @@ static const Key live_keys[] = {
   { "device", L (device), KIND_TEXT },
   { "precision", L (precision), KIND_TEXT, .choices = "auto|fp32|fp16|bf16" },
   { "threads", L (threads), KIND_UINT, 0, 1024 },
+  { "workers", L (workers), KIND_UINT, 1, 16 },
   { "batch-size", L (batch_size), KIND_UINT, 1, 64 },
   { "batch-timeout", L (batch_timeout), KIND_INT, 0, 10000 },
   { "listen", L (listen), KIND_TEXT, .check = check_listen },
@@ -301,6 +302,8 @@ check_name (const char *group, const char *name, GError **error)
         MAX_NAME);
   if (!g_utf8_validate (name, -1, NULL))
     return fail (error, "[%s]: the name is not UTF-8", group);
+  if (g_ascii_isspace (*name) || g_ascii_isspace (name[strlen (name) - 1]))
+    return fail (error, "[%s]: a name begins and ends with no blank", group);
   if (strchr (name, '/') || g_str_equal (name, ".") || g_str_equal (name, ".."))
     return fail (error, "[%s]: a name has no \"/\"", group);
   return TRUE;
@@ -562,13 +565,23 @@ gboolean
 live_config_model_equal (const LiveConfig *a, const LiveConfig *b)
 {
   static const char *const shared[] = { "model", "device", "precision",
-    "threads", "batch-size", "batch-timeout" };
+    "threads", "workers", "batch-size", "batch-timeout" };
 
   for (guint i = 0; i < G_N_ELEMENTS (shared); i++)
     if (!fields_equal (a, b,
             find_key (live_keys, G_N_ELEMENTS (live_keys), shared[i])))
       return FALSE;
   return g_strcmp0 (a->model_file, b->model_file) == 0;
+}
+
+gboolean
+live_config_share_model (LiveConfig *read, const LiveConfig *runs)
+{
+  const gboolean same = live_config_model_equal (runs, read);
+
+  if (same)
+    read->serial = runs->serial;
+  return same;
 }
 
 char *

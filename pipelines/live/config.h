@@ -51,6 +51,7 @@ typedef struct
   char *model_file; /* which one is at that path, as of now; NULL: not known */
   guint serial;     /* another one for every model, or other settings of it */
   guint threads;
+  guint workers;       /* 0: the plugin's */
   guint batch_size;    /* 0: the plugin's */
   int batch_timeout;   /* ms; below 0: the plugin's */
   char *listen;        /* numeric address; "none": no page */
@@ -80,6 +81,8 @@ gboolean live_config_camera_equal (const LiveCameraConfig *a,
 /* Whether what all cameras share, the model, is the same: the settings, and the
  * file. */
 gboolean live_config_model_equal (const LiveConfig *a, const LiveConfig *b);
+/* The same; where it is, @read goes by the model that @runs has. */
+gboolean live_config_share_model (LiveConfig *read, const LiveConfig *runs);
 /* (transfer full) (nullable): the keys that differ and that a running program
  * cannot change, "port, hosts"; NULL: none. */
 char *live_config_fixed (const LiveConfig *runs, const LiveConfig *read);

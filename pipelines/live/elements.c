@@ -121,8 +121,7 @@ lowest_score (const LiveCameraConfig *camera)
 }
 
 static gboolean
-set_detector (GstElement *detect, const LiveCameraConfig *camera,
-    const LiveConfig *config, GError **error)
+set_model (GstElement *detect, const LiveConfig *config, GError **error)
 {
   /* One model for all cameras; and another one when that is to change, whoever
    * is not through with the old one. */
@@ -133,12 +132,19 @@ set_detector (GstElement *detect, const LiveCameraConfig *camera,
       && set (detect, "device", config->device, error)
       && set (detect, "precision", config->precision, error)
       && set_uint (detect, "threads", config->threads, error)
+      && (!config->workers
+          || set_uint (detect, "workers", config->workers, error))
       && (!config->batch_size
           || set_uint (detect, "batch-size", config->batch_size, error))
       && (config->batch_timeout < 0
           || set_uint (detect, "batch-timeout", (guint) config->batch_timeout,
-              error))
-      && set_double (detect, "threshold", lowest_score (camera), error)
+              error));
+}
+
+static gboolean
+set_rules (GstElement *detect, const LiveCameraConfig *camera, GError **error)
+{
+  return set_double (detect, "threshold", lowest_score (camera), error)
       && set (detect, "class-thresholds", camera->class_thresholds, error)
       && set (detect, "classes", camera->classes, error)
       && set (detect, "roi", camera->regions, error)
@@ -319,8 +325,8 @@ live_elements_new (const LiveCameraConfig *camera, const LiveConfig *config,
   publish = gst_bin_get_by_name (bin, "publish");
   /* No other one could be lost. */
   gst_pipeline_use_clock (GST_PIPELINE (pipeline), clock);
-  if (!set_page (bin, camera, error)
-      || !set_detector (detect, camera, config, error)
+  if (!set_page (bin, camera, error) || !set_model (detect, config, error)
+      || !set_rules (detect, camera, error)
       || !set_tracker (track, camera, error)
       || !set_publisher (publish, camera, records, error)
       || !(g_str_has_prefix (camera->uri, "test:")
@@ -344,4 +350,60 @@ live_elements_check (const LiveConfig *config, GError **error)
     gst_object_unref (pipeline);
   }
   return TRUE;
+}
+
+/* A detector that is in no pipeline, with the model open, which takes what
+ * @camera says unless that is NULL. */
+static GstElement *
+open_detector (const LiveConfig *config, const LiveCameraConfig *camera,
+    GError **error)
+{
+  GstElement *detect = gst_element_factory_make ("defcndetect", NULL);
+  g_autoptr (GstBus) bus = gst_bus_new ();
+  g_autoptr (GstMessage) message = NULL;
+
+  gst_object_ref_sink (detect);
+  gst_element_set_bus (detect, bus);
+  if (set_model (detect, config, error)
+      && (!camera || set_rules (detect, camera, error))
+      && gst_element_set_state (detect, GST_STATE_PAUSED)
+          != GST_STATE_CHANGE_FAILURE)
+    return detect;
+  message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+  if (message)
+    gst_message_parse_error (message, error, NULL);
+  live_elements_close (detect);
+  return NULL;
+}
+
+GstElement *
+live_elements_open (const LiveConfig *config, GError **error)
+{
+  GstElement *detect = open_detector (config, NULL, error);
+
+  if (!detect) {
+    g_prefix_error (error, "[live] ");
+    return NULL;
+  }
+  for (guint i = 0; i < config->cameras->len; i++) {
+    const LiveCameraConfig *camera = g_ptr_array_index (config->cameras, i);
+    GstElement *one = open_detector (config, camera, error);
+
+    if (!one) {
+      g_prefix_error (error, "[camera %s] ", camera->name);
+      live_elements_close (detect);
+      return NULL;
+    }
+    live_elements_close (one);
+  }
+  return detect;
+}
+
+void
+live_elements_close (GstElement *detect)
+{
+  if (!detect)
+    return;
+  gst_element_set_state (detect, GST_STATE_NULL);
+  gst_object_unref (detect);
 }

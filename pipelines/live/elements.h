@@ -26,6 +26,15 @@ GstElement *live_elements_new (const LiveCameraConfig *camera,
  * @error of the domain GST_CORE_ERROR. */
 gboolean live_elements_check (const LiveConfig *config, GError **error);
 
+/* (transfer full): opens the model of @config, the one that runs if it is that
+ * (live_config_share_model()), and asks it whether it knows what the cameras
+ * name.  As long as what is returned is not closed the model stays open: who
+ * starts with it waits for nothing, nor can its file change under him.  NULL
+ * and @error of one of GStreamer's domains; the message names the group. */
+GstElement *live_elements_open (const LiveConfig *config, GError **error);
+/* @detect (transfer full) (nullable). */
+void live_elements_close (GstElement *detect);
+
 /* Makes the plugin's elements known where the registry has them not: installed
  * beside the program, or built.  FALSE if they are nowhere. */
 gboolean live_elements_find_plugin (void);

@@ -57,12 +57,10 @@ live_fleet_new (LiveConfig *config, LiveRecords *records,
 void
 live_fleet_update (LiveFleet *fleet, LiveConfig *config)
 {
-  const gboolean same_model = live_config_model_equal (fleet->config, config);
+  const gboolean same_model = live_config_share_model (config, fleet->config);
   LiveConfig *old = fleet->config;
   g_autoptr (GPtrArray) before = fleet->cameras;
 
-  if (same_model)
-    config->serial = old->serial;
   fleet->config = config;
   fleet->cameras =
       g_ptr_array_new_with_free_func ((GDestroyNotify) live_camera_unref);

@@ -1,5 +1,6 @@
 /* defcn-live: cameras of an ini file through the project's elements, records as
  * JSON lines, and a web page. */
+#include <gio/gio.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <gst/gst.h>
@@ -7,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "auth.h"
@@ -19,6 +21,7 @@
 #define STOP_TIME (4 * G_USEC_PER_SEC)
 #define WRITE_TIME (G_USEC_PER_SEC / 2)
 #define STATUS_TIME 5 /* s */
+#define MOST_DESCRIPTORS 65536
 
 typedef struct
 {
@@ -27,6 +30,11 @@ typedef struct
   LiveRecords *records;
   LiveFleet *fleet;
   LiveServer *server; /* NULL: no page */
+
+  GstElement *model;  /* keeps open what was tried last; NULL: nothing was */
+  LiveConfig *coming; /* that is being tried; NULL: none */
+  gboolean again;     /* the file may have changed since */
+  gboolean ending;
 } Program;
 
 typedef struct
@@ -40,7 +48,7 @@ parse (Options *options, int argc, char **argv)
 {
   const GOptionEntry entries[] = {
     { "check", 0, 0, G_OPTION_ARG_NONE, &options->check,
-        "Check the file, the elements and the model's path, and end", NULL },
+        "Check the file, the elements and the model, and end", NULL },
     { "version", 0, 0, G_OPTION_ARG_NONE, &options->version,
         "Print the version, and end", NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->files,
@@ -113,6 +121,19 @@ read_token (const LiveConfig *config, char **token)
   return FALSE;
 }
 
+/* Whether the model is one that works, and knows what the cameras name. */
+static gboolean
+check_model (const LiveConfig *config)
+{
+  g_autoptr (GError) error = NULL;
+  GstElement *model = live_elements_open (config, &error);
+
+  if (!model)
+    g_warning ("%s", error->message);
+  live_elements_close (model);
+  return model != NULL;
+}
+
 static gboolean
 check_page (const LiveConfig *config, const char *token)
 {
@@ -158,6 +179,66 @@ take (Program *program, LiveConfig *config)
       config->cameras->len);
 }
 
+/* In a thread of its own: a model takes its time. */
+static void
+try_model (GTask *task, gpointer source, gpointer data,
+    GCancellable *cancellable)
+{
+  GError *error = NULL;
+  GstElement *model = live_elements_open (data, &error);
+
+  if (model)
+    g_task_return_pointer (task, model, (GDestroyNotify) live_elements_close);
+  else
+    g_task_return_error (task, error);
+}
+
+static void on_tried (GObject *source, GAsyncResult *result, gpointer data);
+
+/* Nothing changes before what the file says is known to work. */
+static void
+read_again (Program *program)
+{
+  g_autoptr (GTask) task = NULL;
+
+  program->again = FALSE;
+  program->coming = load (program->file);
+  if (!program->coming) {
+    g_warning ("%s is not taken, all goes on as it was", program->file);
+    live_notify_send ("READY=1");
+    return;
+  }
+  live_config_share_model (program->coming, program->fleet->config);
+  task = g_task_new (NULL, NULL, on_tried, program);
+  g_task_set_task_data (task, program->coming, NULL);
+  g_task_run_in_thread (task, try_model);
+}
+
+static void
+on_tried (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Program *program = data;
+  g_autoptr (GError) error = NULL;
+  GstElement *model = g_task_propagate_pointer (G_TASK (result), &error);
+  g_autoptr (LiveConfig) config = g_steal_pointer (&program->coming);
+
+  if (program->ending || program->again) {
+    live_elements_close (model);
+    if (!program->ending)
+      read_again (program);
+    return;
+  }
+  if (model) {
+    take (program, g_steal_pointer (&config));
+    live_elements_close (program->model);
+    program->model = model;
+  } else {
+    g_warning ("%s", error->message);
+    g_warning ("%s is not taken, all goes on as it was", program->file);
+  }
+  live_notify_send ("READY=1");
+}
+
 static gboolean
 on_hangup (gpointer data)
 {
@@ -165,16 +246,13 @@ on_hangup (gpointer data)
   g_autofree char *reloading =
       g_strdup_printf ("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT,
           g_get_monotonic_time ());
-  LiveConfig *config;
 
   live_notify_send (reloading);
   live_records_reopen (program->records);
-  config = load (program->file);
-  if (config)
-    take (program, config);
+  if (program->coming)
+    program->again = TRUE;
   else
-    g_warning ("%s is not taken, all goes on as it was", program->file);
-  live_notify_send ("READY=1");
+    read_again (program);
   return G_SOURCE_CONTINUE;
 }
 
@@ -221,9 +299,10 @@ stop (Program *program)
 {
   gboolean ended;
 
+  program->ending = TRUE;
   if (program->server)
     live_server_close (program->server);
-  ended = live_fleet_stop (program->fleet, STOP_TIME);
+  ended = live_fleet_stop (program->fleet, STOP_TIME) && !program->coming;
   while (g_main_context_iteration (NULL, FALSE)) /* the last records */
     ;
   live_server_free (program->server);
@@ -231,6 +310,7 @@ stop (Program *program)
   g_message ("ended");
   if (!ended)
     _exit (EXIT_SUCCESS);
+  live_elements_close (program->model);
   live_fleet_free (program->fleet);
 }
 
@@ -270,7 +350,7 @@ live (const Options *options)
     return EXIT_FAILURE;
   }
   if (options->check) {
-    const gboolean good = check_page (config, token);
+    const gboolean good = check_page (config, token) && check_model (config);
 
     if (good)
       g_print ("%s: %u camera%s\n", program.file, config->cameras->len,
@@ -292,6 +372,19 @@ live (const Options *options)
   return EXIT_SUCCESS;
 }
 
+/* A camera has a dozen or two of them, and 1024 are what a process has unless
+ * it asks for more. */
+static void
+raise_descriptors (void)
+{
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) != 0)
+    return;
+  limit.rlim_cur = MAX (limit.rlim_cur, MIN (limit.rlim_max, MOST_DESCRIPTORS));
+  setrlimit (RLIMIT_NOFILE, &limit);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -305,6 +398,7 @@ main (int argc, char **argv)
 #endif
   g_log_writer_default_set_use_stderr (TRUE);
   signal (SIGPIPE, SIG_IGN);
+  raise_descriptors ();
   gst_init (&argc, &argv);
   if (!parse (&options, argc, argv)) {
     g_strfreev (options.files);

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -76,6 +77,15 @@ def check(work, text):
     return done.returncode, done.stdout + done.stderr
 
 
+def cut_model(path):
+    """One whose file ends too early."""
+    with open(BUILD + "/pipelines/person.safetensors", "rb") as file:
+        whole_file = file.read()
+    with open(path, "wb") as file:
+        file.write(whole_file[:len(whole_file) // 2])
+    return path
+
+
 def test_check(work):
     code, said = check(work, live_group() + group("a", uri="test://ball"))
     tap.ok("--check takes a good file",
@@ -85,7 +95,9 @@ def test_check(work):
             ({"threshold": 2}, "[camera a] threshold: 2 is not between"),
             ({"uri": "test://nothing"}, '[camera a] the element videotestsrc'),
             ({"uri": "rtsp://user:%s@host/a@b" % SECRET},
-             "[camera a] uri: there is a")):
+             "[camera a] uri: there is a"),
+            ({"classes": "unicorn"},
+             '[camera a] classes: the model has no class "unicorn"')):
         code, said = check(work, live_group() + group(
             "a", **{"uri": "test://ball", **keys}))
         tap.ok("--check tells of " + list(keys)[0] + "=" +
@@ -99,6 +111,13 @@ def test_check(work):
                        + group("a", uri="test://ball"))
     tap.ok("and of one that is needed",
            code == 1 and "a token is needed" in said, said)
+    path = cut_model(work + "/cut.safetensors")
+    for keys, wanted in (({"model": path}, "[live] %s: tensor" % path),
+                         ({"device": "gpu"}, '[live] device "gpu" is unknown')):
+        code, said = check(work, live_group(**keys)
+                           + group("a", uri="test://ball"))
+        tap.ok("and of a %s that does not work" % list(keys)[0],
+               code == 1 and wanted in said, said)
 
 
 # Cameras.
@@ -597,6 +616,33 @@ def test_login(live):
         "/metrics", Authorization="Bearer " + TOKEN)[0] == 401)
 
 
+def test_readme(work, live):
+    """How the README asks with a token: it is no argument, which everybody on
+    the machine could read."""
+    real = shutil.which("curl")
+    if not real:
+        tap.skip("the README's way to ask", "no curl")
+        return
+    os.makedirs(work + "/bin")
+    with open(work + "/bin/curl", "w") as file:
+        file.write('#!/bin/sh\nprintf "%%s\\n" "$@" > "%s/words"\n'
+                   'exec %s "$@"\n' % (work, real))
+    os.chmod(work + "/bin/curl", 0o755)
+    with open(SOURCES + "/README.md", encoding="utf-8") as file:
+        line = re.search(r"^    .*live\.token \\\n.*curl.*HOST:8080/metrics$",
+                         file.read(), re.M).group()
+    done = subprocess.run(
+        ["sh", "-c", line.replace("HOST:8080", "127.0.0.1:%d" % live.port)
+         .replace("live.token", "token")], cwd=work, capture_output=True,
+        universal_newlines=True,
+        env=dict(os.environ, PATH=work + "/bin:" + os.environ["PATH"]))
+    with open(work + "/words") as file:
+        words = file.read()
+    tap.ok("the README's way to ask is answered, and shows no token",
+           "defcn_live_camera_up" in done.stdout and "metrics" in words
+           and TOKEN not in words, (line, done, words))
+
+
 def test_token(work):
     manager = Manager(work)
     live = live_rig.Live(
@@ -607,6 +653,7 @@ def test_token(work):
     try:
         tap.ok("the service manager hears that it is ready",
                wait(lambda: manager.has("READY=1")), manager.heard)
+        test_readme(work, live)
         test_login(live)
         tap.ok("and that it lives", wait(lambda: manager.has("WATCHDOG=1"))
                and wait(lambda: manager.has("STATUS=1 of 1 cameras")),
@@ -619,12 +666,27 @@ def test_token(work):
         live.close()
 
 
+def threads_called(live, name):
+    """How many threads of the program are called @name."""
+    folder = "/proc/%d/task/" % live.process.pid
+    found = 0
+    for task in os.listdir(folder):
+        try:
+            with open(folder + task + "/comm") as file:
+                found += file.read().strip() == name
+        except OSError: # it has gone
+            pass
+    return found
+
+
 def test_variable(work):
-    """The token of the environment."""
-    live = live_rig.Live(BUILD, work, live_group(records="none")
+    """The token of the environment; and as many workers as the file says."""
+    live = live_rig.Live(BUILD, work, live_group(records="none", workers=3)
                          + group("a", uri="test://ball"),
                          DEFCN_LIVE_TOKEN=TOKEN)
     try:
+        tap.ok("workers look side by side",
+               wait(lambda: threads_called(live, "defcn") == 3), live.log())
         tap.ok("a token of the environment", [
             live.ask("/metrics")[0],
             live.ask("/metrics", Authorization="Bearer " + TOKEN)[0]]
@@ -783,6 +845,33 @@ def copy_model(path, note):
         return hashlib.sha256(file.read()).hexdigest()
 
 
+def test_bad_model(live, text, good, hashes, seen):
+    """What does not work costs no camera a frame."""
+    wait(lambda: running(live, "abc"))
+    before, starts = ids(live), live.log().count("is there")
+    bad = cut_model(os.path.dirname(good) + "/cut.safetensors")
+    for n, (keys, wanted) in enumerate((
+            (dict(path=bad), "[live] %s: tensor" % bad),
+            (dict(path=good, device="gpu"), '[live] device "gpu" is unknown'),
+            (dict(path=good, classes="unicorn"), 'no class "unicorn"'))):
+        live.write(text(**keys))
+        live.process.send_signal(signal.SIGHUP)
+        tap.ok("what does not work is not taken, by its %s" % list(keys)[-1],
+               wait(lambda: live.log().count("is not taken") > n)
+               and wanted in live.log(), live.log())
+    tap.ok("and all goes on as it was", ids(live) == before and seen(hashes[0])
+           and live.log().count("is there") == starts
+           and all(live.camera(name)["losses"] == 0 for name in "abc"),
+           live.log())
+    live.write(text(good, threads=2))
+    live.process.send_signal(signal.SIGHUP)
+    time.sleep(0.02) # it is opened by now
+    live.write(text(good, hosts="page.example"))
+    live.process.send_signal(signal.SIGHUP)
+    tap.ok("who comes while one is tried is heard too", wait(
+        lambda: "[live] hosts: what has changed" in live.log()), live.log())
+
+
 def test_model(work):
     """SIGHUP brings another model, or other settings of it, to all cameras,
     whoever of them hangs and still has the old one."""
@@ -806,11 +895,12 @@ def test_model(work):
     try:
         tap.ok("cameras see with the model of the file",
                wait(lambda: seen(hashes[0])), live.log())
+        test_bad_model(live, text, paths[0], hashes, seen)
         live.write(text(paths[1], max_clients=3))
         live.process.send_signal(signal.SIGHUP)
         tap.ok("and with another one; what takes a restart is told",
                wait(lambda: seen(hashes[1]))
-               and "[live] max-clients: what has changed" in live.log(),
+               and "max-clients: what has changed" in live.log(),
                live.log())
         hashes[1] = copy_model(paths[1], "three")
         live.process.send_signal(signal.SIGHUP)
@@ -892,14 +982,20 @@ def test_killed(work):
     path = work + "/killed.jsonl"
     text = (live_group(records=path, inference_interval=1000)
             + "".join(group("c%d" % i, uri="test://ball") for i in range(30)))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, limits[1]))
     live = live_rig.Live(BUILD, work, text)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
     def lines():
         with open(path) as file:
             return file.read().splitlines()
     try:
-        tap.ok("thirty cameras run", wait(
-            lambda: live.health()[1]["running"] == 30), live.log())
+        tap.ok("thirty cameras run, with more descriptors than a process "
+               "begins with", wait(
+                   lambda: live.health()[1]["running"] == 30)
+               and live.metrics()["process_open_fds"] > 128
+               and "Too many open files" not in live.log(), live.log())
         said = refused(work, live_group(port=live.port, records="none"))
         tap.ok("another one at its port is told so", said and
                "port %d" % live.port in said and "in use" in said, said)

@@ -65,7 +65,7 @@ set_properties (GstElement *pipeline, GRand *rand)
   }
 }
 
-/* Another model, or none that there is. */
+/* Another model, or none that there is, or other settings of it. */
 static void
 reload (GstElement *pipeline, char *const *models, GRand *rand)
 {
@@ -73,8 +73,14 @@ reload (GstElement *pipeline, char *const *models, GRand *rand)
       gst_bin_get_by_name (GST_BIN (pipeline), "detect");
 
   /* One that does not run would have to start with it. */
-  if (GST_STATE (detect) >= GST_STATE_PAUSED)
-    g_object_set (detect, "model", models[g_rand_int_range (rand, 0, 3)], NULL);
+  if (GST_STATE (detect) < GST_STATE_PAUSED)
+    return;
+  if (g_rand_boolean (rand))
+    g_object_set (detect, "threads", g_rand_int_range (rand, 1, 3), NULL);
+  if (g_rand_boolean (rand))
+    gst_util_set_object_arg (G_OBJECT (detect), "precision",
+        g_rand_boolean (rand) ? "fp32" : "auto");
+  g_object_set (detect, "model", models[g_rand_int_range (rand, 0, 3)], NULL);
 }
 
 static void

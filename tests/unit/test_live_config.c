@@ -32,6 +32,7 @@ test_defaults (void)
   g_assert_cmpstr (config->listen, ==, "127.0.0.1");
   g_assert_cmpuint (config->port, ==, 8080);
   g_assert_cmpstr (config->records, ==, "-");
+  g_assert_cmpuint (config->workers, ==, 0);
   g_assert_cmpuint (config->batch_size, ==, 0);
   g_assert_cmpint (config->batch_timeout, <, 0);
   g_assert_cmpuint (config->retry_min, ==, 1);
@@ -97,6 +98,8 @@ static const struct
   { "[camera ]\nuri=test://ball\n", "[camera ]: a camera needs a name" },
   { "[camera]\nuri=test://ball\n", "[camera]: no such group" },
   { "[camera a/b]\nuri=test://ball\n", "[camera a/b]: a name has no \"/\"" },
+  { "[camera  a]\nuri=test://ball\n", "[camera  a]: a name begins and ends" },
+  { "[camera a ]\nuri=test://ball\n", "[camera a ]: a name begins and ends" },
   { "[camera " LONG "4]\nuri=test://ball\n", "more than 64 bytes" },
   { "[other]\n" A, "[other]: no such group" },
   { "[live]\nuri = test://ball\n" A, "[live] uri: no such key" },
@@ -139,6 +142,7 @@ static const struct
   { "[live]\ntoken-file = /none\n" A, "[live] token-file: there is no file" },
   { "[live]\nrecords = a.jsonl\n" A, "[live] records: \"a.jsonl\" is no abs" },
   { "[live]\nprecision = fp8\n" A, "[live] precision: \"fp8\" is none of" },
+  { "[live]\nworkers = 0\n" A, "[live] workers: 0 is not between 1 and 16" },
   { "[live]\nbatch-size = 65\n" A, "[live] batch-size: 65 is not between" },
   { "[live]\nbatch-timeout = -1\n" A, "[live] batch-timeout: -1 is not" },
   { "[live]\nretry-min = 9\nretry-max = 8\n" A, "[live] retry-min: 9 is more" },
@@ -197,6 +201,8 @@ test_equal (void)
     "inference-interval=2", "skip-still=2.5", "track=true", "all-frames=true",
     "rtsp-protocol=udp", "rtsp-latency=1", "timeout=11", "page-width=320",
     "page-fps=5", "page-quality=50", "redact=person" };
+  static const char *const models[] = { "device=cpu", "precision=fp32",
+    "threads=2", "workers=2", "batch-size=2", "batch-timeout=1" };
   g_autoptr (LiveConfig) a = parse (A, NULL);
   g_autoptr (LiveConfig) same = parse ("[live]\nthreads=2\n" A, NULL);
   g_autoptr (LiveConfig) moved = parse ("[camera a]\nuri=test://snow\n", NULL);
@@ -205,8 +211,14 @@ test_equal (void)
   g_assert_true (live_config_camera_equal (camera (a, 0), camera (same, 0)));
   g_assert_false (live_config_camera_equal (camera (a, 0), camera (moved, 0)));
   g_assert_false (live_config_camera_equal (camera (a, 0), camera (named, 0)));
-  g_assert_false (live_config_model_equal (a, same));
   g_assert_true (live_config_model_equal (a, moved));
+  for (guint i = 0; i < G_N_ELEMENTS (models); i++) {
+    g_autofree char *text = g_strconcat ("[live]\n", models[i], "\n" A, NULL);
+    g_autoptr (LiveConfig) b = parse (text, NULL);
+
+    if (live_config_model_equal (a, b))
+      g_error ("%s is no other model", models[i]);
+  }
   for (guint i = 0; i < G_N_ELEMENTS (changes); i++) {
     g_autofree char *text = g_strconcat (A, changes[i], "\n", NULL);
     g_autoptr (GError) error = NULL;
