@@ -17,6 +17,7 @@ and CPU time are counted from the tenth on.  Nothing is told before the boxes of
 all are the same.
 """
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -30,7 +31,7 @@ import time
 import pipelines
 import result
 import street
-from process import cpu_seconds
+from process import cpu_seconds, memory
 from result import line, shown, spread
 
 WARM = pipelines.WARM
@@ -67,8 +68,12 @@ class Work:
         return json.loads(output(
             [self.tool, "info", "--json", *more, self.model]))
 
-    def begin(self, wide, high):
-        """Exports the model for what defcndetect makes of such frames."""
+    def begin(self):
+        """Looks at the video and exports the model for what defcndetect makes
+        of such frames."""
+        first = run(self, "defcn", 2)["texts"][0]
+        resolution = json.loads(first)["resolution"]
+        wide, high = resolution["width"], resolution["height"]
         spec = self.info()["spec"]
         scale = min(spec["short_edge"] / min(wide, high),
                     spec["long_edge"] / max(wide, high))
@@ -77,14 +82,13 @@ class Work:
                 "--decode", "--preprocess", "--batch", "1", "--size",
                 "x".join(map(str, self.size))])
 
-    def decoded(self, frames):
+    def decoded(self):
         """The pipelines' beginning: words of gst-launch."""
-        return ["filesrc", f"location={self.video}", "!", "decodebin", "!",
-                "identity", f"eos-after={frames + 1}", "!"]
+        return ["filesrc", f"location={self.video}", "!", "decodebin", "!"]
 
     def has(self, element):
         return not subprocess.run(
-            ["gst-inspect-1.0", "--exists", element], env=self.environment,
+            ["gst-inspect-1.0", element], env=self.environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
 
 
@@ -101,8 +105,8 @@ class Defcn:
         if not work.has("defcndetect"):
             return f"no plugin in {work.build}: build it"
 
-    def command(self, work, frames):
-        return ["gst-launch-1.0", "-q", *work.decoded(frames), "defcndetect",
+    def command(self, work):
+        return ["gst-launch-1.0", "-q", *work.decoded(), "defcndetect",
                 f"model={work.model}", "device=cpu",
                 f"threads={work.options.threads}",
                 f"threshold={work.options.threshold}", "!", "defcnpublish",
@@ -117,16 +121,20 @@ class OnnxInference:
         if not work.has("onnxinference"):
             return ("no onnxinference in this GStreamer: Debian 13 has it in "
                     "gstreamer1.0-plugins-bad")
+        if work.options.threads != os.cpu_count():
+            return (f"takes a thread for each of {os.cpu_count()} cores and "
+                    f"has no property for it: not with --threads "
+                    f"{work.options.threads}")
         if not self.program(work).exists():
-            return f"build it: ninja -C {work.build} tests/onnx-bench"
+            return f"build it: ninja -C {work.build} tests/e2e/onnx-bench"
 
     def program(self, work):
-        return work.build / "tests/onnx-bench"
+        return work.build / "tests/e2e/onnx-bench"
 
-    def command(self, work, frames):
+    def command(self, work):
         wide, high = work.size
         return [str(self.program(work)), str(work.options.threshold),
-                work.labels, *work.decoded(frames), "videoconvertscale", "!",
+                work.labels, *work.decoded(), "videoconvertscale", "!",
                 f"video/x-raw,format=RGB,width={wide},height={high}", "!",
                 "onnxinference", "name=tensors", f"model-file={work.onnx}",
                 "execution-provider=cpu", f"optimization-level={self.level}",
@@ -141,11 +149,11 @@ class OpencvLoop:
             return (f"{work.options.python} has no cv2 or no onnxruntime: "
                     "install python3-opencv and python3-onnxruntime")
 
-    def command(self, work, frames):
+    def command(self, work):
         loop = pathlib.Path(__file__).with_name("opencv_loop.py")
         return [work.options.python, str(loop), str(work.video), work.onnx,
                 "x".join(map(str, work.size)), str(work.options.threads),
-                str(work.options.threshold), work.labels, str(frames)]
+                str(work.options.threshold), work.labels]
 
 
 CONTENDERS = {"defcn": Defcn(), "onnxinference": OnnxInference("enable-all"),
@@ -154,34 +162,35 @@ CONTENDERS = {"defcn": Defcn(), "onnxinference": OnnxInference("enable-all"),
 
 
 def run(work, name, frames):
-    """One process of a contender: its figures, and its records as text."""
-    times, texts, before = [], [], 0
-    command = CONTENDERS[name].command(work, frames)
+    """One process of a contender, until so many of its records are there: its
+    figures, and the records as text."""
+    times, texts, cpu = [], [], [0]
     with tempfile.TemporaryFile("w+") as errors:
         start = time.perf_counter()
         process = subprocess.Popen(
-            command, env=work.environment, text=True, stdout=subprocess.PIPE,
-            stderr=errors,
+            CONTENDERS[name].command(work), env=work.environment, text=True,
+            stdout=subprocess.PIPE, stderr=errors,
             preexec_fn=lambda: os.sched_setaffinity(0, work.cores))
-        for text in process.stdout:
-            times.append(time.perf_counter())
-            texts.append(text)
-            if len(times) == WARM:
-                before = cpu_seconds(process.pid)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        try:
+            for text in itertools.islice(process.stdout, frames):
+                times.append(time.perf_counter())
+                texts.append(text)
+                if len(times) in (WARM, frames):
+                    cpu.append(cpu_seconds(process.pid))
+            peak, = memory(process.pid, "VmHWM")
+        finally:
+            process.kill()
+            process.stdout.close()
+            process.wait()
         errors.seek(0)
-        if process.returncode:
-            sys.exit(f"{name}: {errors.read()}")
-    if len(times) != frames:
-        sys.exit(f"{name}: {len(times)} records of {frames} frames")
-    if frames <= WARM:
-        return {"texts": texts}
-    cpu = usage.ru_utime + usage.ru_stime - before
-    return {"fps": (frames - WARM) / (times[-1] - times[WARM - 1]),
-            "cpu_ms": cpu / (frames - WARM) * 1e3,
-            "peak_mb": usage.ru_maxrss * 1024e-6,
-            "start_s": times[0] - start, "texts": texts}
+        if len(texts) < frames:
+            sys.exit(f"{name}: {len(texts)} records of {frames} frames\n"
+                     + errors.read())
+    warm = min(WARM, frames - 1)
+    return {"fps": (frames - warm) / (times[-1] - times[warm - 1]),
+            "cpu_ms": (cpu[-1] - cpu[-2]) / (frames - warm) * 1e3,
+            "peak_mb": peak * 1.048576, "start_s": times[0] - start,
+            "texts": texts}
 
 
 def boxes(text):
@@ -291,7 +300,8 @@ def contenders(work, skip):
     lacks = {name: CONTENDERS[name].lacks(work) for name in names}
     for name, reason in lacks.items():
         if reason:
-            print(f"{name}: {reason}, or --skip {name}", file=sys.stderr)
+            otherwise = f", or --skip {name}" if name != "defcn" else ""
+            print(f"{name}: {reason}{otherwise}", file=sys.stderr)
     if any(lacks.values()):
         sys.exit(1)
     return names
@@ -305,8 +315,7 @@ def main():
         video = street.find(options.video, folder)
         work = Work(options, video, folder)
         names = contenders(work, options.skip)
-        first = json.loads(run(work, "defcn", 1)["texts"][0])["resolution"]
-        work.begin(first["width"], first["height"])
+        work.begin()
         about = pipelines.begin(options, video)
         runs = result.rounds_of(
             {name: lambda name=name: pipelines.undisturbed(

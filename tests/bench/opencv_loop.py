@@ -2,7 +2,7 @@
 onnxruntime runs a model of `defcn export --decode --preprocess --size WxH`,
 what is above the threshold is printed as a record of defcnpublish.
 
-usage: opencv_loop.py VIDEO MODEL WxH THREADS THRESHOLD LABEL[,LABEL..] FRAMES
+usage: opencv_loop.py VIDEO MODEL WxH THREADS THRESHOLD LABEL[,LABEL..]
 (needs opencv and onnxruntime)
 """
 import json
@@ -14,7 +14,7 @@ import onnxruntime
 VIDEO, MODEL = sys.argv[1:3]
 WIDTH, HEIGHT = map(int, sys.argv[3].split("x"))
 THREADS, THRESHOLD = int(sys.argv[4]), float(sys.argv[5])
-LABELS, FRAMES = sys.argv[6].split(","), int(sys.argv[7])
+LABELS = sys.argv[6].split(",")
 
 
 def record(boxes, scores, labels, milliseconds):
@@ -39,7 +39,7 @@ def main():
     session = onnxruntime.InferenceSession(MODEL, options,
                                            ["CPUExecutionProvider"])
     capture = cv2.VideoCapture(VIDEO)
-    for _ in range(FRAMES):
+    while True:
         milliseconds = capture.get(cv2.CAP_PROP_POS_MSEC)
         read, picture = capture.read()
         if not read:
