@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # Builds and tests in a Debian 13 chroot: GStreamer 1.26, oneDNN 3.7, gcc 14.
 #   tests/trixie.sh [--make] [CHROOT]  (needs root; made where it is absent)
-# With --make nothing else is done.
+#   tests/trixie.sh --run COMMAND [ARGUMENT..]
+# With --make nothing else is done; with --run a command of the tree is run
+# there in their place, the street video within its reach (DEFCN_VIDEO, or that
+# of opencv-doc).
 # DEFCN_GOLDEN is passed on, its folder bound to the same path inside.
 set -euo pipefail
 
@@ -12,8 +15,11 @@ set -euo pipefail
 
 cd "$(dirname "$0")/.."
 source=$PWD
-make=
-[ "${1:-}" != --make ] || { make=1; shift; }
+make='' command=()
+case ${1:-} in
+  --make) make=1; shift ;;
+  --run) command=("${@:2}"); : "${command[0]:?which command}"; set -- ;;
+esac
 chroot=${1:-/var/tmp/defcn-trixie}
 golden=${DEFCN_GOLDEN:-$source/../shared/golden}
 
@@ -60,7 +66,18 @@ if [ -d "$golden" ]; then
   environment+=(DEFCN_GOLDEN=/src/golden)
 fi
 run=(/src/defcn/tests/run.sh)
-if [ -n "$make" ]; then
+if [ ${#command[@]} -gt 0 ]; then
+  video=${DEFCN_VIDEO:-/usr/share/doc/opencv-doc/examples/data/vtest.avi}
+  if [ -e "$video" ]; then
+    bind "$(dirname "$video")" /src/video
+    environment+=(DEFCN_VIDEO="/src/video/$(basename "$video")")
+  fi
+  commit=$(git rev-parse --short HEAD)
+  [ -z "$(git status --porcelain --untracked-files=no)" ] || commit+=" changed"
+  environment+=(DEFCN_COMMIT="$commit"
+    DEFCN_BENCH_BUILD=build-trixie-release)
+  run=(env --chdir=/src/defcn "${command[@]}")
+elif [ -n "$make" ]; then
   run+=(--packages)
 else
   run+=(/src/defcn/build-trixie -Dwerror=true -Ddebug=false -Donednn=enabled
