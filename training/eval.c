@@ -14,6 +14,7 @@
 
 #define NOT_GIVEN -2.0 /* a threshold */
 #define MAX_WINDOW 999
+#define MAX_DRAWS 100000
 
 static volatile int interrupted;
 
@@ -23,7 +24,7 @@ typedef struct
   char *results, *only; /* only: classes, ";" between them */
   char *tracks;
   gboolean raw;
-  int limit, crowd, batch;
+  int limit, crowd, batch, bootstrap;
   gboolean classes, calibrate, force;
   DefcnReadOptions read;
   DefcnDetectorOptions device;
@@ -160,6 +161,7 @@ evaluate_options (const Options *o)
     .recall = o->recall,
     .least_objects = o->crowd,
     .duplicate_threshold = o->duplicates,
+    .draws = o->bootstrap,
     .limit = o->limit,
     .batch = o->batch,
     .progress = TRUE,
@@ -188,10 +190,15 @@ open_annotations (const Options *o, GError **error)
   options.classes = o->only;
   DefcnDataset *dataset = defcn_annotations_open (o->annotations,
       o->images ? o->images : ".", &options, error);
-  if (dataset) {
-    g_autofree char *notes = defcn_dataset_notes (dataset);
-
-    g_printerr ("%s", notes);
+  if (!dataset)
+    return NULL;
+  g_autofree char *notes = defcn_dataset_notes (dataset);
+  g_printerr ("%s", notes);
+  if (o->bootstrap && dataset->crowdhuman) {
+    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,
+        "%s: --bootstrap is for COCO's figures, and this is CrowdHuman's form",
+        o->annotations);
+    g_clear_pointer (&dataset, defcn_dataset_free);
   }
   return dataset;
 }
@@ -321,7 +328,8 @@ check (const Options *o)
            "without --calibrate, as no file has them";
   if (o->tracks
       && (o->model || o->images || o->results || o->detections || o->calibrate
-          || o->limit || o->batch || o->reliability || o->only || o->classes))
+          || o->limit || o->batch || o->bootstrap || o->reliability || o->only
+          || o->classes))
     return "--tracks goes with --annotations, --json and --raw alone";
   if (o->raw && !o->tracks)
     return "--raw goes with --tracks";
@@ -346,6 +354,8 @@ check (const Options *o)
     return "--recall is not in 0 .. 1";
   if (o->crowd < 1)
     return "--crowd is not 1 or more";
+  if (o->bootstrap < 0 || o->bootstrap > MAX_DRAWS)
+    return "--bootstrap is not in 0 .. 100000";
   if (o->batch < 0 || o->batch > DEFCN_EVALUATE_MAX_BATCH)
     return "--batch is not in 1 .. 64";
   if (o->limit < 0 || o->device.threads < 0)
@@ -384,6 +394,10 @@ static const char description[] =
     "--calibrate tries thresholds 0.01 apart and takes the one whose F1 is\n"
     "best in the mean with two neighbours on either side, the higher of equal\n"
     "ones.  All else in the file stays as it is.\n"
+    "\n"
+    "--bootstrap draws as many images as there are, some of them several\n"
+    "times, the same for every model: --json has AP and AP50 of every draw,\n"
+    "and the differences of two models draw by draw have an interval too.\n"
     "\n"
     "--tracks prints HOTA, MOTA, IDF1 and what they are made of, as TrackEval\n"
     "does.  Annotations with the mark 0 are left out; where they have classes\n"
@@ -425,6 +439,8 @@ parse (Options *o, int *argc, char ***argv, GError **error)
         "objects of a picture that is crowded (8)", "N" },
     { "limit", 0, 0, G_OPTION_ARG_INT, &o->limit, "only the first N images",
         "N" },
+    { "bootstrap", 0, 0, G_OPTION_ARG_INT, &o->bootstrap,
+        "AP's 95 % interval over N sets of images drawn from these", "N" },
     { "batch", 'b', 0, G_OPTION_ARG_INT, &o->batch,
         "images shown to the detector at once (1; CUDA: 8 of 1000)", "N" },
     { "classes", 'c', G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,

@@ -11,12 +11,11 @@ goes to `defcn train` as it is.  What is done is kept: an interrupted run goes
 on from its checkpoint, and a finished one is not trained again.
 """
 import argparse
-import json
 import pathlib
 import statistics
-import subprocess
 import sys
 
+import runs
 from result import TREE, commit, line, save
 
 # Of `defcn eval --json`: what the table shows of each way, and of none first.
@@ -61,44 +60,24 @@ def parse():
     return options
 
 
-def run(command):
-    print(" ".join(str(word) for word in command), file=sys.stderr)
-    if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
-        sys.exit(f"{command[0]} {command[1]} failed")
-
-
-def measure(options, name, keys, seed):
+def measured(options, name, keys, seed):
     """The figures of one run, which is trained as far as it is not yet."""
     folder = pathlib.Path(options.output, f"{name}-{seed}")
-    figures, model = folder / "figures.json", folder / "model.safetensors"
-    if not model.exists():
-        command = [options.tool, "train", options.recipe, "-o", str(folder)]
-        for key in [*keys, f"seed={seed}"]:
-            command += ["--set", key]
-        if (folder / "checkpoint.safetensors").exists():
-            command.append("--resume")
-        elif folder.exists():
-            command.append("--force")  # given up before its first checkpoint
-        run([*command, *options.passed])
-    if not model.exists():
-        sys.exit(f"{folder} has no model: interrupted?")
-    if not figures.exists():
-        run([options.tool, "eval", "--model", str(model), "--annotations",
-             options.val_annotations, "--images", options.val_images,
-             "--json", str(figures)])
-    return json.loads(figures.read_text())
+    words = [options.recipe]
+    for key in [*keys, f"seed={seed}"]:
+        words += ["--set", key]
+    model = runs.train(options.tool, folder, [*words, *options.passed])
+    return runs.measure(options.tool, model, folder / "figures.json",
+                        ["--annotations", options.val_annotations,
+                         "--images", options.val_images])
 
 
-def way(figures, key):
-    """The figures of a column; the model's own are not nested."""
-    return figures if figures["own"] == key else figures[key]
-
-
-def row_of(name, keys, runs):
-    row = {"name": name, "keys": keys, "seeds": len(runs)}
+def row_of(name, keys, seeds):
+    row = {"name": name, "keys": keys, "seeds": len(seeds)}
     for title, key in WAYS:
         for figure in (*FIGURES, "duplicate_rate"):
-            row[f"{title} {figure}"] = [way(r, key)[figure] for r in runs]
+            row[f"{title} {figure}"] = [runs.column(s, key)[figure]
+                                         for s in seeds]
     return row
 
 
@@ -120,12 +99,13 @@ def cells(row):
 
 
 def main():
+    runs.stop_by_signals()
     options = parse()
     rows = []
     for name, keys in options.arms:
-        runs = [measure(options, name, keys, seed)
-                for seed in range(1, options.seeds + 1)]
-        rows.append(row_of(name, keys, runs))
+        seeds = [measured(options, name, keys, seed)
+                 for seed in range(1, options.seeds + 1)]
+        rows.append(row_of(name, keys, seeds))
         if len(rows) == 1:
             print(line(HEAD))
             print(line("---" for _ in HEAD))
@@ -138,4 +118,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except runs.Stopped as why:
+        sys.exit(f"{why}: the same command goes on")

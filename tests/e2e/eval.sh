@@ -155,6 +155,14 @@ reliability () {
   evaluate --reliability "$work/reliability.png" && check reliability
 }
 
+# The same for what a file of boxes has: the draws are of the images alone.
+bootstrap () {
+  evaluate --bootstrap 200 --json "$work/draws.json" > "$work/draws" &&
+    "$defcn" eval --results "$work/results.json" --annotations \
+      "$work/people.json" --bootstrap 200 --json "$work/drawn_boxes.json" &&
+    check bootstrap
+}
+
 duplicates () {
   evaluate --duplicate-threshold 0.9 --json "$work/duplicates.json" &&
     check duplicates
@@ -315,6 +323,10 @@ ok "--max-filter filters all columns" max_filter
 ok "--duplicate-threshold changes the rate" duplicates
 ok "--duplicate-filter changes the column with the filter" duplicate_filter
 ok "--recall is reached, or said not to be" recall
+ok "--bootstrap tells AP's interval over images" bootstrap
+ok "CrowdHuman's figures have no --bootstrap" fails_at_once 1 \
+  "people.odgt: --bootstrap is for COCO's" --bootstrap 9 \
+  --annotations "$work/people.odgt"
 ok "--crowd tells pictures of many objects apart" crowded
 ok "--calibrate writes the threshold of best F1" calibrate
 ok "--calibrate without a hit leaves the file" calibrate_nothing

@@ -344,6 +344,23 @@ def duplicates():
     assert after["ap"] == before["ap"]
 
 
+def bootstrap():
+    rows, figures = lines("draws"), load("draws.json")
+    same_row([r for r in rows if r.startswith("AP50  2.5 % of 200 draws")][0],
+             "low", figures, "bootstrap", "ap50")
+    for column in figures, figures["local"], figures["nms"]:
+        for key in "ap", "ap50":
+            draws = column["bootstrap"][key]["draws"]
+            # One of the pictures has all objects; where it is not drawn there
+            # is nothing to measure.
+            assert len(draws) == 200 and min(draws) == -1, draws
+            assert {round(d, 9) for d in draws} == {-1, round(column[key], 9)}
+            assert abs(column["bootstrap"][key]["low"] - column[key]) < 1e-9
+    boxes = load("drawn_boxes.json")["bootstrap"]["ap"]["draws"]
+    own = figures["bootstrap"]["ap"]["draws"]
+    assert all(abs(a - b) < 1e-4 for a, b in zip(own, boxes)), (own, boxes)
+
+
 def crowd():
     rows, result = lines("crowd"), load("crowd.json")
     keys = ["ap50", "mmr", "recall", "ji", "ji_threshold"]

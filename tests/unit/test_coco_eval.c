@@ -450,6 +450,33 @@ test_restrict (void)
   defcn_dataset_free (dataset);
 }
 
+/* Draws of an image that is alone are the whole: every figure is the evaluator's
+ * own, of all classes with an object. */
+static void
+test_bootstrap (void)
+{
+  static const Truth truth[MAX_OBJECTS] = { { A }, { B }, { A, .label = 1 } };
+  static const Found found[] = { { A, 0.9 }, { FAR, 0.8 }, { B, 0.7 },
+    { { 10, 0, 40, 40 }, 0.6, 0, 1 } };
+  DefcnDataset *dataset = dataset_new (truth);
+  DefcnCocoResult result;
+  double ap[3], ap50[3];
+
+  g_ptr_array_set_size (dataset->samples, 1);
+  DefcnCocoEval *eval = defcn_coco_eval_new (dataset, 0.3f);
+  add_found (eval, found, G_N_ELEMENTS (found));
+  defcn_coco_eval_run (eval, &result);
+  defcn_coco_eval_bootstrap (eval, 3, ap, ap50);
+  g_assert_cmpfloat (result.stats[AP], <, result.stats[AP50]);
+  for (int k = 0; k < 3; k++) {
+    g_assert_cmpfloat_with_epsilon (ap[k], result.stats[AP], TOLERANCE);
+    g_assert_cmpfloat_with_epsilon (ap50[k], result.stats[AP50], TOLERANCE);
+  }
+  defcn_coco_result_clear (&result);
+  defcn_coco_eval_free (eval);
+  defcn_dataset_free (dataset);
+}
+
 /* Boxes of the detector, corners in float, are the same as x, y, w, h. */
 static void
 test_boxes (void)
@@ -490,6 +517,7 @@ main (int argc, char **argv)
   g_test_add_func ("/coco-eval/outcomes", test_outcomes);
   g_test_add_func ("/coco-eval/outcomes/limit", test_outcomes_limit);
   g_test_add_func ("/coco-eval/restrict", test_restrict);
+  g_test_add_func ("/coco-eval/bootstrap", test_bootstrap);
   g_test_add_func ("/coco-eval/boxes", test_boxes);
   return g_test_run ();
 }

@@ -386,6 +386,60 @@ test_json (gconstpointer data)
   cJSON_Delete (json);
 }
 
+/* Every column has the interval of its own boxes where draws are asked for. */
+static void
+test_draws (void)
+{
+  static const char *const names[] = { NULL, "local", "nms" };
+  g_autoptr (DefcnDataset) dataset = dataset_new (FALSE);
+  g_autoptr (DefcnColumns) columns = defcn_columns_new (dataset, 0.3f);
+  g_auto (DefcnFigures) f = measure (FALSE, 0, 0, 8);
+  cJSON *json = cJSON_CreateObject ();
+
+  f.n_draws = 50;
+  add_found (columns);
+  g_array_unref (f.coco[0].class_ap); /* is measured anew */
+  g_array_unref (f.coco[1].class_ap);
+  g_array_unref (f.coco[2].class_ap);
+  defcn_columns_measure (columns, &f);
+  defcn_figures_to_json (&f, json);
+  for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
+    const cJSON *column = k ? cJSON_GetObjectItem (json, names[k]) : json;
+    const cJSON *bootstrap = cJSON_GetObjectItem (column, "bootstrap");
+    const double *draws[] = { f.ap_draws[k], f.ap50_draws[k] };
+
+    for (int i = 0; i < 2; i++) {
+      const cJSON *figure = cJSON_GetObjectItem (bootstrap, i ? "ap50" : "ap");
+      const cJSON *values = cJSON_GetObjectItem (figure, "draws");
+
+      g_assert_cmpint (cJSON_GetArraySize (values), ==, 50);
+      for (int j = 0; j < 50; j++)
+        near (cJSON_GetArrayItem (values, j)->valuedouble, draws[i][j]);
+      near (number (figure, "low"),
+          defcn_matches_quantile (draws[i], 50, 0.025));
+      near (number (figure, "high"),
+          defcn_matches_quantile (draws[i], 50, 0.975));
+      g_assert_cmpfloat (number (figure, "low"), <,
+          f.coco[k].stats[i] + TOLERANCE);
+      g_assert_cmpfloat (number (figure, "high"), >,
+          f.coco[k].stats[i] - TOLERANCE);
+    }
+  }
+  /* NMS leaves all of the first picture and nothing of the second; the filter
+   * leaves all of both, a false one between them. */
+  near (defcn_matches_quantile (f.ap50_draws[2], 50, 1), 1);
+  near (defcn_matches_quantile (f.ap50_draws[2], 50, 0), 0);
+  near (defcn_matches_quantile (f.ap50_draws[1], 50, 0), f.coco[1].stats[1]);
+  cJSON_Delete (json);
+
+  g_autofree char *table = defcn_figures_table (&f, FALSE);
+  assert_has (table, "\nAP    2.5 % of 50 draws  ");
+  assert_has (table, "\nAP50  97.5 % of 50 draws  ");
+  f.n_draws = 0;
+  g_autofree char *without = defcn_figures_table (&f, FALSE);
+  g_assert_null (strstr (without, "draws"));
+}
+
 /* Of CrowdHuman data nothing is said about duplicates. */
 static void
 test_json_crowdhuman (void)
@@ -433,6 +487,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/columns/json/none", GINT_TO_POINTER (0), test_json);
   g_test_add_data_func ("/columns/json/local", GINT_TO_POINTER (1), test_json);
   g_test_add_data_func ("/columns/json/nms", GINT_TO_POINTER (2), test_json);
+  g_test_add_func ("/columns/draws", test_draws);
   g_test_add_func ("/columns/json/crowdhuman", test_json_crowdhuman);
   return g_test_run ();
 }

@@ -4,12 +4,11 @@
 #include <math.h>
 #include <string.h>
 
-#define N_THRESHOLDS 10
+#define N_THRESHOLDS DEFCN_MATCH_THRESHOLDS
 #define N_RECALLS DEFCN_COCO_RECALLS
 #define N_AREAS 4
 #define N_LIMITS 3
 #define MAX_DETECTIONS 100
-#define EPSILON 2.220446049250313e-16 /* numpy.spacing (1) */
 
 #define DUPLICATE_IOU 0.7
 #define SAME_OBJECT_IOU 0.5
@@ -34,15 +33,6 @@ struct _DefcnCocoEval
   GArray **objects;    /* likewise: of DefcnObject */
   guint least_objects; /* of the samples that take part */
 };
-
-/* One detection after matching, at every IoU threshold. */
-typedef struct
-{
-  double score;
-  int rank; /* within its image, best 0 */
-  guint order;
-  guint16 matched, ignored; /* bit per threshold */
-} Match;
 
 /* Result of one class and area. */
 typedef struct
@@ -240,10 +230,10 @@ find_match (const Detection *d, const GPtrArray *objects, guint counted,
   return match;
 }
 
-/* Matches one image at threshold @t, a Match for each of @detections. */
+/* Matches one image at threshold @t, a match for each of @detections. */
 static void
-match_at (Match *matches, const GArray *detections, const GPtrArray *objects,
-    guint counted, const double area[2], int t)
+match_at (DefcnMatch *matches, const GArray *detections,
+    const GPtrArray *objects, guint counted, const double area[2], int t)
 {
   g_autofree gboolean *taken = g_new0 (gboolean, objects->len + 1);
 
@@ -263,66 +253,45 @@ match_at (Match *matches, const GArray *detections, const GPtrArray *objects,
 
 /* Matches one image and appends its detections to @matches. */
 static void
-match_image (GArray *matches, const GArray *detections,
+match_image (GArray *matches, guint i, const GArray *detections,
     const GPtrArray *objects, guint counted, const double area[2])
 {
   const guint first = matches->len;
 
   for (guint k = 0; k < detections->len; k++) {
     const Detection *d = &g_array_index (detections, Detection, k);
-    const Match m = { .score = d->score, .rank = k, .order = first + k };
+    const DefcnMatch m = { .score = d->score,
+      .rank = k,
+      .image = i,
+      .order = first + k };
 
     g_array_append_val (matches, m);
   }
   for (int t = 0; t < N_THRESHOLDS && detections->len > 0; t++)
-    match_at ((Match *) matches->data + first, detections, objects, counted,
-        area, t);
+    match_at ((DefcnMatch *) matches->data + first, detections, objects,
+        counted, area, t);
 }
 
-static int
-by_match_score (gconstpointer a, gconstpointer b)
+/* Matches all images; (transfer full). */
+static DefcnMatches *
+match_all (const DefcnCocoEval *eval, int label, const double area[2])
 {
-  const Match *p = a, *q = b;
+  g_autoptr (GArray) detections =
+      g_array_new (FALSE, FALSE, sizeof (Detection));
+  g_autoptr (GPtrArray) objects = g_ptr_array_new ();
+  DefcnMatches *matches = defcn_matches_new (eval->dataset->samples->len);
 
-  if (p->score != q->score)
-    return p->score > q->score ? -1 : 1;
-  return (p->order > q->order) - (p->order < q->order);
-}
-
-/* Precision sampled at the recall thresholds; @matches sorted by score. */
-static void
-sample_precision (double *samples, double *recall, const GArray *matches,
-    int threshold, int limit, guint n_objects)
-{
-  g_autofree double *r = g_new (double, matches->len + 1);
-  g_autofree double *p = g_new (double, matches->len + 1);
-  double tp = 0, fp = 0;
-  guint n = 0;
-
-  for (guint i = 0; i < matches->len; i++) {
-    const Match *m = &g_array_index (matches, Match, i);
-    const gboolean matched = m->matched >> threshold & 1;
-
-    if (m->rank >= limit)
+  for (guint i = 0; i < eval->dataset->samples->len; i++) {
+    if (!takes_part (eval, i))
       continue;
-    if (!(m->ignored >> threshold & 1)) {
-      tp += matched;
-      fp += !matched;
-    }
-    r[n] = tp / n_objects;
-    p[n++] = tp / (fp + tp + EPSILON);
+    const guint counted = select_objects (objects, eval, i, label, area);
+    select_detections (detections, eval, i, label);
+    match_image (matches->matches, i, detections, objects, counted, area);
+    matches->counts[i] = counted;
+    matches->n_objects += counted;
   }
-  *recall = n ? r[n - 1] : 0;
-  for (guint i = n; i-- > 1;)
-    p[i - 1] = MAX (p[i - 1], p[i]);
-  guint at = 0;
-  for (int k = 0; k < N_RECALLS; k++) {
-    const double wanted = k == N_RECALLS - 1 ? 1 : k * 0.01;
-
-    while (at < n && r[at] < wanted)
-      at++;
-    samples[k] = at < n ? p[at] : 0;
-  }
+  defcn_matches_sort (matches);
+  return matches;
 }
 
 /* FALSE where the class has no object of this size. */
@@ -330,29 +299,28 @@ static gboolean
 measure (Curve *curve, const DefcnCocoEval *eval, int label,
     const double area[2])
 {
-  g_autoptr (GArray) detections =
-      g_array_new (FALSE, FALSE, sizeof (Detection));
-  g_autoptr (GPtrArray) objects = g_ptr_array_new ();
-  g_autoptr (GArray) matches = g_array_new (FALSE, FALSE, sizeof (Match));
-  guint n_objects = 0;
+  g_autoptr (DefcnMatches) matches = match_all (eval, label, area);
 
-  for (guint i = 0; i < eval->dataset->samples->len; i++) {
-    if (!takes_part (eval, i))
-      continue;
-    const guint counted = select_objects (objects, eval, i, label, area);
-    select_detections (detections, eval, i, label);
-    match_image (matches, detections, objects, counted, area);
-    n_objects += counted;
-  }
-  if (n_objects == 0)
+  if (matches->n_objects == 0)
     return FALSE;
-  g_array_sort (matches, by_match_score);
   for (int m = 0; m < N_LIMITS; m++) {
     for (int t = 0; t < N_THRESHOLDS; t++)
-      sample_precision (curve->precision[m][t], &curve->recall[m][t], matches,
-          t, limits[m], n_objects);
+      defcn_matches_precision (matches, t, limits[m], curve->precision[m][t],
+          &curve->recall[m][t]);
   }
   return TRUE;
+}
+
+void
+defcn_coco_eval_bootstrap (const DefcnCocoEval *eval, guint n, double *ap,
+    double *ap50)
+{
+  g_autoptr (GPtrArray) classes =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) defcn_matches_free);
+
+  for (guint c = 0; c < eval->dataset->labels->len; c++)
+    g_ptr_array_add (classes, match_all (eval, c, areas[0]));
+  defcn_matches_bootstrap (classes, n, ap, ap50);
 }
 
 gboolean
@@ -521,7 +489,7 @@ append_outcomes (DefcnOutcomes *outcomes, const DefcnCocoEval *eval, guint i)
     g_array_index (found, DefcnOutcome, k).ignored = TRUE;
   for (guint c = 0; c < eval->dataset->labels->len; c++) {
     const guint counted = select_objects (objects, eval, i, c, areas[0]);
-    Match matches[MAX_DETECTIONS] = { { 0 } };
+    DefcnMatch matches[MAX_DETECTIONS] = { { 0 } };
 
     outcomes->n_objects += counted;
     select_detections (detections, eval, i, c);

@@ -6,11 +6,12 @@
 #pragma once
 
 #include "data/dataset.h"
+#include "matches.h"
 #include "outcomes.h"
 
 G_BEGIN_DECLS
 
-#define DEFCN_COCO_RECALLS 101 /* 0, 0.01 .. 1 */
+#define DEFCN_COCO_RECALLS DEFCN_MATCH_RECALLS
 
 typedef struct
 {
@@ -47,6 +48,12 @@ void defcn_coco_eval_add_xywh (DefcnCocoEval *eval, guint i,
 guint defcn_coco_eval_restrict (DefcnCocoEval *eval, guint least_objects);
 /* @result is filled; clear it after use. */
 void defcn_coco_eval_run (DefcnCocoEval *eval, DefcnCocoResult *result);
+/* AP and AP50 of @n sets of as many images as there are, drawn from them with
+ * replacement; -1 where a set has no object.  The draws depend on the number of
+ * images alone: those of two models on the same data are of the same sets, so
+ * that their differences may be taken draw by draw.  Not while restricted. */
+void defcn_coco_eval_bootstrap (const DefcnCocoEval *eval, guint n, double *ap,
+    double *ap50);
 /* What became of every detection at IoU 0.5, all areas: of those of no class of
  * the data, and beyond the best 100 of their class in their image, it is
  * ignored.  @outcomes is filled; clear it after use. */

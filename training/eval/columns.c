@@ -144,6 +144,15 @@ measure_crowded (const Evaluator *e, DefcnFigures *f, DefcnColumn k)
       defcn_working_at (&outcomes, f->working_threshold).recall;
 }
 
+static void
+measure_draws (const Evaluator *e, DefcnFigures *f, DefcnColumn k)
+{
+  f->ap_draws[k] = g_new (double, f->n_draws);
+  f->ap50_draws[k] = g_new (double, f->n_draws);
+  defcn_coco_eval_bootstrap (e->coco, f->n_draws, f->ap_draws[k],
+      f->ap50_draws[k]);
+}
+
 void
 defcn_columns_measure (DefcnColumns *columns, DefcnFigures *f)
 {
@@ -160,6 +169,8 @@ defcn_columns_measure (DefcnColumns *columns, DefcnFigures *f)
       defcn_crowdhuman_eval_jaccard (e->crowd, &f->crowd[k]);
     } else
       defcn_coco_eval_run (e->coco, &f->coco[k]);
+    if (e->coco && f->n_draws)
+      measure_draws (e, f, k);
     measure_crowded (e, f, k);
   }
   if (f->crowdhuman)

@@ -400,6 +400,7 @@ figures_init (DefcnFigures *out, const DefcnEvaluateOptions *options,
   out->duplicate_threshold = options->duplicate_threshold;
   out->recall = options->recall;
   out->least_objects = options->least_objects;
+  out->n_draws = options->draws;
   out->nms_range = options->nms_range;
   out->max_filter = options->max_filter;
   out->nms_iou = options->nms_iou > 0     ? options->nms_iou

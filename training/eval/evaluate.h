@@ -25,6 +25,8 @@ typedef struct
                                 model has at its working threshold */
   guint least_objects;       /* of the pictures that are told apart */
   float duplicate_threshold; /* scores that count for the duplicate rate */
+  guint draws;               /* sets of drawn images for AP's interval, 0:
+                                none; not of CrowdHuman data */
   guint limit;               /* only the first so many images; 0: all */
   guint batch;               /* how many are shown to the detector at once; 0:
                                 one; on CUDA eight where there are 1000, since

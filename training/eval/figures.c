@@ -61,8 +61,11 @@ static const Field crowded_fields[] = {
 void
 defcn_figures_clear (DefcnFigures *figures)
 {
-  for (int k = 0; k < DEFCN_N_COLUMNS; k++)
+  for (int k = 0; k < DEFCN_N_COLUMNS; k++) {
     defcn_coco_result_clear (&figures->coco[k]);
+    g_clear_pointer (&figures->ap_draws[k], g_free);
+    g_clear_pointer (&figures->ap50_draws[k], g_free);
+  }
   g_clear_pointer (&figures->labels, g_strfreev);
 }
 
@@ -187,6 +190,25 @@ append_coco (GString *table, const DefcnFigures *f, gboolean classes)
   }
 }
 
+/* The 95 % interval of AP and AP50 over drawn images. */
+static void
+append_intervals (GString *table, const DefcnFigures *f)
+{
+  static const char *const names[] = { "AP", "AP50" };
+
+  for (int i = 0; i < 4 && f->n_draws && !f->crowdhuman; i++) {
+    const double q = i % 2 ? 0.975 : 0.025;
+    double *const *draws = i < 2 ? f->ap_draws : f->ap50_draws;
+    g_autofree char *name = g_strdup_printf ("%-4s  %.1f %% of %u draws",
+        names[i / 2], 100 * q, f->n_draws);
+    double values[DEFCN_N_COLUMNS];
+
+    for (int k = 0; k < n_columns (f); k++)
+      values[k] = defcn_matches_quantile (draws[k], f->n_draws, q);
+    append_row (table, f, name, "-", values);
+  }
+}
+
 /* What else was done to boxes, a line each. */
 static void
 append_rule (GString *table, const DefcnFigures *f)
@@ -224,6 +246,7 @@ defcn_figures_table (const DefcnFigures *f, gboolean classes)
         G_N_ELEMENTS (crowdhuman_fields), f->crowd, sizeof f->crowd[0]);
   else
     append_coco (table, f, classes);
+  append_intervals (table, f);
   append_rule (table, f);
   if (f->crowdhuman && f->truth_recall >= 0)
     g_string_append_printf (table,
@@ -309,6 +332,18 @@ coco_to_json (cJSON *object, const DefcnFigures *f, DefcnColumn k)
 }
 
 static void
+draws_to_json (cJSON *object, const char *key, const double *draws, guint n)
+{
+  cJSON *figure = cJSON_AddObjectToObject (object, key);
+
+  cJSON_AddNumberToObject (figure, "low",
+      defcn_matches_quantile (draws, n, 0.025));
+  cJSON_AddNumberToObject (figure, "high",
+      defcn_matches_quantile (draws, n, 0.975));
+  cJSON_AddItemToObject (figure, "draws", cJSON_CreateDoubleArray (draws, n));
+}
+
+static void
 column_to_json (cJSON *object, const DefcnFigures *f, DefcnColumn k)
 {
   if (k == DEFCN_COLUMN_NMS)
@@ -320,6 +355,12 @@ column_to_json (cJSON *object, const DefcnFigures *f, DefcnColumn k)
         G_N_ELEMENTS (crowdhuman_fields), &f->crowd[k]);
   else
     coco_to_json (object, f, k);
+  if (f->n_draws && !f->crowdhuman) {
+    cJSON *bootstrap = cJSON_AddObjectToObject (object, "bootstrap");
+
+    draws_to_json (bootstrap, "ap", f->ap_draws[k], f->n_draws);
+    draws_to_json (bootstrap, "ap50", f->ap50_draws[k], f->n_draws);
+  }
   working_to_json (cJSON_AddObjectToObject (object, "working"), f,
       &f->working[k]);
 

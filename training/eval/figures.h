@@ -51,6 +51,10 @@ typedef struct
   /* Of CrowdHuman's persons, what NMS at nms_iou would leave (table 8). */
   double truth_recall;
   DefcnPrecisionRecall curves[DEFCN_N_COLUMNS]; /* in no JSON */
+  /* AP and AP50 of n_draws sets of drawn images (coco_eval.h); CrowdHuman data
+   * has none. */
+  guint n_draws;
+  double *ap_draws[DEFCN_N_COLUMNS], *ap50_draws[DEFCN_N_COLUMNS];
   float nms_iou, duplicate_iou;
   DefcnNmsRange nms_range;              /* of the column with NMS */
   DefcnMaxFilter max_filter;            /* of all columns */

@@ -377,7 +377,8 @@ figures_init (DefcnFigures *out, const DefcnDataset *dataset,
     .duplicate_threshold = options->duplicate_threshold,
     .recall = options->recall,
     .nms_iou = options->nms_iou > 0 ? options->nms_iou : DEFCN_EVALUATE_NMS_IOU,
-    .least_objects = options->least_objects };
+    .least_objects = options->least_objects,
+    .n_draws = options->draws };
   out->labels = g_new0 (char *, dataset->labels->len + 1);
   for (guint i = 0; i < dataset->labels->len; i++)
     out->labels[i] = g_strdup (dataset->labels->pdata[i]);
