@@ -849,6 +849,7 @@ def test_bad_model(live, text, good, hashes, seen):
     """What does not work costs no camera a frame."""
     wait(lambda: running(live, "abc"))
     before, starts = ids(live), live.log().count("is there")
+    descriptors = live.metrics()["process_open_fds"]
     bad = cut_model(os.path.dirname(good) + "/cut.safetensors")
     for n, (keys, wanted) in enumerate((
             (dict(path=bad), "[live] %s: tensor" % bad),
@@ -863,6 +864,9 @@ def test_bad_model(live, text, good, hashes, seen):
            and live.log().count("is there") == starts
            and all(live.camera(name)["losses"] == 0 for name in "abc"),
            live.log())
+    tap.ok("and nothing stays open of it", wait(
+        lambda: live.metrics()["process_open_fds"] <= descriptors),
+        (descriptors, live.metrics()))
     live.write(text(good, threads=2))
     live.process.send_signal(signal.SIGHUP)
     time.sleep(0.02) # it is opened by now
