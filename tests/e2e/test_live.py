@@ -643,6 +643,36 @@ def test_readme(work, live):
            and TOKEN not in words, (line, done, words))
 
 
+def test_another_token(work, live):
+    """SIGHUP takes what is in the token's file by then, and who looks with the
+    old one no longer does."""
+    bearer = "Bearer " + TOKEN[::-1]
+    watcher = Watcher(live, Authorization="Bearer " + TOKEN)
+    with open(work + "/token", "w") as file:
+        file.write("short\n")
+    live.process.send_signal(signal.SIGHUP)
+    tap.ok("a token that is none is not taken",
+           wait(lambda: "is not taken" in live.log())
+           and "at least 16" in live.log()
+           and live.ask("/metrics", Authorization=bearer)[0] == 401
+           and live.ask("/metrics", Authorization="Bearer " + TOKEN)[0] == 200,
+           live.log())
+    with open(work + "/token", "w") as file:
+        file.write(TOKEN[::-1] + "\n")
+    live.process.send_signal(signal.SIGHUP)
+    tap.ok("another one is", wait(lambda: "is read again" in live.log())
+           and live.ask("/metrics", Authorization=bearer)[0] == 200
+           and live.ask("/metrics", Authorization="Bearer " + TOKEN)[0] == 401,
+           live.log())
+    threading.Thread(target=watcher.skim, daemon=True).start()
+    tap.ok("and ends who looks with the old one", wait(lambda: live.metrics(
+        Authorization=bearer)["defcn_live_clients"] == 0))
+    watcher.close()
+    write_token(work, 0o600)
+    live.process.send_signal(signal.SIGHUP)
+    wait(lambda: live.log().count("is read again") == 2)
+
+
 def test_token(work):
     manager = Manager(work)
     live = live_rig.Live(
@@ -654,6 +684,7 @@ def test_token(work):
         tap.ok("the service manager hears that it is ready",
                wait(lambda: manager.has("READY=1")), manager.heard)
         test_readme(work, live)
+        test_another_token(work, live)
         test_login(live)
         tap.ok("and that it lives", wait(lambda: manager.has("WATCHDOG=1"))
                and wait(lambda: manager.has("STATUS=1 of 1 cameras")),
