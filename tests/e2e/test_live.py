@@ -941,6 +941,7 @@ def test_model(work):
         live.process.send_signal(signal.SIGHUP)
         tap.ok("and with what has taken the place of its file",
                wait(lambda: seen(hashes[1])), live.log())
+        wait(lambda: running(live, names))
         live.write(text(paths[1], batch_size=2, batch_timeout=5))
         starts = sum(live.log().count('camera "%s"' % name) for name in names)
         live.process.send_signal(signal.SIGHUP)
