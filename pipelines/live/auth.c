@@ -133,6 +133,19 @@ live_auth_needs_token (const LiveAuth *auth)
   return !auth->open;
 }
 
+gboolean
+live_auth_set_token (LiveAuth *auth, const char *token)
+{
+  Digest digest;
+
+  digest_of (digest, token);
+  if (same (digest, auth->token))
+    return FALSE;
+  memcpy (auth->token, digest, DIGEST);
+  memset (auth->sessions, 0, sizeof auth->sessions);
+  return TRUE;
+}
+
 /* (transfer full): our cookie of a header, or NULL. */
 static char *
 session_word (const char *cookies)

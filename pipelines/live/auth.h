@@ -32,6 +32,10 @@ void live_auth_free (LiveAuth *auth);
 
 gboolean live_auth_needs_token (const LiveAuth *auth);
 
+/* @token in place of the one that is needed.  TRUE if it is another one: who is
+ * logged in has to log in anew. */
+gboolean live_auth_set_token (LiveAuth *auth, const char *token);
+
 /* @authorization, @cookies: of the request's headers, or NULL.  @now:
  * g_get_monotonic_time(). */
 gboolean live_auth_allows (LiveAuth *auth, const char *authorization,

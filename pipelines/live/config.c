@@ -593,7 +593,9 @@ live_config_fixed (const LiveConfig *runs, const LiveConfig *read)
 
   for (guint i = 0; i < G_N_ELEMENTS (fixed); i++)
     if (!fields_equal (runs, read,
-            find_key (live_keys, G_N_ELEMENTS (live_keys), fixed[i])))
+            find_key (live_keys, G_N_ELEMENTS (live_keys), fixed[i]))
+        && !(g_str_equal (fixed[i], "token-file") && runs->token_file
+            && read->token_file))
       g_string_append_printf (names, "%s%s", names->len ? ", " : "", fixed[i]);
   return g_string_free (names, names->len == 0);
 }

@@ -405,5 +405,6 @@ live_elements_close (GstElement *detect)
   if (!detect)
     return;
   gst_element_set_state (detect, GST_STATE_NULL);
+  gst_element_set_bus (detect, NULL); /* whose messages have a hold on it */
   gst_object_unref (detect);
 }

@@ -33,6 +33,7 @@ typedef struct
 
   GstElement *model;  /* keeps open what was tried last; NULL: nothing was */
   LiveConfig *coming; /* that is being tried; NULL: none */
+  char *token;        /* of that file; NULL: none */
   gboolean again;     /* the file may have changed since */
   gboolean ending;
 } Program;
@@ -174,6 +175,9 @@ take (Program *program, LiveConfig *config)
   if (fixed)
     g_warning ("%s: [live] %s: what has changed there takes a restart",
         program->file, fixed);
+  if (program->server && program->fleet->config->token_file
+      && config->token_file)
+    live_server_set_token (program->server, program->token);
   live_fleet_update (program->fleet, config);
   g_message ("%s is read again: %u cameras", program->file,
       config->cameras->len);
@@ -202,7 +206,10 @@ read_again (Program *program)
   g_autoptr (GTask) task = NULL;
 
   program->again = FALSE;
+  g_clear_pointer (&program->token, g_free);
   program->coming = load (program->file);
+  if (program->coming && !read_token (program->coming, &program->token))
+    g_clear_pointer (&program->coming, live_config_free);
   if (!program->coming) {
     g_warning ("%s is not taken, all goes on as it was", program->file);
     live_notify_send ("READY=1");
@@ -310,6 +317,7 @@ stop (Program *program)
   g_message ("ended");
   if (!ended)
     _exit (EXIT_SUCCESS);
+  g_free (program->token);
   live_elements_close (program->model);
   live_fleet_free (program->fleet);
 }

@@ -378,6 +378,13 @@ live_server_port (const LiveServer *server)
 }
 
 void
+live_server_set_token (LiveServer *server, const char *token)
+{
+  if (live_auth_set_token (server->auth, token) && server->stream)
+    live_stream_close (server->stream);
+}
+
+void
 live_server_show (LiveServer *server, LiveFleet *fleet)
 {
   server->fleet = fleet;

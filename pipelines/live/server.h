@@ -31,6 +31,10 @@ void live_server_free (LiveServer *server);
 
 guint16 live_server_port (const LiveServer *server);
 
+/* @token in place of the one that is needed: where it is another one, all have
+ * to log in anew. */
+void live_server_set_token (LiveServer *server, const char *token);
+
 /* Shows @fleet; before, every request is told to come again. */
 void live_server_show (LiveServer *server, LiveFleet *fleet);
 void live_server_notify (LiveServer *server);

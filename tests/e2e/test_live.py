@@ -643,6 +643,36 @@ def test_readme(work, live):
            and TOKEN not in words, (line, done, words))
 
 
+def test_another_token(work, live):
+    """SIGHUP takes what is in the token's file by then, and who looks with the
+    old one no longer does."""
+    bearer = "Bearer " + TOKEN[::-1]
+    watcher = Watcher(live, Authorization="Bearer " + TOKEN)
+    with open(work + "/token", "w") as file:
+        file.write("short\n")
+    live.process.send_signal(signal.SIGHUP)
+    tap.ok("a token that is none is not taken",
+           wait(lambda: "is not taken" in live.log())
+           and "at least 16" in live.log()
+           and live.ask("/metrics", Authorization=bearer)[0] == 401
+           and live.ask("/metrics", Authorization="Bearer " + TOKEN)[0] == 200,
+           live.log())
+    with open(work + "/token", "w") as file:
+        file.write(TOKEN[::-1] + "\n")
+    live.process.send_signal(signal.SIGHUP)
+    tap.ok("another one is", wait(lambda: "is read again" in live.log())
+           and live.ask("/metrics", Authorization=bearer)[0] == 200
+           and live.ask("/metrics", Authorization="Bearer " + TOKEN)[0] == 401,
+           live.log())
+    threading.Thread(target=watcher.skim, daemon=True).start()
+    tap.ok("and ends who looks with the old one", wait(lambda: live.metrics(
+        Authorization=bearer)["defcn_live_clients"] == 0))
+    watcher.close()
+    write_token(work, 0o600)
+    live.process.send_signal(signal.SIGHUP)
+    wait(lambda: live.log().count("is read again") == 2)
+
+
 def test_token(work):
     manager = Manager(work)
     live = live_rig.Live(
@@ -654,6 +684,7 @@ def test_token(work):
         tap.ok("the service manager hears that it is ready",
                wait(lambda: manager.has("READY=1")), manager.heard)
         test_readme(work, live)
+        test_another_token(work, live)
         test_login(live)
         tap.ok("and that it lives", wait(lambda: manager.has("WATCHDOG=1"))
                and wait(lambda: manager.has("STATUS=1 of 1 cameras")),
@@ -849,6 +880,7 @@ def test_bad_model(live, text, good, hashes, seen):
     """What does not work costs no camera a frame."""
     wait(lambda: running(live, "abc"))
     before, starts = ids(live), live.log().count("is there")
+    descriptors = live.metrics()["process_open_fds"]
     bad = cut_model(os.path.dirname(good) + "/cut.safetensors")
     for n, (keys, wanted) in enumerate((
             (dict(path=bad), "[live] %s: tensor" % bad),
@@ -863,6 +895,9 @@ def test_bad_model(live, text, good, hashes, seen):
            and live.log().count("is there") == starts
            and all(live.camera(name)["losses"] == 0 for name in "abc"),
            live.log())
+    tap.ok("and nothing stays open of it", wait(
+        lambda: live.metrics()["process_open_fds"] <= descriptors),
+        (descriptors, live.metrics()))
     live.write(text(good, threads=2))
     live.process.send_signal(signal.SIGHUP)
     time.sleep(0.02) # it is opened by now
@@ -906,6 +941,7 @@ def test_model(work):
         live.process.send_signal(signal.SIGHUP)
         tap.ok("and with what has taken the place of its file",
                wait(lambda: seen(hashes[1])), live.log())
+        wait(lambda: running(live, names))
         live.write(text(paths[1], batch_size=2, batch_timeout=5))
         starts = sum(live.log().count('camera "%s"' % name) for name in names)
         live.process.send_signal(signal.SIGHUP)

@@ -111,6 +111,25 @@ test_sessions (void)
   live_auth_free (auth);
 }
 
+/* Another token ends all sessions, the same one none. */
+static void
+test_another (void)
+{
+  LiveAuth *auth = live_auth_new (TOKEN);
+  gboolean later;
+  g_autofree char *word = live_auth_login (auth, TOKEN, 1, &later);
+  g_autofree char *cookie = g_strconcat ("defcn-live=", word, NULL);
+
+  g_assert_false (live_auth_set_token (auth, TOKEN));
+  g_assert_true (live_auth_allows (auth, NULL, cookie, 2));
+  g_assert_true (live_auth_set_token (auth, TOKEN "x"));
+  g_assert_true (live_auth_needs_token (auth));
+  g_assert_false (live_auth_allows (auth, NULL, cookie, 3));
+  g_assert_false (live_auth_allows (auth, "Bearer " TOKEN, NULL, 3));
+  g_assert_true (live_auth_allows (auth, "Bearer " TOKEN "x", NULL, 3));
+  live_auth_free (auth);
+}
+
 /* Ten wrong ones a minute; nobody else is let in by it meanwhile. */
 static void
 test_guessing (void)
@@ -208,6 +227,7 @@ main (int argc, char **argv)
   g_test_add_func ("/live/auth/open", test_open);
   g_test_add_func ("/live/auth/token", test_token);
   g_test_add_func ("/live/auth/sessions", test_sessions);
+  g_test_add_func ("/live/auth/another", test_another);
   g_test_add_func ("/live/auth/guessing", test_guessing);
   g_test_add_func ("/live/auth/host", test_host);
   g_test_add_func ("/live/auth/origin", test_origin);

@@ -243,6 +243,8 @@ test_fixed (void)
     { "port=1\n", "port=2\n", "port" },
     { "", "hosts=a\n", "hosts" },
     { "hosts=a\n", "hosts=a,b\n", "hosts" },
+    { "", "token-file=/etc/passwd\n", "token-file" },
+    { "token-file=/etc/passwd\n", "token-file=/etc/group\n", NULL },
     { "records=none\nmax-clients=2\n", "listen=::1\n",
         "listen, max-clients, records" },
   };
