@@ -59,14 +59,14 @@ class Work:
                 str(self.build / "gst-plugin"),
                 os.environ.get("GST_PLUGIN_PATH")]))}
         self.cores = sorted(os.sched_getaffinity(0))[:options.threads]
-        spec = self.info()["spec"]
-        self.labels = ",".join(spec["labels"])
+        for program in (self.tool, "gst-launch-1.0", "gst-inspect-1.0"):
+            if not shutil.which(program):
+                sys.exit(f"no program {program}")
+        self.spec = json.loads(output(
+            [self.tool, "info", "--json", self.model]))["spec"]
+        self.labels = ",".join(self.spec["labels"])
         if options.threshold is None:
-            options.threshold = spec["working_threshold"]
-
-    def info(self, *more):
-        return json.loads(output(
-            [self.tool, "info", "--json", *more, self.model]))
+            options.threshold = self.spec["working_threshold"]
 
     def begin(self):
         """Looks at the video and exports the model for what defcndetect makes
@@ -74,9 +74,8 @@ class Work:
         first = run(self, "defcn", 2)["texts"][0]
         resolution = json.loads(first)["resolution"]
         wide, high = resolution["width"], resolution["height"]
-        spec = self.info()["spec"]
-        scale = min(spec["short_edge"] / min(wide, high),
-                    spec["long_edge"] / max(wide, high))
+        scale = min(self.spec["short_edge"] / min(wide, high),
+                    self.spec["long_edge"] / max(wide, high))
         self.size = [round(side * scale) for side in (wide, high)]
         output([self.tool, "export", self.model, "--onnx", self.onnx,
                 "--decode", "--preprocess", "--batch", "1", "--size",
@@ -143,7 +142,7 @@ class OnnxInference:
 
 class OpencvLoop:
     def lacks(self, work):
-        if subprocess.run(
+        if not shutil.which(work.options.python) or subprocess.run(
                 [work.options.python, "-c", "import cv2, onnxruntime"],
                 stderr=subprocess.DEVNULL).returncode:
             return (f"{work.options.python} has no cv2 or no onnxruntime: "
@@ -293,9 +292,6 @@ def parse():
 
 def contenders(work, skip):
     """Those that are asked for; ends where one is missing."""
-    for program in (work.tool, "gst-launch-1.0", "gst-inspect-1.0"):
-        if not shutil.which(program):
-            sys.exit(f"no {program}")
     names = [name for name in CONTENDERS if name not in skip]
     lacks = {name: CONTENDERS[name].lacks(work) for name in names}
     for name, reason in lacks.items():

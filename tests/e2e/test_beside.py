@@ -166,11 +166,15 @@ def test_nothing_found(folder):
 def test_missing(folder):
     """a contender that is not there is named, with what it lacks"""
     video = people(folder)
-    done = run(folder, "--video", video, "--python", "false",
-               "--skip", PEERS)
+    for python in ("false", "/nosuch/python"):
+        done = run(folder, "--video", video, "--python", python,
+                   "--skip", PEERS)
+        assert done.returncode == 1, done
+        assert f"opencv-loop: {python} has no cv2" in done.stderr, done.stderr
+        assert "python3-onnxruntime, or --skip opencv-loop" in done.stderr
+    done = run(folder, "--video", video, "--build", folder)
     assert done.returncode == 1, done
-    assert "opencv-loop: false has no cv2" in done.stderr, done.stderr
-    assert "python3-onnxruntime, or --skip opencv-loop" in done.stderr
+    assert done.stderr == f"no program {folder}/training/defcn\n", done.stderr
     done = run(folder, "--video", video, "--skip", PEERS + ",opencv-loop",
                "--build", unbuilt(folder))
     assert done.returncode == 1, done
