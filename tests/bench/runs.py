@@ -1,5 +1,5 @@
-"""Runs of `defcn train` and what `defcn eval` says of them, each done once: what
-was interrupted goes on from its checkpoint, what is done is left alone."""
+"""Runs of `defcn train` and what `defcn eval` says of them, each done once:
+what was interrupted goes on from its checkpoint, what is done is left alone."""
 import json
 import math
 import signal
