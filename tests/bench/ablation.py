@@ -281,14 +281,20 @@ def progress(text):
 
 
 def sit(ablation):
-    """All runs in their order, until there is no more or no more time."""
-    given = ablation.given
+    """All runs in their order, until there is no more or no more time.  One
+    that fails is said, and the others go on.  Returns: how many failed."""
+    given, failed = ablation.given, 0
     for seed in range(1, given.seeds + 1):
         names = ablation.order(seed)
         for n, name in enumerate(names):
             if time.time() >= given.until:
                 raise runs.Stopped("the time is up")
-            seconds, figures = ablation.run(name, seed)
+            try:
+                seconds, figures = ablation.run(name, seed)
+            except runs.Failed as why:
+                failed += 1
+                progress(f"{n + 1}/{len(names)} {name} seed {seed}: {why}")
+                continue
             figures = [runs.column(figures, way)["ap"]
                        for way in ("no_nms", "local", "nms")]
             progress(f"{n + 1}/{len(names)} {name} seed {seed}: "
@@ -296,6 +302,7 @@ def sit(ablation):
                          *(100 * value for value in figures))
                      + f", {seconds / 60:.1f} minutes")
             ablation.save()
+    return failed
 
 
 def main():
@@ -304,12 +311,19 @@ def main():
     ablation.open()
     progress(f"what the tool says is in {ablation.log}")
     try:
-        sit(ablation)
+        if ablation.given.until > time.time():
+            ablation.start()  # without it nothing goes
+        failed = sit(ablation)
+        ablation.save()
+        if failed:
+            sys.exit(f"{failed} runs failed: the same command tries again")
         progress("all is done")
     except (runs.Stopped, KeyboardInterrupt) as why:
         progress(f"{why or 'interrupted'}: the same command goes on")
         ablation.save()
         sys.exit(0 if "time" in str(why) else 130)
+    except runs.Failed as why:
+        sys.exit(f"the start: {why}")
 
 
 if __name__ == "__main__":

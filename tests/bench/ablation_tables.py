@@ -188,8 +188,9 @@ def plot(told):
         y += STEP // 2
     ends = "".join(f'<text x="{x(v):.1f}" y="{y + 4}" text-anchor="middle">'
                    f'{percent(v)}</text>' for v in (low, high))
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 60}"'
-            f' height="{y + 20}" font-family="sans-serif" font-size="12">\n'
+    return ('<svg xmlns="http://www.w3.org/2000/svg" '
+            f'width="{LEFT + WIDTH + 60}" height="{y + 20}" '
+            'font-family="sans-serif" font-size="12">\n'
             '<title>AP of the rows, in percent</title>\n'
             '<rect width="100%" height="100%" fill="white"/>\n'
             '<text x="10" y="20">AP in percent: filled without NMS (table 2: '

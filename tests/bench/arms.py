@@ -122,3 +122,5 @@ if __name__ == "__main__":
         main()
     except runs.Stopped as why:
         sys.exit(f"{why}: the same command goes on")
+    except runs.Failed as why:
+        sys.exit(str(why))

@@ -1,5 +1,5 @@
-"""Intervals of AP over drawn images, and of the difference of two models draw by
-draw, out of what `defcn eval --bootstrap` writes.
+"""Intervals of AP over drawn images, and of the difference of two models draw
+by draw, out of what `defcn eval --bootstrap` writes.
 
 A model is one or several runs, seeds, by number: where there are several, a
 draw takes as many of them as there are, with replacement, so that the interval

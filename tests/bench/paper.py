@@ -12,8 +12,8 @@ BASES = {"1": ("poto", ""), "2": ("fcos.ctr", ""), "3": ("poto", ""),
 OWN_BASES = {("1", "poto.3dmf.aux"): ("poto.3dmf", ""),
              ("5", "poto.3dmf"): ("poto", ""),
              ("5", "poto.3dmf.aux"): ("poto.3dmf", "")}
-# What the paper's text says where its tables were not looked up: tau 2 and phi 3
-# are the best, NMS is needed, the filter alone helps an FCOS, ATSS is 1.3 below.
+# What the paper's text says where its tables were not looked up: tau 2 and phi
+# 3 are the best, NMS is needed, the filter alone helps an FCOS, ATSS is below.
 SIGNS = {("2", "fcos.ctr", "--nms-window 1 --nms-per-scale"): -1,
          ("5", "fcos.ctr", "--max-filter 2,3"): 1,
          ("9", "poto.3dmf.aux.atss", ""): -1}

@@ -1,5 +1,5 @@
-"""Runs of `defcn train` and what `defcn eval` says of them, each done once: what
-was interrupted goes on from its checkpoint, what is done is left alone."""
+"""Runs of `defcn train` and what `defcn eval` says of them, each done once:
+what was interrupted goes on from its checkpoint, what is done is left alone."""
 import json
 import math
 import signal
@@ -10,6 +10,10 @@ import time
 
 class Stopped(Exception):
     """The time was up, or somebody asked for an end; all is kept."""
+
+
+class Failed(Exception):
+    """The tool has ended with an error."""
 
 
 def stop_by_signals():
@@ -37,19 +41,19 @@ def call(command, log=None, until=math.inf):
                 process.send_signal(signal.SIGINT)
                 status = process.wait()
                 if status not in (0, -signal.SIGINT, 128 + signal.SIGINT):
-                    raise SystemExit(failure(command, status, log)) from why
+                    raise failure(command, status, log) from why
                 raise Stopped("the time is up" if isinstance(
                     why, subprocess.TimeoutExpired) else "interrupted") from why
     finally:
         if log:
             out.close()
     if status:
-        raise SystemExit(failure(command, status, log))
+        raise failure(command, status, log)
 
 
 def failure(command, status, log):
     where = f", see {log}" if log else ""
-    return f"{command[0]} {command[1]} failed ({status}){where}"
+    return Failed(f"{command[0]} {command[1]} failed ({status}){where}")
 
 
 def train(tool, folder, arguments, log=None, until=math.inf):
@@ -64,7 +68,7 @@ def train(tool, folder, arguments, log=None, until=math.inf):
         command.append("--force")  # given up before its first checkpoint
     call(command, log, until)
     if not model.exists():
-        raise SystemExit(f"{folder} has no model: interrupted?")
+        raise Failed(f"{folder} has no model: interrupted?")
     return model
 
 

@@ -282,6 +282,24 @@ def test_errors(folder):
     assert not (folder / "none").exists()
 
 
+def test_failed(folder):
+    """A run that fails is said with its log, and the others go on."""
+    broken = folder / "broken"
+    broken.write_text('#!/bin/sh\ncase "$*" in *coco.poto\\ *) exit 3;; esac\n'
+                      f'exec "{DEFCN}" "$@"\n')
+    broken.chmod(0o755)
+    (folder / "toy.ini").write_text(
+        RECIPE.replace(f"iterations={UPDATES}", "iterations=2"))
+    words = command(folder, "--tool", str(broken), "-o", f"{folder}/other")
+    said = run(words, 1)
+    log = f"see {folder}/other/log"
+    assert f"1/2 poto seed 1: {broken} train failed (3), {log}" in said, said
+    assert "2/2 poto.3dmf seed 1: AP " in said, said
+    assert "1 runs failed: the same command tries again" in said, said
+    said = run(command(folder, "-o", f"{folder}/other"))
+    assert "1/2 poto seed 1: AP " in said and "all is done" in said, said
+
+
 def test_arms(folder):
     """Arms are trained once and measured."""
     words = [sys.executable, str(BENCH / "arms.py"), str(folder / "arms.ini"),
@@ -302,7 +320,7 @@ def test_arms(folder):
 def main():
     alone = [test_rows, test_intervals, test_differences, test_seeds,
              test_tables]
-    shared = [test_ablation, test_errors, test_arms]
+    shared = [test_ablation, test_errors, test_failed, test_arms]
     print(f"1..{len(alone) + len(shared)}")
     failed = 0
     with tempfile.TemporaryDirectory() as folder:

@@ -450,8 +450,8 @@ test_restrict (void)
   defcn_dataset_free (dataset);
 }
 
-/* Draws of an image that is alone are the whole: every figure is the evaluator's
- * own, of all classes with an object. */
+/* Draws of an image that is alone are the whole: every figure is the
+ * evaluator's own, of all classes with an object. */
 static void
 test_bootstrap (void)
 {

@@ -28,8 +28,8 @@ void defcn_columns_add_xywh (DefcnColumns *columns, DefcnColumn column, guint i,
     int width, int height, const double (*xywh)[4], const double *score,
     const int *label, guint n);
 /* Fills all figures of @figures that come from boxes.  Read of it are own,
- * nms_iou, the thresholds, least_objects, n_draws and recall, which becomes what the own
- * column has at the working threshold if it is 0. */
+ * nms_iou, the thresholds, least_objects, n_draws and recall, which becomes
+ * what the own column has at the working threshold if it is 0. */
 void defcn_columns_measure (DefcnColumns *columns, DefcnFigures *figures);
 
 G_END_DECLS

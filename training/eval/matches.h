@@ -43,7 +43,8 @@ void defcn_matches_precision (const DefcnMatches *matches, int threshold,
     int limit, double precision[DEFCN_MATCH_RECALLS], double *recall);
 /* AP and AP50, means over @classes (of DefcnMatches, of the same images) that
  * have an object, of @n sets of as many images, drawn with replacement; -1
- * where a set has no object.  The draws depend on the number of images alone. */
+ * where a set has no object.  The draws depend on the number of images
+ * alone. */
 void defcn_matches_bootstrap (const GPtrArray *classes, guint n, double *ap,
     double *ap50);
 
