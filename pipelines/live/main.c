@@ -254,6 +254,8 @@ on_hangup (gpointer data)
       g_strdup_printf ("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT,
           g_get_monotonic_time ());
 
+  if (program->ending)
+    return G_SOURCE_CONTINUE;
   live_notify_send (reloading);
   live_records_reopen (program->records);
   if (program->coming)
