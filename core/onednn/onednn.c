@@ -240,19 +240,17 @@ init (Onednn *be, GError **error)
 static DefcnBackend *
 backend_share (DefcnBackend *base, int threads, GError **error)
 {
-  const Onednn *from = onednn_of (base);
   Onednn *be = g_new0 (Onednn, 1);
 
-  *be = *from;
+  be->base = *base;
   be->base.threads = threads;
   be->base.passed_over = NULL;
   be->base.tune = NULL;
   be->base.share = NULL;
   be->base.parent = base;
-  be->stream = NULL;
-  be->scratch = NULL;
-  be->scratch_len = 0;
-  be->failed = dnnl_success;
+  be->common = onednn_of (base)->common;
+  be->engine = onednn_of (base)->engine;
+  choose_kernels (be);
   if (init (be, error))
     return &be->base;
   backend_destroy (&be->base);
