@@ -49,7 +49,7 @@ describe (const DefcnBackend *be)
       be->threads == 1 ? "" : "s", precision);
 }
 
-/* Images in a pass, or in lanes. */
+/* Images in a pass. */
 static int
 most (const DefcnDetector *d)
 {
@@ -221,7 +221,7 @@ run_all (DefcnDetector *d, const DefcnRun *run, GError **error)
   DefcnRunnerTimes times = { 0 };
 
   if (run->n > 1 && !d->has_apart) {
-    d->apart = defcn_apart_new (d->model, most (d));
+    d->apart = defcn_apart_new (d->model, d->most > 0 ? d->most : run->n);
     d->has_apart = TRUE;
   }
   if (run->n > 1 && d->apart)
