@@ -13,7 +13,7 @@ typedef struct
 struct _DefcnApart
 {
   int threads, of_lane; /* of all, of each */
-  GArray *lanes;        /* Lane, as many as could be made */
+  GArray *lanes;        /* Lane */
   GMutex lock;
   GCond work, rest; /* there is an image; the last of them has been run */
   /* Of the run, under the lock. */
