@@ -382,6 +382,32 @@ test_memory_shared (void)
   defcn_backend_free (lane);
   g_assert_cmpuint (defcn_model_bytes (model), >=, weights + 2 * one);
   defcn_net_forward (ours->net);
+  g_assert_nonnull (defcn_model_plan (model, 1, 32, 96, &error));
+}
+
+/* A backend that shares is as the other is set, with threads of its own.
+ * @data: the backend. */
+static void
+test_share (gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnBackend) be = defcn_backend_new (data, 3, &error);
+
+  if (!be) {
+    g_test_skip (error->message);
+    return;
+  }
+  be->exact = TRUE;
+  be->passed_over = g_strdup ("something");
+  be->plan_bytes = 12345;
+  g_autoptr (DefcnBackend) other = be->share (be, 2, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (other->threads, ==, 2);
+  g_assert_true (other->exact && other->parent == be && !other->share);
+  g_assert_true (!other->passed_over && !other->tune);
+  g_assert_cmpuint (other->plan_bytes, ==, be->plan_bytes);
+  g_assert_cmpstr (other->precision, ==, be->precision);
+  g_assert_cmpint (be->threads, ==, 3);
 }
 
 static DefcnImage
@@ -451,6 +477,9 @@ test_error (void)
   g_test_expect_message (NULL, G_LOG_LEVEL_CRITICAL, "*place*w > 0*");
   defcn_detector_decode (d, boxes[0]);
   g_test_assert_expected_messages ();
+  g_clear_error (&error);
+  g_assert_false (defcn_detector_run (d, boxes, &some[4], NULL, 1, &error));
+  g_assert_cmpstr (error->message, ==, "it is marked"); /* the only one */
   g_clear_error (&error);
   g_assert_true (defcn_detector_run (d, boxes, images, NULL, 8, &error));
   for (int i = 0; i < 8; i++)
@@ -575,6 +604,8 @@ main (int argc, char **argv)
   g_test_add_func ("/apart/lanes/fail", test_lanes_fail);
   g_test_add_func ("/apart/memory", test_memory);
   g_test_add_func ("/apart/memory/shared", test_memory_shared);
+  g_test_add_data_func ("/apart/share/reference", "reference", test_share);
+  g_test_add_data_func ("/apart/share/onednn", "onednn", test_share);
   g_test_add_func ("/apart/error", test_error);
   g_test_add_func ("/apart/each", test_each);
   g_test_add_data_func ("/apart/weights/reference", "reference", test_weights);
