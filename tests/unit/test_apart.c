@@ -189,6 +189,55 @@ test_same (gconstpointer data)
     assert_same_everywhere (data, "bf16", k);
 }
 
+/* The same of a bundled model and pictures of a common size, where oneDNN has
+ * more ways to share a step among threads, and the reference takes too long. */
+static void
+test_same_bundled (void)
+{
+  const char *top = g_getenv ("DEFCN_TEST_SOURCES");
+  g_autofree char *path = g_build_filename (top ? top : ".", "pipelines",
+      "models", "person-small.safetensors", NULL);
+  g_autofree guint8 *rgb = g_malloc (768 * 576 * 3);
+  GArray *alone[MOST], *together[MOST];
+  DefcnImage some[4];
+  g_autoptr (GError) missing = NULL;
+  g_autoptr (DefcnBackend) be = defcn_backend_new ("onednn", 1, &missing);
+
+  if (!be) {
+    g_test_skip (missing->message);
+    return;
+  }
+  for (int i = 0; i < 768 * 576 * 3; i++)
+    rgb[i] = (i / 3 / 768 / 9 * 31 + i / 3 % 768 / 7 * 17 + i % 3 * 5) % 256;
+  for (int i = 0; i < 4; i++)
+    some[i] = (DefcnImage){ DEFCN_FORMAT_RGB, 768 - 16 * (i / 2), 576, { rgb },
+      { 768 * 3 } };
+  boxes_init (alone);
+  boxes_init (together);
+  for (int threads = 1; threads <= THREADS; threads++) {
+    const DefcnDetectorOptions options = { .device = "onednn",
+      .threads = threads,
+      .batch = 4 };
+    g_autoptr (GError) error = NULL;
+    g_autoptr (DefcnDetector) d = defcn_detector_new (path, &options, &error);
+
+    g_assert_no_error (error);
+    defcn_detector_set_threshold (d, 0.001f);
+    for (int i = 0; i < 4 && threads == 1; i++) {
+      g_assert_true (
+          defcn_detector_run (d, &alone[i], &some[i], NULL, 1, &error));
+      g_assert_cmpuint (alone[i]->len, >, 0);
+    }
+    for (int n = 4; n > 0; n -= 3) {
+      g_assert_true (defcn_detector_run (d, together, some, NULL, n, &error));
+      for (int i = 0; i < n; i++)
+        assert_same (together[i], alone[i]);
+    }
+  }
+  boxes_clear (alone);
+  boxes_clear (together);
+}
+
 /* What the rigged backend does and has seen; there is one max-pool in a
  * network. */
 static struct
@@ -600,6 +649,7 @@ main (int argc, char **argv)
   make_images ();
   g_test_add_data_func ("/apart/same/reference", "reference", test_same);
   g_test_add_data_func ("/apart/same/onednn", "onednn", test_same);
+  g_test_add_func ("/apart/same/bundled", test_same_bundled);
   g_test_add_func ("/apart/lanes", test_lanes);
   g_test_add_func ("/apart/lanes/fail", test_lanes_fail);
   g_test_add_func ("/apart/memory", test_memory);
