@@ -22,9 +22,10 @@ DefcnApart *defcn_apart_new (DefcnModel *model, int images);
 void defcn_apart_free (DefcnApart *apart);
 
 /* Runs images of @run that wait: as many as fill the lanes, and the rest where
- * that is faster than one after the other on all threads.  What cannot be done, for want of memory say, waits as before.  done() is
- * called by the lanes' threads, of several at a time.  Adds to @times what it
- * took, the stages in proportion. */
+ * that is faster than one after the other on all threads.  What cannot be done,
+ * for want of memory say, waits as before, and so does what has not been begun
+ * by then.  done() is called by the lanes' threads, of several at a time.  Adds
+ * to @times what it took, the stages in proportion. */
 void defcn_apart_run (DefcnApart *apart, const DefcnRun *run,
     DefcnRunnerTimes *times);
 

@@ -62,8 +62,9 @@ DefcnDetector *defcn_detector_new_from_model (struct _DefcnModel *model);
 /* Finds the objects in @n images of any sizes and formats, each in its own
  * region of @regions (NULL: whole images; a region is clipped to its image, and
  * one outside of it has no boxes).
- * Images that have the same size in the network go through it together, on the
- * CPU side by side, each by itself, with the activations of one for each thread.
+ * Images that have the same size in the network go through it together; on the
+ * CPU those of any size go side by side, with the activations of one for each
+ * thread.
  * @boxes[i]: array of DefcnBox, emptied, filled by descending score, in pixels
  * of image i.  The result of an image does not depend on the others, but for
  * rounding on CUDA without DefcnDetectorOptions.batch, where a pass over more
