@@ -14,7 +14,8 @@
  * backend.c, one meson block with its option, its name in tests/meson.build.
  * A backend starts from the reference rows only where its memory is the host's.
  *
- * Thread rule: one thread at a time per backend.
+ * Thread rule: one thread at a time per backend; those that share() has made of
+ * it may run beside it and each other.
  */
 #pragma once
 
@@ -149,6 +150,7 @@ struct _DefcnBackend
   /* Owned, NULL at first: what a step takes is measured when it is prepared,
    * and kept (CUDA's convolutions).  Set before the first step is prepared. */
   DefcnTune *tune;
+  DefcnBackend *parent; /* that share() has made it of, else NULL */
   DefcnOp ops[DEFCN_N_OPS];
 
   /* Bytes that @t takes in this backend's layout, a multiple of 64. */
@@ -189,6 +191,11 @@ struct _DefcnBackend
   /* Optional: what a training step needs of the heads is computed from them in
    * backend memory, and only that crosses. */
   const DefcnLearner *learner;
+  /* Optional: a backend of @threads threads over the same memory, set as this
+   * one is by now, whose steps read this one's parameters while its own do:
+   * images of inference then go through networks of their own (apart.h), and
+   * none needs company.  It is freed before this one; NULL with @error. */
+  DefcnBackend *(*share) (DefcnBackend *be, int threads, GError **error);
   void (*destroy) (DefcnBackend *be);
 };
 

@@ -3,10 +3,7 @@
 
 #include <string.h>
 
-#include "decoder.h"
-#include "input.h"
-#include "model.h"
-#include "place.h"
+#include "apart.h"
 
 #define MAX_BATCH 4 /* where the backend does not say */
 /* Of plans, where each size of the input comes in passes of many sizes. */
@@ -17,33 +14,29 @@ struct _DefcnDetector
   DefcnBackend *be;
   DefcnModel *model;
   gboolean owns_model; /* and the backend */
-  DefcnInput *input;
-  DefcnDecoder *decoder;
+  DefcnRunner *runner;
+  DefcnApart *apart; /* NULL: not yet, or there are no lanes */
+  gboolean has_apart;
   char *hash, *description;
-  int most;       /* images in a pass, as told; 0: what suits the device */
-  gboolean fills; /* and never fewer */
+  int most; /* images in a pass, as told; 0: what suits the device */
   DefcnDecodeRule rule;
   float *class_thresholds; /* what rule points to, or NULL */
+  float *run_thresholds;   /* the same for as long as a run takes */
   GArray *places;          /* of a run's images */
-  GArray *batch; /* int, which of them go through the network together */
-  const DefcnPlan *plan; /* of the pass */
-  /* The last image: its place, and which of the pass's images it is. */
-  DefcnPlace place;
-  int at;
+  DefcnRunner *last;       /* who has the last image */
   DefcnTimings timings;
 };
 
-/* Arguments of a run. */
+/* What a run is for. */
 typedef struct
 {
-  GArray **boxes;
-  const DefcnImage *images;
-  const DefcnRegion *regions;   /* NULL: whole images */
-  const DefcnDecodeRule *rules; /* NULL: the detector's own */
+  DefcnDetector *detector;
+  GMutex lock;
+  DefcnRunner *last; /* who has run the last image */
   int n;
   void (*each) (int i, gpointer data); /* NULL: nobody wants to know */
   gpointer data;
-} Run;
+} Caller;
 
 static char *
 describe (const DefcnBackend *be)
@@ -56,15 +49,26 @@ describe (const DefcnBackend *be)
       be->threads == 1 ? "" : "s", precision);
 }
 
-/* What follows from the model. */
+/* Images in a pass. */
+static int
+most (const DefcnDetector *d)
+{
+  if (d->most > 0)
+    return d->most;
+  return d->be->batch > 0 ? d->be->batch : MAX_BATCH;
+}
+
+/* What follows from the model and how it is to run. */
 static void
 init (DefcnDetector *d)
 {
-  d->input = defcn_input_new (d->be, &defcn_model_spec (d->model)->input);
-  d->decoder =
-      defcn_decoder_new (d->be, defcn_model_spec (d->model)->n_classes);
+  const DefcnSpec *spec = defcn_model_spec (d->model);
+
+  d->runner = defcn_runner_new (d->model, d->be->share ? 1 : most (d),
+      d->most > 0 && d->be->sums_by_batch);
+  d->last = d->runner;
   d->places = g_array_new (FALSE, TRUE, sizeof (DefcnPlace));
-  d->batch = g_array_new (FALSE, FALSE, sizeof (int));
+  d->run_thresholds = g_new (float, spec->n_classes);
   d->rule = defcn_spec_decode_rule (defcn_model_spec (d->model));
   d->description = describe (d->be);
 }
@@ -144,13 +148,10 @@ defcn_detector_new (const char *path, const DefcnDetectorOptions *options,
     return NULL;
 
   d->hash = defcn_weights_hash (weights);
+  d->most = MAX (options->batch, 0);
+  if (d->most > 1 && !d->be->plan_bytes && !d->be->share)
+    d->be->plan_bytes = BATCH_BYTES;
   init (d);
-  if (options->batch > 0) {
-    d->most = options->batch;
-    d->fills = d->be->sums_by_batch;
-    if (d->most > 1 && !d->be->plan_bytes)
-      d->be->plan_bytes = BATCH_BYTES;
-  }
   return g_steal_pointer (&d);
 }
 
@@ -170,10 +171,9 @@ defcn_detector_free (DefcnDetector *d)
 {
   if (!d)
     return;
-  defcn_input_free (d->input);
-  defcn_decoder_free (d->decoder);
+  defcn_apart_free (d->apart);
+  defcn_runner_free (d->runner);
   g_clear_pointer (&d->places, g_array_unref);
-  g_clear_pointer (&d->batch, g_array_unref);
   if (d->owns_model) {
     defcn_model_free (d->model);
     defcn_backend_free (d->be);
@@ -181,209 +181,8 @@ defcn_detector_free (DefcnDetector *d)
   g_free (d->hash);
   g_free (d->description);
   g_free (d->class_thresholds);
+  g_free (d->run_thresholds);
   g_free (d);
-}
-
-static DefcnPlace *
-place_at (const DefcnDetector *d, int i)
-{
-  return &g_array_index (d->places, DefcnPlace, i);
-}
-
-/* The image of place @k of the batch. */
-static int
-batch_at (const DefcnDetector *d, guint k)
-{
-  return g_array_index (d->batch, int, k);
-}
-
-static const DefcnDecodeRule *
-rule_of (const DefcnDetector *d, const Run *run, int i)
-{
-  return run->rules ? &run->rules[i] : &d->rule;
-}
-
-/* What suits the whole batch, if its rules agree on duplicates. */
-static void
-seek_for_batch (DefcnDetector *d, const Run *run)
-{
-  float threshold = G_MAXFLOAT;
-
-  for (guint k = 0; k < d->batch->len; k++) {
-    const DefcnDecodeRule *rule = rule_of (d, run, batch_at (d, k));
-
-    if (rule->topk > 0)
-      threshold = MIN (threshold,
-          defcn_boxes_threshold (rule, defcn_detector_n_classes (d)));
-  }
-  defcn_decoder_seek (d->decoder, threshold,
-      rule_of (d, run, batch_at (d, 0))->duplicate_iou);
-}
-
-static void
-find (gpointer data)
-{
-  DefcnDetector *d = data;
-
-  defcn_decoder_find (d->decoder, d->plan);
-}
-
-static void
-preprocess (gpointer data)
-{
-  DefcnDetector *d = data;
-
-  d->be->pass->preprocess (d->be, d->plan->input);
-}
-
-/* The last image. */
-static void
-decode (DefcnDetector *d, GArray *boxes, const DefcnDecodeRule *rule)
-{
-  defcn_decoder_decode (d->decoder, boxes, d->at, rule);
-  defcn_place_boxes (boxes, &d->place);
-}
-
-void
-defcn_detector_decode (DefcnDetector *d, GArray *boxes)
-{
-  g_return_if_fail (d->place.w > 0);
-
-  decode (d, boxes, &d->rule);
-}
-
-/* Images in a pass. */
-static int
-most (const DefcnDetector *d)
-{
-  if (d->most > 0)
-    return d->most;
-  return d->be->batch > 0 ? d->be->batch : MAX_BATCH;
-}
-
-/* The images from @first on that have its size in the network and wait: a power
- * of two of them, so that there are few plans, or all that make a full pass. */
-static void
-gather_batch (DefcnDetector *d, int first)
-{
-  const DefcnPlace *wanted = place_at (d, first);
-  guint n = 1;
-
-  g_array_set_size (d->batch, 0);
-  for (int i = first;
-       i < (int) d->places->len && (int) d->batch->len < most (d); i++) {
-    const DefcnPlace *place = place_at (d, i);
-
-    if (!place->done && place->w > 0 && place->pad_w == wanted->pad_w
-        && place->pad_h == wanted->pad_h)
-      g_array_append_val (d->batch, i);
-  }
-  if (d->fills || d->batch->len == (guint) d->most) /* as told */
-    return;
-  while (2 * n <= d->batch->len)
-    n *= 2;
-  g_array_set_size (d->batch, n);
-}
-
-/* The plan of the batch, of half of it where there is no memory for the whole,
- * and so on; where passes are always full, from then on. */
-static const DefcnPlan *
-plan_batch (DefcnDetector *d, GError **error)
-{
-  const DefcnPlace *place = place_at (d, batch_at (d, 0));
-
-  for (;;) {
-    const guint n = d->fills ? (guint) d->most : d->batch->len;
-    const DefcnPlan *plan = defcn_model_plan (d->model, n, place->pad_h,
-        place->pad_w, n == 1 ? error : NULL);
-
-    if (plan || n == 1)
-      return plan;
-    if (d->fills)
-      d->most = n / 2;
-    g_array_set_size (d->batch, MIN (d->batch->len, n / 2));
-  }
-}
-
-/* All of it as one piece of work, which the backend repeats. */
-static void
-run_pass (DefcnDetector *d, const Run *run)
-{
-  seek_for_batch (d, run);
-  defcn_net_forward_between (d->plan->net, preprocess, find, d);
-}
-
-/* One pass of the network, over the batch that begins with image @first. */
-static gboolean
-run_batch (DefcnDetector *d, const Run *run, int first, GError **error)
-{
-  const gint64 start = g_get_monotonic_time ();
-
-  d->place.w = 0;
-  gather_batch (d, first);
-  const DefcnPlan *plan = d->plan = plan_batch (d, error);
-  if (!plan)
-    return FALSE;
-  const gboolean is_placed = defcn_input_place (d->input, plan->input,
-      run->images, d->places, d->batch);
-  if (!is_placed
-      && !defcn_input_upload (d->input, plan->input, run->images, d->places,
-          d->batch, error))
-    return FALSE;
-
-  const gint64 prepared = g_get_monotonic_time ();
-  if (is_placed)
-    run_pass (d, run);
-  else
-    defcn_net_forward (plan->net);
-  if (!d->be->sync (d->be, error))
-    return FALSE;
-  if (!defcn_decoder_take (d->decoder, plan, is_placed))
-    return defcn_input_no_memory (place_at (d, first), error);
-
-  const gint64 inferred = g_get_monotonic_time ();
-  for (guint k = 0; k < d->batch->len; k++) {
-    const int i = batch_at (d, k);
-    DefcnPlace *place = place_at (d, i);
-
-    place->done = TRUE;
-    d->place = *place;
-    d->at = k;
-    decode (d, run->boxes[i], rule_of (d, run, i));
-    if (run->each)
-      run->each (i, run->data);
-  }
-  if (!defcn_decoder_check (d->decoder, error)) {
-    d->place.w = 0;
-    return FALSE;
-  }
-  d->timings.preprocess += (prepared - start) * 1000;
-  d->timings.inference += (inferred - prepared) * 1000;
-  d->timings.postprocess += (g_get_monotonic_time () - inferred) * 1000;
-  return TRUE;
-}
-
-/* All images; those of the last one's size at the end, so that the last image
- * is the last of the last pass. */
-static gboolean
-run_all (DefcnDetector *d, const Run *run, GError **error)
-{
-  const DefcnPlace *last = place_at (d, run->n - 1);
-
-  d->place.w = 0;
-  for (int round = 0; round < 2; round++)
-    for (int i = 0; i < run->n; i++) {
-      const DefcnPlace *place = place_at (d, i);
-      const gboolean is_late =
-          place->pad_w == last->pad_w && place->pad_h == last->pad_h;
-
-      if (place->w > 0 && !place->done && is_late == (round == 1)
-          && !run_batch (d, run, i, error))
-        return FALSE;
-    }
-  if (last->w == 0)
-    d->place.w = 0;
-  return TRUE;
 }
 
 static gboolean
@@ -400,28 +199,97 @@ check_image (const DefcnDetector *d, const DefcnImage *image, GError **error)
   return FALSE;
 }
 
-static gboolean
-run_images (DefcnDetector *d, const Run *run, GError **error)
+/* An image has its boxes; of several one at a time is told. */
+static void
+done (DefcnRunner *runner, int i, gpointer data)
 {
-  gboolean good = TRUE;
+  Caller *caller = data;
+
+  g_mutex_lock (&caller->lock);
+  if (i == caller->n - 1)
+    caller->last = runner;
+  caller->detector->last = runner;
+  if (caller->each)
+    caller->each (i, caller->data);
+  g_mutex_unlock (&caller->lock);
+}
+
+/* Images in lanes, and on all threads or in passes of several what is left. */
+static gboolean
+run_all (DefcnDetector *d, const DefcnRun *run, GError **error)
+{
+  DefcnRunnerTimes times = { 0 };
+
+  if (run->n > 1 && !d->has_apart) {
+    d->apart = defcn_apart_new (d->model, d->most > 0 ? d->most : run->n);
+    d->has_apart = TRUE;
+  }
+  if (run->n > 1 && d->apart)
+    defcn_apart_run (d->apart, run, &times);
+  if (!defcn_runner_run (d->runner, run, error))
+    return FALSE;
+  defcn_runner_take_times (d->runner, &times);
+  d->timings.preprocess = times.preprocess * 1000;
+  d->timings.inference = times.inference * 1000;
+  d->timings.postprocess = times.postprocess * 1000;
+  return TRUE;
+}
+
+/* The detector's rule for as long as a run takes, whatever each() sets. */
+static DefcnDecodeRule
+keep_rule (DefcnDetector *d)
+{
+  DefcnDecodeRule rule = d->rule;
+
+  if (rule.class_thresholds)
+    rule.class_thresholds = memcpy (d->run_thresholds, rule.class_thresholds,
+        defcn_detector_n_classes (d) * sizeof (float));
+  return rule;
+}
+
+static gboolean
+check_images (const DefcnDetector *d, const DefcnRun *run, GError **error)
+{
+  for (int i = 0; i < run->n; i++) {
+    if (check_image (d, &run->images[i], error))
+      continue;
+    if (run->n > 1)
+      g_prefix_error (error, "image %d: ", i);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* @regions: NULL: whole images; @rules: NULL: the detector's own; @each: NULL:
+ * nobody wants to know. */
+static gboolean
+run_images (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
+    const DefcnRegion *regions, const DefcnDecodeRule *rules, int n,
+    void (*each) (int i, gpointer data), gpointer data, GError **error)
+{
+  Caller caller = { .detector = d, .n = n, .each = each, .data = data };
+  const DefcnRun run = { boxes, images, d->places, rules, keep_rule (d), n,
+    done, &caller };
+  gboolean good;
 
   memset (&d->timings, 0, sizeof d->timings);
-  for (int i = 0; i < run->n; i++)
-    g_array_set_size (run->boxes[i], 0);
-  for (int i = 0; i < run->n && good; i++) {
-    good = check_image (d, &run->images[i], error);
-    if (!good && run->n > 1)
-      g_prefix_error (error, "image %d: ", i);
-  }
+  for (int i = 0; i < n; i++)
+    g_array_set_size (boxes[i], 0);
   g_array_set_size (d->places, 0);
-  g_array_set_size (d->places, run->n);
-  for (int i = 0; i < run->n && good; i++)
-    defcn_place_find (place_at (d, i), &run->images[i],
-        run->regions ? &run->regions[i] : NULL,
-        &defcn_model_spec (d->model)->input);
-  good = good && (run->n == 0 || run_all (d, run, error));
-  for (int i = 0; i < run->n && !good; i++)
-    g_array_set_size (run->boxes[i], 0);
+  g_array_set_size (d->places, n);
+  defcn_runner_forget (d->runner);
+  good = check_images (d, &run, error);
+  for (int i = 0; i < n && good; i++)
+    defcn_place_find (defcn_run_place (&run, i), &images[i],
+        regions ? &regions[i] : NULL, &defcn_model_spec (d->model)->input);
+  g_mutex_init (&caller.lock);
+  good = good && (n == 0 || run_all (d, &run, error));
+  g_mutex_clear (&caller.lock);
+  d->last = good && caller.last ? caller.last : d->runner;
+  if (!good || !caller.last)
+    defcn_runner_forget (d->runner);
+  for (int i = 0; i < n && !good; i++)
+    g_array_set_size (boxes[i], 0);
   return good;
 }
 
@@ -429,7 +297,7 @@ gboolean
 defcn_detector_run (DefcnDetector *d, GArray **boxes, const DefcnImage *images,
     const DefcnRegion *regions, int n, GError **error)
 {
-  return run_images (d, &(Run){ boxes, images, regions, .n = n }, error);
+  return run_images (d, boxes, images, regions, NULL, n, NULL, NULL, error);
 }
 
 gboolean
@@ -437,7 +305,7 @@ defcn_detector_run_by (DefcnDetector *d, GArray **boxes,
     const DefcnImage *images, const DefcnRegion *regions,
     const DefcnDecodeRule *rules, int n, GError **error)
 {
-  return run_images (d, &(Run){ boxes, images, regions, rules, n }, error);
+  return run_images (d, boxes, images, regions, rules, n, NULL, NULL, error);
 }
 
 gboolean
@@ -445,9 +313,13 @@ defcn_detector_run_each (DefcnDetector *d, GArray **boxes,
     const DefcnImage *images, const DefcnRegion *regions, int n,
     void (*each) (int i, gpointer data), gpointer data, GError **error)
 {
-  const Run all = { boxes, images, regions, NULL, n, each, data };
+  return run_images (d, boxes, images, regions, NULL, n, each, data, error);
+}
 
-  return run_images (d, &all, error);
+void
+defcn_detector_decode (DefcnDetector *d, GArray *boxes)
+{
+  defcn_runner_decode (d->last, boxes, &d->rule);
 }
 
 void
@@ -575,7 +447,7 @@ defcn_detector_description (const DefcnDetector *d)
 gsize
 defcn_detector_bytes (const DefcnDetector *d)
 {
-  return defcn_model_bytes (d->model);
+  return defcn_model_bytes (d->model) + defcn_apart_bytes (d->apart);
 }
 
 const char *

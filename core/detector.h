@@ -41,7 +41,8 @@ typedef struct
   /* Images in a pass of the network at most; 0: as many as suit the device.  A
    * device whose sums depend on it (CUDA) runs that many in every pass, what
    * lacks of them blank, so that an image gives the same bits in any company.
-   */
+   * On the CPU, where images go side by side: how many share the threads; 0: as
+   * many as the first run has. */
   int batch;
 } DefcnDetectorOptions;
 
@@ -61,7 +62,9 @@ DefcnDetector *defcn_detector_new_from_model (struct _DefcnModel *model);
 /* Finds the objects in @n images of any sizes and formats, each in its own
  * region of @regions (NULL: whole images; a region is clipped to its image, and
  * one outside of it has no boxes).
- * Images that have the same size in the network go through it together.
+ * Images that have the same size in the network go through it together; on the
+ * CPU those of any size go side by side, with the activations of one for each
+ * thread.
  * @boxes[i]: array of DefcnBox, emptied, filled by descending score, in pixels
  * of image i.  The result of an image does not depend on the others, but for
  * rounding on CUDA without DefcnDetectorOptions.batch, where a pass over more
@@ -78,7 +81,8 @@ gboolean defcn_detector_run_by (DefcnDetector *detector, GArray **boxes,
     const DefcnDecodeRule *rules, int n, GError **error);
 
 /* The same, and calls @each when the boxes of image @i are there, in any order
- * of images that have some region: meanwhile defcn_detector_decode() is about
+ * of images that have some region, once for each and one at a time, maybe from
+ * other threads than the caller's: meanwhile defcn_detector_decode() is about
  * it, and decode settings that @each changes have to be set back. */
 gboolean defcn_detector_run_each (DefcnDetector *detector, GArray **boxes,
     const DefcnImage *images, const DefcnRegion *regions, int n,

@@ -14,7 +14,9 @@ struct _DefcnModel
   DefcnBackend *be;
   DefcnParams *params;
   gboolean train;
-  GQueue plans; /* of DefcnPlan, last used first */
+  gboolean shares;   /* spec and params are another's */
+  DefcnModel *other; /* one of the two runs at a time; NULL: alone */
+  GQueue plans;      /* of DefcnPlan, last used first */
 };
 
 DefcnModel *
@@ -145,14 +147,38 @@ defcn_model_open (const DefcnWeights *weights, DefcnBackend *be, gboolean train,
   return g_steal_pointer (&model);
 }
 
+DefcnModel *
+defcn_model_share (DefcnModel *model, DefcnBackend *be)
+{
+  DefcnModel *other = g_new0 (DefcnModel, 1);
+
+  other->spec = model->spec;
+  other->be = be;
+  other->params = model->params;
+  other->shares = TRUE;
+  g_queue_init (&other->plans);
+  return other;
+}
+
+void
+defcn_model_alternate (DefcnModel *model, DefcnModel *other)
+{
+  model->other = other;
+  other->other = model;
+}
+
 void
 defcn_model_free (DefcnModel *model)
 {
   if (!model)
     return;
+  if (model->other)
+    model->other->other = NULL;
   g_queue_clear_full (&model->plans, (GDestroyNotify) defcn_architecture_free);
-  defcn_params_free (model->params);
-  defcn_spec_free (model->spec);
+  if (!model->shares) {
+    defcn_params_free (model->params);
+    defcn_spec_free (model->spec);
+  }
   g_free (model);
 }
 
@@ -281,7 +307,8 @@ defcn_model_bytes (const DefcnModel *model)
 {
   gsize bytes = 0;
 
-  for (guint i = 0; i < defcn_params_count (model->params); i++)
+  for (guint i = 0; !model->shares && i < defcn_params_count (model->params);
+       i++)
     bytes += defcn_param_len (defcn_params_get (model->params, i));
   bytes *= 2 * sizeof (float); /* the effective ones are as large */
   for (const GList *l = model->plans.head; l; l = l->next)
@@ -308,12 +335,28 @@ trim_plans (DefcnModel *model)
     defcn_architecture_free (g_queue_pop_tail (&model->plans));
 }
 
+/* The link of the plan of that size, NULL: there is none. */
+static GList *
+find_plan (DefcnModel *model, int n, int h, int w)
+{
+  for (GList *l = model->plans.head; l; l = l->next) {
+    const DefcnTensor *input = ((DefcnPlan *) l->data)->input;
+
+    if (input->n == n && input->h == h && input->w == w)
+      return l;
+  }
+  return NULL;
+}
+
 static DefcnPlan *
 build_plan (DefcnModel *model, int n, int h, int w, GError **error)
 {
   DefcnPlan *plan =
       defcn_architecture_build (model->spec, model->params, model->be, n, h, w);
+  GList *others = model->other ? find_plan (model->other, n, h, w) : NULL;
 
+  if (others)
+    defcn_net_borrow (plan->net, ((DefcnPlan *) others->data)->net);
   if (defcn_net_plan (plan->net, model->train, error))
     return plan;
   defcn_architecture_free (plan);
@@ -341,15 +384,12 @@ const DefcnPlan *
 defcn_model_plan (DefcnModel *model, int n, int h, int w, GError **error)
 {
   const int divisor = model->spec->input.divisor;
+  GList *l = find_plan (model, n, h, w);
 
-  for (GList *l = model->plans.head; l; l = l->next) {
-    const DefcnTensor *input = ((DefcnPlan *) l->data)->input;
-
-    if (input->n == n && input->h == h && input->w == w) {
-      g_queue_unlink (&model->plans, l);
-      g_queue_push_head_link (&model->plans, l);
-      return l->data;
-    }
+  if (l) {
+    g_queue_unlink (&model->plans, l);
+    g_queue_push_head_link (&model->plans, l);
+    return l->data;
   }
   if (n < 1 || h < 1 || w < 1 || h % divisor || w % divisor) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_VALUE,

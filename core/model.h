@@ -25,6 +25,13 @@ DefcnModel *defcn_model_new (const DefcnSpec *spec, DefcnBackend *be,
  * defcn_model_load(). */
 DefcnModel *defcn_model_open (const DefcnWeights *weights, DefcnBackend *be,
     gboolean train, GError **error);
+/* The same model for another thread: the parameters of @model, which must not
+ * change while it runs, and plans of its own, on a backend that shares @model's
+ * memory (backend.h).  Both are borrowed and outlive it. */
+DefcnModel *defcn_model_share (DefcnModel *model, DefcnBackend *be);
+/* From now on @model and @other, which shares it, do not run at the same time,
+ * and plans of the same size are in the same memory. */
+void defcn_model_alternate (DefcnModel *model, DefcnModel *other);
 void defcn_model_free (DefcnModel *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnModel, defcn_model_free)
 
@@ -45,8 +52,9 @@ void defcn_model_save_training (const DefcnModel *model,
 const DefcnSpec *defcn_model_spec (const DefcnModel *model);
 DefcnParams *defcn_model_params (const DefcnModel *model);
 DefcnBackend *defcn_model_backend (const DefcnModel *model);
-/* Memory of its weights, as they are and as steps read them, and of activations
- * of its plans; what the backend packs for its steps comes on top. */
+/* Memory of its weights, as they are and as steps read them, unless it shares
+ * another's, and of activations of its plans; what the backend packs for its
+ * steps comes on top. */
 gsize defcn_model_bytes (const DefcnModel *model);
 
 /* The plan for @n images of @h x @w, multiples of the rule's divisor, made on

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "block.h"
 #include "together.h"
 
 /* A tensor's life in the plan. */
@@ -24,8 +25,9 @@ struct _DefcnNet
   GPtrArray *slots; /* of Slot; [0] is the input */
   GArray *nodes;    /* of DefcnNode */
   GStringChunk *names;
-  char *memory, *gradients;
-  gsize bytes;
+  DefcnBlock *block; /* of activations */
+  char *gradients;
+  gsize gradient_bytes;
   gboolean planned;
   /* Of the backend. */
   gpointer forward_recording, between_recording, backward_recording;
@@ -77,8 +79,7 @@ defcn_net_free (DefcnNet *net)
     if (node->state && net->be->ops[node->kind].release)
       net->be->ops[node->kind].release (net->be, node);
   }
-  if (net->memory)
-    net->be->free (net->be, net->memory);
+  defcn_block_unref (net->block, net);
   if (net->gradients)
     net->be->free (net->be, net->gradients);
   g_array_unref (net->nodes);
@@ -275,6 +276,14 @@ defcn_net_keep (DefcnNet *net, DefcnTensor *t)
   slot_of (t)->keep = TRUE;
 }
 
+void
+defcn_net_borrow (DefcnNet *net, DefcnNet *other)
+{
+  g_return_if_fail (!net->planned && !net->block && other->block);
+
+  net->block = defcn_block_ref (other->block);
+}
+
 /* Whether two slots are alive at the same step. */
 static gboolean
 overlap (const Slot *a, const Slot *b)
@@ -421,21 +430,22 @@ allocate (DefcnNet *net, gboolean train, GError **error)
   const gsize data = layout (net, train);
   const gsize grads = train ? assign_gradients (net) : 0;
 
-  net->memory = be->alloc (be, data);
+  if (!net->block)
+    net->block = defcn_block_new (be, data, net);
   net->gradients = grads ? be->alloc (be, grads) : NULL;
-  if (!net->memory || (grads && !net->gradients)) {
+  if (!net->block || (grads && !net->gradients)) {
     g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
         "%s: no memory for a network that needs %" G_GSIZE_FORMAT " MiB",
         be->name, (data + grads) >> 20);
     return FALSE;
   }
-  net->bytes = data + grads;
+  net->gradient_bytes = grads;
 
   char *next = net->gradients;
   for (guint i = 0; i < net->slots->len; i++) {
     Slot *slot = net->slots->pdata[i];
 
-    slot->tensor.data = (float *) (net->memory + slot->offset);
+    slot->tensor.data = (float *) (net->block->memory + slot->offset);
     if (train && slot->wants_grad) {
       slot->tensor.grad = (float *) next;
       next += slot->bytes;
@@ -566,7 +576,7 @@ defcn_net_node (const DefcnNet *net, guint i)
 gsize
 defcn_net_bytes (const DefcnNet *net)
 {
-  return net->bytes;
+  return defcn_block_bytes (net->block, net) + net->gradient_bytes;
 }
 
 guint64

@@ -78,6 +78,12 @@ DefcnTensor *defcn_net_anchors (DefcnNet *net, DefcnTensor *x, const char *name,
  * tensors that no step reads, are always kept. */
 void defcn_net_keep (DefcnNet *net, DefcnTensor *t);
 
+/* Before it is planned, for inference: its activations are in the memory of
+ * @other, which has been, of the same steps and sizes on a backend that shares
+ * memory.  One of them runs at a time, and what its steps leave is there until
+ * then. */
+void defcn_net_borrow (DefcnNet *net, DefcnNet *other);
+
 /* Allocates all memory and lets the backend prepare every step.  With @train,
  * every activation is kept and those that a trained parameter feeds get
  * gradients; without, dead activations are reused.  FALSE with @error set. */
@@ -95,7 +101,8 @@ void defcn_net_backward (DefcnNet *net);
 /* The steps, for `defcn bench` and tests; borrowed. */
 guint defcn_net_count (const DefcnNet *net);
 const DefcnNode *defcn_net_node (const DefcnNet *net, guint i);
-/* Bytes of activations (and gradients) that the plan took. */
+/* Bytes of activations (and gradients) that the plan took, what it borrows not
+ * counted as long as the other has it. */
 gsize defcn_net_bytes (const DefcnNet *net);
 /* Multiply-adds of one step's convolution, 0 for the other kinds. */
 guint64 defcn_node_macs (const DefcnNode *node);

@@ -1,4 +1,5 @@
 /* `defcn bench`: where the time of a detection goes, stage by stage. */
+#include "bench/batch.h"
 #include "bench/crowds.h"
 #include "bench/dump.h"
 #include "bench/report.h"
@@ -67,7 +68,10 @@ parse (DefcnBenchOptions *o, int argc, char **argv, GError **error)
       "ten take at most, least and most. The\n"
       "share is of the peak that the vector units have been measured at; "
       "convolutions count\nwith their direct multiply-adds, of which "
-      "Winograd's algorithm does a quarter, so\nthat it can be above 100 %.");
+      "Winograd's algorithm does a quarter, so\nthat it can be above 100 %.\n\n"
+      "On the CPU the images of a --batch go apart, in as many lanes as "
+      "there are threads: the\nstages are then of one image on all threads, "
+      "and images a second and activations of\nthe batch.");
   g_option_context_add_main_entries (context, entries, NULL);
   defcn_device_options_add (&o->device, context,
       DEFCN_DEVICE_OPTIONS_THREADS | DEFCN_DEVICE_OPTIONS_EXACT
@@ -137,6 +141,7 @@ defcn_bench_main (int argc, char **argv)
     status = !(defcn_bench_stages_open (&bench, &options, &error)
         && (options.train ? defcn_bench_updates_measure (&bench, &error)
                           : defcn_bench_stages_measure (&bench, &error))
+        && (options.train || defcn_bench_batch_measure (&bench, &error))
         && (!options.dump || defcn_bench_dump (&bench, options.dump, &error))
         && (options.train || options.batch > 1
             || defcn_bench_crowds_measure (&bench, &error))

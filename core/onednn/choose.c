@@ -2,8 +2,9 @@
  *
  * In training by estimated cost alone, so that a run repeats to the bit.  In
  * inference two that are estimated close to each other are measured: once in a
- * process for each shape, whatever the number of images, so that all detectors
- * of a process agree and an image gives the same in every batch.
+ * process for each shape, whatever the number of images and of threads, so that
+ * all detectors of a process agree and an image gives the same in every batch,
+ * on all threads or on one.
  */
 #include "choose.h"
 
@@ -48,11 +49,9 @@ key_of (const Onednn *be, const DefcnNode *node)
 {
   const DefcnTensor *x = node->x[0];
 
-  return g_strdup_printf ("%d threads, block %d: %d/%d in %d groups, "
-                          "%dx%dx%d "
-                          "to %d%s%s",
-      be->base.threads, be->block, node->size, node->stride, node->groups, x->h,
-      x->w, x->c, node->y->c, node->x[1] ? " + residual" : "",
+  return g_strdup_printf ("block %d: %d/%d in %d groups, %dx%dx%d to %d%s%s",
+      be->block, node->size, node->stride, node->groups, x->h, x->w, x->c,
+      node->y->c, node->x[1] ? " + residual" : "",
       node->relu ? ", rectified" : "");
 }
 

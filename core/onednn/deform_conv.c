@@ -1,9 +1,11 @@
 /* Deformable convolution: what the taps of a strip of locations read are rows
  * of columns, (tap, channel), which oneDNN multiplies with the weights.
  *
- * A strip is of one image and as long whatever their number, so that an image
- * gives the same in every batch.  Groups narrower than a block are merged until
- * they fill blocks, with zeros between their weights.
+ * A strip is of one image and as long whatever their number and, in inference,
+ * that of threads, so that an image gives the same in every batch and on one
+ * thread as on all: oneDNN's sums depend on how many rows there are.  Groups
+ * narrower than a block are merged until they fill blocks, with zeros between
+ * their weights.
  *
  * Forward, every thread has strips of its own.  Backward, strips go one by one
  * and the threads share the groups of each, or the rows and blocks of its only
@@ -22,6 +24,7 @@ enum
   STRIP = 128,          /* locations, at most */
   BACKWARD_STRIP = 256, /* a longer one adds to dw less often */
   ALIGNED = 16,         /* floats: strips are multiples of it */
+  PARTS = 4,            /* of a small output in inference */
 };
 
 typedef struct
@@ -415,14 +418,15 @@ static void
 choose_sizes (Deform *d, const Onednn *be, const DefcnNode *node, int merged)
 {
   const DefcnTensor *w = node->w;
-  const int hw = node->y->h * node->y->w, threads = be->base.threads;
+  const int hw = node->y->h * node->y->w;
+  const int parts = node->train ? be->base.threads : PARTS;
 
   d->n_taps = w->h * w->w;
   d->groups = node->groups / merged;
   d->in = round_up (merged * w->c, be->block);
   d->out = round_up (w->n / node->groups * merged, be->block);
   d->row = (gsize) d->n_taps * d->in;
-  d->strip = MIN (round_up ((hw + threads - 1) / threads, ALIGNED), STRIP);
+  d->strip = MIN (round_up ((hw + parts - 1) / parts, ALIGNED), STRIP);
   d->backward_strip = MIN (round_up (hw, ALIGNED), BACKWARD_STRIP);
 }
 

@@ -61,7 +61,8 @@ descs_init (Descs *d, const Onednn *be, const DefcnNode *node)
 }
 
 /* The forward convolution; without @fused, the hint that backward passes ask
- * for. */
+ * for.  What it works with is ours: oneDNN's own belongs to the thread that
+ * prepares, and another may run. */
 static dnnl_status_t
 forward_desc (dnnl_primitive_desc_t *pd, const Onednn *be,
     const DefcnNode *node, const Descs *d, gboolean fused)
@@ -71,6 +72,9 @@ forward_desc (dnnl_primitive_desc_t *pd, const Onednn *be,
       ? defcn_onednn_primitive_fusion (&attr, node->x[1] != NULL, node->relu)
       : dnnl_success;
 
+  if (!status && fused)
+    status = dnnl_primitive_attr_set_scratchpad_mode (attr,
+        dnnl_scratchpad_mode_user);
   if (!status)
     status = shim_conv_forward (pd, be->engine, shim_ref (&d->x),
         shim_ref (&d->w), node->b ? shim_ref (&d->b) : NULL, shim_ref (&d->y),
@@ -110,6 +114,16 @@ prepare (Onednn *be, const DefcnNode *node, GError **error,
 }
 
 static dnnl_status_t
+take_scratch (OnednnPrimitive *c, Onednn *be, const_dnnl_primitive_desc_t pd)
+{
+  ShimDescRef md = shim_query (pd, dnnl_query_scratchpad_md);
+
+  if (!defcn_onednn_scratch_reserve (be, defcn_onednn_primitive_len (md)))
+    return dnnl_out_of_memory;
+  return defcn_onednn_primitive_memory (&c->scratch, be, md, NULL);
+}
+
+static dnnl_status_t
 forward_build (OnednnPrimitive *c, Onednn *be, const DefcnNode *node,
     const Descs *d)
 {
@@ -130,6 +144,8 @@ forward_build (OnednnPrimitive *c, Onednn *be, const DefcnNode *node,
   if (!status && node->b)
     status = defcn_onednn_primitive_memory (&c->b, be, shim_ref (&d->b),
         node->b->data);
+  if (!status)
+    status = take_scratch (c, be, pd);
   if (pd)
     dnnl_primitive_desc_destroy (pd);
   return status;
@@ -150,14 +166,16 @@ forward_run (Onednn *be, const DefcnNode *node, gpointer state)
     { DNNL_ARG_SRC, c->x.theirs },
     { DNNL_ARG_WEIGHTS, c->pack->packed },
     { DNNL_ARG_DST, c->y.theirs },
+    { DNNL_ARG_SCRATCHPAD, c->scratch },
     { DNNL_ARG_BIAS, c->b },
   };
 
+  dnnl_memory_set_data_handle (c->scratch, be->scratch);
   defcn_onednn_pack_update (be, c->pack);
   if (node->x[1] && node->x[1]->data != node->y->data)
     defcn_onednn_elementwise_add (&be->base, node->y->data, node->x[1]->data,
         len, FALSE);
-  defcn_onednn_primitive_execute (be, node->name, c->primitive, node->b ? 4 : 3,
+  defcn_onednn_primitive_execute (be, node->name, c->primitive, node->b ? 5 : 4,
       args);
 }
 

@@ -48,10 +48,19 @@ typedef struct
   gboolean masked; /* its gradient arrives masked with y > 0 */
 } OnednnRectified;
 
+/* What backends that share memory have in common. */
+typedef struct
+{
+  GPtrArray *packs; /* of the convolutions' packed weights */
+  GMutex plan;      /* while a step is prepared or released */
+  GMutex fill;      /* while a pack is looked at, and filled */
+} OnednnCommon;
+
 typedef struct
 {
   DefcnBackend base;
-  int block; /* 8, or 16 with AVX-512 */
+  int block;            /* 8, or 16 with AVX-512 */
+  OnednnCommon *common; /* the parent's, as is the engine, where there is one */
   dnnl_engine_t engine;
   dnnl_stream_t stream;
   const BfloatKernels *bfloat; /* NULL: not on this CPU */
@@ -61,7 +70,6 @@ typedef struct
   const TubeKernels *tube;
   const WinogradKernels *winograd;
   GHashTable *rectified; /* DefcnTensor -> OnednnRectified */
-  GPtrArray *packs;      /* of the convolutions' packed weights */
   float *scratch;        /* of the step that runs; 64-byte aligned */
   gsize scratch_len;
   dnnl_status_t failed; /* first status that was not success */

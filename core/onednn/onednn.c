@@ -112,6 +112,26 @@ backend_sync (DefcnBackend *base, GError **error)
   return FALSE;
 }
 
+static OnednnCommon *
+common_new (void)
+{
+  OnednnCommon *common = g_new0 (OnednnCommon, 1);
+
+  common->packs = g_ptr_array_new ();
+  g_mutex_init (&common->plan);
+  g_mutex_init (&common->fill);
+  return common;
+}
+
+static void
+common_free (OnednnCommon *common)
+{
+  g_ptr_array_unref (common->packs);
+  g_mutex_clear (&common->plan);
+  g_mutex_clear (&common->fill);
+  g_free (common);
+}
+
 static void
 backend_destroy (DefcnBackend *base)
 {
@@ -119,9 +139,10 @@ backend_destroy (DefcnBackend *base)
 
   if (be->stream)
     dnnl_stream_destroy (be->stream);
-  if (be->engine)
+  if (be->engine && !be->base.parent)
     dnnl_engine_destroy (be->engine);
-  g_ptr_array_unref (be->packs);
+  if (!be->base.parent)
+    common_free (be->common);
   g_hash_table_unref (be->rectified);
   backend_free (base, be->scratch);
   g_free (be);
@@ -179,6 +200,8 @@ static gboolean
 prepare (DefcnBackend *base, DefcnNode *node, GError **error)
 {
   const DefcnOp *row = rows[node->kind];
+  g_autoptr (GMutexLocker) locker =
+      g_mutex_locker_new (&onednn_of (base)->common->plan);
 
   for (int i = 0; i < DEFCN_MAX_INPUTS && node->x[i]; i++) {
     OnednnRectified *r =
@@ -188,6 +211,50 @@ prepare (DefcnBackend *base, DefcnNode *node, GError **error)
       r->readers++;
   }
   return row->prepare ? row->prepare (base, node, error) : TRUE;
+}
+
+/* Every row's release(). */
+static void
+release (DefcnBackend *base, DefcnNode *node)
+{
+  g_autoptr (GMutexLocker) locker =
+      g_mutex_locker_new (&onednn_of (base)->common->plan);
+
+  if (rows[node->kind]->release)
+    rows[node->kind]->release (base, node);
+}
+
+/* What each has for itself; FALSE with @error. */
+static gboolean
+init (Onednn *be, GError **error)
+{
+  be->rectified = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  if (dnnl_stream_create (&be->stream, be->engine, dnnl_stream_default_flags)
+      == dnnl_success)
+    return TRUE;
+  g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
+      "onednn: cannot create an engine on this CPU");
+  return FALSE;
+}
+
+static DefcnBackend *
+backend_share (DefcnBackend *base, int threads, GError **error)
+{
+  Onednn *be = g_new0 (Onednn, 1);
+
+  be->base = *base;
+  be->base.threads = threads;
+  be->base.passed_over = NULL;
+  be->base.tune = NULL;
+  be->base.share = NULL;
+  be->base.parent = base;
+  be->common = onednn_of (base)->common;
+  be->engine = onednn_of (base)->engine;
+  choose_kernels (be);
+  if (init (be, error))
+    return &be->base;
+  backend_destroy (&be->base);
+  return NULL;
 }
 
 static const char *
@@ -219,24 +286,22 @@ defcn_onednn_new (int threads, GError **error)
     .download = backend_download,
     .sync = backend_sync,
     .peak = defcn_onednn_peak,
+    .share = backend_share,
     .destroy = backend_destroy };
   for (int i = 0; i < DEFCN_N_OPS; i++) {
     if (!rows[i])
       continue;
     be->base.ops[i] = *rows[i];
     be->base.ops[i].prepare = prepare;
+    be->base.ops[i].release = release;
   }
   choose_kernels (be);
   be->base.has_bf16 = be->bfloat != NULL;
-  be->packs = g_ptr_array_new ();
-  be->rectified = g_hash_table_new_full (NULL, NULL, NULL, g_free);
-  if (dnnl_engine_create (&be->engine, dnnl_cpu, 0) != dnnl_success
-      || dnnl_stream_create (&be->stream, be->engine, dnnl_stream_default_flags)
-          != dnnl_success) {
-    g_set_error (error, DEFCN_ERROR, DEFCN_ERROR_BACKEND,
-        "onednn: cannot create an engine on this CPU");
-    backend_destroy (&be->base);
-    return NULL;
-  }
-  return &be->base;
+  be->common = common_new ();
+  if (dnnl_engine_create (&be->engine, dnnl_cpu, 0) != dnnl_success)
+    be->engine = NULL; /* and no stream for it */
+  if (init (be, error))
+    return &be->base;
+  backend_destroy (&be->base);
+  return NULL;
 }

@@ -1,4 +1,6 @@
-/* Packed parameters, private to the convolution's files. */
+/* Packed parameters, private to the convolution's files.  Backends that share
+ * memory share them: they are got and let go of while a step is prepared or
+ * released, which one of them does at a time. */
 #pragma once
 
 #include "engine.h"

@@ -269,6 +269,8 @@ defcn_onednn_primitive_release (Onednn *be, gpointer state)
   side_clear (&p->dw);
   if (p->b)
     dnnl_memory_destroy (p->b);
+  if (p->scratch)
+    dnnl_memory_destroy (p->scratch);
   if (p->primitive)
     dnnl_primitive_destroy (p->primitive);
   defcn_onednn_pack_unref (be, p->pack);

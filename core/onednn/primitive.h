@@ -22,6 +22,7 @@ typedef struct
   OnednnSide dw;   /* gradient of w */
   dnnl_memory_t b; /* or its gradient */
   OnednnPack *pack;
+  dnnl_memory_t scratch; /* what it works with, of the backend's scratch */
 } OnednnPrimitive;
 
 /* float32 in the backend's layout. */

@@ -58,6 +58,20 @@ sync_nothing (DefcnBackend *be, GError **error)
   return TRUE;
 }
 
+/* It has nothing that steps write. */
+static DefcnBackend *
+share (DefcnBackend *be, int threads, GError **error)
+{
+  DefcnBackend *other = g_memdup2 (be, sizeof *be);
+
+  other->threads = threads;
+  other->passed_over = NULL;
+  other->tune = NULL;
+  other->share = NULL;
+  other->parent = be;
+  return other;
+}
+
 static void
 destroy (DefcnBackend *be)
 {
@@ -78,6 +92,7 @@ defcn_reference_new (int threads, GError **error)
   be->upload = upload;
   be->download = download;
   be->sync = sync_nothing;
+  be->share = share;
   be->destroy = destroy;
 
 #define SET_ROW(NAME, name) be->ops[DEFCN_OP_##NAME] = defcn_##name##_reference;

@@ -199,15 +199,21 @@ install_sharing_properties (GObjectClass *klass)
    * GstDefcnDetect:batch-size:
    *
    * Frames and regions of frames that wait go through the network together, as
-   * many as this; each size of a batch that occurs (1, 2, 4 and so on, and this
-   * one) takes memory of its own.
+   * many as this.  On CUDA they are one pass, and this many take memory of its
+   * own.  On the CPU they go side by side, each on its share of
+   * #GstDefcnDetect:threads, which takes memory for as many as there are
+   * threads and no more; what does not fill the threads goes one after the
+   * other, each on all of them.  What is found in a frame is the same to the
+   * bit, whatever shared its batch.
    *
    * Since: 0.3
    */
   g_object_class_install_property (klass, PROP_BATCH_SIZE,
       g_param_spec_uint ("batch-size", "Batch size",
           "Frames and regions of all who share the model that go through the "
-          "network together, at most",
+          "network together, at most; on the CPU side by side, each thread "
+          "with "
+          "one of them",
           1, 64, 1, SETUP));
 
   /**
@@ -235,7 +241,8 @@ install_flight_properties (GObjectClass *klass)
    *
    * Each has weights and memory of its own and looks at other frames than the
    * rest: it is of use where several elements share the model, or with
-   * #GstDefcnDetect:nireq.
+   * #GstDefcnDetect:nireq.  On the CPU #GstDefcnDetect:batch-size does as much
+   * for elements that share a model, and takes the weights once.
    *
    * Since: 0.3
    */

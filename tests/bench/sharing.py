@@ -27,6 +27,8 @@ CASES = {
     "8, one model": (STREAMS, 0, SHARED),
     "8, one model, batches": (STREAMS, 2, SHARED + f" batch-size={STREAMS} "
                               "batch-timeout=200"),
+    "8, one model, two workers of 1 thread": (STREAMS, 1, SHARED +
+                                              " workers=2"),
     "1, a frame at a time, 1 thread": (1, 1, "nireq=1"),
     "1, a frame at a time, 2 threads": (1, 2, "nireq=1"),
     "1, two workers of 1 thread": (1, 1, "workers=2 nireq=4"),
@@ -37,7 +39,7 @@ RATIO_HEAD = ["ratio", "of each round"]
 
 def ratios(runs):
     """What is promised, of every round, as it should be: above 1 is better."""
-    decoded, own, default, shared, batch, one, two, workers = (
+    decoded, own, default, shared, batch, both, one, two, workers = (
         runs[c] for c in CASES)
     def of(key, above, *below):
         return [a[key] / max(b[key] for b in rest)
@@ -57,6 +59,8 @@ def ratios(runs):
         "frames/s, batches by a model each": of("fps", batch, default),
         "frames/s, one model by a model each, 1 thread":
             of("fps", shared, own),
+        "frames/s, two workers of one model by a model each":
+            of("fps", both, default),
         "frames/s, two workers by the better of one frame at a time":
             of("fps", workers, one, two),
     }

@@ -230,6 +230,10 @@ test_bench_json (void)
   }
   const cJSON *network = cJSON_GetObjectItem (json, "network");
   g_assert_cmpfloat_with_epsilon (gflop, tool_number (network, "gflop"), 1e-3);
+  /* the batch goes apart: its time is beside that of one image */
+  const cJSON *whole = cJSON_GetObjectItem (json, "whole_batch");
+  g_assert_cmpfloat_with_epsilon (tool_number (whole, "ms") / 2e3,
+      1 / tool_number (json, "images_per_second"), 1e-3);
   g_assert_cmpfloat (tool_number (json, "activations_mb"), >, 0);
   g_assert_cmpfloat (tool_number (json, "activations_mb"), <,
       tool_number (json, "activations_unshared_mb"));

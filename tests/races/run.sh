@@ -13,6 +13,7 @@ seconds=${1:-30}
 trace=${2:-0}
 logs=$build/races
 tests="inflight moments reload setup shared still worker"
+units="apart"
 failed=0
 n=0
 
@@ -24,7 +25,8 @@ setup () {
       -Dcudamemory=disabled -Dc_args=-gline-tables-only \
       -Dcpp_args=-gline-tables-only >/dev/null || return 1
   ninja -C $build tests/races/race tests/races/libannotate.so \
-    tests/soak/soak $(printf 'tests/plugin/test_%s ' $tests) >/dev/null
+    tests/soak/soak $(printf 'tests/plugin/test_%s ' $tests) \
+    $(printf 'tests/unit/test_%s ' $units) >/dev/null
 }
 
 # case NAME WANTED COMMAND..: 66 is what the sanitizer ends with.
@@ -48,7 +50,7 @@ case_ () {
   fi
 }
 
-echo "1..18"
+echo "1..19"
 setup || { echo "Bail out! no build"; exit 1; }
 mkdir -p $logs
 case_ none 66 $build/tests/races/race none
@@ -57,6 +59,9 @@ for way in mutex cond rec once count buffer map queue bus; do
 done
 for test in $tests; do
   case_ $test 0 $build/tests/plugin/test_$test
+done
+for test in $units; do
+  case_ $test 0 $build/tests/unit/test_$test
 done
 # The memory of the sanitizer itself grows.
 case_ soak 0 $build/tests/soak/soak --device reference --streams 3 \

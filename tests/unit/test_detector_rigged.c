@@ -107,6 +107,7 @@ __wrap_defcn_backend_new_in (const char *name, const char *precision,
   be->upload = rigged_upload;
   be->download = rigged_download;
   be->ops[DEFCN_OP_MAX_POOL].forward = rigged_pool;
+  be->share = NULL; /* a device of batches */
   if (first && plan.no_memory)
     counted.left = 10;
   return be;

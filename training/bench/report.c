@@ -153,13 +153,34 @@ bytes_unshared (const DefcnBench *b)
   return bytes;
 }
 
+/* Whether the images of the batch went apart, beside the plan of one. */
+static gboolean
+is_apart (const DefcnBench *b)
+{
+  return b->batch > b->plan->input->n;
+}
+
+/* What all images of a repetition took. */
+static const DefcnSamples *
+whole (const DefcnBench *b)
+{
+  return is_apart (b) ? &b->whole_batch : &b->total;
+}
+
+static gsize
+activations (const DefcnBench *b)
+{
+  return is_apart (b) ? b->batch_bytes : defcn_net_bytes (b->plan->net);
+}
+
 void
 defcn_bench_report_text (const DefcnBench *b)
 {
   const DefcnTensor *x = b->plan->input;
 
-  printf ("%s, %d threads, input %d x %dx%d, %d repetitions\n\n", b->be->name,
-      b->be->threads, x->n, x->w, x->h, b->total.n);
+  printf ("%s, %d threads, input %d x %dx%d%s, %d repetitions\n\n", b->be->name,
+      b->be->threads, b->batch, x->w, x->h,
+      is_apart (b) ? " apart, the stages of one" : "", b->total.n);
   printf ("%-12s %9s %9s  %9s .. %-9s %8s %8s%s\n", "stage", "ms", "90 %",
       "least", "most", "GFLOP", "GFLOP/s", b->peak > 0 ? "   share" : "");
   for (int i = 0; i < DEFCN_N_STAGES; i++)
@@ -168,7 +189,9 @@ defcn_bench_report_text (const DefcnBench *b)
   if (quantile (&b->forward, 1) > 0)
     print_row (b, "network", &b->forward, all_macs (b));
   print_row (b, "total", &b->total, 0);
-  printf ("\n%.2f images/s\n", x->n * 1e3 / quantile (&b->total, 0.5));
+  if (is_apart (b))
+    print_row (b, "batch", &b->whole_batch, 0);
+  printf ("\n%.2f images/s\n", b->batch * 1e3 / quantile (whole (b), 0.5));
   if (b->peak > 0)
     printf ("peak of %d threads %.1f GFLOP/s in multiply-adds\n",
         b->be->threads, b->peak * 1e-9);
@@ -179,7 +202,7 @@ defcn_bench_report_text (const DefcnBench *b)
         defcn_net_bytes (b->plan->net) * 1e-6);
   else
     printf ("%.1f MB of activations, %.1f without reuse\n",
-        defcn_net_bytes (b->plan->net) * 1e-6, bytes_unshared (b) * 1e-6);
+        activations (b) * 1e-6, bytes_unshared (b) * b->batch / x->n * 1e-6);
   if (b->verbose)
     print_nodes (b);
 }
@@ -250,7 +273,7 @@ defcn_bench_report_json (const DefcnBench *b)
     add_rounded (object, "peak_gflop_per_second", b->peak * 1e-9);
   cJSON_AddNumberToObject (object, "width", x->w);
   cJSON_AddNumberToObject (object, "height", x->h);
-  cJSON_AddNumberToObject (object, "batch", x->n);
+  cJSON_AddNumberToObject (object, "batch", b->batch);
   cJSON_AddNumberToObject (object, "repetitions", b->total.n);
   add_machine (object, b);
   cJSON *stages = cJSON_AddObjectToObject (object, "stages");
@@ -262,8 +285,11 @@ defcn_bench_report_json (const DefcnBench *b)
     cJSON_AddItemToObject (object, "network",
         json_row (b, &b->forward, all_macs (b)));
   cJSON_AddItemToObject (object, "total", json_row (b, &b->total, 0));
+  if (is_apart (b))
+    cJSON_AddItemToObject (object, "whole_batch",
+        json_row (b, &b->whole_batch, 0));
   add_rounded (object, "images_per_second",
-      x->n * 1e3 / quantile (&b->total, 0.5));
+      b->batch * 1e3 / quantile (whole (b), 0.5));
   if (has_crowds (b)) {
     cJSON *crowds = cJSON_AddArrayToObject (object, "crowds");
 
@@ -275,8 +301,9 @@ defcn_bench_report_json (const DefcnBench *b)
     }
   }
   add_rounded (object, b->train ? "training_mb" : "activations_mb",
-      defcn_net_bytes (b->plan->net) * 1e-6);
-  add_rounded (object, "activations_unshared_mb", bytes_unshared (b) * 1e-6);
+      activations (b) * 1e-6);
+  add_rounded (object, "activations_unshared_mb",
+      bytes_unshared (b) * b->batch / x->n * 1e-6);
   if (b->verbose) {
     cJSON *steps = cJSON_AddArrayToObject (object, "steps");
 

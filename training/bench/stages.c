@@ -121,7 +121,10 @@ defcn_bench_stages_open (DefcnBench *b, const DefcnBenchOptions *o,
   const int divisor = defcn_model_spec (b->model)->input.divisor;
   const int w = (o->width + divisor - 1) / divisor * divisor;
   const int h = (o->height + divisor - 1) / divisor * divisor;
-  b->plan = defcn_model_plan (b->model, o->batch, h, w, error);
+  b->batch = o->batch;
+  b->weight_bytes = defcn_model_bytes (b->model);
+  b->plan = defcn_model_plan (b->model,
+      b->be->share && !o->train ? 1 : o->batch, h, w, error);
   if (!b->plan)
     return FALSE;
 
@@ -145,6 +148,7 @@ defcn_bench_stages_open (DefcnBench *b, const DefcnBenchOptions *o,
     samples_init (&b->crowds[i], o->repetitions);
   samples_init (&b->forward, o->repetitions);
   samples_init (&b->total, o->repetitions);
+  samples_init (&b->whole_batch, o->repetitions);
   b->nodes = g_new0 (DefcnSamples, n_nodes);
   for (guint i = 0; i < n_nodes; i++) {
     const DefcnNode *node = defcn_net_node (b->plan->net, i);
@@ -167,6 +171,7 @@ defcn_bench_stages_close (DefcnBench *b)
     g_free (b->crowds[i].ms);
   g_free (b->forward.ms);
   g_free (b->total.ms);
+  g_free (b->whole_batch.ms);
   if (b->boxes)
     g_array_unref (b->boxes);
   defcn_scaler_free (b->scaler);

@@ -70,6 +70,12 @@ typedef struct
   DefcnSamples *nodes; /* one per step */
   guint64 macs[DEFCN_N_STAGES];
   DefcnSamples forward, total; /* the network without stops; everything */
+  /* Images of a repetition.  Where they go apart the plan is of one, and stages
+   * and total are of one on all threads; whole_batch is of all of them. */
+  int batch;
+  DefcnSamples whole_batch;
+  gsize weight_bytes,
+      batch_bytes; /* of the model; of the batch's activations */
   DefcnSamples crowds[DEFCN_BENCH_N_CROWDS]; /* download and postprocess */
   int n_found[DEFCN_BENCH_N_CROWDS];
   double peak;      /* float32 operations a second; 0: not known */
