@@ -22,6 +22,7 @@
 #include "error.h"
 #include "learner.h"
 #include "pass.h"
+#include "side.h"
 #include "tensor.h"
 #include "tune.h"
 
@@ -189,6 +190,9 @@ struct _DefcnBackend
   /* Optional: what a training step needs of the heads is computed from them in
    * backend memory, and only that crosses. */
   const DefcnLearner *learner;
+  /* Optional: gradients can be summed over ranks where they are: those of
+   * parameters are dense float32 in memory of the device. */
+  const DefcnSide *side;
   void (*destroy) (DefcnBackend *be);
 };
 

@@ -87,7 +87,8 @@ SHARED = {
 # what stands below it.
 BELOW_BACKEND = {"core/" + name for name in (
     "backend", "bilinear", "boxes", "error", "half", "image", "learner",
-    "objective", "pixels", "scaler", "sigmoid", "spin", "tensor", "tune")}
+    "objective", "pixels", "scaler", "side", "sigmoid", "spin", "tensor",
+    "tune")}
 
 # core/backend.c holds the table of the backends, which include its header; they
 # take no function of it that would lead back.
