@@ -203,7 +203,7 @@ play_alone (DefcnRanks *ranks, gpointer data)
   DefcnExample *examples[] = { example_new (0, WIDTH), example_new (1, WIDTH) };
   DefcnStepLosses losses;
 
-  defcn_step_set_ranks (summed, ranks);
+  defcn_step_set_ranks (summed, ranks, NULL);
   g_assert_true (defcn_step_run (plain, examples, 2, 1, &losses, &error));
   g_autoptr (GArray) wanted = gradients_of (model);
   for (int i = 0; i < 3; i++) {

@@ -65,6 +65,7 @@ ROOMS = {
     "training/report": {"core", "training", "training/data", "training/eval"},
     # A module that the tool opens by name.
     "training/mpi": {"core", "training/ranks"},
+    "training/nccl": {"core", "training/ranks"},
     "training/ranks": {"core"},
     "training/train": {"core", "training", "training/assign", "training/data",
                        "training/ranks"},
