@@ -28,7 +28,7 @@
 
 #define EXPORT __attribute__ ((visibility ("default")))
 #define MAX_RANKS 8
-#define MAX_ARRAYS 1024
+#define MAX_ARRAYS 256
 #define POLLS 2 /* after which what was begun is done */
 
 typedef enum
@@ -65,6 +65,7 @@ typedef struct
   Result error; /* told of by the next question */
   gboolean finalizing;
   gpointer stream;
+  GPtrArray *sums; /* of Sum */
 } Comm;
 
 /* A sum that is on its way. */
@@ -216,6 +217,7 @@ ncclCommInitRankConfig (Comm **comm, int size, Id id, int rank, Config *config)
   c->rank = rank;
   c->size = size;
   c->polls = POLLS;
+  c->sums = g_ptr_array_new_with_free_func (g_free);
   if (goes_wrong ("late-init", rank, 0))
     c->error = INTERNAL_ERROR;
   else
@@ -285,6 +287,7 @@ ncclAllReduce (const void *in, void *out, gsize n, int type, int op, Comm *c,
     grouped = g_new0 (Sum, 1);
     grouped->comm = c;
     grouped->number = ++c->n_sums;
+    g_ptr_array_add (c->sums, grouped);
   }
   if (grouped->comm != c || grouped->n == MAX_ARRAYS)
     fail ("a group that is too much");
@@ -377,7 +380,6 @@ try_sum (void *data)
   g_atomic_int_set (&c->shared->has_read[c->rank], s->number);
   tidy (c, s->number);
   note (c->rank, "summed %d", s->number);
-  g_free (s);
   return 1;
 }
 
@@ -428,6 +430,7 @@ static void
 leave (Comm *c)
 {
   munmap (c->shared, sizeof *c->shared);
+  g_ptr_array_unref (c->sums);
   g_free (c);
 }
 
