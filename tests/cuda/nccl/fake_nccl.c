@@ -81,7 +81,7 @@ typedef struct
 static __thread Sum *grouped; /* between GroupStart and GroupEnd */
 static __thread gboolean in_group;
 
-static void
+static void G_GNUC_NORETURN
 fail (const char *why)
 {
   fprintf (stderr, "fake nccl: %s\n", why);
