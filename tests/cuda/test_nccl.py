@@ -42,13 +42,13 @@ def ready(folder):
         file.write("no library")
 
 
-def start(n, folder, name, *more, nccl=FAKE, **variables):
+def start(n, folder, name, *more, nccl=FAKE, before=(), **variables):
     environment = mpi_rig.environment(
         DEFCN_MODULES=folder + "/modules", LD_LIBRARY_PATH=nccl,
         TMPDIR=folder, FAKE_NCCL_LOG="%s/%s.calls" % (folder, name),
         **variables)
-    return mpi_rig.start(n, mpi_rig.arguments(DEFCN, folder, name, *SMALL,
-                                              *more), env=environment)
+    return mpi_rig.start(n, [*before, *mpi_rig.arguments(
+        DEFCN, folder, name, *SMALL, *more)], env=environment)
 
 
 def train(*how, **more):
@@ -196,7 +196,28 @@ def test_g_hanging(folder):
     resumes(folder, "hanging", 2)
 
 
-def test_h_no_module(folder):
+def test_h_hanging_abort(folder):
+    """where NCCL does not even end, all ranks do, with the sentence"""
+    ready(folder)
+    status, out, err = start(2, folder, "stuck", FAKE_NCCL_FAIL="async:1:3",
+                             FAKE_NCCL_ABORT="1").wait_for_end()
+    assert status != 0
+    said_once(err, "rank 1 (%s): NCCL: internal error: " % HOST)
+
+
+def test_i_other_library(folder):
+    """ranks with other versions of NCCL are named with both"""
+    ready(folder)
+    run = start(2, folder, "versions", "--reduce=nccl", before=[
+        "sh", "-c", "export FAKE_NCCL_VERSION=$((22800 + "
+        "OMPI_COMM_WORLD_RANK)); exec \"$0\" \"$@\""])
+    status, out, err = run.wait_for_end()
+    assert status != 0
+    said_once(err, "rank 1 (%s) has NCCL 2.28.1, rank 0 (%s) has NCCL 2.28.0"
+              % (HOST, HOST))
+
+
+def test_j_no_module(folder):
     """without the module MPI sums, and the line says so"""
     ready(folder)
     os.mkdir(folder + "/few")

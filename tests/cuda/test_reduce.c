@@ -353,8 +353,8 @@ play_failure (DefcnRanks *ranks, gpointer data)
   bed_clear (&bed);
 }
 
-/* Whatever goes wrong, at the start, at a call or later: all ranks end, with one
- * sentence that names the rank and the reason, and what is under way is
+/* Whatever goes wrong, at the start, at a call or later: all ranks end, with
+ * one sentence that names the rank and the reason, and what is under way is
  * aborted.  Who sees no more than that another is gone waits for its word. */
 static void
 test_failures (void)

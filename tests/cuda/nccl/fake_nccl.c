@@ -16,7 +16,8 @@
  *   launch              ncclGroupEnd() fails
  *   die                 SIGKILL
  *   stuck               it never has the others' numbers
- *   cut                 a remote error on that rank alone */
+ *   cut                 a remote error on that rank alone
+ * FAKE_NCCL_ABORT     if set, ncclCommAbort() never returns */
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <gmodule.h>
@@ -461,6 +462,8 @@ ncclCommAbort (Comm *c)
 {
   note (c->rank, "abort");
   g_atomic_int_set (&c->shared->aborted, 1);
+  while (g_getenv ("FAKE_NCCL_ABORT"))
+    pause ();
   if (c->stream) {
     void (*drop) (gpointer stream) =
         (void (*) (gpointer)) emulated ("emulated_drop");
