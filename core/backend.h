@@ -23,6 +23,7 @@
 #include "error.h"
 #include "learner.h"
 #include "pass.h"
+#include "side.h"
 #include "tensor.h"
 #include "tune.h"
 
@@ -196,6 +197,9 @@ struct _DefcnBackend
    * images of inference then go through networks of their own (apart.h), and
    * none needs company.  It is freed before this one; NULL with @error. */
   DefcnBackend *(*share) (DefcnBackend *be, int threads, GError **error);
+  /* Optional: gradients can be summed over ranks where they are: those of
+   * parameters are dense float32 in memory of the device. */
+  const DefcnSide *side;
   void (*destroy) (DefcnBackend *be);
 };
 

@@ -129,6 +129,9 @@ log_machine (DefcnRun *run, GError **error)
   if (be->library)
     cJSON_AddStringToObject (machine, "engine", be->library);
   cJSON_AddNumberToObject (machine, "threads", be->threads);
+  if (run->ranks)
+    cJSON_AddStringToObject (machine, "reduce",
+        run->collective ? "nccl" : "mpi");
   cJSON_AddNumberToObject (line, "iteration", run->first);
   cJSON_AddItemToObject (line, "machine", machine);
   return defcn_metrics_write (run->metrics, line, error);
@@ -385,6 +388,8 @@ tell_ranks (const DefcnRun *run)
     defcn_progress_message (run->progress,
         "%d processes share each batch: %d images each",
         defcn_ranks_size (run->ranks), run->share);
+  if (run->reduces)
+    defcn_progress_message (run->progress, "%s", run->reduces);
 }
 
 /* How many decoded pictures may stay. */
@@ -472,6 +477,8 @@ run_recipe (DefcnRun *run, GError **error)
     rescue (run);
   if (!good && defcn_ranks_speaks (run->ranks))
     g_printerr ("defcn train: %s\n", (*error)->message);
+  /* the GPUs leave each other while the ranks are there */
+  defcn_collective_free (g_steal_pointer (&run->collective), good);
   fflush (stdout); /* leaving a run that has failed ends the process */
   /* sums that are under way are in memory that closes with the run */
   defcn_ranks_free (run->ranks, good);

@@ -387,6 +387,7 @@ static const DefcnBackend functions = {
   .reads = DEFCN_MEMORY_CUDA,
   .updater = &cuda_updater,
   .learner = &learner,
+  .side = &cuda_side,
   .destroy = destroy,
 };
 

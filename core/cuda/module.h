@@ -224,6 +224,9 @@ void cuda_peer_copy (Cuda *be, guint8 *dst, gsize dst_stride,
     const DefcnImage *image, const guint8 *src, gsize src_stride, gsize width,
     gsize height);
 
+/* side.c: a second stream. */
+extern const DefcnSide cuda_side;
+
 /* update.cu: the backend's updater. */
 extern const DefcnUpdater cuda_updater;
 

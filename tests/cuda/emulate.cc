@@ -255,6 +255,12 @@ struct CUstream_st
   int device;
 };
 
+int
+emulate_stream_device (cudaStream_t stream)
+{
+  return stream ? stream->device : -1;
+}
+
 bool
 emulate_can_launch (cudaStream_t stream)
 {
@@ -333,6 +339,20 @@ cudaGetDeviceProperties (struct cudaDeviceProp *properties, int)
   return cudaSuccess;
 }
 
+/* Of those that CUDA_VISIBLE_DEVICES names by their numbers. */
+cudaError_t
+cudaDeviceGetPCIBusId (char *name, int size, int device)
+{
+  const char *visible = std::getenv ("CUDA_VISIBLE_DEVICES");
+  char *rest = const_cast<char *> (visible);
+  long number = device;
+
+  for (int i = 0; visible && *visible && i <= device; i++)
+    number = std::strtol (rest + (i > 0), &rest, 10);
+  std::snprintf (name, size, "0000:%02lX:00.0", number);
+  return cudaSuccess;
+}
+
 cudaError_t
 cudaMallocHost (void **mem, size_t bytes)
 {
@@ -388,6 +408,7 @@ cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned)
 cudaError_t
 cudaStreamDestroy (cudaStream_t stream)
 {
+  emulate_order_forget (stream);
   delete stream;
   return cudaSuccess;
 }
@@ -401,6 +422,7 @@ cudaStreamSynchronize (cudaStream_t stream)
   const cudaError_t error = emulate_wait ();
 
   emulate_count (EMULATED_WAITS);
+  emulate_order_sync (stream);
   check_readings (stream);
   arrive (stream, error == cudaSuccess);
   return error;

@@ -74,6 +74,15 @@ cudaError_t emulate_lost ();
 bool emulate_can_launch (cudaStream_t stream);
 void emulate_fail_launch ();
 
+/* emulated_order.cc: what was queued, and what comes after what. */
+void emulate_order_work (cudaStream_t stream);
+void emulate_order_record (cudaEvent_t event, cudaStream_t stream);
+void emulate_order_wait (cudaStream_t stream, cudaEvent_t event);
+void emulate_order_sync (cudaStream_t stream);
+void emulate_order_forget (cudaStream_t stream);
+bool emulate_order_is_done (cudaEvent_t event);
+int emulate_stream_device (cudaStream_t stream);
+
 template <typename... Args> struct EmulatedLaunch
 {
   void (*kernel) (Args...);

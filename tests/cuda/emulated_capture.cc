@@ -43,6 +43,7 @@ void
 emulate_submit (cudaStream_t stream, const std::function<void ()> &work)
 {
   if (!capturing || capturing->ends.count (stream) == 0) {
+    emulate_order_work (stream);
     work ();
     return;
   }
@@ -135,6 +136,7 @@ cudaError_t
 cudaEventRecord (cudaEvent_t event, cudaStream_t stream)
 {
   event->ms = clock_ms;
+  emulate_order_record (event, stream);
   event->capture = NULL;
   if (!capturing || capturing->ends.count (stream) == 0)
     return cudaSuccess;
@@ -152,12 +154,21 @@ cudaStreamWaitEvent (cudaStream_t stream, cudaEvent_t event, unsigned)
     other->work (other->data);
   if (other)
     other->work = NULL;
+  emulate_order_wait (stream, event);
   if (capturing && event->capture == capturing) {
     std::vector<int> &ends = capturing->ends[stream];
 
     ends.insert (ends.end (), event->items.begin (), event->items.end ());
   }
   return cudaSuccess;
+}
+
+cudaError_t
+cudaEventQuery (cudaEvent_t event)
+{
+  if (!emulate_order_is_done (event))
+    return cudaErrorNotReady;
+  return emulate_lost ();
 }
 
 cudaError_t
@@ -221,11 +232,12 @@ cudaGraphDestroy (cudaGraph_t graph)
 }
 
 cudaError_t
-cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t)
+cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t stream)
 {
   static thread_local bool backwards;
 
   emulate_count (EMULATED_LAUNCHES);
+  emulate_order_work (stream);
   backwards = !backwards;
   (backwards ? run_backwards : run_abreast) (*(const Recorded *) exec);
   return cudaSuccess;

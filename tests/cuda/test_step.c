@@ -1,15 +1,20 @@
 /* What crosses between host and device in a training step on the CUDA module:
  * the bytes of the pictures, the objects, and a few numbers back; no weights,
  * no gradients, no maps, whatever the precision.  Without memory for the bytes
- * the floats cross, to the same numbers. */
+ * the floats cross, to the same numbers.  And what ranks, and a loss of the
+ * device, do to it. */
 #include "model.h"
+#include "train/checkpoint.h"
 #include "train/optimizer.h"
 #include "train/recipe.h"
 #include "train/step.h"
 
+#include "../folder.h"
 #include "../hub.h"
 #include "../testing.h"
 #include "emulated_counts.h"
+
+#include <string.h>
 
 #define BATCH 2
 #define WIDTH 96
@@ -203,7 +208,7 @@ play_alone (DefcnRanks *ranks, gpointer data)
   DefcnExample *examples[] = { example_new (0, WIDTH), example_new (1, WIDTH) };
   DefcnStepLosses losses;
 
-  defcn_step_set_ranks (summed, ranks);
+  defcn_step_set_ranks (summed, ranks, NULL);
   g_assert_true (defcn_step_run (plain, examples, 2, 1, &losses, &error));
   g_autoptr (GArray) wanted = gradients_of (model);
   for (int i = 0; i < 3; i++) {
@@ -228,6 +233,48 @@ test_ranks (void)
   hub_run (1, play_alone, NULL);
 }
 
+/* A checkpoint and a model of a device that is lost are not written: what there
+ * was stays to the byte. */
+static void
+test_lost (void)
+{
+  const DefcnOptimizerOptions sgd = { .lr = 0.01,
+    .iterations = 10,
+    .ema = 0.9 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnBackend) be =
+      defcn_backend_new_in ("cuda", testing_precision (), 1, &error);
+  g_assert_no_error (error);
+  g_autoptr (DefcnRecipe) recipe = defcn_recipe_new (NULL, &error);
+  g_autoptr (DefcnModel) model = model_new (be);
+  g_autoptr (DefcnOptimizer) optimizer =
+      defcn_optimizer_new (defcn_model_params (model), &sgd);
+  const DefcnCheckpoint state = { .model = model,
+    .optimizer = optimizer,
+    .recipe = recipe,
+    .iteration = 3 };
+  g_assert_true (defcn_recipe_set (recipe, "annotations=a.json", &error));
+  char *folder = folder_new ();
+  g_autofree char *path = folder_file (folder, "checkpoint.safetensors");
+  g_autofree char *before = NULL, *after = NULL;
+  gsize len, len_after;
+
+  g_assert_true (defcn_checkpoint_save (&state, path, &error));
+  g_assert_true (g_file_get_contents (path, &before, &len, NULL));
+  defcn_optimizer_step (optimizer, 3); /* the device's are newer */
+  g_setenv ("DEFCN_EMULATE_FAIL", "lost:1", TRUE);
+  g_assert_false (defcn_checkpoint_save (&state, path, &error));
+  g_assert_nonnull (strstr (error->message, "unspecified launch failure"));
+  g_clear_error (&error);
+  g_assert_false (defcn_checkpoint_save_model (&state, path, 0.1, 0.2, &error));
+  g_assert_nonnull (strstr (error->message, "unspecified launch failure"));
+  g_clear_error (&error);
+  g_unsetenv ("DEFCN_EMULATE_FAIL");
+  g_assert_true (g_file_get_contents (path, &after, &len_after, NULL));
+  g_assert_cmpmem (after, len_after, before, len);
+  folder_remove (folder);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -235,5 +282,6 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/step/traffic", test_traffic);
   g_test_add_func ("/cuda/step/no-room", test_no_room);
   g_test_add_func ("/cuda/step/ranks", test_ranks);
+  g_test_add_func ("/cuda/step/lost", test_lost);
   return g_test_run ();
 }

@@ -93,6 +93,11 @@ ranks () {
   [ "$(grep -c 'rank 0 (.*no recipe key "lrr"' <<< "$said")" = 1 ]
 }
 
+# Where it was built.
+reducer () {
+  [ ! -e "$build/training/nccl/libdefcn-nccl.so" ] || ls "$1/libdefcn-nccl.so"
+}
+
 installed_files () {
   local file
   for file in models/person.md models/person.ini record.schema.json \
@@ -135,7 +140,7 @@ without_model () {
   grep "There is no model file \"$prefix/.*person.safetensors\"" <<< "$said"
 }
 
-echo "1..16"
+echo "1..17"
 ok "meson install into a folder" install
 ok "it has models, schema and examples" installed_files
 ok "a pipeline without a model's name" finds_people staged
@@ -149,6 +154,7 @@ ok "the module as built" module "$build/gst-plugin" \
 ok "brokers as installed" brokers "$plugins" "$root/$4/defcn"
 ok "brokers as built" brokers "$build/gst-plugin" "$build/gst-plugin/brokers"
 ok "several processes as installed" ranks "$bin/defcn"
+ok "the module for NCCL" reducer "$root/$4/defcn"
 ok "several processes as built" ranks "$build/training/defcn"
 ok "many cameras, as installed and as built" live
 ok "without the model it is named" without_model

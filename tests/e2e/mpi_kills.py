@@ -3,8 +3,9 @@
 within 30 s, the rank and the reason are told, and the run goes on from its
 checkpoint.
 
-Usage: mpi_kills.py DEFCN MODULE [COUNT [SEED]]
-Exits with 77 where there can be no ranks."""
+Usage: mpi_kills.py DEFCN MODULE [COUNT [SEED [ARGUMENT...]]]
+The arguments are for the training, on an emulated GPU say.  Exits with 77
+where there can be no ranks."""
 import os
 import random
 import signal
@@ -21,6 +22,7 @@ from mpi_rig import arguments, lines, start  # noqa: E402
 DEFCN, MODULE = (os.path.abspath(path) for path in sys.argv[1:3])
 COUNT = int(sys.argv[3]) if len(sys.argv) > 3 else 50
 SEED = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+MORE = sys.argv[5:]
 
 
 def checkpoint(folder):
@@ -48,7 +50,7 @@ def once(folder, chance, number):
     more = ["--resume"] if before else ["--force"]
     more += ["--set", "iterations=100000", "--set", "checkpoint_interval=2",
              "--set", "eval_interval=5", "--val-annotations",
-             folder + "/a.json", "--val-images", folder]
+             folder + "/a.json", "--val-images", folder, *MORE]
     at = last_iteration(folder)
     run = start(ranks, arguments(DEFCN, folder, "run", *more))
     begun = time.monotonic()

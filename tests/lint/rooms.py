@@ -65,6 +65,7 @@ ROOMS = {
     "training/report": {"core", "training", "training/data", "training/eval"},
     # A module that the tool opens by name.
     "training/mpi": {"core", "training/ranks"},
+    "training/nccl": {"core", "training/ranks"},
     "training/ranks": {"core"},
     "training/train": {"core", "training", "training/assign", "training/data",
                        "training/ranks"},
@@ -87,7 +88,8 @@ SHARED = {
 # what stands below it.
 BELOW_BACKEND = {"core/" + name for name in (
     "backend", "bilinear", "boxes", "error", "half", "image", "learner",
-    "objective", "pixels", "scaler", "sigmoid", "spin", "tensor", "tune")}
+    "objective", "pixels", "scaler", "side", "sigmoid", "spin", "tensor",
+    "tune")}
 
 # core/backend.c holds the table of the backends, which include its header; they
 # take no function of it that would lead back.

@@ -60,7 +60,7 @@ play (DefcnRanks *ranks, gpointer data)
   Bed bed;
 
   bed_init (&bed);
-  DefcnBuckets *buckets = defcn_buckets_new (ranks, bed.be, c->bytes);
+  DefcnBuckets *buckets = defcn_buckets_new (ranks, NULL, bed.be, c->bytes);
   for (int round = 0; round < 3; round++) {
     const guint64 before = defcn_ranks_summed (ranks);
     gsize offset = 0;

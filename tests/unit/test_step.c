@@ -912,7 +912,7 @@ play_part (DefcnRanks *ranks, gpointer data)
   rig_init (&rig, &parts->rule, NULL);
   add_regions (&rig);
   own[0] = own[1] = rig.examples[rank];
-  defcn_step_set_ranks (rig.step, ranks);
+  defcn_step_set_ranks (rig.step, ranks, NULL);
   for (int round = 0; round < 3; round++) {
     g_assert_true (defcn_step_run (rig.step, own, parts->micro, 1,
         &parts->parts[rank], &error));
@@ -973,7 +973,7 @@ play_failing (DefcnRanks *ranks, gpointer data)
   Rig rig;
 
   rig_init (&rig, &rule, NULL);
-  defcn_step_set_ranks (rig.step, ranks);
+  defcn_step_set_ranks (rig.step, ranks, NULL);
   if (hub_rank () == 1) {
     g_set_error (&error, G_FILE_ERROR, 0, "burns");
     defcn_ranks_fail (ranks, &error);

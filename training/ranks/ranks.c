@@ -80,6 +80,33 @@ defcn_ranks_check (DefcnRanks *ranks, GError **error)
   return check (ranks, error);
 }
 
+gboolean
+defcn_ranks_has_failed (DefcnRanks *ranks)
+{
+  if (!ranks)
+    return FALSE;
+
+  g_autoptr (GMutexLocker) locker G_GNUC_UNUSED =
+      g_mutex_locker_new (&ranks->lock);
+  return ranks->failure != NULL;
+}
+
+gboolean
+defcn_ranks_await_failure (DefcnRanks *ranks)
+{
+  if (!ranks)
+    return FALSE;
+
+  g_autoptr (GMutexLocker) locker G_GNUC_UNUSED =
+      g_mutex_locker_new (&ranks->lock);
+  const gint64 end =
+      g_get_monotonic_time () + (ranks->options.silence + 1) * G_USEC_PER_SEC;
+  while (
+      !ranks->failure && g_cond_wait_until (&ranks->changed, &ranks->lock, end))
+    ;
+  return ranks->failure != NULL;
+}
+
 static void
 submit (DefcnRanks *ranks, DefcnJob *job)
 {
@@ -224,18 +251,26 @@ defcn_ranks_agree (DefcnRanks *ranks, const void *mine, gsize size,
 }
 
 void
-defcn_ranks_fail (DefcnRanks *ranks, GError **error)
+defcn_ranks_tell (DefcnRanks *ranks, const GError *why)
 {
   if (!ranks)
     return;
 
   g_autofree char *sentence = g_strdup_printf ("%s: %s",
-      defcn_ranks_name (ranks, ranks->place.rank), (*error)->message);
+      defcn_ranks_name (ranks, ranks->place.rank), why->message);
   g_mutex_lock (&ranks->lock);
   defcn_talk_set_failure (ranks, sentence, -1, FALSE);
-  g_clear_error (error);
-  check (ranks, error);
   g_mutex_unlock (&ranks->lock);
+}
+
+void
+defcn_ranks_fail (DefcnRanks *ranks, GError **error)
+{
+  if (!ranks)
+    return;
+  defcn_ranks_tell (ranks, *error);
+  g_clear_error (error);
+  defcn_ranks_check (ranks, error);
 }
 
 gboolean
@@ -259,6 +294,15 @@ guint64
 defcn_ranks_summed (const DefcnRanks *ranks)
 {
   return ranks ? ranks->summed : 0;
+}
+
+void
+defcn_ranks_note (DefcnRanks *ranks, double seconds, guint64 bytes)
+{
+  if (!ranks)
+    return;
+  ranks->waited += seconds;
+  ranks->summed += bytes;
 }
 
 /* Everybody says who it is; another version is a failure that all see. */

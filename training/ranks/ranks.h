@@ -37,6 +37,12 @@ void defcn_ranks_free (DefcnRanks *ranks, gboolean good);
 
 /* FALSE with @error once the run has failed. */
 gboolean defcn_ranks_check (DefcnRanks *ranks, GError **error);
+/* The same without taking notice: whoever then hangs in what it has to end
+ * first, still ends with the others. */
+gboolean defcn_ranks_has_failed (DefcnRanks *ranks);
+/* Waits for that, for as long as a silence that makes one lost, and a little.
+ */
+gboolean defcn_ranks_await_failure (DefcnRanks *ranks);
 
 int defcn_ranks_rank (const DefcnRanks *ranks);
 int defcn_ranks_size (const DefcnRanks *ranks);
@@ -69,6 +75,9 @@ gboolean defcn_ranks_barrier (DefcnRanks *ranks, GError **error);
 gboolean defcn_ranks_agree (DefcnRanks *ranks, const void *mine, gsize size,
     const char *what, GError **error);
 
+/* Tells all others that this one ends because of @why, which check() then
+ * returns; nothing after a failure that is theirs. */
+void defcn_ranks_tell (DefcnRanks *ranks, const GError *why);
 /* Tells all others why this one ends; nothing after a failure that is theirs.
  * @error becomes the sentence that they have. */
 void defcn_ranks_fail (DefcnRanks *ranks, GError **error);
@@ -80,5 +89,7 @@ gboolean defcn_ranks_speaks (DefcnRanks *ranks);
  * that were summed. */
 double defcn_ranks_waited (const DefcnRanks *ranks);
 guint64 defcn_ranks_summed (const DefcnRanks *ranks);
+/* Adds to both what somebody else has waited for, and summed. */
+void defcn_ranks_note (DefcnRanks *ranks, double seconds, guint64 bytes);
 
 G_END_DECLS

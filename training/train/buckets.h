@@ -9,16 +9,17 @@
 #pragma once
 
 #include "backend.h"
-#include "ranks/ranks.h"
+#include "ranks/collective.h"
 
 G_BEGIN_DECLS
 
 typedef struct _DefcnBuckets DefcnBuckets;
 
-/* @ranks, @be: borrowed; the memory of buckets is lent to @ranks, whose rule
- * says for how long.  @bytes: after which a bucket is full; 0: 4 MiB. */
-DefcnBuckets *defcn_buckets_new (DefcnRanks *ranks, DefcnBackend *be,
-    gsize bytes);
+/* All borrowed.  @collective: sums gradients where they are; NULL: they come to
+ * the host, into memory that is lent to @ranks, whose rule says for how long.
+ * @bytes: after which a bucket is full; 0: 4 MiB. */
+DefcnBuckets *defcn_buckets_new (DefcnRanks *ranks, DefcnCollective *collective,
+    DefcnBackend *be, gsize bytes);
 void defcn_buckets_free (DefcnBuckets *buckets);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnBuckets, defcn_buckets_free)
 

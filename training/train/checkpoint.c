@@ -65,13 +65,24 @@ write_model (const DefcnCheckpoint *state, double ap, double ap50)
   return writer;
 }
 
+/* Writes what came from the device, if all of that came. */
+static gboolean
+save (const DefcnCheckpoint *state, DefcnWeightsWriter *writer,
+    const char *path, GError **error)
+{
+  DefcnBackend *be = defcn_model_backend (state->model);
+
+  return be->sync (be, error)
+      && defcn_weights_writer_save (writer, path, error);
+}
+
 gboolean
 defcn_checkpoint_save_model (const DefcnCheckpoint *state, const char *path,
     double ap, double ap50, GError **error)
 {
   g_autoptr (DefcnWeightsWriter) writer = write_model (state, ap, ap50);
 
-  return defcn_weights_writer_save (writer, path, error);
+  return save (state, writer, path, error);
 }
 
 /* All that a run goes on from. */
@@ -109,7 +120,7 @@ defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
 {
   g_autoptr (DefcnWeightsWriter) writer = write_state (state);
 
-  return defcn_weights_writer_save (writer, path, error);
+  return save (state, writer, path, error);
 }
 
 /* Beyond what is written now: other numbers of iterations and of AP. */

@@ -29,6 +29,8 @@ typedef struct
   gboolean any_data; /* _load() takes a checkpoint of other annotations */
 } DefcnCheckpoint;
 
+/* FALSE with @error, and @path as it was, also where the device does not give
+ * all of it. */
 gboolean defcn_checkpoint_save (const DefcnCheckpoint *state, const char *path,
     GError **error);
 /* Loads into the model and the optimiser of @state and sets the numbers.  FALSE
@@ -38,7 +40,7 @@ gboolean defcn_checkpoint_load (DefcnCheckpoint *state, const char *path,
     GError **error);
 
 /* A model file for users: averaged weights, half precision.  @ap, @ap50: what
- * it reached, below 0: not known. */
+ * it reached, below 0: not known.  Fails as the former does. */
 gboolean defcn_checkpoint_save_model (const DefcnCheckpoint *state,
     const char *path, double ap, double ap50, GError **error);
 

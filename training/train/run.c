@@ -315,6 +315,8 @@ open_model (DefcnRun *run, GError **error)
       defcn_model_new (recipe->spec, run->be, TRUE, recipe->loader.seed, error);
   return run->state.model && start_model (run, error)
       && defcn_joint_check_device (run->ranks, run->be, error)
+      && defcn_collective_open (&run->collective, &run->reduces, run->ranks,
+          run->be, run->options->reduce, error)
       && defcn_joint_share_model (run->ranks, run->state.model, error);
 }
 
@@ -345,7 +347,7 @@ open_state (DefcnRun *run, GError **error)
       defcn_optimizer_new (defcn_model_params (run->state.model),
           &recipe->optimizer);
   run->step = defcn_step_new (run->state.model, &recipe->step);
-  defcn_step_set_ranks (run->step, run->ranks);
+  defcn_step_set_ranks (run->step, run->ranks, run->collective);
   run->state.step = run->step;
   run->state.best_ap = -1;
   run->state.any_data = run->options->force;
@@ -438,6 +440,7 @@ defcn_run_close (DefcnRun *run)
   g_clear_pointer (&run->state.optimizer, defcn_optimizer_free);
   g_clear_pointer (&run->eval_model, defcn_model_free);
   g_clear_pointer (&run->state.model, defcn_model_free);
+  g_clear_pointer (&run->reduces, g_free);
   g_clear_pointer (&run->be, defcn_backend_free);
   g_clear_pointer (&run->dataset, defcn_dataset_free);
   g_clear_pointer (&run->data, g_free);

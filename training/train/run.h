@@ -12,7 +12,7 @@
 #include "checkpoint.h"
 #include "metrics.h"
 #include "progress.h"
-#include "ranks/ranks.h"
+#include "ranks/collective.h"
 #include "run_options.h"
 
 G_BEGIN_DECLS
@@ -21,8 +21,10 @@ typedef struct
 {
   const DefcnRunOptions *options;
   DefcnRecipe *recipe;
-  DefcnRanks *ranks; /* borrowed; NULL: this process is alone */
-  int share, micro;  /* images of a batch that are this rank's, and of a pass */
+  DefcnRanks *ranks;           /* borrowed; NULL: this process is alone */
+  DefcnCollective *collective; /* NULL: the ranks sum gradients */
+  char *reduces;               /* who does, for people; NULL: nothing to say */
+  int share, micro; /* images of a batch that are this rank's, and of a pass */
   DefcnDataset *dataset, *validation;
   char *data; /* checksum of the first */
   DefcnBackend *be;

@@ -2,7 +2,6 @@
 #include "run_options.h"
 
 #include "device_options.h"
-#include "ranks/ranks.h"
 
 static const char summary[] =
     "Trains by the recipe: preset, then CONFIG (a key file with a group\n"
@@ -23,7 +22,7 @@ static const char summary[] =
     "micro_batch; --resume may have another number of processes.";
 
 static void
-add_entries (GOptionContext *context, DefcnRunOptions *o)
+add_entries (GOptionContext *context, DefcnRunOptions *o, char **reduce)
 {
   const GOptionEntry entries[] = {
     { "preset", 'p', 0, G_OPTION_ARG_STRING, &o->preset,
@@ -61,6 +60,11 @@ add_entries (GOptionContext *context, DefcnRunOptions *o)
     { "rank-timeout", 0, 0, G_OPTION_ARG_DOUBLE, &o->rank_timeout,
         "of several processes: seconds of silence after which one is lost (15)",
         "SECONDS" },
+    { "reduce", 0, 0, G_OPTION_ARG_STRING, reduce,
+        "of several processes on CUDA: gradients are summed by nccl on the "
+        "GPUs "
+        "or by mpi on the host (auto: NCCL where all have it)",
+        "HOW" },
     { "help-recipe", 0, 0, G_OPTION_ARG_NONE, &o->help_recipe,
         "list presets, keys and their defaults", NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->files, NULL,
@@ -77,13 +81,18 @@ defcn_run_options_parse (DefcnRunOptions *o, int argc, char **argv,
 {
   g_autoptr (GOptionContext) context =
       g_option_context_new ("[CONFIG] - train a detector");
+  g_autofree char *reduce = NULL;
 
   o->rank_timeout = defcn_ranks_defaults.silence;
   g_option_context_set_summary (context, summary);
-  add_entries (context, o);
+  add_entries (context, o, &reduce);
   defcn_device_options_add (&o->device, context, DEFCN_DEVICE_OPTIONS_TRAIN);
   if (!g_option_context_parse (context, &argc, &argv, error))
     return FALSE;
+  if (reduce && !defcn_reduce_parse (&o->reduce, reduce, error)) {
+    g_prefix_error (error, "--reduce: ");
+    return FALSE;
+  }
   if (o->rank_timeout < 2 || o->rank_timeout > 86400) {
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--rank-timeout is %g, wanted 2 to 86400", o->rank_timeout);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "detector.h"
+#include "ranks/collective.h"
 
 G_BEGIN_DECLS
 
@@ -22,6 +23,7 @@ typedef struct
   gboolean help_recipe;
   gint64 stop_after;
   double rank_timeout;         /* seconds */
+  DefcnReduce reduce;          /* who sums gradients of several processes */
   DefcnDetectorOptions device; /* the recipe has threads and precision */
 } DefcnRunOptions;
 

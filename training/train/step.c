@@ -451,13 +451,14 @@ backward (DefcnStep *step, const DefcnPlan *plan, int n, gboolean last,
 }
 
 void
-defcn_step_set_ranks (DefcnStep *step, DefcnRanks *ranks)
+defcn_step_set_ranks (DefcnStep *step, DefcnRanks *ranks,
+    DefcnCollective *collective)
 {
   step->ranks = ranks;
   g_clear_pointer (&step->buckets, defcn_buckets_free);
   if (ranks)
-    step->buckets =
-        defcn_buckets_new (ranks, defcn_model_backend (step->model), 0);
+    step->buckets = defcn_buckets_new (ranks, collective,
+        defcn_model_backend (step->model), 0);
 }
 
 /* The foregrounds of all ranks: each divides by their number. */

@@ -7,7 +7,7 @@
 #include "data/augment.h"
 #include "loss.h"
 #include "model.h"
-#include "ranks/ranks.h"
+#include "ranks/collective.h"
 
 G_BEGIN_DECLS
 
@@ -48,8 +48,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DefcnStep, defcn_step_free)
 
 /* The batches of the next steps are this rank's part of larger ones: counts of
  * foregrounds and gradients become those of all ranks, losses stay this one's
- * share.  @ranks: borrowed, NULL for a process that is alone. */
-void defcn_step_set_ranks (DefcnStep *step, DefcnRanks *ranks);
+ * share.  @ranks: borrowed, NULL for a process that is alone; @collective:
+ * borrowed, NULL where the ranks sum gradients. */
+void defcn_step_set_ranks (DefcnStep *step, DefcnRanks *ranks,
+    DefcnCollective *collective);
 
 /* Computes the losses of the batch of @n examples and leaves their gradient in
  * the masters (which are zeroed first), the device's where these are there.
