@@ -138,6 +138,11 @@ struct _DefcnBackend
    * add and store in float32; only where the CPU can, has_bf16.  Set by
    * defcn_backend_new_in() for "bf16". */
   gboolean bf16, has_bf16;
+  /* Whether pairs of bfloat16 (AVX512_BF16) are multiplied faster than float32,
+   * measured once in a process: where they are not, what would be multiplied so
+   * stays in float32.  Whoever sets it, before the first step is prepared, has
+   * it the other way. */
+  gboolean bf16_pairs;
   /* How much memory a model may take for plans that it keeps for other sizes of
    * input; 0: 8 plans of 4 GiB together. */
   gsize plan_bytes;

@@ -106,6 +106,9 @@ extern const DefcnOp defcn_onednn_anchors;
 
 /* The backend's peak(). */
 double defcn_onednn_peak (DefcnBackend *be);
+/* Whether one thread does more multiply-adds of @other than of @be's own. */
+gboolean defcn_onednn_peak_is_above (const Onednn *be,
+    const PeakKernels *other);
 
 /* Makes the scratch at least @len floats; FALSE where there is no memory. */
 gboolean defcn_onednn_scratch_reserve (Onednn *be, gsize len);

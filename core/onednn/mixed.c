@@ -124,8 +124,9 @@ is_misread (const DefcnNode *node, Kind kind)
   return kind == WEIGHTS && node->x[0]->w < node->stride;
 }
 
-/* Of the direct convolution's time: bfloat16 has twice the peak, in tiles (AMX)
- * 16 times, of which memory leaves a half; to that come the reorders. */
+/* Of the direct convolution's time: bfloat16 has twice the peak where it has
+ * more at all, in tiles (AMX) 16 times, of which memory leaves a half; to that
+ * come the reorders. */
 static double
 cost (const Onednn *be, const DefcnNode *node, Kind kind)
 {
@@ -141,7 +142,10 @@ cost (const Onednn *be, const DefcnNode *node, Kind kind)
       || x->role != DEFCN_TENSOR_ACTIVATION || is_misread (node, kind)
       || !has_implementation (be, node, kind))
     return INFINITY;
-  return (tiles ? 0.125 : 0.5) + REORDER * moved / macs;
+  return (tiles                        ? 0.125
+                 : be->base.bf16_pairs ? 0.5
+                                       : 1)
+      + REORDER * moved / macs;
 }
 
 static double

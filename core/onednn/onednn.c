@@ -162,6 +162,22 @@ choose_kernels (Onednn *be)
 #endif
 }
 
+/* Measured once, so that all backends of a process compute the same. */
+static gboolean
+pairs_pay (const Onednn *be)
+{
+#ifdef HAVE_BFLOAT_KERNELS
+  static gsize answer = 0;
+
+  if (be->bfloat && g_once_init_enter (&answer))
+    g_once_init_leave (&answer,
+        1 + defcn_onednn_peak_is_above (be, &defcn_peak_bfloat));
+  return be->bfloat && answer == 2;
+#else
+  return FALSE;
+#endif
+}
+
 static const DefcnOp *const rows[DEFCN_N_OPS] = {
   [DEFCN_OP_CONV] = &defcn_onednn_conv,
   [DEFCN_OP_DEFORM_CONV] = &defcn_onednn_deform_conv,
@@ -228,6 +244,7 @@ defcn_onednn_new (int threads, GError **error)
   }
   choose_kernels (be);
   be->base.has_bf16 = be->bfloat != NULL;
+  be->base.bf16_pairs = pairs_pay (be);
   be->packs = g_ptr_array_new ();
   be->rectified = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   if (dnnl_engine_create (&be->engine, dnnl_cpu, 0) != dnnl_success

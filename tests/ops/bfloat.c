@@ -6,6 +6,16 @@
 
 #include "../testing.h"
 
+/* Our code is several times as slow under a sanitizer, the library's is not. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BFLOAT_INSTRUMENTED TRUE
+#elif defined(__has_feature)
+#define BFLOAT_INSTRUMENTED                                                    \
+  (__has_feature (address_sanitizer) || __has_feature (thread_sanitizer))
+#else
+#define BFLOAT_INSTRUMENTED FALSE
+#endif
+
 static const struct
 {
   const char *name;
@@ -37,6 +47,7 @@ backend_new (void)
   DefcnBackend *be = defcn_backend_new_in ("cpu", "bf16", 2, &error);
   if (plain->has_bf16) {
     g_assert_no_error (error);
+    be->bf16_pairs = TRUE; /* be they faster or not */
     return be;
   }
   g_assert_null (be);
@@ -146,6 +157,65 @@ test_elsewhere (void)
     g_assert_cmpstr (be->ops[DEFCN_OP_CONV].describe (be, &rig->node), !=,
         "bfloat16");
   }
+}
+
+/* Microseconds of a step, the least of many: whatever else runs only adds. */
+static gint64
+least (gint64 known, DefcnBackend *be, const Rig *rig)
+{
+  const gint64 start = g_get_monotonic_time ();
+
+  testing_forward (be, &rig->node);
+  return MIN (known, g_get_monotonic_time () - start);
+}
+
+/* What bf16 chooses by itself takes no longer than float32, where rounding and
+ * half the rate would take twice as long. */
+static void
+test_pays (void)
+{
+  const RigShape shape = { DEFCN_OP_CONV, 1, 28, 28, 256, 256, 1, 1, 1 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnBackend) plain = defcn_backend_new ("cpu", 1, NULL);
+  g_autoptr (DefcnBackend) be = NULL;
+  gint64 times[2] = { G_MAXINT64, G_MAXINT64 };
+
+  if (!plain->has_bf16) {
+    g_test_skip ("no bf16 on this CPU");
+    return;
+  }
+  be = defcn_backend_new_in ("cpu", "bf16", 1, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (be->bf16_pairs, ==, plain->bf16_pairs);
+  g_autoptr (Rig) wide = rig_new (plain, &shape, FALSE);
+  g_autoptr (Rig) narrow = rig_new (be, &shape, FALSE);
+  for (int i = 0; i < 100; i++) {
+    times[0] = least (times[0], plain, wide);
+    times[1] = least (times[1], be, narrow);
+  }
+  g_test_message ("fp32 %d us, bf16 %d us", (int) times[0], (int) times[1]);
+  if (!BFLOAT_INSTRUMENTED)
+    g_assert_cmpint (times[1], <, times[0] * 5 / 4);
+}
+
+/* Where pairs are not faster, inference is that of float32 to the bit. */
+static void
+test_pairs (void)
+{
+  g_autoptr (DefcnBackend) plain = defcn_backend_new ("cpu", 2, NULL);
+  g_autoptr (DefcnBackend) be = backend_new ();
+  const RigShape *shape = &cases[2].shape;
+  g_autofree char *names[2] = { NULL };
+
+  if (!be)
+    return;
+  be->bf16_pairs = FALSE;
+  g_autofree float *wanted = run (plain, shape, real, &names[0]);
+  g_autofree float *y = run (be, shape, real, &names[1]);
+  const gsize bytes = (gsize) 2 * 5 * 7 * 49 * sizeof *y;
+
+  g_assert_cmpstr (names[1], ==, names[0]);
+  g_assert_cmpmem (y, bytes, wanted, bytes);
 }
 
 /* Such as have no other way but the direct convolution. */
@@ -340,6 +410,8 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/bfloat/rounding", test_rounding);
   g_test_add_func ("/bfloat/elsewhere", test_elsewhere);
+  g_test_add_func ("/bfloat/pays", test_pays);
+  g_test_add_func ("/bfloat/pairs", test_pairs);
   for (guint i = 0; i < G_N_ELEMENTS (trained); i++) {
     g_autofree char *path =
         g_strdup_printf ("/bfloat/training/%s", trained[i].name);
