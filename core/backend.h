@@ -138,6 +138,10 @@ struct _DefcnBackend
    * add and store in float32; only where the CPU can, has_bf16.  Set by
    * defcn_backend_new_in() for "bf16". */
   gboolean bf16, has_bf16;
+  /* Whether the CPU multiplies tiles of bfloat16 (AMX): convolutions of
+   * inference then store it as well, for one another.  Whoever clears it, before
+   * a net is planned, has the CPU without. */
+  gboolean bf16_tiles;
   /* Whether pairs of bfloat16 (AVX512_BF16) are multiplied faster than float32,
    * measured once in a process: where they are not, what would be multiplied so
    * stays in float32.  Whoever sets it, before the first step is prepared, has
@@ -156,6 +160,10 @@ struct _DefcnBackend
   DefcnTune *tune;
   DefcnOp ops[DEFCN_N_OPS];
 
+  /* Optional: whether this convolution of inference can read and write tensors
+   * that no other kind of step sees (DefcnTensor.inner).  Asked before size(),
+   * of tensors without memory. */
+  gboolean (*takes_inner) (DefcnBackend *be, const DefcnNode *node);
   /* Bytes that @t takes in this backend's layout, a multiple of 64. */
   gsize (*size) (DefcnBackend *be, const DefcnTensor *t);
   /* Zeroed memory aligned to 64 bytes, or NULL when there is none. */

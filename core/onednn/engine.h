@@ -94,6 +94,15 @@ onednn_plane (const Onednn *be, const DefcnTensor *t)
   return (gsize) t->h * t->w * be->block;
 }
 
+/* Numbers of one image of an activation or input, float32. */
+static inline gsize
+onednn_image (const Onednn *be, const DefcnTensor *t)
+{
+  return t->role == DEFCN_TENSOR_INPUT
+      ? (gsize) t->h * t->w * t->c
+      : onednn_blocks (be, t) * onednn_plane (be, t);
+}
+
 extern const DefcnOp defcn_onednn_conv;
 extern const DefcnOp defcn_onednn_deform_conv;
 extern const DefcnOp defcn_onednn_max_pool;

@@ -1,5 +1,6 @@
 /* The oneDNN backend: memory and the list of its rows. */
-#include "engine.h"
+#include "half.h"
+#include "tiles.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +11,12 @@ static gsize
 backend_size (DefcnBackend *base, const DefcnTensor *t)
 {
   const Onednn *be = onednn_of (base);
-  const gsize len = t->role == DEFCN_TENSOR_ACTIVATION
-      ? t->n * onednn_blocks (be, t) * onednn_plane (be, t)
+  const gsize len = t->role == DEFCN_TENSOR_ACTIVATION && !t->inner
+      ? t->n * onednn_image (be, t)
       : defcn_tensor_len (t);
+  const gsize bytes = len * (t->inner ? sizeof (guint16) : sizeof (float));
 
-  return (len * sizeof (float) + 63) / 64 * 64;
+  return (bytes + 63) / 64 * 64;
 }
 
 static void *
@@ -68,14 +70,24 @@ convert (DefcnBackend *base, const DefcnTensor *t, float *mem, float *dense,
 {
   const Onednn *be = onednn_of (base);
   const gsize image = (gsize) t->h * t->w * t->c;
-  const gsize padded = t->role == DEFCN_TENSOR_INPUT
-      ? image
-      : onednn_blocks (be, t) * onednn_plane (be, t);
+  const gsize padded = onednn_image (be, t);
 
   onednn_enter (base);
 #pragma omp parallel for
   for (int n = 0; n < t->n; n++)
     convert_image (be, t, mem + n * padded, dense + n * image, up);
+}
+
+/* The same of what only convolutions see, bfloat16. */
+static void
+convert_inner (const DefcnTensor *t, guint16 *mem, float *dense, gboolean up)
+{
+  for (gsize i = 0; i < defcn_tensor_len (t); i++) {
+    if (up)
+      mem[i] = defcn_half_bfloat_from_float (dense[i]);
+    else
+      dense[i] = defcn_half_bfloat_to_float (mem[i]);
+  }
 }
 
 static void
@@ -84,6 +96,8 @@ backend_upload (DefcnBackend *be, const DefcnTensor *t, void *mem,
 {
   if (t->role == DEFCN_TENSOR_PARAM)
     memcpy (mem, src, defcn_tensor_len (t) * sizeof (float));
+  else if (t->inner)
+    convert_inner (t, mem, (float *) src, TRUE);
   else
     convert (be, t, mem, (float *) src, TRUE);
 }
@@ -94,6 +108,8 @@ backend_download (DefcnBackend *be, const DefcnTensor *t, float *dst,
 {
   if (t->role == DEFCN_TENSOR_PARAM)
     memcpy (dst, mem, defcn_tensor_len (t) * sizeof (float));
+  else if (t->inner)
+    convert_inner (t, (guint16 *) mem, dst, FALSE);
   else
     convert (be, t, (float *) mem, dst, FALSE);
 }
@@ -160,6 +176,9 @@ choose_kernels (Onednn *be)
   if ((isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16)
     be->bfloat = &defcn_bfloat_avx512;
 #endif
+  be->base.has_bf16 = be->bfloat != NULL;
+  be->base.bf16_tiles = be->bfloat
+      && (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
 }
 
 /* Measured once, so that all backends of a process compute the same. */
@@ -206,6 +225,13 @@ prepare (DefcnBackend *base, DefcnNode *node, GError **error)
   return row->prepare ? row->prepare (base, node, error) : TRUE;
 }
 
+static gboolean
+takes_inner (DefcnBackend *base, const DefcnNode *node)
+{
+  onednn_enter (base);
+  return defcn_onednn_tiles_suit (onednn_of (base), node);
+}
+
 static const char *
 library_version (void)
 {
@@ -227,6 +253,7 @@ defcn_onednn_new (int threads, GError **error)
   be->base = (DefcnBackend){ .name = "onednn",
     .library = library_version (),
     .threads = threads,
+    .takes_inner = takes_inner,
     .size = backend_size,
     .alloc = backend_alloc,
     .free = backend_free,
@@ -243,7 +270,6 @@ defcn_onednn_new (int threads, GError **error)
     be->base.ops[i].prepare = prepare;
   }
   choose_kernels (be);
-  be->base.has_bf16 = be->bfloat != NULL;
   be->base.bf16_pairs = pairs_pay (be);
   be->packs = g_ptr_array_new ();
   be->rectified = g_hash_table_new_full (NULL, NULL, NULL, g_free);

@@ -159,13 +159,15 @@ bf16_by (const DefcnBackend *be)
 {
   if (!be->bf16)
     return NULL;
-  return be->bf16_pairs ? "pairs" : "none";
+  return be->bf16_tiles ? "tiles" : be->bf16_pairs ? "pairs" : "none";
 }
 
 static void
 print_bf16 (const char *by)
 {
-  if (g_str_equal (by, "pairs"))
+  if (g_str_equal (by, "tiles"))
+    printf ("bf16: convolutions by tiles of AMX\n");
+  else if (g_str_equal (by, "pairs"))
     printf ("bf16: 1x1 convolutions by pairs of AVX512_BF16\n");
   else
     printf ("bf16: no faster than fp32 on this CPU, inference stays in fp32\n");
