@@ -4,8 +4,15 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "wait_policy.h"
+
+enum
+{
+  HUGE_PAGE = 2 << 20,
+  LARGE = 8 << 20 /* of which a part of a huge page is not much */
+};
 
 static gsize
 backend_size (DefcnBackend *base, const DefcnTensor *t)
@@ -19,11 +26,20 @@ backend_size (DefcnBackend *base, const DefcnTensor *t)
   return (bytes + 63) / 64 * 64;
 }
 
+/* What is large lies in huge pages where the kernel has some: a network goes
+ * through its activations from end to end, and with small ones the processor
+ * looks for pages. */
 static void *
 backend_alloc (DefcnBackend *be, gsize bytes)
 {
-  void *mem = aligned_alloc (64, MAX ((bytes + 63) / 64 * 64, 64));
+  const gsize unit = bytes >= LARGE ? HUGE_PAGE : 64;
+  const gsize len = MAX ((bytes + unit - 1) / unit * unit, unit);
+  void *mem = aligned_alloc (unit, len);
 
+#ifdef MADV_HUGEPAGE
+  if (mem && unit == HUGE_PAGE)
+    madvise (mem, len, MADV_HUGEPAGE);
+#endif
   if (mem)
     memset (mem, 0, bytes);
   return mem;
