@@ -134,8 +134,9 @@ struct _DefcnBackend
    * the caller sets it before the first step is prepared.  CUDA chooses by
    * itself. */
   gboolean exact;
-  /* 1x1 convolutions of inference and most of training multiply in bfloat16 and
-   * add and store in float32; only where the CPU can, has_bf16.  Set by
+  /* Convolutions multiply in bfloat16 and add in float32, as far as that takes
+   * no longer on this CPU: in inference those on tiles, else the 1x1 by pairs,
+   * most of training.  Only where the CPU can, has_bf16.  Set by
    * defcn_backend_new_in() for "bf16". */
   gboolean bf16, has_bf16;
   /* Whether the CPU multiplies tiles of bfloat16 (AMX): convolutions of

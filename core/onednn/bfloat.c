@@ -1,5 +1,5 @@
-/* 1x1 convolutions of inference in bfloat16, with sums, bias, residual and what
- * is stored in float32 (precision bf16). */
+/* 1x1 convolutions of inference in bfloat16 by pairs, with sums, bias, residual
+ * and what is stored in float32 (precision bf16). */
 #include "pack.h"
 #include "passes.h"
 

@@ -95,8 +95,9 @@ defcn_onednn_tiles_suit (const Onednn *be, const DefcnNode *node)
   const char *info;
   gboolean suits;
 
-  if (!be->base.bf16 || !be->base.bf16_tiles || node->train || node->y->precise
-      || (node->groups > 1 && !depthwise)
+  if (!be->base.bf16 || !be->base.bf16_tiles || node->train)
+    return FALSE;
+  if (node->y->precise || (node->groups > 1 && !depthwise)
       || desc_of (&pd, be, node) != dnnl_success)
     return FALSE;
   info = defcn_onednn_primitive_info (pd);

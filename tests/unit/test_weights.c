@@ -374,8 +374,14 @@ test_bfloat_rounding (void)
         even | 0x8000);
   }
   g_assert_cmpuint (defcn_half_bfloat_from_float (INFINITY), ==, 0x7f80);
-  g_assert_true (
-      isnan (defcn_half_bfloat_to_float (defcn_half_bfloat_from_float (NAN))));
+  for (int bit = 0; bit < 23; bit++) {
+    const guint32 bits = 0x7f800000 | 1u << bit;
+    float nan;
+
+    memcpy (&nan, &bits, sizeof nan);
+    g_assert_true (isnan (
+        defcn_half_bfloat_to_float (defcn_half_bfloat_from_float (nan))));
+  }
 }
 
 /* @x to half by rounding in double to a multiple of the spacing there, ties to
