@@ -140,8 +140,8 @@ struct _DefcnBackend
    * defcn_backend_new_in() for "bf16". */
   gboolean bf16, has_bf16;
   /* Whether the CPU multiplies tiles of bfloat16 (AMX): convolutions of
-   * inference then store it as well, for one another.  Whoever clears it, before
-   * a net is planned, has the CPU without. */
+   * inference then store it as well, for one another.  Whoever clears it,
+   * before a net is planned, has the CPU without. */
   gboolean bf16_tiles;
   /* Whether pairs of bfloat16 (AVX512_BF16) are multiplied faster than float32,
    * measured once in a process: where they are not, what would be multiplied so

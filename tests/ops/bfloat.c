@@ -1,5 +1,5 @@
-/* Convolution of the CPU in bfloat16 (precision bf16): in inference 1x1 by pairs,
- * any but grouped ones on tiles and in training. */
+/* Convolution of the CPU in bfloat16 (precision bf16): in inference 1x1 by
+ * pairs, most on tiles, in training any but grouped ones. */
 #include "half.h"
 #include "rig.h"
 

@@ -117,7 +117,8 @@ takes_inner (DefcnBackend *be, const DefcnNode *node)
 }
 
 /* A backend has for itself what only convolutions that it takes write and read,
- * residuals too, and nothing in training. */
+ * residuals too, and nothing in training.  What is added onto a residual of the
+ * other kind does not take its place. */
 static void
 test_inner (void)
 {
@@ -157,6 +158,7 @@ test_inner (void)
         g_string_append_c (inner, 'a' + k);
     g_assert_cmpstr (inner->str, ==, cases[i].inner);
     g_assert_false (bed.x->inner);
+    g_assert_cmpint (c->data == a->data, ==, !cases[i].train && !a->inner);
   }
 }
 

@@ -315,18 +315,19 @@ test_text (void)
 /* What bf16 was found to be good for on this CPU. */
 typedef struct
 {
-  gboolean bf16, pairs;
+  gboolean bf16, tiles, pairs;
   const char *by, *text;
 } Bf16;
 
 static const Bf16 bf16_cases[] = {
-  { TRUE, TRUE, "\"bf16_by\":\t\"pairs\"",
+  { TRUE, TRUE, FALSE, "\"bf16_by\":\t\"tiles\"",
+      "multiply-adds\nbf16: convolutions by tiles of AMX\nfrom" },
+  { TRUE, FALSE, TRUE, "\"bf16_by\":\t\"pairs\"",
       "multiply-adds\nbf16: 1x1 convolutions by pairs of AVX512_BF16\nfrom" },
-  { TRUE, FALSE, "\"bf16_by\":\t\"none\"",
+  { TRUE, FALSE, FALSE, "\"bf16_by\":\t\"none\"",
       "multiply-adds\nbf16: no faster than fp32 on this CPU, inference stays "
-      "in "
-      "fp32\nfrom" },
-  { FALSE, TRUE, "\"precision\":\t\"fp32\",\n\t\"exact\"", "adds\nfrom" },
+      "in fp32\nfrom" },
+  { FALSE, TRUE, TRUE, "\"precision\":\t\"fp32\",\n\t\"exact\"", "adds\nfrom" },
 };
 
 static void
@@ -342,6 +343,7 @@ test_bf16 (gconstpointer data)
     for (int i = 0; i < DEFCN_BENCH_N_CROWDS; i++)
       set (&b.crowds[i], 1, 1, 1, 1);
     b.be->bf16 = c->bf16;
+    b.be->bf16_tiles = c->tiles;
     b.be->bf16_pairs = c->pairs;
     defcn_bench_report_text (&b);
 

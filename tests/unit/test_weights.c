@@ -352,8 +352,8 @@ test_half (void)
   }
 }
 
-/* bfloat16 is the upper half of a float, to which it rounds: to the nearer, from
- * half way to the even one. */
+/* bfloat16 is the upper half of a float, to which it rounds: to the nearer, in
+ * the middle to the even one. */
 static void
 test_bfloat_rounding (void)
 {
