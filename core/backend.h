@@ -136,10 +136,20 @@ struct _DefcnBackend
    * the caller sets it before the first step is prepared.  CUDA chooses by
    * itself. */
   gboolean exact;
-  /* 1x1 convolutions of inference and most of training multiply in bfloat16 and
-   * add and store in float32; only where the CPU can, has_bf16.  Set by
+  /* Convolutions multiply in bfloat16 and add in float32, as far as that takes
+   * no longer on this CPU: in inference those on tiles, else the 1x1 by pairs,
+   * most of training.  Only where the CPU can, has_bf16.  Set by
    * defcn_backend_new_in() for "bf16". */
   gboolean bf16, has_bf16;
+  /* Whether the CPU multiplies tiles of bfloat16 (AMX): convolutions of
+   * inference then store it as well, for one another.  Whoever clears it,
+   * before a net is planned, has the CPU without. */
+  gboolean bf16_tiles;
+  /* Whether pairs of bfloat16 (AVX512_BF16) are multiplied faster than float32,
+   * measured once in a process: where they are not, what would be multiplied so
+   * stays in float32.  Whoever sets it, before the first step is prepared, has
+   * it the other way. */
+  gboolean bf16_pairs;
   /* How much memory a model may take for plans that it keeps for other sizes of
    * input; 0: 8 plans of 4 GiB together. */
   gsize plan_bytes;
@@ -154,6 +164,10 @@ struct _DefcnBackend
   DefcnBackend *parent; /* that share() has made it of, else NULL */
   DefcnOp ops[DEFCN_N_OPS];
 
+  /* Optional: whether this convolution of inference can read and write tensors
+   * that no other kind of step sees (DefcnTensor.inner).  Asked before size(),
+   * of tensors without memory. */
+  gboolean (*takes_inner) (DefcnBackend *be, const DefcnNode *node);
   /* Bytes that @t takes in this backend's layout, a multiple of 64. */
   gsize (*size) (DefcnBackend *be, const DefcnTensor *t);
   /* Zeroed memory aligned to 64 bytes, or NULL when there is none. */

@@ -52,3 +52,14 @@ defcn_half_bfloat_to_float (guint16 bfloat)
 {
   return bits_to_float ((guint32) bfloat << 16);
 }
+
+guint16
+defcn_half_bfloat_from_float (float value)
+{
+  guint32 bits;
+
+  memcpy (&bits, &value, sizeof bits);
+  if (value != value)
+    return bits >> 16 | 0x40;
+  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}

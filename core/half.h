@@ -15,5 +15,7 @@ guint16 defcn_half_from_float (float value);
 
 /* The upper half of a float32, exact. */
 float defcn_half_bfloat_to_float (guint16 bfloat);
+/* To nearest, ties to even; NaN stays NaN. */
+guint16 defcn_half_bfloat_from_float (float value);
 
 G_END_DECLS

@@ -326,6 +326,7 @@ residual_to_reuse (const DefcnNet *net, guint i)
       node->kind == DEFCN_OP_CONV && node->x[1] ? slot_of (node->x[1]) : NULL;
 
   return residual && node->x[0] != node->x[1] && residual->last == (int) i
+          && residual->tensor.inner == node->y->inner
           && residual->bytes == slot_of (node->y)->bytes
       ? residual
       : NULL;
@@ -362,6 +363,30 @@ mark_precise (DefcnNet *net)
       node->x[0]->precise = node->y->precise = TRUE;
     if (node->kind == DEFCN_OP_DEFORM_CONV)
       node->x[1]->precise = TRUE;
+  }
+}
+
+/* What is only between convolutions that the backend computes on a type of its
+ * own. */
+static void
+mark_inner (DefcnNet *net)
+{
+  const guint n = net->nodes->len;
+  g_autofree gboolean *taken = g_new (gboolean, n);
+
+  for (guint i = 0; i < n; i++) {
+    const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
+    const Slot *y = slot_of (node->y);
+
+    taken[i] =
+        node->kind == DEFCN_OP_CONV && net->be->takes_inner (net->be, node);
+    node->y->inner = taken[i] && !y->keep && !y->is_output;
+  }
+  for (guint i = 0; i < n; i++) {
+    const DefcnNode *node = &g_array_index (net->nodes, DefcnNode, i);
+
+    for (int k = 0; !taken[i] && k < DEFCN_MAX_INPUTS && node->x[k]; k++)
+      node->x[k]->inner = FALSE;
   }
 }
 
@@ -461,6 +486,8 @@ defcn_net_plan (DefcnNet *net, gboolean train, GError **error)
 
   net->planned = TRUE;
   mark_precise (net);
+  if (!train && net->be->takes_inner)
+    mark_inner (net);
   defcn_together_mark ((DefcnNode *) net->nodes->data, net->nodes->len);
   extend_together (net);
   if (!allocate (net, train, error))

@@ -29,6 +29,7 @@ typedef struct
   float *grad;      /* backend memory, NULL where no gradient is wanted */
   guint version;    /* of @data, for params: bumped whenever it is rewritten */
   gboolean precise; /* float32 even where a backend computes in less */
+  gboolean inner;   /* only convolutions see it, in a type of the backend's */
 } DefcnTensor;
 
 /* Returns: how many elements @t has. */

@@ -1,5 +1,5 @@
-/* 1x1 convolutions of inference in bfloat16, with sums, bias, residual and what
- * is stored in float32 (precision bf16). */
+/* 1x1 convolutions of inference in bfloat16 by pairs, with sums, bias, residual
+ * and what is stored in float32 (precision bf16). */
 #include "pack.h"
 #include "passes.h"
 
@@ -17,8 +17,8 @@ typedef struct
 static double
 cost (const Onednn *be, const DefcnNode *node)
 {
-  const gboolean possible = be->base.bf16 && be->bfloat && !node->train
-      && node->size == 1 && node->pad == 0 && node->groups == 1
+  const gboolean possible = be->base.bf16 && be->base.bf16_pairs && be->bfloat
+      && !node->train && node->size == 1 && node->pad == 0 && node->groups == 1
       && node->x[0]->role == DEFCN_TENSOR_ACTIVATION;
 
   return possible ? 0.5 : INFINITY;

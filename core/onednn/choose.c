@@ -8,6 +8,8 @@
  */
 #include "choose.h"
 
+#include "tiles.h"
+
 #include <math.h>
 
 /* Costs this close are measured, */
@@ -19,7 +21,8 @@
 static GHashTable *measured;
 static GMutex measured_lock;
 
-/* The cheapest, and the next if it is close, else NULL. */
+/* The cheapest, and the next if it is close, else NULL.  Whether something is
+ * computed in bfloat16 is for the estimate alone, so that runs agree. */
 static void
 rank (const OnednnPass **ranked, const OnednnPass *const *choices,
     const Onednn *be, const DefcnNode *node)
@@ -40,7 +43,8 @@ rank (const OnednnPass **ranked, const OnednnPass *const *choices,
     costs[place] = cost;
     ranked[place] = *choices;
   }
-  if (costs[1] > CLOSE * costs[0])
+  if (costs[1] > CLOSE * costs[0] || ranked[0] == &defcn_onednn_tiles_forward
+      || ranked[1] == &defcn_onednn_tiles_forward)
     ranked[1] = NULL;
 }
 

@@ -1,6 +1,8 @@
 /* Convolution: its passes, each in the way that was chosen for it. */
 #include "choose.h"
 
+#include "tiles.h"
+
 typedef enum
 {
   FORWARD,
@@ -10,9 +12,10 @@ typedef enum
   N_PASSES
 } Pass;
 
-static const OnednnPass *const choices[N_PASSES][5] = {
-  { &defcn_onednn_bfloat_forward, &defcn_onednn_mixed_forward,
-      &defcn_onednn_winograd_forward, &defcn_onednn_direct_forward },
+static const OnednnPass *const choices[N_PASSES][6] = {
+  { &defcn_onednn_tiles_forward, &defcn_onednn_bfloat_forward,
+      &defcn_onednn_mixed_forward, &defcn_onednn_winograd_forward,
+      &defcn_onednn_direct_forward },
   { &defcn_onednn_depthwise_backward },
   { &defcn_onednn_mixed_data, &defcn_onednn_winograd_data,
       &defcn_onednn_direct_data },

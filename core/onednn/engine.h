@@ -102,6 +102,15 @@ onednn_plane (const Onednn *be, const DefcnTensor *t)
   return (gsize) t->h * t->w * be->block;
 }
 
+/* Numbers of one image of an activation or input, float32. */
+static inline gsize
+onednn_image (const Onednn *be, const DefcnTensor *t)
+{
+  return t->role == DEFCN_TENSOR_INPUT
+      ? (gsize) t->h * t->w * t->c
+      : onednn_blocks (be, t) * onednn_plane (be, t);
+}
+
 extern const DefcnOp defcn_onednn_conv;
 extern const DefcnOp defcn_onednn_deform_conv;
 extern const DefcnOp defcn_onednn_max_pool;
@@ -114,6 +123,9 @@ extern const DefcnOp defcn_onednn_anchors;
 
 /* The backend's peak(). */
 double defcn_onednn_peak (DefcnBackend *be);
+/* Whether one thread does more multiply-adds of @other than of @be's own. */
+gboolean defcn_onednn_peak_is_above (const Onednn *be,
+    const PeakKernels *other);
 
 /* Makes the scratch at least @len floats; FALSE where there is no memory. */
 gboolean defcn_onednn_scratch_reserve (Onednn *be, gsize len);

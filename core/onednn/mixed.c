@@ -124,15 +124,13 @@ is_misread (const DefcnNode *node, Kind kind)
   return kind == WEIGHTS && node->x[0]->w < node->stride;
 }
 
-/* Of the direct convolution's time: bfloat16 has twice the peak, in tiles (AMX)
- * 16 times, of which memory leaves a half; to that come the reorders. */
+/* Of the direct convolution's time: bfloat16 has twice the peak where it has
+ * more at all, in tiles (AMX) 16 times, of which memory leaves a half; to that
+ * come the reorders. */
 static double
 cost (const Onednn *be, const DefcnNode *node, Kind kind)
 {
   const DefcnTensor *x = node->x[0], *y = node->y;
-  const gboolean tiles =
-      (dnnl_get_effective_cpu_isa () & dnnl_cpu_isa_avx512_core_amx)
-      == dnnl_cpu_isa_avx512_core_amx;
   const double macs =
       (double) defcn_tensor_len (y) * node->size * node->size * x->c;
   const double moved = defcn_tensor_len (x) + defcn_tensor_len (y);
@@ -141,7 +139,10 @@ cost (const Onednn *be, const DefcnNode *node, Kind kind)
       || x->role != DEFCN_TENSOR_ACTIVATION || is_misread (node, kind)
       || !has_implementation (be, node, kind))
     return INFINITY;
-  return (tiles ? 0.125 : 0.5) + REORDER * moved / macs;
+  return (be->base.bf16_tiles          ? 0.125
+                 : be->base.bf16_pairs ? 0.5
+                                       : 1)
+      + REORDER * moved / macs;
 }
 
 static double

@@ -1,27 +1,45 @@
 /* The oneDNN backend: memory and the list of its rows. */
-#include "engine.h"
+#include "half.h"
+#include "tiles.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "wait_policy.h"
+
+enum
+{
+  HUGE_PAGE = 2 << 20,
+  LARGE = 8 << 20 /* of which a part of a huge page is not much */
+};
 
 static gsize
 backend_size (DefcnBackend *base, const DefcnTensor *t)
 {
   const Onednn *be = onednn_of (base);
-  const gsize len = t->role == DEFCN_TENSOR_ACTIVATION
-      ? t->n * onednn_blocks (be, t) * onednn_plane (be, t)
+  const gsize len = t->role == DEFCN_TENSOR_ACTIVATION && !t->inner
+      ? t->n * onednn_image (be, t)
       : defcn_tensor_len (t);
+  const gsize bytes = len * (t->inner ? sizeof (guint16) : sizeof (float));
 
-  return (len * sizeof (float) + 63) / 64 * 64;
+  return (bytes + 63) / 64 * 64;
 }
 
+/* What is large lies in huge pages where the kernel has some: a network goes
+ * through its activations from end to end, and with small ones the processor
+ * looks for pages. */
 static void *
 backend_alloc (DefcnBackend *be, gsize bytes)
 {
-  void *mem = aligned_alloc (64, MAX ((bytes + 63) / 64 * 64, 64));
+  const gsize unit = bytes >= LARGE ? HUGE_PAGE : 64;
+  const gsize len = MAX ((bytes + unit - 1) / unit * unit, unit);
+  void *mem = aligned_alloc (unit, len);
 
+#ifdef MADV_HUGEPAGE
+  if (mem && unit == HUGE_PAGE)
+    madvise (mem, len, MADV_HUGEPAGE);
+#endif
   if (mem)
     memset (mem, 0, bytes);
   return mem;
@@ -68,14 +86,24 @@ convert (DefcnBackend *base, const DefcnTensor *t, float *mem, float *dense,
 {
   const Onednn *be = onednn_of (base);
   const gsize image = (gsize) t->h * t->w * t->c;
-  const gsize padded = t->role == DEFCN_TENSOR_INPUT
-      ? image
-      : onednn_blocks (be, t) * onednn_plane (be, t);
+  const gsize padded = onednn_image (be, t);
 
   onednn_enter (base);
 #pragma omp parallel for
   for (int n = 0; n < t->n; n++)
     convert_image (be, t, mem + n * padded, dense + n * image, up);
+}
+
+/* The same of what only convolutions see, bfloat16. */
+static void
+convert_inner (const DefcnTensor *t, guint16 *mem, float *dense, gboolean up)
+{
+  for (gsize i = 0; i < defcn_tensor_len (t); i++) {
+    if (up)
+      mem[i] = defcn_half_bfloat_from_float (dense[i]);
+    else
+      dense[i] = defcn_half_bfloat_to_float (mem[i]);
+  }
 }
 
 static void
@@ -84,6 +112,8 @@ backend_upload (DefcnBackend *be, const DefcnTensor *t, void *mem,
 {
   if (t->role == DEFCN_TENSOR_PARAM)
     memcpy (mem, src, defcn_tensor_len (t) * sizeof (float));
+  else if (t->inner)
+    convert_inner (t, mem, (float *) src, TRUE);
   else
     convert (be, t, mem, (float *) src, TRUE);
 }
@@ -94,6 +124,8 @@ backend_download (DefcnBackend *be, const DefcnTensor *t, float *dst,
 {
   if (t->role == DEFCN_TENSOR_PARAM)
     memcpy (dst, mem, defcn_tensor_len (t) * sizeof (float));
+  else if (t->inner)
+    convert_inner (t, (guint16 *) mem, dst, FALSE);
   else
     convert (be, t, (float *) mem, dst, FALSE);
 }
@@ -181,6 +213,25 @@ choose_kernels (Onednn *be)
   if ((isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16)
     be->bfloat = &defcn_bfloat_avx512;
 #endif
+  be->base.has_bf16 = be->bfloat != NULL;
+  be->base.bf16_tiles = be->bfloat
+      && (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
+}
+
+/* Measured once, so that all backends of a process compute the same. */
+static gboolean
+pairs_pay (const Onednn *be)
+{
+#ifdef HAVE_BFLOAT_KERNELS
+  static gsize answer = 0;
+
+  if (be->bfloat && g_once_init_enter (&answer))
+    g_once_init_leave (&answer,
+        1 + defcn_onednn_peak_is_above (be, &defcn_peak_bfloat));
+  return be->bfloat && answer == 2;
+#else
+  return FALSE;
+#endif
 }
 
 static const DefcnOp *const rows[DEFCN_N_OPS] = {
@@ -257,6 +308,13 @@ backend_share (DefcnBackend *base, int threads, GError **error)
   return NULL;
 }
 
+static gboolean
+takes_inner (DefcnBackend *base, const DefcnNode *node)
+{
+  onednn_enter (base);
+  return defcn_onednn_tiles_suit (onednn_of (base), node);
+}
+
 static const char *
 library_version (void)
 {
@@ -278,6 +336,7 @@ defcn_onednn_new (int threads, GError **error)
   be->base = (DefcnBackend){ .name = "onednn",
     .library = library_version (),
     .threads = threads,
+    .takes_inner = takes_inner,
     .size = backend_size,
     .alloc = backend_alloc,
     .free = backend_free,
@@ -296,7 +355,7 @@ defcn_onednn_new (int threads, GError **error)
     be->base.ops[i].release = release;
   }
   choose_kernels (be);
-  be->base.has_bf16 = be->bfloat != NULL;
+  be->base.bf16_pairs = pairs_pay (be);
   be->common = common_new ();
   if (dnnl_engine_create (&be->engine, dnnl_cpu, 0) != dnnl_success)
     be->engine = NULL; /* and no stream for it */

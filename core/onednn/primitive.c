@@ -248,8 +248,8 @@ defcn_onednn_primitive_prepared (OnednnPrimitive *p, Onednn *be,
   return NULL;
 }
 
-static void
-side_clear (OnednnSide *side)
+void
+defcn_onednn_primitive_clear_side (OnednnSide *side)
 {
   if (side->theirs)
     dnnl_memory_destroy (side->theirs);
@@ -264,9 +264,9 @@ defcn_onednn_primitive_release (Onednn *be, gpointer state)
 {
   OnednnPrimitive *p = state;
 
-  side_clear (&p->x);
-  side_clear (&p->y);
-  side_clear (&p->dw);
+  defcn_onednn_primitive_clear_side (&p->x);
+  defcn_onednn_primitive_clear_side (&p->y);
+  defcn_onednn_primitive_clear_side (&p->dw);
   if (p->b)
     dnnl_memory_destroy (p->b);
   if (p->scratch)

@@ -58,6 +58,7 @@ dnnl_status_t defcn_onednn_primitive_pack (OnednnPack **result, Onednn *be,
 /* Keeps the first status that is no success for sync(). */
 void defcn_onednn_primitive_execute (Onednn *be, const char *name,
     dnnl_primitive_t primitive, int n_args, const dnnl_exec_arg_t *args);
+void defcn_onednn_primitive_clear_side (OnednnSide *side);
 /* From ours to theirs, or the other way; nothing where they are one. */
 void defcn_onednn_primitive_exchange (Onednn *be, const char *name,
     const OnednnSide *side, gboolean in);

@@ -53,6 +53,9 @@ u_stride_of (const Onednn *be, int in, int out)
 static gboolean
 is_possible (const Onednn *be, const DefcnNode *node)
 {
+  for (int i = 0; i < defcn_onednn_passes_together (node); i++)
+    if (node[i].x[0]->inner || node[i].y->inner)
+      return FALSE;
   return !be->base.exact && node->size == 3 && node->stride == 1
       && node->pad == 1 && node->groups == 1
       && node->x[0]->role == DEFCN_TENSOR_ACTIVATION;

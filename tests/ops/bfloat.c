@@ -1,10 +1,24 @@
-/* Convolution of the CPU in bfloat16 (precision bf16): 1x1 in inference, any
- * but grouped ones in training. */
+/* Convolution of the CPU in bfloat16 (precision bf16): in inference 1x1 by
+ * pairs, most on tiles, in training any but grouped ones. */
+#include "half.h"
 #include "rig.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "../testing.h"
+
+/* Our code is several times as slow under a sanitizer, the library's is not. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BFLOAT_INSTRUMENTED TRUE
+#elif defined(__has_feature)
+#define BFLOAT_INSTRUMENTED                                                    \
+  (__has_feature (address_sanitizer) || __has_feature (thread_sanitizer))
+#else
+#define BFLOAT_INSTRUMENTED FALSE
+#endif
+
+#define INNER (INNER_X | INNER_Y)
 
 static const struct
 {
@@ -26,9 +40,10 @@ static const struct
   { "wide", { DEFCN_OP_CONV, 1, 4, 5, 960, 160, 1, 1, 1, .flags = BIAS } },
 };
 
-/* NULL where the CPU has none, which is all that can be amiss. */
+/* NULL where the CPU has none, which is all that can be amiss.  By pairs, be
+ * they faster or not, and by tiles if it has them. */
 static DefcnBackend *
-backend_new (void)
+backend_new (gboolean tiles)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (DefcnBackend) plain = defcn_backend_new ("cpu", 2, &error);
@@ -37,6 +52,8 @@ backend_new (void)
   DefcnBackend *be = defcn_backend_new_in ("cpu", "bf16", 2, &error);
   if (plain->has_bf16) {
     g_assert_no_error (error);
+    be->bf16_pairs = TRUE;
+    be->bf16_tiles = be->bf16_tiles && tiles;
     return be;
   }
   g_assert_null (be);
@@ -87,7 +104,7 @@ static void
 test_exact (gconstpointer data)
 {
   const RigShape *shape = data;
-  g_autoptr (DefcnBackend) be = backend_new ();
+  g_autoptr (DefcnBackend) be = backend_new (FALSE);
   g_autoptr (DefcnBackend) oracle = defcn_backend_new ("reference", 1, NULL);
   g_autofree char *name = NULL;
 
@@ -109,7 +126,7 @@ test_rounding (void)
 {
   const RigShape shape = { DEFCN_OP_CONV, 1, 20, 20, 128, 64, 1, 1, 1 };
   const gsize len = (gsize) 20 * 20 * 64;
-  g_autoptr (DefcnBackend) be = backend_new ();
+  g_autoptr (DefcnBackend) be = backend_new (FALSE);
   g_autoptr (DefcnBackend) oracle = defcn_backend_new ("reference", 1, NULL);
   double worst = 0, largest = 0;
 
@@ -136,7 +153,7 @@ test_elsewhere (void)
     { DEFCN_OP_CONV, 1, 8, 8, 32, 32, 1, 1, 2 },
     { DEFCN_OP_CONV, 1, 8, 8, 3, 32, 1, 1, 1, .flags = INPUT },
   };
-  g_autoptr (DefcnBackend) be = backend_new ();
+  g_autoptr (DefcnBackend) be = backend_new (FALSE);
 
   for (guint i = 0; be && i <= G_N_ELEMENTS (others); i++) {
     const gboolean train = i == G_N_ELEMENTS (others);
@@ -145,6 +162,173 @@ test_elsewhere (void)
 
     g_assert_cmpstr (be->ops[DEFCN_OP_CONV].describe (be, &rig->node), !=,
         "bfloat16");
+  }
+}
+
+/* Microseconds of a step, the least of many: whatever else runs only adds. */
+static gint64
+least (gint64 known, DefcnBackend *be, const Rig *rig)
+{
+  const gint64 start = g_get_monotonic_time ();
+
+  testing_forward (be, &rig->node);
+  return MIN (known, g_get_monotonic_time () - start);
+}
+
+/* What bf16 chooses by itself takes no longer than float32, where rounding and
+ * half the rate would take twice as long. */
+static void
+test_pays (void)
+{
+  const RigShape shape = { DEFCN_OP_CONV, 1, 28, 28, 256, 256, 1, 1, 1 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnBackend) plain = defcn_backend_new ("cpu", 1, NULL);
+  g_autoptr (DefcnBackend) be = NULL;
+  gint64 times[2] = { G_MAXINT64, G_MAXINT64 };
+
+  if (!plain->has_bf16) {
+    g_test_skip ("no bf16 on this CPU");
+    return;
+  }
+  be = defcn_backend_new_in ("cpu", "bf16", 1, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (be->bf16_pairs, ==, plain->bf16_pairs);
+  g_autoptr (Rig) wide = rig_new (plain, &shape, FALSE);
+  g_autoptr (Rig) narrow = rig_new (be, &shape, FALSE);
+  for (int i = 0; i < 100; i++) {
+    times[0] = least (times[0], plain, wide);
+    times[1] = least (times[1], be, narrow);
+  }
+  g_test_message ("fp32 %d us, bf16 %d us", (int) times[0], (int) times[1]);
+  if (!BFLOAT_INSTRUMENTED)
+    g_assert_cmpint (times[1], <, times[0] * 5 / 4);
+}
+
+/* Where pairs are not faster, inference is that of float32 to the bit. */
+static void
+test_pairs (void)
+{
+  g_autoptr (DefcnBackend) plain = defcn_backend_new ("cpu", 2, NULL);
+  g_autoptr (DefcnBackend) be = backend_new (FALSE);
+  const RigShape *shape = &cases[2].shape;
+  g_autofree char *names[2] = { NULL };
+
+  if (!be)
+    return;
+  be->bf16_pairs = FALSE;
+  g_autofree float *wanted = run (plain, shape, real, &names[0]);
+  g_autofree float *y = run (be, shape, real, &names[1]);
+  const gsize bytes = (gsize) 2 * 5 * 7 * 49 * sizeof *y;
+
+  g_assert_cmpstr (names[1], ==, names[0]);
+  g_assert_cmpmem (y, bytes, wanted, bytes);
+}
+
+/* On tiles, what is between convolutions is bfloat16. */
+static const struct
+{
+  const char *name;
+  RigShape shape;
+} on_tiles[] = {
+  { "1x1", { DEFCN_OP_CONV, 1, 8, 14, 32, 64, 1, 1, 1, .flags = INNER } },
+  { "odd-channels",
+      { DEFCN_OP_CONV, 3, 5, 7, 17, 49, 1, 1, 1, .flags = INNER | BIAS } },
+  { "in",
+      { DEFCN_OP_CONV, 2, 9, 13, 40, 24, 1, 1, 1, .flags = INNER_X | BIAS } },
+  { "out", { DEFCN_OP_CONV, 2, 9, 13, 24, 40, 1, 1, 1, .flags = INNER_Y } },
+  { "neither", { DEFCN_OP_CONV, 2, 12, 11, 72, 40, 3, 1, 1, .flags = RELU } },
+  { "3x3", { DEFCN_OP_CONV, 2, 9, 7, 24, 40, 3, 1, 1, .flags = INNER | RELU } },
+  { "stride",
+      { DEFCN_OP_CONV, 2, 10, 14, 24, 40, 3, 2, 1, .flags = INNER | BIAS } },
+  { "7x7", { DEFCN_OP_CONV, 1, 17, 14, 16, 32, 7, 2, 1, .flags = INNER_Y } },
+  { "picture",
+      { DEFCN_OP_CONV, 2, 20, 26, 3, 24, 3, 2, 1,
+          .flags = INPUT | INNER_Y | BIAS | RELU } },
+  { "depthwise",
+      { DEFCN_OP_CONV, 3, 9, 11, 40, 40, 3, 1, 40,
+          .flags = INNER | BIAS | RELU } },
+  { "depthwise-stride",
+      { DEFCN_OP_CONV, 2, 9, 12, 24, 24, 3, 2, 24, .flags = INNER } },
+  { "residual",
+      { DEFCN_OP_CONV, 2, 6, 13, 64, 24, 1, 1, 1,
+          .flags = INNER | RESIDUAL | INNER_RESIDUAL | BIAS | RELU } },
+  { "residual-in",
+      { DEFCN_OP_CONV, 2, 6, 13, 64, 24, 1, 1, 1,
+          .flags = INNER | RESIDUAL | BIAS } },
+  { "residual-out",
+      { DEFCN_OP_CONV, 2, 6, 13, 64, 24, 3, 1, 1,
+          .flags = INNER_X | RESIDUAL | INNER_RESIDUAL | RELU } },
+  { "residual-beside",
+      { DEFCN_OP_CONV, 2, 6, 13, 64, 24, 1, 1, 1,
+          .flags = INNER_X | RESIDUAL } },
+};
+
+/* Numbers that bfloat16 holds give the reference's result, rounded once where
+ * it is stored so, to the bit; what a wider block holds beyond the channels
+ * stays zero. */
+static void
+test_tiles (gconstpointer data)
+{
+  const RigShape *shape = data;
+  g_autoptr (DefcnBackend) be = backend_new (TRUE);
+  g_autoptr (DefcnBackend) oracle = defcn_backend_new ("reference", 1, NULL);
+  g_autofree char *name = NULL;
+
+  if (!be)
+    return;
+  if (!be->bf16_tiles) {
+    g_test_skip ("no AMX on this CPU");
+    return;
+  }
+  g_autofree float *y = run (be, shape, integer, &name);
+  g_autofree float *wanted = run (oracle, shape, integer, NULL);
+  const int h = (shape->h - 1) / shape->stride + 1;
+  const int w = (shape->w - 1) / shape->stride + 1;
+  const gsize len = (gsize) shape->n * h * w * shape->out;
+
+  for (gsize i = 0; shape->flags & INNER_Y && i < len; i++)
+    wanted[i] =
+        defcn_half_bfloat_to_float (defcn_half_bfloat_from_float (wanted[i]));
+  g_test_message ("%s", name);
+  g_assert_true (g_str_has_prefix (name, "bfloat16 "));
+  g_assert_nonnull (strstr (name, shape->groups > 1 ? "dw" : "amx"));
+  for (gsize i = 0; i < len; i++)
+    g_assert_cmpfloat (y[i], ==, wanted[i]);
+}
+
+/* What is grouped but not depthwise, and what must not be rounded, is for no
+ * tiles; nor is anything in training, or where they are not to be used. */
+static void
+test_no_tiles (void)
+{
+  static const struct
+  {
+    RigShape shape;
+    gboolean train, taken;
+  } table[] = {
+    { { DEFCN_OP_CONV, 1, 8, 8, 32, 32, 3, 1, 1 }, FALSE, TRUE },
+    { { DEFCN_OP_CONV, 1, 8, 8, 32, 32, 3, 1, 1 }, TRUE, FALSE },
+    { { DEFCN_OP_CONV, 1, 8, 8, 32, 32, 3, 1, 1, .flags = PRECISE }, FALSE,
+        FALSE },
+    { { DEFCN_OP_CONV, 1, 8, 8, 32, 32, 3, 1, 2 }, FALSE, FALSE },
+    { { DEFCN_OP_CONV, 1, 8, 8, 32, 64, 3, 1, 32 }, FALSE, FALSE },
+    { { DEFCN_OP_CONV, 1, 8, 8, 32, 32, 3, 1, 32 }, FALSE, TRUE },
+  };
+  g_autoptr (DefcnBackend) be = backend_new (TRUE);
+
+  if (!be)
+    return;
+  const gboolean has = be->bf16_tiles;
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
+    be->bf16_tiles = FALSE;
+    g_autoptr (Rig) rig = rig_new (be, &table[i].shape, table[i].train);
+    g_assert_false (be->takes_inner (be, &rig->node));
+    be->bf16_tiles = has;
+    g_assert_cmpint (be->takes_inner (be, &rig->node), ==,
+        has && table[i].taken);
+    be->bf16 = FALSE;
+    g_assert_false (be->takes_inner (be, &rig->node));
+    be->bf16 = TRUE;
   }
 }
 
@@ -260,7 +444,7 @@ static void
 test_training (gconstpointer data)
 {
   const Trained *t = data;
-  g_autoptr (DefcnBackend) be = backend_new ();
+  g_autoptr (DefcnBackend) be = backend_new (TRUE);
   g_autoptr (DefcnBackend) oracle = defcn_backend_new ("reference", 1, NULL);
 
   if (!be)
@@ -280,7 +464,7 @@ test_training_shapes (void)
   static const int sizes[] = { 1, 3, 3, 3, 5, 7 };
   static const CaseFlags flags[] = { BIAS, RELU, ADD_0, RESIDUAL };
   g_autoptr (GRand) rand = g_rand_new_with_seed (11);
-  g_autoptr (DefcnBackend) be = backend_new ();
+  g_autoptr (DefcnBackend) be = backend_new (TRUE);
   g_autoptr (DefcnBackend) oracle = defcn_backend_new ("reference", 1, NULL);
 
   for (int i = 0; be && i < 120; i++) {
@@ -303,7 +487,7 @@ test_training_rounds (void)
 {
   const RigShape shape = { DEFCN_OP_CONV, 1, 15, 14, 64, 64, 5, 1, 1,
     .flags = BIAS };
-  g_autoptr (DefcnBackend) be = backend_new ();
+  g_autoptr (DefcnBackend) be = backend_new (TRUE);
   g_autoptr (DefcnBackend) oracle = defcn_backend_new ("reference", 1, NULL);
   float *found[N_RESULTS], *wanted[N_RESULTS];
   gsize lens[N_RESULTS];
@@ -340,6 +524,14 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/bfloat/rounding", test_rounding);
   g_test_add_func ("/bfloat/elsewhere", test_elsewhere);
+  g_test_add_func ("/bfloat/pays", test_pays);
+  g_test_add_func ("/bfloat/pairs", test_pairs);
+  for (guint i = 0; i < G_N_ELEMENTS (on_tiles); i++) {
+    g_autofree char *path =
+        g_strdup_printf ("/bfloat/tiles/%s", on_tiles[i].name);
+    g_test_add_data_func (path, &on_tiles[i].shape, test_tiles);
+  }
+  g_test_add_func ("/bfloat/no-tiles", test_no_tiles);
   for (guint i = 0; i < G_N_ELEMENTS (trained); i++) {
     g_autofree char *path =
         g_strdup_printf ("/bfloat/training/%s", trained[i].name);

@@ -415,6 +415,59 @@ test_batch (gconstpointer data)
         len * sizeof (float));
 }
 
+/* On tiles a picture has the same scores, to the bit, by any number of threads;
+ * in float32 what is measured depends on them. */
+static void
+test_threads (gconstpointer data)
+{
+  g_autofree float *alone = NULL;
+  gsize len;
+
+  for (int threads = 1; threads <= 3; threads++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (DefcnBackend) be = defcn_backend_new_in (testing_backend (),
+        testing_precision (), threads, &error);
+
+    if (!be || !be->bf16 || !be->bf16_tiles) {
+      g_test_skip ("no bf16 on tiles");
+      return;
+    }
+    g_autofree float *scores = scores_of (&len, data, be, 1);
+    if (!alone)
+      alone = g_steal_pointer (&scores);
+    else
+      g_assert_cmpmem (alone, len * sizeof (float), scores,
+          len * sizeof (float));
+  }
+}
+
+/* In bf16 a picture has the scores of float32 but for its rounding; they are
+ * others, though, where something is rounded at all. */
+static void
+test_rounding (gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DefcnBackend) be = open_backend (&error);
+  g_autoptr (DefcnBackend) oracle = defcn_backend_new ("reference", 2, NULL);
+  double worst = 0, largest = 0;
+  gsize len;
+
+  if (!be || !be->bf16) {
+    g_test_skip ("no bf16");
+    return;
+  }
+  g_autofree float *scores = scores_of (&len, data, be, 1);
+  g_autofree float *wanted = scores_of (&len, data, oracle, 1);
+  for (gsize i = 0; i < len; i++) {
+    worst = MAX (worst, fabs (scores[i] - wanted[i]));
+    largest = MAX (largest, fabs (wanted[i]));
+  }
+  g_test_message ("off by %.1e of the largest value", worst / largest);
+  g_assert_cmpfloat (worst, <, 5e-3 * largest);
+  g_assert_cmpint (worst > 1e-5 * largest, ==,
+      be->bf16_tiles || be->bf16_pairs);
+}
+
 /* How far the gradient of @p may be from the reference's, of its norm.  A
  * single ReLU or maximum that falls the other way moves what is below it by
  * 5e-3; where every map is rounded to 8 bits many do.  Above all of them there
@@ -507,6 +560,12 @@ main (int argc, char **argv)
     g_autofree char *batch = g_strdup_printf ("/networks/%s/batch/%s",
         testing_backend (), tinies[i].name);
     g_test_add_data_func (batch, &tinies[i], test_batch);
+    g_autofree char *threads = g_strdup_printf ("/networks/%s/threads/%s",
+        testing_backend (), tinies[i].name);
+    g_test_add_data_func (threads, &tinies[i], test_threads);
+    g_autofree char *rounding = g_strdup_printf ("/networks/%s/rounding/%s",
+        testing_backend (), tinies[i].name);
+    g_test_add_data_func (rounding, &tinies[i], test_rounding);
   }
   for (guint i = 0; i < G_N_ELEMENTS (networks); i++) {
     g_autofree char *path = g_strdup_printf ("/networks/%s/implementations/%s",

@@ -78,11 +78,30 @@ test_error (void)
   testing_forward (be, &rig->node);
 }
 
+/* What is large begins where a huge page does, and is zero to its end. */
+static void
+test_large (void)
+{
+  static const gsize sizes[] = { 8 << 20, (9 << 20) + 64, 33 << 20 };
+  g_autoptr (DefcnBackend) be = backend_new ();
+
+  for (gsize i = 0; be && i < G_N_ELEMENTS (sizes); i++) {
+    char *mem = be->alloc (be, sizes[i]);
+
+    g_assert_nonnull (mem);
+    g_assert_cmpuint (GPOINTER_TO_SIZE (mem) % (2 << 20), ==, 0);
+    g_assert_cmpint (mem[0], ==, 0);
+    g_assert_cmpmem (mem, sizes[i] - 1, mem + 1, sizes[i] - 1);
+    be->free (be, mem);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/onednn/measuring", test_measuring);
   g_test_add_func ("/onednn/error", test_error);
+  g_test_add_func ("/onednn/large", test_large);
   return g_test_run ();
 }

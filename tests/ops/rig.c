@@ -15,6 +15,22 @@ new_tensor (Rig *rig, const RigShape *s, DefcnTensorRole role, int n, int h,
   return testing_tensor_new_like (rig->be, &like, FALSE);
 }
 
+/* What only convolutions see is that before its memory is taken. */
+static DefcnTensor *
+new_inner (Rig *rig, const RigShape *s, DefcnTensorRole role, CaseFlags inner,
+    int h, int w, int c)
+{
+  const DefcnTensor like = { .n = s->n,
+    .h = h,
+    .w = w,
+    .c = c,
+    .role = role,
+    .precise = (s->flags & PRECISE) != 0,
+    .inner = (s->flags & inner) != 0 };
+
+  return testing_tensor_new_like (rig->be, &like, FALSE);
+}
+
 /* All tensors, without gradients. */
 static void
 make_tensors (Rig *rig, const RigShape *s)
@@ -26,8 +42,8 @@ make_tensors (Rig *rig, const RigShape *s)
   const int side = s->out > 0 ? s->size : 1;
   DefcnTensor **slots = rig->slots;
 
-  slots[0] = new_tensor (rig, s, s->flags & INPUT ? DEFCN_TENSOR_INPUT : role,
-      s->n, s->h, s->w, s->c);
+  slots[0] = new_inner (rig, s, s->flags & INPUT ? DEFCN_TENSOR_INPUT : role,
+      INNER_X, s->h, s->w, s->c);
   if (s->offsets > 0) {
     RigShape precise = *s;
 
@@ -35,7 +51,8 @@ make_tensors (Rig *rig, const RigShape *s)
     slots[1] = new_tensor (rig, &precise, role, s->n, h, w, s->offsets);
   }
   if (s->flags & RESIDUAL)
-    slots[s->offsets > 0 ? 2 : 1] = new_tensor (rig, s, role, s->n, h, w, out);
+    slots[s->offsets > 0 ? 2 : 1] =
+        new_inner (rig, s, role, INNER_RESIDUAL, h, w, out);
   for (int k = 0; k < DEFCN_MAX_INPUTS - 1 && s->inputs[k].h > 0; k++)
     slots[1 + k] =
         new_tensor (rig, s, role, s->n, s->inputs[k].h, s->inputs[k].w, s->c);
@@ -46,7 +63,7 @@ make_tensors (Rig *rig, const RigShape *s)
     slots[SLOT_W] = new_tensor (rig, s, DEFCN_TENSOR_PARAM, 1, 1, 1, s->vector);
   if (s->flags & BIAS)
     slots[SLOT_B] = new_tensor (rig, s, DEFCN_TENSOR_PARAM, 1, 1, 1, out);
-  rig->node.y = new_tensor (rig, s, role, s->n, h, w, out);
+  rig->node.y = new_inner (rig, s, role, INNER_Y, h, w, out);
 }
 
 static gboolean

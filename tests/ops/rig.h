@@ -23,6 +23,9 @@ typedef enum
   NO_DX1 = 1 << 7,     /* x[1] has no gradient */
   INPUT = 1 << 8,      /* x[0] is the network's input, so no gradient either */
   PRECISE = 1 << 9,    /* as the net has the box branch */
+  INNER_X = 1 << 10,   /* x[0] is between convolutions, */
+  INNER_RESIDUAL = 1 << 11,
+  INNER_Y = 1 << 12,
 } CaseFlags;
 
 typedef struct

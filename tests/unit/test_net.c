@@ -107,6 +107,61 @@ test_shapes (void)
   }
 }
 
+static const char *refused; /* the convolution that takes_inner() refuses */
+
+static gboolean
+takes_inner (DefcnBackend *be, const DefcnNode *node)
+{
+  g_assert_cmpint (node->kind, ==, DEFCN_OP_CONV);
+  return g_strcmp0 (node->name, refused) != 0;
+}
+
+/* A backend has for itself what only convolutions that it takes write and read,
+ * residuals too, and nothing in training.  What is added onto a residual of the
+ * other kind does not take its place. */
+static void
+test_inner (void)
+{
+  static const struct
+  {
+    const char *refused;
+    gboolean train;
+    const char *inner;
+  } cases[] = {
+    { NULL, FALSE, "abd" },
+    { NULL, TRUE, "" },
+    { "b", FALSE, "d" },
+    { "d", FALSE, "ab" },
+    { "e", FALSE, "ab" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_auto (Bed) bed = { NULL };
+    g_autoptr (GString) inner = g_string_new (NULL);
+
+    bed_init (&bed, cases[i].train, 1, 8, 8);
+    bed.be->takes_inner = takes_inner;
+    refused = cases[i].refused;
+    DefcnTensor *const a = conv (&bed, bed.x, "a", 4, 3, 1, NULL);
+    DefcnTensor *const b = conv (&bed, a, "b", 4, 1, 1, NULL);
+    DefcnTensor *const c = conv (&bed, b, "c", 4, 1, 1, a); /* pooled */
+    DefcnTensor *const d =
+        conv (&bed, defcn_net_max_pool (bed.net, c), "d", 4, 1, 1, NULL);
+    DefcnTensor *const e = conv (&bed, d, "e", 4, 1, 1, NULL); /* kept */
+    DefcnTensor *const f = conv (&bed, e, "f", 4, 1, 1, NULL); /* output */
+    DefcnTensor *const all[] = { a, b, c, d, e, f };
+
+    defcn_net_keep (bed.net, e);
+    plan (&bed, cases[i].train);
+    for (guint k = 0; k < G_N_ELEMENTS (all); k++)
+      if (all[k]->inner)
+        g_string_append_c (inner, 'a' + k);
+    g_assert_cmpstr (inner->str, ==, cases[i].inner);
+    g_assert_false (bed.x->inner);
+    g_assert_cmpint (c->data == a->data, ==, !cases[i].train && !a->inner);
+  }
+}
+
 /* What the steps get of their names, parameters and options. */
 static void
 test_steps (void)
@@ -840,6 +895,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/net/inner", test_inner);
   g_test_add_func ("/net/shapes", test_shapes);
   g_test_add_func ("/net/steps", test_steps);
   g_test_add_func ("/net/telling", test_telling);

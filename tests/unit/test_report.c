@@ -312,6 +312,52 @@ test_text (void)
       "*images/s\n* MB of activations and gradients\n");
 }
 
+/* What bf16 was found to be good for on this CPU. */
+typedef struct
+{
+  gboolean bf16, tiles, pairs;
+  const char *by, *text;
+} Bf16;
+
+static const Bf16 bf16_cases[] = {
+  { TRUE, TRUE, FALSE, "\"bf16_by\":\t\"tiles\"",
+      "multiply-adds\nbf16: convolutions by tiles of AMX\nfrom" },
+  { TRUE, FALSE, TRUE, "\"bf16_by\":\t\"pairs\"",
+      "multiply-adds\nbf16: 1x1 convolutions by pairs of AVX512_BF16\nfrom" },
+  { TRUE, FALSE, FALSE, "\"bf16_by\":\t\"none\"",
+      "multiply-adds\nbf16: no faster than fp32 on this CPU, inference stays "
+      "in fp32\nfrom" },
+  { FALSE, TRUE, TRUE, "\"precision\":\t\"fp32\",\n\t\"exact\"", "adds\nfrom" },
+};
+
+static void
+test_bf16 (gconstpointer data)
+{
+  const Bf16 *c = data;
+
+  if (g_test_subprocess ()) {
+    DefcnBench b;
+
+    bench_open (&b);
+    fill (&b);
+    for (int i = 0; i < DEFCN_BENCH_N_CROWDS; i++)
+      set (&b.crowds[i], 1, 1, 1, 1);
+    b.be->bf16 = c->bf16;
+    b.be->bf16_tiles = c->tiles;
+    b.be->bf16_pairs = c->pairs;
+    defcn_bench_report_text (&b);
+
+    g_autofree char *json = defcn_bench_report_json (&b);
+    puts (json);
+    defcn_bench_stages_close (&b);
+    return;
+  }
+  g_autofree char *text = g_strdup_printf ("*%s*%s*", c->text, c->by);
+  g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+  g_test_trap_assert_passed ();
+  g_test_trap_assert_stdout (text);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -324,6 +370,10 @@ main (int argc, char **argv)
   g_test_add_func ("/report/crowds", test_crowds);
   g_test_add_func ("/report/steps", test_steps);
   g_test_add_func ("/report/text", test_text);
+  for (guint i = 0; i < G_N_ELEMENTS (bf16_cases); i++) {
+    g_autofree char *path = g_strdup_printf ("/report/bf16/%u", i);
+    g_test_add_data_func (path, &bf16_cases[i], test_bf16);
+  }
 
   const int status = g_test_run ();
   g_free (model);

@@ -352,6 +352,38 @@ test_half (void)
   }
 }
 
+/* bfloat16 is the upper half of a float, to which it rounds: to the nearer, in
+ * the middle to the even one. */
+static void
+test_bfloat_rounding (void)
+{
+  for (guint i = 0; i <= 0x7f7f; i++) {
+    const float low = defcn_half_bfloat_to_float (i);
+    const float high =
+        i == 0x7f7f ? 0x1p128 : defcn_half_bfloat_to_float (i + 1);
+    const float middle = i == 0x7f7f ? 0x1.ffp127f : low + (high - low) / 2;
+    const guint even = i + i % 2;
+
+    g_assert_cmpuint (defcn_half_bfloat_from_float (low), ==, i);
+    g_assert_cmpuint (defcn_half_bfloat_from_float (nextafterf (middle, low)),
+        ==, i);
+    g_assert_cmpuint (defcn_half_bfloat_from_float (middle), ==, even);
+    g_assert_cmpuint (defcn_half_bfloat_from_float (nextafterf (middle, high)),
+        ==, i + 1);
+    g_assert_cmpuint (defcn_half_bfloat_from_float (-middle), ==,
+        even | 0x8000);
+  }
+  g_assert_cmpuint (defcn_half_bfloat_from_float (INFINITY), ==, 0x7f80);
+  for (int bit = 0; bit < 23; bit++) {
+    const guint32 bits = 0x7f800000 | 1u << bit;
+    float nan;
+
+    memcpy (&nan, &bits, sizeof nan);
+    g_assert_true (isnan (
+        defcn_half_bfloat_to_float (defcn_half_bfloat_from_float (nan))));
+  }
+}
+
 /* @x to half by rounding in double to a multiple of the spacing there, ties to
  * even (the mode of rint). */
 static double
@@ -960,6 +992,7 @@ main (int argc, char **argv)
   g_test_add_func ("/weights/damaged", test_damaged);
   g_test_add_func ("/weights/half", test_half);
   g_test_add_func ("/weights/half-rounding", test_half_rounding);
+  g_test_add_func ("/weights/bfloat-rounding", test_bfloat_rounding);
   g_test_add_func ("/weights/read", test_read);
   g_test_add_func ("/weights/round-trip", test_round_trip);
   g_test_add_func ("/weights/deterministic", test_deterministic);

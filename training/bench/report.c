@@ -173,6 +173,26 @@ activations (const DefcnBench *b)
   return is_apart (b) ? b->batch_bytes : defcn_net_bytes (b->plan->net);
 }
 
+/* What bf16 multiplies by in inference; NULL without bf16 and on CUDA. */
+static const char *
+bf16_by (const DefcnBackend *be)
+{
+  if (!be->bf16)
+    return NULL;
+  return be->bf16_tiles ? "tiles" : be->bf16_pairs ? "pairs" : "none";
+}
+
+static void
+print_bf16 (const char *by)
+{
+  if (g_str_equal (by, "tiles"))
+    printf ("bf16: convolutions by tiles of AMX\n");
+  else if (g_str_equal (by, "pairs"))
+    printf ("bf16: 1x1 convolutions by pairs of AVX512_BF16\n");
+  else
+    printf ("bf16: no faster than fp32 on this CPU, inference stays in fp32\n");
+}
+
 void
 defcn_bench_report_text (const DefcnBench *b)
 {
@@ -195,6 +215,8 @@ defcn_bench_report_text (const DefcnBench *b)
   if (b->peak > 0)
     printf ("peak of %d threads %.1f GFLOP/s in multiply-adds\n",
         b->be->threads, b->peak * 1e-9);
+  if (bf16_by (b->be))
+    print_bf16 (bf16_by (b->be));
   if (has_crowds (b))
     print_crowds (b);
   if (b->train)
@@ -268,6 +290,9 @@ defcn_bench_report_json (const DefcnBench *b)
 
   cJSON_AddStringToObject (object, "device", b->be->name);
   cJSON_AddNumberToObject (object, "threads", b->be->threads);
+  cJSON_AddStringToObject (object, "precision", b->be->precision);
+  if (bf16_by (b->be))
+    cJSON_AddStringToObject (object, "bf16_by", bf16_by (b->be));
   cJSON_AddBoolToObject (object, "exact", b->be->exact);
   if (b->peak > 0)
     add_rounded (object, "peak_gflop_per_second", b->peak * 1e-9);

@@ -7,7 +7,8 @@
 enum
 {
   ROWS = 14, /* pixels at once: what the registers hold, two vectors each */
-  PAIRS = LANES / 2
+  PAIRS = LANES / 2,
+  SUMS = 10 /* in flight */
 };
 
 static void
@@ -141,4 +142,24 @@ multiply (float *y, gsize plane, const guint16 *v, gsize stride,
         bias + o * LANES, add ? add + o * plane : NULL, relu, n, in_blocks, 1);
 }
 
+/* Sums that wait for nothing, as many as peak.c has; none changes. */
+static void
+spin (float *sums, int n)
+{
+  const __m512bh none = (__m512bh) _mm512_setzero_si512 ();
+  __m512 v[SUMS];
+
+  for (int k = 0; k < SUMS; k++)
+    v[k] = _mm512_loadu_ps (sums) + (float) k;
+  for (int i = 0; i < n; i++) {
+#pragma GCC unroll 16
+    for (int k = 0; k < SUMS; k++)
+      v[k] = _mm512_dpbf16_ps (v[k], none, none);
+  }
+  for (int k = 1; k < SUMS; k++)
+    v[0] += v[k];
+  _mm512_storeu_ps (sums, v[0]);
+}
+
+const PeakKernels defcn_peak_bfloat = { spin, SUMS *LANES * 4 };
 const BfloatKernels defcn_bfloat_avx512 = { round_pixels, weights, multiply };

@@ -164,6 +164,8 @@ typedef struct
 extern const PeakKernels defcn_peak_base;
 extern const PeakKernels defcn_peak_avx2;
 extern const PeakKernels defcn_peak_avx512;
+/* In pairs of bfloat16. */
+extern const PeakKernels defcn_peak_bfloat;
 
 /* 1x1 convolution in bfloat16.
  *   v: [input block][pixel][LANES], @stride numbers between blocks
