@@ -127,6 +127,15 @@ def without_head(model, path):
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(parts))
 
 
+def at_work(folder):
+    """How far a training is that has not ended."""
+    done = 0
+    if (folder / "metrics.jsonl").exists():
+        for text in (folder / "metrics.jsonl").read_text().split("\n")[:-1]:
+            done = json.loads(text)["iteration"]
+    return f"{folder.name} ({done} updates)"
+
+
 class Ablation:
     def __init__(self, given):
         self.given = given
@@ -266,7 +275,10 @@ class Ablation:
                         said["machines"].add(
                             f"{m['cpu']}, {m['cores']} cores, {m['engine']}")
         recipes = sorted(self.given.output.glob("*-*/recipe.ini"))
-        return {"budget": ablation_tables.budget(recipes[0].read_text())
+        return {"at_work": [
+                    at_work(path.parent) for path in recipes
+                    if not path.with_name("model.safetensors").exists()],
+                "budget": ablation_tables.budget(recipes[0].read_text())
                 if recipes else "nothing is trained yet",
                 **{key: sorted(value) for key, value in said.items()}}
 

@@ -115,7 +115,9 @@ def captions(about, told):
         "AP in percent, in brackets the 95 % interval of "
         f"{about['draws']} draws of the images; differences are taken draw by "
         "draw. One seed: what another would do is not in the interval. "
-        f"{done} of {len(told)} rows are there."]
+        f"{done} of {len(told)} rows are there"
+        + (f"; at work: {', '.join(about['at_work'])}."
+           if about["at_work"] else ".")]
 
 
 def disagreements(told):

@@ -159,7 +159,8 @@ def test_tables():
         path = pathlib.Path(folder, "t.json")
         ablation_tables.save(path, rows, known, {
             "budget": "27 200 pictures a row", "start": "s", "data": "d",
-            "machines": ["m"], "commits": ["c"], "dates": [], "draws": 101})
+            "machines": ["m"], "commits": ["c"], "dates": [], "draws": 101,
+            "at_work": []})
         text = path.with_suffix(".md").read_text()
         told = json.loads(path.read_text())["results"]
         xml.dom.minidom.parse(str(path.with_suffix(".svg")))
@@ -244,6 +245,9 @@ def test_ablation(folder):
     interrupt(folder)
     assert updates(folder, "start") == list(range(1, UPDATES + 1))
     assert not (folder / "runs/poto-1/model.safetensors").exists()
+    text = (folder / "t.md").read_text()
+    assert re.search(r"0 of 42 rows are there; at work: poto-1 \(\d+ updates\)",
+                     text), text
     started = (folder / "runs/start/model.safetensors").stat().st_mtime_ns
 
     said = run(command(folder))
