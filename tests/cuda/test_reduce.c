@@ -408,6 +408,7 @@ main (int argc, char **argv)
   g_setenv ("FAKE_NCCL_LOG", log, TRUE);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/reduce/words", test_words);
+  /* before others: a library that was good is asked no more */
   g_test_add_func ("/reduce/choices", test_choices);
   g_test_add_func ("/reduce/buckets", test_buckets);
   g_test_add_func ("/reduce/traffic", test_traffic);
