@@ -12,9 +12,8 @@ opencv-loop            OpenCV and onnxruntime in Python (opencv_loop.py)
 The peers run what `defcn export --decode --preprocess` writes: means, duplicate
 filter and the best boxes are in the graph, of the size that defcndetect takes.
 In every round each is measured once, in an order drawn anew, as a process of
-its own that begins with a first frame: start is until its line is there, frames
-and CPU time are counted from the tenth on.  Nothing is told before the boxes of
-all are the same.
+its own: start is until its first line is there, frames and CPU time are counted
+from the tenth on.  Nothing is told before the boxes of all are the same.
 """
 import argparse
 import itertools
@@ -271,8 +270,8 @@ def parse():
                         help="and cores that each may use (all)")
     parser.add_argument("--threshold", type=float, metavar="SCORE",
                         help="the model's own")
-    parser.add_argument("--frames", type=int, default=100, metavar="N",
-                        help="of a measurement, without the first 10 (100)")
+    parser.add_argument("--frames", type=int, default=75, metavar="N",
+                        help="of a measurement, without the first 10 (75)")
     parser.add_argument("--tries", type=int, default=2, metavar="N",
                         help="of a measurement while others disturb it (2)")
     parser.add_argument("--python", default=sys.executable, metavar="PYTHON",
