@@ -107,6 +107,14 @@ camera_flush (Camera *self)
   g_mutex_unlock (&self->lock);
 }
 
+void
+camera_forget (Camera *self)
+{
+  g_mutex_lock (&self->lock);
+  self->seeking = FALSE;
+  g_mutex_unlock (&self->lock);
+}
+
 GstFlowReturn
 camera_push (Camera *self, GstBuffer *buffer)
 {

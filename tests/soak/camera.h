@@ -24,6 +24,9 @@ GstFlowReturn camera_push (Camera *camera, GstBuffer *buffer);
 /* TRUE: somebody has sought since; the flush has been ended, and a stream has
  * to begin anew. */
 gboolean camera_sought (Camera *camera);
+/* It has been stopped, which ends a flush too: one that is ended later would
+ * come between the frames of the next start. */
+void camera_forget (Camera *camera);
 
 /* Noise of blocks, number @n. */
 GstBuffer *camera_frame (const GstVideoInfo *info, guint64 n);

@@ -76,8 +76,6 @@ reload (GstElement *pipeline, char *const *models, GRand *rand)
   if (GST_STATE (detect) < GST_STATE_PAUSED)
     return;
   if (g_rand_boolean (rand))
-    g_object_set (detect, "threads", g_rand_int_range (rand, 1, 3), NULL);
-  if (g_rand_boolean (rand))
     gst_util_set_object_arg (G_OBJECT (detect), "precision",
         g_rand_boolean (rand) ? "fp32" : "auto");
   g_object_set (detect, "model", models[g_rand_int_range (rand, 0, 3)], NULL);

@@ -244,6 +244,7 @@ static void
 halt (Stream *self, GstState state)
 {
   gst_element_set_state (self->pipeline, state);
+  camera_forget (self->camera);
   ledger_forget (&self->ledger);
 }
 
@@ -640,7 +641,9 @@ stream_storm (Stream *self, GRand *rand)
   if (g_rand_int_range (rand, 0, 4) == 0)
     close_reader (self);
   /* Stopped, the camera's thread finds its pads flushing, and starts again. */
-  if (storm (self->pipeline, self->options->models, self->log, rand))
+  if (storm (self->pipeline, self->options->models, self->log, rand)) {
+    camera_forget (self->camera);
     ledger_forget (&self->ledger);
+  }
   g_mutex_unlock (&self->lock);
 }
