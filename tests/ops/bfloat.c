@@ -211,16 +211,16 @@ test_pairs (void)
   g_autoptr (DefcnBackend) plain = defcn_backend_new ("cpu", 2, NULL);
   g_autoptr (DefcnBackend) be = backend_new (FALSE);
   const RigShape *shape = &cases[2].shape;
-  g_autofree char *names[2] = { NULL };
+  g_autofree char *name = NULL, *plain_name = NULL;
 
   if (!be)
     return;
   be->bf16_pairs = FALSE;
-  g_autofree float *wanted = run (plain, shape, real, &names[0]);
-  g_autofree float *y = run (be, shape, real, &names[1]);
+  g_autofree float *wanted = run (plain, shape, real, &plain_name);
+  g_autofree float *y = run (be, shape, real, &name);
   const gsize bytes = (gsize) 2 * 5 * 7 * 49 * sizeof *y;
 
-  g_assert_cmpstr (names[1], ==, names[0]);
+  g_assert_cmpstr (name, ==, plain_name);
   g_assert_cmpmem (y, bytes, wanted, bytes);
 }
 
