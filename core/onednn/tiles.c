@@ -232,6 +232,7 @@ run (Onednn *be, const DefcnNode *node, gpointer state)
 {
   const Tiles *t = state;
   const OnednnPrimitive *p = &t->p;
+  float *sums = p->y.reorder ? be->scratch + p->x.len : NULL;
   const dnnl_exec_arg_t args[] = {
     { DNNL_ARG_SRC, p->x.theirs },
     { DNNL_ARG_WEIGHTS, p->pack->packed },
@@ -242,7 +243,7 @@ run (Onednn *be, const DefcnNode *node, gpointer state)
   defcn_onednn_pack_update (be, p->pack);
   for (int image = 0; image < node->y->n; image++) {
     side_point (&p->x, be, node->x[0], image, be->scratch);
-    side_point (&p->y, be, node->y, image, be->scratch + p->x.len);
+    side_point (&p->y, be, node->y, image, sums);
     defcn_onednn_primitive_exchange (be, node->name, &p->x, TRUE);
     if (node->x[1])
       place_residual (t, be, node, image);

@@ -176,9 +176,9 @@ least (gint64 known, DefcnBackend *be, const Rig *rig)
 }
 
 /* What bf16 chooses by itself takes no longer than float32, where rounding and
- * half the rate would take twice as long. */
+ * half the rate would take twice as long; without tiles too. */
 static void
-test_pays (void)
+test_pays (gconstpointer tiles)
 {
   const RigShape shape = { DEFCN_OP_CONV, 1, 28, 28, 256, 256, 1, 1, 1 };
   g_autoptr (GError) error = NULL;
@@ -193,6 +193,7 @@ test_pays (void)
   be = defcn_backend_new_in ("cpu", "bf16", 1, &error);
   g_assert_no_error (error);
   g_assert_cmpint (be->bf16_pairs, ==, plain->bf16_pairs);
+  be->bf16_tiles = be->bf16_tiles && tiles;
   g_autoptr (Rig) wide = rig_new (plain, &shape, FALSE);
   g_autoptr (Rig) narrow = rig_new (be, &shape, FALSE);
   for (int i = 0; i < 100; i++) {
@@ -211,16 +212,16 @@ test_pairs (void)
   g_autoptr (DefcnBackend) plain = defcn_backend_new ("cpu", 2, NULL);
   g_autoptr (DefcnBackend) be = backend_new (FALSE);
   const RigShape *shape = &cases[2].shape;
-  g_autofree char *names[2] = { NULL };
+  g_autofree char *name = NULL, *plain_name = NULL;
 
   if (!be)
     return;
   be->bf16_pairs = FALSE;
-  g_autofree float *wanted = run (plain, shape, real, &names[0]);
-  g_autofree float *y = run (be, shape, real, &names[1]);
+  g_autofree float *wanted = run (plain, shape, real, &plain_name);
+  g_autofree float *y = run (be, shape, real, &name);
   const gsize bytes = (gsize) 2 * 5 * 7 * 49 * sizeof *y;
 
-  g_assert_cmpstr (names[1], ==, names[0]);
+  g_assert_cmpstr (name, ==, plain_name);
   g_assert_cmpmem (y, bytes, wanted, bytes);
 }
 
@@ -524,7 +525,8 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/bfloat/rounding", test_rounding);
   g_test_add_func ("/bfloat/elsewhere", test_elsewhere);
-  g_test_add_func ("/bfloat/pays", test_pays);
+  g_test_add_data_func ("/bfloat/pays/tiles", "tiles", test_pays);
+  g_test_add_data_func ("/bfloat/pays/pairs", NULL, test_pays);
   g_test_add_func ("/bfloat/pairs", test_pairs);
   for (guint i = 0; i < G_N_ELEMENTS (on_tiles); i++) {
     g_autofree char *path =
