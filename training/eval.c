@@ -442,7 +442,9 @@ parse (Options *o, int *argc, char ***argv, GError **error)
     { "bootstrap", 0, 0, G_OPTION_ARG_INT, &o->bootstrap,
         "AP's 95 % interval over N sets of images drawn from these", "N" },
     { "batch", 'b', 0, G_OPTION_ARG_INT, &o->batch,
-        "images shown to the detector at once (1; CUDA: 8 of 1000)", "N" },
+        "images shown to the detector at once, on the CPU side by side (1; "
+        "CUDA: 8 of 1000)",
+        "N" },
     { "classes", 'c', G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,
         on_classes,
         "print the AP of every class too; with names, measure only these",

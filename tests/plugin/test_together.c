@@ -90,8 +90,8 @@ assert_streams (const Stream found[N], const Stream wanted[N])
 }
 
 /* To the last bit, whatever went through the network with it: other formats,
- * sizes, regions, thresholds and intervals; and in batches of any size where
- * these do not decide about the sums. */
+ * sizes, regions, thresholds and intervals; and in batches of any size, on any
+ * number of threads, where these do not decide about the sums. */
 static void
 test_same (void)
 {
@@ -102,6 +102,8 @@ test_same (void)
     { "batch-size=1", "" },
     { "batch-size=3", "batch-timeout=20" },
     { "batch-size=2", "workers=2 batch-timeout=3" },
+    { "batch-size=3", "threads=2 batch-timeout=20" },
+    { "batch-size=3", "threads=3 batch-timeout=20" },
   };
   Stream first[N] = { 0 };
 

@@ -157,7 +157,7 @@ bytes_unshared (const DefcnBench *b)
 static gboolean
 is_apart (const DefcnBench *b)
 {
-  return b->batch > b->plan->input->n;
+  return !b->train && b->batch > b->plan->input->n;
 }
 
 /* What all images of a repetition took. */
