@@ -63,9 +63,12 @@ class Launcher:
         self.environment = {**os.environ,
                             "GST_PLUGIN_PATH": ":".join(filter(None, path))}
 
-    def describe(self, name, stream, frames, threads, more):
+    def describe(self, name, stream, frames, threads, more, streams):
+        # Of frames of several streams that come at once -v tells some only.
+        count = "identity silent=false" if streams == 1 else \
+            f"defcnpublish source={stream} add-empty-results=true"
         rest = PIPELINES[name].format(
-            count=f"identity name=count{stream} silent=false",
+            count=count,
             detect=f"defcndetect model={shlex.quote(str(MODEL))} device=cpu "
                    f"threads={threads} threshold=0.3 {more}",
             publish=f"defcnpublish location={self.folder}/found.jsonl "
@@ -83,11 +86,12 @@ class Launcher:
         if name == "decode":
             frames *= DECODE_ONLY
         words = shlex.split(" ".join(
-            self.describe(name, i, frames, threads, more)
+            self.describe(name, i, frames, threads, more, streams)
             for i in range(streams)))
         with busy(hogs), tempfile.TemporaryFile("w+") as errors:
             process = subprocess.Popen(
-                ["gst-launch-1.0", "-v", *words], env=self.environment,
+                ["gst-launch-1.0", "-v" if streams == 1 else "-q", *words],
+                env=self.environment,
                 stdout=subprocess.PIPE, stderr=errors, text=True)
             counted, before = watch(process, streams)
             _, status, usage = os.wait4(process.pid, 0)
@@ -110,11 +114,14 @@ def watch(process, streams):
     when the last of the streams was warm."""
     counted, before, warm = {}, 0, 0
     for text in process.stdout:
-        counter, found, _ = text.partition(": last-message = chain")
-        if not found:
+        if text.startswith("{"):
+            stream = json.loads(text)["source"]
+        elif ": last-message = chain" in text:
+            stream = "0"
+        else:
             continue
         now = time.perf_counter()
-        times = counted.setdefault(counter, [])
+        times = counted.setdefault(stream, [])
         times.append(now)
         if len(times) == WARM:
             warm += 1
