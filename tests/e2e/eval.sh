@@ -306,7 +306,7 @@ interrupt () {
     [ ! -e "$work/none.json" ]
 }
 
-echo "1..46"
+echo "1..48"
 ok "pictures and objects are made" prepare
 ok "people of a photograph are found" people
 ok "the table has COCO's figures, --json the same" table
