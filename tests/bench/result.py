@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import statistics
+import shutil
 import subprocess
 import time
 
@@ -35,9 +36,10 @@ def line(texts):
 
 
 def commit():
-    """Of the tree; DEFCN_COMMIT where no git is, as in tests/trixie.sh."""
-    if "DEFCN_COMMIT" in os.environ:
-        return os.environ["DEFCN_COMMIT"]
+    """Of the tree; DEFCN_COMMIT where no git is, as in tests/trixie.sh, or
+    unknown."""
+    if "DEFCN_COMMIT" in os.environ or not shutil.which("git"):
+        return os.environ.get("DEFCN_COMMIT", "unknown")
 
     def git(*arguments):
         return subprocess.run(["git", *arguments], cwd=TREE, text=True,
